@@ -1,0 +1,44 @@
+# Every target sets up what it needs. PYTHON chooses the interpreter (3.11 or 3.12).
+PYTHON ?= $(shell for p in python3.12 python3.11 python3; do $$p -c "import venv" 2>/dev/null && echo $$p && break; done)
+BIN := .venv/bin
+
+.PHONY: demo up lint test test-slow bench requirements clean
+
+demo: .venv/installed  ## Send 5,000 events through the whole system and show the report
+	$(BIN)/waybill demo
+
+up: .venv/installed  ## Run the whole system with workspace.yaml until Ctrl-C
+	$(BIN)/waybill up
+
+lint: .venv/installed-dev  ## Formatting, lint, types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: .venv/installed-dev  ## Everything but the slow parts, under 12 minutes on 2 cores
+	$(BIN)/pytest -m "not slow"
+
+test-slow: .venv/installed-dev  ## Crashes, bursts, hangs: under 20 minutes
+	$(BIN)/pytest -m slow
+
+bench: .venv/installed-dev  ## Measure the embedded main job; one JSON line per scenario
+	$(BIN)/python -m tests.bench
+
+requirements: .venv/installed-dev  ## Pin every dependency with its hashes
+	$(BIN)/pip install -q pip-tools==7.6.2
+	$(BIN)/pip-compile -q --generate-hashes --strip-extras --no-emit-index-url --no-emit-trusted-host --allow-unsafe --extra build --output-file requirements.txt pyproject.toml
+	$(BIN)/pip-compile -q --generate-hashes --strip-extras --no-emit-index-url --no-emit-trusted-host --allow-unsafe --extra build --extra dev --output-file requirements-dev.txt pyproject.toml
+
+clean:  ## Remove what the targets made; data stays
+	rm -rf .venv .cache build *.egg-info
+
+.venv/installed: requirements.txt pyproject.toml
+	$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if v in {(3, 11), (3, 12)} else "Waybill needs Python 3.11 or 3.12; this is %d.%d. Set PYTHON=/path/to/python3.12" % v)'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r requirements.txt
+	$(BIN)/pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+.venv/installed-dev: .venv/installed requirements-dev.txt
+	$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	touch $@

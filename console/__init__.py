@@ -1,0 +1,1 @@
+"""Where people meet Waybill: command line, ingest API, reports."""

@@ -1,0 +1,121 @@
+"""`waybill check`: what is wrong with the workspace file, and what goes where if nothing is."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from console.workspace_file import read_workspace_file
+from model.workspace import Connection, Workspace
+from model.workspace_errors import Problem, Severity
+
+SHOWN_PROBLEMS = 100
+_STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "yellow"}
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """``workspace`` is None when there is an error among the problems."""
+
+    file: str
+    workspace: Workspace | None
+    problems: tuple[Problem, ...]
+
+    @property
+    def exit_code(self) -> int:
+        """0: usable, warnings or not. 1: not usable."""
+        return 0 if self.workspace else 1
+
+    def count(self, severity: Severity) -> int:
+        """How many problems of one severity there are."""
+        return sum(problem.severity is severity for problem in self.problems)
+
+
+def check(path: Path, environ: Mapping[str, str]) -> CheckResult:
+    """Check a workspace file. Never raises for what is in it, or for there being none."""
+    reading = read_workspace_file(path, environ)
+    return CheckResult(str(path), reading.workspace, reading.problems)
+
+
+def render(result: CheckResult, console: Console) -> None:
+    """Print the problems, then the table of connections of a usable workspace, then one line of summary."""
+    # Text, never markup: the file may hold anything, square brackets included.
+    for problem in result.problems[:SHOWN_PROBLEMS]:
+        heading = Text(problem.place, style="bold")
+        heading.append(f" {problem.severity}", style=_STYLES[problem.severity])
+        heading.append(f" {problem.path}" if problem.path else "")
+        console.print(heading, soft_wrap=True)
+        console.print(Text(f"    {problem.text}"))
+    if len(result.problems) > SHOWN_PROBLEMS:
+        console.print(f"… and {len(result.problems) - SHOWN_PROBLEMS} more problems; --json lists them all")
+    if result.workspace:
+        console.print(_connections_table(result.workspace))
+    console.print(_summary(result), soft_wrap=True)
+
+
+def to_json(result: CheckResult) -> dict[str, Any]:
+    """Return the result as JSON-ready data; no secrets are in it."""
+    return {
+        "file": result.file,
+        "valid": result.workspace is not None,
+        "problems": [asdict(problem) for problem in result.problems],
+        "connections": [
+            {
+                "source": connection.source,
+                "destination": connection.destination,
+                "enabled": enabled,
+                "reportable": not reason,
+                "reason": reason,
+            }
+            for connection, enabled, reason in (_connections(result.workspace) if result.workspace else [])
+        ],
+    }
+
+
+def _connections(workspace: Workspace) -> list[tuple[Connection, bool, str]]:
+    """Each connection, whether anything flows over it, and why it is not reportable ('' when it is)."""
+    enabled = {part.id: part.enabled for part in workspace.destinations}
+    sources = {part.id: part.enabled for part in workspace.sources}
+    reasons = {(c.source, c.destination): reason for c, reason in workspace.not_reportable()}
+    return [
+        (c, c.enabled and sources[c.source] and enabled[c.destination], reasons.get((c.source, c.destination), ""))
+        for c in workspace.connections
+    ]
+
+
+def _connections_table(workspace: Workspace) -> Table:
+    table = Table(title="Connections", title_justify="left")
+    for heading in ("Source", "Destination", "Sent to", "Event Delivery"):
+        table.add_column(heading, overflow="fold")
+    webhooks = workspace.webhooks()
+    types = {destination.id: destination.type for destination in workspace.destinations}
+    for connection, enabled, reason in _connections(workspace):
+        webhook = webhooks.get(connection.destination)
+        if reason:
+            state = Text(f"not reportable here: {reason}", style="yellow")
+        else:
+            state = Text("reported", style="green") if enabled else Text("disabled", style="dim")
+        sent_to = webhook.origin if webhook else types[connection.destination]
+        table.add_row(Text(connection.source), Text(connection.destination), Text(sent_to), state)
+    return table
+
+
+def _summary(result: CheckResult) -> Text:
+    errors, warnings = result.count(Severity.ERROR), result.count(Severity.WARNING)
+    told = f"{_plural(errors, 'error')}, {_plural(warnings, 'warning')}"
+    if result.workspace is None:
+        return Text(f"{result.file} cannot be used: {told}", style="bold red")
+    parts = (
+        _plural(len(result.workspace.sources), "source"),
+        _plural(len(result.workspace.destinations), "destination"),
+        _plural(len(result.workspace.connections), "connection"),
+    )
+    return Text(f"{result.file} is valid: {', '.join(parts)}; {told}", style="bold green")
+
+
+def _plural(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -1,0 +1,204 @@
+"""`waybill`: the command line. Every command has --help with an example, --json where it answers, and exit codes.
+
+0: done. 1: the answer is no (an invalid file, an unexplained delivery). 2: it could not be done; the text says what to do.
+"""
+
+import logging
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import Annotated, Any
+
+import orjson
+import typer
+from rich.console import Console
+from rich.logging import RichHandler
+
+from console import check as checking
+from console import demo as demonstration
+from console import recover as recovering
+from console import report as reporting
+from console import trace as tracing
+from console.errors import explain_errors
+from console.period import Period, parse_period
+from console.server_file import open_views
+from console.up import run_all
+from console.workspace_file import load_workspace
+from flows.clock import wall_clock_ms
+from flows.installation import Installation, open_installation, store_retention_seconds, store_url
+from model.codes import ALL as REASONS
+from sinks.store import open_store
+from sinks.store_schema import migrate as migrate_store
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    help="Deliver events to the tools you use, and account for every one of them.",
+)
+WorkspaceFile = Annotated[Path, typer.Option("--workspace", "-w", envvar="WAYBILL_WORKSPACE", help="Workspace file.")]
+DataDirectory = Annotated[Path, typer.Option("--data", "-d", envvar="WAYBILL_DATA", help="Data directory.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the answer as one JSON line.")]
+WORKSPACE = Path("workspace.yaml")
+DATA = Path("data")
+
+
+@app.command(epilog="Example: waybill demo --events 20000")
+def demo(
+    events: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many events to send.")] = 5_000,
+    json: AsJson = False,
+) -> None:
+    """Send events through the whole system to three made-up destinations and show the report.
+
+    Exit 0 only when every delivery is accounted for: none unexplained, none pending.
+    """
+    _log_to_stderr(logging.ERROR)
+    with explain_errors():
+        result = demonstration.run_demo(events, Console(stderr=True))
+    if json:
+        _print_json(result.report.to_json())
+    else:
+        reporting.render(result.report, Console())
+    raise typer.Exit(0 if result.complete else 1)
+
+
+@app.command(epilog="Example: waybill up --workspace workspace.yaml --data data")
+def up(workspace: WorkspaceFile = WORKSPACE, data: DataDirectory = DATA) -> None:
+    """Run the whole system (ingest, delivery, recording) in this process until Ctrl-C."""
+    _log_to_stderr(logging.INFO)
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    console = Console(stderr=True)
+    with explain_errors(), _installation(workspace, data) as installation, run_all(installation) as running:
+        console.print(f"Waybill takes events at [bold]{running.address}/v1[/], Ctrl-C stops it.")
+        while not stop.wait(1):
+            if failure := running.failure():
+                console.print(f"[bold red]{failure}[/]")
+                raise typer.Exit(2)
+        console.print("Stopping: finishing calls under way …")
+
+
+@app.command(epilog="Example: waybill check --workspace workspace.yaml")
+def check(workspace: WorkspaceFile = WORKSPACE, json: AsJson = False) -> None:
+    """Show everything that is wrong with the workspace file, or what goes where. Exit 1 when it cannot be used."""
+    result = checking.check(workspace, os.environ)
+    if json:
+        _print_json(checking.to_json(result))
+    else:
+        checking.render(result, Console())
+    raise typer.Exit(result.exit_code)
+
+
+@app.command(epilog="Example: waybill migrate --workspace workspace.yaml")
+def migrate(workspace: WorkspaceFile = WORKSPACE, data: DataDirectory = DATA, json: AsJson = False) -> None:
+    """Bring the store's schema up to date. Doing it twice is harmless; `waybill up` does it by itself."""
+    with explain_errors(), _installation(workspace, data) as installation:
+        store = open_store(installation.store_url)
+        try:
+            applied = migrate_store(store, store_retention_seconds(installation.workspace), REASONS)
+        finally:
+            store.close()
+    if json:
+        _print_json({"applied": applied})
+    else:
+        typer.echo(f"{store.name}: {applied} migrations applied" if applied else f"{store.name}: up to date")
+
+
+@app.command(epilog="Example: waybill report --period 24h --destination crm")
+def report(
+    workspace: WorkspaceFile = WORKSPACE,
+    data: DataDirectory = DATA,
+    period: Annotated[Period, typer.Option(parser=parse_period, help="How far back: 15m, 24h, 7d.")] = Period(3_600),
+    source: Annotated[str, typer.Option(help="Only this source.")] = "",
+    destination: Annotated[str, typer.Option(help="Only this destination.")] = "",
+    json: AsJson = False,
+) -> None:
+    """Show the Event Delivery report: delivered, not delivered and why, latency, trend, balance. Exit 1: unexplained."""
+    with explain_errors():
+        settings = load_workspace(workspace, os.environ)
+        with open_views(data, _store_url(workspace, data)) as view:
+            from_ms, to_ms = period.until(wall_clock_ms())
+            shown = reporting.build_report(
+                view,
+                from_ms,
+                to_ms,
+                source=source,
+                destination=destination,
+                not_reportable=[
+                    reporting.NotReportable(connection.source, connection.destination, reason)
+                    for connection, reason in settings.not_reportable()
+                ],
+            )
+    if json:
+        _print_json(shown.to_json())
+    else:
+        reporting.render(shown, Console())
+    raise typer.Exit(1 if shown.unexplained else 0)
+
+
+@app.command(epilog="Example: waybill trace 4f3c2a10-6f0e-4c57-9d43-0a1b2c3d4e5f")
+def trace(
+    message_id: Annotated[str, typer.Argument(help="The messageId of an event.")],
+    workspace: WorkspaceFile = WORKSPACE,
+    data: DataDirectory = DATA,
+    json: AsJson = False,
+) -> None:
+    """Show what became of one event: received, routed, each attempt, outcome. Exit 1 when it is not known."""
+    with explain_errors(), open_views(data, _store_url(workspace, data)) as view:
+        found = tracing.build_trace(view, message_id)
+    if json:
+        _print_json(found.to_json())
+    else:
+        tracing.render(found, Console())
+    raise typer.Exit(0 if found.steps else 1)
+
+
+@app.command(epilog="Example: waybill recover delivery")
+def recover(
+    flow: Annotated[str, typer.Argument(help="The flow whose recovery directory was lost: delivery or recording.")],
+    workspace: WorkspaceFile = WORKSPACE,
+    data: DataDirectory = DATA,
+    yes: Annotated[bool, typer.Option("--yes", help="Do it without asking.")] = False,
+    json: AsJson = False,
+) -> None:
+    """Start a flow again whose recovery directory was lost, at the last position it published."""
+    with explain_errors(), _installation(workspace, data) as installation:
+        plan = recovering.plan(installation, flow)
+        if not json:
+            recovering.render(plan, Console())
+        if not yes and not typer.confirm("Start there?"):
+            raise typer.Exit(2)
+        recovering.apply(installation, plan)
+    if json:
+        _print_json(plan.to_json())
+
+
+def _store_url(workspace: Path, data: Path) -> str:
+    return store_url(load_workspace(workspace, os.environ), data)
+
+
+class _installation:
+    """Open an installation for the length of a command."""
+
+    def __init__(self, workspace: Path, data: Path) -> None:
+        self._installation = open_installation(load_workspace(workspace, os.environ), data)
+
+    def __enter__(self) -> Installation:
+        return self._installation
+
+    def __exit__(self, *_: object) -> None:
+        self._installation.topics.close()
+
+
+def _print_json(answer: dict[str, Any]) -> None:
+    sys.stdout.write(orjson.dumps(answer).decode() + "\n")
+
+
+def _log_to_stderr(level: int) -> None:
+    handler = RichHandler(console=Console(stderr=True), show_path=False, rich_tracebacks=False)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler])
+    logging.getLogger("waybill").setLevel(level)

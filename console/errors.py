@@ -1,0 +1,47 @@
+"""What a person sees when a command cannot be done: one clear text and exit code 2, never a traceback."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from console.demo import DemoFailed
+from console.http_server import ServerFailed
+from console.server_file import NotAnswering
+from console.up import AlreadyRunning
+from flows.flow_identity import RecoveryLost
+from flows.topics import TopicError
+from model.workspace_errors import WorkspaceInvalid
+from sinks.store import StoreError
+from sinks.store_schema import MigrationFailed
+
+EXPECTED = (
+    AlreadyRunning,
+    DemoFailed,
+    MigrationFailed,
+    NotAnswering,
+    OSError,
+    RecoveryLost,
+    ServerFailed,
+    StoreError,
+    TopicError,
+    ValueError,
+)
+
+
+@contextmanager
+def explain_errors() -> Iterator[None]:
+    """Turn the failures a person can do something about into their text."""
+    console = Console(stderr=True)
+    try:
+        yield
+    except WorkspaceInvalid as error:
+        for problem in error.problems:
+            console.print(Text(f"{problem.place} {problem.path}: {problem.text}"), soft_wrap=True)
+        console.print(Text("The workspace file is not valid; `waybill check` shows the same.", style="bold red"))
+        raise typer.Exit(1) from None
+    except EXPECTED as error:
+        console.print(Text(f"waybill: {error}", style="bold red"), soft_wrap=True)
+        raise typer.Exit(2) from None

@@ -1,0 +1,303 @@
+"""Segment's HTTP Tracking API: takes events in, says yes only when they are safe, and says no item by item.
+
+POST /v1/{track,identify,page,screen,group,alias}   one event      (browser SDK: /v1/t i p s g a)
+POST /v1/{batch,import}                             many           (browser SDK: /v1/b)
+POST /v1/m                                          the browser SDK's own statistics, read and dropped
+GET  /health
+
+200 {"success":true}, with `rejected` when some items were not accepted     400 no item was accepted
+401 write key unknown     408 413 415 the request itself     429 503 not taken: try again after Retry-After
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import uuid4
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from console.ingest_answers import answer, failure, json_response, refusal
+from console.ingest_body import BodyReader, RequestRefused, basic_write_key
+from console.ingest_items import TrackingRequest, parse_batch, parse_call
+from console.ingest_rejections import Rejection, RejectionFacts
+from console.ingest_writer import Append, GroupWriter, Saturated
+from flows.topics import EVENTS, ProduceFailed, TopicFull, Topics
+from model.envelope import seal
+from model.identity import event_key
+from model.tracking import Arrival, EventLimits, track
+from model.validation import CALL_TYPES, MESSAGE_ID_LIMIT_CHARACTERS, InvalidItem
+from model.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class IngestSource:
+    """Whom a write key belongs to."""
+
+    source: str
+    enabled: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class IngestSources:
+    """Who may send, by write key."""
+
+    by_write_key: Mapping[str, IngestSource]
+
+    @classmethod
+    def of(cls, workspace: Workspace) -> "IngestSources":
+        """The sources of a workspace file."""
+        found = workspace.sources_by_write_key()
+        return cls({key: IngestSource(source.id, source.enabled) for key, source in found.items()})
+
+    def find(self, write_key: Any) -> IngestSource | None:
+        """Whose key it is, of whatever type it came."""
+        return self.by_write_key.get(write_key) if isinstance(write_key, str) else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IngestLimits:
+    """What one request may be, and what all of them together may hold in memory."""
+
+    event: EventLimits = field(default_factory=EventLimits)
+    request_bytes: int = 500 * 1024  # after decompression
+    items: int = 2_500
+    merged_bytes: int = 16 * 1024 * 1024  # a batch with its context merged into every item
+    body_timeout_seconds: float = 30
+    arriving_bytes: int = 64 * 1024 * 1024  # bodies being received
+    waiting_bytes: int = 32 * 1024 * 1024  # records waiting to be written
+    requests_per_second: int | None = None
+
+
+def create_ingest(
+    sources: IngestSources,
+    topics: Topics,
+    *,
+    clock: Callable[[], int],
+    run: str,
+    limits: IngestLimits | None = None,
+    new_id: Callable[[], str] = lambda: str(uuid4()),
+    anonymous_interval_seconds: float = 1,
+) -> Starlette:
+    """Make the app; topics `events` and `outcomes` must exist. ``run`` names this process in the facts it writes.
+
+    Its lifespan must run. Starlette does not run that of a mounted app, so an app around this one takes it over:
+    `Starlette(routes=[Mount("/", ingest)], lifespan=ingest.router.lifespan_context)`.
+
+    ``anonymous_interval_seconds``: rejections without a known source are written as one fact per code this often.
+    """
+    ingest = _Ingest(sources, topics, clock, run, limits or IngestLimits(), new_id, anonymous_interval_seconds)
+    routes = [Route("/v1/{name}", ingest, methods=["POST"]), Route("/health", _health, methods=["GET"])]
+    # Write keys are public and no cookie is read, so any page may post; credentials because beacons always send them.
+    cors = Middleware(
+        CORSMiddleware,
+        allow_origins=["*"],
+        allow_credentials=True,
+        allow_methods=["POST"],
+        allow_headers=["*"],
+        expose_headers=["Retry-After"],
+        max_age=86_400,
+    )
+    return Starlette(
+        routes=routes,
+        middleware=[cors],
+        exception_handlers={HTTPException: _http_error},
+        lifespan=ingest.lifespan,
+    )
+
+
+CALLS: dict[str, str | None] = {
+    **{name: call_type for call_type in CALL_TYPES for name in (call_type, call_type[0])},
+    **dict.fromkeys(("batch", "import", "b")),  # None: each item says its own type
+}
+STATISTICS = "m"
+
+
+class _Ingest:
+    """The endpoint of every tracking path, and the state behind it: one per process, on one event loop."""
+
+    def __init__(
+        self,
+        sources: IngestSources,
+        topics: Topics,
+        clock: Callable[[], int],
+        run: str,
+        limits: IngestLimits,
+        new_id: Callable[[], str],
+        anonymous_interval_seconds: float,
+    ) -> None:
+        self._sources = sources
+        self._clock = clock
+        self._limits = limits
+        self._new_id = new_id
+        self._anonymous_interval_seconds = anonymous_interval_seconds
+        self._writer = GroupWriter(topics, max_waiting_bytes=limits.waiting_bytes)
+        self._facts = RejectionFacts(clock=clock, run=run, new_id=new_id)
+        self._bodies = BodyReader(limits.request_bytes, limits.body_timeout_seconds, limits.arriving_bytes)
+        self._second = 0
+        self._requests_this_second = 0
+
+    @asynccontextmanager
+    async def lifespan(self, app: Starlette) -> AsyncIterator[None]:
+        """Run the writer and the anonymous rejections' clock as long as the server runs."""
+        self._writer.start()
+        writing = asyncio.create_task(self._write_anonymous())
+        try:
+            yield
+        finally:
+            writing.cancel()
+            await self._facts.write_anonymous(self._writer)
+            await self._writer.close()
+
+    async def _write_anonymous(self) -> None:
+        while True:
+            await asyncio.sleep(self._anonymous_interval_seconds)
+            await self._facts.write_anonymous(self._writer)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request (ASGI)."""
+        try:
+            response = await self._handle(scope, receive)
+        except RequestRefused as refused:
+            response = refusal(refused)
+        except Saturated:
+            response = failure(429, "too_many_requests", "events come faster than they can be stored", retry_after=1)
+        except TopicFull:
+            response = failure(503, "unavailable", "there is no room to store events", retry_after=30)
+        except ProduceFailed:
+            response = failure(503, "unavailable", "the events could not be stored", retry_after=5)
+        except ClientDisconnect:
+            return  # nobody is left to read an answer
+        await response(scope, receive, send)
+
+    async def _handle(self, scope: Scope, receive: Receive) -> Response:
+        name = scope["path_params"]["name"]
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        if name == STATISTICS:
+            await self._bodies.read(headers, receive)
+            return answer(True, [], is_batch=True)
+        if name not in CALLS:
+            raise HTTPException(404)
+        self._check_rate()
+        call_type = CALLS[name]
+        header_key = basic_write_key(headers.get(b"authorization", b""))
+        try:
+            tracking = await self._parse(await self._bodies.read(headers, receive), call_type)
+            client = scope.get("client")
+            arrival = Arrival(
+                received_at_ms=self._clock(),
+                sent_at=tracking.sent_at,
+                context=tracking.context,
+                integrations=tracking.integrations,
+                client_ip=client[0] if client else None,
+                from_browser=b"origin" in headers,
+            )
+            appends, rejected = self._judge(tracking, arrival, call_type, header_key)
+        except RequestRefused as refused:
+            if refused.retry_after_seconds is None:  # else the sender comes again: nothing is rejected yet
+                await self._record_refusal(refused, header_key)
+            raise
+        accepted = bool(appends)
+        if rejected:
+            appends += self._facts.take(rejection for _, rejection in rejected)
+        if appends:
+            await self._writer.append(appends)
+        return answer(accepted, rejected, is_batch=call_type is None)
+
+    async def _parse(self, body: bytes, call_type: str | None) -> TrackingRequest:
+        depth = self._limits.event.depth
+        if call_type is None:
+            return await parse_batch(body, max_items=self._limits.items, max_depth=depth)
+        return parse_call(body, max_depth=depth)
+
+    def _judge(
+        self, tracking: TrackingRequest, arrival: Arrival, call_type: str | None, header_key: str | None
+    ) -> tuple[list[Append], list[tuple[int, Rejection]]]:
+        """Return the records of the accepted items and, by index, what the others are rejected for."""
+        appends: list[Append] = []
+        rejected: list[tuple[int, Rejection]] = []
+        merged_bytes = 0
+        for index, item in enumerate(tracking.items):
+            write_key = item.get("writeKey") if isinstance(item, dict) else None
+            source = self._sources.find(write_key or tracking.write_key or header_key)
+            try:
+                if isinstance(item, InvalidItem):
+                    raise item
+                if source is None:
+                    raise InvalidItem("unknown_source", "the write key is missing or belongs to no source")
+                if not source.enabled:
+                    raise InvalidItem("source_disabled", "the source is disabled")
+                tracked = track(
+                    item,
+                    arrival,
+                    self._limits.event,
+                    call_type=call_type,
+                    source=source.source,
+                    index=index,
+                    new_id=self._new_id,
+                )
+            except InvalidItem as invalid:
+                rejected.append((index, _rejection(source, invalid, item, call_type)))
+                continue
+            merged_bytes += len(tracked.payload)
+            if merged_bytes > self._limits.merged_bytes:
+                text = "the batch's context is too large for so many items; send smaller batches"
+                count, key = len(tracking.items), tracking.write_key
+                raise RequestRefused(413, "batch_too_large", text, count=count, write_key=key)
+            record = seal({"source": source.source}, tracked.payload)
+            appends.append(Append(EVENTS, event_key(source.source, tracked.message_id), record))
+        return appends, rejected
+
+    async def _record_refusal(self, refused: RequestRefused, header_key: str | None) -> None:
+        source = self._sources.find(refused.write_key or header_key)
+        rejection = Rejection(
+            source=source.source if source else "", code=refused.code, message=refused.message, count=refused.count
+        )
+        appends = self._facts.take([rejection])
+        if appends:
+            await self._writer.append(appends)
+
+    def _check_rate(self) -> None:
+        limit = self._limits.requests_per_second
+        if limit is None:
+            return
+        second = self._clock() // 1_000
+        if second != self._second:
+            self._second, self._requests_this_second = second, 0
+        self._requests_this_second += 1
+        if self._requests_this_second > limit:
+            text = f"more than {limit:,} requests this second; send larger batches or fewer"
+            raise RequestRefused(429, "too_many_requests", text, retry_after_seconds=1)
+
+
+def _rejection(source: IngestSource | None, invalid: InvalidItem, item: Any, call_type: str | None) -> Rejection:
+    fields = item if isinstance(item, dict) else {}
+    message_id, event_type = fields.get("messageId"), call_type or fields.get("type")
+    usable = isinstance(message_id, str) and len(message_id) <= MESSAGE_ID_LIMIT_CHARACTERS
+    return Rejection(
+        source=source.source if source else "",
+        code=invalid.code,
+        message=invalid.message,
+        message_id=str(message_id) if usable else "",
+        event_type=event_type if isinstance(event_type, str) and event_type in CALL_TYPES else "",
+    )
+
+
+async def _health(request: Request) -> Response:
+    return json_response(200, {"status": "ok"})
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    """Answer 404 and 405 in the same form as everything else."""
+    status, headers = (error.status_code, error.headers) if isinstance(error, HTTPException) else (500, None)
+    response = failure(status, "bad_request", f"{request.method} is not answered at this path; see the Tracking API")
+    response.headers.update(headers or {})
+    return response

@@ -1,0 +1,72 @@
+"""Rejections become facts, one per request, source and code; those nobody can be held to are counted by the second."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+from console.ingest_writer import Append, GroupWriter, Saturated
+from flows.topics import OUTCOMES, ProduceFailed
+from model.facts import Rejected, encode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejection:
+    """``count`` items refused for one reason. ``source`` '': the write key is unknown."""
+
+    source: str
+    code: str
+    message: str
+    message_id: str = ""
+    event_type: str = ""
+    count: int = 1
+
+
+class RejectionFacts:
+    """Makes the facts. Anybody can send unknown write keys at any rate, so those are summed up between two writes."""
+
+    def __init__(self, *, clock: Callable[[], int], run: str, new_id: Callable[[], str]) -> None:
+        self._clock = clock
+        self._run = run
+        self._new_id = new_id
+        self._anonymous: dict[_Key, Rejection] = {}
+
+    def take(self, rejections: Iterable[Rejection]) -> list[Append]:
+        """Return the facts to append with the request; rejections without a source are kept for `write_anonymous`."""
+        summed: dict[_Key, Rejection] = {}
+        for rejection in rejections:
+            _add(summed if rejection.source else self._anonymous, rejection)
+        return [self._fact(rejection) for rejection in summed.values()]
+
+    async def write_anonymous(self, writer: GroupWriter) -> None:
+        """Append one fact per code for what came without a known source since the last call; keep it on failure."""
+        taken, self._anonymous = self._anonymous, {}
+        if not taken:
+            return
+        try:
+            await writer.append([self._fact(rejection) for rejection in taken.values()])
+        except (Saturated, ProduceFailed):
+            for rejection in taken.values():
+                _add(self._anonymous, rejection)
+
+    def _fact(self, rejection: Rejection) -> Append:
+        fact = Rejected(
+            at_ms=self._clock(),
+            run=self._run,
+            rejection_id=self._new_id(),
+            source=rejection.source,
+            code=rejection.code,
+            message=rejection.message,
+            message_id=rejection.message_id,
+            event_type=rejection.event_type,
+            count=rejection.count,
+        )
+        return Append(OUTCOMES, fact.rejection_id.encode(), encode(fact))
+
+
+_Key = tuple[str, str]  # source and code: as few as there are sources and codes
+
+
+def _add(summed: dict[_Key, Rejection], rejection: Rejection) -> None:
+    """Sum up, keeping the first one's words."""
+    key = (rejection.source, rejection.code)
+    first = summed.get(key)
+    summed[key] = replace(first, count=first.count + rejection.count) if first else rejection

@@ -1,0 +1,31 @@
+"""Periods as people write them: 15m, 24h, 7d."""
+
+import re
+from dataclasses import dataclass
+
+import typer
+
+MINUTE_MS = 60_000
+_UNITS = {"m": 60, "h": 3_600, "d": 86_400}
+LONGEST_SECONDS = 400 * 86_400  # hours are kept no longer by default
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """A length of time that ends now."""
+
+    seconds: int
+
+    def until(self, now_ms: int) -> tuple[int, int]:
+        """The period up to the end of the current minute, in whole minutes, as Unix ms [from, to)."""
+        to_ms = (now_ms // MINUTE_MS + 1) * MINUTE_MS
+        return (to_ms - max(self.seconds * 1_000, MINUTE_MS)) // MINUTE_MS * MINUTE_MS, to_ms
+
+
+def parse_period(text: str) -> Period:
+    """Read a period for a command line option."""
+    match = re.fullmatch(r"(\d{1,6})([mhd])", text.strip())
+    seconds = int(match[1]) * _UNITS[match[2]] if match else 0
+    if not 0 < seconds <= LONGEST_SECONDS:
+        raise typer.BadParameter(f"{text!r} is no period; write 15m, 24h or 7d, up to {LONGEST_SECONDS // 86_400}d")
+    return Period(seconds)

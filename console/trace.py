@@ -1,0 +1,141 @@
+"""The trace of one event: received, routed, each attempt, outcome, in the order in which it happened."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from console.report_parts import day_and_time, duration, exact_time, printable
+
+View = Callable[[str, dict[str, Any]], list[dict[str, Any]]]
+
+_STYLES = {"delivered": "green", "filtered": "dim", "discarded": "bold red", "expired": "bold red"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One thing that happened to an event. Times are Unix ms; see view event_trace for the null rules."""
+
+    at: int
+    step: str  # rejected, received, duplicate, routed, attempt_failed, spilled, outcome
+    source: str
+    destination: str
+    mapping: str
+    event_type: str
+    event_name: str
+    delivery_id: str
+    attempt: int
+    state: str
+    code: str
+    description: str
+    action: str
+    message: str
+    http_status: int | None
+    http_ms: int
+    latency_ms: int | None
+    due_at: int | None
+    counted: bool
+    resent: bool
+    events_partition: int
+    events_offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """All that is known about the events with one message id; no steps when there is none."""
+
+    message_id: str
+    steps: tuple[Step, ...]
+
+    @property
+    def pending(self) -> tuple[str, ...]:
+        """Destinations a delivery was routed to and has no outcome yet."""
+        ended = {step.delivery_id for step in self.steps if step.step == "outcome"}
+        return tuple(step.destination for step in self.steps if step.step == "routed" and step.delivery_id not in ended)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the trace as JSON types."""
+        return {
+            "message_id": self.message_id,
+            "found": bool(self.steps),
+            "pending": list(self.pending),
+            "steps": [asdict(step) for step in self.steps],
+        }
+
+
+def build_trace(view: View, message_id: str) -> Trace:
+    """Read the trace; ``view`` calls a parameterized view by name (`sinks.store.Store.view`)."""
+    return Trace(message_id, tuple(Step(**row) for row in view("event_trace", {"message_id": message_id})))
+
+
+def render(trace: Trace, console: Console) -> None:
+    """Draw the trace; times are UTC."""
+    title = Text.assemble("Event ", (printable(trace.message_id), "bold"))
+    if not trace.steps:
+        console.print(title)
+        console.print(
+            "  Nothing is known of this messageId. Was it sent in the last few seconds, to another installation, or"
+            " longer ago than facts are kept? An event refused with others is told only by the first one's id.",
+            style="yellow",
+        )
+        return
+    first = trace.steps[0]
+    name = f" “{first.event_name}”" if first.event_name else ""
+    title.append(printable(f"   {first.event_type}{name} from {first.source}, {day_and_time(first.at)} UTC"), "dim")
+    console.print(title)
+    table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
+    table.add_column(no_wrap=True, style="dim")
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(ratio=1)
+    for step in trace.steps:
+        to = f"→ {step.destination}" if step.destination else ""
+        mapping = f" ({step.mapping})" if step.mapping else ""
+        table.add_row(exact_time(step.at), _label(step), Text(printable(to + mapping)), _story(step))
+    console.print(table)
+    for destination in trace.pending:
+        console.print(Text(f"  Pending for {destination}: no outcome yet.", "yellow"))
+
+
+def _label(step: Step) -> Text:
+    match step.step:
+        case "outcome":
+            return Text(step.state, _STYLES.get(step.state, ""))
+        case "attempt_failed":
+            return Text(f"attempt {step.attempt} failed", "yellow")
+        case "spilled":
+            return Text("put back", "yellow")
+        case "rejected":
+            return Text("rejected", "bold red")
+        case _:
+            return Text(step.step)
+
+
+def _story(step: Step) -> Text:
+    story = Text()
+    match step.step:
+        case "received":
+            story.append(f"record {step.events_offset} of partition {step.events_partition}", "dim")
+        case "duplicate":
+            story.append("The same messageId was received before; not delivered again.")
+        case "outcome" if step.state == "delivered":
+            calls = f"in {step.attempt} calls" if step.attempt > 1 else "at the first call"
+            story.append(f"{calls}, {duration(step.latency_ms)} after it was received")
+    if step.code:
+        answered = printable(step.code) if step.http_status is None else f"HTTP {step.http_status}"
+        known = f"{answered}: {step.description}" if step.description else answered
+        story.append(f"{known}{f' ({duration(step.http_ms)})' if step.http_ms else ''}")
+    if step.message:
+        story.append(f"\n“{printable(step.message)}”", "italic dim")
+    if step.state in {"discarded", "expired"} and step.action:
+        story.append(f"\n→ {step.action}", "cyan")
+    if step.due_at is not None:
+        story.append(f"\nnext at {exact_time(step.due_at)}", "dim")
+    if step.resent:
+        story.append("\nmay repeat a call made before a crash", "yellow")
+    if not step.counted:
+        story.append("\nrepeats, after a crash, what was said before; not counted", "dim")
+    return story

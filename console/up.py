@@ -1,0 +1,124 @@
+"""The whole system in one process: ingest API, delivery and recording, topics and store. `waybill up` and the demo run it."""
+
+import logging
+import os
+import secrets
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from console.api import create_api
+from console.http_server import serve_in_thread
+from console.ingest import IngestLimits, IngestSources, create_ingest
+from console.server_file import ServerFile, find_server, remove_server_file, write_server_file
+from flows import delivery_run, recording
+from flows.clock import wall_clock_ms
+from flows.clock_watchdog import ClockWatchdog, monotonic_ms, watch
+from flows.delivery import FLOW as DELIVERY
+from flows.installation import Installation, store_retention_seconds
+from flows.recording import FLOW as RECORDING
+from flows.runner import FlowThread, Prepared
+from flows.topics import TopicError
+from model.codes import ALL as REASONS
+from sinks.store import Store, open_store
+from sinks.store_schema import migrate
+
+EXPIRE_EVERY_SECONDS = 60.0
+STOP_SECONDS = 30.0  # a clean stop of delivery waits 10 s for calls; the rest is for its last flush
+EXIT_CLOCK_STEPPED_BACK = 75  # EX_TEMPFAIL: start me again
+
+log = logging.getLogger("waybill")
+
+
+class AlreadyRunning(Exception):
+    """Another process runs on this data directory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A running system."""
+
+    address: str
+    delivery: FlowThread
+    recording: FlowThread
+    store: Store
+
+    def failure(self) -> str | None:
+        """Why a flow has given up, if one has."""
+        given_up = [
+            f"flow {flow.name}: {flow.status.failure}" for flow in (self.delivery, self.recording) if flow.status.fatal
+        ]
+        return "; ".join(given_up) or None
+
+
+@contextmanager
+def run_all(installation: Installation, *, port: int | None = None) -> Iterator[Running]:
+    """Start everything; on leaving, stop cleanly: no new events, calls in flight finished, their facts recorded.
+
+    Raises `AlreadyRunning`, `sinks.store.StoreLocked`, and OSError when the address is taken.
+    """
+    other = find_server(installation.data)
+    if other is not None:
+        raise AlreadyRunning(f"process {other.pid} already runs on {installation.data} and answers at {other.address}")
+    topics, workspace = installation.topics, installation.workspace
+    store = open_store(installation.store_url)
+    migrate(store, store_retention_seconds(workspace), REASONS)
+    stop_delivery, stop_recording, stopped = threading.Event(), threading.Event(), threading.Event()
+
+    def prepare_delivery() -> Prepared:
+        run = delivery_run.prepare(installation, stop_delivery)
+        return Prepared(run.flow, run.close)
+
+    def prepare_recording() -> Prepared:
+        return Prepared(recording.prepare(installation, store, stop_recording), lambda clean: None)
+
+    delivery = FlowThread(topics, DELIVERY, installation.recovery(DELIVERY), prepare_delivery, stop_delivery)
+    recorder = FlowThread(topics, RECORDING, installation.recovery(RECORDING), prepare_recording, stop_recording)
+    token = secrets.token_urlsafe(32)
+    limits = IngestLimits(requests_per_second=workspace.ingest.max_requests_per_second)
+    app = create_ingest(
+        IngestSources.of(workspace), topics, clock=wall_clock_ms, run=secrets.token_hex(8), limits=limits
+    )
+    app.mount("/api", create_api(store, token))
+    server = serve_in_thread(app, workspace.ingest.host, workspace.ingest.port if port is None else port)
+    address = f"http://{workspace.ingest.host}:{server.port}"
+    write_server_file(installation.data, ServerFile(address, token, os.getpid()))
+    watch(ClockWatchdog(wall_clock_ms, monotonic_ms), stopped, _clock_stepped_back)
+    _every(EXPIRE_EVERY_SECONDS, stopped, lambda: _expire(installation))
+    delivery.start()
+    recorder.start()
+    try:
+        yield Running(address, delivery, recorder, store)
+    finally:
+        server.stop()
+        stop_delivery.set()
+        if not delivery.join(STOP_SECONDS):
+            log.warning("delivery did not stop in %.0f s; what it holds is sent again at the next start", STOP_SECONDS)
+        stop_recording.set()  # it first reads what delivery wrote last
+        recorder.join(STOP_SECONDS)
+        stopped.set()
+        remove_server_file(installation.data)
+        store.close()
+
+
+def _clock_stepped_back(back_ms: int) -> None:
+    log.critical(
+        "the clock went back by %d s: ending, to be started again (the flows would wait that long)", back_ms // 1_000
+    )
+    os._exit(EXIT_CLOCK_STEPPED_BACK)
+
+
+def _expire(installation: Installation) -> None:
+    try:
+        installation.topics.expire()
+    except TopicError as error:
+        log.warning("deleting what is past its retention failed, trying again in a minute: %s", error)
+
+
+def _every(seconds: float, stopped: threading.Event, action: Callable[[], None]) -> None:
+    def repeat() -> None:
+        while not stopped.wait(seconds):
+            action()
+
+    threading.Thread(target=repeat, name="retention", daemon=True).start()

@@ -1,0 +1,25 @@
+"""The workspace file on disk. What is in it is judged by `model.workspace_reading`."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from model.workspace import Workspace
+from model.workspace_errors import Problem
+from model.workspace_reading import FILE_LIMIT_BYTES, Reading, read_workspace
+
+
+def read_workspace_file(path: Path, environ: Mapping[str, str]) -> Reading:
+    """Read a workspace file; one that cannot be opened is a problem like any other."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(FILE_LIMIT_BYTES + 1)
+    except OSError as error:
+        message = f"the file cannot be read: {error.strerror or type(error).__name__}"
+        remedy = "Check the path and its permissions"
+        return Reading(None, (Problem(file=str(path), line=0, column=0, path="", message=message, remedy=remedy),))
+    return read_workspace(content, file=str(path), environ=environ)
+
+
+def load_workspace(path: Path, environ: Mapping[str, str]) -> Workspace:
+    """Read a workspace file. Raises `WorkspaceInvalid` with everything wrong in it."""
+    return read_workspace_file(path, environ).valid()

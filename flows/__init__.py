@@ -1,0 +1,1 @@
+"""The dataflows, and the steps and topic connectors they are wired from."""

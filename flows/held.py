@@ -1,0 +1,59 @@
+"""What one process holds unsettled, and each destination's share of it: the budget that turns overload into waiting.
+
+The sources of a process stop reading while the budget is used up. Only then does a destination over its fair share
+put back ("spill") what it has waiting, so one slow destination cannot keep the others from being read, while a
+burst that every destination keeps up with causes no spill at all.
+"""
+
+from collections.abc import Callable
+
+ACTIVE_FOR_MS = 60_000  # a destination counts towards the shares for a minute after its last delivery
+
+
+class Held:
+    """Counts deliveries and bytes from when a lane takes them until they are settled. One per process."""
+
+    def __init__(self, *, max_deliveries: int, max_bytes: int, clock: Callable[[], int]) -> None:
+        self._max_deliveries = max_deliveries
+        self._max_bytes = max_bytes
+        self._clock = clock
+        self._deliveries = 0
+        self._bytes = 0
+        self._by_destination: dict[str, int] = {}
+        self._last_taken_ms: dict[str, int] = {}
+
+    def take(self, destination: str, size_bytes: int) -> None:
+        """Count one delivery in."""
+        self._deliveries += 1
+        self._bytes += size_bytes
+        self._by_destination[destination] = self._by_destination.get(destination, 0) + 1
+        self._last_taken_ms[destination] = self._clock()
+
+    def settle(self, destination: str, size_bytes: int) -> None:
+        """Count one delivery out."""
+        self._deliveries -= 1
+        self._bytes -= size_bytes
+        self._by_destination[destination] -= 1
+
+    @property
+    def room(self) -> int:
+        """How many more deliveries may be read now; 0 or less: stop reading."""
+        if self._bytes >= self._max_bytes:
+            return 0
+        return self._max_deliveries - self._deliveries
+
+    @property
+    def deliveries(self) -> int:
+        """How many are held now."""
+        return self._deliveries
+
+    def over_share(self, destination: str) -> int:
+        """How many deliveries the destination holds beyond its share while the budget is used up; else 0."""
+        if self.room > 0:
+            return 0
+        oldest = self._clock() - ACTIVE_FOR_MS
+        active = sum(1 for taken_ms in self._last_taken_ms.values() if taken_ms >= oldest)
+        if active <= 1:
+            return 0  # alone: waiting costs nobody else anything
+        held = self._by_destination.get(destination, 0)
+        return max(0, held - self._max_deliveries // active)

@@ -1,0 +1,73 @@
+"""One installation: its workspace, its data directory, its topics. Opened once at the edge, passed to everything."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from flows.clock import wall_clock_ms
+from flows.open_topics import open_topics
+from flows.topics import DEAD_LETTERS, EVENTS, MINUTES, OUTCOMES, Topics, TopicSpec
+from model.rungs import RUNGS
+from model.workspace import Workspace
+from model.workspace_settings import DAY_SECONDS
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """What the flows and the console share."""
+
+    workspace: Workspace
+    data: Path
+    topics: Topics
+
+    @property
+    def store_url(self) -> str:
+        """Where facts and minutes go."""
+        return store_url(self.workspace, self.data)
+
+    def recovery(self, flow: str) -> Path:
+        """Recovery directory of a flow."""
+        return self.data / "recovery" / flow
+
+
+def open_installation(workspace: Workspace, data: Path) -> Installation:
+    """Open the topics (creating what is missing) and the data directory."""
+    data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    topics = open_topics(
+        workspace.topics.url or f"sqlite:///{(data / 'topics').absolute()}",
+        fsync=workspace.topics.fsync,
+        disk_budget_bytes=workspace.disk.topics_budget_bytes,
+        clock=wall_clock_ms,
+    )
+    topics.create(topic_specs(workspace))
+    return Installation(workspace, data, topics)
+
+
+def store_url(workspace: Workspace, data: Path) -> str:
+    """The workspace's store, by default chDB under the data directory."""
+    configured = workspace.store.url
+    return configured.value if configured else f"chdb:///{(data / 'store').absolute()}"
+
+
+def store_retention_seconds(workspace: Workspace) -> dict[str, int]:
+    """How long each table of the store keeps its rows."""
+    kept = workspace.retention.store
+    days = {
+        "facts": kept.facts_days,
+        "samples": kept.samples_days,
+        "minutes": kept.minutes_days,
+        "hours": kept.hours_days,
+    }
+    return {table: count * DAY_SECONDS for table, count in days.items()}
+
+
+def topic_specs(workspace: Workspace) -> list[TopicSpec]:
+    """Every topic with the workspace's retention."""
+    retention = workspace.retention
+    seconds = {
+        EVENTS: retention.events_seconds,
+        OUTCOMES: retention.outcomes_seconds,
+        DEAD_LETTERS: retention.dead_letters_seconds,
+        MINUTES: retention.minutes_seconds,
+        **{rung.topic: retention.retries_seconds for rung in RUNGS},
+    }
+    return [TopicSpec(name, workspace.topics.partitions, kept) for name, kept in seconds.items()]

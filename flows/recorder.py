@@ -1,0 +1,124 @@
+"""The step between facts and rows: judges repeated facts, counts minutes, closes them. One key per outcomes partition.
+
+It keeps no snapshot. Recording resumes at the offset where the open append minute began (see `OutcomesPartition`), so
+the open minute is counted anew from the log, into the same rows.
+"""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+import orjson
+from bytewax.operators import StatefulBatchLogic
+
+from flows.outputs import dead_letter
+from flows.priors import Priors
+from flows.topic_sink import Output
+from flows.topics import MINUTES, Record
+from model.envelope import FORMAT_VERSION, UnreadableRecord
+from model.facts import Fact, decode
+from model.minutes import MINUTE_MS, AppendMinute, Counts, Series, bundle
+from model.rows import LogPosition, Row, counts_of, minute_row, rows_of
+
+HOUR_MS = 3_600_000
+SEND_MINUTES_EVERY = timedelta(seconds=1)  # open rows are visible within about two seconds
+MOST_EMPTY_MINUTES = 7 * 24 * 60  # after a longer silence the bundles of a week say enough
+
+
+class RebuildHours(NamedTuple):
+    """Ask the store to add up hours of one partition again, from minutes up to append minute ``through_ms``."""
+
+    log_partition: int
+    hours_ms: tuple[int, ...]
+    through_ms: int
+
+
+StoreItem = Row | RebuildHours
+Recorded = StoreItem | Output
+
+
+class Recorder(StatefulBatchLogic[Record, Recorded, None]):
+    """Turns the facts of one partition into rows, in log order."""
+
+    def __init__(self, priors: Priors) -> None:
+        self._priors = priors
+        self._open: AppendMinute | None = None
+        self._partition = 0
+        self._last_offset = 0
+        self._send_at: datetime | None = None
+
+    def on_batch(self, values: list[Record]) -> tuple[Iterable[Recorded], bool]:
+        """Record a batch of facts."""
+        out: list[Recorded] = []
+        facts: list[tuple[Record, Fact]] = []
+        for record in values:
+            try:
+                facts.append((record, decode(record.value)))
+            except UnreadableRecord as error:
+                out.append(dead_letter(record.value, record.key, "UNREADABLE_RECORD", f"outcomes: {error}"))
+        self._priors.look_up([(record.offset, fact) for record, fact in facts], values[0].partition)
+        for record, fact in facts:
+            minute, closed = self._turn_to(record)
+            out.extend(closed)
+            verdict = self._priors.verdict(fact)
+            out.extend(rows_of(fact, LogPosition(record.partition, record.offset, record.appended_ms), verdict))
+            minute.add(fact, verdict)
+            self._last_offset = record.offset
+        if self._send_at is None:
+            self._send_at = datetime.now(UTC) + SEND_MINUTES_EVERY
+        return out, StatefulBatchLogic.RETAIN
+
+    def on_notify(self) -> tuple[Iterable[Recorded], bool]:
+        """Send the open minute's rows as they are now."""
+        self._send_at = None
+        return self._changed_rows(), StatefulBatchLogic.RETAIN
+
+    def on_eof(self) -> tuple[Iterable[Recorded], bool]:
+        """Send what is counted; the minute stays open, the next start counts it again."""
+        return self._changed_rows(), StatefulBatchLogic.RETAIN
+
+    def notify_at(self) -> datetime | None:
+        """A second after the first fact not yet sent."""
+        return self._send_at
+
+    def snapshot(self) -> None:
+        """Nothing to keep; but what was flushed two epochs ago need not be remembered any longer."""
+        self._priors.epoch_ended()
+
+    def _turn_to(self, record: Record) -> tuple[AppendMinute, list[Recorded]]:
+        """The append minute the record belongs to, and what closing the one before it gives."""
+        minute_ms = record.appended_ms // MINUTE_MS * MINUTE_MS
+        closed = self._open
+        if closed is not None and minute_ms <= closed.minute_ms:
+            return closed, []
+        self._partition = record.partition
+        self._open = AppendMinute(minute_ms)
+        return self._open, [] if closed is None else self._close(closed, minute_ms)
+
+    def _close(self, closed: AppendMinute, next_ms: int) -> list[Recorded]:
+        out = self._rows(closed, closed.changed())
+        rows = [counts_of(series, counts) | {"minute_ms": series.minute_ms} for series, counts in closed.rows()]
+        out.append(self._bundle(closed.minute_ms, rows))
+        # A silent minute has a bundle too, so that who evaluates minutes sees each of them.
+        silent_from_ms = max(closed.minute_ms + MINUTE_MS, next_ms - MOST_EMPTY_MINUTES * MINUTE_MS)
+        out.extend(self._bundle(empty_ms, []) for empty_ms in range(silent_from_ms, next_ms, MINUTE_MS))
+        hours = {past_ms // HOUR_MS * HOUR_MS for past_ms in (*closed.minutes(), closed.minute_ms)}
+        over = tuple(sorted(hour_ms for hour_ms in hours if hour_ms < next_ms // HOUR_MS * HOUR_MS))
+        if over:
+            out.append(RebuildHours(self._partition, over, closed.minute_ms))
+        return out
+
+    def _changed_rows(self) -> list[Recorded]:
+        return self._rows(self._open, self._open.changed()) if self._open is not None else []
+
+    def _rows(self, minute: AppendMinute, rows: Iterable[tuple[Series, Counts]]) -> list[Recorded]:
+        return [
+            minute_row(
+                series, counts, append_minute_ms=minute.minute_ms, partition=self._partition, version=self._last_offset
+            )
+            for series, counts in rows
+        ]
+
+    def _bundle(self, minute_ms: int, rows: list[dict[str, Any]]) -> Output:
+        value = orjson.dumps({"v": FORMAT_VERSION, **bundle(minute_ms, self._partition, rows)})
+        return Output(MINUTES, str(self._partition).encode(), value)

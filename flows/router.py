@@ -1,0 +1,179 @@
+"""The first step of delivery: records in, deliveries and facts out. Duplicates stop here; poison becomes a dead letter.
+
+Everything it returns is addressed to a lane, so that a lane's word on how far it has come covers it.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+from zlib import crc32
+
+from flows.duplicates import DuplicateStores
+from flows.journal import Journal
+from flows.outputs import dead_letter, fact, retry
+from flows.room import Waiting
+from flows.topic_sink import Output
+from flows.topic_source import Item, Progress, Sourced
+from flows.topics import EVENTS, Record
+from model.delivery import Delivery
+from model.envelope import UnreadableRecord
+from model.event import Event, from_record
+from model.facts import Duplicate, Received, State
+from model.identity import delivery_id, event_key
+
+LaneItem = Waiting | Output | Progress
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One connection as routing sees it. ``off``: the reason code when configuration says not to send."""
+
+    destination: str
+    off: str | None
+
+
+class Router:
+    """Routes records of events and of the rungs; one per process."""
+
+    def __init__(
+        self,
+        *,
+        routes: dict[str, tuple[Route, ...]],
+        lanes: int,
+        duplicates: DuplicateStores,
+        journal: Journal,
+        fences: dict[tuple[str, int], int],
+        run: str,
+        clock: Callable[[], int],
+    ) -> None:
+        """``routes`` by source; ``fences``: records below these offsets may have been handled by a run that crashed."""
+        self._routes = routes
+        self._connections = {
+            (source, route.destination): route for source, of_source in routes.items() for route in of_source
+        }
+        self._lanes = lanes
+        self._duplicates = duplicates
+        self._journal = journal
+        self._fences = fences
+        self._run = run
+        self._clock = clock
+
+    def off(self, delivery: Delivery) -> str | None:
+        """The reason code if the delivery's connection no longer sends."""
+        route = self._connections.get((delivery.source, delivery.destination))
+        return "CONNECTION_REMOVED" if route is None else route.off
+
+    def lane_of(self, destination: str) -> str:
+        """The lane that owns a destination."""
+        return str(crc32(destination.encode()) % self._lanes)
+
+    def __call__(self, items: list[Item]) -> Iterable[tuple[str, LaneItem]]:
+        """Route one batch, in order."""
+        routed: list[tuple[str, LaneItem]] = []
+        events: dict[int, list[Record]] = {}
+        for item in items:
+            if isinstance(item, Sourced) and item.topic == EVENTS:
+                events.setdefault(item.record.partition, []).append(item.record)
+        for partition, records in events.items():
+            routed.extend(self._route_events(partition, records))
+        for item in items:
+            if isinstance(item, Progress):
+                routed.extend((str(lane), item) for lane in range(self._lanes))
+            elif item.topic != EVENTS:
+                routed.append(self._route_retry(item.topic, item.record))
+        return routed
+
+    def _route_events(self, partition: int, records: list[Record]) -> Iterable[tuple[str, LaneItem]]:
+        readable: list[tuple[Record, Event]] = []
+        for record in records:
+            try:
+                readable.append((record, from_record(record.value)))
+            except UnreadableRecord as error:
+                yield from self._poison(record, str(error))
+        keys = [(event_key(e.source, e.message_id), r.offset, r.appended_ms) for r, e in readable]
+        firsts = self._duplicates.first_seen(partition, keys)
+        for (record, event), first in zip(readable, firsts, strict=True):
+            yield from self._route_event(record, event, first)
+
+    def _route_event(self, record: Record, event: Event, first_offset: int) -> Iterable[tuple[str, LaneItem]]:
+        now_ms = self._clock()
+        about: dict[str, Any] = {
+            "source": event.source,
+            "message_id": event.message_id,
+            "event_type": event.type,
+            "event_name": event.name,
+            "app_version": event.app_version,
+            "events_partition": record.partition,
+            "events_offset": record.offset,
+            "received_at_ms": record.appended_ms,
+            "replayed": record.offset < self._fences.get((EVENTS, record.partition), 0),
+        }
+        key = f"{record.partition}:{record.offset}".encode()
+        if first_offset != record.offset:
+            duplicate = Duplicate(**about, at_ms=record.appended_ms, run=self._run, first_offset=first_offset)
+            yield "0", fact(key, duplicate)
+            return
+        resent = about["replayed"] and record.offset < self._journal.horizon(EVENTS, record.partition)
+        deliveries = [
+            Delivery(
+                **about,
+                delivery_id=delivery_id(record.partition, record.offset, event.source, route.destination, ""),
+                destination=route.destination,
+                mapping="",
+                taken_at_ms=now_ms,
+                due_at_ms=record.appended_ms,
+                resent=resent,
+                event=event.payload,
+            )
+            for route in self._routes.get(event.source, ())
+        ]
+        routes = tuple((d.delivery_id, d.destination, d.mapping) for d in deliveries)
+        yield "0", fact(key, Received(**about, at_ms=record.appended_ms, run=self._run, routes=routes))
+        for delivery in deliveries:
+            off = self._connections[delivery.source, delivery.destination].off
+            if off is not None:
+                outcome = delivery.end(State.FILTERED, at_ms=now_ms, run=self._run, code=off)
+                yield "0", fact(delivery.delivery_id.encode(), outcome)
+            else:
+                yield self._to_lane(delivery, EVENTS, record, now_ms)
+
+    def _route_retry(self, topic: str, record: Record) -> tuple[str, LaneItem]:
+        try:
+            delivery = Delivery.from_record(record.value)
+        except UnreadableRecord as error:
+            return "0", dead_letter(record.value, record.key, "UNREADABLE_RECORD", f"{topic}: {error}")
+        now_ms = self._clock()
+        if record.offset < self._fences.get((topic, record.partition), 0):
+            again = record.offset < self._journal.horizon(topic, record.partition)
+            delivery = replace(delivery, replayed=True, resent=delivery.resent or again)
+        if delivery.due_at_ms > now_ms:
+            return "0", retry(delivery, now_ms)
+        return self._to_lane(delivery, topic, record, now_ms)
+
+    def _to_lane(self, delivery: Delivery, topic: str, record: Record, now_ms: int) -> tuple[str, Waiting]:
+        waiting = Waiting(delivery, topic, record.partition, record.offset, arrived_ms=now_ms)
+        return self.lane_of(delivery.destination), waiting
+
+    def _poison(self, record: Record, why: str) -> Iterable[tuple[str, LaneItem]]:
+        """An unreadable record: its bytes go to the dead letters, and an outcome says that it was one event."""
+        unreadable = Delivery(
+            delivery_id=delivery_id(record.partition, record.offset, "", "", ""),
+            source="",
+            destination="",
+            mapping="",
+            message_id="",
+            event_type="",
+            event_name="",
+            app_version="",
+            events_partition=record.partition,
+            events_offset=record.offset,
+            received_at_ms=record.appended_ms,
+            taken_at_ms=record.appended_ms,
+            due_at_ms=record.appended_ms,
+            replayed=record.offset < self._fences.get((EVENTS, record.partition), 0),
+            event=record.value,
+        )
+        code = "UNREADABLE_RECORD"
+        outcome = unreadable.end(State.DISCARDED, at_ms=self._clock(), run=self._run, code=code, message=why)
+        yield "0", dead_letter(record.value, record.key, code, why)
+        yield "0", fact(unreadable.delivery_id.encode(), outcome)

@@ -1,0 +1,100 @@
+"""Runs a flow in a thread of this process, and starts it again with backoff when it dies.
+
+One worker per flow, each with its own recovery directory: in one Dataflow, one blocked sink would stop them all.
+"""
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from threading import Event as StopEvent
+
+from bytewax.dataflow import Dataflow
+from bytewax.recovery import RecoveryConfig
+from bytewax.run import cli_main
+
+from flows.flow_identity import RecoveryLost, claim
+from flows.topics import PositionLost, Topics
+
+EPOCH = timedelta(seconds=1)  # one flush and one snapshot a second; what is sent again after a crash is of this length
+FIRST_PAUSE_SECONDS = 1.0
+LONGEST_PAUSE_SECONDS = 30.0
+
+log = logging.getLogger("waybill")
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A flow ready to run; ``close`` gets True when it ended by itself with everything in its last snapshot."""
+
+    flow: Dataflow
+    close: Callable[[bool], None]
+
+
+@dataclass(slots=True)
+class FlowStatus:
+    """What a person may ask of a running flow."""
+
+    starts: int = 0
+    failure: str = ""  # of the last run that died
+    fatal: bool = False  # starting again would not help; a person must act
+    running: bool = field(default=False)
+
+
+def run_once(topics: Topics, flow: str, recovery: Path, prepare: Callable[[], Prepared]) -> None:
+    """Run a flow until its sources stop. Raises what it dies of, and `RecoveryLost`."""
+    claim(topics, flow, recovery)
+    prepared = prepare()
+    clean = False
+    try:
+        config = RecoveryConfig(str(recovery))  # type: ignore[no-untyped-call]
+        cli_main(prepared.flow, epoch_interval=EPOCH, recovery_config=config)  # type: ignore[no-untyped-call]
+        clean = True
+    finally:
+        prepared.close(clean)
+
+
+class FlowThread:
+    """Keeps one flow running until `stop` is set."""
+
+    def __init__(
+        self, topics: Topics, flow: str, recovery: Path, prepare: Callable[[], Prepared], stop: StopEvent
+    ) -> None:
+        self.name = flow
+        self.status = FlowStatus()
+        self._topics = topics
+        self._recovery = recovery
+        self._prepare = prepare
+        self._stop = stop
+        self._thread = threading.Thread(target=self._keep_running, name=f"flow-{flow}", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def join(self, timeout_seconds: float) -> bool:
+        """Wait for a stopped flow to end; False if it did not in time."""
+        self._thread.join(timeout_seconds)
+        return not self._thread.is_alive()
+
+    def _keep_running(self) -> None:
+        pause_seconds = FIRST_PAUSE_SECONDS
+        while not self._stop.is_set():
+            self.status.starts += 1
+            self.status.running = True
+            try:
+                run_once(self._topics, self.name, self._recovery, self._prepare)
+            except (RecoveryLost, PositionLost) as error:
+                self.status.fatal = True
+                self.status.failure = str(error)
+                log.error("flow %s cannot run: %s", self.name, error)
+                return
+            except BaseException as error:  # Bytewax raises its own panics too; whatever it was, the flow starts again
+                self.status.failure = f"{type(error).__name__}: {error}"
+                log.exception("flow %s died, starting it again in %.0f s", self.name, pause_seconds)
+                self._stop.wait(pause_seconds)
+                pause_seconds = min(LONGEST_PAUSE_SECONDS, pause_seconds * 2)
+            finally:
+                self.status.running = False

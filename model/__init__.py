@@ -1,0 +1,1 @@
+"""The words of Waybill as plain typed code: no I/O, no clock, no Bytewax."""

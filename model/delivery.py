@@ -1,0 +1,100 @@
+"""A delivery under way: one event for one connection and mapping, with what has been tried so far.
+
+It travels as a record of the retry topics and in the snapshot of a lane; `to_record` is its one written form.
+"""
+
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from model.envelope import UnreadableRecord, seal, unseal
+from model.facts import DeliveryFact, Outcome, State
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """Frozen: every step returns the next one. Times are Unix ms."""
+
+    delivery_id: str
+    source: str
+    destination: str
+    mapping: str
+    message_id: str
+    event_type: str
+    event_name: str
+    app_version: str
+    events_partition: int
+    events_offset: int
+    received_at_ms: int
+    taken_at_ms: int  # when the delivery flow first took the event: the retry window counts from here
+    due_at_ms: int  # not before this; for a new delivery the time it was received
+    waits_from_ms: int = 0  # when it was last put on the retry ladder
+    calls: int = 0  # HTTP calls made
+    attempts: int = 0  # calls that count against the limit; throttling and setup use up time only
+    code: str = ""  # of the last failed call
+    message: str = ""
+    replayed: bool = False  # sticky: its facts may repeat ones said before a crash
+    resent: bool = False  # sticky: a call may have been made before a crash that no fact tells of
+    event: bytes
+
+    def to_record(self) -> bytes:
+        """Encode for a retry topic or a snapshot."""
+        header = {name: getattr(self, name) for name in _HEADER}
+        return seal(header, self.event)
+
+    @classmethod
+    def from_record(cls, value: bytes) -> "Delivery":
+        """Decode `to_record`. Raises `UnreadableRecord`."""
+        header, event = unseal(value)
+        del header["v"]
+        try:
+            return cls(**header, event=event)
+        except TypeError as error:
+            raise UnreadableRecord(f"not a delivery: {error}") from None
+
+    @property
+    def size_bytes(self) -> int:
+        """What it weighs in memory budgets."""
+        return len(self.event)
+
+    def about(self) -> dict[str, Any]:
+        """The fields every fact about this delivery repeats."""
+        return {name: getattr(self, name) for name in _FACT_FIELDS}
+
+    def end(
+        self,
+        state: State,
+        *,
+        at_ms: int,
+        run: str,
+        code: str = "",
+        message: str = "",
+        http: tuple[int, int] | None = None,
+    ) -> Outcome:
+        """Return the outcome fact that ends this delivery; ``http``: status and duration in ms of the call that did.
+
+        Without a call nothing can have been sent twice, so the fact is no possible duplicate.
+        """
+        about = self.about()
+        if http is None:
+            about["resent"] = False
+        status, duration_ms = http or (0, 0)
+        return Outcome(
+            **about,
+            at_ms=at_ms,
+            run=run,
+            attempt=self.calls,
+            state=state,
+            code=code,
+            message=message,
+            http_status=status,
+            http_ms=duration_ms,
+        )
+
+    def waiting(self, *, from_ms: int, until_ms: int) -> "Delivery":
+        """Return the delivery as it goes on the retry ladder."""
+        return replace(self, waits_from_ms=from_ms, due_at_ms=until_ms)
+
+
+_HEADER = tuple(field.name for field in fields(Delivery) if field.name != "event")
+_IN_FACTS = {field.name for field in fields(DeliveryFact)} - {"code", "message"}
+_FACT_FIELDS = tuple(name for name in _HEADER if name in _IN_FACTS)

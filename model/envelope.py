@@ -1,0 +1,46 @@
+"""How a record looks in a topic that carries original bytes (events, retries, dead_letters).
+
+One JSON header line, then the payload exactly as it was::
+
+    {"v":1,"source":"web"}\n{"type":"track","event":"Order Completed",...}
+
+The header carries the format version; a version this code does not know is refused, never guessed, so an old
+worker cannot misread what a newer one wrote. JSON escapes every newline, so the first one always ends the header.
+"""
+
+from typing import Any
+
+import orjson
+
+FORMAT_VERSION = 1
+
+
+class UnreadableRecord(ValueError):
+    """A topic record is not in a format this version of Waybill reads; the text says what was found."""
+
+
+def seal(header: dict[str, Any], payload: bytes) -> bytes:
+    """Encode one record; ``header`` needs no version, it is added here."""
+    return orjson.dumps({"v": FORMAT_VERSION, **header}) + b"\n" + payload
+
+
+def unseal(value: bytes) -> tuple[dict[str, Any], bytes]:
+    """Decode one record into header and payload. Raises `UnreadableRecord`."""
+    line, newline, payload = value.partition(b"\n")
+    if not newline:
+        raise UnreadableRecord("no header line")
+    return decode_header(line), payload
+
+
+def decode_header(line: bytes) -> dict[str, Any]:
+    """Decode a JSON object that carries a format version. Raises `UnreadableRecord`."""
+    try:
+        header = orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        raise UnreadableRecord(f"header is not JSON: {error}") from None
+    if not isinstance(header, dict):
+        raise UnreadableRecord(f"header is a {type(header).__name__}, not an object")
+    version = header.get("v")
+    if version != FORMAT_VERSION:
+        raise UnreadableRecord(f"format version {version!r}; this Waybill reads {FORMAT_VERSION}")
+    return header

@@ -1,0 +1,73 @@
+"""Text of the workspace file in which ``${NAME}`` stands for an environment variable: how secrets get in.
+
+It keeps both what was written, which may be shown to anybody, and what it stands for, which may not.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import GetCoreSchemaHandler, ValidationInfo
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+TEXT_LIMIT_CHARS = 8192
+SHORTEST_SECRET_CHARS = 4  # hiding "1" or "no" wherever it occurs would make logs unreadable and protect nothing
+_REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]{0,127})\}")
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentText:
+    """``str()``, ``repr()`` and serialization give ``written``; only ``value`` gives the real text away."""
+
+    written: str
+    value: str = field(repr=False)
+    secrets: frozenset[str] = field(default=frozenset(), repr=False)  # the values put in, for redaction
+
+    def __str__(self) -> str:
+        return self.written
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """In a file it is a string; the environment comes as validation context ``{"environ": Mapping}``."""
+        text = core_schema.str_schema(strict=True, max_length=TEXT_LIMIT_CHARS)
+        substituted = core_schema.with_info_after_validator_function(_substitute_in_context, text)
+        return core_schema.json_or_python_schema(
+            json_schema=substituted,
+            python_schema=core_schema.union_schema([core_schema.is_instance_schema(cls), substituted]),
+            serialization=core_schema.plain_serializer_function_ser_schema(str),
+        )
+
+
+def fault(message: str, remedy: str) -> PydanticCustomError:
+    """Make the error a validator raises; neither text may quote a value that could be secret."""
+    return PydanticCustomError("waybill", "{message}", {"message": message, "remedy": remedy})
+
+
+def refers_to_environment(written: str) -> bool:
+    """Say whether at least one ``${NAME}`` is in the text."""
+    return _REFERENCE.search(written) is not None
+
+
+def substitute(written: str, environ: Mapping[str, str]) -> EnvironmentText:
+    """Put the environment in. Raises `PydanticCustomError` on a missing, empty or malformed reference."""
+    if "${" in _REFERENCE.sub("", written):
+        raise fault("there is a '${' that starts no ${NAME}", "Write ${NAME} with letters, digits and underscores")
+    secrets: set[str] = set()
+
+    def value_of(reference: re.Match[str]) -> str:
+        name = reference[1]
+        if not environ.get(name):
+            what = "is empty" if name in environ else "is not set"
+            raise fault(f"environment variable {name} {what}", f"Set {name} in the environment Waybill is started in")
+        secrets.add(environ[name])
+        return environ[name]
+
+    value = _REFERENCE.sub(value_of, written)
+    if len(value) > TEXT_LIMIT_CHARS:
+        raise fault(f"the text is over {TEXT_LIMIT_CHARS} characters long", "Shorten the environment variable")
+    return EnvironmentText(written, value, frozenset(s for s in secrets if len(s) >= SHORTEST_SECRET_CHARS))
+
+
+def _substitute_in_context(written: str, info: ValidationInfo) -> EnvironmentText:
+    return substitute(written, (info.context or {}).get("environ", {}))

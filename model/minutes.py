@@ -1,0 +1,138 @@
+"""Windowed counts: the minutes people read, gathered by the log's own time so that nothing is ever late.
+
+A row counts facts of one minute with one set of dimensions, as found in one *append minute* of one partition of topic
+outcomes. While the append minute is open its rows are sent again as they grow; closed, they are final. Rows add up:
+a fact that tells of an older minute makes a small new row and overwrites nothing.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from model.facts import (
+    AttemptFailed,
+    DeliveryFact,
+    Duplicate,
+    EventFact,
+    Fact,
+    Outcome,
+    Received,
+    Rejected,
+    Spilled,
+    State,
+)
+from model.latency import bucket
+from model.verdict import Verdict
+
+MINUTE_MS = 60_000
+SERIES_LIMIT = 2_000  # rows an append minute may have under their own event name and app version
+OTHER = "(other)"
+ATTEMPT_LIMIT = 255  # attempts beyond are counted as this one
+
+
+class Series(NamedTuple):
+    """The dimensions of a row."""
+
+    minute_ms: int
+    source: str
+    destination: str
+    mapping: str
+    event_type: str
+    event_name: str
+    app_version: str
+    status: str
+    code: str
+
+
+@dataclass(slots=True)
+class Counts:
+    """The numbers of a row; latency by bucket and deliveries by attempt number are of delivered ones only."""
+
+    count: int = 0
+    latency: dict[int, int] = field(default_factory=dict)
+    by_attempt: dict[int, int] = field(default_factory=dict)
+
+
+class AppendMinute:
+    """The rows of one append minute of one partition. ``minute_ms`` is its start."""
+
+    def __init__(self, minute_ms: int) -> None:
+        self.minute_ms = minute_ms
+        self._rows: dict[Series, Counts] = {}
+        self._changed: set[Series] = set()
+
+    def add(self, fact: Fact, verdict: Verdict) -> None:
+        """Count a fact as the verdict says."""
+        for series, count in series_of(fact, verdict):
+            counts = self._counts(series)
+            counts.count += count
+        if isinstance(fact, Outcome) and fact.state is State.DELIVERED and verdict.count:
+            counts = self._counts(_series(fact, fact.at_ms, State.DELIVERED, ""))
+            index = bucket(fact.at_ms - fact.received_at_ms)
+            counts.latency[index] = counts.latency.get(index, 0) + 1
+            attempt = min(fact.attempt, ATTEMPT_LIMIT)
+            counts.by_attempt[attempt] = counts.by_attempt.get(attempt, 0) + 1
+
+    def changed(self) -> Iterator[tuple[Series, Counts]]:
+        """Give each row that changed since the last call, with its counts so far."""
+        changed, self._changed = self._changed, set()
+        for series in changed:
+            yield series, self._rows[series]
+
+    def rows(self) -> Iterator[tuple[Series, Counts]]:
+        """Give every row."""
+        return iter(self._rows.items())
+
+    def minutes(self) -> set[int]:
+        """The minutes its rows speak of."""
+        return {series.minute_ms for series in self._rows}
+
+    def _counts(self, series: Series) -> Counts:
+        if series not in self._rows and len(self._rows) >= SERIES_LIMIT:
+            series = series._replace(event_name=OTHER, app_version="")
+        self._changed.add(series)
+        counts = self._rows.get(series)
+        if counts is None:
+            counts = self._rows[series] = Counts()
+        return counts
+
+
+def series_of(fact: Fact, verdict: Verdict) -> list[tuple[Series, int]]:
+    """The series a fact is counted in, and by how much."""
+    if isinstance(fact, Rejected):
+        dimensions = (fact.source, "", "", fact.event_type, "", "", "rejected", fact.code)
+        return [(Series(fact.at_ms // MINUTE_MS * MINUTE_MS, *dimensions), fact.count)]
+    if isinstance(fact, Received | Duplicate):
+        return [(_series(fact, fact.at_ms, fact.kind, ""), verdict.count)] if verdict.count else []
+    if isinstance(fact, AttemptFailed | Spilled):
+        counted = [(_series(fact, fact.at_ms, fact.kind, fact.code), 1)]
+    elif isinstance(fact, Outcome):
+        counted = [(_series(fact, fact.at_ms, fact.state, fact.code), verdict.count)] if verdict.count else []
+        if verdict.takes_back is not None:
+            prior = verdict.takes_back
+            counted.append((_series(fact, prior.at_ms, prior.state, prior.code), -1))
+    else:
+        return []
+    if fact.resent and not isinstance(fact, Spilled):
+        counted.append((_series(fact, fact.at_ms, "possible_duplicate", ""), 1))
+    return counted
+
+
+def _series(fact: EventFact, at_ms: int, status: str, code: str) -> Series:
+    destination, mapping = (fact.destination, fact.mapping) if isinstance(fact, DeliveryFact) else ("", "")
+    return Series(
+        at_ms // MINUTE_MS * MINUTE_MS,
+        fact.source,
+        destination,
+        mapping,
+        fact.event_type,
+        fact.event_name,
+        fact.app_version,
+        str(status),
+        code,
+    )
+
+
+def bundle(minute_ms: int, partition: int, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """The closed append minute as one record of topic minutes."""
+    return {"append_minute_ms": minute_ms, "partition": partition, "rows": rows}

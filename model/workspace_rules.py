@@ -1,0 +1,167 @@
+"""What no single field of the workspace file can know: names used twice or never defined, secrets in plain sight.
+
+The rules read plain data that may be wrong in any way (`model.workspace_yaml`), so that one mistake does not hide
+another: what is not of the expected shape is somebody else's problem and skipped here.
+"""
+
+from collections.abc import Iterator, Mapping
+from ipaddress import ip_address
+from math import ceil
+from typing import Any, NamedTuple
+from urllib.parse import parse_qsl, urlsplit
+
+from pydantic_core import PydanticCustomError
+
+from model.environment_text import refers_to_environment, substitute
+from model.workspace import Workspace
+from model.workspace_errors import FieldPath, Severity, did_you_mean, format_path, quoted
+from model.workspace_settings import DAY_SECONDS, DeliveryConfig, RetentionConfig
+
+_CREDENTIAL_WORDS = ("authorization", "apikey", "cookie", "token", "secret", "password", "credential", "signature")
+
+
+class Breach(NamedTuple):
+    """A rule broken at a place."""
+
+    path: FieldPath
+    message: str
+    remedy: str
+    severity: Severity = Severity.ERROR
+
+
+def looks_like_credential(name: str) -> bool:
+    """Say whether a header or query parameter of this name usually carries a secret."""
+    plain = name.lower().replace("-", "").replace("_", "")
+    return plain in {"auth", "xauth", "key"} or any(word in plain for word in _CREDENTIAL_WORDS)
+
+
+def errors(data: Any, environ: Mapping[str, str]) -> Iterator[Breach]:
+    """Yield the errors in the data of a file."""
+    yield from _unique_ids(data, "sources")
+    yield from _unique_ids(data, "destinations")
+    yield from _unique_write_keys(data, environ)
+    yield from _connections(data)
+    yield from _plain_secrets(data)
+    yield from _retention(data)
+
+
+def warnings(workspace: Workspace) -> Iterator[Breach]:
+    """Yield what is allowed and probably not meant."""
+    from_sources = {connection.source for connection in workspace.connections}
+    to_destinations = {connection.destination for connection in workspace.connections}
+    for index, source in enumerate(workspace.sources):
+        if source.id not in from_sources:
+            message = f"source {quoted(source.id)} has no connection: its events go nowhere"
+            yield Breach(("sources", index), message, "Add it under connections", Severity.WARNING)
+    webhooks, allowed = workspace.webhooks(), workspace.delivery.allow_addresses
+    for index, destination in enumerate(workspace.destinations):
+        if destination.id not in to_destinations:
+            message = f"destination {quoted(destination.id)} has no connection: nothing is sent to it"
+            yield Breach(("destinations", index), message, "Add it under connections", Severity.WARNING)
+        webhook = webhooks.get(destination.id)
+        address = _private_address(webhook.url.value) if webhook else None
+        if address and not any(ip_address(address) in network for network in allowed):
+            message = "the URL names a private or loopback address, which is refused"
+            remedy = "Add its network to delivery.allow_addresses if you mean it"
+            yield Breach(("destinations", index, "url"), message, remedy, Severity.WARNING)
+
+
+def _private_address(url: str) -> str | None:
+    """Only addresses written out: names are resolved when something is sent, not when a file is checked."""
+    host = urlsplit(url).hostname or ""
+    if host == "localhost":
+        return "127.0.0.1"
+    try:
+        return None if ip_address(host).is_global else host
+    except ValueError:
+        return None
+
+
+def _unique_ids(data: Any, section: str) -> Iterator[Breach]:
+    first: dict[str, int] = {}
+    for index, entry in _entries(data, section):
+        name = entry.get("id")
+        if isinstance(name, str) and first.setdefault(name, index) != index:
+            message = f"id {quoted(name)} is taken by {section}[{first[name]}]"
+            yield Breach((section, index, "id"), message, "Give each its own id")
+
+
+def _unique_write_keys(data: Any, environ: Mapping[str, str]) -> Iterator[Breach]:
+    first: dict[str, FieldPath] = {}
+    for index, source in _entries(data, "sources"):
+        for number, written in enumerate(_list(source.get("write_keys"))):
+            path: FieldPath = ("sources", index, "write_keys", number)
+            try:
+                key = substitute(written, environ).value if isinstance(written, str) else None
+            except PydanticCustomError:
+                continue
+            if key is not None and first.setdefault(key, path) != path:
+                message = f"this write key is the same as {format_path(first[key])}"
+                yield Breach(path, message, "A write key belongs to one source: give each its own")
+
+
+def _connections(data: Any) -> Iterator[Breach]:
+    known = {
+        kind: {entry["id"]: None for _, entry in _entries(data, f"{kind}s") if isinstance(entry.get("id"), str)}
+        for kind in ("source", "destination")
+    }
+    first: dict[tuple[Any, Any], int] = {}
+    for index, connection in _entries(data, "connections"):
+        pair = connection.get("source"), connection.get("destination")
+        for kind, name in zip(known, pair, strict=True):
+            if isinstance(name, str) and name not in known[kind]:
+                remedy = did_you_mean(name, known[kind], f"Define it under {kind}s")
+                yield Breach(("connections", index, kind), f"there is no {kind} {quoted(name)}", remedy)
+        if all(isinstance(name, str) for name in pair) and first.setdefault(pair, index) != index:
+            message = f"the same connection as connections[{first[pair]}]"
+            yield Breach(("connections", index), message, "Keep one of the two")
+
+
+def _plain_secrets(data: Any) -> Iterator[Breach]:
+    for index, destination in _entries(data, "destinations"):
+        headers = destination.get("headers")
+        first: dict[str, str] = {}
+        for name, value in headers.items() if isinstance(headers, dict) else ():
+            path: FieldPath = ("destinations", index, "headers", name)
+            if first.setdefault(name.lower(), name) != name:
+                message = f"the same header as {quoted(first[name.lower()])}: upper and lower case do not matter"
+                yield Breach(path, message, "Keep one of the two")
+            if looks_like_credential(name) and isinstance(value, str) and not refers_to_environment(value):
+                message = "a credential is written in the file"
+                yield Breach(path, message, "Secrets only as ${NAME}, with NAME in the environment")
+        for name, value in _query(destination.get("url")):
+            if looks_like_credential(name) and not refers_to_environment(value):
+                message = f"query parameter {quoted(name)} of the URL is a credential written in the file"
+                path = ("destinations", index, "url")
+                yield Breach(path, message, "Secrets only as ${NAME}, with NAME in the environment")
+
+
+def _retention(data: Any) -> Iterator[Breach]:
+    window = _number(data, "delivery", "window_seconds", DeliveryConfig().window_seconds)
+    kept = _number(data, "retention", "retries_seconds", RetentionConfig().retries_seconds)
+    if window is not None and kept is not None and kept < window + DAY_SECONDS:
+        message = "retries are deleted before their time is up: retention is shorter than the retry window and a day"
+        remedy = f"Set retention.retries_seconds to {ceil(window) + DAY_SECONDS} or more (the window and 24 hours)"
+        yield Breach(("retention", "retries_seconds") if "retention" in data else ("delivery",), message, remedy)
+
+
+def _number(data: Any, section: str, name: str, default: float) -> float | None:
+    fields = data.get(section) if isinstance(data, dict) else None
+    value = fields.get(name, default) if isinstance(fields, dict) else default
+    return value if isinstance(value, int | float) else None
+
+
+def _query(url: Any) -> list[tuple[str, str]]:
+    try:
+        return parse_qsl(urlsplit(url).query, max_num_fields=100) if isinstance(url, str) else []
+    except ValueError:
+        return []
+
+
+def _entries(data: Any, section: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    entries = _list(data.get(section)) if isinstance(data, dict) else []
+    return ((index, entry) for index, entry in enumerate(entries) if isinstance(entry, dict))
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []

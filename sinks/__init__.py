@@ -1,0 +1,1 @@
+"""Everything that leaves: HTTP destinations and the ClickHouse store."""

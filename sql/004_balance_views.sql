@@ -1,0 +1,141 @@
+-- The balance: is every event accounted for? Cohorts are exact: received_at in [from_ms, to_ms), Unix ms.
+-- settle_seconds: how long after the low watermark has passed it something may still be on its way into these tables.
+
+-- low_watermark: always one row. watermark_ms: nothing due before it is held or unread by the delivery flow, and all
+-- that was said before is recorded here; NULL until every lane has ticked in every partition.
+CREATE VIEW IF NOT EXISTS low_watermark AS
+SELECT
+    if(count() > 0 AND uniqExact(lane, log_partition) = any(lanes) * uniqExact(log_partition),
+       toUnixTimestamp64Milli(min(watermark)), NULL) AS watermark_ms,
+    if(count() > 0, max(at), NULL) AS newest_tick
+FROM ticks FINAL
+-- After the number of lanes was changed in the workspace, what the old lanes said last means nothing.
+WHERE lanes = (SELECT argMax(lanes, (at, log_offset)) FROM ticks FINAL);
+
+-- freshness: up to when the numbers are complete, and how long ago that is. Always one row; NULL without ticks.
+CREATE VIEW IF NOT EXISTS freshness AS
+SELECT fromUnixTimestamp64Milli(watermark_ms, 'UTC') AS watermark, newest_tick,
+       if(watermark_ms IS NULL, NULL, greatest(0, toUnixTimestamp64Milli(now64(3)) - watermark_ms) / 1000) AS lag_seconds
+FROM low_watermark;
+
+-- balance: one row per source and destination. Every delivery of the cohort is in exactly one of the columns after
+-- routed. pending: no outcome yet, and its due time (that of its last failed attempt or spill, else received_at) is not
+-- yet passed by the watermark. unexplained: passed without an outcome; or an outcome nobody routed; or outcomes that do
+-- not add up to one. An outcome recorded a moment before its routing is left out until the watermark has passed it.
+CREATE VIEW IF NOT EXISTS balance AS
+WITH
+    fromUnixTimestamp64Milli({from_ms:Int64}, 'UTC') AS first,
+    fromUnixTimestamp64Milli({to_ms:Int64}, 'UTC') AS end,
+    (SELECT watermark_ms - {settle_seconds:UInt32} * 1000 FROM low_watermark) AS passed_ms
+SELECT
+    source, destination,
+    countIf(is_routed) AS routed,
+    countIf(fate = 'filtered') AS filtered,
+    countIf(fate = 'delivered') AS delivered,
+    countIf(fate = 'discarded') AS discarded,
+    countIf(fate = 'expired') AS expired,
+    countIf(fate = 'pending') AS pending,
+    countIf(fate = 'unexplained') AS unexplained
+FROM (
+    SELECT
+        any(source) AS source, any(destination) AS destination, max(route) AS is_routed,
+        sum(filtered) AS f, sum(delivered) AS d, sum(discarded) AS x, sum(expired) AS e,
+        f + d + x + e AS outcomes,
+        ifNull(greatest(max(due_ms), max(received_ms)) < passed_ms, 0) AS is_passed,
+        multiIf(
+            is_routed AND outcomes = 1 AND abs(f) + abs(d) + abs(x) + abs(e) = 1,
+                multiIf(f = 1, 'filtered', d = 1, 'delivered', x = 1, 'discarded', 'expired'),
+            is_routed AND outcomes = 0 AND NOT is_passed, 'pending',
+            NOT is_routed AND NOT is_passed, 'not yet recorded',
+            'unexplained') AS fate
+    FROM (
+        SELECT route.delivery_id AS delivery_id, source, route.destination AS destination, 1 AS route,
+               0 AS filtered, 0 AS delivered, 0 AS discarded, 0 AS expired,
+               0 AS due_ms, toUnixTimestamp64Milli(received_at) AS received_ms
+        FROM facts FINAL ARRAY JOIN routes AS route
+        WHERE facts.destination = '' AND kind = 'received' AND received_at >= first AND received_at < end
+          AND ({source:String} = '' OR source = {source:String})
+          AND ({destination:String} = '' OR route.destination = {destination:String})
+        UNION ALL
+        SELECT delivery_id, source, destination, 0,
+               count * (state = 'filtered'), count * (state = 'delivered'),
+               count * (state = 'discarded'), count * (state = 'expired'),
+               toUnixTimestamp64Milli(due_at), toUnixTimestamp64Milli(received_at)
+        FROM facts FINAL
+        WHERE destination != '' AND received_at >= first AND received_at < end
+          AND ({source:String} = '' OR source = {source:String})
+          AND ({destination:String} = '' OR destination = {destination:String})
+    )
+    GROUP BY delivery_id
+)
+GROUP BY source, destination
+HAVING routed + filtered + delivered + discarded + expired + pending + unexplained > 0
+ORDER BY source, destination
+SETTINGS do_not_merge_across_partitions_select_final = 1;
+
+-- ingest_balance: upstream of routing, by offsets of the events log; always one row.
+-- ingested = accepted + rejected; accepted = duplicates + routed_events + unread + unexplained.
+-- accepted is what the log numbered: in each partition the span from the first to the last offset of the cohort.
+-- unread: in the log and not yet read or recorded; the whole backlog is counted when the period reaches past the
+-- watermark, so a period that ends before now may show events received after it. unexplained: offsets inside the span
+-- which the watermark has passed and nobody spoke of, and those counted other than once.
+-- An unreadable record of the events log (an outcome without destination) counts as a routed event.
+CREATE VIEW IF NOT EXISTS ingest_balance AS
+WITH
+    fromUnixTimestamp64Milli({from_ms:Int64}, 'UTC') AS first,
+    fromUnixTimestamp64Milli({to_ms:Int64}, 'UTC') AS end,
+    (SELECT watermark_ms - {settle_seconds:UInt32} * 1000 FROM low_watermark) AS passed_ms,
+    -- An unread event was received after the watermark, or it would hold the watermark back.
+    (SELECT ifNull({to_ms:Int64} > watermark_ms, 1) FROM low_watermark) AS is_open
+SELECT
+    accepted + rejected AS ingested,
+    sum(span) + sum(backlog) AS accepted,
+    (SELECT sum(count * toInt64(items)) FROM facts FINAL
+     WHERE destination = '' AND kind = 'rejected' AND at >= first AND at < end) AS rejected,
+    sum(said_duplicate) AS duplicates,
+    sum(said_routed) AS routed_events,
+    sum(backlog) + sum(missing) - sum(missing_passed) AS unread,
+    sum(missing_passed) + sum(surplus) AS unexplained
+FROM (
+    SELECT
+        if(spoken.offsets > 0, spoken.last - spoken.earliest + 1, 0) AS span,
+        span - spoken.offsets AS missing,
+        if(spoken.passed_offsets > 0, spoken.passed_last - spoken.earliest + 1 - spoken.passed_offsets, 0)
+            AS missing_passed,
+        spoken.said_duplicate AS said_duplicate, spoken.said_routed AS said_routed, spoken.surplus AS surplus,
+        if(is_open, greatest(0, toInt64(lag.end) - greatest(toInt64(lag.position), spoken.newest + 1)), 0) AS backlog
+    FROM (
+        SELECT
+            events_partition,
+            max(events_offset) AS newest,
+            countIf(in_cohort) AS offsets,
+            minIf(events_offset, in_cohort) AS earliest,
+            maxIf(events_offset, in_cohort) AS last,
+            countIf(in_cohort AND is_passed) AS passed_offsets,
+            maxIf(events_offset, in_cohort AND is_passed) AS passed_last,
+            sumIf(n_duplicate, in_cohort) AS said_duplicate,
+            sumIf(n_routed, in_cohort) AS said_routed,
+            sumIf(abs(n_duplicate + n_routed - 1), in_cohort) AS surplus
+        FROM (
+            SELECT
+                events_partition, events_offset,
+                sumIf(count, kind = 'duplicate') AS n_duplicate,
+                sumIf(count, kind != 'duplicate') AS n_routed,
+                any(received_at) < end AS in_cohort,
+                ifNull(toUnixTimestamp64Milli(any(received_at)) < passed_ms, 0) AS is_passed
+            FROM facts FINAL
+            WHERE destination = '' AND kind IN ('received', 'duplicate', 'outcome') AND events_offset >= 0
+              AND received_at >= first
+            GROUP BY events_partition, events_offset
+        )
+        GROUP BY events_partition
+    ) AS spoken
+    FULL JOIN (
+        -- Each lane reads all partitions at its own pace; the slowest decides.
+        SELECT toInt32(at.partition) AS events_partition, max(at.end) AS end, min(at.position) AS position
+        FROM ticks FINAL ARRAY JOIN positions AS at
+        WHERE at.topic = 'events'
+        GROUP BY events_partition
+    ) AS lag USING (events_partition)
+)
+SETTINGS do_not_merge_across_partitions_select_final = 1;

@@ -1,0 +1,177 @@
+"""The report and the trace: what is read from the views, what JSON says, and what a person sees."""
+
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from console.report import NotReportable, Report, build_report, render
+from console.report_parts import bars, duration, percent, printable
+from console.trace import build_trace
+from console.trace import render as render_trace
+
+FROM, TO = 1_790_000_040_000, 1_790_000_340_000
+METRICS = {
+    "delivered": 9_412, "not_delivered": 588, "discarded": 311, "expired": 277, "filtered": 40, "attempts_failed": 210,
+    "possible_duplicates": 2, "success_rate": 0.9412, "p50_latency_ms": 84, "p95_latency_ms": 1_873,
+    "p99_latency_ms": 4_100,
+}  # fmt: skip
+INGEST = {"ingested": 5_012, "accepted": 5_000, "rejected": 12, "duplicates": 3, "routed_events": 4_990, "unread": 7,
+          "unexplained": 0}  # fmt: skip
+ROW = {"source": "web", "destination": "crm", "routed": 5_000, "filtered": 40, "delivered": 4_639, "discarded": 311,
+       "expired": 0, "pending": 10, "unexplained": 0}  # fmt: skip
+ERROR = {
+    "state": "discarded", "destination": "crm", "code": "400", "severity": "error", "owner": "source", "link": "",
+    "description": "The destination says the request is wrong.", "action": "Read its message, then correct the events.",
+    "deliveries": 311, "share": 0.53, "message": "unknown field \x1b[31m'colour'", "first_seen": FROM, "last_seen": TO,
+}  # fmt: skip
+
+
+class Views:
+    """Canned answers, and what was asked."""
+
+    def __init__(self, **changes: Any) -> None:
+        trend = [{"bucket": FROM + i * 60_000, "delivered": i * 100, "not_delivered": i % 2, "success_rate": None,
+                  "p95_latency_ms": None if i == 0 else 50 * i} for i in range(5)]  # fmt: skip
+        answers: dict[str, Any] = {
+            "delivery_metrics": [METRICS], "ingest_balance": [INGEST], "balance": [ROW], "delivery_errors": [ERROR],
+            "delivery_trend": trend, "freshness": [{"watermark": TO - 50_000, "newest_tick": TO, "lag_seconds": 1.0}],
+        }  # fmt: skip
+        self.answers = answers | changes
+        self.asked: dict[str, dict[str, Any]] = {}
+
+    def __call__(self, name: str, parameters: dict[str, Any]) -> list[dict[str, Any]]:
+        self.asked[name] = parameters
+        rows: list[dict[str, Any]] = self.answers[name]
+        return rows
+
+
+def shown(report: Report, width: int = 100) -> str:
+    console = Console(width=width, record=True, force_terminal=False, file=open("/dev/null", "w"))
+    render(report, console)
+    return console.export_text()
+
+
+def test_json_holds_the_cohort_the_errors_and_the_latency() -> None:
+    answer = build_report(Views(), FROM, TO).to_json()
+    expected = {"ingested": 5_012, "accepted": 5_000, "rejected": 12, "duplicates": 3, "routed": 5_000, "filtered": 40,
+                "delivered": 4_639, "discarded": 311, "expired": 0, "pending": 17, "unexplained": 0,
+                "possible_duplicates": 2, "p95_latency_ms": 1_873}  # fmt: skip
+    assert {name: answer[name] for name in expected} == expected
+    [error] = answer["errors"]
+    assert (error["code"], error["destination"], error["state"], error["count"]) == ("400", "crm", "discarded", 311)
+    assert error["description"] and error["action"]
+
+
+def test_views_are_asked_for_the_period_and_what_was_chosen() -> None:
+    views = Views()
+    build_report(views, FROM, TO, source="web", destination="crm", settle_seconds=5)
+    chosen = {"from_ms": FROM, "to_ms": TO, "source": "web", "destination": "crm"}
+    assert views.asked["delivery_metrics"] == views.asked["delivery_errors"] == chosen
+    assert views.asked["balance"] == chosen | {"settle_seconds": 5}
+    assert views.asked["delivery_trend"] == chosen | {"step_seconds": 60}
+
+
+@pytest.mark.parametrize("hours", [1, 2, 24, 24 * 30])
+def test_the_trend_fits_the_screen_in_whole_minutes(hours: int) -> None:
+    views = Views()
+    build_report(views, FROM, FROM + hours * 3_600_000)
+    step = views.asked["delivery_trend"]["step_seconds"]
+    assert step % 60 == 0 and hours * 3_600 / step <= 60
+
+
+def test_the_screen_shows_numbers_reasons_and_remedies() -> None:
+    text = shown(build_report(Views(), FROM, TO, not_reportable=[NotReportable("web", "pixel", "sent by the device")]))
+    for words in ("9,412", "588", "94.12 %", "1.87 s", "The destination says the request is wrong.",
+                  "→ Read its message", "web → crm", "5,000 accepted = 4,990 routed", "5,012 ingested",
+                  "web → pixel: sent by the device", "Complete up to 14:18:10 UTC",
+                  "Every event is accounted for, 17 of them still pending"):  # fmt: skip
+        assert words in text, words
+    assert "\x1b" not in text and "UNEXPLAINED" not in text
+    assert max(map(len, text.splitlines())) <= 100
+
+
+@pytest.mark.parametrize(
+    "change", [{"balance": [ROW | {"unexplained": 1}]}, {"ingest_balance": [INGEST | {"unexplained": 1}]}]
+)
+def test_one_unexplained_event_is_loud(change: dict[str, Any]) -> None:
+    report = build_report(Views(**change), FROM, TO)
+    assert report.to_json()["unexplained"] == 1
+    assert "1 UNEXPLAINED" in shown(report) and "accounted for" not in shown(report)
+
+
+def test_a_report_of_nothing_is_shown_without_false_numbers() -> None:
+    nothing = dict.fromkeys(METRICS, 0) | dict.fromkeys(
+        ("success_rate", "p50_latency_ms", "p95_latency_ms", "p99_latency_ms")
+    )
+    freshness = [{"watermark": None, "newest_tick": None, "lag_seconds": None}]
+    ingest = [dict.fromkeys(INGEST, 0)]
+    report = build_report(
+        Views(delivery_metrics=[nothing], delivery_errors=[], balance=[], ingest_balance=ingest, freshness=freshness),
+        FROM,
+        TO,
+    )
+    text = shown(report)
+    assert "No errors" in text and "has not reported yet" in text and "–" in text
+    assert report.to_json()["p95_latency_ms"] is None
+
+
+def test_a_share_is_never_rounded_up_to_all() -> None:
+    assert [percent(share) for share in (1.0, 0.99999, 0.5, None)] == ["100 %", "99.99 %", "50.00 %", "–"]
+
+
+def test_durations_are_in_the_unit_a_person_would_use() -> None:
+    values = (0, 850, 1_250, 60_000, 200_000, 7_500_000, None)
+    assert [duration(ms) for ms in values] == ["0 ms", "850 ms", "1.25 s", "1 min", "3 min 20 s", "2 h 5 min", "–"]
+
+
+def test_anything_at_all_is_seen_in_the_bars() -> None:
+    assert bars([0, 1, 1_000, 500]) == " ▁█▄"
+    assert bars([]) == "" and bars([0, 0]) == "  "
+
+
+def test_text_from_outside_cannot_steer_the_terminal() -> None:
+    assert printable("a\x1b[2J\r\nb\u202e\x9b") == "a�[2J��b��"
+    assert printable("Grüße 🎉 “x”") == "Grüße 🎉 “x”"
+
+
+def step(name: str, at: int, **more: Any) -> dict[str, Any]:
+    blank: dict[str, Any] = dict.fromkeys(
+        ("destination", "mapping", "delivery_id", "state", "code", "description", "action", "message"), ""
+    )
+    numbers = {"attempt": 0, "http_status": None, "http_ms": 0, "latency_ms": None, "due_at": None, "counted": True,
+               "resent": False, "events_partition": 1, "events_offset": 7}  # fmt: skip
+    about = {"at": FROM + at, "step": name, "source": "web", "event_type": "track", "event_name": "Order [red]Done"}
+    return blank | numbers | about | more
+
+
+STEPS = [
+    step("received", 0),
+    step("routed", 5, destination="crm", delivery_id="a"),
+    step("routed", 5, destination="mail", delivery_id="b"),
+    step("attempt_failed", 30, destination="crm", delivery_id="a", attempt=1, code="503", http_status=503, http_ms=20,
+         description="The destination is overloaded.", message="busy", due_at=FROM + 1_030),
+    step("outcome", 1_060, destination="crm", delivery_id="a", attempt=2, state="delivered", latency_ms=1_060,
+         resent=True),
+]  # fmt: skip
+
+
+def traced(steps: list[dict[str, Any]]) -> str:
+    console = Console(width=100, record=True, force_terminal=False, file=open("/dev/null", "w"))
+    render_trace(build_trace(lambda name, parameters: steps, "m-1"), console)
+    return console.export_text()
+
+
+def test_a_trace_shows_each_attempt_and_what_is_still_open() -> None:
+    text = traced(STEPS)
+    for words in ("Order [red]Done", "attempt 1 failed", "HTTP 503: The destination is overloaded. (20 ms)",
+                  "“busy”", "delivered", "in 2 calls, 1.06 s after it was received", "Pending for mail",
+                  "may repeat"):  # fmt: skip
+        assert words in text, words
+    answer = build_trace(lambda name, parameters: STEPS, "m-1").to_json()
+    assert answer["found"] and answer["pending"] == ["mail"] and len(answer["steps"]) == 5
+
+
+def test_a_trace_of_an_unknown_message_says_so() -> None:
+    assert "Nothing is known of this messageId" in traced([])
+    assert build_trace(lambda name, parameters: [], "x").to_json()["found"] is False
