@@ -1,6 +1,6 @@
 """`waybill`: the command line. Every command has --help with an example, --json where it answers, and exit codes.
 
-0: done. 1: the answer is no (an invalid file, an unexplained delivery). 2: it could not be done; the text says what to do.
+0: done. 1: the answer is no (an invalid file, an unexplained delivery). 2: it could not be done; the text says why.
 """
 
 import logging
@@ -44,6 +44,7 @@ DataDirectory = Annotated[Path, typer.Option("--data", "-d", envvar="WAYBILL_DAT
 AsJson = Annotated[bool, typer.Option("--json", help="Print the answer as one JSON line.")]
 WORKSPACE = Path("workspace.yaml")
 DATA = Path("data")
+LAST_HOUR = Period(3_600)
 
 
 @app.command(epilog="Example: waybill demo --events 20000")
@@ -112,12 +113,12 @@ def migrate(workspace: WorkspaceFile = WORKSPACE, data: DataDirectory = DATA, js
 def report(
     workspace: WorkspaceFile = WORKSPACE,
     data: DataDirectory = DATA,
-    period: Annotated[Period, typer.Option(parser=parse_period, help="How far back: 15m, 24h, 7d.")] = Period(3_600),
+    period: Annotated[Period, typer.Option(parser=parse_period, help="How far back: 15m, 24h, 7d.")] = LAST_HOUR,
     source: Annotated[str, typer.Option(help="Only this source.")] = "",
     destination: Annotated[str, typer.Option(help="Only this destination.")] = "",
     json: AsJson = False,
 ) -> None:
-    """Show the Event Delivery report: delivered, not delivered and why, latency, trend, balance. Exit 1: unexplained."""
+    """Show what was delivered, what was not and why, latency, trend, balance. Exit 1: something is unexplained."""
     with explain_errors():
         settings = load_workspace(workspace, os.environ)
         with open_views(data, _store_url(workspace, data)) as view:

@@ -18,7 +18,6 @@ from uuid import uuid4
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -95,10 +94,10 @@ def create_ingest(
     ``anonymous_interval_seconds``: rejections without a known source are written as one fact per code this often.
     """
     ingest = _Ingest(sources, topics, clock, run, limits or IngestLimits(), new_id, anonymous_interval_seconds)
-    routes = [Route("/v1/{name}", ingest, methods=["POST"]), Route("/health", _health, methods=["GET"])]
     # Write keys are public and no cookie is read, so any page may post; credentials because beacons always send them.
-    cors = Middleware(
-        CORSMiddleware,
+    # Only here: what else is mounted into this app stays closed to other pages.
+    tracking = CORSMiddleware(
+        ingest,
         allow_origins=["*"],
         allow_credentials=True,
         allow_methods=["POST"],
@@ -107,8 +106,7 @@ def create_ingest(
         max_age=86_400,
     )
     return Starlette(
-        routes=routes,
-        middleware=[cors],
+        routes=[Route("/v1/{name}", tracking), Route("/health", _health, methods=["GET"])],
         exception_handlers={HTTPException: _http_error},
         lifespan=ingest.lifespan,
     )
@@ -148,7 +146,7 @@ class _Ingest:
     @asynccontextmanager
     async def lifespan(self, app: Starlette) -> AsyncIterator[None]:
         """Run the writer and the anonymous rejections' clock as long as the server runs."""
-        self._writer.start()
+        await self._writer.start()
         writing = asyncio.create_task(self._write_anonymous())
         try:
             yield
@@ -180,12 +178,14 @@ class _Ingest:
 
     async def _handle(self, scope: Scope, receive: Receive) -> Response:
         name = scope["path_params"]["name"]
+        if name not in CALLS and name != STATISTICS:
+            raise HTTPException(404)
+        if scope["method"] != "POST":
+            raise HTTPException(405, headers={"Allow": "POST"})
         headers: dict[bytes, bytes] = dict(scope["headers"])
         if name == STATISTICS:
             await self._bodies.read(headers, receive)
             return answer(True, [], is_batch=True)
-        if name not in CALLS:
-            raise HTTPException(404)
         self._check_rate()
         call_type = CALLS[name]
         header_key = basic_write_key(headers.get(b"authorization", b""))

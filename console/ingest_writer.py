@@ -1,14 +1,13 @@
-"""Appends for many requests at once: whoever waits at the moment of a flush shares it (group commit).
+"""Appends for many requests at once: whoever waits when a flush begins shares it (group commit).
 
-Flushing blocks, so one thread does it; requests wait on the event loop. A failed flush fails the requests that shared
-it and nothing else: their records are discarded, and the senders, told 503, send them again.
+Flushing blocks, so one thread does it, one group after the other; requests wait on the event loop. A failed flush fails
+the requests that shared it and nothing else: their records are discarded, and the senders, told 503, send them again.
 """
 
 import asyncio
 import logging
-import threading
 from collections.abc import Sequence
-from queue import Empty, SimpleQueue
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 from flows.topics import ProduceFailed, Producer, Topics
@@ -40,71 +39,62 @@ class GroupWriter:
     def __init__(self, topics: Topics, *, max_waiting_bytes: int) -> None:
         self._topics = topics
         self._max_waiting_bytes = max_waiting_bytes
-        self._waiting_bytes = 0
-        self._queue: SimpleQueue[_Waiting | None] = SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name="ingest-writer", daemon=True)
+        self._held_bytes = 0
+        self._waiting: list[_Waiting] = []
+        self._writing: asyncio.Task[None] | None = None
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="ingest-writer")  # one: a producer has one owner
 
-    def start(self) -> None:
-        """Start the writing thread."""
+    async def start(self) -> None:
+        """Make the producer, on the thread it belongs to."""
         self._loop = asyncio.get_running_loop()
-        self._thread.start()
+        self._producer: Producer = await self._loop.run_in_executor(self._thread, self._topics.producer)
 
     async def append(self, records: Sequence[Append]) -> None:
         """Return when all records are acknowledged. Raises `Saturated`, or `ProduceFailed`: none may be relied on."""
         size_bytes = sum(len(record.value) for record in records)
-        if self._waiting_bytes and self._waiting_bytes + size_bytes > self._max_waiting_bytes:
+        if self._held_bytes and self._held_bytes + size_bytes > self._max_waiting_bytes:
             raise Saturated
-        self._waiting_bytes += size_bytes
+        self._held_bytes += size_bytes
         done: asyncio.Future[None] = self._loop.create_future()
-        self._queue.put(_Waiting(records, size_bytes, done))
+        self._waiting.append(_Waiting(records, size_bytes, done))
+        if self._writing is None:
+            self._writing = self._loop.create_task(self._write_groups())
         await done
 
     async def close(self) -> None:
         """Write what waits, then end the thread."""
-        self._queue.put(None)
-        await asyncio.to_thread(self._thread.join)
+        if self._writing is not None:
+            await self._writing
+        await self._loop.run_in_executor(self._thread, self._producer.close)
+        self._thread.shutdown()
 
-    def _run(self) -> None:
-        producer = self._topics.producer()
-        open_for_more = True
-        while open_for_more:
-            group, open_for_more = self._next_group()
-            if group:
-                failure = self._write(producer, group)
-                self._loop.call_soon_threadsafe(self._finish, group, failure)
-        producer.close()
+    async def _write_groups(self) -> None:
+        """Write until nothing waits. Everything that came during one flush is the next group."""
+        while self._waiting:
+            group, self._waiting = self._waiting, []
+            failure = await self._loop.run_in_executor(self._thread, self._write, group)
+            self._finish(group, failure)
+        self._writing = None
 
-    def _next_group(self) -> tuple[list[_Waiting], bool]:
-        """Wait for a request, then take all that came meanwhile; False when there will be no more."""
-        group: list[_Waiting] = []
-        waiting = self._queue.get()
-        while waiting is not None:
-            group.append(waiting)
-            try:
-                waiting = self._queue.get_nowait()
-            except Empty:
-                return group, True
-        return group, False
-
-    def _write(self, producer: Producer, group: list[_Waiting]) -> ProduceFailed | None:
+    def _write(self, group: list[_Waiting]) -> ProduceFailed | None:
         try:
             for waiting in group:
                 for record in waiting.records:
-                    producer.send(record.topic, record.key, record.value)
-            producer.flush()
+                    self._producer.send(record.topic, record.key, record.value)
+            self._producer.flush()
         except ProduceFailed as failure:
             log.warning("%d requests could not be stored: %s", len(group), failure)
-            producer.discard()
+            self._producer.discard()
             return failure
-        except Exception as error:  # whatever it is, the thread must live: every later request depends on it
+        except Exception as error:  # whatever it is, the writer must live: every later request depends on it
             log.exception("%d requests could not be stored", len(group))
-            producer.discard()
+            self._producer.discard()
             return ProduceFailed(f"unexpected {type(error).__name__}")
         return None
 
     def _finish(self, group: list[_Waiting], failure: ProduceFailed | None) -> None:
         for waiting in group:
-            self._waiting_bytes -= waiting.size_bytes
+            self._held_bytes -= waiting.size_bytes
             if waiting.done.done():  # the request was cancelled meanwhile
                 continue
             if failure is None:

@@ -146,10 +146,10 @@ class Receiver:
         return _OK
 
     def _flaky(self, call: Call) -> Answer:
-        second, calls = self._clock() // 1000, 1
-        if self._second.get(call.path, (0, 0))[0] == second:
-            calls += self._second[call.path][1]
-        self._second[call.path] = (second, calls)
+        now = self._clock() // 1000
+        second, calls = self._second.get(call.path, (now, 0))
+        calls = calls + 1 if second == now else 1
+        self._second[call.path] = (now, calls)
         if calls > self._flaky_rate_per_second:
             return _SLOW_DOWN
         percentile = crc32(call.key.encode()) % 100

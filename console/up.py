@@ -1,4 +1,4 @@
-"""The whole system in one process: ingest API, delivery and recording, topics and store. `waybill up` and the demo run it."""
+"""The whole system in one process, for `waybill up` and the demo: ingest API, delivery, recording, topics, store."""
 
 import logging
 import os

@@ -1,6 +1,6 @@
 """Deliver events: topics events and retries -> HTTP destinations -> topics outcomes, retries, dead_letters.
 
-At least once; no order is promised. A delivery ends with exactly one outcome that counts. Monitoring is never waited for.
+At least once; no order is promised. One outcome per delivery counts. Monitoring is never waited for.
 """
 
 from collections.abc import Callable

@@ -86,7 +86,8 @@ class DuplicateStore:
             for bucket, rows in new.items():
                 if bucket not in self._buckets:
                     self._db.execute(
-                        f"CREATE TABLE IF NOT EXISTS seen_{bucket} (key BLOB PRIMARY KEY, offset INTEGER, seen_ms INTEGER)"
+                        f"CREATE TABLE IF NOT EXISTS seen_{bucket}"
+                        " (key BLOB PRIMARY KEY, offset INTEGER, seen_ms INTEGER)"
                         " WITHOUT ROWID"
                     )
                     self._buckets.add(bucket)

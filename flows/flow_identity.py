@@ -39,7 +39,8 @@ def claim(topics: Topics, flow: str, recovery: Path) -> None:
         )
     raise RecoveryLost(
         f"The recovery directory {recovery} belongs to other topics than those configured. "
-        f"Check topics.url and the data directory; if the topics were replaced on purpose, run `waybill recover {flow}`."
+        f"Check topics.url and the data directory; if the topics were replaced on purpose, "
+        f"run `waybill recover {flow}`."
     )
 
 

@@ -7,11 +7,11 @@ What is in flight is part of the snapshot, so after kill -9 it is sent again rat
 import time
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from bytewax.operators import StatefulBatchLogic
+from msgspec.structs import replace
 
 from flows.calls import Call, FinishedCall
 from flows.desk import Desk

@@ -66,7 +66,7 @@ class Room:
         return started
 
     def finished(self, failure: FailureClass, *, now_ms: int, pause_ms: int) -> None:
-        """Note the end of one call. Throttling pauses the room; a setup failure pauses it and then lets one call try."""
+        """Note the end of one call. Throttling pauses the room; after a setup failure one call at a time may try."""
         self._in_flight -= 1
         self._measure(now_ms)
         if failure is FailureClass.THROTTLE:

@@ -4,9 +4,11 @@ Everything it returns is addressed to a lane, so that a lane's word on how far i
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 from zlib import crc32
+
+from msgspec.structs import replace
 
 from flows.duplicates import DuplicateStores
 from flows.journal import Journal

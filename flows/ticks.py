@@ -5,7 +5,8 @@ whatever is due earlier is either in a lane of this process (and known here) or 
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from flows.room import Waiting
 from flows.topic_sink import Output

@@ -1,8 +1,10 @@
 """What one answer means for a delivery: delivered, given up, or tried again. Pure; the lane acts on it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
+
+from msgspec.structs import replace
 
 from model.delivery import Delivery
 from model.facts import AttemptFailed, Outcome, State

@@ -82,6 +82,7 @@ _CHECK_REACHABLE = (
     "Waybill tries again. If it lasts, check the URL, and that the destination runs and is reachable from here."
 )
 _FIX_PAYLOAD = "Correct the code that sends the event."
+_FIX_CONSENT = "Send `context.consent.categoryPreferences` as an object of booleans."
 
 
 def _source(code: str, description: str, action: str = _FIX_PAYLOAD) -> Reason:
@@ -142,6 +143,14 @@ _INGEST = (
     _source("invalid_timestamp", "A timestamp is not an ISO 8601 date and time.", "Send timestamps in ISO 8601."),
     _source("unknown_source", "The write key is missing or belongs to no source.", "Use a key of the workspace file."),
     _source("source_disabled", "The source is disabled.", "Enable the source in the workspace file, or stop sending."),
+    _source("device_advertisingid_should_be_string", "The device's advertisingId is not a string.", "Send a string."),
+    _source("consent_categorypreferences_should_exist", "The consent event has no category preferences.", _FIX_CONSENT),
+    _source(
+        "consent_categorypreferences_fields_should_be_object", "The consent preferences are no object.", _FIX_CONSENT
+    ),
+    _source("consent_categorypreferences_fields_should_be_bool", "A consent preference is no boolean.", _FIX_CONSENT),
+    _source("consent_version_should_be_number", "The consent version is not a number.", "Send it as a number."),
+    _source("empty_batch_result", "No item of the request was accepted.", "See the reasons of the single items."),
     _source("request_timeout", "The request's body did not arrive in time.", "Send again; check the connection."),
     _source_later(
         "too_many_requests",
@@ -179,6 +188,14 @@ _DELIVERY = (
         False,
         "A record of the log is damaged or was written by another version; its bytes are kept as a dead letter.",
         "Run the version of Waybill that wrote it, or inspect the dead letter.",
+    ),
+    Reason(
+        "ROW_REFUSED",
+        Severity.ERROR,
+        Owner.US,
+        False,
+        "The store refused a row of the records about deliveries; the row is kept as a dead letter.",
+        "Inspect the dead letter and report it: the numbers of reports lack this row.",
     ),
     Reason(
         "INTERNAL",

@@ -3,17 +3,18 @@
 It travels as a record of the retry topics and in the snapshot of a lane; `to_record` is its one written form.
 """
 
-from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, Literal
 
-from model.envelope import UnreadableRecord, seal, unseal
+import msgspec
+
+from model.envelope import UnreadableRecord
 from model.facts import DeliveryFact, Outcome, State
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Delivery:
+class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     """Frozen: every step returns the next one. Times are Unix ms."""
 
+    v: Literal[1] = 1  # format version; another one is refused, never guessed at
     delivery_id: str
     source: str
     destination: str
@@ -34,22 +35,24 @@ class Delivery:
     message: str = ""
     replayed: bool = False  # sticky: its facts may repeat ones said before a crash
     resent: bool = False  # sticky: a call may have been made before a crash that no fact tells of
-    event: bytes
+    event: bytes = b""  # the event's JSON as it was; not part of the header line
 
     def to_record(self) -> bytes:
-        """Encode for a retry topic or a snapshot."""
-        header = {name: getattr(self, name) for name in _HEADER}
-        return seal(header, self.event)
+        """Encode for a retry topic or a snapshot, in the form of `model.envelope`."""
+        header = msgspec.structs.asdict(self)
+        del header["event"]
+        return _encoder.encode(header) + b"\n" + self.event
 
     @classmethod
     def from_record(cls, value: bytes) -> "Delivery":
         """Decode `to_record`. Raises `UnreadableRecord`."""
-        header, event = unseal(value)
-        del header["v"]
+        header, newline, event = value.partition(b"\n")
+        if not newline:
+            raise UnreadableRecord("no header line")
         try:
-            return cls(**header, event=event)
-        except TypeError as error:
-            raise UnreadableRecord(f"not a delivery: {error}") from None
+            return msgspec.structs.replace(_decoder.decode(header), event=event)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise UnreadableRecord(f"not a delivery of this version: {error}") from None
 
     @property
     def size_bytes(self) -> int:
@@ -92,9 +95,13 @@ class Delivery:
 
     def waiting(self, *, from_ms: int, until_ms: int) -> "Delivery":
         """Return the delivery as it goes on the retry ladder."""
-        return replace(self, waits_from_ms=from_ms, due_at_ms=until_ms)
+        return msgspec.structs.replace(self, waits_from_ms=from_ms, due_at_ms=until_ms)
 
 
-_HEADER = tuple(field.name for field in fields(Delivery) if field.name != "event")
-_IN_FACTS = {field.name for field in fields(DeliveryFact)} - {"code", "message"}
-_FACT_FIELDS = tuple(name for name in _HEADER if name in _IN_FACTS)
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(Delivery)
+_FACT_FIELDS = tuple(
+    name
+    for name in Delivery.__struct_fields__
+    if name in DeliveryFact.__struct_fields__ and name not in {"v", "code", "message"}
+)

@@ -118,4 +118,8 @@ def _plain_text(headers: Mapping[str, str], body: bytes) -> str:
 def _one_line(text: str, limit: int) -> str:
     # A message goes to terminals, logs and chat: line breaks, escape sequences and direction marks have no place there.
     line = " ".join("".join(char if char.isprintable() else " " for char in text[:_READ_LIMIT_CHARS]).split())
-    return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
+    if len(line) <= limit:
+        return line
+    # Cut between words: half an e-mail address or key is not recognised by redaction, and is still half a secret.
+    kept = line[: limit - 1]
+    return (kept.rpartition(" ")[0] or kept) + "…"

@@ -20,6 +20,7 @@ from model.facts import (
     Rejected,
     Spilled,
     State,
+    kind_of,
 )
 from model.latency import bucket
 from model.verdict import Verdict
@@ -103,9 +104,9 @@ def series_of(fact: Fact, verdict: Verdict) -> list[tuple[Series, int]]:
         dimensions = (fact.source, "", "", fact.event_type, "", "", "rejected", fact.code)
         return [(Series(fact.at_ms // MINUTE_MS * MINUTE_MS, *dimensions), fact.count)]
     if isinstance(fact, Received | Duplicate):
-        return [(_series(fact, fact.at_ms, fact.kind, ""), verdict.count)] if verdict.count else []
+        return [(_series(fact, fact.at_ms, kind_of(fact), ""), verdict.count)] if verdict.count else []
     if isinstance(fact, AttemptFailed | Spilled):
-        counted = [(_series(fact, fact.at_ms, fact.kind, fact.code), 1)]
+        counted = [(_series(fact, fact.at_ms, kind_of(fact), fact.code), 1)]
     elif isinstance(fact, Outcome):
         counted = [(_series(fact, fact.at_ms, fact.state, fact.code), verdict.count)] if verdict.count else []
         if verdict.takes_back is not None:

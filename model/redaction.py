@@ -108,7 +108,7 @@ class Redactor:
             if depth == 0:
                 return "[cut, too deep]"
             return {
-                self.text(name[:_LONGEST_NAME_CHARS]): self._field(name, inner, depth - 1, effort)
+                self._beginning(name, _LONGEST_NAME_CHARS)[0]: self._field(name, inner, depth - 1, effort)
                 for name, inner in value.items()
             }
         if isinstance(value, list):

@@ -2,6 +2,8 @@
 
 from typing import Any, NamedTuple
 
+from msgspec import structs
+
 from model.facts import (
     AttemptFailed,
     DeliveryFact,
@@ -14,7 +16,7 @@ from model.facts import (
     Sample,
     Spilled,
     Tick,
-    asdict_shallow,
+    kind_of,
 )
 from model.minutes import Counts, Series
 from model.verdict import Prior, Verdict
@@ -80,7 +82,7 @@ def counts_of(series: Series, counts: Counts) -> dict[str, Any]:
 
 def _fact(fact: Fact, position: LogPosition) -> dict[str, Any]:
     row: dict[str, Any] = {
-        "kind": fact.kind,
+        "kind": kind_of(fact),
         "correction": 0,
         "log_partition": position.partition,
         "log_offset": position.offset,
@@ -151,8 +153,8 @@ def _correction(own: dict[str, Any], prior: Prior) -> dict[str, Any]:
 
 
 def _sample(fact: Sample, position: LogPosition) -> dict[str, Any]:
-    row = {name.removesuffix("_ms"): value for name, value in asdict_shallow(fact).items()}
-    for name in ("replayed", "resent", "run"):
+    row = {name.removesuffix("_ms"): value for name, value in structs.asdict(fact).items()}
+    for name in ("v", "replayed", "resent", "run"):
         del row[name]
     return {**row, "log_partition": position.partition, "log_offset": position.offset}
 

@@ -1,4 +1,4 @@
-"""When a delivery is tried again: 10 attempts in 4 hours by default, exponential with jitter (segment.md Appendix A)."""
+"""When a delivery is tried again: by default 10 attempts in 4 hours, exponential with jitter, as Segment does."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -138,6 +138,8 @@ def embedded_addresses(address: IPv4Address | IPv6Address) -> list[IPv4Address |
 
 def is_public(address: IPv4Address | IPv6Address) -> bool:
     """Whether an address is one of the open internet's and names a single host."""
+    if isinstance(address, IPv6Address) and address.is_site_local:
+        return False
     return (address.is_global or address in _NAT64) and not (
         address.is_multicast or address.is_unspecified or (address.is_reserved and address not in _NAT64)
     )

@@ -34,7 +34,7 @@ class HttpResponse:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpFailure:
-    """No answer. ``code`` is one of model.codes' transport codes (ECONNREFUSED, ETIMEDOUT, ENOTFOUND, TLS_ERROR, ...)."""
+    """No answer. ``code`` is a transport code of model.codes: ECONNREFUSED, ETIMEDOUT, TLS_ERROR, ...."""
 
     code: str
     message: str

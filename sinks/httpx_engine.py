@@ -1,7 +1,7 @@
 """The reference HTTP engine: httpx, for wherever a person waits and as the second voice in the contract suite.
 
 The URL's host is replaced by the checked address; the name goes into the Host header and, for TLS, into SNI and the
-certificate check. One client per host and address, for httpx would otherwise share connections between names.
+certificate check. One pool per host and address, for connections would otherwise be shared between names.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from sinks.transport_codes import code_of_errno
 
 CONNECT_TIMEOUT_SECONDS = 3.0
 IDLE_CONNECTION_TIMEOUT_SECONDS = 30.0
-MAX_CLIENTS = 100
+MAX_POOLS = 100
 FIRST_FINAL_STATUS = 200
 _CLOSED_EARLY = ("disconnected without sending", "closed connection without sending")
 
@@ -32,7 +32,7 @@ class HttpxEngine:
         self._guard = guard
         self._monotonic = monotonic
         self._tls = ssl.create_default_context()
-        self._clients: OrderedDict[tuple[str, str], httpx.AsyncClient] = OrderedDict()
+        self._pools: OrderedDict[tuple[str, str], httpx.AsyncHTTPTransport] = OrderedDict()
 
     async def send(self, request: HttpRequest) -> HttpResponse | HttpFailure:
         """Make one call; see `HttpEngine`."""
@@ -40,10 +40,10 @@ class HttpxEngine:
 
     async def close(self) -> None:
         """Close all connections."""
-        clients = list(self._clients.values())
-        self._clients.clear()
-        for client in clients:
-            await client.aclose()
+        pools = list(self._pools.values())
+        self._pools.clear()
+        for pool in pools:
+            await pool.aclose()
 
     async def _exchange(self, request: HttpRequest, url: Url, deadline: float) -> HttpResponse | HttpFailure:
         host = url.host_str or ""
@@ -55,53 +55,55 @@ class HttpxEngine:
                 return await self._try_each(host, addresses, request, url)
         except TimeoutError:
             return HttpFailure(code="ETIMEDOUT", message="operation timed out")
-        except httpx.TransportError as error:
-            return _failure(error)
-        except (httpx.InvalidURL, ValueError, TypeError):  # its text may quote a header's value
+        except (httpx.LocalProtocolError, httpx.InvalidURL, ValueError):  # its text may quote a header's value
             return HttpFailure(code="INVALID_SETTINGS", message="URL, method or headers make no valid request")
+        except httpx.TransportError as error:
+            return HttpFailure(code=_code(error), message=str(error)[:300])
 
     async def _try_each(
         self, host: str, addresses: tuple[str, ...], request: HttpRequest, url: Url
     ) -> HttpResponse | HttpFailure:
         for address in addresses[:-1]:
             try:
-                result = await _call(self._client(host, address), request, url, address)
+                result = await _call(self._pool(host, address), request, url, address)
             except (httpx.ConnectError, httpx.ConnectTimeout):
                 continue
             self._guard.prefer(host, address)
             return result
-        return await _call(self._client(host, addresses[-1]), request, url, addresses[-1])
+        return await _call(self._pool(host, addresses[-1]), request, url, addresses[-1])
 
-    def _client(self, host: str, address: str) -> httpx.AsyncClient:
+    def _pool(self, host: str, address: str) -> httpx.AsyncHTTPTransport:
         key = (host, address)
-        client = self._clients.get(key)
-        if client is None:
-            client = self._clients[key] = httpx.AsyncClient(
+        pool = self._pools.get(key)
+        if pool is None:
+            pool = self._pools[key] = httpx.AsyncHTTPTransport(
                 verify=self._tls,
                 trust_env=False,  # proxies of the environment are not the workspace's
-                follow_redirects=False,
-                headers={"accept-encoding": "identity"},
-                timeout=httpx.Timeout(None, connect=CONNECT_TIMEOUT_SECONDS),
                 limits=httpx.Limits(keepalive_expiry=IDLE_CONNECTION_TIMEOUT_SECONDS),
             )
-            if len(self._clients) > MAX_CLIENTS:
-                self._clients.popitem(last=False)  # not closed: calls under way hold on to it
+            if len(self._pools) > MAX_POOLS:
+                self._pools.popitem(last=False)  # not closed: calls under way hold on to it
         else:
-            self._clients.move_to_end(key)
-        return client
+            self._pools.move_to_end(key)
+        return pool
 
 
-async def _call(client: httpx.AsyncClient, request: HttpRequest, url: Url, address: str) -> HttpResponse | HttpFailure:
-    name = (url.host_str or "").strip("[]")
-    pinned = httpx.URL(str(url)).copy_with(host=address)
-    host_header = url.authority.rpartition("@")[2]
-    async with client.stream(
+async def _call(
+    pool: httpx.AsyncHTTPTransport, request: HttpRequest, url: Url, address: str
+) -> HttpResponse | HttpFailure:
+    # The bare transport: a client would add headers of its own, look into redirects and refuse odd ones.
+    pinned = httpx.Request(
         request.method,
-        pinned,
-        headers={"host": host_header, **request.headers},
+        httpx.URL(str(url)).copy_with(host=address),
+        headers={"host": url.authority.rpartition("@")[2], **request.headers},
         content=request.body,
-        extensions={"sni_hostname": name},
-    ) as response:
+        extensions={
+            "sni_hostname": (url.host_str or "").strip("[]"),
+            "timeout": {"connect": CONNECT_TIMEOUT_SECONDS},
+        },
+    )
+    response = await pool.handle_async_request(pinned)
+    try:
         if response.status_code < FIRST_FINAL_STATUS:
             message = f"answered with interim status {response.status_code} only"
             return HttpFailure(code="PROTOCOL_ERROR", message=message)
@@ -116,17 +118,13 @@ async def _call(client: httpx.AsyncClient, request: HttpRequest, url: Url, addre
             body=bytes(body[:RESPONSE_BODY_LIMIT_BYTES]),
             body_truncated=len(body) > RESPONSE_BODY_LIMIT_BYTES,
         )
-
-
-def _failure(error: httpx.TransportError) -> HttpFailure:
-    return HttpFailure(code=_code(error), message=str(error)[:300])
+    finally:
+        await response.aclose()
 
 
 def _code(error: httpx.TransportError) -> str:
     if isinstance(error, httpx.TimeoutException):
         return "ETIMEDOUT"
-    if isinstance(error, httpx.LocalProtocolError | httpx.UnsupportedProtocol):
-        return "INVALID_SETTINGS"
     if isinstance(error, httpx.RemoteProtocolError):
         return "ECONNRESET" if any(words in str(error) for words in _CLOSED_EARLY) else "PROTOCOL_ERROR"
     for cause in _causes(error):

@@ -62,12 +62,12 @@ class PyreqwestEngine:
                 break
             try:
                 result = await _call(self._client(host, address), request, url, remaining_seconds)
+            except ValueError:  # also what the library's builder raises; its text may quote a header's value
+                return HttpFailure(code="INVALID_SETTINGS", message="URL, method or headers make no valid request")
             except DetailedPyreqwestError as error:
                 if address != addresses[-1] and _never_connected(error):
                     continue
                 return _failure(error)
-            except ValueError:  # its text may quote a header's value
-                return HttpFailure(code="INVALID_SETTINGS", message="URL, method or headers make no valid request")
             if address != addresses[0]:
                 self._guard.prefer(host, address)
             return result

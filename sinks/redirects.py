@@ -30,6 +30,8 @@ async def send_following(
         url = Url(request.url)
     except ValueError as error:
         return HttpFailure(code="INVALID_SETTINGS", message=f"the URL is not valid: {error}")
+    if url.scheme not in ("http", "https"):
+        return HttpFailure(code="INVALID_SETTINGS", message=f"the URL's scheme is {url.scheme}, not http or https")
     result = await exchange(request, url, deadline)
     for _ in range(MAX_HOPS):
         if isinstance(result, HttpFailure) or result.status not in _SAME_METHOD_AND_BODY:

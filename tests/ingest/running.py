@@ -1,11 +1,14 @@
 """A real ingest server over real topics, what arrived in them, and topics that fail on demand."""
 
+import json
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import orjson
 
 from console.http_server import serve_in_thread
@@ -21,6 +24,7 @@ SOURCES = IngestSources(
     {WRITE_KEY: IngestSource("web"), "app-key": IngestSource("app"), "off-key": IngestSource("off", enabled=False)}
 )
 DAY_SECONDS = 86_400
+DEADLINE_SECONDS = 10
 
 
 def new_topics(directory: Path) -> Topics:
@@ -67,6 +71,29 @@ def rejections(topics: Topics) -> list[Rejected]:
     """Every rejection recorded."""
     facts = [decode(record.value) for record in records(topics, OUTCOMES)]
     return [fact for fact in facts if isinstance(fact, Rejected)]
+
+
+def call(name: str = "Signed Up", **fields: Any) -> dict[str, Any]:
+    """Make a track call."""
+    return {"type": "track", "event": name, "userId": "u1", **fields}
+
+
+def post(
+    url: str, body: Any, path: str = "/v1/batch", *, key: str | None = WRITE_KEY, **headers: str
+) -> httpx.Response:
+    """Post JSON (or bytes as they are); header names are written with underscores."""
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    sent = {"content-type": "application/json", **{name.replace("_", "-"): value for name, value in headers.items()}}
+    return httpx.post(url + path, content=content, headers=sent, auth=(key, "") if key else None, timeout=30)
+
+
+def eventually(ready: Callable[[], Any]) -> Any:
+    """Wait until ``ready`` says something true, and return it."""
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while not (found := ready()):
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.01)
+    return found
 
 
 class FaultyTopics:

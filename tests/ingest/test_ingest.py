@@ -1,71 +1,14 @@
 """The Tracking API over a real server and real topics: what is answered, and what stands in the topics then."""
 
-import asyncio
-import base64
-import gzip
 import json
-import os
-import signal
-import socket
-import subprocess
-import sys
-import threading
-import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from console.http_server import serve_in_thread
-from console.ingest import IngestLimits
-from flows.topics import EVENTS, ProduceFailed, TopicFull, Topics
+from flows.topics import EVENTS, Topics
 from model.identity import event_key
-from tests.ingest.running import (
-    WRITE_KEY,
-    FaultyTopics,
-    events,
-    new_topics,
-    records,
-    rejections,
-    running_ingest,
-)
-
-Answer = httpx.Response
-DEADLINE_SECONDS = 10
-
-
-@pytest.fixture
-def topics(tmp_path: Path) -> Iterator[Topics]:
-    opened = new_topics(tmp_path / "topics")
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def url(topics: Topics) -> Iterator[str]:
-    with running_ingest(topics) as base:
-        yield base
-
-
-def call(name: str = "Signed Up", **fields: Any) -> dict[str, Any]:
-    return {"type": "track", "event": name, "userId": "u1", **fields}
-
-
-def post(url: str, body: Any, path: str = "/v1/batch", *, key: str | None = WRITE_KEY, **headers: str) -> Answer:
-    content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    sent = {"content-type": "application/json", **{name.replace("_", "-"): value for name, value in headers.items()}}
-    return httpx.post(url + path, content=content, headers=sent, auth=(key, "") if key else None, timeout=30)
-
-
-def eventually(ready: Callable[[], Any]) -> Any:
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while not (found := ready()):
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.01)
-    return found
+from tests.ingest.running import WRITE_KEY, call, events, eventually, post, records, rejections
 
 
 def codes(response: httpx.Response) -> list[tuple[int, str]]:
@@ -181,6 +124,10 @@ class TestBrowsers:
         assert answer.headers["access-control-allow-origin"] == "https://shop.example"
         assert answer.headers["access-control-allow-credentials"] == "true"
         assert "authorization" in answer.headers["access-control-allow-headers"]
+
+    def test_what_is_no_tracking_path_is_closed_to_other_pages(self, url: str) -> None:
+        answer = httpx.get(url + "/health", headers={"origin": "https://shop.example"})
+        assert "access-control-allow-origin" not in answer.headers
 
     def test_refusals_can_be_read_by_the_page_too(self, url: str) -> None:
         answer = post(url, b"nonsense", "/v1/t", origin="https://a.example")
@@ -305,204 +252,3 @@ class TestSingleCalls:
         answer = post(url, body, "/v1/track")
         assert (answer.status_code, answer.json()["code"]) == (status, code)
         assert [(fact.source, fact.code) for fact in rejections(topics)] == [("web", code)]
-
-
-class TestBodies:
-    def test_gzip(self, topics: Topics, url: str) -> None:
-        body = gzip.compress(json.dumps({"batch": [call()]}).encode())
-        assert post(url, body, content_encoding="gzip").status_code == 200
-        assert len(records(topics, EVENTS)) == 1
-
-    def test_a_zip_bomb_is_413(self, url: str) -> None:
-        body = gzip.compress(b" " * 200_000_000, compresslevel=9)
-        assert len(body) < 500 * 1024
-        answer = post(url, body, content_encoding="gzip")
-        assert (answer.status_code, answer.json()["code"]) == (413, "batch_too_large")
-
-    @pytest.mark.parametrize(
-        "body",
-        [b"not gzip", gzip.compress(b'{"batch":[]}')[:-4], gzip.compress(b"{}") * 2, gzip.compress(b"{}") + b"x", b""],
-    )
-    def test_broken_gzip_is_a_bad_request(self, url: str, body: bytes) -> None:
-        answer = post(url, body, content_encoding="gzip")
-        assert (answer.status_code, answer.json()["code"]) == (400, "bad_request")
-
-    @pytest.mark.parametrize(
-        "headers",
-        [
-            {"content_type": "application/x-www-form-urlencoded"},
-            {"content_type": "application/json; charset=utf-16"},
-            {"content_encoding": "br"},
-        ],
-    )
-    def test_other_types_and_encodings_are_415(self, url: str, headers: dict[str, str]) -> None:
-        answer = post(url, call(), "/v1/track", **headers)
-        assert (answer.status_code, answer.json()["code"]) == (415, "bad_request")
-
-    def test_a_body_far_too_large_is_refused_before_it_ends(self, url: str) -> None:
-        host, port = url.removeprefix("http://").split(":")
-        with socket.create_connection((host, int(port)), timeout=DEADLINE_SECONDS) as connection:
-            connection.sendall(b"POST /v1/batch HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
-            chunk = b"10000\r\n" + b" " * 0x10000 + b"\r\n"
-            answer = threading.Thread(target=_send_for_ever, args=(connection, chunk), daemon=True)
-            answer.start()
-            assert connection.recv(100).startswith(b"HTTP/1.1 413 ")
-        answer.join(DEADLINE_SECONDS)
-
-    def test_a_body_that_never_ends_is_408_and_others_are_served_meanwhile(self, topics: Topics) -> None:
-        with running_ingest(topics, IngestLimits(body_timeout_seconds=0.5)) as url:
-            host, port = url.removeprefix("http://").split(":")
-            with socket.create_connection((host, int(port)), timeout=DEADLINE_SECONDS) as connection:
-                key = base64.b64encode(f"{WRITE_KEY}:".encode()).decode()
-                head = f"POST /v1/batch HTTP/1.1\r\nHost: x\r\nAuthorization: Basic {key}\r\nContent-Length: 99\r\n\r\n"
-                connection.sendall(head.encode() + b'{"batch":')
-                assert post(url, {"batch": [call()]}).status_code == 200
-                assert connection.recv(100).startswith(b"HTTP/1.1 408 ")
-                while connection.recv(1_000):  # until the server closes
-                    pass
-            assert [(fact.source, fact.code) for fact in rejections(topics)] == [("web", "request_timeout")]
-
-    def test_bodies_arriving_at_once_share_a_budget(self, topics: Topics) -> None:
-        with running_ingest(topics, IngestLimits(arriving_bytes=10_000)) as url:
-            answer = post(url, {"batch": [call(properties={"a": "x" * 10_001})]})
-            assert (answer.status_code, answer.headers["retry-after"]) == (429, "1")
-            assert post(url, {"batch": [call()]}).status_code == 200
-
-    def test_a_sender_that_hangs_up_harms_nobody(self, topics: Topics, url: str) -> None:
-        host, port = url.removeprefix("http://").split(":")
-        for _ in range(20):
-            with socket.create_connection((host, int(port))) as connection:
-                connection.sendall(b"POST /v1/batch HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\n{")
-        assert post(url, {"batch": [call()]}).status_code == 200
-
-
-def _send_for_ever(connection: socket.socket, chunk: bytes) -> None:
-    try:
-        while True:
-            connection.sendall(chunk)
-    except OSError:
-        pass
-
-
-class TestShedding:
-    @pytest.fixture
-    def faulty(self, topics: Topics) -> FaultyTopics:
-        return FaultyTopics(topics)
-
-    @pytest.mark.parametrize("failure", [TopicFull("disk full at /data"), ProduceFailed("no"), RuntimeError("bug")])
-    def test_what_cannot_be_stored_is_503_and_later_requests_are_served(
-        self, topics: Topics, faulty: FaultyTopics, failure: Exception
-    ) -> None:
-        with running_ingest(faulty) as url:
-            faulty.failure = failure
-            answer = post(url, {"batch": [call(messageId="a")]})
-            assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
-            assert int(answer.headers["retry-after"]) > 0
-            assert "/data" not in answer.text
-            assert post(url, {"batch": [{}]}).status_code == 503  # a rejection that cannot be recorded is no answer
-            faulty.failure = None
-            assert post(url, {"batch": [call(messageId="b")]}).status_code == 200
-            assert [event["messageId"] for _, event in events(topics)] == ["b"]
-            assert rejections(topics) == []
-
-    def test_requests_waiting_together_share_a_flush_and_the_queue_is_bounded(
-        self, topics: Topics, faulty: FaultyTopics
-    ) -> None:
-        async def post_all(url: str) -> list[int]:
-            async with httpx.AsyncClient(base_url=url, auth=(WRITE_KEY, ""), timeout=30) as client:
-                body = call(properties={"a": "x" * 900})
-                sent = [asyncio.create_task(client.post("/v1/track", json=body)) for _ in range(50)]
-                while sum(task.done() for task in sent) < 41:  # those shed are answered while the others wait
-                    await asyncio.sleep(0.01)
-                faulty.gate.set()
-                return [answer.status_code for answer in await asyncio.gather(*sent)]
-
-        with running_ingest(faulty, IngestLimits(waiting_bytes=10_000)) as url:
-            faulty.gate.clear()
-            statuses = asyncio.run(asyncio.wait_for(post_all(url), 30))
-        accepted = statuses.count(200)
-        assert sorted(set(statuses)) == [200, 429]
-        assert accepted == len(records(topics, EVENTS)) <= 10
-        assert faulty.flushes <= 3
-
-    def test_more_requests_than_allowed_in_a_second_are_429(self, topics: Topics) -> None:
-        with running_ingest(topics, IngestLimits(requests_per_second=5)) as url, httpx.Client(base_url=url) as client:
-            answers = [client.post("/v1/track", json=call(writeKey=WRITE_KEY)) for _ in range(30)]
-        shed = [answer for answer in answers if answer.status_code == 429]
-        assert shed
-        assert {answer.headers["retry-after"] for answer in shed} == {"1"}
-        assert len(records(topics, EVENTS)) == 30 - len(shed)
-
-
-def test_requests_at_once_lose_nothing(topics: Topics, url: str) -> None:
-    def send(worker: int) -> None:
-        with httpx.Client(base_url=url, auth=(WRITE_KEY, "")) as client:
-            for number in range(20):
-                batch = [call(messageId=f"{worker}-{number}-{item}") for item in range(5)]
-                assert client.post("/v1/batch", json={"batch": batch}).status_code == 200
-
-    with ThreadPoolExecutor(8) as pool:
-        list(pool.map(send, range(8)))
-    ids = [event["messageId"] for _, event in events(topics)]
-    assert len(ids) == len(set(ids)) == 800
-
-
-CHILD = """
-import sys
-from pathlib import Path
-from tests.ingest.running import new_topics, running_ingest
-with running_ingest(new_topics(Path(sys.argv[1]))) as url:
-    print(url, flush=True)
-    sys.stdin.read()
-"""
-
-
-def test_what_was_answered_with_success_survives_kill_9(tmp_path: Path) -> None:
-    directory = tmp_path / "topics"
-    arguments = [sys.executable, "-c", CHILD, str(directory)]
-    with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
-        assert child.stdout is not None
-        url = child.stdout.readline().strip()
-        answered: list[str] = []
-        sender = threading.Thread(target=_send_until_it_breaks, args=(url, answered))
-        sender.start()
-        eventually(lambda: len(answered) >= 50)
-        os.kill(child.pid, signal.SIGKILL)
-        sender.join(DEADLINE_SECONDS)
-    topics = new_topics(directory)
-    stored = {event["messageId"] for _, event in events(topics)}
-    topics.close()
-    assert set(answered) <= stored
-    assert len(stored) <= len(answered) + 1  # at most the one under way
-
-
-def _send_until_it_breaks(url: str, answered: list[str]) -> None:
-    try:
-        with httpx.Client(base_url=url, auth=(WRITE_KEY, "")) as client:
-            for number in range(1_000_000):
-                if client.post("/v1/track", json=call(messageId=str(number))).status_code == 200:
-                    answered.append(str(number))
-    except httpx.TransportError:
-        pass
-
-
-class TestServer:
-    def test_a_taken_port_is_an_error_at_once(self, url: str) -> None:
-        port = int(url.rsplit(":", 1)[1])
-        with pytest.raises(OSError, match="in use"):
-            serve_in_thread(_nothing, "127.0.0.1", port)
-
-    def test_a_stopped_server_has_answered_and_stored_what_was_under_way(self, topics: Topics) -> None:
-        faulty = FaultyTopics(topics)
-        with ThreadPoolExecutor(1) as pool:
-            with running_ingest(faulty) as url:
-                faulty.gate.clear()
-                answer = pool.submit(post, url, {"batch": [call()]})
-                eventually(lambda: faulty.waiting)
-                threading.Timer(0.2, faulty.gate.set).start()
-            assert answer.result().status_code == 200
-        assert len(records(topics, EVENTS)) == 1
-
-
-async def _nothing(scope: Any, receive: Any, send: Any) -> None:
-    return None

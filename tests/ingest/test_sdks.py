@@ -5,7 +5,6 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,18 +15,11 @@ from segment.analytics.client import Client  # type: ignore[import-untyped]
 from console.ingest import IngestLimits
 from flows.topics import Topics
 from model.tracking import parse_iso_ms
-from tests.ingest.running import WRITE_KEY, events, new_topics, rejections, running_ingest
+from tests.ingest.running import WRITE_KEY, events, rejections, running_ingest
 
 HERE = Path(__file__).parent
 NODE_CACHE = HERE.parent.parent / ".cache" / "node"
 CALL_TYPES = ["alias", "group", "identify", "page", "screen", "track"]
-
-
-@pytest.fixture
-def topics(tmp_path: Path) -> Iterator[Topics]:
-    opened = new_topics(tmp_path / "topics")
-    yield opened
-    opened.close()
 
 
 def python_client(url: str, errors: list[Any], **options: Any) -> Client:

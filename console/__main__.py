@@ -1,0 +1,5 @@
+"""`python -m console` is `waybill`."""
+
+from console.cli import app
+
+app(prog_name="waybill")

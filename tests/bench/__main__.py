@@ -1,0 +1,132 @@
+"""The embedded main job under load: `waybill up` and the receiver as processes of their own, one request per event.
+
+Scenarios: as fast as it goes, and a steady half of the rate we promise. Bounded in events and time.
+"""
+
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import orjson
+import psutil
+from rich.console import Console
+from rich.progress import Progress
+
+from tests.system import WRITE_KEY, Receiver, Waybill, receiver, running, wait_until, workspace_text
+
+BATCH = 100
+SETTLE_SECONDS = 300.0
+
+
+class Usage:
+    """CPU seconds and peak memory of processes between start and stop."""
+
+    def __init__(self, pids: dict[str, int]) -> None:
+        self._processes = {name: psutil.Process(pid) for name, pid in pids.items()}
+        self._before = {name: self._cpu_seconds(process) for name, process in self._processes.items()}
+        self.peak_bytes = dict.fromkeys(pids, 0)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+
+    def stop(self) -> dict[str, float]:
+        """CPU seconds by process."""
+        self._stop.set()
+        self._thread.join()
+        return {name: self._cpu_seconds(p) - self._before[name] for name, p in self._processes.items()}
+
+    def _watch(self) -> None:
+        while not self._stop.wait(0.2):
+            for name, process in self._processes.items():
+                self.peak_bytes[name] = max(self.peak_bytes[name], process.memory_info().rss)
+
+    @staticmethod
+    def _cpu_seconds(process: psutil.Process) -> float:
+        times = process.cpu_times()
+        return times.user + times.system
+
+
+def load(system: Waybill, events: int, rate_per_second: float | None, progress: Progress) -> None:
+    """Post events in batches, at a steady rate or as fast as ingest takes them."""
+    task = progress.add_task("Sending", total=events)
+    started = time.monotonic()
+    with httpx.Client(timeout=60, trust_env=False) as client:
+        for first in range(0, events, BATCH):
+            if rate_per_second is not None:
+                time.sleep(max(0.0, started + first / rate_per_second - time.monotonic()))
+            body = {"writeKey": WRITE_KEY, "batch": [event(number) for number in range(first, first + BATCH)]}
+            headers = {"Content-Type": "application/json"}
+            answer = client.post(f"{system.address}/v1/batch", content=orjson.dumps(body), headers=headers)
+            answer.raise_for_status()
+            progress.advance(task, BATCH)
+
+
+def event(number: int) -> dict[str, Any]:
+    """A track call of about 400 bytes."""
+    return {
+        "type": "track",
+        "event": f"Order {number % 10}",
+        "userId": f"user-{number % 1000}",
+        "messageId": f"bench-{number}",
+        "context": {"app": {"version": "1.0"}, "library": {"name": "bench", "version": "1"}},
+        "properties": {"order_id": number, "revenue": 12.5, "currency": "EUR", "note": "x" * 120},
+    }
+
+
+def scenario(
+    name: str, events: int, rate_per_second: float | None, target: Receiver, progress: Progress
+) -> dict[str, Any]:
+    """Run one scenario in an installation of its own."""
+    with tempfile.TemporaryDirectory(prefix="waybill-bench-") as directory:
+        system = Waybill(Path(directory), workspace_text({"crm": f"{target.address}/healthy/{name}"}))
+        with running(system):
+            assert system.process is not None
+            usage = Usage({"waybill": system.process.pid, "receiver": target.pid})
+            started = time.monotonic()
+            load(system, events, rate_per_second, progress)
+            path = f"healthy/{name}"
+            wait_until(
+                lambda: target.tally().get(path, {}).get("delivered_keys", 0) >= events,
+                SETTLE_SECONDS,
+                "all delivered",
+                0.1,
+            )
+            seconds = time.monotonic() - started
+            period = {"from_ms": 0, "to_ms": 4_000_000_000_000, "source": "", "destination": ""}
+            wait_until(
+                lambda: system.view("delivery_metrics", **period)[0]["delivered"] >= events,
+                SETTLE_SECONDS,
+                "recorded",
+                0.2,
+            )
+            recorded_seconds = time.monotonic() - started
+            cpu = usage.stop()
+            [metrics] = system.view("delivery_metrics", **period)
+            balance = system.view("balance", **period, settle_seconds=120)
+            system.stop()
+    return {
+        "scenario": name,
+        "events": events,
+        "events_per_s": round(events / seconds),
+        "recorded_after_s": round(recorded_seconds - seconds, 2),
+        "cpu_s_per_million_events": {process: round(spent / events * 1e6) for process, spent in cpu.items()},
+        **{f"p{q}_ms": metrics[f"p{q}_latency_ms"] for q in (50, 95, 99)},
+        "peak_mb": {process: round(peak / 1e6) for process, peak in usage.peak_bytes.items()},
+        "unexplained": sum(row["unexplained"] for row in balance),
+    }
+
+
+def main() -> None:
+    """Run every scenario; one JSON line each on stdout."""
+    only = set(sys.argv[1:])
+    with receiver() as target, Progress(console=Console(stderr=True)) as progress:
+        for name, events, rate in (("as_fast_as_it_goes", 40_000, None), ("steady_750_per_s", 15_000, 750.0)):
+            if not only or name in only:
+                print(orjson.dumps(scenario(name, events, rate, target, progress)).decode(), flush=True)
+
+
+main()

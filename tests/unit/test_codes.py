@@ -1,0 +1,55 @@
+"""Every code a person may see is explained."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from model.codes import ALL, Owner, Severity, reason
+from model.failure import FailureClass, classify
+
+TRANSPORT = (
+    "ECONNREFUSED ECONNRESET ECONNABORTED EHOSTUNREACH EAI_AGAIN ENOTFOUND ETIMEDOUT TLS_ERROR ADDRESS_REFUSED "
+    "PROTOCOL_ERROR INTERNAL INVALID_SETTINGS"
+).split()
+OURS = (
+    "EXPIRED NEVER_ATTEMPTED CONNECTION_DISABLED DESTINATION_DISABLED CONNECTION_REMOVED DESTINATION_REMOVED "
+    "UNREADABLE_RECORD OVER_SHARE PAUSED WAITED_TOO_LONG NO_MATCHING_MAPPING"
+).split()
+
+
+def test_codes_are_unique() -> None:
+    codes = [entry.code for entry in ALL]
+    assert len(codes) == len(set(codes))
+
+
+@pytest.mark.parametrize("entry", ALL, ids=lambda entry: entry.code)
+def test_each_entry_is_a_sentence_and_says_what_to_do(entry) -> None:  # type: ignore[no-untyped-def]
+    assert entry.description.endswith(".")
+    assert entry.action.endswith(".")
+    assert entry.description[0].isupper()
+    assert reason(entry.code) is entry
+
+
+@pytest.mark.parametrize("code", [*TRANSPORT, *OURS])
+def test_codes_of_transport_and_delivery_are_in_the_catalogue(code: str) -> None:
+    assert reason(code) in ALL
+
+
+@pytest.mark.parametrize("code", [*TRANSPORT, *(str(status) for status in range(300, 600))])
+def test_the_catalogue_agrees_with_the_classes_on_what_is_tried_again(code: str) -> None:
+    failure, _ = classify(int(code) if code.isdigit() else code)
+    assert reason(code).retryable == (failure is not FailureClass.DISCARD)
+
+
+@given(st.text())
+def test_no_code_raises(code: str) -> None:
+    entry = reason(code)
+    assert entry.code == code
+    assert entry.description
+    assert entry.action
+
+
+def test_unlisted_statuses_are_explained_by_their_hundred() -> None:
+    assert (reason("418").severity, reason("418").owner) == (Severity.ERROR, Owner.DESTINATION)
+    assert (reason("599").severity, reason("599").retryable) == (Severity.WARNING, True)
+    assert "418" in reason("418").description
