@@ -66,7 +66,7 @@ def prepare(
     journal = Journal(installation.recovery(FLOW) / JOURNAL_FILE)
     parts = [(topic, partition) for topic in SOURCES for partition in range(topics.partitions(topic))]
     # What the log holds now may have been handled, its facts said, by the run before, unless that one stopped cleanly.
-    fences = {} if journal.clean else {part: topics.bounds(*part)[1] for part in parts}
+    fences = journal.fences({part: topics.bounds(*part)[1] for part in parts})
     held = Held(max_deliveries=config.max_held_deliveries, max_bytes=config.max_held_bytes, clock=clock)
     duplicates = DuplicateStores(
         topics, installation.data / "duplicates", window_seconds=config.duplicate_window_seconds, clock=clock
@@ -93,7 +93,7 @@ def prepare(
         max_wait_in_room_ms=round(config.max_wait_in_room_seconds * 1_000),
         held=held,
         calls=calls,
-        ticks=TickBook(parts, run=run, clock=clock),
+        ticks=TickBook(parts, lanes=config.lanes, run=run, clock=clock),
         sampler=Sampler(),
         redactor=Redactor(workspace.secret_values()),
         restored_after_crash=not journal.clean,

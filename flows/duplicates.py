@@ -54,13 +54,12 @@ class DuplicateStore:
         new: dict[int, list[tuple[bytes, int, int]]] = {}
         answers = []
         for key, offset, appended_ms in records:
-            first = known.get(key)
-            if first is None or offset < first[0] or appended_ms - first[1] > self._window_ms:
-                known[key] = (offset, appended_ms)
+            seen = known.setdefault(key, [])
+            first = min((at for at, ms in seen if at < offset and appended_ms - ms <= self._window_ms), default=offset)
+            if first == offset:
+                seen.append((offset, appended_ms))
                 new.setdefault(appended_ms // self._bucket_ms, []).append((key, offset, appended_ms))
-                answers.append(offset)
-            else:
-                answers.append(first[0])
+            answers.append(first)
         self._remember(new, records[-1][1] + 1, now_ms)
         return answers
 
@@ -68,16 +67,16 @@ class DuplicateStore:
         """Release the file."""
         self._db.close()
 
-    def _known(self, keys: list[bytes]) -> dict[bytes, tuple[int, int]]:
-        known: dict[bytes, tuple[int, int]] = {}
-        for bucket in sorted(self._buckets):
+    def _known(self, keys: list[bytes]) -> dict[bytes, list[tuple[int, int]]]:
+        # A bucket is dropped only when all of it is too old, so one older than the window may stand beside a newer.
+        known: dict[bytes, list[tuple[int, int]]] = {}
+        for bucket in self._buckets:
             for start in range(0, len(keys), KEYS_PER_QUERY):
                 part = keys[start : start + KEYS_PER_QUERY]
                 marks = ",".join("?" * len(part))
                 rows = self._db.execute(f"SELECT key, offset, seen_ms FROM seen_{bucket} WHERE key IN ({marks})", part)  # noqa: S608
                 for key, offset, seen_ms in rows:
-                    if key not in known or offset < known[key][0]:
-                        known[key] = (offset, seen_ms)
+                    known.setdefault(key, []).append((offset, seen_ms))
         return known
 
     def _remember(self, new: dict[int, list[tuple[bytes, int, int]]], next_offset: int, now_ms: int) -> None:
@@ -123,12 +122,13 @@ class DuplicateStores:
 
     def first_seen(self, partition: int, records: Sequence[tuple[bytes, int, int]]) -> list[int]:
         """As `DuplicateStore.first_seen`, in the partition's store, which is filled first if it lags behind."""
+        if not records:
+            return []
         store = self._stores.get(partition)
         if store is None:
             path = self._directory / f"{partition}.sqlite"
             store = self._stores[partition] = DuplicateStore(path, window_seconds=self._window_seconds)
-            if records:
-                self._fill(store, partition, up_to=records[0][1])
+            self._fill(store, partition, up_to=records[0][1])
         return store.first_seen(records)
 
     def close(self) -> None:

@@ -6,6 +6,7 @@ burst that every destination keeps up with causes no spill at all.
 """
 
 from collections.abc import Callable
+from math import ceil
 
 ACTIVE_FOR_MS = 60_000  # a destination counts towards the shares for a minute after its last delivery
 
@@ -20,6 +21,7 @@ class Held:
         self._deliveries = 0
         self._bytes = 0
         self._by_destination: dict[str, int] = {}
+        self._bytes_by_destination: dict[str, int] = {}
         self._last_taken_ms: dict[str, int] = {}
 
     def take(self, destination: str, size_bytes: int) -> None:
@@ -27,6 +29,7 @@ class Held:
         self._deliveries += 1
         self._bytes += size_bytes
         self._by_destination[destination] = self._by_destination.get(destination, 0) + 1
+        self._bytes_by_destination[destination] = self._bytes_by_destination.get(destination, 0) + size_bytes
         self._last_taken_ms[destination] = self._clock()
 
     def settle(self, destination: str, size_bytes: int) -> None:
@@ -34,6 +37,7 @@ class Held:
         self._deliveries -= 1
         self._bytes -= size_bytes
         self._by_destination[destination] -= 1
+        self._bytes_by_destination[destination] -= size_bytes
 
     @property
     def room(self) -> int:
@@ -56,4 +60,7 @@ class Held:
         if active <= 1:
             return 0  # alone: waiting costs nobody else anything
         held = self._by_destination.get(destination, 0)
-        return max(0, held - self._max_deliveries // active)
+        held_bytes = self._bytes_by_destination.get(destination, 0)
+        over_bytes = max(0, held_bytes - self._max_bytes // active)
+        # Bytes over its share as deliveries of its mean size; with large events they are used up long before the count.
+        return max(0, held - self._max_deliveries // active, ceil(over_bytes * held / held_bytes) if over_bytes else 0)

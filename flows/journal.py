@@ -18,7 +18,7 @@ JOURNAL_FILE = "journal.json"  # in the recovery directory
 
 def write_lost(path: Path, ends: Mapping[str, int]) -> None:
     """Write the journal of a run nothing is known of: it may have read everything up to ``ends``."""
-    _write(path, clean=False, horizons=ends)
+    _write(path, clean=False, horizons=ends, fences={})
 
 
 class Journal:
@@ -26,14 +26,25 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        state: dict[str, Any] = orjson.loads(path.read_bytes()) if path.exists() else {"clean": True, "horizons": {}}
+        state: dict[str, Any] = orjson.loads(path.read_bytes()) if path.exists() else {"clean": True, "horizons": {}, "fences": {}}
         self.clean: bool = state["clean"]
+        self._fences: dict[str, int] = state["fences"]
         self._previous: Mapping[str, int] = state["horizons"]
         self._horizons: dict[str, int] = dict(self._previous)
         self._write(clean=False)
 
+    def fences(self, ends: Mapping[tuple[str, int], int]) -> dict[tuple[str, int], int]:
+        """Offsets below which a run that crashed may have handled records; ``ends`` of the logs now, by partition.
+
+        They outlive a clean stop: a run that is stopped soon after a crash has not read up to them again.
+        """
+        if not self.clean:
+            self._fences = {f"{topic}/{partition}": end for (topic, partition), end in ends.items()}
+            self._write(clean=False)
+        return {part: self._fences.get(f"{part[0]}/{part[1]}", 0) for part in ends}
+
     def horizon(self, topic: str, partition: int) -> int:
-        """First offset the previous run cannot have read. After a clean stop nothing needs it."""
+        """First offset the runs before cannot have read."""
         return self._previous.get(f"{topic}/{partition}", 0)
 
     def reading(self, topic: str, partition: int, next_offset: int) -> None:
@@ -48,11 +59,11 @@ class Journal:
         self._write(clean=True)
 
     def _write(self, *, clean: bool) -> None:
-        _write(self._path, clean=clean, horizons=self._horizons)
+        _write(self._path, clean=clean, horizons=self._horizons, fences=self._fences)
 
 
-def _write(path: Path, *, clean: bool, horizons: Mapping[str, int]) -> None:
+def _write(path: Path, *, clean: bool, horizons: Mapping[str, int], fences: Mapping[str, int]) -> None:
     # Written beside and renamed: a kill leaves the old journal or the new one, never half of one.
     beside = path.with_suffix(".new")
-    beside.write_bytes(orjson.dumps({"clean": clean, "horizons": dict(horizons)}))
+    beside.write_bytes(orjson.dumps({"clean": clean, "horizons": dict(horizons), "fences": dict(fences)}))
     os.replace(beside, path)

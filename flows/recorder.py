@@ -50,20 +50,24 @@ class Recorder(StatefulBatchLogic[Record, Recorded, None]):
     def on_batch(self, values: list[Record]) -> tuple[Iterable[Recorded], bool]:
         """Record a batch of facts."""
         out: list[Recorded] = []
-        facts: list[tuple[Record, Fact]] = []
+        facts: list[tuple[Record, Fact | None]] = []
         for record in values:
             try:
                 facts.append((record, decode(record.value)))
             except UnreadableRecord as error:
+                facts.append((record, None))  # it has no rows, but its append minute may close the one before
                 out.append(dead_letter(record.value, record.key, "UNREADABLE_RECORD", f"outcomes: {error}"))
-        self._priors.look_up([(record.offset, fact) for record, fact in facts], values[0].partition)
+        said = [(record.offset, fact) for record, fact in facts if fact is not None]
+        self._priors.look_up(said, values[0].partition)
         for record, fact in facts:
             minute, closed = self._turn_to(record)
             out.extend(closed)
+            self._last_offset = record.offset
+            if fact is None:
+                continue
             verdict = self._priors.verdict(fact)
             out.extend(rows_of(fact, LogPosition(record.partition, record.offset, record.appended_ms), verdict))
             minute.add(fact, verdict)
-            self._last_offset = record.offset
         if self._send_at is None:
             self._send_at = datetime.now(UTC) + SEND_MINUTES_EVERY
         return out, StatefulBatchLogic.RETAIN

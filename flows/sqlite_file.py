@@ -1,96 +1,129 @@
-"""One SQLite file as topics use it: private, in WAL mode, a connection for each thread, errors that name the file."""
+"""One SQLite file as topics use it: private, in WAL mode, with errors that name the file and what to do."""
 
 import os
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote
 
 from flows.topics import ProduceFailed, TopicError, TopicFull
 
 BUSY_SECONDS = 30.0  # longer than any transaction of ours; a writer that waits this long is not waiting but stuck
 WAL_LIMIT_BYTES = 64 * 1024 * 1024  # what a checkpoint leaves of a WAL that a burst has made large
+CACHE_KIB = 512  # a connection: there is one for each reader and each writer of each topic
+
+_creating = threading.Lock()
 
 
 class SqliteFile:
-    """A file that any number of threads and processes read and write."""
+    """A file that any number of threads and processes read and write, each through connections of its own."""
 
     def __init__(self, path: Path, *, fsync: bool) -> None:
-        self.path = path
-        self._fsync = fsync
-        self._local = threading.local()
-        self._lock = threading.Lock()
-        self._connections: list[sqlite3.Connection] = []
-        # Made here with its mode, because SQLite gives the WAL beside it the mode the file has.
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        self.path = path.absolute()
+        self.fsync = fsync
+        self.closed = False
 
-    @property
-    def connection(self) -> sqlite3.Connection:
-        """This thread's connection."""
-        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = self._local.connection = self._connect()
-        return connection
+    def create(self) -> None:
+        """Make the file if it is not there. Raises `TopicError`."""
+        # Made here with its mode, because SQLite gives the WAL beside it the mode the file has. But never opened when
+        # it is there already: closing any descriptor of a file drops all locks the process has on it, SQLite's too.
+        with _creating, suppress(FileExistsError):
+            try:
+                os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+            except FileExistsError:
+                raise
+            except OSError as error:
+                raise TopicError(
+                    f"cannot make {self.path}: {error.strerror}; give Waybill a directory of its own"
+                ) from error
 
-    @contextmanager
-    def errors_named(self) -> Iterator[None]:
-        """Turn SQLite's errors into `TopicError` with the name of the file and what to do."""
+    def connect(self) -> "Connection":
+        """Open a connection; whoever asked closes it. Raises `TopicError`."""
+        return Connection(self)
+
+    def close(self) -> None:
+        """Refuse every use from now on, whichever thread makes it; the connections are closed by those who hold them.
+
+        (SQLite does not survive that a connection is closed while another thread is inside it.)
+        """
+        self.closed = True
+
+
+class Connection:
+    """One connection to a file, used by one thread at a time."""
+
+    def __init__(self, file: SqliteFile) -> None:
+        self._file = file
+        self._check_open()
         try:
-            yield
+            # Read-write, not create: a file that is gone is an error, not an empty log. It may be made in one thread
+            # and closed in another, so SQLite's own check is off.
+            self._sqlite = sqlite3.connect(
+                f"file:{quote(str(file.path))}?mode=rw",
+                BUSY_SECONDS,
+                isolation_level=None,
+                check_same_thread=False,
+                uri=True,
+            )
+            self._sqlite.execute("PRAGMA journal_mode = WAL")
+            self._sqlite.execute(f"PRAGMA synchronous = {'FULL' if file.fsync else 'NORMAL'}")
+            self._sqlite.execute(f"PRAGMA journal_size_limit = {WAL_LIMIT_BYTES}")
+            self._sqlite.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
         except sqlite3.Error as error:
-            raise named(error, self.path) from error
+            raise named(error, file.path, TopicError) from error
+
+    def row(self, sql: str, *parameters: object) -> Any:
+        """The first row as a tuple, or None. Raises `TopicError`."""
+        self._check_open()
+        try:
+            return self._sqlite.execute(sql, parameters).fetchone()
+        except sqlite3.Error as error:
+            raise named(error, self._file.path, TopicError) from error
+
+    def rows(self, sql: str, *parameters: object) -> Iterator[Any]:
+        """Rows one by one, as they stood at the first one. Close the iterator: an open one holds back checkpoints."""
+        self._check_open()
+        try:
+            with closing(self._sqlite.execute(sql, parameters)) as cursor:
+                yield from cursor
+        except sqlite3.Error as error:
+            raise named(error, self._file.path, TopicError) from error
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """Write all or nothing. Raises `TopicFull`, `ProduceFailed` or `TopicError`."""
-        with self.errors_named():
-            connection = self.connection
-            connection.execute("BEGIN IMMEDIATE")
+        """Write all or nothing; waits for other writers. Raises `TopicFull` or `ProduceFailed`."""
+        self._check_open()
+        try:
+            self._sqlite.execute("BEGIN IMMEDIATE")
             try:
-                yield connection
-                connection.execute("COMMIT")
+                yield self._sqlite
+                self._sqlite.execute("COMMIT")
             except BaseException:
                 with suppress(sqlite3.Error):  # an I/O error has rolled back already
-                    connection.execute("ROLLBACK")
+                    self._sqlite.execute("ROLLBACK")
                 raise
-
-    def used_bytes(self) -> int:
-        """What the records take, without space that deleted ones have left for new ones."""
-        with self.errors_named():
-            connection = self.connection
-            [pages] = connection.execute("PRAGMA page_count").fetchone()
-            [free] = connection.execute("PRAGMA freelist_count").fetchone()
-            [page_bytes] = connection.execute("PRAGMA page_size").fetchone()
-        return int(pages - free) * int(page_bytes)
+        except sqlite3.Error as error:
+            raise named(error, self._file.path, ProduceFailed) from error
 
     def close(self) -> None:
-        """Close the connections of all threads."""
-        with self._lock:
-            for connection in self._connections:
-                connection.close()
-            self._connections.clear()
-        self._local = threading.local()
+        """Release the connection."""
+        self._sqlite.close()
 
-    def _connect(self) -> sqlite3.Connection:
-        with self.errors_named():
-            # Only the thread that made it uses it, but `close` may be called by another one.
-            connection = sqlite3.connect(self.path, BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute(f"PRAGMA synchronous = {'FULL' if self._fsync else 'NORMAL'}")
-            connection.execute(f"PRAGMA journal_size_limit = {WAL_LIMIT_BYTES}")
-        with self._lock:
-            self._connections.append(connection)
-        return connection
+    def _check_open(self) -> None:
+        if self._file.closed:
+            raise TopicError(f"{self._file.path} was closed; open the topics again")
 
 
-def named(error: sqlite3.Error, path: Path) -> TopicError:
-    """The error of this seam for one of SQLite."""
+def named(error: sqlite3.Error, path: Path, kind: type[TopicError]) -> TopicError:
+    """The error of this seam for one of SQLite: `TopicFull`, or else ``kind``."""
     name = getattr(error, "sqlite_errorname", "") or ""
-    if name.startswith("SQLITE_FULL"):
+    if name.startswith(("SQLITE_FULL", "SQLITE_IOERR_SHMSIZE")):  # SHMSIZE: no room for the index of the WAL
         return TopicFull(f"{path}: the disk is full; make room, or lower the retention in the workspace")
     if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
-        return TopicError(f"{path} is damaged ({error}); stop Waybill and put the file back from a backup")
+        return kind(f"{path} is damaged ({error}); stop Waybill and put the file back from a backup")
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-        return ProduceFailed(f"{path} was locked for {BUSY_SECONDS:.0f} s; another process is stuck in it")
-    return ProduceFailed(f"{path}: {error}; check that the disk is there and may be written to")
+        return kind(f"{path} was locked for {BUSY_SECONDS:.0f} s; another process is stuck in it: stop that one")
+    return kind(f"{path}: {error}; check that the disk is there and may be written to")

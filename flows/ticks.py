@@ -20,8 +20,10 @@ SourcePart = tuple[str, int]
 class TickBook:
     """Collects progress and makes a Tick when every source partition has reported anew. One per process."""
 
-    def __init__(self, expected: Iterable[SourcePart], *, run: str, clock: Callable[[], int]) -> None:
+    def __init__(self, expected: Iterable[SourcePart], *, lanes: int, run: str, clock: Callable[[], int]) -> None:
+        """``expected``: all source partitions; ``lanes``: how many get a copy of each progress item."""
         self._expected = frozenset(expected)
+        self._lane_count = lanes
         self._run = run
         self._clock = clock
         self._progress: dict[SourcePart, Progress] = {}
@@ -45,7 +47,9 @@ class TickBook:
             self._arriving[part] = (progress, set())
         lanes = self._arriving[part][1]
         lanes.add(lane)
-        if len(lanes) < len(self._lanes):
+        # Not the lanes registered so far: the first lane to be made must not speak for those still to come, and one
+        # restored from before the number of lanes was lowered gets no copies.
+        if len(lanes) < self._lane_count:
             return None
         self._progress[part] = progress
         self._fresh.add(part)

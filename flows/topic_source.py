@@ -121,6 +121,8 @@ class TopicPartition(StatefulSourcePartition[Item, int]):
 
     def _progress(self, now_ms: int) -> Progress:
         reading = self._reading
+        if not self._ahead:  # everything read was given out, but the log may hold more
+            self._ahead = self._reader.read(BATCH_RECORDS, BATCH_BYTES)
         _, end = reading.topics.bounds(reading.topic, self._partition)
         watermark_ms = reading.earliest_due_ms(self._ahead[0].appended_ms) if self._ahead else now_ms
         return Progress(reading.topic, self._partition, self._position, end, watermark_ms)

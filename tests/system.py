@@ -121,9 +121,10 @@ class Waybill:
 
 
 @contextmanager
-def running(system: Waybill) -> Iterator[Waybill]:
+def running(system: Waybill, *, started: bool = False) -> Iterator[Waybill]:
     """Start it, and make sure that it is gone at the end."""
-    system.start()
+    if not started:
+        system.start()
     try:
         yield system
     finally:

@@ -1,0 +1,11 @@
+"""What must hold when things break. The real flows as processes, the real receiver, kill -9.
+
+    flow_process.py      one flow as a process of its own, with faults that a test can order
+    cluster.py           ingest, delivery, recording and receiver together; the facts a test may ask for
+    test_accounting.py   prescribed answers, the balance, a deleted retry record
+    test_kill.py         kill -9 of delivery and of recording; the control that loses
+    test_stops.py        clean stop, downtime, replay of the log
+    test_overload.py     a hanging store, a large burst
+
+Asserts use what a user could see: the views, the receiver's tally, the topics' bounds. Order is never asserted.
+"""

@@ -1,0 +1,82 @@
+"""One flow as a process: ``python -m tests.faults.flow_process delivery|recording WORKSPACE DATA [FAULT]``.
+
+Faults: ``flush-on-a-timer`` moves the delivery sink's flush out of `snapshot` (the control of the kill test);
+``tick-often`` only makes ticks frequent.
+"""
+
+import logging
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+
+from console.workspace_file import load_workspace
+from flows import delivery_run, recording
+from flows.delivery import FLOW as DELIVERY
+from flows.installation import open_installation, store_retention_seconds
+from flows.recording import FLOW as RECORDING
+from flows.runner import Prepared, run_once
+from flows.topic_sink import TopicSinkPartition
+from model.codes import ALL
+from sinks.store import open_store
+from sinks.store_schema import migrate
+
+TICK_MS = 500  # instead of 10 s, so that watermarks move while a test waits
+
+
+def flush_on_a_timer() -> None:
+    """What many sinks do: the snapshot promises what only a timer will write."""
+    lock = threading.Lock()
+
+    def write_batch(self: TopicSinkPartition, values: list) -> None:  # type: ignore[type-arg]
+        with lock:
+            for output in values:
+                self._producer.send(output.topic, output.key, output.value, output.partition)
+        if not hasattr(self, "timer"):
+
+            def flush_for_ever() -> None:
+                while True:
+                    threading.Event().wait(2)
+                    with lock:
+                        self._producer.flush()
+
+            self.timer = threading.Thread(target=flush_for_ever, daemon=True)  # type: ignore[attr-defined]
+            self.timer.start()  # type: ignore[attr-defined]
+
+    TopicSinkPartition.write_batch = write_batch  # type: ignore[method-assign]
+    TopicSinkPartition.snapshot = lambda self: None  # type: ignore[method-assign]
+
+
+def main(flow: str, workspace: str, data: str, fault: str = "") -> None:
+    """Run the flow until SIGTERM."""
+    logging.basicConfig(level=logging.INFO)
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    if fault == "flush-on-a-timer":
+        flush_on_a_timer()
+    installation = open_installation(load_workspace(Path(workspace), os.environ), Path(data))
+    if flow == DELIVERY:
+
+        def prepare() -> Prepared:
+            run = delivery_run.prepare(installation, stop, progress_ms=TICK_MS)
+            return Prepared(run.flow, run.close)
+    else:
+        store = open_store(installation.store_url)
+        migrate(store, store_retention_seconds(installation.workspace), ALL)
+
+        def prepare() -> Prepared:
+            return Prepared(recording.prepare(installation, store, stop), lambda clean: store.close())
+
+    assert flow in {DELIVERY, RECORDING}
+    # Bytewax takes the signals of the main thread for itself; a thread of our own leaves SIGTERM to the handler above.
+    thread = threading.Thread(target=run_once, args=(installation.topics, flow, installation.recovery(flow), prepare))
+    thread.start()
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
+    while thread.is_alive():
+        thread.join(0.1)
+    installation.topics.close()
+
+
+main(*sys.argv[1:])

@@ -1,0 +1,63 @@
+"""Overload is not slowness: a store that hangs costs delivery nothing, a burst to a healthy destination no retry."""
+
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from flows.topics import OUTCOMES
+from tests.faults.cluster import EVER, cluster, plain_events
+from tests.system import Waybill, receiver, running, wait_until, workspace_text
+
+RATE_WINDOW_SECONDS = 12.0
+
+
+@pytest.mark.slow
+def test_delivery_keeps_its_rate_while_the_store_hangs_for_30_s_and_then_fails(tmp_path: Path) -> None:
+    """Full speed with a backlog, three windows: healthy store, hanging store, healthy store again."""
+    hang_file = tmp_path / "hang"
+    with receiver() as target:
+        system = Waybill(tmp_path, workspace_text({"crm": f"{target.address}/healthy"}))
+        system.start(sys.executable, "-m", "tests.faults.hanging_up", str(hang_file))
+        with running(system, started=True):
+            events = 60_000
+            for first in range(0, events, 2_000):
+                assert system.post(plain_events(2_000, first)).status_code == 200
+
+            def rate(seconds: float) -> float:
+                started, before = time.monotonic(), target.tally()["healthy"]["calls"]
+                wait_until(lambda: time.monotonic() - started >= seconds, seconds + 5, "measured")
+                return (target.tally()["healthy"]["calls"] - before) / (time.monotonic() - started)
+
+            healthy = rate(RATE_WINDOW_SECONDS)
+            hang_file.touch()
+            hanging = rate(RATE_WINDOW_SECONDS)
+            hang_file.unlink()
+            assert target.tally()["healthy"]["calls"] < events, "the backlog was used up: nothing was measured"
+            assert hanging >= 0.95 * healthy, (healthy, hanging)
+            wait_until(lambda: target.tally()["healthy"]["delivered_keys"] == events, 180, "all delivered", 0.2)
+            chosen = {**EVER, "source": "", "destination": ""}
+            wait_until(lambda: system.view("delivery_metrics", **chosen)[0]["delivered"] == events, 60, "all recorded", 0.5)
+            balance = system.view("balance", **chosen, settle_seconds=0)
+    assert sum(row["delivered"] for row in balance) == events
+    assert sum(row["unexplained"] for row in balance) == 0
+
+
+@pytest.mark.slow
+def test_a_burst_of_100_000_events_to_a_healthy_destination_writes_no_retry_record(tmp_path: Path) -> None:
+    events = 100_000
+    with cluster(tmp_path, {"crm": "/healthy"}) as made:
+        made.send(plain_events(events))
+        made.start("delivery")
+        tally = made.wait_for("healthy", {"delivered_keys": events}, seconds=300)
+        made.stop("delivery")
+        assert made.retry_records() == 0
+        made.start("recording")
+        made.stop("recording", seconds=300)
+        numbers = made.numbers()
+        topics = made.installation.topics
+        facts = sum(topics.bounds(OUTCOMES, partition)[1] for partition in range(topics.partitions(OUTCOMES)))
+    assert tally["calls"] == events
+    assert numbers["balance"]["delivered"] == events and numbers["balance"]["unexplained"] == 0
+    assert facts >= 2 * events

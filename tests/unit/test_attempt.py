@@ -1,0 +1,70 @@
+from typing import Any
+
+import pytest
+
+from model.attempt import Answer, Conclusion, called, conclude
+from model.delivery import Delivery
+from model.facts import State
+from model.failure import FailureClass
+from model.schedule import RetryPolicy
+from tests.samples import T0, delivery
+
+POLICY = RetryPolicy(attempts=3, window_ms=600_000)
+NOW = T0 + 1_000
+
+
+def after(failure: FailureClass, of: Delivery | None = None, *, now_ms: int = NOW, **said: Any) -> Conclusion:
+    """What follows from one answer to the delivery's first call."""
+    answer = Answer(**{"failure": failure, "code": "503", "http_status": 503, "http_ms": 20, "message": "busy", **said})
+    return conclude(of or delivery(calls=1), answer, POLICY, now_ms=now_ms, run="run-1", random=lambda: 0.5)
+
+
+def test_a_success_ends_as_delivered_without_a_code() -> None:
+    end = after(FailureClass.DELIVERED, http_status=204)
+    assert end.retry is None and end.attempt_failed is None and end.outcome is not None
+    assert (end.outcome.state, end.outcome.code, end.outcome.http_status) == (State.DELIVERED, "", 204)
+
+
+def test_a_refusal_ends_as_discarded_with_the_partners_words() -> None:
+    end = after(FailureClass.DISCARD, code="400", http_status=400).outcome
+    assert end is not None and (end.state, end.code, end.message) == (State.DISCARDED, "400", "busy")
+
+
+def test_a_passing_fault_goes_on_and_says_when() -> None:
+    end = after(FailureClass.RETRY)
+    assert end.outcome is None and end.retry is not None and end.attempt_failed is not None
+    assert end.retry.due_at_ms == end.attempt_failed.due_at_ms == NOW + 45_000
+    assert (end.retry.waits_from_ms, end.retry.attempts, end.retry.code) == (NOW, 1, "503")
+    assert (end.attempt_failed.attempt, end.attempt_failed.failure) == (1, "retry")
+
+
+@pytest.mark.parametrize("failure", [FailureClass.THROTTLE, FailureClass.SETUP])
+def test_what_says_nothing_about_the_event_uses_no_attempt(failure: FailureClass) -> None:
+    end = after(failure, delivery(calls=40, attempts=2))
+    assert end.retry is not None and end.retry.attempts == 2
+
+
+def test_the_last_attempt_expires_with_the_last_error() -> None:
+    end = after(FailureClass.RETRY, delivery(calls=3, attempts=2)).outcome
+    assert end is not None and (end.state, end.code, end.message) == (State.EXPIRED, "503", "busy")
+
+
+def test_the_end_of_the_window_expires_whatever_attempts_are_left() -> None:
+    end = after(FailureClass.THROTTLE, now_ms=T0 + 600_000).outcome
+    assert end is not None and end.state is State.EXPIRED
+
+
+def test_a_retry_after_is_respected() -> None:
+    end = after(FailureClass.THROTTLE, retry_after_ms=120_000).retry
+    assert end is not None and end.due_at_ms == NOW + 120_000
+
+
+@pytest.mark.parametrize("failure", FailureClass)
+def test_marks_of_a_crash_stick_to_whatever_follows(failure: FailureClass) -> None:
+    end = after(failure, delivery(calls=1, replayed=True, resent=True))
+    for follows in (end.outcome, end.retry, end.attempt_failed):
+        assert follows is None or (follows.replayed and follows.resent)
+
+
+def test_counting_a_call_changes_nothing_else() -> None:
+    assert called(delivery(calls=4)) == delivery(calls=5)

@@ -1,0 +1,46 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from model.envelope import UnreadableRecord, decode_header, seal, unseal
+
+json_scalars = st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text()
+
+
+@given(st.dictionaries(st.text(), json_scalars), st.binary())
+def test_a_sealed_record_opens_to_the_same_header_and_the_very_same_bytes(
+    header: dict[str, object], payload: bytes
+) -> None:
+    header.pop("v", None)
+    assert unseal(seal(header, payload)) == ({"v": 1, **header}, payload)
+
+
+@given(st.binary() | st.binary().map(lambda tail: b'{"v":1,' + tail))
+def test_any_bytes_open_or_are_unreadable(value: bytes) -> None:
+    try:
+        header, payload = unseal(value)
+    except UnreadableRecord:
+        return
+    assert header["v"] == 1
+    assert value.endswith(b"\n" + payload)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (b"{}", "version None"),
+        (b'{"v":2}', "version 2"),
+        (b'{"v":"1"}', "version '1'"),
+        (b"[1]", "a list"),
+        (b"nonsense", "not JSON"),
+        (b"[" * 100_000, "not JSON"),
+    ],
+)
+def test_another_version_or_no_header_is_refused_with_what_was_found(line: bytes, said: str) -> None:
+    with pytest.raises(UnreadableRecord, match=said):
+        decode_header(line)
+
+
+def test_a_record_without_a_header_line_is_refused() -> None:
+    with pytest.raises(UnreadableRecord, match="no header line"):
+        unseal(b'{"v":1}')

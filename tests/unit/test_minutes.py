@@ -1,0 +1,147 @@
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from model.facts import Fact, Outcome, Sample, State, Tick
+from model.latency import bucket
+from model.minutes import MINUTE_MS, OTHER, SERIES_LIMIT, AppendMinute, Series, bundle, series_of
+from model.rows import counts_of
+from model.verdict import Prior, Verdict
+from tests.samples import (
+    ONE_OF_EACH,
+    T0,
+    attempt_failed,
+    duplicate,
+    outcome,
+    received,
+    rejected,
+    sample,
+    spilled,
+    tick,
+)
+
+COUNTED = Verdict(1)
+
+
+def statuses(fact: Fact, verdict: Verdict = COUNTED) -> list[tuple[str, str, int]]:
+    return [(series.status, series.code, count) for series, count in series_of(fact, verdict)]
+
+
+@pytest.mark.parametrize(
+    ("fact", "counted"),
+    [
+        (received(), [("received", "", 1)]),
+        (duplicate(), [("duplicate", "", 1)]),
+        (rejected(count=7), [("rejected", "not_json", 7)]),
+        (attempt_failed(), [("attempt_failed", "503", 1)]),
+        (attempt_failed(resent=True), [("attempt_failed", "503", 1), ("possible_duplicate", "", 1)]),
+        (spilled(), [("spilled", "OVER_SHARE", 1)]),
+        (spilled(resent=True), [("spilled", "OVER_SHARE", 1)]),  # nothing was sent
+        (outcome(), [("delivered", "", 1)]),
+        (outcome(State.EXPIRED, code="503"), [("expired", "503", 1)]),
+        (outcome(resent=True), [("delivered", "", 1), ("possible_duplicate", "", 1)]),
+        (sample(), []),
+        (tick(), []),
+    ],
+)
+def test_each_fact_is_counted_under_its_status(fact: Fact, counted: list[tuple[str, str, int]]) -> None:
+    assert statuses(fact) == counted
+
+
+@pytest.mark.parametrize("fact", [received(), duplicate(), outcome()])
+def test_a_repetition_counts_nothing(fact: Fact) -> None:
+    assert statuses(fact, Verdict(0)) == []
+
+
+def test_the_extra_send_of_a_repetition_still_shows() -> None:
+    assert statuses(outcome(resent=True), Verdict(0)) == [("possible_duplicate", "", 1)]
+
+
+def test_an_outcome_taken_back_leaves_the_minute_it_was_counted_in() -> None:
+    prior = Prior(State.DISCARDED, "400", T0 - MINUTE_MS)
+    counted = series_of(outcome(at_ms=T0 + 5), Verdict(1, takes_back=prior))
+    assert [(series.minute_ms, series.status, count) for series, count in counted] == [
+        (T0, "delivered", 1),
+        (T0 - MINUTE_MS, "discarded", -1),
+    ]
+
+
+def test_latency_and_attempt_number_are_of_delivered_ones_that_count() -> None:
+    minute = AppendMinute(T0)
+    minute.add(outcome(at_ms=T0 + 250, attempt=2), COUNTED)
+    minute.add(outcome(at_ms=T0 + 250, attempt=300), COUNTED)
+    minute.add(outcome(at_ms=T0 + 250), Verdict(0))
+    minute.add(outcome(State.DISCARDED, code="400"), COUNTED)
+    found = {series.status: counts for series, counts in minute.rows()}
+    assert found["delivered"].latency == {bucket(250): 2}
+    assert found["delivered"].by_attempt == {2: 1, 255: 1}
+    assert (found["discarded"].latency, found["discarded"].by_attempt) == ({}, {})
+
+
+def test_only_rows_that_changed_are_given_again_with_all_they_count() -> None:
+    minute = AppendMinute(T0)
+    minute.add(outcome(), COUNTED)
+    minute.add(received(), COUNTED)
+    assert len(list(minute.changed())) == 2
+    minute.add(outcome(), COUNTED)
+    assert [(series.status, counts.count) for series, counts in minute.changed()] == [("delivered", 2)]
+    assert list(minute.changed()) == []
+
+
+def test_past_the_limit_new_names_are_counted_as_other_and_nothing_is_lost() -> None:
+    minute = AppendMinute(T0)
+    for number in range(SERIES_LIMIT + 500):
+        minute.add(outcome(event_name=f"event {number}"), COUNTED)
+    minute.add(outcome(event_name="event 0"), COUNTED)
+    rows = dict(minute.rows())
+    assert len(rows) == SERIES_LIMIT + 1
+    other = [counts for series, counts in rows.items() if (series.event_name, series.app_version) == (OTHER, "")]
+    assert [counts.count for counts in other] == [sum(other[0].latency.values())] == [500]
+    assert sum(counts.count for counts in rows.values()) == SERIES_LIMIT + 501
+
+
+facts = st.one_of(
+    st.builds(
+        outcome,
+        st.sampled_from(State),
+        event_name=st.sampled_from("abc"),
+        code=st.sampled_from(["", "400"]),
+        at_ms=st.integers(T0 - 5 * MINUTE_MS, T0 + 5 * MINUTE_MS),
+        attempt=st.integers(0, 1_000),
+        resent=st.booleans(),
+    ),
+    st.sampled_from(ONE_OF_EACH),
+)
+
+
+@given(st.lists(st.tuples(facts, st.integers(0, 3))))
+def test_rows_add_up_to_the_same_however_the_log_is_split_into_append_minutes(said: list[tuple[Fact, int]]) -> None:
+    whole = AppendMinute(T0)
+    parts = [AppendMinute(T0 + part * MINUTE_MS) for part in range(4)]
+    for fact, part in said:
+        whole.add(fact, COUNTED)
+        parts[part].add(fact, COUNTED)
+    sums = total([whole])
+    assert sums == total(parts)
+    possible_duplicates = sum(count for series, count in sums.items() if series.status == "possible_duplicate")
+    assert sum(sums.values()) - possible_duplicates == sum(not isinstance(fact, Sample | Tick) for fact, _ in said)
+    delivered = sum(isinstance(fact, Outcome) and fact.state is State.DELIVERED for fact, _ in said)
+    assert sum(sum(counts.latency.values()) for _, counts in whole.rows()) == delivered
+
+
+def total(minutes: list[AppendMinute]) -> Counter[Series]:
+    sums: Counter[Series] = Counter()
+    for minute in minutes:
+        for series, counts in minute.rows():
+            sums[series] += counts.count
+    return sums
+
+
+def test_a_bundle_holds_the_append_minute_and_its_rows() -> None:
+    minute = AppendMinute(T0)
+    minute.add(outcome(), COUNTED)
+    rows = [counts_of(series, counts) for series, counts in minute.rows()]
+    assert bundle(T0, 1, rows) == {"append_minute_ms": T0, "partition": 1, "rows": rows}
+    assert minute.minutes() == {T0}

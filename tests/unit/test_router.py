@@ -1,0 +1,195 @@
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flows.duplicates import DuplicateStores
+from flows.journal import Journal, write_lost
+from flows.room import Waiting
+from flows.router import LaneItem, Route, Router
+from flows.topic_sink import Output
+from flows.topic_source import Progress, Sourced
+from flows.topics import DEAD_LETTERS, EVENTS, OUTCOMES
+from model.delivery import Delivery
+from model.envelope import unseal
+from model.facts import Duplicate, Fact, Outcome, Received, State, decode
+from model.rungs import RUNGS
+from tests.fakes import Clock, MemoryTopics
+from tests.samples import T0, delivery, event_value, record
+
+RUNG = RUNGS[2].topic
+ROUTES = {
+    "web": (Route("crm", None), Route("ads", None)),
+    "app": (Route("crm", None), Route("off", "DESTINATION_DISABLED")),
+    "lone": (),
+}
+
+
+@dataclass
+class Routing:
+    router: Router
+    clock: Clock
+
+    def events(self, *values: bytes, first_offset: int = 0) -> list[tuple[str, LaneItem]]:
+        records = [record(first_offset + number, value) for number, value in enumerate(values)]
+        return list(self.router([Sourced(EVENTS, each) for each in records]))
+
+    def retries(self, *values: bytes, first_offset: int = 0) -> list[tuple[str, LaneItem]]:
+        records = [record(first_offset + number, value) for number, value in enumerate(values)]
+        return list(self.router([Sourced(RUNG, each) for each in records]))
+
+
+def routing_in(directory: Path, fences: dict[tuple[str, int], int] | None = None, horizon: int = 0) -> Routing:
+    """A router after a crash when ``fences`` are given."""
+    clock = Clock(T0 + 500)
+    topics = MemoryTopics(clock, names=[EVENTS])
+    directory.mkdir(exist_ok=True)
+    write_lost(directory / "journal.json", {f"{EVENTS}/0": horizon, f"{RUNG}/0": horizon})
+    router = Router(
+        routes=ROUTES,
+        lanes=4,
+        duplicates=DuplicateStores(topics, directory, window_seconds=60, clock=clock),
+        journal=Journal(directory / "journal.json"),
+        fences=fences or {},
+        run="run-2",
+        clock=clock,
+    )
+    return Routing(router, clock)
+
+
+@pytest.fixture
+def routing(tmp_path: Path) -> Routing:
+    return routing_in(tmp_path)
+
+
+def waitings(routed: list[tuple[str, LaneItem]]) -> list[Waiting]:
+    return [item for _, item in routed if isinstance(item, Waiting)]
+
+
+def facts(routed: list[tuple[str, LaneItem]]) -> list[Fact]:
+    return [decode(item.value) for _, item in routed if isinstance(item, Output) and item.topic == OUTCOMES]
+
+
+def letters(routed: list[tuple[str, LaneItem]]) -> list[tuple[str, bytes]]:
+    found = []
+    for _, item in routed:
+        if isinstance(item, Output) and item.topic == DEAD_LETTERS:
+            header, payload = unseal(item.value)
+            found.append((header["code"], payload))
+    return found
+
+
+def test_an_event_becomes_one_delivery_for_each_connection_and_a_fact_that_lists_them(routing: Routing) -> None:
+    routed = routing.events(event_value("m-1"))
+    (received,) = facts(routed)
+    assert isinstance(received, Received)
+    assert [(d, m) for _, d, m in received.routes] == [("crm", ""), ("ads", "")]
+    made = [waiting.delivery for waiting in waitings(routed)]
+    assert [one.delivery_id for one in made] == [delivery_id for delivery_id, _, _ in received.routes]
+    assert {(one.due_at_ms, one.taken_at_ms, one.replayed, one.resent) for one in made} == {
+        (T0, T0 + 500, False, False)
+    }
+
+
+def test_a_destination_always_has_the_same_lane(routing: Routing) -> None:
+    lanes: dict[str, set[str]] = {}
+    for lane, item in routing.events(*(event_value(f"m-{number}") for number in range(20))):
+        if isinstance(item, Waiting):
+            lanes.setdefault(item.delivery.destination, set()).add(lane)
+    assert {destination: len(found) for destination, found in lanes.items()} == {"crm": 1, "ads": 1}
+    assert set().union(*lanes.values()) <= {"0", "1", "2", "3"}
+
+
+def test_a_duplicate_is_said_to_be_one_and_goes_nowhere(routing: Routing) -> None:
+    routed = routing.events(event_value("m-1"), event_value("m-1"), event_value("m-1", source="app"))
+    said = facts(routed)
+    assert [type(fact) for fact in said][:3] == [Received, Duplicate, Received]
+    assert isinstance(said[1], Duplicate) and (said[1].events_offset, said[1].first_offset) == (1, 0)
+    assert [waiting.offset for waiting in waitings(routed)] == [0, 0, 2]
+
+
+def test_what_configuration_switched_off_is_routed_and_filtered_with_the_reason(routing: Routing) -> None:
+    routed = routing.events(event_value(source="app"))
+    received, outcome = facts(routed)
+    assert isinstance(received, Received) and [d for _, d, _ in received.routes] == ["crm", "off"]
+    assert isinstance(outcome, Outcome)
+    assert (outcome.destination, outcome.state, outcome.code) == ("off", State.FILTERED, "DESTINATION_DISABLED")
+    assert [waiting.delivery.destination for waiting in waitings(routed)] == ["crm"]
+
+
+def test_a_damaged_event_is_a_dead_letter_with_its_bytes_and_the_rest_goes_on(routing: Routing) -> None:
+    routed = routing.events(event_value("m-1"), b"damaged \xff", event_value("m-2"))
+    assert letters(routed) == [("UNREADABLE_RECORD", b"damaged \xff")]
+    (outcome,) = [fact for fact in facts(routed) if isinstance(fact, Outcome)]
+    assert (outcome.state, outcome.code, outcome.events_offset) == (State.DISCARDED, "UNREADABLE_RECORD", 1)
+    assert {waiting.offset for waiting in waitings(routed)} == {0, 2}
+
+
+def test_records_below_the_fence_may_repeat_facts_and_below_the_horizon_calls(tmp_path: Path) -> None:
+    routing = routing_in(tmp_path, fences={(EVENTS, 0): 3}, horizon=2)
+    routed = routing.events(*(event_value(f"m-{number}") for number in range(5)))
+    marks = {one.offset: (one.delivery.replayed, one.delivery.resent) for one in waitings(routed)}
+    assert marks == {0: (True, True), 1: (True, True), 2: (True, False), 3: (False, False), 4: (False, False)}
+    received = [fact for fact in facts(routed) if isinstance(fact, Received)]
+    assert [fact.replayed for fact in received] == [True, True, True, False, False]
+
+
+def test_ids_are_the_same_when_read_again_by_another_run(tmp_path: Path) -> None:
+    ids = []
+    for run in ("one", "two"):
+        routed = routing_in(tmp_path / run).events(event_value("m-1"), event_value("m-2"))
+        ids.append([waiting.delivery.delivery_id for waiting in waitings(routed)])
+    assert ids[0] == ids[1]
+    assert len(set(ids[0])) == 4
+
+
+def test_a_retry_that_is_due_goes_to_its_lane_as_it_is(routing: Routing) -> None:
+    written = delivery(due_at_ms=T0 + 500, attempts=2, calls=3)
+    ((lane, item),) = routing.retries(written.to_record(), first_offset=7)
+    assert isinstance(item, Waiting)
+    assert (item.delivery, item.topic, item.offset) == (written, RUNG, 7)
+    assert lane == routing.router.lane_of("crm")
+
+
+def test_a_retry_not_yet_due_moves_to_a_smaller_rung_unchanged(routing: Routing) -> None:
+    written = delivery(due_at_ms=T0 + 15_500, waits_from_ms=T0 - 29_500)
+    ((_, item),) = routing.retries(written.to_record())
+    assert isinstance(item, Output) and item.topic == "retries.5s"
+    assert Delivery.from_record(item.value) == written
+
+
+def test_a_retry_read_again_after_a_crash_is_marked_and_keeps_older_marks(tmp_path: Path) -> None:
+    routing = routing_in(tmp_path, fences={(RUNG, 0): 2}, horizon=1)
+    marked = delivery(replayed=True, resent=True)
+    routed = routing.retries(delivery().to_record(), delivery().to_record(), delivery().to_record(), marked.to_record())
+    marks = [(one.delivery.replayed, one.delivery.resent) for one in waitings(routed)]
+    assert marks == [(True, True), (True, False), (False, False), (True, True)]
+
+
+def test_a_damaged_retry_is_a_dead_letter(routing: Routing) -> None:
+    routed = routing.retries(b"damaged", delivery().to_record())
+    assert letters(routed) == [("UNREADABLE_RECORD", b"damaged")]
+    assert len(waitings(routed)) == 1
+
+
+def test_progress_reaches_every_lane_behind_the_records_it_speaks_of(routing: Routing) -> None:
+    progress = Progress(EVENTS, 0, 1, 1, T0)
+    routed = list(routing.router([Sourced(EVENTS, record(0, event_value())), progress]))
+    assert routed[-4:] == [(str(lane), progress) for lane in range(4)]
+
+
+def test_a_delivery_whose_connection_no_longer_sends_is_told_why(routing: Routing) -> None:
+    assert routing.router.off(delivery()) is None
+    assert routing.router.off(delivery(destination="gone")) == "CONNECTION_REMOVED"
+    assert routing.router.off(delivery(source="app", destination="off")) == "DESTINATION_DISABLED"
+
+
+@given(st.lists(st.binary() | st.sampled_from([b'{"v":1}\n{}', b'{"v":1,"source":"web"}\n[]', b"\n"])))
+def test_whatever_stands_in_a_topic_routing_goes_on(
+    tmp_path_factory: pytest.TempPathFactory, values: list[bytes]
+) -> None:
+    routing = routing_in(tmp_path_factory.mktemp("routing"))
+    assert [payload for _, payload in letters(routing.events(*values))] == values
+    assert [payload for _, payload in letters(routing.retries(*values))] == values

@@ -1,0 +1,41 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from model.facts import State
+from model.verdict import Prior, Verdict, judge, prior_of
+from tests.samples import T0, outcome
+
+DISCARDED = Prior(State.DISCARDED, "400", T0)
+DELIVERED = Prior(State.DELIVERED, "", T0)
+
+
+@pytest.mark.parametrize(
+    ("said", "prior", "verdict"),
+    [
+        (State.DELIVERED, None, Verdict(1)),
+        (State.EXPIRED, None, Verdict(1)),
+        (State.EXPIRED, DISCARDED, Verdict(0)),
+        (State.DISCARDED, DELIVERED, Verdict(0)),
+        (State.DELIVERED, DELIVERED, Verdict(0)),
+        (State.DELIVERED, DISCARDED, Verdict(1, takes_back=DISCARDED)),
+    ],
+)
+def test_delivered_beats_the_rest_else_the_first_counts(said: State, prior: Prior | None, verdict: Verdict) -> None:
+    assert judge(outcome(said), prior) == verdict
+
+
+@given(st.lists(st.sampled_from(State), min_size=1))
+def test_however_often_and_in_whatever_order_outcomes_are_said_one_counts(states: list[State]) -> None:
+    counts = dict.fromkeys(State, 0)
+    prior = None
+    for state in states:
+        fact = outcome(state)
+        verdict = judge(fact, prior)
+        counts[state] += verdict.count
+        if verdict.takes_back is not None:
+            counts[verdict.takes_back.state] -= 1
+        if verdict.count:
+            prior = prior_of(fact)
+    expected = State.DELIVERED if State.DELIVERED in states else states[0]
+    assert counts == {state: int(state is expected) for state in State}
