@@ -22,7 +22,7 @@ from console import recover as recovering
 from console import report as reporting
 from console import trace as tracing
 from console.errors import explain_errors
-from console.period import Period, parse_period
+from console.period import parse_period
 from console.server_file import open_views
 from console.up import run_all
 from console.workspace_file import load_workspace
@@ -44,7 +44,6 @@ DataDirectory = Annotated[Path, typer.Option("--data", "-d", envvar="WAYBILL_DAT
 AsJson = Annotated[bool, typer.Option("--json", help="Print the answer as one JSON line.")]
 WORKSPACE = Path("workspace.yaml")
 DATA = Path("data")
-LAST_HOUR = Period(3_600)
 
 
 @app.command(epilog="Example: waybill demo --events 20000")
@@ -113,16 +112,17 @@ def migrate(workspace: WorkspaceFile = WORKSPACE, data: DataDirectory = DATA, js
 def report(
     workspace: WorkspaceFile = WORKSPACE,
     data: DataDirectory = DATA,
-    period: Annotated[Period, typer.Option(parser=parse_period, help="How far back: 15m, 24h, 7d.")] = LAST_HOUR,
+    period: Annotated[str, typer.Option(help="How far back: 15m, 24h, 7d.")] = "1h",
     source: Annotated[str, typer.Option(help="Only this source.")] = "",
     destination: Annotated[str, typer.Option(help="Only this destination.")] = "",
     json: AsJson = False,
 ) -> None:
     """Show what was delivered, what was not and why, latency, trend, balance. Exit 1: something is unexplained."""
+    length = parse_period(period)
     with explain_errors():
         settings = load_workspace(workspace, os.environ)
-        with open_views(data, _store_url(workspace, data)) as view:
-            from_ms, to_ms = period.until(wall_clock_ms())
+        with open_views(data, store_url(settings, data)) as view:
+            from_ms, to_ms = length.until(wall_clock_ms())
             shown = reporting.build_report(
                 view,
                 from_ms,

@@ -3,7 +3,7 @@
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -30,15 +30,13 @@ class SqliteFile:
         """Make the file if it is not there. Raises `TopicError`."""
         # Made here with its mode, because SQLite gives the WAL beside it the mode the file has. But never opened when
         # it is there already: closing any descriptor of a file drops all locks the process has on it, SQLite's too.
-        with _creating, suppress(FileExistsError):
+        with _creating:
             try:
                 os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
             except FileExistsError:
-                raise
+                return
             except OSError as error:
-                raise TopicError(
-                    f"cannot make {self.path}: {error.strerror}; give Waybill a directory of its own"
-                ) from error
+                raise TopicError(f"cannot make {self.path}: {error.strerror}; check topics.url and the disk") from error
 
     def connect(self) -> "Connection":
         """Open a connection; whoever asked closes it. Raises `TopicError`."""
@@ -83,8 +81,8 @@ class Connection:
         except sqlite3.Error as error:
             raise named(error, self._file.path, TopicError) from error
 
-    def rows(self, sql: str, *parameters: object) -> Iterator[Any]:
-        """Rows one by one, as they stood at the first one. Close the iterator: an open one holds back checkpoints."""
+    def rows(self, sql: str, *parameters: object) -> Generator[Any, None, None]:
+        """Rows one by one, as they stood at the first one. Close the generator: an open one holds back checkpoints."""
         self._check_open()
         try:
             with closing(self._sqlite.execute(sql, parameters)) as cursor:

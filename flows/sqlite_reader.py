@@ -39,7 +39,7 @@ class SqliteReader:
         records: list[Record] = []
         size_bytes = 0
         expected = self.position
-        with closing(self._connection.rows(self._select, expected, max_records)) as rows:  # type: ignore[type-var]
+        with closing(self._connection.rows(self._select, expected, max_records)) as rows:
             for record in map(Record._make, rows):
                 size_bytes += len(record.key) + len(record.value)
                 if record.offset != expected or (records and size_bytes > max_bytes):

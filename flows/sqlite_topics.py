@@ -39,6 +39,7 @@ class SqliteTopics:
         self._budget_bytes = disk_budget_bytes
         self._over_budget = False
         self._budget_seen_ms: int | None = None
+        self._closed = False
         self._lock = threading.Lock()
         self._topics: dict[str, SqliteTopic] = {}
         self._marks = self._file(MARKS)
@@ -93,6 +94,7 @@ class SqliteTopics:
 
     def close(self) -> None:
         with self._lock:
+            self._closed = True
             self._marks.close()
             for topic in self._topics.values():
                 topic.close()
@@ -106,7 +108,6 @@ class SqliteTopics:
             file = self._file(name)
             if not _NAME.fullmatch(name) or name == MARKS or not file.path.exists():
                 raise UnknownTopic(f"there is no topic {name!r} in {self._directory}: it must be created first")
-            file.closed = self._marks.closed
             topic = self._topics[name] = self._topics.get(name) or SqliteTopic(file, name)
         return topic
 
@@ -134,6 +135,8 @@ class SqliteTopics:
         return topics
 
     def _file(self, name: str) -> SqliteFile:
+        if self._closed:
+            raise TopicError(f"the topics in {self._directory} were closed; open them again")
         return SqliteFile(self._directory / f"{name}{SUFFIX}", fsync=self._fsync)
 
 

@@ -184,7 +184,7 @@ class Store:
                 sql = "SELECT name, type FROM system.columns WHERE database = {store:String} AND table = {table:String}"
                 columns = client.query(sql, parameters={"store": self.database, "table": table}).result_rows
             if not columns:
-                raise StoreError(f"{self.name} has no table {table}: run `waybill migrate`")
+                raise StoreError(f"{self.name} has no table {table}: run `waybill up` or `waybill migrate`")
             ends = {"DateTime64(3, 'UTC')": LATEST_TIME_MS, "DateTime('UTC')": LATEST_TIME_MS // 1000}
             self._time_columns[table] = {name: ends[kind] for name, kind in columns if kind in ends}
         return self._time_columns[table]
@@ -213,6 +213,8 @@ class Store:
                 raise StoreError(f"{self.name}: this process has another chDB directory open; close it first") from None
             if getattr(error, "name", None) == "FUNCTION_THROW_IF_VALUE_IS_NON_ZERO":  # a view says what is wrong
                 raise StoreError(text.rpartition("DB::Exception: ")[2].partition(": while")[0]) from None
+            if getattr(error, "name", None) in {"UNKNOWN_FUNCTION", "UNKNOWN_TABLE"}:
+                raise StoreError(f"{self.name} has no schema of this version: run `waybill up` or `waybill migrate`") from error
             raise StoreUnavailable(f"{self.name}: {describe(error)}") from error
         except OSError as error:
             raise StoreUnavailable(f"{self.name}: {error}") from error

@@ -1,0 +1,530 @@
+"""What every implementation of `flows.topics.Topics` must do, on the logs themselves and across processes.
+
+An implementation comes behind the suite with one more `Installed`: where its topics are, and how records are made to
+fall off its log. Faults only SQLite has are in tests/unit/test_sqlite_topics.py.
+"""
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from flows.open_topics import open_topics
+from flows.topics import PositionLost, ProduceFailed, Record, TopicError, Topics, TopicSpec, UnknownTopic
+from model.identity import partition_of
+
+DAY_SECONDS = 86_400
+START_MS = 1_700_000_000_000
+ALL = 1 << 30
+WAIT_SECONDS = 60.0
+
+
+class Clock:
+    """A clock that tests set."""
+
+    def __init__(self) -> None:
+        self.ms = START_MS
+
+    def __call__(self) -> int:
+        return self.ms
+
+
+class Installed(Protocol):
+    """One installation's topics, which may be opened any number of times."""
+
+    url: str
+    clock: Clock
+
+    def __call__(self) -> Topics:
+        """Open them once more, as another process would."""
+
+    def forget(self, topic: str, partition: int, before: int) -> None:
+        """Delete the records below an offset, as retention does."""
+
+
+class SqliteInstalled:
+    def __init__(self, directory: Path) -> None:
+        self.url = f"sqlite:///{directory}"
+        self.clock = Clock()
+        self._directory = directory
+        self._opened: list[Topics] = []
+
+    def __call__(self) -> Topics:
+        topics = open_topics(self.url, clock=self.clock)
+        self._opened.append(topics)
+        return topics
+
+    def forget(self, topic: str, partition: int, before: int) -> None:
+        with closing(sqlite3.connect(self._directory / f"{topic}.sqlite", timeout=30)) as connection, connection:
+            connection.execute(f"DELETE FROM records_{partition} WHERE offset < ?", (before,))
+
+    def close(self) -> None:
+        for topics in self._opened:
+            topics.close()
+
+
+@pytest.fixture(params=["sqlite"])
+def topics_factory(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Installed]:
+    installed = {"sqlite": SqliteInstalled}[request.param](tmp_path / "topics")
+    yield installed
+    installed.close()
+
+
+@pytest.fixture
+def topics(topics_factory: Installed) -> Topics:
+    """Topics `events` with two partitions and `quiet` with one."""
+    opened = topics_factory()
+    opened.create([TopicSpec("events", 2, DAY_SECONDS), TopicSpec("quiet", 1, DAY_SECONDS)])
+    return opened
+
+
+def append(topics: Topics, *values: bytes, topic: str = "events", partition: int = 0, key: bytes = b"k") -> None:
+    producer = topics.producer()
+    for value in values:
+        producer.send(topic, key, value, partition)
+    producer.flush()
+    producer.close()
+
+
+def read_all(topics: Topics, topic: str = "events", partition: int = 0, position: int = 0) -> list[Record]:
+    with closing(topics.reader(topic, partition, position)) as reader:
+        found: list[Record] = []
+        while batch := reader.read(1_000, 1 << 20):
+            found.extend(batch)
+        return found
+
+
+def values(records: list[Record]) -> list[bytes]:
+    return [record.value for record in records]
+
+
+class TestAppending:
+    def test_what_was_acknowledged_is_read_by_another_instance(self, topics: Topics, topics_factory: Installed) -> None:
+        append(topics, b"first", b"", b"\x00\xff\n", key=b"\x00key")
+        found = read_all(topics_factory())
+        assert found == [
+            Record(0, offset, START_MS, b"\x00key", value) for offset, value in enumerate([b"first", b"", b"\x00\xff\n"])
+        ]
+
+    def test_nothing_is_visible_before_a_flush_and_never_after_a_discard(self, topics: Topics) -> None:
+        producer = topics.producer()
+        producer.send("events", b"k", b"dropped", 0)
+        assert read_all(topics) == []
+        producer.discard()
+        producer.send("events", b"k", b"kept", 0)
+        producer.flush()
+        producer.flush()
+        producer.close()
+        assert values(read_all(topics)) == [b"kept"]
+
+    def test_a_key_always_comes_to_the_same_partition(self, topics: Topics, topics_factory: Installed) -> None:
+        for opened in (topics, topics_factory()):
+            with closing(opened.producer()) as producer:
+                for number in range(50):
+                    producer.send("events", b"%d" % number, b"v")
+                producer.flush()
+        for partition in range(2):
+            keys = Counter(record.key for record in read_all(topics, partition=partition))
+            assert set(keys.values()) == {2}
+            assert {partition_of(key, 2) for key in keys} == {partition}
+
+    def test_offsets_are_contiguous_from_0_in_each_partition(self, topics: Topics) -> None:
+        for number in range(7):
+            append(topics, *[b"v"] * number, partition=number % 2)
+        for partition, count in ((0, 12), (1, 9)):
+            assert [record.offset for record in read_all(topics, partition=partition)] == list(range(count))
+            assert topics.bounds("events", partition) == (0, count)
+
+    def test_append_times_never_go_back_though_the_clock_does(self, topics: Topics, topics_factory: Installed) -> None:
+        topics_factory.clock.ms += 10_000
+        append(topics, b"later")
+        topics_factory.clock.ms -= 9_000
+        append(topics_factory(), b"stepped back")
+        topics_factory.clock.ms += 60_000
+        append(topics, b"latest")
+        times = [record.appended_ms for record in read_all(topics)]
+        assert times == sorted(times)
+        assert times[0] == times[1] < times[2]
+
+    @pytest.mark.parametrize(("topic", "partition"), [("nowhere", 0), ("events", 2), ("events", -1)])
+    def test_what_is_nowhere_to_put_is_refused_at_once(self, topics: Topics, topic: str, partition: int) -> None:
+        with closing(topics.producer()) as producer:
+            with pytest.raises(UnknownTopic, match=topic):
+                producer.send(topic, b"k", b"v", partition)
+            producer.send("events", b"k", b"the rest goes on", 0)
+            producer.flush()
+        assert values(read_all(topics)) == [b"the rest goes on"]
+
+    def test_a_closed_producer_does_not_write_its_buffer(self, topics: Topics) -> None:
+        producer = topics.producer()
+        producer.send("events", b"k", b"v", 0)
+        producer.close()
+        assert read_all(topics) == []
+
+
+class TestReading:
+    def test_from_a_position(self, topics: Topics) -> None:
+        append(topics, *[b"%d" % number for number in range(10)])
+        assert values(read_all(topics, position=7)) == [b"7", b"8", b"9"]
+        assert read_all(topics, position=10) == []
+
+    def test_a_read_never_waits_and_sees_what_is_appended_later(self, topics: Topics) -> None:
+        with closing(topics.reader("events", 0, 0)) as reader:
+            assert reader.read(10, ALL) == []
+            append(topics, b"a")
+            assert values(reader.read(10, ALL)) == [b"a"]
+            assert reader.read(10, ALL) == []
+            assert reader.position == 1
+
+    def test_many_readers_at_once_see_everything_in_order(self, topics: Topics) -> None:
+        def read_to(count: int) -> list[int]:
+            with closing(topics.reader("events", 0, 0)) as reader:
+                offsets: list[int] = []
+                deadline = time.monotonic() + WAIT_SECONDS
+                while len(offsets) < count and time.monotonic() < deadline:
+                    offsets.extend(record.offset for record in reader.read(37, 4_096))
+                return offsets
+
+        with ThreadPoolExecutor(6) as pool:
+            reading = [pool.submit(read_to, 1_000) for _ in range(6)]
+            for _ in range(50):
+                append(topics, *[b"x" * 100] * 20)
+            assert [task.result() for task in reading] == [list(range(1_000))] * 6
+
+    @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @given(
+        sizes=st.lists(st.lists(st.integers(0, 300), max_size=8), max_size=5),
+        max_records=st.integers(1, 10),
+        max_bytes=st.integers(1, 600),
+    )
+    def test_any_bounds_give_the_same_records_and_are_kept(
+        self, topics: Topics, sizes: list[list[int]], max_records: int, max_bytes: int
+    ) -> None:
+        _, start = topics.bounds("events", 1)
+        written = [[os.urandom(size) for size in batch] for batch in sizes]
+        for batch in written:
+            append(topics, *batch, partition=1)
+        found: list[Record] = []
+        with closing(topics.reader("events", 1, start)) as reader:
+            while records := reader.read(max_records, max_bytes):
+                assert len(records) <= max_records
+                assert len(records) == 1 or sum(len(r.key) + len(r.value) for r in records) <= max_bytes
+                found.extend(records)
+                assert reader.position == found[-1].offset + 1
+        assert values(found) == [value for batch in written for value in batch]
+
+    def test_offset_at_is_the_first_record_of_that_time_or_later(
+        self, topics: Topics, topics_factory: Installed
+    ) -> None:
+        assert topics.offset_at("events", 0, 0) == 0
+        for _ in range(5):
+            append(topics, b"a", b"b")
+            topics_factory.clock.ms += 1_000
+        assert [topics.offset_at("events", 0, START_MS + ms) for ms in (-1, 0, 1, 1_000, 3_001, 4_000, 4_001)] == [
+            0, 0, 2, 2, 8, 8, 10,
+        ]  # fmt: skip
+        topics_factory.forget("events", 0, 3)
+        assert topics.offset_at("events", 0, 0) == 3
+
+    def test_a_waiting_topic_beside_a_live_one_causes_no_gap_over_100_ms(self, topics: Topics) -> None:
+        # What a retry rung is: many records, the first of which is not due yet, looked at again and again.
+        for _ in range(20):
+            append(topics, *[b"x" * 1_000] * 1_000, topic="quiet")
+        gaps = [_longest_gap_seconds(topics, seconds=1.0) for _ in range(3)]
+        assert min(gaps) < 0.1, gaps  # the best of three: the machine may be busy with something else
+
+
+def _longest_gap_seconds(topics: Topics, seconds: float) -> float:
+    """Append to a live partition every few ms while all partitions are polled; longest time between two records."""
+    ended = threading.Event()
+
+    def write() -> None:
+        while not ended.wait(0.005):
+            append(topics, b"live")
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    last = None
+    longest = 0.0
+    with closing(topics.reader("events", 0, topics.bounds("events", 0)[1])) as live:
+        deadline = time.monotonic() + seconds
+        while (now := time.monotonic()) < deadline:
+            with closing(topics.reader("quiet", 0, 0)) as waiting:
+                assert len(waiting.read(250, 1 << 20)) == 250
+            if live.read(250, 1 << 20):
+                longest = max(longest, now - last) if last else 0.0
+                last = now
+            time.sleep(0.005)
+    ended.set()
+    writer.join()
+    assert last is not None
+    return longest
+
+
+class TestPositionsThatAreLost:
+    def test_a_position_that_fell_off_the_log_is_an_error_with_the_gap_counted(
+        self, topics: Topics, topics_factory: Installed
+    ) -> None:
+        append(topics, *[b"%d" % number for number in range(10)])
+        topics_factory.forget("events", 0, 6)
+        assert topics.bounds("events", 0) == (6, 10)
+        with closing(topics.reader("events", 0, 2)) as reader:
+            for _ in range(2):  # it does not go away by asking again, and the position does not move
+                with pytest.raises(PositionLost, match="events") as lost:
+                    reader.read(10, ALL)
+                assert (lost.value.missing, lost.value.position, lost.value.earliest, lost.value.end) == (4, 2, 6, 10)
+                assert reader.position == 2
+        assert values(read_all(topics, position=6)) == [b"6", b"7", b"8", b"9"]
+
+    def test_retention_that_overtakes_a_reader_is_noticed(self, topics: Topics, topics_factory: Installed) -> None:
+        append(topics, *[b"v"] * 10)
+        with closing(topics.reader("events", 0, 0)) as reader:
+            assert len(reader.read(4, ALL)) == 4
+            topics_factory.forget("events", 0, 4)
+            assert len(reader.read(1, ALL)) == 1
+            topics_factory.forget("events", 0, 8)
+            with pytest.raises(PositionLost) as lost:
+                reader.read(10, ALL)
+            assert lost.value.missing == 3
+
+    def test_a_log_emptied_before_it_was_read(self, topics: Topics, topics_factory: Installed) -> None:
+        append(topics, *[b"v"] * 5)
+        topics_factory.forget("events", 0, 5)
+        assert topics.bounds("events", 0) == (5, 5)
+        with closing(topics.reader("events", 0, 3)) as reader, pytest.raises(PositionLost) as lost:
+            reader.read(10, ALL)
+        assert lost.value.missing == 2
+        assert read_all(topics, position=5) == []
+
+    def test_offsets_go_on_after_everything_was_deleted(self, topics: Topics, topics_factory: Installed) -> None:
+        append(topics, *[b"v"] * 5)
+        topics_factory.forget("events", 0, 5)
+        append(topics_factory(), b"after")
+        assert [(record.offset, record.value) for record in read_all(topics, position=5)] == [(5, b"after")]
+
+    def test_a_position_past_the_end(self, topics: Topics) -> None:
+        append(topics, b"v")
+        with closing(topics.reader("events", 0, 3)) as reader:
+            with pytest.raises(PositionLost, match="replaced") as lost:
+                reader.read(10, ALL)
+            assert (lost.value.missing, lost.value.end) == (0, 1)
+
+    def test_bounds_are_of_one_moment_while_retention_and_writers_run(
+        self, topics: Topics, topics_factory: Installed
+    ) -> None:
+        ended = threading.Event()
+
+        def write_and_forget() -> None:
+            for _ in range(60):
+                append(topics, b"v", b"v")
+                topics_factory.forget("events", 0, topics.bounds("events", 0)[1])
+            ended.set()
+
+        with ThreadPoolExecutor(1) as pool:
+            writing = pool.submit(write_and_forget)
+            last = (0, 0)
+            while not ended.is_set() and not writing.done():
+                earliest, end = topics.bounds("events", 0)
+                assert earliest <= end
+                assert (earliest, end) >= last
+                last = (earliest, end)
+            writing.result()
+        assert topics.bounds("events", 0) == (120, 120)
+
+
+class TestTopicsThemselves:
+    @pytest.mark.parametrize("topic", ["nowhere", "../events", "", "Events"])
+    def test_an_unknown_topic(self, topics: Topics, topic: str) -> None:
+        for use in (
+            lambda: topics.partitions(topic),
+            lambda: topics.bounds(topic, 0),
+            lambda: topics.offset_at(topic, 0, 0),
+            lambda: topics.reader(topic, 0, 0),
+        ):
+            with pytest.raises(UnknownTopic):
+                use()
+
+    def test_an_unknown_partition(self, topics: Topics) -> None:
+        for partition in (-1, 2):
+            with pytest.raises(UnknownTopic, match="2 partitions"):
+                topics.bounds("events", partition)
+            with pytest.raises(UnknownTopic, match="2 partitions"):
+                topics.reader("events", partition, 0)
+
+    def test_creating_again_changes_nothing_that_is_there(self, topics: Topics, topics_factory: Installed) -> None:
+        append(topics, b"v")
+        for opened in (topics, topics_factory()):
+            opened.create([TopicSpec("events", 2, 60)])
+            assert opened.partitions("events") == 2
+            assert values(read_all(opened)) == [b"v"]
+
+    @pytest.mark.parametrize("partitions", [1, 3])
+    def test_another_number_of_partitions_is_refused(
+        self, topics: Topics, topics_factory: Installed, partitions: int
+    ) -> None:
+        append(topics, b"v", partition=1)
+        for opened in (topics, topics_factory()):
+            with pytest.raises(TopicError, match=f"events has 2 partitions, {partitions} are asked for"):
+                opened.create([TopicSpec("events", partitions, DAY_SECONDS)])
+            assert opened.partitions("events") == 2
+            assert values(read_all(opened, partition=1)) == [b"v"]
+
+    def test_marks_are_durable(self, topics: Topics, topics_factory: Installed) -> None:
+        assert topics.mark("flow.identity") is None
+        topics.put_mark("flow.identity", b"one")
+        topics.put_mark("flow.identity", b"\x00two")
+        assert topics_factory().mark("flow.identity") == b"\x00two"
+        assert topics.mark("flow") is None
+
+    def test_closing_while_others_read_and_write_is_a_clear_error_for_them(
+        self, topics: Topics, topics_factory: Installed
+    ) -> None:
+        opened = topics_factory()
+        append(opened, *[b"x" * 1_000] * 200)
+        started = threading.Barrier(5, timeout=WAIT_SECONDS)
+
+        def read() -> None:
+            started.wait()
+            while True:
+                with closing(opened.reader("events", 0, 0)) as reader:
+                    while reader.read(10, ALL):
+                        opened.bounds("events", 1)
+
+        def write() -> None:
+            started.wait()
+            while True:
+                append(opened, b"v", partition=1)
+
+        with ThreadPoolExecutor(4) as pool:
+            using = [pool.submit(use) for use in (read, read, read, write)]
+            started.wait()
+            opened.close()
+            for task in using:
+                with pytest.raises(TopicError, match="closed"):
+                    task.result(WAIT_SECONDS)
+        opened.close()  # twice is harmless
+        append(topics, b"others go on", topic="quiet")
+        assert values(read_all(topics, topic="quiet")) == [b"others go on"]
+
+
+WRITER = """
+import sys
+from flows.open_topics import open_topics
+url, writer, batches = sys.argv[1:]
+producer = open_topics(url).producer()
+print("ready", flush=True)
+sys.stdin.readline()
+for batch in range(int(batches)):
+    for number in range(20):
+        text = b"%s-%d-%d" % (writer.encode(), batch, number)
+        producer.send("events", text, text * 50)
+    producer.flush()
+    print(batch, flush=True)
+"""
+
+
+class TestProcesses:
+    def test_processes_that_append_at_once_lose_nothing(self, topics: Topics, topics_factory: Installed) -> None:
+        with _writers(topics_factory, count=4, batches=40) as writers:
+            for writer in writers:
+                assert writer.wait(WAIT_SECONDS) == 0
+        assert _batches(topics) == {(f"w{writer}", batch): 20 for writer in range(4) for batch in range(40)}
+
+    def test_a_killed_writer_loses_nothing_acknowledged_and_leaves_nothing_torn(
+        self, topics: Topics, topics_factory: Installed
+    ) -> None:
+        acknowledged: set[tuple[str, int]] = set()
+        with _writers(topics_factory, count=3, batches=100_000) as writers:
+            for number, writer in enumerate(writers):
+                assert writer.stdout is not None
+                lines = [writer.stdout.readline() for _ in range(20)]
+                os.kill(writer.pid, signal.SIGKILL)
+                lines += writer.stdout.readlines()
+                acknowledged |= {(f"w{number}", int(line)) for line in lines if line.endswith("\n")}
+                assert writer.wait(WAIT_SECONDS) == -signal.SIGKILL
+        found = _batches(topics_factory())
+        assert acknowledged <= found.keys()
+        assert set(found.values()) == {20}
+        assert len(found) <= len(acknowledged) + 3  # at most the one under way of each
+        append(topics, b"after")
+        assert read_all(topics)[-1].value == b"after"
+
+
+class _writers:
+    """Processes that have opened the topics and append ``batches`` of 20 records each, all beginning together."""
+
+    def __init__(self, installed: Installed, *, count: int, batches: int) -> None:
+        self._processes = [
+            subprocess.Popen(
+                [sys.executable, "-c", WRITER, installed.url, f"w{number}", str(batches)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            for number in range(count)
+        ]
+
+    def __enter__(self) -> list["subprocess.Popen[str]"]:
+        for process in self._processes:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+        for process in self._processes:
+            assert process.stdin is not None
+            process.stdin.write("\n")
+            process.stdin.flush()
+        return self._processes
+
+    def __exit__(self, *_: object) -> None:
+        for process in self._processes:
+            process.kill()
+            process.communicate()
+
+
+def _batches(topics: Topics) -> dict[tuple[str, int], int]:
+    """How many records of each writer's batches there are, each whole, at its place and there once."""
+    found: Counter[tuple[str, int]] = Counter()
+    seen: set[bytes] = set()
+    for partition in range(2):
+        for offset, record in enumerate(read_all(topics, partition=partition)):
+            assert record.offset == offset
+            assert record.value == record.key * 50
+            assert record.key not in seen
+            seen.add(record.key)
+            writer, batch, _ = record.key.decode().split("-")
+            found[writer, int(batch)] += 1
+    return dict(found)
+
+
+def test_a_failed_flush_is_kept_and_written_once_by_the_next(
+    topics: Topics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The retry contract; that real faults raise `ProduceFailed` is for each implementation's own tests."""
+    with closing(topics.producer()) as producer:
+        producer.send("events", b"k", b"one", 0)
+        producer.send("quiet", b"k", b"two", 0)
+        with monkeypatch.context() as broken:
+            broken.setattr("flows.sqlite_file.Connection.transaction", _refuse)
+            with pytest.raises(ProduceFailed):
+                producer.flush()
+            assert read_all(topics) == read_all(topics, topic="quiet") == []
+        producer.flush()
+        producer.flush()
+    assert values(read_all(topics)) == [b"one"]
+    assert values(read_all(topics, topic="quiet")) == [b"two"]
+
+
+def _refuse(connection: object) -> None:
+    raise ProduceFailed("refused")
