@@ -11,8 +11,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from sinks.store import Store, StoreError
+from sinks.store_schema import VIEWS
 
 LONGEST_BODY_BYTES = 64 * 1024
+_HIGHEST = {"UInt32": 2**32 - 1, "Int64": 2**63 - 1}  # by type of a view's parameter; nothing asked for is negative
 
 
 def create_api(store: Store, token: str) -> Starlette:
@@ -27,15 +29,27 @@ def create_api(store: Store, token: str) -> Starlette:
         try:
             parameters = orjson.loads(await request.body())
             if not isinstance(parameters, dict):
-                raise TypeError("parameters must be a JSON object")
-            rows = await run_in_threadpool(store.view, request.path_params["name"], **parameters)
-        except (ValueError, TypeError) as error:
+                raise ValueError("parameters must be a JSON object")
+            name = request.path_params["name"]
+            _check_types(name, parameters)
+            rows = await run_in_threadpool(lambda: store.view(name, **parameters))
+        except ValueError as error:
             return _json({"error": str(error)}, 400)
         except StoreError as error:
             return _json({"error": str(error)}, 503)
         return _json({"rows": rows}, 200)
 
     return Starlette(routes=[Route("/views/{name}", view, methods=["POST"])])
+
+
+def _check_types(view: str, parameters: dict[str, Any]) -> None:
+    """Refuse values the view would misread, or make the store fail; names are checked by `Store.view`."""
+    for name, kind in VIEWS.get(view, {}).items():
+        value = parameters.get(name, "" if kind == "String" else 0)
+        if kind == "String" and not isinstance(value, str):
+            raise ValueError(f"{name} must be text")
+        if kind != "String" and not (type(value) is int and 0 <= value <= _HIGHEST.get(kind, -1)):
+            raise ValueError(f"{name} must be a whole number from 0 to {_HIGHEST.get(kind)}")
 
 
 def _json(body: dict[str, Any], status: int) -> Response:

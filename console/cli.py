@@ -23,7 +23,7 @@ from console import report as reporting
 from console import trace as tracing
 from console.errors import explain_errors
 from console.period import parse_period
-from console.server_file import open_views
+from console.server_file import open_views, sole_process
 from console.up import run_all
 from console.workspace_file import load_workspace
 from flows.clock import wall_clock_ms
@@ -149,6 +149,8 @@ def trace(
     json: AsJson = False,
 ) -> None:
     """Show what became of one event: received, routed, each attempt, outcome. Exit 1 when it is not known."""
+    if not _is_text(message_id):
+        raise typer.BadParameter("a messageId is text in UTF-8")
     with explain_errors(), open_views(data, _store_url(workspace, data)) as view:
         found = tracing.build_trace(view, message_id)
     if json:
@@ -167,15 +169,20 @@ def recover(
     json: AsJson = False,
 ) -> None:
     """Start a flow again whose recovery directory was lost, at the last position it published."""
-    with explain_errors(), _installation(workspace, data) as installation:
+    with explain_errors(), _installation(workspace, data) as installation, sole_process(data):
         plan = recovering.plan(installation, flow)
         if not json:
             recovering.render(plan, Console())
-        if not yes and not typer.confirm("Start there?"):
+        if not yes and not typer.confirm("Start there?", err=True):
             raise typer.Exit(2)
         recovering.apply(installation, plan)
     if json:
         _print_json(plan.to_json())
+
+
+def _is_text(argument: str) -> bool:
+    """Whether an argument is Unicode; Python gives bytes that are not as lone surrogates."""
+    return not any(0xD800 <= ord(character) <= 0xDFFF for character in argument)
 
 
 def _store_url(workspace: Path, data: Path) -> str:

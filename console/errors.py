@@ -9,8 +9,7 @@ from rich.text import Text
 
 from console.demo import DemoFailed
 from console.http_server import ServerFailed
-from console.server_file import NotAnswering
-from console.up import AlreadyRunning
+from console.server_file import AlreadyRunning, NotAnswering
 from flows.flow_identity import RecoveryLost
 from flows.topics import TopicError
 from model.workspace_errors import WorkspaceInvalid
@@ -22,7 +21,6 @@ EXPECTED = (
     DemoFailed,
     MigrationFailed,
     NotAnswering,
-    OSError,
     RecoveryLost,
     ServerFailed,
     StoreError,
@@ -42,6 +40,10 @@ def explain_errors() -> Iterator[None]:
             console.print(Text(f"{problem.place} {problem.path}: {problem.text}"), soft_wrap=True)
         console.print(Text("The workspace file is not valid; `waybill check` shows the same.", style="bold red"))
         raise typer.Exit(1) from None
+    except OSError as error:
+        at = f"{error.filename}: {error.strerror}. Check the path and who may write there" if error.filename else error
+        console.print(Text(f"waybill: {at}", style="bold red"), soft_wrap=True)
+        raise typer.Exit(2) from None
     except EXPECTED as error:
         console.print(Text(f"waybill: {error}", style="bold red"), soft_wrap=True)
         raise typer.Exit(2) from None

@@ -10,8 +10,6 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from console.server_file import find_server
-from console.up import AlreadyRunning
 from flows.delivery import FLOW as DELIVERY
 from flows.delivery import SOURCES
 from flows.flow_identity import begin_anew
@@ -55,12 +53,12 @@ def vars_of(start: Start) -> dict[str, Any]:
 
 
 def plan(installation: Installation, flow: str) -> Plan:
-    """Work out where the flow can start. Raises ValueError for an unknown flow, `AlreadyRunning`."""
+    """Work out where the flow can start. Raises ValueError for an unknown flow.
+
+    Nothing else may run on the installation, until `apply` is done: `console.server_file.sole_process`.
+    """
     if flow not in {DELIVERY, RECORDING}:
         raise ValueError(f"there is no flow {flow!r}; there are {DELIVERY} and {RECORDING}")
-    server = find_server(installation.data)
-    if server is not None:
-        raise AlreadyRunning(f"`waybill up` (process {server.pid}) runs on {installation.data}; stop it first")
     topics = installation.topics
     settled = last_settled(topics) if flow == DELIVERY else None
     starts = []

@@ -2,14 +2,19 @@
 
 chDB lets one process at a time open its directory. While `waybill up` runs it owns the store, and other commands ask it
 over HTTP; with nothing running they open the store themselves. This is the one place that decides which.
+
+Whether one runs is said by a lock on `<data>/server.lock`, not by a pid: the kernel lets go of the lock however the
+process ends, and a container gives the next process the same pid.
 """
 
+import fcntl
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import httpx
 import orjson
@@ -18,6 +23,11 @@ from sinks.store import Store, open_store
 
 View = Callable[[str, dict[str, Any]], list[dict[str, Any]]]
 ASK_TIMEOUT_SECONDS = 60.0
+LOOK_SECONDS = 1.0  # `find_server` holds the lock for a moment; whoever really runs holds it longer
+
+
+class AlreadyRunning(Exception):
+    """Another process runs on this data directory."""
 
 
 class NotAnswering(Exception):
@@ -31,6 +41,23 @@ class ServerFile:
     address: str
     token: str
     pid: int
+
+
+@contextmanager
+def sole_process(data: Path) -> Iterator[None]:
+    """Be the one process that changes this data directory. Raises `AlreadyRunning`."""
+    with open(os.open(data / "server.lock", os.O_RDWR | os.O_CREAT, 0o600), "r+b") as lock:
+        deadline = time.monotonic() + LOOK_SECONDS
+        while not _locks(lock, fcntl.LOCK_EX):
+            if time.monotonic() > deadline:
+                holder = lock.read(20).decode("ascii", "replace")
+                raise AlreadyRunning(f"process {holder} already runs on {data}: stop it, or choose another --data")
+            time.sleep(0.02)
+        lock.truncate()
+        lock.write(str(os.getpid()).encode())
+        lock.flush()
+        remove_server_file(data)  # a crash may have left it
+        yield
 
 
 def write_server_file(data: Path, server: ServerFile) -> None:
@@ -51,19 +78,33 @@ def find_server(data: Path) -> ServerFile | None:
     """The server that runs on this data directory; None if there is none (a file left behind by a crash counts not)."""
     try:
         server = ServerFile(**orjson.loads((data / "server.json").read_bytes()))
-        os.kill(server.pid, 0)
-    except (FileNotFoundError, ProcessLookupError, TypeError, ValueError):
+        with (data / "server.lock").open("rb") as lock:
+            return None if _locks(lock, fcntl.LOCK_SH) else server
+    except (FileNotFoundError, TypeError, ValueError):
         return None
     except PermissionError:
         raise NotAnswering(
             f"{data / 'server.json'} belongs to another user: run this as the user of `waybill up`."
         ) from None
-    return server
+
+
+def _locks(file: IO[bytes], kind: int) -> bool:
+    """Take the lock if nobody else has it; closing the file lets go of it."""
+    try:
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 @contextmanager
 def open_views(data: Path, store_url: str) -> Iterator[View]:
-    """Give a function that reads views, from the running server or from the store itself."""
+    """Give a function that reads views, from the running server or from the store itself.
+
+    Raises `NotAnswering`, `sinks.store.StoreError`, and ValueError when there is no data directory.
+    """
+    if not data.is_dir():  # opening the store would make one wherever a mistyped path points
+        raise ValueError(f"there is no data directory {data}: check --data, or start `waybill up` to make one")
     server = find_server(data)
     if server is not None:
         with httpx.Client(

@@ -5,13 +5,15 @@ import os
 import secrets
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
+from starlette.applications import Starlette
+
 from console.api import create_api
-from console.http_server import serve_in_thread
+from console.http_server import Server, ServerFailed, serve_in_thread
 from console.ingest import IngestLimits, IngestSources, create_ingest
-from console.server_file import ServerFile, find_server, remove_server_file, write_server_file
+from console.server_file import ServerFile, remove_server_file, sole_process, write_server_file
 from flows import delivery_run, recording
 from flows.clock import wall_clock_ms
 from flows.clock_watchdog import ClockWatchdog, monotonic_ms, watch
@@ -29,10 +31,6 @@ STOP_SECONDS = 30.0  # a clean stop of delivery waits 10 s for calls; the rest i
 EXIT_CLOCK_STEPPED_BACK = 75  # EX_TEMPFAIL: start me again
 
 log = logging.getLogger("waybill")
-
-
-class AlreadyRunning(Exception):
-    """Another process runs on this data directory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +54,16 @@ class Running:
 def run_all(installation: Installation, *, port: int | None = None) -> Iterator[Running]:
     """Start everything; on leaving, stop cleanly: no new events, calls in flight finished, their facts recorded.
 
-    Raises `AlreadyRunning`, `sinks.store.StoreLocked`, and OSError when the address is taken.
+    Raises `console.server_file.AlreadyRunning`, `sinks.store.StoreError`, and `ServerFailed` when the address is taken.
     """
-    other = find_server(installation.data)
-    if other is not None:
-        raise AlreadyRunning(f"process {other.pid} already runs on {installation.data} and answers at {other.address}")
+    with sole_process(installation.data), closing(open_store(installation.store_url)) as store:
+        with _run(installation, store, port) as running:
+            yield running
+
+
+@contextmanager
+def _run(installation: Installation, store: Store, port: int | None) -> Iterator[Running]:
     topics, workspace = installation.topics, installation.workspace
-    store = open_store(installation.store_url)
     migrate(store, store_retention_seconds(workspace), REASONS)
     stop_delivery, stop_recording, stopped = threading.Event(), threading.Event(), threading.Event()
 
@@ -81,8 +82,9 @@ def run_all(installation: Installation, *, port: int | None = None) -> Iterator[
         IngestSources.of(workspace), topics, clock=wall_clock_ms, run=secrets.token_hex(8), limits=limits
     )
     app.mount("/api", create_api(store, token))
-    server = serve_in_thread(app, workspace.ingest.host, workspace.ingest.port if port is None else port)
-    address = f"http://{workspace.ingest.host}:{server.port}"
+    server = _serve(app, workspace.ingest.host, workspace.ingest.port if port is None else port)
+    host = f"[{server.host}]" if ":" in server.host else server.host
+    address = f"http://{host}:{server.port}"
     write_server_file(installation.data, ServerFile(address, token, os.getpid()))
     watch(ClockWatchdog(wall_clock_ms, monotonic_ms), stopped, _clock_stepped_back)
     _every(EXPIRE_EVERY_SECONDS, stopped, lambda: _expire(installation))
@@ -99,7 +101,16 @@ def run_all(installation: Installation, *, port: int | None = None) -> Iterator[
         recorder.join(STOP_SECONDS)
         stopped.set()
         remove_server_file(installation.data)
-        store.close()
+
+
+def _serve(app: Starlette, host: str, port: int) -> Server:
+    try:
+        return serve_in_thread(app, host, port)
+    except OSError as error:
+        raise ServerFailed(
+            f"cannot listen on {host}:{port}: {error.strerror}. Stop what uses it, or set another ingest.host or "
+            "ingest.port in the workspace file"
+        ) from None
 
 
 def _clock_stepped_back(back_ms: int) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from threading import Event as StopEvent
 
 from bytewax.dataflow import Dataflow
+from bytewax.errors import BytewaxRuntimeError
 from bytewax.recovery import RecoveryConfig
 from bytewax.run import cli_main
 
@@ -44,7 +45,7 @@ class FlowStatus:
 
 
 def run_once(topics: Topics, flow: str, recovery: Path, prepare: Callable[[], Prepared]) -> None:
-    """Run a flow until its sources stop. Raises what it dies of, and `RecoveryLost`."""
+    """Run a flow until its sources stop. Raises what it dies of, `PositionLost` as it is, and `RecoveryLost`."""
     claim(topics, flow, recovery)
     prepared = prepare()
     clean = False
@@ -52,6 +53,10 @@ def run_once(topics: Topics, flow: str, recovery: Path, prepare: Callable[[], Pr
         config = RecoveryConfig(str(recovery))  # type: ignore[no-untyped-call]
         cli_main(prepared.flow, epoch_interval=EPOCH, recovery_config=config)  # type: ignore[no-untyped-call]
         clean = True
+    except BytewaxRuntimeError as error:  # what Bytewax makes of anything raised inside a flow
+        if isinstance(error.__cause__, PositionLost):
+            raise error.__cause__ from None
+        raise
     finally:
         prepared.close(clean)
 

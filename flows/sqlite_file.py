@@ -110,6 +110,12 @@ class Connection:
         """Release the connection."""
         self._sqlite.close()
 
+    def __del__(self) -> None:
+        # Of a flow that died nobody closes the readers, and Python's connection is part of a cycle: without this, its
+        # files would stay open until the cycle collector happens to come by.
+        with suppress(AttributeError):  # it never connected
+            self.close()
+
     def _check_open(self) -> None:
         if self._file.closed:
             raise TopicError(f"{self._file.path} was closed; open the topics again")

@@ -60,7 +60,8 @@ class SqliteReader:
                 self.position,
             )[0]
             earliest = end if found is None else found
-            text = f"{where} goes on at {earliest}: {earliest - self.position} records from {self.position} on were deleted"
+            missing = earliest - self.position
+            text = f"{where} goes on at {earliest}: {missing} records from {self.position} on were deleted"
         return PositionLost(
             f"{text}; put the topics back from a backup, or run `waybill recover` to go on with what is there",
             topic=self._topic.name,

@@ -6,7 +6,7 @@ A commit survives kill -9 of any process, and loss of power too with ``fsync``.
 import re
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 from flows.sqlite_file import Connection, SqliteFile
@@ -74,9 +74,11 @@ class SqliteTopics:
     def expire(self) -> int:
         deleted = 0
         failure: TopicError | None = None
-        for topic in self._all():
+        for name in self._names():
             try:
-                deleted += topic.expire(self.clock())
+                deleted += self.topic(name).expire(self.clock())
+            except UnknownTopic:  # somebody is about to create it
+                continue
             except TopicError as error:  # a damaged topic must not let the others grow without end
                 failure = failure or error
         if failure is not None:
@@ -119,20 +121,21 @@ class SqliteTopics:
         now_ms = self.clock()
         if self._budget_seen_ms is None or abs(now_ms - self._budget_seen_ms) >= BUDGET_LOOK_MS:
             self._budget_seen_ms = now_ms
-            self._over_budget = sum(topic.used_bytes() for topic in self._all()) >= self._budget_bytes
+            self._over_budget = self._used_bytes() >= self._budget_bytes
         if self._over_budget:
             raise TopicFull("the topics have used up disk.topics_budget_bytes; raise it, or lower the retention")
 
-    def _all(self) -> list[SqliteTopic]:
+    def _used_bytes(self) -> int:
+        used = 0
+        for name in self._names():
+            with suppress(UnknownTopic):  # somebody is about to create it
+                used += self.topic(name).used_bytes()
+        return used
+
+    def _names(self) -> list[str]:
         """Every topic of the directory, also those the workspace no longer names."""
-        names = sorted(path.name.removesuffix(SUFFIX) for path in self._directory.glob(f"*{SUFFIX}"))
-        topics = []
-        for name in names:
-            try:
-                topics.append(self.topic(name))
-            except UnknownTopic:  # the marks, or a topic somebody is about to create
-                continue
-        return topics
+        found = {path.name.removesuffix(SUFFIX) for path in self._directory.glob(f"*{SUFFIX}")}
+        return sorted(found - {MARKS})
 
     def _file(self, name: str) -> SqliteFile:
         if self._closed:

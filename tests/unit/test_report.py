@@ -83,7 +83,7 @@ def test_the_trend_fits_the_screen_in_whole_minutes(hours: int) -> None:
 def test_the_screen_shows_numbers_reasons_and_remedies() -> None:
     text = shown(build_report(Views(), FROM, TO, not_reportable=[NotReportable("web", "pixel", "sent by the device")]))
     for words in ("9,412", "588", "94.12 %", "1.87 s", "The destination says the request is wrong.",
-                  "→ Read its message", "web → crm", "5,000 accepted = 4,990 routed", "5,012 ingested",
+                  "→ Read its message", "→ crm", "5,000 accepted = 4,990 routed", "5,012 ingested",
                   "web → pixel: sent by the device", "Complete up to 14:18:10 UTC",
                   "Every event is accounted for, 17 of them still pending"):  # fmt: skip
         assert words in text, words

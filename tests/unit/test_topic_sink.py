@@ -1,0 +1,45 @@
+import pytest
+
+from flows import backoff
+from flows.topic_sink import Output, TopicSink
+from flows.topics import ProduceFailed
+from tests.fakes import Clock, MemoryTopics
+from tests.samples import T0
+
+ONE, TWO = Output("copy", b"k", b"one", 1), Output("copy", b"k", b"two")
+
+
+def test_nothing_is_appended_before_the_snapshot_and_then_in_one_flush() -> None:
+    topics = MemoryTopics(Clock(T0), partitions=2, names=["copy"])
+    partition = TopicSink(topics).build_part("append", "0", None)
+    partition.write_batch([ONE])
+    partition.write_batch([TWO])
+    assert topics.records("copy") == []
+    partition.snapshot()
+    assert {record.value for record in topics.records("copy")} == {b"one", b"two"}
+    assert [record.partition for record in topics.records("copy") if record.value == b"one"] == [1]
+    assert topics.flushes == 1
+
+
+def test_a_topic_that_is_away_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    topics = MemoryTopics(Clock(T0), names=["copy"])
+    partition = TopicSink(topics).build_part("append", "0", None)
+    partition.write_batch([TWO])
+    tries = 0
+
+    def sleep(seconds: float) -> None:
+        nonlocal tries
+        tries += 1
+        assert topics.records("copy") == []
+        if tries == 3:
+            topics.failure = None
+
+    topics.failure = ProduceFailed("no room")
+    monkeypatch.setattr(backoff.until_it_works, "__defaults__", (sleep,))
+    partition.snapshot()
+    assert tries == 3
+    assert [record.value for record in topics.records("copy")] == [b"two"]
+
+
+def test_each_worker_has_one_partition() -> None:
+    assert TopicSink(MemoryTopics(Clock(T0))).list_parts() == ["0"]

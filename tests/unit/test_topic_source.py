@@ -1,0 +1,176 @@
+from threading import Event as StopEvent
+
+import pytest
+
+from flows.recording import OutcomesPartition
+from flows.topic_source import BATCH_RECORDS, Item, Progress, Reading, Sourced, TopicPartition, TopicSource
+from flows.topics import EVENTS, PositionLost
+from model.minutes import MINUTE_MS
+from model.rungs import RUNGS
+from tests.fakes import Clock, MemoryTopics
+from tests.samples import T0
+
+RUNG = RUNGS[2]  # 30 s
+
+
+class Partition:
+    """One partition of a topic being read, and what it depends on."""
+
+    def __init__(
+        self, topic: str = EVENTS, *, drain: bool = False, position: int = 0, kind: type[TopicPartition] = TopicPartition
+    ) -> None:
+        self.clock = Clock(T0)
+        self.topics = MemoryTopics(self.clock, names=[topic])
+        self.topic = topic
+        self.allowed = 1_000
+        self.said: list[int] = []
+        self.stop = StopEvent()
+        reading = Reading(
+            topics=self.topics,
+            topic=topic,
+            clock=self.clock,
+            stop=self.stop,
+            start=lambda topic, partition: 0,
+            drain=drain,
+            may_read=lambda: self.allowed,
+            before_reading=lambda topic, partition, next_offset: self.said.append(next_offset),
+        )
+        if topic == RUNG.topic:
+            reading = reading.ripening(RUNG.wait_ms, lambda ms: RUNG.earliest_due_ms(ms, 10_000))
+        self.reading = reading
+        self.source = kind(reading, 0, position)
+
+    def append(self, count: int = 1) -> None:
+        for _ in range(count):
+            self.topics.append(self.topic, b"x")
+
+    def offsets(self) -> list[int]:
+        return [item.record.offset for item in self.source.next_batch() if isinstance(item, Sourced)]
+
+
+def progress(items: list[Item]) -> Progress:
+    (found,) = [item for item in items if isinstance(item, Progress)]
+    return found
+
+
+def test_records_come_in_order_and_the_position_follows_what_was_given_out() -> None:
+    partition = Partition()
+    partition.append(BATCH_RECORDS + 5)
+    assert partition.source.snapshot() == 0
+    assert partition.offsets() == list(range(BATCH_RECORDS))
+    assert partition.source.snapshot() == BATCH_RECORDS
+    assert partition.offsets() == [250, 251, 252, 253, 254]
+    assert partition.offsets() == []
+
+
+def test_it_stops_reading_while_the_process_may_take_on_no_more() -> None:
+    partition = Partition()
+    partition.append(5)
+    for allowed, given in ((2, [0, 1]), (0, []), (-3, []), (9, [2, 3, 4])):
+        partition.allowed = allowed
+        assert partition.offsets() == given
+    assert partition.source.snapshot() == 5
+
+
+def test_what_is_about_to_be_handled_is_said_before_it_is_given_out() -> None:
+    partition = Partition()
+    partition.append(3)
+    partition.allowed = 2
+    partition.offsets()
+    partition.offsets()
+    assert partition.said == [2, 3]
+
+
+def test_a_record_of_a_rung_is_given_out_when_it_waited_its_time() -> None:
+    partition = Partition(RUNG.topic)
+    partition.append()
+    partition.clock.advance(1_000)
+    partition.append()
+    partition.clock.advance(RUNG.wait_ms - 1_001)
+    assert partition.offsets() == []
+    partition.clock.advance(1)
+    assert partition.offsets() == [0]
+    partition.clock.advance(1_000)
+    assert partition.offsets() == [1]
+
+
+def test_progress_comes_behind_the_records_it_speaks_of_and_again_after_ten_seconds() -> None:
+    partition = Partition()
+    partition.append(2)
+    items = list(partition.source.next_batch())
+    assert isinstance(items[-1], Progress)
+    assert (items[-1].position, items[-1].end, items[-1].watermark_ms) == (2, 2, T0)
+    partition.clock.advance(9_999)
+    assert list(partition.source.next_batch()) == []
+    partition.clock.advance(1)
+    assert progress(list(partition.source.next_batch())).watermark_ms == T0 + 10_000
+
+
+@pytest.mark.parametrize("count", [7, BATCH_RECORDS, BATCH_RECORDS + 7])
+def test_the_watermark_is_the_oldest_unread_record_wherever_the_batch_ended(count: int) -> None:
+    partition = Partition()
+    partition.append(count)
+    partition.clock.advance(5_000)
+    partition.append(10)
+    partition.clock.advance(60_000)
+    partition.allowed = min(count, BATCH_RECORDS)
+    said = progress(list(partition.source.next_batch()))
+    assert said.watermark_ms == (T0 if count > BATCH_RECORDS else T0 + 5_000)
+
+
+def test_the_watermark_of_a_rung_rests_on_when_its_records_may_be_due() -> None:
+    partition = Partition(RUNG.topic)
+    partition.append()
+    assert progress(list(partition.source.next_batch())).watermark_ms == T0 + 30_000 - 1_500
+
+
+def test_told_to_stop_it_ends_and_keeps_its_position() -> None:
+    partition = Partition()
+    partition.append(3)
+    partition.stop.set()
+    with pytest.raises(StopIteration):
+        partition.source.next_batch()
+    assert partition.source.snapshot() == 0
+
+
+def test_told_to_stop_one_that_drains_first_reads_what_was_there_then() -> None:
+    partition = Partition(drain=True)
+    partition.append(BATCH_RECORDS + 1)
+    partition.stop.set()
+    assert len(partition.offsets()) == BATCH_RECORDS
+    partition.append(5)
+    partition.offsets()
+    with pytest.raises(StopIteration):
+        partition.source.next_batch()
+
+
+def test_a_position_that_fell_off_the_log_is_an_error_never_a_reset() -> None:
+    partition = Partition(position=2)
+    partition.append(9)
+    partition.topics.delete_below(EVENTS, 0, 7)
+    with pytest.raises(PositionLost, match="5 records"):
+        partition.source.next_batch()
+
+
+def test_a_source_resumes_at_its_snapshot_and_else_begins_where_it_is_told() -> None:
+    partition = Partition()
+    partition.append(9)
+    source = TopicSource(partition.reading)
+    assert source.list_parts() == ["0"]
+    assert source.build_part("events", "0", 4).snapshot() == 4
+    assert source.build_part("events", "0", None).snapshot() == 0
+
+
+def test_outcomes_resume_where_the_open_append_minute_began() -> None:
+    partition = Partition(kind=OutcomesPartition)
+    positions = []
+    for step_ms in (0, 30_000, MINUTE_MS, 1, 2 * MINUTE_MS):
+        partition.clock.advance(step_ms)
+        partition.append()
+        partition.offsets()
+        positions.append(partition.source.snapshot())
+    assert positions == [0, 0, 2, 2, 4]
+
+
+def test_outcomes_not_yet_read_resume_where_they_were() -> None:
+    assert Partition(kind=OutcomesPartition, position=0).source.snapshot() == 0
