@@ -1,6 +1,8 @@
 # Every target sets up what it needs. PYTHON chooses the interpreter (3.11 or 3.12).
 PYTHON ?= $(shell for p in python3.12 python3.11 python3; do $$p -c "import venv" 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
+# No header and no index: the files name packages and hashes, never where they come from.
+COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --extra build
 
 .PHONY: demo up lint test test-slow bench requirements clean
 
@@ -24,10 +26,10 @@ test-slow: .venv/installed-dev  ## Crashes, bursts, hangs: under 20 minutes
 bench: .venv/installed-dev  ## Measure the embedded main job; one JSON line per scenario
 	$(BIN)/python -m tests.bench
 
-requirements: .venv/installed-dev  ## Pin every dependency with its hashes
-	$(BIN)/pip install -q pip-tools==7.6.2
-	$(BIN)/pip-compile -q --generate-hashes --strip-extras --no-emit-index-url --no-emit-trusted-host --allow-unsafe --extra build --output-file requirements.txt pyproject.toml
-	$(BIN)/pip-compile -q --generate-hashes --strip-extras --no-emit-index-url --no-emit-trusted-host --allow-unsafe --extra build --extra dev --output-file requirements-dev.txt pyproject.toml
+requirements: .venv/installed  ## Pin every dependency with its hashes
+	$(BIN)/pip install -q uv==0.13.8
+	$(COMPILE) -o requirements.txt pyproject.toml
+	$(COMPILE) --extra dev -o requirements-dev.txt pyproject.toml
 
 clean:  ## Remove what the targets made; data stays
 	rm -rf .venv .cache build *.egg-info

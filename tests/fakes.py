@@ -24,7 +24,7 @@ class Clock:
 
 
 class MemoryTopics:
-    """The `Topics` protocol over lists. ``failure`` makes every flush raise; ``flushes`` logs (topic, records)."""
+    """The `Topics` protocol over lists. ``failure`` makes every flush raise; ``after_flush`` is called after others."""
 
     def __init__(self, clock: Callable[[], int], partitions: int = 1, names: Sequence[str] = ()) -> None:
         self._clock = clock
@@ -32,6 +32,7 @@ class MemoryTopics:
         self._earliest: dict[tuple[str, int], int] = {}
         self._marks: dict[str, bytes] = {}
         self.failure: Exception | None = None
+        self.after_flush: Callable[[], None] = lambda: None
         self.flushes = 0
 
     def create(self, specs: Sequence[TopicSpec]) -> None:
@@ -103,6 +104,7 @@ class MemoryProducer:
         for topic, key, value, partition in buffer:
             where = partition_of(key, self._topics.partitions(topic)) if partition is None else partition
             self._topics.append(topic, value, key=key, partition=where)
+        self._topics.after_flush()
 
     def discard(self) -> None:
         self._buffer.clear()
