@@ -33,7 +33,7 @@ def create_api(store: Store, token: str) -> Starlette:
             name = request.path_params["name"]
             _check_types(name, parameters)
             rows = await run_in_threadpool(lambda: store.view(name, **parameters))
-        except ValueError as error:
+        except (ValueError, TypeError) as error:
             return _json({"error": str(error)}, 400)
         except StoreError as error:
             return _json({"error": str(error)}, 503)
@@ -45,11 +45,14 @@ def create_api(store: Store, token: str) -> Starlette:
 def _check_types(view: str, parameters: dict[str, Any]) -> None:
     """Refuse values the view would misread, or make the store fail; names are checked by `Store.view`."""
     for name, kind in VIEWS.get(view, {}).items():
-        value = parameters.get(name, "" if kind == "String" else 0)
-        if kind == "String" and not isinstance(value, str):
+        highest = _HIGHEST.get(kind)
+        if highest is None and kind != "String":
+            raise ValueError(f"view {view} is for the recording flow")
+        value = parameters.get(name, "" if highest is None else 0)
+        if highest is None and not isinstance(value, str):
             raise ValueError(f"{name} must be text")
-        if kind != "String" and not (type(value) is int and 0 <= value <= _HIGHEST.get(kind, -1)):
-            raise ValueError(f"{name} must be a whole number from 0 to {_HIGHEST.get(kind)}")
+        if highest is not None and not (type(value) is int and 0 <= value <= highest):
+            raise ValueError(f"{name} must be a whole number from 0 to {highest}")
 
 
 def _json(body: dict[str, Any], status: int) -> Response:

@@ -263,7 +263,7 @@ def _errors(report: Report) -> RenderableType:
 
 def _balance(report: Report) -> RenderableType:
     # Without lines between columns, so that 80 characters have room for names beside seven numbers.
-    table = Table(title="Balance of the events received", **{**_TABLE, "box": HORIZONTALS, "padding": (0, 1, 0, 0)})
+    table = Table(title="Balance of the events received", **{**_TABLE, "box": HORIZONTALS, "padding": 0})
     table.add_column("Connection", ratio=1, min_width=12, overflow="fold")
     for fate in _FATES:
         table.add_column(fate.capitalize(), justify="right", no_wrap=True)

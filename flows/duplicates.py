@@ -25,7 +25,8 @@ class DuplicateStore:
     def __init__(self, path: Path, *, window_seconds: int) -> None:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._window_ms = window_seconds * 1_000
-        # Four buckets a window: a pair is remembered for the window and at most a quarter of it longer.
+        # Four buckets a window. A bucket is kept for one bucket's time past the window, so that what a crash makes us
+        # read again, which may lie that far back in the log, gets the answers it got the first time.
         self._bucket_ms = max(1_000, self._window_ms // 4)
         self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         path.chmod(0o600)
@@ -68,7 +69,7 @@ class DuplicateStore:
         self._db.close()
 
     def _known(self, keys: list[bytes]) -> dict[bytes, list[tuple[int, int]]]:
-        # A bucket is dropped only when all of it is too old, so one older than the window may stand beside a newer.
+        # All of them: a pair older than the window may stand beside a newer one.
         known: dict[bytes, list[tuple[int, int]]] = {}
         for bucket in self._buckets:
             for start in range(0, len(keys), KEYS_PER_QUERY):
@@ -91,7 +92,7 @@ class DuplicateStore:
                     )
                     self._buckets.add(bucket)
                 self._db.executemany(f"INSERT OR REPLACE INTO seen_{bucket} VALUES (?, ?, ?)", rows)  # noqa: S608
-            for bucket in [b for b in self._buckets if (b + 1) * self._bucket_ms < now_ms - self._window_ms]:
+            for bucket in [b for b in self._buckets if (b + 2) * self._bucket_ms < now_ms - self._window_ms]:
                 self._db.execute(f"DROP TABLE IF EXISTS seen_{bucket}")
                 self._buckets.discard(bucket)
             self._db.execute(

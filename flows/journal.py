@@ -26,7 +26,9 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        state: dict[str, Any] = orjson.loads(path.read_bytes()) if path.exists() else {"clean": True, "horizons": {}, "fences": {}}
+        state: dict[str, Any] = (
+            orjson.loads(path.read_bytes()) if path.exists() else {"clean": True, "horizons": {}, "fences": {}}
+        )
         self.clean: bool = state["clean"]
         self._fences: dict[str, int] = state["fences"]
         self._previous: Mapping[str, int] = state["horizons"]

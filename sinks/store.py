@@ -214,7 +214,9 @@ class Store:
             if getattr(error, "name", None) == "FUNCTION_THROW_IF_VALUE_IS_NON_ZERO":  # a view says what is wrong
                 raise StoreError(text.rpartition("DB::Exception: ")[2].partition(": while")[0]) from None
             if getattr(error, "name", None) in {"UNKNOWN_FUNCTION", "UNKNOWN_TABLE"}:
-                raise StoreError(f"{self.name} has no schema of this version: run `waybill up` or `waybill migrate`") from error
+                raise StoreError(
+                    f"{self.name} has no schema of this version: run `waybill up` or `waybill migrate`"
+                ) from error
             raise StoreUnavailable(f"{self.name}: {describe(error)}") from error
         except OSError as error:
             raise StoreUnavailable(f"{self.name}: {error}") from error

@@ -68,7 +68,9 @@ class MemoryTopics:
     def close(self) -> None:
         pass
 
-    def append(self, topic: str, value: bytes, *, key: bytes = b"", partition: int = 0, at_ms: int | None = None) -> int:
+    def append(
+        self, topic: str, value: bytes, *, key: bytes = b"", partition: int = 0, at_ms: int | None = None
+    ) -> int:
         """Append one record at once and return its offset."""
         log = self._of(topic)[partition]
         log.append(Record(partition, len(log), self._clock() if at_ms is None else at_ms, key, value))

@@ -47,7 +47,7 @@ class Usage:
     @staticmethod
     def _cpu_seconds(process: psutil.Process) -> float:
         times = process.cpu_times()
-        return times.user + times.system
+        return float(times.user + times.system)
 
 
 def load(system: Waybill, events: int, rate_per_second: float | None, progress: Progress) -> None:

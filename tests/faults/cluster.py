@@ -151,6 +151,12 @@ def cluster(directory: Path, destinations: dict[str, str], delivery: str = QUICK
 def plain_events(count: int, first: int = 0) -> list[dict[str, Any]]:
     """Track calls with message ids of their own."""
     return [
-        {"type": "track", "event": f"Event {n % 7}", "userId": f"u{n % 50}", "messageId": f"m-{n}", "properties": {"n": n}}
+        {
+            "type": "track",
+            "event": f"Event {n % 7}",
+            "userId": f"u{n % 50}",
+            "messageId": f"m-{n}",
+            "properties": {"n": n},
+        }
         for n in range(first, first + count)
     ]

@@ -13,7 +13,9 @@ from tests.faults.cluster import Cluster, cluster, plain_events
 from tests.system import wait_until
 
 ATTEMPTS = 4
-QUICK = f"attempts: {ATTEMPTS}\nwindow_seconds: 120\nfirst_wait_seconds: 0.2\nwait_factor: 1.5\nsetup_probe_seconds: 1\n"
+QUICK = (
+    f"attempts: {ATTEMPTS}\nwindow_seconds: 120\nfirst_wait_seconds: 0.2\nwait_factor: 1.5\nsetup_probe_seconds: 1\n"
+)
 # Answers, and how many calls they must cost.
 SCRIPTS: list[tuple[list[Any], int]] = [
     ([200], 1),

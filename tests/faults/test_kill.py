@@ -1,4 +1,4 @@
-"""kill -9 in the middle of the work: nothing is lost, everything is counted once, what was sent twice is owned up to."""
+"""kill -9 in the middle of the work: nothing is lost, everything counts once, what was sent twice is owned up to."""
 
 from pathlib import Path
 

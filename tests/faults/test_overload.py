@@ -29,7 +29,7 @@ def test_delivery_keeps_its_rate_while_the_store_hangs_for_30_s_and_then_fails(t
             def rate(seconds: float) -> float:
                 started, before = time.monotonic(), target.tally()["healthy"]["calls"]
                 wait_until(lambda: time.monotonic() - started >= seconds, seconds + 5, "measured")
-                return (target.tally()["healthy"]["calls"] - before) / (time.monotonic() - started)
+                return float(target.tally()["healthy"]["calls"] - before) / (time.monotonic() - started)
 
             healthy = rate(HEALTHY_SECONDS)
             hang_file.touch()
@@ -39,7 +39,9 @@ def test_delivery_keeps_its_rate_while_the_store_hangs_for_30_s_and_then_fails(t
             assert hanging >= 0.95 * healthy, (healthy, hanging)
             wait_until(lambda: target.tally()["healthy"]["delivered_keys"] == events, 180, "all delivered", 0.2)
             chosen = {**EVER, "source": "", "destination": ""}
-            wait_until(lambda: system.view("delivery_metrics", **chosen)[0]["delivered"] == events, 60, "all recorded", 0.5)
+            wait_until(
+                lambda: system.view("delivery_metrics", **chosen)[0]["delivered"] == events, 60, "all recorded", 0.5
+            )
             balance = system.view("balance", **chosen, settle_seconds=0)
     assert sum(row["delivered"] for row in balance) == events
     assert sum(row["unexplained"] for row in balance) == 0

@@ -1,4 +1,4 @@
-"""Stopping and starting again: nothing twice after a clean stop, no expiry for time we were away, replay changes nothing."""
+"""Stopping and starting: nothing twice after a clean stop, no expiry for our downtime, replay changes nothing."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Read views in a process of their own: ``python -m tests.faults.view_process STORE_URL``, [[name, parameters], ...] on stdin."""
+"""Read views in a process of its own: ``... view_process STORE_URL``, [[name, parameters], ...] on stdin."""
 
 import sys
 

@@ -96,7 +96,9 @@ def copying(topics: MemoryTopics, hand: Hand, sink: TopicSink, *sources: str) ->
     """A flow that copies topics to topic "copy"."""
     flow = Dataflow("copying")
     streams = [
-        op.input(name, flow, TopicSource(Reading(topics=topics, topic=name, clock=hand, stop=hand.stop, start=beginning)))
+        op.input(
+            name, flow, TopicSource(Reading(topics=topics, topic=name, clock=hand, stop=hand.stop, start=beginning))
+        )
         for name in sources or (EVENTS,)
     ]
 
@@ -416,7 +418,8 @@ def test_5_3_a_clean_stop_waits_for_calls_in_flight_and_sends_nothing_twice(tmp_
         engine = answering(0.05)
         engines.append(engine)
         system.run(
-            engine, lambda: len(engine.begun) >= begun or len(system.delivered_ids()) == 120  # noqa: B023
+            engine,
+            lambda: len(engine.begun) >= begun or len(system.delivered_ids()) == 120,  # noqa: B023
         )
         assert engine.begun == [] or sorted(ids(engine.ended)) == sorted(ids(engine.begun))
     sent = [each for engine in engines for each in ids(engine.begun)]

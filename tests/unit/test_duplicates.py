@@ -38,19 +38,19 @@ def test_a_record_read_again_is_no_duplicate_of_itself(store: DuplicateStore) ->
 def test_after_the_window_a_pair_is_new_and_then_known_again(store: DuplicateStore) -> None:
     assert seen(store, ("a", 0, 0)) == [0]
     assert seen(store, ("a", 1, 24.1)) == [1]
-    assert seen(store, ("a", 2, 24.2)) == [1]  # of the second one; the first stands in its bucket until hour 30
+    assert seen(store, ("a", 2, 24.2)) == [1]  # of the second one, though the first is still in the file
     assert seen(store, ("a", 1, 24.1)) == [1]  # read again
 
 
 def test_what_is_too_old_is_dropped_and_the_file_remembers_across_a_restart(tmp_path: Path) -> None:
     path = tmp_path / "0.sqlite"
     first = DuplicateStore(path, window_seconds=DAY_SECONDS)
-    seen(first, ("a", 0, 0), ("b", 1, 31))
+    seen(first, ("a", 0, 0), ("b", 1, 40))
     first.close()
     again = DuplicateStore(path, window_seconds=DAY_SECONDS)
     assert len(again._tables()) == 1
     assert again.next_offset == 2
-    assert seen(again, ("b", 2, 32)) == [1]
+    assert seen(again, ("b", 2, 41)) == [1]
     again.close()
 
 

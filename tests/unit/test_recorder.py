@@ -123,7 +123,15 @@ def test_append_times_that_went_back_stay_in_the_open_minute() -> None:
 def test_an_hour_is_rebuilt_when_its_last_minute_closes_and_again_when_a_late_fact_tells_of_it() -> None:
     tables = Tables()
     late = outcome(at_ms=T0 + 5)
-    run(tables, log_of((outcome(), HOUR_MS - 1), (outcome(at_ms=T0 + HOUR_MS), HOUR_MS), (late, HOUR_MS), (late, HOUR_MS + MINUTE_MS)))
+    run(
+        tables,
+        log_of(
+            (outcome(), HOUR_MS - 1),
+            (outcome(at_ms=T0 + HOUR_MS), HOUR_MS),
+            (late, HOUR_MS),
+            (late, HOUR_MS + MINUTE_MS),
+        ),
+    )
     assert tables.rebuilds == {
         RebuildHours(0, (T0,), T0 + HOUR_MS - MINUTE_MS),
         RebuildHours(0, (T0,), T0 + HOUR_MS),

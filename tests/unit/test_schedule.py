@@ -15,14 +15,18 @@ def middle() -> float:
     return 0.5  # no jitter
 
 
-def due(policy: RetryPolicy = POLICY, *, attempts: int = 1, after_ms: int = 0, asked_ms: int | None = None) -> int | None:
+def due(
+    policy: RetryPolicy = POLICY, *, attempts: int = 1, after_ms: int = 0, asked_ms: int | None = None
+) -> int | None:
     """When the next call is, in ms after this one's end ``after_ms`` into the window."""
     now_ms = T0 + after_ms
     at = policy.next_due_ms(attempts=attempts, taken_at_ms=T0, now_ms=now_ms, retry_after_ms=asked_ms, random=middle)
     return None if at is None else at - now_ms
 
 
-@pytest.mark.parametrize(("attempt", "wait_seconds"), [(1, 45), (2, 90), (3, 180), (7, 2_880), (8, 3_600), (100_000, 3_600)])
+@pytest.mark.parametrize(
+    ("attempt", "wait_seconds"), [(1, 45), (2, 90), (3, 180), (7, 2_880), (8, 3_600), (100_000, 3_600)]
+)
 def test_waits_double_up_to_an_hour(attempt: int, wait_seconds: int) -> None:
     assert POLICY.wait_ms(attempt, middle) == wait_seconds * SECOND_MS
 
@@ -34,7 +38,8 @@ def test_jitter_stays_within_a_fifth(attempt: int, chance: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked_ms", "wait_ms"), [(None, 45_000), (5_000, 45_000), (300_000, 300_000), (7 * 86_400_000, RETRY_AFTER_LIMIT_MS)]
+    ("asked_ms", "wait_ms"),
+    [(None, 45_000), (5_000, 45_000), (300_000, 300_000), (7 * 86_400_000, RETRY_AFTER_LIMIT_MS)],
 )
 def test_a_partner_may_ask_for_a_longer_wait_but_not_for_more_than_an_hour(asked_ms: int | None, wait_ms: int) -> None:
     assert due(asked_ms=asked_ms) == wait_ms

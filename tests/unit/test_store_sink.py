@@ -55,7 +55,14 @@ def written(tables: Tables, *items: Row | RebuildHours) -> MemoryTopics:
 def test_one_insert_per_table_with_the_ticks_last_but_for_the_hours_made_of_minutes() -> None:
     tables = Tables()
     rebuild = RebuildHours(1, (T0,), T0)
-    written(tables, Row("ticks", {"n": 1}), rebuild, Row("facts", {"n": 2}), Row("minutes", {"n": 3}), Row("facts", {"n": 4}))
+    written(
+        tables,
+        Row("ticks", {"n": 1}),
+        rebuild,
+        Row("facts", {"n": 2}),
+        Row("minutes", {"n": 3}),
+        Row("facts", {"n": 4}),
+    )
     assert tables.log == [
         ("facts", [{"n": 2}, {"n": 4}]),
         ("minutes", [{"n": 3}]),

@@ -17,7 +17,12 @@ class Partition:
     """One partition of a topic being read, and what it depends on."""
 
     def __init__(
-        self, topic: str = EVENTS, *, drain: bool = False, position: int = 0, kind: type[TopicPartition] = TopicPartition
+        self,
+        topic: str = EVENTS,
+        *,
+        drain: bool = False,
+        position: int = 0,
+        kind: type[TopicPartition] = TopicPartition,
     ) -> None:
         self.clock = Clock(T0)
         self.topics = MemoryTopics(self.clock, names=[topic])

@@ -1,0 +1,333 @@
+from collections.abc import Iterable
+from typing import Any, cast
+
+import orjson
+import pytest
+
+from flows.calls import CallLoop
+from flows.desk import Desk, DestinationDesk
+from flows.held import Held
+from flows.lane import STOP_WAIT_MS, Lane
+from flows.room import Waiting
+from flows.ticks import TickBook
+from flows.topic_sink import Output
+from flows.topic_source import Progress
+from flows.topics import DEAD_LETTERS, EVENTS, OUTCOMES
+from model.delivery import Delivery
+from model.envelope import unseal
+from model.facts import AttemptFailed, Fact, Outcome, Sample, Spilled, State, Tick, decode
+from model.redaction import Redactor
+from model.sampling import Sampler
+from model.schedule import RetryPolicy
+from sinks.http import HttpFailure, HttpResponse
+from sinks.webhook import WebhookSettings, build_request
+from tests.fakes import Clock, HeldCalls
+from tests.samples import T0, delivery
+
+OK, BUSY, BAD = (
+    HttpResponse(status=200),
+    HttpResponse(status=503),
+    HttpResponse(status=400, body=b'{"message":"no name"}'),
+)
+THROTTLED = HttpResponse(status=429, headers={"retry-after": "3600"})
+
+
+class Working:
+    """A lane at work: what it is given, what came out, and the calls it began."""
+
+    def __init__(
+        self,
+        state: dict[str, Any] | None = None,
+        *,
+        crashed: bool = False,
+        off: str | None = None,
+        concurrency: int = 2,
+    ) -> None:
+        self.clock = Clock(T0)
+        self.calls = HeldCalls(self.clock)
+        self.off = off
+        settings = WebhookSettings(url="https://d.test/", headers={"Authorization": "Bearer s3cret-value"})
+
+        def request(of: Delivery) -> Any:
+            return build_request(settings, of.event, of.delivery_id)
+
+        desks = {name: DestinationDesk(build_request=request, concurrency=concurrency) for name in ("crm", "ads")}
+        self.held = Held(max_deliveries=10, max_bytes=1 << 20, clock=self.clock)
+        self.desk = Desk(
+            run="run-2",
+            clock=self.clock,
+            random=lambda: 0.5,
+            destinations=desks,
+            off=lambda of: self.off,
+            policy=RetryPolicy(),
+            setup_probe_ms=60_000,
+            max_wait_in_room_ms=30_000,
+            held=self.held,
+            calls=cast(CallLoop, self.calls),
+            ticks=TickBook([(EVENTS, 0)], lanes=1, run="run-2", clock=self.clock),
+            sampler=Sampler(),
+            redactor=Redactor(frozenset({"s3cret-value"})),
+            restored_after_crash=crashed,
+            outcomes_partitions=2,
+        )
+        self.lane = Lane(self.desk, state)
+        self.outputs: list[Output] = []
+
+    def take(self, *deliveries: Delivery) -> None:
+        items = [Waiting(of, EVENTS, 0, of.events_offset, arrived_ms=self.clock()) for of in deliveries]
+        self._keep(self.lane.on_batch(list(items))[0])
+
+    def notify(self) -> None:
+        self._keep(self.lane.on_notify()[0])
+
+    def answer(self, *results: HttpResponse | HttpFailure) -> None:
+        self.calls.finish(*results)
+        self.notify()
+
+    def stop(self) -> None:
+        self._keep(self.lane.on_eof()[0])
+
+    def facts(self) -> list[Fact]:
+        return [decode(output.value) for output in self.outputs if output.topic == OUTCOMES]
+
+    def of_kind(self, kind: type[Any]) -> list[Any]:
+        return [fact for fact in self.facts() if isinstance(fact, kind)]
+
+    def letters(self) -> list[tuple[dict[str, Any], Delivery]]:
+        sealed = [unseal(output.value) for output in self.outputs if output.topic == DEAD_LETTERS]
+        return [(header, Delivery.from_record(payload)) for header, payload in sealed]
+
+    def retries(self) -> list[tuple[str, Delivery]]:
+        return [
+            (output.topic, Delivery.from_record(output.value))
+            for output in self.outputs
+            if output.topic.startswith("retries.")
+        ]
+
+    def _keep(self, outputs: Iterable[Output]) -> None:
+        self.outputs.extend(outputs)
+
+
+def some(count: int, **changes: Any) -> list[Delivery]:
+    return [delivery(events_offset=number, **changes) for number in range(count)]
+
+
+def test_a_delivery_is_called_at_once_and_its_answer_ends_it() -> None:
+    working = Working()
+    (of,) = some(1)
+    working.take(of)
+    assert [call.request.headers["idempotency-key"] for call, _ in working.calls.under_way] == [of.delivery_id]
+    working.clock.advance(40)
+    working.answer(OK)
+    (outcome,) = working.of_kind(Outcome)
+    assert (outcome.state, outcome.attempt, outcome.at_ms, outcome.delivery_id) == (
+        State.DELIVERED,
+        1,
+        T0 + 40,
+        of.delivery_id,
+    )
+    assert working.held.deliveries == 0 and working.lane.notify_at() is None
+
+
+def test_no_more_calls_than_connections_and_the_next_begins_when_one_ends() -> None:
+    working = Working()
+    working.take(*some(5))
+    assert len(working.calls.under_way) == 2
+    working.answer(OK)
+    assert len(working.calls.under_way) == 2
+    assert working.held.deliveries == 4
+
+
+def test_a_slow_destination_keeps_no_other_waiting() -> None:
+    working = Working()
+    working.take(*some(4), delivery(destination="ads", events_offset=9))
+    assert [call.request.headers["idempotency-key"] for call, _ in working.calls.under_way][-1] == delivery(
+        destination="ads", events_offset=9
+    ).delivery_id
+
+
+def test_a_refused_event_is_discarded_and_dead_lettered_whole() -> None:
+    working = Working()
+    working.take(*some(1))
+    working.answer(BAD)
+    (outcome,) = working.of_kind(Outcome)
+    assert (outcome.state, outcome.code, outcome.message) == (State.DISCARDED, "400", "no name")
+    ((header, whole),) = working.letters()
+    assert (header["code"], header["state"], whole.event) == ("400", "discarded", b'{"type":"track"}')
+
+
+def test_a_passing_fault_goes_to_the_rung_its_wait_asks_for() -> None:
+    working = Working()
+    working.take(*some(1))
+    working.answer(BUSY)
+    ((topic, retry),) = working.retries()
+    assert (topic, retry.due_at_ms, retry.attempts, retry.calls) == ("retries.30s", T0 + 45_000, 1, 1)
+    (failed,) = working.of_kind(AttemptFailed)
+    assert (failed.due_at_ms, failed.failure) == (T0 + 45_000, "retry")
+    assert working.of_kind(Outcome) == []
+
+
+def test_a_long_pause_asked_for_puts_everything_that_waits_back_unsent() -> None:
+    working = Working(concurrency=1)
+    working.take(*some(4))
+    working.answer(THROTTLED)
+    assert len(working.retries()) == 4 and working.held.deliveries == 0
+    assert {fact.code for fact in working.of_kind(Spilled)} == {"PAUSED"}
+    assert all(retry.due_at_ms >= T0 + 3_600_000 for _, retry in working.retries())
+    assert {retry.attempts for _, retry in working.retries()} == {0}
+
+
+def test_what_waited_too_long_for_its_turn_goes_back_unsent() -> None:
+    working = Working(concurrency=1)
+    working.take(*some(2))
+    working.clock.advance(30_000)
+    working.notify()
+    ((_, retry),) = working.retries()
+    assert (retry.calls, retry.events_offset) == (0, 1)
+    assert [fact.code for fact in working.of_kind(Spilled)] == ["WAITED_TOO_LONG"]
+
+
+def test_only_a_destination_over_its_share_is_put_back_when_the_budget_is_used_up() -> None:
+    working = Working(concurrency=1)
+    working.take(*some(11))
+    assert working.retries() == []
+    working.take(delivery(destination="ads", events_offset=50))
+    assert {retry.destination for _, retry in working.retries()} == {"crm"}
+    assert [retry.events_offset for _, retry in working.retries()] == [10, 9, 8, 7, 6, 5]
+
+
+@pytest.mark.parametrize(("code", "last"), [("", "NEVER_ATTEMPTED"), ("503", "503")])
+def test_a_delivery_put_back_after_its_window_expires_with_its_last_error(code: str, last: str) -> None:
+    working = Working(concurrency=1)
+    working.take(*some(2, taken_at_ms=T0 - 5 * 3_600_000, code=code))
+    working.clock.advance(30_000)
+    working.notify()
+    (outcome,) = working.of_kind(Outcome)
+    assert (outcome.state, outcome.code) == (State.EXPIRED, last)
+    assert len(working.letters()) == 1 and working.held.deliveries == 1
+
+
+def test_a_delivery_whose_connection_no_longer_sends_is_discarded_with_that_reason() -> None:
+    working = Working(off="CONNECTION_REMOVED")
+    working.take(*some(1))
+    (outcome,) = working.of_kind(Outcome)
+    assert (outcome.state, outcome.code) == (State.DISCARDED, "CONNECTION_REMOVED")
+    assert len(working.letters()) == 1
+    assert not working.calls.under_way and working.held.deliveries == 0
+
+
+def test_facts_pass_through_in_their_order() -> None:
+    working = Working()
+    said = [Output(OUTCOMES, b"k", bytes([number])) for number in range(3)]
+    assert list(working.lane.on_batch(list(said))[0]) == said
+
+
+def test_a_tick_goes_into_every_partition_and_counts_what_is_in_flight() -> None:
+    working = Working()
+    working.take(delivery(due_at_ms=T0 - 9, events_offset=4))
+    outputs = list(working.lane.on_batch([Progress(EVENTS, 0, 10, 12, T0)])[0])
+    assert [output.partition for output in outputs] == [0, 1]
+    tick = decode(outputs[0].value)
+    assert isinstance(tick, Tick)
+    assert (tick.watermark_ms, tick.positions[0].settled) == (T0 - 9, 4)
+
+
+def test_after_a_crash_everything_held_is_called_again_and_marked() -> None:
+    before = Working(concurrency=1)
+    before.take(*some(3))
+    after = Working(before.lane.snapshot(), crashed=True, concurrency=5)
+    after.notify()
+    after.answer(OK, OK, OK)
+    assert {(fact.replayed, fact.resent) for fact in after.of_kind(Outcome)} == {(True, True)}
+    assert len(after.of_kind(Outcome)) == 3
+
+
+def test_after_a_clean_stop_only_a_call_cut_short_is_marked_as_possibly_made() -> None:
+    before = Working(concurrency=1)
+    before.take(*some(3))
+    after = Working(before.lane.snapshot(), concurrency=5)
+    after.notify()
+    after.answer(OK, OK, OK)
+    marks = sorted((fact.events_offset, fact.replayed, fact.resent) for fact in after.of_kind(Outcome))
+    assert marks == [(0, False, True), (1, False, False), (2, False, False)]
+
+
+def test_an_empty_snapshot_restores_to_nothing() -> None:
+    after = Working(Working().lane.snapshot(), crashed=True)
+    after.notify()
+    assert after.outputs == [] and after.lane.notify_at() is None
+
+
+def test_a_restored_delivery_whose_connection_was_removed_meanwhile_is_discarded() -> None:
+    before = Working()
+    before.take(*some(1))
+    after = Working(before.lane.snapshot(), crashed=True, off="CONNECTION_REMOVED")
+    assert after.lane.notify_at() is not None
+    after.notify()
+    (outcome,) = after.of_kind(Outcome)
+    assert (outcome.code, outcome.replayed) == ("CONNECTION_REMOVED", True)
+
+
+def test_a_snapshot_of_another_version_is_refused() -> None:
+    with pytest.raises(ValueError, match="version 2"):
+        Working({"v": 2, "held": []})
+
+
+def test_a_snapshot_does_not_change_with_what_happens_after_it() -> None:
+    working = Working()
+    working.take(*some(2))
+    snapshot = working.lane.snapshot()
+    working.answer(OK, OK)
+    assert len(snapshot["held"]) == 2 and working.lane.snapshot()["held"] == []
+
+
+def test_a_clean_stop_takes_what_has_finished_and_begins_nothing_new() -> None:
+    working = Working(concurrency=1)
+    working.take(*some(2))
+    working.calls.finish(OK)
+    working.stop()
+    assert len(working.of_kind(Outcome)) == 1
+    assert not working.calls.under_way
+    assert len(working.lane.snapshot()["held"]) == 1
+
+
+def test_a_clean_stop_waits_ten_seconds_for_all_lanes_together() -> None:
+    working = Working()
+    working.take(*some(1))
+    ticking = Clock(T0)
+
+    def clock() -> int:
+        ticking.advance(500)
+        return ticking.now_ms
+
+    working.desk.clock = clock
+    working.stop()
+    assert STOP_WAIT_MS <= ticking.now_ms - T0 <= STOP_WAIT_MS + 2_000
+    stopped_ms = ticking.now_ms
+    other = Lane(working.desk, working.lane.snapshot())
+    list(other.on_notify()[0])
+    other.on_eof()
+    assert ticking.now_ms - stopped_ms < 5_000
+
+
+def test_samples_and_messages_hold_no_secrets() -> None:
+    working = Working()
+    working.take(*some(2, event=b'{"type":"track","properties":{"email":"ada@example.com","password":"hunter22"}}'))
+    working.answer(HttpResponse(status=400, body=b'{"message":"key s3cret-value of ada@example.com"}'))
+    working.answer(HttpFailure(code="TLS_ERROR", message="s3cret-value"))
+    assert len(working.of_kind(Sample)) == 2
+    shown = b"".join(output.value for output in working.outputs if output.topic == OUTCOMES)
+    for secret in (b"s3cret-value", b"ada@example.com", b"hunter22"):
+        assert secret not in shown
+    sample = working.of_kind(Sample)[0]
+    assert (sample.state, sample.attempt, orjson.loads(sample.response)["status"]) == ("discarded", 1, 400)
+
+
+def test_two_records_of_one_delivery_left_by_a_crash_are_both_called_and_both_settled() -> None:
+    working = Working()
+    (of,) = some(1)
+    working.take(of, of)
+    assert len(working.calls.under_way) == 2
+    working.answer(OK, OK)
+    assert len(working.of_kind(Outcome)) == 2
+    assert working.held.deliveries == 0 and working.lane.snapshot()["held"] == []
