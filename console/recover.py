@@ -91,10 +91,12 @@ def apply(installation: Installation, plan: Plan) -> None:
     """Make a new recovery directory that starts as planned."""
     topics, recovery = installation.topics, installation.recovery(plan.flow)
     begin_at(topics, plan.flow, {(start.topic, start.partition): start.offset for start in plan.starts})
-    begin_anew(topics, plan.flow, recovery)
     if plan.flow == DELIVERY:
+        # Before anything can start: a run that knew nothing of this would take what it reads again for new.
+        recovery.mkdir(parents=True, exist_ok=True, mode=0o700)
         ends = {f"{start.topic}/{start.partition}": start.offset + start.again for start in plan.starts}
         write_lost(recovery / JOURNAL_FILE, ends)
+    begin_anew(topics, plan.flow, recovery)
 
 
 def render(plan: Plan, console: Console) -> None:

@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from flows.topics import EVENTS, Record, Topics
+from flows.topics import EVENTS, PositionLost, Record, Topics
 from model.envelope import UnreadableRecord
 from model.event import from_record
 from model.identity import event_key
@@ -143,12 +143,15 @@ class DuplicateStores:
         if position >= up_to:
             return
         reader = self._topics.reader(EVENTS, partition, position)
-        try:
-            while reader.position < up_to:
+        while reader.position < up_to:
+            try:
                 records = reader.read(min(FILL_RECORDS, up_to - reader.position), FILL_BYTES)
-                store.first_seen([keyed for record in records if (keyed := door_key(record)) is not None])
-        finally:
-            reader.close()
+            except PositionLost as lost:  # retention was quicker; what it deleted is out of the window
+                reader.close()
+                reader = self._topics.reader(EVENTS, partition, max(lost.earliest, reader.position + 1))
+                continue
+            store.first_seen([keyed for record in records if (keyed := door_key(record)) is not None])
+        reader.close()
 
 
 def door_key(record: Record) -> tuple[bytes, int, int] | None:

@@ -5,6 +5,7 @@ One worker per flow, each with its own recovery directory: in one Dataflow, one 
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -22,6 +23,7 @@ from flows.topics import PositionLost, Topics
 EPOCH = timedelta(seconds=1)  # one flush and one snapshot a second; what is sent again after a crash is of this length
 FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 30.0
+HEALTHY_AFTER_SECONDS = 300.0  # a flow that dies after running this long is not one that cannot start
 
 log = logging.getLogger("waybill")
 
@@ -89,6 +91,7 @@ class FlowThread:
         while not self._stop.is_set():
             self.status.starts += 1
             self.status.running = True
+            began_seconds = time.monotonic()
             try:
                 run_once(self._topics, self.name, self._recovery, self._prepare)
             except (RecoveryLost, PositionLost) as error:
@@ -100,6 +103,7 @@ class FlowThread:
                 self.status.failure = f"{type(error).__name__}: {error}"
                 log.exception("flow %s died, starting it again in %.0f s", self.name, pause_seconds)
                 self._stop.wait(pause_seconds)
-                pause_seconds = min(LONGEST_PAUSE_SECONDS, pause_seconds * 2)
+                lasted = time.monotonic() - began_seconds > HEALTHY_AFTER_SECONDS
+                pause_seconds = FIRST_PAUSE_SECONDS if lasted else min(LONGEST_PAUSE_SECONDS, pause_seconds * 2)
             finally:
                 self.status.running = False

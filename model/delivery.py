@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from model.envelope import UnreadableRecord
+from model.envelope import UnreadableRecord, check_version
 from model.facts import DeliveryFact, Outcome, State
 
 
@@ -49,6 +49,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
         header, newline, event = value.partition(b"\n")
         if not newline:
             raise UnreadableRecord("no header line")
+        check_version(header)
         try:
             return msgspec.structs.replace(_decoder.decode(header), event=event)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

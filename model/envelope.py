@@ -8,8 +8,9 @@ The header carries the format version; a version this code does not know is refu
 worker cannot misread what a newer one wrote. JSON escapes every newline, so the first one always ends the header.
 """
 
-from typing import Any
+from typing import Any, Literal
 
+import msgspec
 import orjson
 
 FORMAT_VERSION = 1
@@ -22,6 +23,21 @@ class UnreadableRecord(ValueError):
 def seal(header: dict[str, Any], payload: bytes) -> bytes:
     """Encode one record; ``header`` needs no version, it is added here."""
     return orjson.dumps({"v": FORMAT_VERSION, **header}) + b"\n" + payload
+
+
+class _Versioned(msgspec.Struct):
+    v: Literal[1]
+
+
+_version_decoder = msgspec.json.Decoder(_Versioned)
+
+
+def check_version(line: bytes) -> None:
+    """Check that a JSON object names this format version. Raises `UnreadableRecord`."""
+    try:
+        _version_decoder.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise UnreadableRecord(f"not format version {FORMAT_VERSION}: {error}") from None
 
 
 def unseal(value: bytes) -> tuple[dict[str, Any], bytes]:

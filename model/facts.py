@@ -17,7 +17,7 @@ from typing import Literal
 
 import msgspec
 
-from model.envelope import UnreadableRecord
+from model.envelope import UnreadableRecord, check_version
 
 
 class State(StrEnum):
@@ -158,6 +158,7 @@ def encode(fact: Fact) -> bytes:
 
 def decode(value: bytes) -> AnyFact:
     """Decode a record of topic outcomes. Raises `UnreadableRecord`."""
+    check_version(value)  # a field's default would let a record without one pass
     try:
         fact: AnyFact = _decoder.decode(value)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

@@ -11,8 +11,6 @@ import orjson
 
 from tests.system import WRITE_KEY
 
-LONGEST_SECONDS = 60
-
 
 @dataclass(frozen=True, slots=True)
 class Done:
@@ -34,16 +32,20 @@ class Done:
 
 
 def waybill(
-    *arguments: str | bytes, workspace: Path | None = None, data: Path | None = None, stdin: str = "", **environ: str
+    *arguments: str | bytes,
+    workspace: Path | None = None,
+    data: Path | None = None,
+    stdin: str = "",
+    seconds: float = 60,
 ) -> Done:
     """Run one command to its end; no command may ever print a traceback."""
     environment = {**os.environ, "COLUMNS": "200", "WAYBILL_WORKSPACE": str(workspace), "WAYBILL_DATA": str(data)}
     done = subprocess.run(
         [sys.executable, "-m", "console", *arguments],
-        env={**environment, **environ},
+        env=environment,
         input=stdin.encode(),
         capture_output=True,
-        timeout=LONGEST_SECONDS,
+        timeout=seconds,
         check=False,
     )
     ended = Done(done.returncode, done.stdout.decode(), done.stderr.decode())

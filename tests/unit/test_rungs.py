@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from model.rungs import RUNGS, TOLERANCE, next_rung
@@ -30,6 +30,8 @@ def test_every_wait_of_whole_half_seconds_takes_at_most_six_legs_and_is_never_ea
 
 @settings(max_examples=500)
 @given(st.integers(1, LONGEST_MS))
+@example(26_001)
+@example(2_001)
 def test_any_wait_takes_at_most_six_legs_and_is_never_early_nor_very_late(wait_ms: int) -> None:
     assert_keeps_its_appointment(wait_ms)
 

@@ -126,7 +126,7 @@ def test_the_watermark_is_the_oldest_unread_record_wherever_the_batch_ended(coun
 def test_the_watermark_of_a_rung_rests_on_when_its_records_may_be_due() -> None:
     partition = Partition(RUNG.topic)
     partition.append()
-    assert progress(list(partition.source.next_batch())).watermark_ms == T0 + 30_000 - 1_500
+    assert progress(list(partition.source.next_batch())).watermark_ms == T0 + 30_000 - 1_540
 
 
 def test_told_to_stop_it_ends_and_keeps_its_position() -> None:

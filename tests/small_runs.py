@@ -1,0 +1,210 @@
+"""Small real Bytewax runs in memory: a run that ends, or crashes, when a condition holds; the delivery flow in it."""
+
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from threading import Event as StopEvent
+from typing import Any
+
+from bytewax.dataflow import Dataflow
+from bytewax.errors import BytewaxRuntimeError
+from bytewax.recovery import RecoveryConfig, init_db_dir
+from bytewax.run import cli_main
+
+from flows.calls import CallLoop
+from flows.clock import wall_clock_ms
+from flows.delivery import SOURCES, delivery_flow
+from flows.desk import Desk, DestinationDesk
+from flows.duplicates import DuplicateStores
+from flows.held import Held
+from flows.journal import Journal
+from flows.lane import Lane
+from flows.router import Route, Router
+from flows.ticks import TickBook
+from flows.topic_sink import TopicSink
+from flows.topic_source import Reading, TopicSource
+from flows.topics import DEAD_LETTERS, EVENTS, OUTCOMES
+from model.delivery import Delivery
+from model.facts import Fact, Outcome, Received, State, decode
+from model.redaction import Redactor
+from model.rungs import RUNG_OF_TOPIC
+from model.sampling import Sampler
+from model.schedule import RetryPolicy
+from sinks.http import HttpRequest, HttpResponse
+from sinks.webhook import WebhookSettings, build_request
+from tests.fakes import MemoryTopics, ScriptedEngine
+from tests.samples import event_value
+
+EPOCH = timedelta(milliseconds=50)
+DEADLINE_SECONDS = 15.0
+OK = HttpResponse(status=200)
+
+
+class Crash(Exception):
+    """The process dies here."""
+
+
+class Hand:
+    """A clock for sources that ends the run when ``until`` holds: they ask for the time at every poll."""
+
+    def __init__(self, until: Callable[[], bool], *, crash: bool = False) -> None:
+        self.stop = StopEvent()
+        self._until = until
+        self._crash = crash
+        self._deadline = time.monotonic() + DEADLINE_SECONDS
+
+    def __call__(self) -> int:
+        if time.monotonic() > self._deadline:
+            raise AssertionError(f"not within {DEADLINE_SECONDS:.0f} s")
+        if not self.stop.is_set() and self._until():
+            if self._crash:
+                raise Crash
+            self.stop.set()
+        return wall_clock_ms()
+
+
+def beginning(topic: str, partition: int) -> int:
+    return 0
+
+
+def run(flow: Dataflow, recovery: Path, epoch: timedelta = EPOCH) -> None:
+    """Run a flow until its sources end; raises what was raised inside it."""
+    if not recovery.exists():
+        recovery.mkdir()
+        init_db_dir(recovery, 1)  # type: ignore[no-untyped-call]
+    config = RecoveryConfig(str(recovery))  # type: ignore[no-untyped-call]
+    try:
+        cli_main(flow, epoch_interval=epoch, recovery_config=config)  # type: ignore[no-untyped-call]
+    except BytewaxRuntimeError as error:
+        raise error.__cause__ or error from None
+
+
+class System:
+    """The delivery flow over topics in memory and an engine that answers as told; each `run` is a process' life."""
+
+    def __init__(self, directory: Path, destinations: int = 1, lanes: int = 4) -> None:
+        self.topics = MemoryTopics(wall_clock_ms, names=[*SOURCES, OUTCOMES, DEAD_LETTERS])
+        self.directory = directory
+        self.destinations = [f"d{number}" for number in range(destinations)]
+        self.lanes = lanes
+        self.epoch = EPOCH
+        self.runs = 0
+        self.lanes_made: list[bool] = []  # for each lane made: was it from a snapshot
+
+    def send(self, count: int) -> None:
+        already = len(self.topics.records(EVENTS))
+        for number in range(already, already + count):
+            self.topics.append(EVENTS, event_value(f"m-{number}"))
+
+    def run(self, engine: ScriptedEngine, until: Callable[[], bool], *, crash: bool = False) -> None:
+        self._live(engine, Hand(until, crash=crash), crash)
+
+    def start_and_stop_at_once(self) -> None:
+        hand = Hand(lambda: True)
+        hand.stop.set()
+        self._live(answering(), hand, crash=False)
+
+    def _live(self, engine: ScriptedEngine, hand: Hand, crash: bool) -> None:
+        self.runs += 1
+        journal = Journal(self.directory / "journal.json")
+        duplicates = DuplicateStores(
+            self.topics, self.directory / "duplicates", window_seconds=3_600, clock=wall_clock_ms
+        )
+        calls = CallLoop(lambda: engine, wall_clock_ms)
+        flow = self._flow(hand, journal, duplicates, calls)
+        clean = False
+        try:
+            run(flow, self.directory / "recovery", self.epoch)
+            clean = True
+        except Crash:
+            pass
+        finally:
+            calls.close()
+            duplicates.close()
+        assert clean is not crash
+        if clean:
+            journal.stopped()
+
+    def _flow(self, hand: Hand, journal: Journal, duplicates: DuplicateStores, calls: CallLoop) -> Dataflow:
+        parts = [(topic, 0) for topic in SOURCES]
+        fences = journal.fences({part: self.topics.bounds(*part)[1] for part in parts})
+        name = f"run-{self.runs}"
+        held = Held(max_deliveries=200, max_bytes=1 << 24, clock=wall_clock_ms)
+        router = Router(
+            routes={"web": tuple(Route(destination, None) for destination in self.destinations)},
+            lanes=self.lanes,
+            duplicates=duplicates,
+            journal=journal,
+            fences=fences,
+            run=name,
+            clock=wall_clock_ms,
+        )
+
+        def webhook(destination: str) -> DestinationDesk:
+            settings = WebhookSettings(url=f"http://{destination}.test/")
+
+            def request(delivery: Delivery) -> HttpRequest:
+                return build_request(settings, delivery.event, delivery.delivery_id)
+
+            return DestinationDesk(build_request=request, concurrency=8)
+
+        desk = Desk(
+            run=name,
+            clock=wall_clock_ms,
+            random=lambda: 0.5,
+            destinations={destination: webhook(destination) for destination in self.destinations},
+            off=router.off,
+            policy=RetryPolicy(first_wait_ms=100, window_ms=60_000),
+            setup_probe_ms=1_000,
+            max_wait_in_room_ms=30_000,
+            held=held,
+            calls=calls,
+            ticks=TickBook(parts, lanes=self.lanes, run=name, clock=wall_clock_ms),
+            sampler=Sampler(),
+            redactor=Redactor(),
+            restored_after_crash=not journal.clean,
+            outcomes_partitions=1,
+        )
+
+        def source(topic: str) -> TopicSource:
+            reading = Reading(
+                topics=self.topics,
+                topic=topic,
+                clock=hand,
+                stop=hand.stop,
+                start=beginning,
+                may_read=lambda: held.room,
+                before_reading=journal.reading,
+                progress_ms=100,
+            )
+            rung = RUNG_OF_TOPIC.get(topic)
+            if rung is not None:
+                reading = reading.ripening(rung.wait_ms, lambda ms: rung.earliest_due_ms(ms, 60_000))
+            return TopicSource(reading)
+
+        def lane(resume_state: dict[str, Any] | None) -> Lane:
+            self.lanes_made.append(resume_state is not None)
+            return Lane(desk, resume_state)
+
+        return delivery_flow(source, router, lane, TopicSink(self.topics))
+
+    def facts(self) -> list[Fact]:
+        return [decode(record.value) for record in self.topics.records(OUTCOMES)]
+
+    def outcomes(self) -> list[Outcome]:
+        return [fact for fact in self.facts() if isinstance(fact, Outcome)]
+
+    def delivered_ids(self) -> set[str]:
+        return {fact.delivery_id for fact in self.outcomes() if fact.state is State.DELIVERED}
+
+    def routed_ids(self) -> set[str]:
+        return {route[0] for fact in self.facts() if isinstance(fact, Received) for route in fact.routes}
+
+
+def ids(requests: list[HttpRequest]) -> list[str]:
+    return [request.headers["idempotency-key"] for request in requests]
+
+
+def answering(seconds: float = 0.0) -> ScriptedEngine:
+    return ScriptedEngine(lambda request: OK, lambda: seconds)
