@@ -39,10 +39,11 @@ def waybill(
     seconds: float = 60,
 ) -> Done:
     """Run one command to its end; no command may ever print a traceback."""
-    environment = {**os.environ, "COLUMNS": "200", "WAYBILL_WORKSPACE": str(workspace), "WAYBILL_DATA": str(data)}
+    places = {"WAYBILL_WORKSPACE": workspace, "WAYBILL_DATA": data}
+    given = {name: str(path) for name, path in places.items() if path is not None}
     done = subprocess.run(
         [sys.executable, "-m", "console", *arguments],
-        env=environment,
+        env={**os.environ, "COLUMNS": "200", **given},
         input=stdin.encode(),
         capture_output=True,
         timeout=seconds,

@@ -145,7 +145,7 @@ def all_settled(system: Waybill) -> bool:
     rows = system.view("balance", **EVER)
     [ingest] = system.view("ingest_balance", **EVER)
     settled = sum(row["delivered"] + row["discarded"] + row["expired"] for row in rows)
-    return settled == 5 and ingest["routed_events"] == 5
+    return bool(settled == 5 and ingest["routed_events"] == 5)
 
 
 def test_it_publishes_itself_to_its_owner_only_and_withdraws_at_the_end(story: Story) -> None:
