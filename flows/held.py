@@ -17,6 +17,9 @@ class Held:
     def __init__(self, *, max_deliveries: int, max_bytes: int, clock: Callable[[], int]) -> None:
         self._max_deliveries = max_deliveries
         self._max_bytes = max_bytes
+        # Reading goes on when an eighth is free: every batch has its price, so a few at a time would cost the most
+        # just when there is the most to do.
+        self._least_read = max(1, max_deliveries // 8)
         self._clock = clock
         self._deliveries = 0
         self._bytes = 0
@@ -41,10 +44,11 @@ class Held:
 
     @property
     def room(self) -> int:
-        """How many more deliveries may be read now; 0 or less: stop reading."""
-        if self._bytes >= self._max_bytes:
+        """How many more deliveries may be read now; 0: stop reading."""
+        free = self._max_deliveries - self._deliveries
+        if self._bytes >= self._max_bytes or free < self._least_read:
             return 0
-        return self._max_deliveries - self._deliveries
+        return free
 
     @property
     def deliveries(self) -> int:

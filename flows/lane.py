@@ -28,7 +28,7 @@ from model.facts import Spilled, State
 from model.failure import FailureClass
 
 SNAPSHOT_VERSION = 1
-BUSY_POLL = timedelta(milliseconds=2)  # calls are under way
+BUSY_POLL = timedelta(milliseconds=5)  # calls are under way
 WAIT_POLL = timedelta(milliseconds=20)  # deliveries wait for a pause to end or a share to free up
 STOP_WAIT_MS = 10_000  # how long a clean stop waits for calls in flight
 

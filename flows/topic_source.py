@@ -14,7 +14,7 @@ from flows.topics import Reader, Record, Topics
 
 BATCH_RECORDS = 250
 BATCH_BYTES = 1024 * 1024
-POLL = timedelta(milliseconds=10)
+POLL = timedelta(milliseconds=20)
 
 
 @dataclass(frozen=True, slots=True)
