@@ -9,6 +9,8 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import uvloop
+
 from sinks.http import HttpEngine, HttpFailure, HttpRequest, HttpResponse
 
 
@@ -35,7 +37,7 @@ class CallLoop:
 
     def __init__(self, make_engine: Callable[[], HttpEngine], clock: Callable[[], int]) -> None:
         self._clock = clock
-        self._loop = asyncio.new_event_loop()
+        self._loop = uvloop.new_event_loop()
         self._engine = make_engine()
         self._tasks: set[asyncio.Task[None]] = set()
         self._thread = threading.Thread(target=self._loop.run_forever, name="http-calls", daemon=True)
