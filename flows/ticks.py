@@ -77,7 +77,7 @@ class TickBook:
             for (topic, partition), progress in sorted(self._progress.items())
         )
         return Tick(
-            at_ms=self._clock(), run=self._run, lane="0", lanes=1, watermark_ms=min(watermarks), positions=positions
+            at_ms=self._clock(), run=self._run, worker="0", workers=1, watermark_ms=min(watermarks), positions=positions
         )
 
 

@@ -7,7 +7,7 @@
     Spilled        a delivery was put back unsent to a retry rung
     Outcome        the final word on a delivery                        one per delivery
     Sample         redacted payloads of one attempt
-    Tick           how far one lane of the delivery flow has come
+    Tick           how far one worker of the delivery flow has come
 
 Times are Unix milliseconds. Nothing here may carry unredacted payloads (design 7.4).
 """
@@ -122,7 +122,7 @@ class Rejected(Fact, frozen=True, kw_only=True, tag="rejected"):
 
 
 class Position(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a lane has come in one source partition of the delivery flow."""
+    """Where a worker has come in one source partition of the delivery flow."""
 
     topic: str
     partition: int
@@ -132,10 +132,10 @@ class Position(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Tick(Fact, frozen=True, kw_only=True, tag="tick"):
-    """One lane's word: nothing due before watermark_ms is held or unread. Written into every outcomes partition."""
+    """One worker's word: nothing due before watermark_ms is held or unread. Written into every outcomes partition."""
 
-    lane: str
-    lanes: int
+    worker: str
+    workers: int
     watermark_ms: int
     positions: tuple[Position, ...] = ()
 

@@ -161,8 +161,8 @@ def _sample(fact: Sample, position: LogPosition) -> dict[str, Any]:
 
 def _tick(fact: Tick, position: LogPosition) -> dict[str, Any]:
     return {
-        "lane": fact.lane,
-        "lanes": fact.lanes,
+        "worker": fact.worker,
+        "workers": fact.workers,
         "log_partition": position.partition,
         "log_offset": position.offset,
         "at": fact.at_ms,

@@ -89,12 +89,12 @@ ORDER BY (destination, code, toStartOfHour(received_at), delivery_id, log_partit
 TTL toDateTime(received_at) + toIntervalSecond(1209600)
 SETTINGS ttl_only_drop_parts = 1;
 
--- Ticks: how far each lane of the delivery flow has come, as said in each partition of topic outcomes. Only the newest
+-- Ticks: how far each worker of the delivery flow has come, as said in each partition of topic outcomes. Only the newest
 -- by log position is kept. The least watermark over all of them is how far every number is complete, because a tick
 -- that was recorded proves that everything before it in its partition was recorded too.
 CREATE TABLE IF NOT EXISTS ticks (
-    lane String,
-    lanes UInt16,
+    worker String,
+    workers UInt16,
     log_partition UInt16,
     at DateTime64(3, 'UTC'),
     watermark DateTime64(3, 'UTC'),
@@ -102,7 +102,7 @@ CREATE TABLE IF NOT EXISTS ticks (
     log_offset UInt64
 )
 ENGINE = ReplacingMergeTree(log_offset)
-ORDER BY (lane, log_partition);
+ORDER BY (worker, log_partition);
 
 -- Reasons: what each code means and what to do about it. Written anew from model/codes.py by every migration run.
 CREATE TABLE IF NOT EXISTS reasons (

@@ -2,15 +2,15 @@
 -- settle_seconds: how long after the low watermark has passed it something may still be on its way into these tables.
 
 -- low_watermark: always one row. watermark_ms: nothing due before it is held or unread by the delivery flow, and all
--- that was said before is recorded here; NULL until every lane has ticked in every partition.
+-- that was said before is recorded here; NULL until every worker has ticked in every partition.
 CREATE VIEW IF NOT EXISTS low_watermark AS
 SELECT
-    if(count() > 0 AND uniqExact(lane, log_partition) = any(lanes) * uniqExact(log_partition),
+    if(count() > 0 AND uniqExact(worker, log_partition) = any(workers) * uniqExact(log_partition),
        toUnixTimestamp64Milli(min(watermark)), NULL) AS watermark_ms,
     if(count() > 0, max(at), NULL) AS newest_tick
 FROM ticks FINAL
--- After the number of lanes was changed in the workspace, what the old lanes said last means nothing.
-WHERE lanes = (SELECT argMax(lanes, (at, log_offset)) FROM ticks FINAL);
+-- After the number of workers was changed in the workspace, what the old workers said last means nothing.
+WHERE workers = (SELECT argMax(workers, (at, log_offset)) FROM ticks FINAL);
 
 -- freshness: up to when the numbers are complete, and how long ago that is. Always one row; NULL without ticks.
 CREATE VIEW IF NOT EXISTS freshness AS
@@ -131,7 +131,7 @@ FROM (
         GROUP BY events_partition
     ) AS spoken
     FULL JOIN (
-        -- Each lane reads all partitions at its own pace; the slowest decides.
+        -- Each worker reads all partitions at its own pace; the slowest decides.
         SELECT toInt32(at.partition) AS events_partition, max(at.end) AS end, min(at.position) AS position
         FROM ticks FINAL ARRAY JOIN positions AS at
         WHERE at.topic = 'events'

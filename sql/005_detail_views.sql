@@ -89,7 +89,7 @@ SELECT
     if(steps.http_status = 0, NULL, steps.http_status) AS http_status, steps.http_ms AS http_ms,
     if(steps.step = 'outcome', steps.latency_ms, NULL) AS latency_ms,
     if(steps.step IN ('attempt_failed', 'spilled'), steps.due_at, NULL) AS due_at,
-    steps.count = 1 AS counted, steps.resent AS resent,
+    toBool(steps.count = 1) AS counted, steps.resent AS resent,
     steps.events_partition AS events_partition, steps.events_offset AS events_offset
 FROM (
     SELECT if(kind = 'received', received_at, facts.at) AS at, kind AS step,

@@ -75,7 +75,7 @@ def rejected(**changes: Any) -> Rejected:
 
 def tick(**changes: Any) -> Tick:
     at = Position(topic="events", partition=0, position=5, end=7, settled=3)
-    return Tick(**{"at_ms": T0, "lane": "0", "lanes": 1, "watermark_ms": T0, "positions": (at,), **changes})
+    return Tick(**{"at_ms": T0, "worker": "0", "workers": 1, "watermark_ms": T0, "positions": (at,), **changes})
 
 
 ONE_OF_EACH = (received(), duplicate(), outcome(), attempt_failed(), spilled(), sample(), rejected(), tick())

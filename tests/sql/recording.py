@@ -76,9 +76,9 @@ def rejected(at_ms: int, items: int) -> Rejected:
     )  # fmt: skip
 
 
-def tick(watermark_ms: int, *, lane: str = "0", lanes: int = 1, position: int = 0, end: int = 0) -> Tick:
+def tick(watermark_ms: int, *, worker: str = "0", workers: int = 1, position: int = 0, end: int = 0) -> Tick:
     positions = (Position(topic="events", partition=0, position=position, end=end, settled=position),)
-    return Tick(at_ms=watermark_ms + 1, lane=lane, lanes=lanes, watermark_ms=watermark_ms, positions=positions)
+    return Tick(at_ms=watermark_ms + 1, worker=worker, workers=workers, watermark_ms=watermark_ms, positions=positions)
 
 
 @dataclass

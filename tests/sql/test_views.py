@@ -197,22 +197,22 @@ def test_an_outcome_counted_twice_is_unexplained(store: Store) -> None:
     assert nonzero(balance(store)) == {"routed": 1, "unexplained": 1}
 
 
-def test_the_watermark_is_the_least_of_all_lanes_in_all_partitions(store: Store) -> None:
+def test_the_watermark_is_the_least_of_all_workers_in_all_partitions(store: Store) -> None:
     log, other = Log(0), Log(1)
-    log.append(tick(BASE_MS + 9, lane="0", lanes=2))
+    log.append(tick(BASE_MS + 9, worker="0", workers=2))
     log.record(store)
-    assert store.view("low_watermark")[0]["watermark_ms"] is None  # lane 1 has not spoken
-    log.append(tick(BASE_MS + 7, lane="1", lanes=2))
+    assert store.view("low_watermark")[0]["watermark_ms"] is None  # worker 1 has not spoken
+    log.append(tick(BASE_MS + 7, worker="1", workers=2))
     log.record(store)
     assert store.view("low_watermark")[0]["watermark_ms"] == BASE_MS + 7
-    other.append(tick(BASE_MS + 5, lane="0", lanes=2))
+    other.append(tick(BASE_MS + 5, worker="0", workers=2))
     other.record(store)
-    assert store.view("low_watermark")[0]["watermark_ms"] is None  # lane 1 has not spoken in partition 1
-    other.append(tick(BASE_MS + 6, lane="1", lanes=2))
+    assert store.view("low_watermark")[0]["watermark_ms"] is None  # worker 1 has not spoken in partition 1
+    other.append(tick(BASE_MS + 6, worker="1", workers=2))
     other.record(store)
     assert store.view("low_watermark")[0]["watermark_ms"] == BASE_MS + 5
-    for log_ in (log, other):  # one lane from now on: what lane 1 said last holds nothing back
-        log_.append(tick(BASE_MS + 50, lane="0", lanes=1))
+    for log_ in (log, other):  # one worker from now on: what worker 1 said last holds nothing back
+        log_.append(tick(BASE_MS + 50, worker="0", workers=1))
         log_.record(store)
     assert store.view("low_watermark")[0]["watermark_ms"] == BASE_MS + 50
 
