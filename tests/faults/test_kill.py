@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.cluster import Cluster, cluster, plain_events
+from tests.faults.cluster import EVER, Cluster, cluster, plain_events
+from tests.system import Waybill, receiver, running, wait_until, workspace_text
 
 EVENTS = 3_000
 KILLS = 5
@@ -53,3 +54,30 @@ def test_control_a_flush_outside_the_snapshot_loses(tmp_path: Path) -> None:
         numbers = made.numbers()
     lost = numbers["balance"]["routed"] != EVENTS or numbers["balance"]["unexplained"] > 0
     assert lost or numbers["ingest"]["unexplained"] > 0 or numbers["metrics"]["delivered"] != EVENTS, numbers
+
+
+@pytest.mark.slow
+def test_every_event_that_was_answered_with_success_is_delivered_when_everything_is_killed(tmp_path: Path) -> None:
+    """Ingest, delivery and recording in one process, killed in the middle of posting; a client that repeats its batch."""
+    with receiver() as target:
+        system = Waybill(tmp_path, workspace_text({"crm": f"{target.address}/healthy"}))
+        with running(system):
+            for kill in range(KILLS):
+                for batch in range(4):
+                    answer = system.post(plain_events(100, first=kill * 400 + batch * 100))
+                    assert answer.json() == {"success": True}
+                system.kill()
+                system.start()
+                # What a client does that got no answer: the same batch again, and it is not delivered twice for that.
+                assert system.post(plain_events(100, first=kill * 400 + 300)).json() == {"success": True}
+            chosen = {**EVER, "source": "", "destination": ""}
+            wait_until(
+                lambda: system.view("delivery_metrics", **chosen)[0]["delivered"] == KILLS * 400, 60, "all delivered"
+            )
+            balance = system.view("balance", **chosen, settle_seconds=0)
+            [ingest] = system.view("ingest_balance", **EVER, settle_seconds=0)
+            assert target.tally()["healthy"]["delivered_keys"] == KILLS * 400
+            assert system.stop() == 0
+    assert sum(row["delivered"] for row in balance) == sum(row["routed"] for row in balance) == KILLS * 400
+    assert ingest["duplicates"] == KILLS * 100 and ingest["unexplained"] == 0
+    assert ingest["accepted"] == KILLS * 500
