@@ -58,7 +58,7 @@ def test_control_a_flush_outside_the_snapshot_loses(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_every_event_that_was_answered_with_success_is_delivered_when_everything_is_killed(tmp_path: Path) -> None:
-    """Ingest, delivery and recording in one process, killed in the middle of posting; a client that repeats its batch."""
+    """Everything in one process, killed while a client posts that repeats the batch it has no answer for."""
     with receiver() as target:
         system = Waybill(tmp_path, workspace_text({"crm": f"{target.address}/healthy"}))
         with running(system):
