@@ -1,0 +1,32 @@
+"""Each implementation of a seam runs the whole suite of that seam."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from flows.topics import Topics, TopicSpec
+from sinks.httpx_engine import HttpxEngine
+from sinks.pyreqwest_engine import PyreqwestEngine
+from tests.conformance.http_calls import MakeEngine
+from tests.conformance.topics_kit import DAY_SECONDS, Installed, SqliteInstalled
+
+
+@pytest.fixture(params=[PyreqwestEngine, HttpxEngine], ids=["pyreqwest", "httpx"])
+def make_engine(request: pytest.FixtureRequest) -> MakeEngine:
+    return request.param  # type: ignore[no-any-return]
+
+
+@pytest.fixture(params=["sqlite"])
+def topics_factory(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Installed]:
+    installed = {"sqlite": SqliteInstalled}[request.param](tmp_path / "topics")
+    yield installed
+    installed.close()
+
+
+@pytest.fixture
+def topics(topics_factory: Installed) -> Topics:
+    """Topics `events` with two partitions and `quiet` with one."""
+    opened = topics_factory()
+    opened.create([TopicSpec("events", 2, DAY_SECONDS), TopicSpec("quiet", 1, DAY_SECONDS)])
+    return opened

@@ -1,0 +1,63 @@
+"""What the tests of both HTTP engines share: servers, requests, and reading what came back."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from ipaddress import ip_network
+from typing import Any
+
+from sinks.addresses import AddressGuard, Resolver, system_resolver
+from sinks.http import HttpEngine, HttpFailure, HttpRequest, HttpResponse
+from tests.conformance.http_server import (
+    RawServer,
+)
+
+LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
+MakeEngine = Callable[[AddressGuard], HttpEngine]
+
+
+def run(test: Coroutine[Any, Any, None]) -> None:
+    asyncio.run(asyncio.wait_for(test, timeout=20))
+
+
+@contextlib.asynccontextmanager
+async def served(
+    make_engine: MakeEngine, resolver: Resolver = system_resolver, **start: Any
+) -> AsyncIterator[tuple[HttpEngine, RawServer]]:
+    server = await RawServer().start(**start)
+    engine = make_engine(AddressGuard(LOOPBACK, resolver=resolver))
+    try:
+        yield engine, server
+    finally:
+        await engine.close()
+        await server.stop()
+
+
+def post(url: str, *, timeout_seconds: float = 5.0, body: bytes = b"{}", **headers: str) -> HttpRequest:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return HttpRequest(method="POST", url=url, headers=named, body=body, timeout_seconds=timeout_seconds)
+
+
+def resolves_to(*addresses: str) -> Resolver:
+    async def resolve(host: str) -> Sequence[str]:
+        return addresses
+
+    return resolve
+
+
+async def until(condition: Callable[[], bool], within_seconds: float = 5.0) -> None:
+    deadline = time.monotonic() + within_seconds
+    while not condition():
+        assert time.monotonic() < deadline, "the condition did not come about in time"
+        await asyncio.sleep(0.01)
+
+
+def code_of(result: HttpResponse | HttpFailure) -> str:
+    assert isinstance(result, HttpFailure), result
+    return result.code
+
+
+def answer_of(result: HttpResponse | HttpFailure) -> HttpResponse:
+    assert isinstance(result, HttpResponse), result
+    return result
