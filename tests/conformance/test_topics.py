@@ -1,7 +1,7 @@
 """What every implementation of `flows.topics.Topics` must do, on the logs themselves and across processes.
 
 An implementation comes behind the suite with one more `Installed`: where its topics are, and how records are made to
-fall off its log. Faults only SQLite has are in tests/unit/test_sqlite_topics.py.
+fall off its log. Faults only SQLite has are in tests/sqlite.
 """
 
 import os
