@@ -48,14 +48,14 @@ class Room:
 
     def add(self, waiting: Waiting) -> None:
         """Queue a delivery."""
-        if not len(self):  # busy again: idle time says nothing about the destination's pace
-            self._settled, self._settled_since_ms = 0, waiting.arrived_ms
         self._waiting.append(waiting)
 
     def start(self, now_ms: int) -> list[Waiting]:
         """Take out the deliveries to call now, oldest first."""
         if now_ms < self._paused_until_ms:
             return []
+        if self._in_flight == 0:  # time in which nothing was under way says nothing about the destination's pace
+            self._settled, self._settled_since_ms = 0, now_ms
         limit = 1 if self._probing else self._concurrency
         started = []
         while self._waiting and self._in_flight < limit:
@@ -68,7 +68,8 @@ class Room:
     def finished(self, failure: FailureClass, *, now_ms: int, pause_ms: int) -> None:
         """Note the end of one call. Throttling pauses the room; after a setup failure one call at a time may try."""
         self._in_flight -= 1
-        self._measure(now_ms)
+        if failure not in {FailureClass.THROTTLE, FailureClass.SETUP} and not self._probing:
+            self._measure(now_ms)  # refusals and lone probes say nothing about the pace to come
         if failure is FailureClass.THROTTLE:
             self._paused_until_ms = max(self._paused_until_ms, now_ms + pause_ms)
         elif failure is FailureClass.SETUP:

@@ -114,3 +114,15 @@ def test_however_slow_nothing_is_put_back_further_than_ten_minutes() -> None:
 
 def test_a_delivery_is_not_put_back_before_a_second_has_passed() -> None:
     assert all(due_ms > T0 + 1_000 for _, _, due_ms in room_of(50, concurrency=50).put_back(T0, over_share=50))
+
+
+def test_a_pause_is_not_taken_for_slowness_when_put_back_deliveries_get_their_times() -> None:
+    room = room_of(40, concurrency=10, max_wait_ms=1_000)
+    for _ in room.start(T0):
+        room.finished(SETUP, now_ms=T0, pause_ms=60_000)
+    [probe] = room.start(T0 + 60_000)
+    room.finished(SETUP, now_ms=T0 + 60_001, pause_ms=60_000)
+    due = [slot_ms for _, _, slot_ms in room.put_back(T0 + 60_001, over_share=0)]
+    # 29 wait: ten a second from the end of the pause, as ten connections would do with calls of a second.
+    assert probe.offset == 10 and len(due) == 29
+    assert due[0] >= T0 + 120_001 and due[-1] <= T0 + 120_001 + 3_000
