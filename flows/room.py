@@ -36,6 +36,7 @@ class Room:
         self._slot_ms = 0.0
         self._rate_per_second = float(concurrency)  # until measured: one call a second on each connection
         self._settled_since_ms = 0
+        self._quiet_since_ms = 0
         self._settled = 0
 
     def __len__(self) -> int:
@@ -54,8 +55,9 @@ class Room:
         """Take out the deliveries to call now, oldest first."""
         if now_ms < self._paused_until_ms:
             return []
-        if self._in_flight == 0:  # time in which nothing was under way says nothing about the destination's pace
-            self._settled, self._settled_since_ms = 0, now_ms
+        if self._waiting and self._in_flight == 0:
+            # Time in which nothing was under way (idle, paused) says nothing about the destination's pace.
+            self._settled_since_ms += now_ms - self._quiet_since_ms
         limit = 1 if self._probing else self._concurrency
         started = []
         while self._waiting and self._in_flight < limit:
@@ -68,6 +70,7 @@ class Room:
     def finished(self, failure: FailureClass, *, now_ms: int, pause_ms: int) -> None:
         """Note the end of one call. Throttling pauses the room; after a setup failure one call at a time may try."""
         self._in_flight -= 1
+        self._quiet_since_ms = now_ms
         if failure not in {FailureClass.THROTTLE, FailureClass.SETUP} and not self._probing:
             self._measure(now_ms)  # refusals and lone probes say nothing about the pace to come
         if failure is FailureClass.THROTTLE:
