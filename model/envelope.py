@@ -58,5 +58,5 @@ def decode_header(line: bytes) -> dict[str, Any]:
         raise UnreadableRecord(f"header is a {type(header).__name__}, not an object")
     version = header.get("v")
     if version != FORMAT_VERSION:
-        raise UnreadableRecord(f"format version {version!r}; this Waybill reads {FORMAT_VERSION}")
+        raise UnreadableRecord(f"format version {version!r:.40}; this Waybill reads {FORMAT_VERSION}")
     return header
