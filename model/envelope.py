@@ -45,18 +45,8 @@ def unseal(value: bytes) -> tuple[dict[str, Any], bytes]:
     line, newline, payload = value.partition(b"\n")
     if not newline:
         raise UnreadableRecord("no header line")
-    return decode_header(line), payload
-
-
-def decode_header(line: bytes) -> dict[str, Any]:
-    """Decode a JSON object that carries a format version. Raises `UnreadableRecord`."""
+    check_version(line)
     try:
-        header = orjson.loads(line)
+        return orjson.loads(line), payload
     except orjson.JSONDecodeError as error:
         raise UnreadableRecord(f"header is not JSON: {error}") from None
-    if not isinstance(header, dict):
-        raise UnreadableRecord(f"header is a {type(header).__name__}, not an object")
-    version = header.get("v")
-    if version != FORMAT_VERSION:
-        raise UnreadableRecord(f"format version {version!r:.40}; this Waybill reads {FORMAT_VERSION}")
-    return header

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.envelope import UnreadableRecord, decode_header, seal, unseal
+from model.envelope import UnreadableRecord, check_version, seal, unseal
 
 json_scalars = st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text()
 
@@ -28,17 +28,17 @@ def test_any_bytes_open_or_are_unreadable(value: bytes) -> None:
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        (b"{}", "version None"),
-        (b'{"v":2}', "version 2"),
-        (b'{"v":"1"}', "version '1'"),
-        (b"[1]", "a list"),
-        (b"nonsense", "not JSON"),
-        (b"[" * 100_000, "not JSON"),
+        (b"{}", "missing required field `v`"),
+        (b'{"v":2}', "enum value 2"),
+        (b'{"v":"1"}', "got `str`"),
+        (b"[1]", "got `array`"),
+        (b"nonsense", "malformed"),
+        (b"[" * 100_000, "got `array`"),
     ],
 )
 def test_another_version_or_no_header_is_refused_with_what_was_found(line: bytes, said: str) -> None:
     with pytest.raises(UnreadableRecord, match=said):
-        decode_header(line)
+        check_version(line)
 
 
 def test_a_record_without_a_header_line_is_refused() -> None:
