@@ -16,13 +16,13 @@ HANGING_SECONDS = 32.0  # the store hangs for 30 s, then fails
 
 @pytest.mark.slow
 def test_delivery_keeps_its_rate_while_the_store_hangs_for_30_s_and_then_fails(tmp_path: Path) -> None:
-    """A backlog for a destination of 80 ms: a window with a healthy store, then one with it hanging."""
+    """A backlog for a destination of 40 ms, near full speed: a window with a healthy store, one with it hanging."""
     hang_file = tmp_path / "hang"
     with receiver() as target:
-        system = Waybill(tmp_path, workspace_text({"crm": f"{target.address}/slow?ms=80"}))
+        system = Waybill(tmp_path, workspace_text({"crm": f"{target.address}/slow?ms=40"}))
         system.start(sys.executable, "-m", "tests.faults.hanging_up", str(hang_file))
         with running(system, started=True):
-            events = 55_000
+            events = 90_000
             for first in range(0, events, 2_000):
                 assert system.post(plain_events(2_000, first)).status_code == 200
 
