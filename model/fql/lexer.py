@@ -1,0 +1,84 @@
+"""FQL text to tokens.
+
+Strings have no escapes, because the backslash belongs to globs (``'50\\*'``); the quote itself is written twice
+(``'it''s'``). In paths a backslash takes any character into a name: ``properties.first\\ name``.
+"""
+
+import re
+from enum import Enum, auto
+from typing import NamedTuple
+
+from model.fql.syntax import KEYWORDS, FqlInvalid, Position
+from model.workspace_errors import quoted
+
+TEXT_LIMIT_BYTES = 5 * 1024
+NUMBER_LIMIT_CHARS = 64
+
+# Possessive quantifiers: a string is never cut short in order to make something of the rest.
+_TOKEN = re.compile(
+    r"""
+    (?P<SPACE>  [ \t\r\n]+ )
+  | (?P<PATH>   (?: [A-Za-z_] | \\. ) (?: [A-Za-z0-9_-] | \\. )*+ (?: \. (?: [A-Za-z0-9_-] | \\. )++ )*+ )
+  | (?P<NUMBER> [+-]? [0-9]++ (?: \. [0-9]++ )?+ (?: [eE] [+-]? [0-9]++ )?+ )
+  | (?P<STRING> " (?: [^"] | "" )*+ " | ' (?: [^'] | '' )*+ ' )
+  | (?P<SYMBOL> != | <= | >= | [=<>!(),\[\]] )
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_NAME_CHARACTER = re.compile(r"[A-Za-z0-9_.\\-]")
+
+
+class Kind(Enum):
+    """What a token is."""
+
+    PATH = auto()
+    NUMBER = auto()
+    STRING = auto()
+    SYMBOL = auto()
+    KEYWORD = auto()
+    END = auto()
+
+
+class Token(NamedTuple):
+    """A piece of the text as written: quotes and backslashes included, so that no path or string reads as a symbol."""
+
+    kind: Kind
+    text: str
+    at: Position
+
+
+def tokens(text: str) -> list[Token]:
+    """Split a text of at most TEXT_LIMIT_BYTES; the last token is END. Raises FqlInvalid."""
+    if len(text.encode("utf-8", "surrogatepass")) > TEXT_LIMIT_BYTES:
+        message = f"the statement is longer than {TEXT_LIMIT_BYTES} bytes"
+        raise FqlInvalid(message, "Split it into several filters or mappings", 1, 1)
+    found: list[Token] = []
+    offset = 0
+    while offset < len(text):
+        at = _position(text, offset)
+        match = _TOKEN.match(text, offset)
+        if match is None:
+            raise _unreadable(text[offset], at)
+        offset, kind = match.end(), str(match.lastgroup)
+        if kind == "NUMBER" and _NAME_CHARACTER.match(text, offset):
+            message = f"{quoted(text[offset])} stands right behind a number"
+            remedy = "End the number there; put a backslash before a name that begins with a digit"
+            raise FqlInvalid(message, remedy, *at)
+        if kind == "PATH" and text.startswith((".", "\\"), offset):
+            raise FqlInvalid("a path ends in the middle", "Write a field name after the dot or backslash", *at)
+        if kind != "SPACE":
+            found.append(Token(Kind.KEYWORD if match[0] in KEYWORDS else Kind[kind], match[0], at))
+    return [*found, Token(Kind.END, "", _position(text, offset))]
+
+
+def _position(text: str, offset: int) -> Position:
+    return Position(text.count("\n", 0, offset) + 1, offset - text.rfind("\n", 0, offset))
+
+
+def _unreadable(char: str, at: Position) -> FqlInvalid:
+    if char in "'\"":
+        return FqlInvalid("this string has no end", f"Close it with {char}; write {char * 2} for a quote inside", *at)
+    if char in "&|":
+        return FqlInvalid(f"{quoted(char)} joins nothing here", "Write and, or", *at)
+    remedy = "In a field name put a backslash before it; put texts between quotes"
+    return FqlInvalid(f"{quoted(char)} has no meaning here", remedy, *at)

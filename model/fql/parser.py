@@ -1,0 +1,165 @@
+"""FQL tokens to a syntax tree. What binds most comes first: ``!``, comparison, ``and``, ``or``."""
+
+import math
+import re
+
+from model.fql.lexer import NUMBER_LIMIT_CHARS, Kind, Token, tokens
+from model.fql.syntax import (
+    And,
+    Call,
+    Comparison,
+    Constant,
+    Elements,
+    Expression,
+    FqlInvalid,
+    FqlProblem,
+    Not,
+    Operator,
+    Or,
+    Path,
+    String,
+)
+from model.workspace_errors import quoted
+
+DEPTH_LIMIT = 32  # of parentheses, lists, calls and ! inside one another
+
+_OPERATORS = frozenset(Operator)
+_CONSTANTS = {"null": None, "true": True, "false": False}
+_NAME = re.compile(r"(?:[^.\\]|\\.)+", re.DOTALL)
+
+
+def parse(text: str) -> Expression:
+    """Read a statement. Raises FqlInvalid with the place of the first mistake."""
+    return parse_with_warnings(text)[0]
+
+
+def parse_with_warnings(text: str) -> tuple[Expression, tuple[FqlProblem, ...]]:
+    """Read a statement, and say where it may not mean what it seems to. Raises FqlInvalid."""
+    parser = _Parser(tokens(text))
+    return parser.statement(), tuple(parser.warnings)
+
+
+class _Parser:
+    """Recursive descent; every method reads one thing and leaves the token after it next."""
+
+    def __init__(self, found: list[Token]) -> None:
+        self.warnings: list[FqlProblem] = []
+        self._tokens = found
+        self._index = 0
+        self._depth = 0
+
+    def statement(self) -> Expression:
+        if self._peek().kind is Kind.END:
+            raise FqlInvalid("the statement is empty", 'Write a condition, such as type = "track"', *self._peek().at)
+        expression = self._conditions()
+        if self._peek().kind is not Kind.END:
+            remedy = "Join conditions with and, or; put texts between quotes"
+            raise FqlInvalid(f"{quoted(self._peek().text)} is not expected here", remedy, *self._peek().at)
+        return expression
+
+    def _peek(self) -> Token:
+        return self._tokens[self._index]
+
+    def _take(self) -> Token:
+        token = self._peek()
+        self._index += 1
+        return token
+
+    def _accept(self, text: str) -> bool:
+        """Take the next token if it is this symbol or keyword."""
+        found = self._peek().text == text
+        self._index += found
+        return found
+
+    def _conditions(self) -> Expression:
+        groups = [[self._comparison()]]
+        joints: list[Token] = []
+        while self._peek().text in ("and", "or"):
+            joints.append(self._take())
+            if joints[-1].text == "or":
+                groups.append([])
+            groups[-1].append(self._comparison())
+        mixed = next((joint for joint in joints if joint.text != joints[0].text), None)
+        if mixed:
+            remedy = "Put parentheses around the conditions that belong together"
+            self.warnings.append(FqlProblem("and, or stand side by side without parentheses", remedy, *mixed.at))
+        operands = [group[0] if len(group) == 1 else And(tuple(group), at=group[0].at) for group in groups]
+        return operands[0] if len(operands) == 1 else Or(tuple(operands), at=operands[0].at)
+
+    def _comparison(self) -> Expression:
+        first = self._peek()
+        left = self._operand()
+        if self._peek().text not in _OPERATORS:
+            return left
+        if first.text == "!":
+            remedy = "Put parentheses around the comparison, or use !="
+            self.warnings.append(FqlProblem("the ! belongs to the left side alone", remedy, *first.at))
+        operator = Operator(self._take().text)
+        return Comparison(operator, left, self._operand(), at=left.at)
+
+    def _operand(self) -> Expression:
+        self._depth += 1
+        if self._depth > DEPTH_LIMIT:
+            message = f"more than {DEPTH_LIMIT} levels inside one another"
+            raise FqlInvalid(message, "Take away parentheses that are not needed", *self._peek().at)
+        token = self._take()
+        match token.kind:
+            case Kind.PATH:
+                operand = self._path_or_call(token)
+            case Kind.STRING:
+                quote = token.text[0]
+                operand = String(token.text[1:-1].replace(quote * 2, quote), quote, at=token.at)
+            case Kind.NUMBER:
+                operand = Constant(_number(token), at=token.at)
+            case _ if token.text in _CONSTANTS:
+                operand = Constant(_CONSTANTS[token.text], at=token.at)
+            case _ if token.text == "!":
+                operand = Not(self._operand(), at=token.at)
+            case _ if token.text == "(":
+                operand = self._conditions()
+                self._close(token, ")")
+            case _ if token.text == "[":
+                operand = Elements(self._list(token, "]"), at=token.at)
+            case _:
+                found = quoted(token.text) if token.text else "the end"
+                message = f"{found} stands where a field, a value or a function is needed"
+                raise FqlInvalid(message, "Write the missing part, or take away what joins it", *token.at)
+        self._depth -= 1
+        return operand
+
+    def _path_or_call(self, token: Token) -> Expression:
+        names = tuple(re.sub(r"\\(.)", r"\1", name, flags=re.DOTALL) for name in _NAME.findall(token.text))
+        if self._peek().text != "(":
+            return Path(names, at=token.at)
+        if len(names) > 1:
+            raise FqlInvalid(f"{quoted(token.text)} is no name of a function", "Write it without dots", *token.at)
+        return Call(names[0], self._list(self._take(), ")"), at=token.at)
+
+    def _list(self, opening: Token, closing: str) -> tuple[Expression, ...]:
+        items: list[Expression] = []
+        if self._accept(closing):
+            return ()
+        items.append(self._conditions())
+        while self._accept(","):
+            items.append(self._conditions())
+        self._close(opening, closing)
+        return tuple(items)
+
+    def _close(self, opening: Token, closing: str) -> None:
+        if not self._accept(closing):
+            found = quoted(self._peek().text) if self._peek().text else "the end"
+            message = f"{found} stands where {quoted(closing)} is needed"
+            remedy = f"Close the {opening.text} of line {opening.at.line}, column {opening.at.column}"
+            raise FqlInvalid(message, remedy, *self._peek().at)
+
+
+def _number(token: Token) -> int | float:
+    if len(token.text) > NUMBER_LIMIT_CHARS:
+        message = f"a number has more than {NUMBER_LIMIT_CHARS} characters"
+        raise FqlInvalid(message, "Compare it as a text", *token.at)
+    if token.text.lstrip("+-").isdigit():
+        return int(token.text)
+    number = float(token.text)
+    if not math.isfinite(number):
+        raise FqlInvalid("the number is too large", "Write one below 1e308", *token.at)
+    return number

@@ -1,0 +1,127 @@
+"""The syntax tree of FQL, and what can be wrong with a text.
+
+Two trees are equal when they say the same: positions do not count.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NamedTuple, TypeAlias
+
+KEYWORDS = frozenset({"and", "or", "in", "null", "true", "false"})
+
+
+class Position(NamedTuple):
+    """A place in a text, both counted from 1."""
+
+    line: int
+    column: int
+
+
+class FqlProblem(NamedTuple):
+    """Something allowed and probably not meant; ``line`` and ``column`` count from 1."""
+
+    message: str
+    remedy: str
+    line: int
+    column: int
+
+
+class FqlInvalid(ValueError):
+    """The text cannot be used; ``line`` and ``column`` count from 1."""
+
+    def __init__(self, message: str, remedy: str, line: int, column: int) -> None:
+        self.message = message
+        self.remedy = remedy
+        self.line = line
+        self.column = column
+        end = "" if remedy.endswith("?") else "."
+        super().__init__(f"line {line}, column {column}: {message}. {remedy}{end}")
+
+
+class Operator(StrEnum):
+    """What stands between the two sides of a comparison."""
+
+    EQUAL = "="
+    NOT_EQUAL = "!="
+    LESS = "<"
+    AT_MOST = "<="
+    GREATER = ">"
+    AT_LEAST = ">="
+    IN = "in"
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """Anything in the tree, with the place where it begins."""
+
+    at: Position = field(default=Position(1, 1), compare=False, repr=False, kw_only=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Path(Node):
+    """A field of the event: the names from its root, at least one, none empty."""
+
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class String(Node):
+    """A text and the quotes around it (``'`` or ``"``), which triggers tell apart."""
+
+    value: str
+    quote: str
+
+
+@dataclass(frozen=True, slots=True)
+class Constant(Node):
+    """A number, true, false or null."""
+
+    value: bool | int | float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Elements(Node):
+    """A list written out: ``['a', 'b']``."""
+
+    items: tuple["Expression", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Node):
+    """A function and what it is given; whether there is such a function is for the meaning to say."""
+
+    function: str
+    arguments: tuple["Expression", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Not(Node):
+    """``!operand``."""
+
+    operand: "Expression"
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison(Node):
+    """``left operator right``."""
+
+    operator: Operator
+    left: "Expression"
+    right: "Expression"
+
+
+@dataclass(frozen=True, slots=True)
+class And(Node):
+    """Two or more operands joined by ``and``; one in parentheses stays a tree of its own."""
+
+    operands: tuple["Expression", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Or(Node):
+    """Two or more operands joined by ``or``."""
+
+    operands: tuple["Expression", ...]
+
+
+Expression: TypeAlias = Path | String | Constant | Elements | Call | Not | Comparison | And | Or

@@ -1,0 +1,187 @@
+"""Mapping triggers: the part of FQL that decides whether a mapping takes an event, with the meaning Segment gives it.
+
+A condition is one field against one value written out. What is missing differs from every text, and satisfies nothing
+else: ``!contains`` and ``!match`` too need a string. Only double quotes delimit; single quotes belong to the text.
+"""
+
+import operator
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from model.fql.filters import Condition, all_of, any_of
+from model.fql.functions import is_number
+from model.fql.parser import parse_with_warnings
+from model.fql.paths import Event, Reader, reader
+from model.fql.syntax import (
+    And,
+    Call,
+    Comparison,
+    Constant,
+    Expression,
+    FqlInvalid,
+    FqlProblem,
+    Not,
+    Operator,
+    Or,
+    Path,
+    String,
+)
+from model.workspace_errors import did_you_mean, quoted
+
+_FIELDS = ("type", "event", "name", "userId")
+_OBJECTS = ("properties", "traits", "context")
+_ON_NUMBERS: dict[Operator, Callable[[Any, Any], bool]] = {
+    Operator.EQUAL: operator.eq,
+    Operator.NOT_EQUAL: operator.ne,
+    Operator.LESS: operator.lt,
+    Operator.AT_MOST: operator.le,
+    Operator.GREATER: operator.gt,
+    Operator.AT_LEAST: operator.ge,
+}
+# What would be special in a glob must be escaped, so that nobody's pattern is silently taken for a plain text.
+_LITERAL = r"((?:[^*?\[\\]|\\[*?\[\]\\])*+)"
+_PREFIX = re.compile(_LITERAL + r"\*", re.DOTALL)
+_SUFFIX = re.compile(r"\*" + _LITERAL, re.DOTALL)
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledTrigger:
+    """A trigger ready for any number of events; ``matches`` never raises on JSON."""
+
+    matches: Condition
+    warnings: tuple[FqlProblem, ...] = ()
+
+
+def compile_trigger(text: str) -> CompiledTrigger:
+    """Compile the text of a trigger. Raises FqlInvalid, also where ``and``, ``or`` are mixed without parentheses."""
+    expression, ambiguities = parse_with_warnings(text)
+    for ambiguity in ambiguities:
+        raise FqlInvalid(*ambiguity)
+    compiler = _Compiler()
+    return CompiledTrigger(compiler.condition(expression), tuple(compiler.warnings))
+
+
+class _Compiler:
+    def __init__(self) -> None:
+        self.warnings: list[FqlProblem] = []
+
+    def condition(self, expression: Expression) -> Condition:
+        match expression:
+            case And(operands):
+                return all_of([self.condition(operand) for operand in operands])
+            case Or(operands):
+                return any_of([self.condition(operand) for operand in operands])
+            case Comparison():
+                return self._comparison(expression)
+            case Call():
+                return self._call(expression, negated=False)
+            case Not(Call() as call):
+                return self._call(call, negated=True)
+            case Not():
+                remedy = "Use != for a comparison, = false for a field"
+                raise FqlInvalid("in triggers ! stands only before contains and match", remedy, *expression.at)
+            case _:
+                message = "this alone is no condition"
+                raise FqlInvalid(message, 'Compare a field with a value, such as type = "track"', *expression.at)
+
+    def _comparison(self, comparison: Comparison) -> Condition:
+        sign, value, expected = comparison.operator, _field(comparison.left), comparison.right
+        if sign is Operator.IN:
+            remedy = 'Write one comparison for each value: (event = "A" or event = "B")'
+            raise FqlInvalid("triggers know no in", remedy, *comparison.right.at)
+        match expected, sign:
+            case String(), Operator.EQUAL:
+                text = self._text(expected)
+                return lambda event: value(event) == text
+            case String(), Operator.NOT_EQUAL:
+                text = self._text(expected)
+                return lambda event: value(event) != text
+            case Constant(None), Operator.EQUAL:
+                return lambda event: value(event) is None
+            case Constant(None), Operator.NOT_EQUAL:
+                return lambda event: value(event) is not None
+            case Constant(bool() as truth), Operator.EQUAL:
+                return lambda event: value(event) is truth
+            case Constant(int() | float() as number), _ if is_number(number):
+                return _on_numbers(_ON_NUMBERS[sign], value, number)
+            case Constant(bool()), Operator.NOT_EQUAL:
+                remedy = "Say with = true, = false and = null what is meant"
+                raise FqlInvalid("in triggers true and false go with = only", remedy, *expected.at)
+            case ((String() | Constant()), _):
+                remedy = "Write a number without quotes, or use = or !="
+                raise FqlInvalid(f"{sign} compares numbers only", remedy, *expected.at)
+            case _:
+                remedy = "Put texts between double quotes"
+                raise FqlInvalid("a field is compared with a text, a number, true, false or null", remedy, *expected.at)
+
+    def _call(self, call: Call, *, negated: bool) -> Condition:
+        if call.function not in ("contains", "match"):
+            remedy = did_you_mean(call.function, ("contains", "match"), "Only contains and match are there")
+            raise FqlInvalid(f"triggers know no function {quoted(call.function)}", remedy, *call.at)
+        match call.arguments:
+            case (field, String() as text):
+                value = _field(field)
+            case _:
+                remedy = f'Write {call.function}(field, "text")'
+                raise FqlInvalid(f"{call.function} takes a field and a text between quotes", remedy, *call.at)
+        fits = self._containing(text) if call.function == "contains" else _at_one_end(text)
+
+        def holds(event: Event) -> bool:
+            found = value(event)
+            return isinstance(found, str) and fits(found) is not negated
+
+        return holds
+
+    def _containing(self, part: String) -> Callable[[str], bool]:
+        text = self._text(part)
+        return lambda found: text in found
+
+    def _text(self, literal: String) -> str:
+        if literal.quote == '"':
+            return literal.value
+        remedy = "Use double quotes, unless the quotes are meant"
+        self.warnings.append(FqlProblem("in triggers single quotes are part of the text", remedy, *literal.at))
+        return f"'{literal.value}'"
+
+
+def _field(expression: Expression) -> Reader:
+    match expression:
+        case Path((name,)) if name in _FIELDS:
+            return reader((name,))
+        case Path((name, _, *_) as names) if name in _OBJECTS:
+            return reader(names)
+        case Path((name, *rest)):
+            known = ", ".join((*_FIELDS, *(f"{name}.…" for name in _OBJECTS)))
+            remedy = f"The fields are {known}"
+            if not (name in _OBJECTS or rest and name in _FIELDS):
+                remedy = did_you_mean(name, (*_FIELDS, *_OBJECTS), remedy)
+            message = f"triggers know no field {quoted('.'.join((name, *rest)))}"
+            raise FqlInvalid(message, remedy, *expression.at)
+    raise FqlInvalid("a condition begins with a field", 'Write it first, such as type = "track"', *expression.at)
+
+
+def _on_numbers(compare: Callable[[Any, Any], bool], value: Reader, expected: int | float) -> Condition:
+    def holds(event: Event) -> bool:
+        found = value(event)
+        return is_number(found) and compare(found, expected)
+
+    return holds
+
+
+def _at_one_end(pattern: String) -> Callable[[str], bool]:
+    """Compile the two kinds of glob there are: ``text*`` and ``*text``."""
+    if pattern.quote != '"':
+        raise FqlInvalid(
+            "match takes its pattern between double quotes", "Take them instead of single ones", *pattern.at
+        )
+    if found := _PREFIX.fullmatch(pattern.value):
+        prefix = _ESCAPED.sub(r"\1", found[1])
+        return lambda text: text.startswith(prefix)
+    if found := _SUFFIX.fullmatch(pattern.value):
+        suffix = _ESCAPED.sub(r"\1", found[1])
+        return lambda text: text.endswith(suffix)
+    remedy = 'Write "text*" or "*text" with a \\ before any other * ? [ ] \\ in it; else use = or contains'
+    raise FqlInvalid("in triggers a pattern is a text with one * before or behind it", remedy, *pattern.at)
