@@ -1,0 +1,1 @@
+"""Mappings: what a destination is sent, made of an event by a few directives."""

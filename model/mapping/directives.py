@@ -1,0 +1,170 @@
+"""The directives that choose and shape values. What each means to somebody writing a mapping is in its docstring."""
+
+from typing import Any
+
+from model.mapping.compiler import Compiler, constant, is_directive
+from model.mapping.errors import MappingFailed
+from model.mapping.paths import Resolver, from_root
+from model.mapping.values import MISSING, fresh, is_given, kind, text
+from model.workspace_errors import FieldPath
+
+_SEPARATOR_LIMIT_CHARS = 10
+
+
+def path_(compiler: Compiler, raw: Any, path: FieldPath) -> Resolver:
+    """``"@path": "$.properties.total"``: the value there. The path may itself come from a directive."""
+    if isinstance(raw, str):
+        return from_root(raw)
+    if not is_directive(raw):
+        compiler.problem(path, f"must be a path, not {kind(raw)}", "Write a path such as $.properties.total")
+        return constant(None)
+    inner = compiler.resolver(raw, path)
+
+    def read(payload: Any) -> Any:
+        found = inner(payload)
+        if not isinstance(found, str):
+            raise MappingFailed(path, f"the path is {kind(found)}, not a text")
+        return from_root(found)(payload)
+
+    return read
+
+
+def literal(compiler: Compiler, raw: Any, path: FieldPath) -> Resolver:
+    """``"@literal": …``: the value itself; directives in it are resolved."""
+    return compiler.resolver(raw, path)
+
+
+def if_(compiler: Compiler, raw: Any, path: FieldPath) -> Resolver:
+    """``"@if": {"exists": …, "then": …, "else": …}``: one of two values.
+
+    ``exists`` holds unless the value is missing or null; ``blank``, against its name, unless it is also empty, 0 or
+    false. An ``else`` that is itself empty, 0, false or null counts as none.
+    """
+    options = compiler.options(raw, path, optional={"exists", "blank", "then", "else"})
+    conditions = [name for name in ("exists", "blank") if options.get(name) not in (None, False, 0, "")]
+    if len(conditions) != 1:
+        if options is raw:  # otherwise it is no object, which was noted
+            message = "has both exists and blank" if conditions else "has neither exists nor blank"
+            compiler.problem(path, message, "Give one of them, such as exists: {'@path': '$.userId'}")
+        return constant(None)
+    name = conditions[0]
+    holds = is_given if name == "exists" else _is_filled
+    value = compiler.resolver(options[name], (*path, name))
+    then = compiler.resolver(options["then"], (*path, "then")) if "then" in options else constant(MISSING)
+    otherwise = compiler.resolver(options.get("else"), (*path, "else"))
+    if options.get("else") in (None, False, 0, ""):
+        otherwise = constant(MISSING)
+    return lambda payload: then(payload) if holds(value(payload)) else otherwise(payload)
+
+
+def array_path(compiler: Compiler, raw: Any, path: FieldPath) -> Resolver:
+    """``"@arrayPath": ["$.properties.products", {…}]``: the list there, each item mapped by the shape, if there is one.
+
+    In the shape ``$`` is the item. An object counts as a list of one; anything else is left as it is.
+    """
+    if not isinstance(raw, list) or len(raw) not in (1, 2):
+        message = "must be a list of a path and, if wanted, the shape of an item"
+        compiler.problem(path, message, "Write [path] or [path, shape]")
+        return constant(None)
+    read = path_(compiler, raw[0], (*path, 0))
+    if len(raw) == 1:
+        return read
+    shape = compiler.resolver(raw[1], (*path, 1))
+
+    def resolve(payload: Any) -> Any:
+        root = read(payload)
+        if not isinstance(root, list | dict):
+            return root
+        shaped = (shape(item) for item in (root if isinstance(root, list) else [root]))
+        return [None if item is MISSING else item for item in shaped]
+
+    return resolve
+
+
+def merge(compiler: Compiler, raw: Any, path: FieldPath) -> Resolver:
+    """``"@merge": {"objects": […], "direction": "right"}``: one object of several; the last to have a field wins.
+
+    With ``left`` the first wins. Only the first level is merged; what is no object is passed over.
+    """
+    options = compiler.options(raw, path, required={"objects", "direction"})
+    direction = compiler.choice(options, "direction", path, ("left", "right"))
+    parts = options.get("objects", [])
+    if not isinstance(parts, list):
+        compiler.problem((*path, "objects"), f"must be a list, not {kind(parts)}", "Write a list of objects")
+        return constant(None)
+    resolvers = [compiler.resolver(part, (*path, "objects", index)) for index, part in enumerate(parts)]
+    if direction == "left":
+        resolvers.reverse()
+
+    def resolve(payload: Any) -> dict[str, Any]:
+        result: dict[str, Any] = {}
+        for resolver in resolvers:
+            value = resolver(payload)
+            if isinstance(value, dict):
+                result |= value
+        return result
+
+    return resolve
+
+
+def transform(compiler: Compiler, raw: Any, path: FieldPath) -> Resolver:
+    """``"@transform": {"apply": …, "mapping": …}``: the mapping, with what apply makes of the event in its place."""
+    options = compiler.options(raw, path, required={"apply", "mapping"})
+    apply = compiler.resolver(options.get("apply"), (*path, "apply"))
+    return chain(apply, compiler.resolver(options.get("mapping"), (*path, "mapping")), path)
+
+
+def chain(apply: Resolver, mapping: Resolver, path: FieldPath) -> Resolver:
+    """Map the result of another resolver."""
+    # A mapping can name a value twice, so each step could double it: the copy counts what it has really become.
+    return lambda payload: mapping(fresh(apply(payload), path))
+
+
+def flatten(compiler: Compiler, raw: Any, path: FieldPath) -> Resolver:
+    """``"@flatten": {"separator": ".", "value": …}``: one level, with the names of all levels joined.
+
+    Items of lists are numbered, or with ``omitArrays`` lists are kept whole. Objects without fields vanish.
+    """
+    options = compiler.options(raw, path, required={"separator", "value"}, optional={"omitArrays"})
+    given, place = options.get("separator", "."), (*path, "separator")
+    separator = compiler.text(given, place, shortest=0, longest=_SEPARATOR_LIMIT_CHARS)
+    omit_arrays = compiler.flag(options, "omitArrays", path, default=False)
+    value = compiler.resolver(options.get("value"), (*path, "value"))
+    into = (dict,) if omit_arrays else (dict, list)
+
+    def descend(branch: Any, prefix: str, result: dict[str, Any]) -> dict[str, Any]:
+        for name, inner in branch.items() if isinstance(branch, dict) else enumerate(branch):
+            if isinstance(inner, into):
+                descend(inner, f"{prefix}{name}{separator}", result)
+            else:
+                result[f"{prefix}{name}"] = inner
+        return result
+
+    def resolve(payload: Any) -> Any:
+        found = value(payload)
+        return descend(found, "", {}) if isinstance(found, into) else found
+
+    return resolve
+
+
+def exclude_when_null(compiler: Compiler, raw: Any, path: FieldPath) -> Resolver:
+    """``"@excludeWhenNull": …``: the value, without null fields in its objects; left out when it is null itself."""
+    value = compiler.resolver(raw, path)
+
+    def clean(found: Any) -> Any:
+        if not isinstance(found, dict):
+            return found
+        return {name: clean(inner) for name, inner in found.items() if inner is not None}
+
+    def resolve(payload: Any) -> Any:
+        found = value(payload)
+        return MISSING if found is None else clean(found)
+
+    return resolve
+
+
+def _is_filled(value: Any) -> bool:
+    """Say whether JavaScript's ``value != ''`` holds, for which 0, false and a list of nothing are equal to ''."""
+    if isinstance(value, list):
+        return text(value) != ""
+    return isinstance(value, dict) or (value is not MISSING and bool(value))

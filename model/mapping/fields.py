@@ -1,0 +1,187 @@
+"""What a destination takes, field by field, and how the result of a mapping is brought into that form."""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any, Literal, TypeAlias
+
+from model.mapping.times import read_moment, write_moment
+from model.mapping.values import kind, text
+from model.workspace_errors import FieldPath, format_path
+
+FieldType: TypeAlias = Literal["string", "number", "integer", "boolean", "object", "datetime", "any"]
+
+PROBLEM_LIMIT = 100  # a list of ten thousand wrong items need not be told in full
+_NUMBER_LIMIT_CHARS = 64
+_NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,4})?")
+_WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,19}")
+_LARGEST_INTEGER = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class FieldSpec:
+    """One field: what values it has, and what is done about others.
+
+    ``multiple``: a list of such values; a single one becomes a list of one. Null is left out unless ``allow_null``,
+    '' unless ``allow_empty``. ``properties`` are the fields of an object, which then has no others; None: any.
+    A datetime becomes ``2026-01-31T08:00:00.000Z``.
+    """
+
+    type: FieldType = "any"
+    required: bool = False
+    multiple: bool = False
+    allow_null: bool = False
+    allow_empty: bool = False
+    properties: Mapping[str, "FieldSpec"] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PayloadProblem:
+    """A field that is not what the destination takes; ``path`` leads from the root of the payload to it."""
+
+    path: FieldPath
+    message: str
+
+    def __str__(self) -> str:
+        return f"{format_path(self.path)} {self.message}"
+
+
+class PayloadInvalid(ValueError):
+    """A payload is nothing the destination takes. The text names fields and kinds of values, never the values."""
+
+    def __init__(self, problems: Iterable[PayloadProblem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("; ".join(map(str, self.problems)))
+
+
+def finish(payload: dict[str, Any], fields: Mapping[str, FieldSpec]) -> dict[str, Any]:
+    """Return the payload as the destination takes it: empty values and unknown fields left out, others converted.
+
+    Without fields, every value goes but '' at the root. Raises PayloadInvalid with everything wrong, up to
+    `PROBLEM_LIMIT` problems.
+    """
+    if not fields:
+        return {name: value for name, value in payload.items() if value != ""}
+    finishing = _Finishing()
+    result = finishing.object(payload, fields, ())
+    if finishing.problems:
+        raise PayloadInvalid(finishing.problems)
+    return result
+
+
+class _NotConverted(ValueError):
+    """A value cannot be made one of the type."""
+
+
+class _Finishing:
+    """Gathers what is wrong with one payload."""
+
+    def __init__(self) -> None:
+        self.problems: list[PayloadProblem] = []
+
+    def object(self, values: dict[str, Any], fields: Mapping[str, FieldSpec], path: FieldPath) -> dict[str, Any]:
+        result = {}
+        for name, spec in fields.items():
+            if name in values and not _is_empty(values[name], spec):
+                result[name] = self._field(values[name], spec, (*path, name))
+            elif spec.required:
+                self._problem((*path, name), "is required and is missing or empty")
+        return result
+
+    def _field(self, value: Any, spec: FieldSpec, path: FieldPath) -> Any:
+        if not spec.multiple:
+            return self._one(value, spec, path)
+        if value is None:
+            return None
+        items = value if isinstance(value, list) else [value]
+        return [self._one(item, spec, (*path, index)) for index, item in enumerate(items) if not _is_empty(item, spec)]
+
+    def _one(self, value: Any, spec: FieldSpec, path: FieldPath) -> Any:
+        if value is None or spec.type == "any" or (value == "" and spec.allow_empty):
+            return value
+        if isinstance(value, list) and len(value) == 1:
+            value = value[0]
+        try:
+            converted = _CONVERTERS[spec.type](value)
+        except _NotConverted:
+            self._problem(path, f"must be {_NAMES[spec.type]}, not {kind(value)}{_like(value)}")
+            return None
+        return converted if spec.properties is None else self.object(converted, spec.properties, path)
+
+    def _problem(self, path: FieldPath, message: str) -> None:
+        if len(self.problems) < PROBLEM_LIMIT:
+            self.problems.append(PayloadProblem(path, message))
+
+
+def _is_empty(value: Any, spec: FieldSpec) -> bool:
+    return (value is None and not spec.allow_null) or (value == "" and not spec.allow_empty)
+
+
+def _like(value: Any) -> str:
+    """Say why a text was not good enough: its kind alone is what was asked for."""
+    return " that can be read as one" if isinstance(value, str) else ""
+
+
+def _string(value: Any) -> str:
+    if isinstance(value, str | bool | int | float):
+        return text(value)
+    raise _NotConverted
+
+
+def _number(value: Any) -> int | float:
+    if isinstance(value, bool):
+        return int(value)
+    if isinstance(value, str) and len(value) <= _NUMBER_LIMIT_CHARS and _NUMBER.fullmatch(value.strip()):
+        number = float(value)
+        value = int(number) if number.is_integer() and abs(number) < 2**53 else number
+    if isinstance(value, int) or (isinstance(value, float) and isfinite(value)):
+        return value
+    raise _NotConverted
+
+
+def _integer(value: Any) -> int:
+    # Not by way of floating point, which knows only about 16 digits of an id.
+    number = int(value) if isinstance(value, str) and _WHOLE_NUMBER.fullmatch(value.strip()) else _number(value)
+    if number != int(number) or abs(number) > _LARGEST_INTEGER:
+        raise _NotConverted
+    return int(number)
+
+
+def _boolean(value: Any) -> bool:
+    if value in ("true", "false"):
+        return bool(value == "true")
+    if value in (True, False):  # and 1 and 0, which are equal to them
+        return bool(value)
+    raise _NotConverted
+
+
+def _object(value: Any) -> dict[str, Any]:
+    if isinstance(value, dict):
+        return value
+    raise _NotConverted
+
+
+def _datetime(value: Any) -> str:
+    moment = read_moment(value)
+    if moment is None:
+        raise _NotConverted
+    return write_moment(moment)
+
+
+_CONVERTERS: Mapping[FieldType, Callable[[Any], Any]] = {
+    "string": _string,
+    "number": _number,
+    "integer": _integer,
+    "boolean": _boolean,
+    "object": _object,
+    "datetime": _datetime,
+}
+_NAMES: Mapping[FieldType, str] = {
+    "string": "a text",
+    "number": "a number",
+    "integer": "a whole number",
+    "boolean": "true or false",
+    "object": "an object",
+    "datetime": "a date (ISO 8601, or seconds or milliseconds since 1970)",
+}
