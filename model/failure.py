@@ -14,6 +14,7 @@ import orjson
 
 LONGEST_RETRY_AFTER_MS = 3_600_000  # an hour; more is a mistake or an attack on our retry window
 MESSAGE_LIMIT_CHARS = 300
+FOUND_LIMIT_CHARS = 2_000  # of a message not yet redacted: half a secret, left at a cut, would not be recognised
 _READ_LIMIT_CHARS = 4096  # of a plain text body: enough to fill any message
 _MESSAGE_KEYS = ("message", "error", "errors", "detail")  # Segment's own convention first
 _MESSAGE_DEPTH = 4
@@ -27,6 +28,7 @@ class FailureClass(StrEnum):
     THROTTLE = "throttle"  # too fast; uses up time, not attempts
     DISCARD = "discard"  # this event will never be taken
     SETUP = "setup"  # no event will be taken until a person acts: keep deliveries, probe, tell someone
+    FILTER = "filter"  # an insert function chose not to send it
 
 
 # Rows are read top to bottom: single statuses first, then the hundreds they are exceptions to. Anything else (an
@@ -76,11 +78,12 @@ def retry_after_ms(headers: Mapping[str, str], now_ms: int) -> int | None:
     return int(min(max(0.0, wait_ms), LONGEST_RETRY_AFTER_MS))
 
 
-def partner_message(headers: Mapping[str, str], body: bytes, limit: int = MESSAGE_LIMIT_CHARS) -> str:
+def partner_message(headers: Mapping[str, str], body: bytes, limit: int = FOUND_LIMIT_CHARS) -> str:
     """The partner's own words about a failure, on one line of at most ``limit`` characters; '' when there are none.
 
     Looks for ``{"message": …}`` first (Segment's convention), then error, errors, detail, then takes the text; of an
-    HTML page its title. Not redacted: pass the result through a `model.redaction.Redactor` before keeping it.
+    HTML page its title. Not redacted: pass the result through a `model.redaction.Redactor`, then through `cut`, before
+    keeping it.
     """
     if headers.get("content-encoding", "identity").lower() != "identity":
         return ""  # we asked for none, so this is not text we can show
@@ -118,8 +121,12 @@ def _plain_text(headers: Mapping[str, str], body: bytes) -> str:
 def _one_line(text: str, limit: int) -> str:
     # A message goes to terminals, logs and chat: line breaks, escape sequences and direction marks have no place there.
     line = " ".join("".join(char if char.isprintable() else " " for char in text[:_READ_LIMIT_CHARS]).split())
+    return cut(line, limit)
+
+
+def cut(line: str, limit: int = MESSAGE_LIMIT_CHARS) -> str:
+    """Shorten a message between words."""
     if len(line) <= limit:
         return line
-    # Cut between words: half an e-mail address or key is not recognised by redaction, and is still half a secret.
     kept = line[: limit - 1]
     return (kept.rpartition(" ")[0] or kept) + "…"

@@ -6,10 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model.failure import (
+    FOUND_LIMIT_CHARS,
     LONGEST_RETRY_AFTER_MS,
     MESSAGE_LIMIT_CHARS,
     FailureClass,
     classify,
+    cut,
     partner_message,
     retry_after_ms,
 )
@@ -104,7 +106,7 @@ def test_retry_after_never_raises_and_stays_within_an_hour(value: str) -> None:
         ("\u202eevil\u2066 text".encode(), "evil text"),
         (b"\xff\xfe", "\ufffd\ufffd"),
         (b"", ""),
-        (b"[" * 5_000, "[" * (MESSAGE_LIMIT_CHARS - 1) + "…"),
+        (b"[" * 5_000, "[" * (FOUND_LIMIT_CHARS - 1) + "…"),
     ],
 )
 def test_the_partners_own_words_are_found(body: bytes, message: str) -> None:
@@ -122,13 +124,13 @@ def test_a_packed_body_says_nothing() -> None:
 
 
 def test_long_messages_are_cut_to_the_limit() -> None:
-    message = partner_message({}, orjson.dumps({"message": "word " * 1_000}))
+    message = cut(partner_message({}, orjson.dumps({"message": "word " * 1_000})))
     assert len(message) <= MESSAGE_LIMIT_CHARS
     assert message.endswith("word…")
 
 
 def test_a_cut_leaves_no_half_of_a_word_behind() -> None:
-    message = partner_message({}, b"x" * (MESSAGE_LIMIT_CHARS - 10) + b" jo.doe@example.com is unknown")
+    message = cut("x" * (MESSAGE_LIMIT_CHARS - 10) + " jo.doe@example.com is unknown")
     assert message == "x" * (MESSAGE_LIMIT_CHARS - 10) + "…"
 
 
@@ -143,4 +145,4 @@ _json = st.recursive(
 def test_messages_are_one_printable_line_whatever_comes(body: bytes, content_type: str) -> None:
     message = partner_message({"content-type": content_type}, body)
     assert message.isprintable()
-    assert len(message) <= MESSAGE_LIMIT_CHARS
+    assert len(message) <= FOUND_LIMIT_CHARS
