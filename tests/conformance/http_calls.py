@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from ipaddress import ip_network
 from typing import Any
 
+from model.http import HttpFailure, HttpRequest, HttpResponse
 from sinks.addresses import AddressGuard, Resolver, system_resolver
-from sinks.http import HttpEngine, HttpFailure, HttpRequest, HttpResponse
+from sinks.http import HttpEngine
 from tests.conformance.http_server import (
     RawServer,
 )
@@ -44,6 +45,23 @@ def resolves_to(*addresses: str) -> Resolver:
         return addresses
 
     return resolve
+
+
+class Rebinding:
+    """A name server that answers differently each time, and a clock to turn. Of loopback only 127.0.0.1 is allowed."""
+
+    def __init__(self, *answers: list[str]) -> None:
+        self.answers = answers
+        self.asked = 0
+        self.seconds = 0.0
+
+    async def resolve(self, host: str) -> Sequence[str]:
+        answer = self.answers[min(self.asked, len(self.answers) - 1)]
+        self.asked += 1
+        return answer
+
+    def guard(self) -> AddressGuard:
+        return AddressGuard([ip_network("127.0.0.1/32")], resolver=self.resolve, monotonic=lambda: self.seconds)
 
 
 async def until(condition: Callable[[], bool], within_seconds: float = 5.0) -> None:

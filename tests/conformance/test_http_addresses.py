@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from sinks.addresses import AddressGuard, system_resolver
-from tests.conformance.http_calls import MakeEngine, answer_of, code_of, post, resolves_to, run, served
+from sinks.addresses import REFRESH_SECONDS, AddressGuard, system_resolver
+from tests.conformance.http_calls import MakeEngine, Rebinding, answer_of, code_of, post, resolves_to, run, served
 from tests.conformance.http_server import (
     RawServer,
     answers,
@@ -87,11 +87,14 @@ def test_the_second_address_is_tried_when_the_first_is_dead(make_engine: MakeEng
 
 @pytest.mark.parametrize(
     "url", ["http://127.0.0.1:{}/", "http://127.1:{}/", "http://0x7f.0.0.1:{}/", "http://2130706433:{}/", "http://[::1]:{}/",
-            "http://[::ffff:127.0.0.1]:{}/", "http://localhost:{}/", "http://partner.test:{}/"]
+            "http://[::ffff:127.0.0.1]:{}/", "http://[::ffff:7f00:1]:{}/", "http://[64:ff9b::7f00:1]:{}/", "http://0.0.0.0:{}/",
+            "http://0:{}/", "http://[::]:{}/", "http://017700000001:{}/", "http://0177.0.0.1:{}/", "http://127.0.0.1.:{}/",
+            "http://%31%32%37.0.0.1:{}/", "http://１２７.0.0.1:{}/", "http://169.254.169.254:{}/", "http://0xa9fea9fe:{}/",
+            "http://169.254.169.254.:{}/", "http://localhost:{}/", "http://partner.test.:{}/", "http://partner.test:{}/"]
 )  # fmt: skip
 def test_a_private_address_is_refused_however_it_is_written(make_engine: MakeEngine, url: str) -> None:
     async def resolve(host: str) -> Sequence[str]:
-        return ["10.0.0.7"] if host == "partner.test" else await system_resolver(host)
+        return ["10.0.0.7"] if host.startswith("partner.test") else await system_resolver(host)
 
     async def test() -> None:
         server = await RawServer().start()
@@ -100,6 +103,58 @@ def test_a_private_address_is_refused_however_it_is_written(make_engine: MakeEng
         assert server.connections == 0
         await engine.close()
         await server.stop()
+
+    run(test())
+
+
+def test_a_name_is_asked_for_once_and_the_connection_goes_where_the_answer_said(make_engine: MakeEngine) -> None:
+    async def test() -> None:
+        names = Rebinding(["127.0.0.1"], ["127.0.0.2"])
+        server = await RawServer().start(host="0.0.0.0")  # another answer would reach it too
+        server.on("/", answers(200))
+        engine = make_engine(names.guard())
+        url = f"http://partner.test:{server.port}/"
+        for _ in range(5):
+            assert answer_of(await engine.send(post(url))).status == 200
+        assert names.asked == 1
+        names.seconds = REFRESH_SECONDS
+        served = len(server.requests)
+        for _ in range(2):  # the connection to the first address is still open, and not used
+            assert code_of(await engine.send(post(url))) == "ADDRESS_REFUSED"
+        assert len(server.requests) == served
+        await engine.close()
+        await server.stop()
+
+    run(test())
+
+
+def test_a_good_address_does_not_open_the_way_to_a_bad_one_beside_it(make_engine: MakeEngine) -> None:
+    async def test() -> None:
+        names = Rebinding(["127.0.0.2", "127.0.0.1", "127.0.0.3"])
+        server = await RawServer().start(host="127.0.0.2")
+        engine = make_engine(names.guard())
+        # Nothing listens at 127.0.0.1, the only one that is allowed.
+        assert code_of(await engine.send(post(f"http://partner.test:{server.port}/"))) == "ECONNREFUSED"
+        assert server.connections == 0
+        await engine.close()
+        await server.stop()
+
+    run(test())
+
+
+@pytest.mark.parametrize("host", ["bücher.test", "b%C3%BCcher.test", "xn--bcher-kva.test", "XN--BCHER-KVA.test"])
+def test_international_names_are_pinned_too(make_engine: MakeEngine, host: str) -> None:
+    asked: list[str] = []
+
+    async def resolve(name: str) -> Sequence[str]:
+        asked.append(name)
+        return ["127.0.0.1"]
+
+    async def test() -> None:
+        async with served(make_engine, resolve) as (engine, server):
+            server.on("/", answers(200))
+            assert answer_of(await engine.send(post(f"http://{host}:{server.port}/"))).status == 200
+            assert asked == ["xn--bcher-kva.test"]
 
     run(test())
 

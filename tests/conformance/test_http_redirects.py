@@ -10,8 +10,19 @@ import pytest
 import trustme
 
 from sinks.addresses import AddressGuard
-from tests.conformance.http_calls import LOOPBACK, MakeEngine, answer_of, code_of, post, resolves_to, run, served
+from tests.conformance.http_calls import (
+    LOOPBACK,
+    MakeEngine,
+    Rebinding,
+    answer_of,
+    code_of,
+    post,
+    resolves_to,
+    run,
+    served,
+)
 from tests.conformance.http_server import (
+    RawServer,
     answers,
     echoes,
     hangs,
@@ -82,6 +93,23 @@ def test_a_redirect_to_a_private_address_is_refused(make_engine: MakeEngine) -> 
         async with served(make_engine) as (engine, server):
             server.on("/", answers(307, Location="http://169.254.169.254/latest/meta-data"))
             assert code_of(await engine.send(post(f"http://127.0.0.1:{server.port}/"))) == "ADDRESS_REFUSED"
+
+    run(test())
+
+
+@pytest.mark.parametrize(
+    "host", ["partner.test", "127.0.0.2", "0x7f000002", "2130706434", "[::ffff:127.0.0.2]", "[::]"]
+)
+def test_a_redirect_leads_to_checked_addresses_only(make_engine: MakeEngine, host: str) -> None:
+    async def test() -> None:
+        names = Rebinding(["127.0.0.2"])
+        server = await RawServer().start(host="0.0.0.0")
+        server.on("/", answers(308, Location=f"http://{host}:{server.port}/inner"))
+        engine = make_engine(names.guard())
+        assert code_of(await engine.send(post(f"http://127.0.0.1:{server.port}/"))) == "ADDRESS_REFUSED"
+        assert [seen.target for seen in server.requests] == ["/"]
+        await engine.close()
+        await server.stop()
 
     run(test())
 

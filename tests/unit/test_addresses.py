@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from model.http import HttpFailure
 from sinks.addresses import FAILURE_REFRESH_SECONDS, MAX_KNOWN_HOSTS, REFRESH_SECONDS, AddressGuard
-from sinks.http import HttpFailure
 
 
 @dataclass
@@ -45,11 +45,34 @@ def code_or_addresses(guard: AddressGuard, host: str) -> str | tuple[str, ...]:
     """0.0.0.0 10.1.2.3 100.64.0.1 127.0.0.1 127.9.9.9 169.254.169.254 172.16.0.1 192.168.1.1 192.0.2.1 198.18.0.1
     224.0.0.1 239.1.1.1 240.0.0.1 255.255.255.255 :: ::1 ::ffff:127.0.0.1 ::ffff:10.0.0.1 ::127.0.0.1 fe80::1
     fe80::1%lo fc00::1 fd12::1 fec0::1 ff02::1 2001:db8::1 64:ff9b::7f00:1 64:ff9b::a00:1 2002:7f00:1::
-    100::1""".split(),
+    100::1 64:ff9b::a9fe:a9fe 64:ff9b:1::a00:1 ::ffff:169.254.169.254 ::ffff:0:10.0.0.1 2002:a9fe:a9fe::
+    2001:0:a00:1::1 169.254.170.2 fd00:ec2::254 192.0.0.1""".split(),
 )
 def test_addresses_that_are_not_the_open_internets_are_refused(address: str) -> None:
     assert code_or_addresses(Names({"partner.test": [address]}).guard(), "partner.test") == "ADDRESS_REFUSED"
     assert code_or_addresses(Names().guard(), address) == "ADDRESS_REFUSED"
+
+
+@pytest.mark.parametrize(
+    "host",
+    """0x7f000001 0x7f.1 127.1 2130706433 017700000001 0177.0.0.1 0 0x0 0.0.0.0 2852039166 0xa9fea9fe
+    0251.0376.0251.0376 127.0.0.1. 169.254.169.254. localhost localhost.""".split(),
+)
+def test_a_private_address_is_refused_in_whatever_way_the_system_lets_it_be_written(host: str) -> None:
+    # Some of these this system's resolver does not take for addresses: they are then no hosts at all.
+    assert code_or_addresses(AddressGuard(), host) in {"ADDRESS_REFUSED", "ENOTFOUND", "EAI_AGAIN"}
+    assert code_or_addresses(AddressGuard(), "0x7f.1") == "ADDRESS_REFUSED"
+
+
+def test_an_answer_that_turns_private_is_refused_once_the_first_no_longer_holds() -> None:
+    names = Names({"partner.test": ["93.184.215.14"]})
+    guard = names.guard()
+    assert code_or_addresses(guard, "partner.test") == ("93.184.215.14",)
+    names.answers["partner.test"] = ["169.254.169.254"]
+    assert guard.known("partner.test") == ("93.184.215.14",)
+    names.seconds = REFRESH_SECONDS
+    assert code_or_addresses(guard, "partner.test") == "ADDRESS_REFUSED"
+    assert isinstance(guard.known("partner.test"), HttpFailure)
 
 
 @pytest.mark.parametrize("address", ["93.184.215.14", "2606:4700::6810:84e5", "64:ff9b::5db8:d70e"])

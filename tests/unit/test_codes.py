@@ -13,7 +13,11 @@ TRANSPORT = (
 ).split()
 OURS = (
     "EXPIRED NEVER_ATTEMPTED CONNECTION_DISABLED DESTINATION_DISABLED CONNECTION_REMOVED DESTINATION_REMOVED "
-    "UNREADABLE_RECORD OVER_SHARE PAUSED WAITED_TOO_LONG NO_MATCHING_MAPPING"
+    "MAPPING_REMOVED SOURCE_REMOVED UNREADABLE_RECORD ROW_REFUSED OVER_SHARE PAUSED WAITED_TOO_LONG BREAKER_OPEN "
+    "RATE_LIMITED SETUP_PROBE UNSUPPORTED_EVENT_TYPE FILTERED_BY_INTEGRATIONS_OBJECT FILTERED_BY_RULES "
+    "FILTERED_BY_SAMPLE NO_MATCHING_MAPPING FILTERED_BY_FUNCTION FILTER_ERROR MAPPING_ERROR "
+    "PAYLOAD_VALIDATION_FAILED FUNCTION_REJECTED FUNCTION_RETRY FUNCTION_FAILED FUNCTION_CRASHED FUNCTION_TIMEOUT "
+    "FUNCTION_UNAVAILABLE BATCH_ITEM_MISSING FAILED_BY_RULE"
 ).split()
 
 
@@ -53,3 +57,10 @@ def test_unlisted_statuses_are_explained_by_their_hundred() -> None:
     assert (reason("418").severity, reason("418").owner) == (Severity.ERROR, Owner.DESTINATION)
     assert (reason("599").severity, reason("599").retryable) == (Severity.WARNING, True)
     assert "418" in reason("418").description
+
+
+def test_links_lead_to_where_a_status_is_defined() -> None:
+    assert reason("400").link == "https://www.rfc-editor.org/rfc/rfc9110#status.400"
+    assert reason("414").link == "https://www.rfc-editor.org/rfc/rfc9110#status.414"
+    assert (reason("418").link, reason("ETIMEDOUT").link) == ("", "")
+    assert all(entry.link.startswith("https://") for entry in ALL if entry.link)
