@@ -1,0 +1,11 @@
+"""How a workspace names an insert function: ``package.module:handler``."""
+
+import re
+
+_NAME = re.compile(r"[A-Za-z_]\w{0,63}(\.[A-Za-z_]\w{0,63}){0,15}:[A-Za-z_]\w{0,63}", re.ASCII)
+
+
+def check_handler(handler: str) -> None:
+    """Check how it is written; whether it is there shows when it is called. Raises `ValueError` with a message."""
+    if not _NAME.fullmatch(handler):
+        raise ValueError("this names no function")
