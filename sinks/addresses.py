@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
-from sinks.http import HttpFailure
+from model.http import HttpFailure
 
 Network = IPv4Network | IPv6Network
 Resolver = Callable[[str], Awaitable[Sequence[str]]]  # host -> addresses as text; raises socket.gaierror

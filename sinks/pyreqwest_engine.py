@@ -14,8 +14,8 @@ from pyreqwest.client import Client, ClientBuilder
 from pyreqwest.exceptions import DecodeError, DetailedPyreqwestError, NetworkError, RequestTimeoutError
 from pyreqwest.http import Url
 
+from model.http import RESPONSE_BODY_LIMIT_BYTES, HttpFailure, HttpRequest, HttpResponse
 from sinks.addresses import AddressGuard
-from sinks.http import RESPONSE_BODY_LIMIT_BYTES, HttpFailure, HttpRequest, HttpResponse
 from sinks.redirects import send_following
 from sinks.transport_codes import code_of_errno
 

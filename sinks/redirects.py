@@ -4,11 +4,11 @@ Only 307 and 308 keep method and body; any other redirect would lose the event a
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 
+from msgspec.structs import replace
 from pyreqwest.http import Url
 
-from sinks.http import HttpFailure, HttpRequest, HttpResponse
+from model.http import HttpFailure, HttpRequest, HttpResponse
 
 MAX_HOPS = 3
 _SAME_METHOD_AND_BODY = (307, 308)

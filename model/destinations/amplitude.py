@@ -1,0 +1,291 @@
+"""Amplitude: product analytics, by its HTTP V2 API or its Batch Event Upload API, which take the same requests.
+
+Endpoint: ``POST /2/httpapi`` (or ``/batch``) at api2.amplitude.com, in the EU at api.eu.amplitude.com. The API key of
+the project stands in the body: ``{"api_key": …, "events": […], "options": {"min_id_length": …}}``.
+
+Default mappings: a track call is an event of its name; a page or screen call is "Viewed <name>"; identify sets user
+properties (``$identify``); a group call makes two deliveries, one puts the user into the group and one sets the group's
+properties (``$groupidentify``), both with the group type "company". alias is not supported: merging users is another
+API. Every event carries the delivery's key as ``insert_id``, unless the mapping gives one: Amplitude ignores an event
+whose insert_id it has seen in the last 7 days, so nothing sent twice counts twice. ``time`` may be any date.
+
+Batching: up to 2,000 events and 1 MB. Amplitude recommends at most 10 events a request on its Starter plan:
+``batch: {max_events: 10}``.
+
+Answers: 200 took all events. 400 took none of them, even if only some are named as bad; so the batch is divided until
+the bad ones stand alone, and what Amplitude names is told of these. 413 is divided as well. 429 took none either: a
+user or device sends more than 30 events a second (1,000 by the batch API). All are tried again later, except for those
+whose user or device has used up its daily quota (500,000 events).
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Literal
+
+import orjson
+from pydantic import Field
+
+from model.destinations.destination import BatchLimits, DefaultMapping, HttpDestination, Item, ItemAnswer
+from model.environment_text import EnvironmentText
+from model.failure import FailureClass, partner_message
+from model.failure_rules import FailureRule
+from model.http import HttpRequest, HttpResponse
+from model.mapping.fields import FieldSpec
+from model.mapping.times import read_moment
+from model.reason import Owner, Reason, Severity
+from model.workspace_fields import Secret, Url
+
+_LINK = "https://amplitude.com/docs/apis/analytics/http-v2"
+_HOSTS = {"us": "https://api2.amplitude.com", "eu": "https://api.eu.amplitude.com"}
+_PATHS = {"http": "/2/httpapi", "batch": "/batch"}
+
+# What an answer's lists say of the events at their positions. The rules below find these words in items' messages.
+_TOO_SHORT = "id too short"
+_SILENCED = "device silenced"
+_QUOTA_USED_UP = "daily quota used up"
+_BY_FIELD = {
+    "events_with_missing_fields": "field missing",
+    "events_with_invalid_fields": "field invalid",
+    "events_with_invalid_id_lengths": _TOO_SHORT,
+}
+
+
+def _path(path: str) -> dict[str, Any]:
+    return {"@path": path}
+
+
+def _first(path: str, otherwise: str) -> dict[str, Any]:
+    return {"@if": {"exists": _path(path), "then": _path(path), "else": _path(otherwise)}}
+
+
+def _viewed(what: str) -> dict[str, Any]:
+    return {"@if": {"blank": _path("$.name"), "then": {"@template": "Viewed {{name}}"}, "else": f"Viewed {what}"}}
+
+
+_OF_EVERY_CALL: Mapping[str, Any] = {
+    "user_id": _path("$.userId"),
+    "device_id": _first("$.context.device.id", "$.anonymousId"),
+    "time": _path("$.timestamp"),
+    "session_id": _first("$.integrations.Amplitude.session_id", "$.integrations.Actions Amplitude.session_id"),
+    "app_version": _path("$.context.app.version"),
+    "platform": _path("$.context.device.type"),
+    "os_name": _path("$.context.os.name"),
+    "os_version": _path("$.context.os.version"),
+    "device_manufacturer": _path("$.context.device.manufacturer"),
+    "device_model": _path("$.context.device.model"),
+    "carrier": _path("$.context.network.carrier"),
+    "language": _path("$.context.locale"),
+    "country": _path("$.context.location.country"),
+    "region": _path("$.context.location.region"),
+    "city": _path("$.context.location.city"),
+    "location_lat": _path("$.context.location.latitude"),
+    "location_lng": _path("$.context.location.longitude"),
+    "ip": _path("$.context.ip"),
+}
+_GROUPS = {"groups": {"company": _path("$.groupId")}}
+
+
+def _mapping(name: str, call_type: str, fields: Mapping[str, Any]) -> DefaultMapping:
+    return DefaultMapping(name=name, trigger=f'type = "{call_type}"', mapping={**_OF_EVERY_CALL, **fields})
+
+
+def _event_mapping(call_type: str, event_type: dict[str, Any]) -> DefaultMapping:
+    fields = {
+        "event_type": event_type,
+        "event_properties": _path("$.properties"),
+        "revenue": _path("$.properties.revenue"),
+    }
+    return _mapping(call_type, call_type, fields)
+
+
+_TEXTS = (
+    "user_id device_id app_version platform os_name os_version device_brand device_manufacturer device_model carrier "
+    "country region city dma language productId revenueType ip idfa idfv adid android_id insert_id partner_id"
+)
+
+
+class AmplitudeDestination(HttpDestination):
+    """Amplitude: product analytics."""
+
+    title: ClassVar[str] = "Amplitude"
+    integration_names: ClassVar[tuple[str, ...]] = ("Actions Amplitude", "Amplitude (Actions)")
+    link: ClassVar[str] = _LINK
+    supported_types: ClassVar[frozenset[str]] = frozenset({"track", "identify", "page", "screen", "group"})
+    default_mappings: ClassVar[tuple[DefaultMapping, ...]] = (
+        _event_mapping("track", _path("$.event")),
+        _event_mapping("page", _viewed("Page")),
+        _event_mapping("screen", _viewed("Screen")),
+        _mapping("identify", "identify", {"event_type": "$identify", "user_properties": _path("$.traits")}),
+        _mapping("group member", "group", {"event_type": "$identify", **_GROUPS}),
+        _mapping("group", "group", {"event_type": "$groupidentify", **_GROUPS, "group_properties": _path("$.traits")}),
+    )
+    payload_fields: ClassVar[Mapping[str, FieldSpec]] = {
+        "event_type": FieldSpec("string", required=True),
+        "time": FieldSpec("datetime"),
+        **{name: FieldSpec("string") for name in _TEXTS.split()},
+        **{name: FieldSpec("number") for name in ("price", "revenue", "location_lat", "location_lng")},
+        **{name: FieldSpec("integer") for name in ("quantity", "event_id", "session_id")},
+        **{
+            name: FieldSpec("object")
+            for name in ("event_properties", "user_properties", "groups", "group_properties", "plan")
+        },
+        "$skip_user_properties_sync": FieldSpec("boolean"),
+    }
+    # 1 MB is the limit for the whole body: insert ids, 50 bytes for each event, come on top of the payloads.
+    batch_limits: ClassVar[BatchLimits] = BatchLimits(max_events=2_000, max_bytes=890_000)
+    failure_rules: ClassVar[tuple[FailureRule, ...]] = (
+        FailureRule(
+            status=400,
+            body=r'"error"\s*:\s*"Invalid API key|"missing_field"\s*:\s*"api_key"',
+            failure=FailureClass.SETUP,
+            reason="AMPLITUDE_API_KEY",
+        ),
+        FailureRule(status=400, body=_TOO_SHORT, failure=FailureClass.DISCARD, reason="AMPLITUDE_ID_TOO_SHORT"),
+        FailureRule(status=400, body=_SILENCED, failure=FailureClass.DISCARD, reason="AMPLITUDE_SILENCED"),
+        FailureRule(status=400, failure=FailureClass.DISCARD, reason="AMPLITUDE_EVENT_INVALID"),
+        FailureRule(status=429, body=_QUOTA_USED_UP, failure=FailureClass.DISCARD, reason="AMPLITUDE_DAILY_QUOTA"),
+    )
+    reasons: ClassVar[tuple[Reason, ...]] = (
+        Reason(
+            "AMPLITUDE_API_KEY",
+            Severity.ERROR,
+            Owner.DESTINATION,
+            True,
+            "Amplitude does not know the API key.",
+            "Set api_key to the API key of the project, and region to where the project is. Events are kept and one "
+            "call a minute tries whether it is mended.",
+            _LINK,
+        ),
+        Reason(
+            "AMPLITUDE_EVENT_INVALID",
+            Severity.ERROR,
+            Owner.SOURCE,
+            False,
+            "Amplitude found the event invalid; the message names the fields where Amplitude does.",
+            "Correct the events where they are sent, or the mapping; then redrive.",
+            _LINK,
+        ),
+        Reason(
+            "AMPLITUDE_ID_TOO_SHORT",
+            Severity.ERROR,
+            Owner.DESTINATION,
+            False,
+            "The user_id or device_id has fewer characters than Amplitude takes: 5, unless told otherwise.",
+            "If the ids are right, set min_id_length of the destination to the length of the shortest; then redrive.",
+            _LINK,
+        ),
+        Reason(
+            "AMPLITUDE_SILENCED",
+            Severity.WARNING,
+            Owner.DESTINATION,
+            False,
+            "Amplitude has silenced the device and takes no events of it.",
+            "Ask Amplitude's support why, if the device is a real user's.",
+            _LINK,
+        ),
+        Reason(
+            "AMPLITUDE_DAILY_QUOTA",
+            Severity.ERROR,
+            Owner.SOURCE,
+            False,
+            "The user or device has used up its daily quota of events at Amplitude (500,000 in 24 hours).",
+            "Look for ids that many users share, or for a program that sends under one id; correct it, redrive later.",
+            _LINK,
+        ),
+    )
+
+    type: Literal["amplitude"]
+    """amplitude: events and user properties to Amplitude."""
+    api_key: Secret
+    """API key of the Amplitude project. Only as ${NAME}."""
+    region: Literal["us", "eu"] = "us"
+    """Where the project's data is kept: us or eu."""
+    api: Literal["http", "batch"] = "http"
+    """http: seen in Amplitude within seconds, 30 events a second for each user or device.
+    batch: within minutes, 1,000 a second."""
+    min_id_length: int | None = Field(default=None, ge=1, le=1_024)
+    """Shortest user_id and device_id, in characters, that Amplitude shall take. Not given: its own limit, 5."""
+    url: Url | None = None
+    """Another address than Amplitude's, with its path, such as a proxy or a test server."""
+
+    @property
+    def endpoint(self) -> EnvironmentText:
+        """The address of the API, in the region of the project."""
+        if self.url is not None:
+            return self.url
+        address = _HOSTS[self.region] + _PATHS[self.api]
+        return EnvironmentText(address, address)
+
+    def request(self, items: Sequence[Item], now_ms: int) -> HttpRequest:
+        """Make the call; the API key is in the body."""
+        content: dict[str, Any] = {"api_key": self.api_key.value, "events": [_event(item) for item in items]}
+        if self.min_id_length is not None:
+            content["options"] = {"min_id_length": self.min_id_length}
+        return self.json_request(items, orjson.dumps(content), url=self.endpoint.value)
+
+    def read(self, response: HttpResponse, items: Sequence[Item]) -> Sequence[ItemAnswer | None] | None:
+        """What a 400 names, if it names all items; which items of a 429 will not be taken any more today."""
+        if response.status not in (400, 429):
+            return None
+        try:
+            said = orjson.loads(response.body)
+        except orjson.JSONDecodeError:
+            return None
+        if not isinstance(said, dict):
+            return None
+        if response.status == 400:
+            faults = _faults(said, len(items))
+            # Those not named were not taken either: only an answer that counts for all of them gets them sent again.
+            return [_refused(said, 400, fault) for fault in faults] if all(faults) else None
+        over = [_is_over_quota(said, item) for item in items]
+        return [_refused(said, 429, [_QUOTA_USED_UP]) if one else None for one in over] if any(over) else None
+
+
+def _payload(item: Item) -> dict[str, Any]:
+    if item.payload is not None:
+        return item.payload
+    event = orjson.loads(item.event)
+    return event if isinstance(event, dict) else {}
+
+
+def _event(item: Item) -> dict[str, Any]:
+    event = {"insert_id": item.key, **_payload(item)}
+    moment = read_moment(event.get("time"))
+    if moment is not None:
+        event["time"] = round(moment.timestamp() * 1_000)
+    return event
+
+
+def _faults(said: dict[str, Any], count: int) -> list[list[str]]:
+    """Return what is wrong with each event, as far as it is told."""
+    faults: list[list[str]] = [[] for _ in range(count)]
+    for name, meaning in _BY_FIELD.items():
+        by_field = said.get(name)
+        for field, positions in by_field.items() if isinstance(by_field, dict) else ():
+            for position in _positions(positions, count):
+                faults[position].append(f"{meaning}: {field}")
+    for position in _positions(said.get("silenced_events"), count):
+        faults[position].append(_SILENCED)
+    return faults
+
+
+def _positions(value: Any, count: int) -> list[int]:
+    if not isinstance(value, list):
+        return []
+    return [index for index in value if isinstance(index, int) and not isinstance(index, bool) and 0 <= index < count]
+
+
+def _is_over_quota(said: dict[str, Any], item: Item) -> bool:
+    payload = _payload(item)
+    for name, field in (("exceeded_daily_quota_users", "user_id"), ("exceeded_daily_quota_devices", "device_id")):
+        ids, own = said.get(name), payload.get(field)
+        if isinstance(ids, dict) and isinstance(own, str) and own in ids:
+            return True
+    return False
+
+
+def _refused(said: dict[str, Any], status: int, faults: Sequence[str]) -> ItemAnswer:
+    error = said.get("error")
+    text = ", ".join(faults)
+    message = partner_message({}, orjson.dumps({"message": f"{error}: {text}" if isinstance(error, str) else text}))
+    code = "AMPLITUDE_DAILY_QUOTA" if status == 429 else "AMPLITUDE_EVENT_INVALID"
+    return ItemAnswer(FailureClass.DISCARD, code, message, status)

@@ -1,0 +1,25 @@
+"""Every type of destination there is, and what their own codes mean."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from model import codes
+from model.codes import Reason
+from model.destinations.amplitude import AmplitudeDestination
+from model.destinations.destination import HttpDestination
+from model.destinations.mixpanel import MixpanelDestination
+from model.destinations.storage import StorageDestination
+from model.destinations.webhook import WebhookDestination
+
+AnyDestination = Annotated[
+    WebhookDestination | AmplitudeDestination | MixpanelDestination | StorageDestination, Field(discriminator="type")
+]
+DESTINATIONS: tuple[type[HttpDestination], ...] = (WebhookDestination, AmplitudeDestination, MixpanelDestination)
+ALL_REASONS: tuple[Reason, ...] = (*codes.ALL, *(reason for kind in DESTINATIONS for reason in kind.reasons))
+_OWN = {reason.code: reason for kind in DESTINATIONS for reason in kind.reasons}
+
+
+def reason(code: str) -> Reason:
+    """Explain any code, those of single destinations included. Never raises."""
+    return _OWN.get(code) or codes.reason(code)

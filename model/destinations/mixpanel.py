@@ -1,0 +1,276 @@
+"""Mixpanel: product analytics. Events by its Import API, profiles of users and groups by /engage and /groups.
+
+Endpoints: ``POST /import?strict=1``, ``/engage`` and ``/groups`` at api.mixpanel.com, in the EU at api-eu, in India at
+api-in. Imports authenticate by Basic auth with the project token as the user name, or with a service account and its
+project_id; profile updates carry the project token as ``$token``.
+
+What a mapping makes says where it goes: ``{"event", "properties"}`` is imported, ``{"$group_key", "$group_id",
+"$set"}`` updates a group, ``{"$distinct_id", "$set"}`` a user. A request carries only one of these kinds.
+
+Default mappings: a track call is an event of its name; a page or screen call is "Viewed <name>"; identify sets the
+user's profile; group sets the group's profile under the group key ``$group_id``; alias is a ``$create_alias`` event,
+which projects with Simplified ID Merge ignore. Events carry ``$user_id`` and ``$device_id`` (the anonymous id), by
+which these projects merge ids. Every event carries the delivery's key as ``$insert_id``, unless the mapping gives one,
+so that nothing sent twice counts twice. ``properties.time`` may be any date. An event without the user's address
+(context.ip) is sent with none: Mixpanel would place the user where this machine stands.
+
+Batching: up to 2,000 records. Mixpanel takes 10 MB; a request here has at most 2 MB, the limit it had earlier and
+enough for 2,000 usual events. It recommends 10 to 20 requests at a time.
+
+Answers: 200 took everything. 400 names what it refused in ``failed_records`` and took the rest; if its count does not
+bear that out, the batch is divided and sent again, which ``$insert_id`` makes safe. Profile updates may be answered 200
+and refused all the same (``{"status": 0, "error": …}``).
+"""
+
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, ClassVar, Literal
+
+import orjson
+from pydantic import AfterValidator, Field
+
+from model.destinations.destination import BatchLimits, DefaultMapping, HttpDestination, Item, ItemAnswer
+from model.destinations.multi_status import MISSING
+from model.environment_text import EnvironmentText, fault
+from model.failure import FailureClass, partner_message
+from model.failure_rules import FailureRule
+from model.http import HttpRequest, HttpResponse
+from model.mapping.fields import FieldSpec
+from model.mapping.times import read_moment
+from model.reason import Owner, Reason, Severity
+from model.workspace_fields import HeaderValue, Secret, Url
+from model.workspace_settings import Section
+
+_LINK = "https://docs.mixpanel.com/reference/import-events"
+_HOSTS = {"us": "https://api.mixpanel.com", "eu": "https://api-eu.mixpanel.com", "in": "https://api-in.mixpanel.com"}
+_IMPORT, _ENGAGE, _GROUPS = "/import?strict=1", "/engage?strict=1&verbose=1&ip=0", "/groups?strict=1&verbose=1"
+_TAKEN = ItemAnswer(FailureClass.DELIVERED)
+
+
+def _path(path: str) -> dict[str, Any]:
+    return {"@path": path}
+
+
+def _given(path: str) -> dict[str, Any]:
+    return {"@excludeWhenNull": _path(path)}
+
+
+def _first(path: str, otherwise: Any) -> dict[str, Any]:
+    return {"@if": {"exists": _path(path), "then": _path(path), "else": otherwise}}
+
+
+def _viewed(what: str) -> dict[str, Any]:
+    return {"@if": {"blank": _path("$.name"), "then": {"@template": "Viewed {{name}}"}, "else": f"Viewed {what}"}}
+
+
+def _merged(path: str, fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {"@merge": {"objects": [_path(path), fields], "direction": "right"}}
+
+
+_DISTINCT_ID = _first("$.userId", _path("$.anonymousId"))
+_IP = _first("$.context.ip", "0")
+_OF_EVERY_EVENT: Mapping[str, Any] = {
+    "time": _path("$.timestamp"),
+    "distinct_id": _DISTINCT_ID,
+    "$user_id": _given("$.userId"),
+    "$device_id": _given("$.anonymousId"),
+    "ip": _IP,
+    "$app_build_number": _given("$.context.app.build"),
+    "$app_version_string": _given("$.context.app.version"),
+    "$os": _given("$.context.os.name"),
+    "$os_version": _given("$.context.os.version"),
+    "$manufacturer": _given("$.context.device.manufacturer"),
+    "$model": _given("$.context.device.model"),
+    "$carrier": _given("$.context.network.carrier"),
+    "$screen_height": _given("$.context.screen.height"),
+    "$screen_width": _given("$.context.screen.width"),
+    "$current_url": _given("$.context.page.url"),
+    "$referrer": _given("$.context.page.referrer"),
+    "mp_lib": _given("$.context.library.name"),
+    "$lib_version": _given("$.context.library.version"),
+    "$group_id": _given("$.context.groupId"),
+    "utm_source": _given("$.context.campaign.source"),
+    "utm_medium": _given("$.context.campaign.medium"),
+    "utm_campaign": _given("$.context.campaign.name"),
+    "utm_term": _given("$.context.campaign.term"),
+    "utm_content": _given("$.context.campaign.content"),
+}
+_PERSON: Mapping[str, Any] = {
+    "$email": _given("$.traits.email"),
+    "$name": _given("$.traits.name"),
+    "$first_name": _given("$.traits.firstName"),
+    "$last_name": _given("$.traits.lastName"),
+    "$phone": _given("$.traits.phone"),
+    "$avatar": _given("$.traits.avatar"),
+    "$created": _given("$.traits.createdAt"),
+}
+_MAPPINGS: Mapping[str, Mapping[str, Any]] = {
+    "track": {"event": _path("$.event"), "properties": _merged("$.properties", _OF_EVERY_EVENT)},
+    "page": {"event": _viewed("Page"), "properties": _merged("$.properties", _OF_EVERY_EVENT)},
+    "screen": {"event": _viewed("Screen"), "properties": _merged("$.properties", _OF_EVERY_EVENT)},
+    "identify": {"$distinct_id": _DISTINCT_ID, "$ip": _IP, "$set": _merged("$.traits", _PERSON)},
+    "group": {
+        "$group_key": "$group_id",
+        "$group_id": _path("$.groupId"),
+        "$set": _merged("$.traits", {"$name": _given("$.traits.name")}),
+    },
+    "alias": {
+        "event": "$create_alias",
+        "properties": {"time": _path("$.timestamp"), "distinct_id": _path("$.previousId"), "alias": _path("$.userId")},
+    },
+}
+
+
+def _check_base(url: EnvironmentText) -> EnvironmentText:
+    if "?" in url.value:
+        raise fault("the URL has a query ('?…')", "Leave it out: Waybill adds /import, /engage and /groups to the URL")
+    return url
+
+
+class ServiceAccount(Section):
+    """A service account of Mixpanel, an owner or admin of the project."""
+
+    username: HeaderValue
+    """Its user name."""
+    secret: Secret
+    """Its secret. Only as ${NAME}."""
+    project_id: int = Field(ge=1)
+    """The number of the project."""
+
+
+class MixpanelDestination(HttpDestination):
+    """Mixpanel: product analytics."""
+
+    title: ClassVar[str] = "Mixpanel"
+    integration_names: ClassVar[tuple[str, ...]] = ("Actions Mixpanel", "Mixpanel (Actions)")
+    link: ClassVar[str] = _LINK
+    default_mappings: ClassVar[tuple[DefaultMapping, ...]] = tuple(
+        DefaultMapping(name=name, trigger=f'type = "{name}"', mapping=mapping) for name, mapping in _MAPPINGS.items()
+    )
+    payload_fields: ClassVar[Mapping[str, FieldSpec]] = {
+        **{name: FieldSpec("string") for name in ("event", "$distinct_id", "$group_key", "$group_id", "$ip")},
+        **{
+            name: FieldSpec("object")
+            for name in ("properties", "$set", "$set_once", "$add", "$append", "$union", "$remove")
+        },
+        "$unset": FieldSpec("string", multiple=True),
+    }
+    batch_limits: ClassVar[BatchLimits] = BatchLimits(max_events=2_000, max_bytes=1_900_000)
+    failure_rules: ClassVar[tuple[FailureRule, ...]] = (
+        FailureRule(status=400, failure=FailureClass.DISCARD, reason="MIXPANEL_RECORD_INVALID"),
+    )
+    reasons: ClassVar[tuple[Reason, ...]] = (
+        Reason(
+            "MIXPANEL_RECORD_INVALID",
+            Severity.ERROR,
+            Owner.SOURCE,
+            False,
+            "Mixpanel found the event or profile update invalid; the message names the field.",
+            "Correct the events where they are sent, or the mapping; then redrive. Ids such as 'null' or 'anonymous', "
+            "times before 1971 or more than an hour ahead, and deeply nested properties are refused.",
+            _LINK,
+        ),
+    )
+
+    type: Literal["mixpanel"]
+    """mixpanel: events and profiles to Mixpanel."""
+    project_token: Secret
+    """Token of the Mixpanel project. Only as ${NAME}."""
+    service_account: ServiceAccount | None = None
+    """Authenticates imports instead of the project token."""
+    region: Literal["us", "eu", "in"] = "us"
+    """Where the project's data is kept: us, eu or in (India)."""
+    url: Annotated[Url, AfterValidator(_check_base)] | None = None
+    """Another address than Mixpanel's, without /import, such as a proxy or a test server."""
+    concurrency: int = Field(default=16, ge=1, le=1024)
+    """Calls under way at the same time at most."""
+
+    @property
+    def endpoint(self) -> EnvironmentText:
+        """The address of the API, in the region of the project; the paths come after it."""
+        return self.url or EnvironmentText(_HOSTS[self.region], _HOSTS[self.region])
+
+    def batch_key(self, payload: dict[str, Any] | None) -> str:
+        """Events, users and groups have endpoints of their own."""
+        if payload is None or "event" in payload or "properties" in payload:
+            return _IMPORT
+        return _GROUPS if "$group_key" in payload else _ENGAGE
+
+    def request(self, items: Sequence[Item], now_ms: int) -> HttpRequest:
+        """Make the call to the endpoint of its items, with the secrets where each wants them."""
+        path = self.batch_key(items[0].payload)
+        address = self.endpoint.value.rstrip("/") + path
+        token = self.project_token.value
+        if path != _IMPORT:
+            updates = [{**_payload(item), "$token": token} for item in items]
+            return self.json_request(items, orjson.dumps(updates), url=address)
+        user, account = f"{token}:", self.service_account
+        if account is not None:
+            user = f"{account.username.value}:{account.secret.value}"
+            address += f"&project_id={account.project_id}"
+        headers = {"authorization": f"Basic {b64encode(user.encode()).decode()}"}
+        events = [_event(item, token) for item in items]
+        return self.json_request(items, orjson.dumps(events), url=address, headers=headers)
+
+    def read(self, response: HttpResponse, items: Sequence[Item]) -> Sequence[ItemAnswer | None] | None:
+        """The records an answer names were refused; the others were taken, if it counts as many."""
+        success = response.status // 100 == 2
+        if not success and response.status != 400:
+            return None
+        try:
+            said = orjson.loads(response.body)
+        except orjson.JSONDecodeError:
+            return None
+        if success and _took_nothing(said):
+            return [_refused(said)] * len(items)
+        if not isinstance(said, dict):
+            return None
+        failed = _failed(said, len(items))
+        taken = said.get("num_records_imported", said.get("num_good_events"))
+        if len(failed) == len(items) or (failed and taken == len(items) - len(failed)):
+            return [failed.get(index, _TAKEN) for index in range(len(items))]
+        if success and (failed or (isinstance(taken, int) and taken < len(items))):
+            return [failed.get(index, MISSING) for index in range(len(items))]
+        return None
+
+
+def _payload(item: Item) -> dict[str, Any]:
+    if item.payload is not None:
+        return item.payload
+    event = orjson.loads(item.event)
+    return event if isinstance(event, dict) else {}
+
+
+def _event(item: Item, token: str) -> dict[str, Any]:
+    event = _payload(item)
+    given = event.get("properties")
+    # Without a distinct_id Mixpanel makes one of our address, the same for everybody; '' says that there is no user.
+    properties = {"distinct_id": "", "$insert_id": item.key, **(given if isinstance(given, dict) else {})}
+    moment = read_moment(properties.get("time"))
+    if moment is not None:
+        properties["time"] = round(moment.timestamp() * 1_000)
+    if event.get("event") == "$create_alias":
+        properties["token"] = token
+    return {**event, "properties": properties}
+
+
+def _took_nothing(said: Any) -> bool:
+    """Profile updates: 0 or ``{"status": 0}`` when all were refused, 1 or ``{"status": 1}`` otherwise."""
+    status = said.get("status") if isinstance(said, dict) else said
+    return isinstance(status, int) and status == 0
+
+
+def _failed(said: dict[str, Any], count: int) -> dict[int, ItemAnswer]:
+    """Return the answers about refused records, by position."""
+    records = said.get("failed_records")
+    failed: dict[int, ItemAnswer] = {}
+    for record in records if isinstance(records, list) else ():
+        index = record.get("index") if isinstance(record, dict) else None
+        if isinstance(index, int) and not isinstance(index, bool) and 0 <= index < count:
+            failed.setdefault(index, _refused(record))
+    return failed
+
+
+def _refused(said: Any) -> ItemAnswer:
+    message = partner_message({}, orjson.dumps(said)) if isinstance(said, dict) else ""
+    return ItemAnswer(FailureClass.DISCARD, "MIXPANEL_RECORD_INVALID", message, 400)

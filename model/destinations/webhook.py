@@ -1,0 +1,69 @@
+"""Webhook: the event as it is, or what a mapping makes of it, as JSON in a request to a URL of the user's choice.
+
+Several events in one request (``batch.max_events`` above 1) are sent as a JSON array. A receiver that answers 207 with
+an array of ``{"status": …}``, one for each event, is believed item by item; any other answer counts for all of them.
+
+With a ``signing_secret`` every request is signed twice: ``X-Signature`` (hex HMAC-SHA1 of the body, as Segment's
+webhooks do) and the Standard Webhooks headers (HMAC-SHA256 of id, time and body). Both cover the whole body.
+"""
+
+from collections.abc import Sequence
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from model.destinations.destination import BatchConfig, BatchLimits, HttpDestination, Item, ItemAnswer
+from model.destinations.multi_status import read_multi_status
+from model.environment_text import EnvironmentText
+from model.http import HttpRequest, HttpResponse
+from model.identity import request_key
+from model.signatures import standard_webhooks, x_signature
+from model.workspace_fields import HeaderName, HeaderValue, Secret, Url
+
+
+class WebhookDestination(HttpDestination):
+    """Takes one HTTP request per event, its JSON as the body."""
+
+    title: ClassVar[str] = "Webhook"
+    integration_names: ClassVar[tuple[str, ...]] = ("Webhooks", "Webhooks (Actions)")
+    link: ClassVar[str] = "https://www.standardwebhooks.com/"
+    batch_limits: ClassVar[BatchLimits] = BatchLimits(max_events=4_000, max_bytes=4 * 1024 * 1024)
+
+    type: Literal["webhook"]
+    """webhook: the event as JSON in one HTTP request."""
+    url: Url
+    """Where events are sent: http or https, no user name or password. ${NAME} is allowed."""
+    method: Literal["POST", "PUT", "PATCH"] = "POST"
+    """HTTP method."""
+    headers: dict[HeaderName, HeaderValue] = Field(default={}, max_length=50)
+    """Headers added to every request. Credentials only as ${NAME}."""
+    signing_secret: Secret | None = None
+    """Signs every request, so that the receiver can tell it comes from here. Only as ${NAME}."""
+    batch: BatchConfig = BatchConfig(max_events=1)
+    """Several events in one request, as a JSON array. Not given: one event a request."""
+
+    @property
+    def endpoint(self) -> EnvironmentText:
+        """The URL."""
+        return self.url
+
+    def request(self, items: Sequence[Item], now_ms: int) -> HttpRequest:
+        """Make the call; a single event is the body itself, byte for byte, unless batches were asked for."""
+        if self.batch.max_events == 1:
+            body = items[0].json
+        else:
+            body = b"[" + b",".join(item.json for item in items) + b"]"
+        headers = self.request_headers()
+        if self.signing_secret is not None:
+            secret = self.signing_secret.value
+            headers["x-signature"] = x_signature(body, secret)
+            headers |= standard_webhooks(request_key([item.key for item in items]), now_ms // 1_000, body, secret)
+        return self.json_request(items, body, url=self.url.value, method=self.method, headers=headers)
+
+    def read(self, response: HttpResponse, items: Sequence[Item]) -> Sequence[ItemAnswer | None] | None:
+        """A 207 speaks of each item."""
+        return read_multi_status(response, len(items))
+
+    def request_headers(self) -> dict[str, str]:
+        """Return the headers with their secrets, for the request only: never for logs, facts or snapshots."""
+        return {name: value.value for name, value in self.headers.items()}

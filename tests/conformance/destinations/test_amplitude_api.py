@@ -1,0 +1,132 @@
+"""Amplitude's destination against a server with Amplitude's demands, by the real engine."""
+
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+from model.destinations.amplitude import AmplitudeDestination
+from model.failure import FailureClass
+from sinks.http import HttpEngine
+from sinks.pyreqwest_engine import PyreqwestEngine
+from tests.conformance.destinations.amplitude_server import LIMIT_BYTES, AmplitudeServer
+from tests.conformance.destinations.sending import send
+from tests.conformance.http_calls import run, served
+from tests.destination_items import destination, items
+
+DELIVERED = (FailureClass.DELIVERED, "", "")
+
+
+@contextlib.asynccontextmanager
+async def amplitude_running() -> AsyncIterator[tuple[HttpEngine, AmplitudeServer, str]]:
+    async with served(PyreqwestEngine) as (engine, server):
+        api = AmplitudeServer()
+        for path in LIMIT_BYTES:
+            server.on(path, api)
+        yield engine, api, f"http://127.0.0.1:{server.port}"
+
+
+def amplitude(url: str, *, path: str = "/2/httpapi", **settings: Any) -> AmplitudeDestination:
+    return destination(AmplitudeDestination, **{"type": "amplitude", "api_key": "${KEY}", **settings}, url=url + path)
+
+
+def track(number: int, **changes: Any) -> dict[str, Any]:
+    event = {"type": "track", "event": "Bought", "userId": f"user-{number}", "timestamp": "2026-01-31T08:00:00Z"}
+    return {**event, "properties": {"number": number}, **changes}
+
+
+def test_all_calls_are_taken_by_both_apis() -> None:
+    calls = [
+        track(1),
+        {**track(2), "type": "page", "name": "Home"},
+        {**track(3), "type": "screen", "name": "Home"},
+        {"type": "identify", "userId": "user-4", "traits": {"plan": "gold"}},
+        {"type": "group", "userId": "user-5", "groupId": "g-1", "traits": {"size": 5}},
+    ]
+
+    async def test() -> None:
+        async with amplitude_running() as (engine, api, url):
+            for path in LIMIT_BYTES:
+                of = amplitude(url, path=path)
+                assert await send(engine, of, items(of, *calls)) == [DELIVERED] * 6
+            assert api.calls == [200, 200]
+            types = [event["event_type"] for event in api.ingested.values()]
+            named = ["Bought", "Viewed Home", "Viewed Home"]
+            assert types == [*named, "$identify", "$identify", "$groupidentify"]
+
+    run(test())
+
+
+def test_the_same_delivery_sent_twice_counts_once() -> None:
+    async def test() -> None:
+        async with amplitude_running() as (engine, api, url):
+            of = amplitude(url)
+            for _ in range(2):
+                assert await send(engine, of, items(of, track(1), track(2))) == [DELIVERED] * 2
+            assert len(api.ingested) == 2
+
+    run(test())
+
+
+def test_bad_events_never_take_their_neighbours_along() -> None:
+    async def test() -> None:
+        async with amplitude_running() as (engine, api, url):
+            api.silenced_devices.add("device-of-a-robot")
+            of = amplitude(url)
+            bad = {
+                2: track(2, userId="null"),
+                3: track(3, userId="bob"),
+                7: track(7, anonymousId="device-of-a-robot"),
+            }
+            said = await send(engine, of, items(of, *(bad.get(number, track(number)) for number in range(9))))
+            codes = {number: code for number, (_, code, _) in enumerate(said) if code}
+            assert codes == {2: "AMPLITUDE_EVENT_INVALID", 3: "AMPLITUDE_ID_TOO_SHORT", 7: "AMPLITUDE_SILENCED"}
+            assert said[2][2] == "Invalid field values on some events: field invalid: user_id"
+            assert len(api.ingested) == 6
+
+    run(test())
+
+
+def test_short_ids_are_taken_where_the_workspace_says_so() -> None:
+    async def test() -> None:
+        async with amplitude_running() as (engine, _, url):
+            of = amplitude(url, min_id_length=3)
+            assert await send(engine, of, items(of, track(1, userId="bob"))) == [DELIVERED]
+
+    run(test())
+
+
+def test_a_wrong_key_keeps_the_events_and_asks_for_a_person() -> None:
+    async def test() -> None:
+        async with amplitude_running() as (engine, api, url):
+            of = amplitude(url, api_key="${SECRET}")
+            said = await send(engine, of, items(of, track(1), track(2)))
+            assert said == [(FailureClass.SETUP, "AMPLITUDE_API_KEY", "")] * 2
+            assert api.calls == [400]  # nothing to divide
+
+    run(test())
+
+
+def test_throttled_events_wait_with_their_neighbours_but_a_used_up_quota_does_not() -> None:
+    async def test() -> None:
+        async with amplitude_running() as (engine, api, url):
+            of = amplitude(url)
+            api.throttled_users, api.over_quota_users = {"user-1"}, {"user-2"}
+            said = await send(engine, of, items(of, track(0), track(1), track(2)))
+            throttled = (FailureClass.THROTTLE, "429")
+            assert [one[:2] for one in said] == [throttled, throttled, (FailureClass.DISCARD, "AMPLITUDE_DAILY_QUOTA")]
+            api.throttled_users.clear()
+            assert await send(engine, of, items(of, track(0), track(1))) == [DELIVERED] * 2
+
+    run(test())
+
+
+def test_a_batch_that_is_too_large_is_divided_and_a_huge_event_given_up_alone() -> None:
+    async def test() -> None:
+        async with amplitude_running() as (engine, api, url):
+            of = amplitude(url)
+            huge = track(1, properties={"text": "x" * 1_000_000})
+            said = await send(engine, of, items(of, track(0), huge, track(2)))
+            assert said == [DELIVERED, (FailureClass.DISCARD, "413", ""), DELIVERED]
+            assert sorted(api.calls) == [200, 200, 413, 413, 413]
+
+    run(test())
