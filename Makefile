@@ -4,7 +4,7 @@ BIN := .venv/bin
 # No header and no index: the files name packages and hashes, never where they come from.
 COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --extra build
 
-.PHONY: demo up lint test test-slow bench requirements clean
+.PHONY: demo up lint test test-slow bench schema requirements clean
 
 demo: .venv/installed  ## Send 5,000 events through the whole system and show the report
 	$(BIN)/waybill demo
@@ -25,6 +25,10 @@ test-slow: .venv/installed-dev  ## Crashes, bursts, hangs: under 20 minutes
 
 bench: .venv/installed-dev  ## Measure the embedded main job; one JSON line per scenario
 	$(BIN)/python -m tests.bench
+
+schema: .venv/installed-dev  ## Write workspace.schema.json, which editors complete workspace files from
+	$(BIN)/python -c "from model.workspace import workspace_schema_text as t; print(t(), end='')" > workspace.schema.json.new
+	mv workspace.schema.json.new workspace.schema.json
 
 requirements: .venv/installed  ## Pin every dependency with its hashes
 	$(BIN)/pip install -q uv==0.13.8

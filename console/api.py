@@ -44,14 +44,17 @@ def create_api(store: Store, token: str) -> Starlette:
 
 def _check_types(view: str, parameters: dict[str, Any]) -> None:
     """Refuse values the view would misread, or make the store fail; names are checked by `Store.view`."""
-    for name, kind in VIEWS.get(view, {}).items():
+    kinds = VIEWS.get(view, {})
+    if not {*kinds.values()} <= {*_HIGHEST, "String", "Array(String)"}:
+        raise ValueError(f"view {view} is for the recording flow")
+    for name, kind in kinds.items():
         highest = _HIGHEST.get(kind)
-        if highest is None and kind != "String":
-            raise ValueError(f"view {view} is for the recording flow")
-        value = parameters.get(name, "" if highest is None else 0)
-        if highest is None and not isinstance(value, str):
+        value = parameters.get(name, 0 if highest else [] if kind == "Array(String)" else "")
+        if kind == "String" and not isinstance(value, str):
             raise ValueError(f"{name} must be text")
-        if highest is not None and not (type(value) is int and 0 <= value <= highest):
+        if kind == "Array(String)" and not (isinstance(value, list) and all(isinstance(item, str) for item in value)):
+            raise ValueError(f"{name} must be a list of texts")
+        if highest and not (type(value) is int and 0 <= value <= highest):
             raise ValueError(f"{name} must be a whole number from 0 to {highest}")
 
 

@@ -10,7 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from console.workspace_file import read_workspace_file
-from model.workspace import Connection, Workspace
+from model.workspace import Workspace
+from model.workspace_connection import Connection
 from model.workspace_errors import Problem, Severity
 
 SHOWN_PROBLEMS = 100
@@ -91,15 +92,15 @@ def _connections_table(workspace: Workspace) -> Table:
     table = Table(title="Connections", title_justify="left")
     for heading in ("Source", "Destination", "Sent to", "Event Delivery"):
         table.add_column(heading, overflow="fold")
-    webhooks = workspace.webhooks()
+    reached = workspace.http_destinations()
     types = {destination.id: destination.type for destination in workspace.destinations}
     for connection, enabled, reason in _connections(workspace):
-        webhook = webhooks.get(connection.destination)
+        destination = reached.get(connection.destination)
         if reason:
             state = Text(f"not reportable here: {reason}", style="yellow")
         else:
             state = Text("reported", style="green") if enabled else Text("disabled", style="dim")
-        sent_to = webhook.origin if webhook else types[connection.destination]
+        sent_to = destination.origin if destination else types[connection.destination]
         table.add_row(Text(connection.source), Text(connection.destination), Text(sent_to), state)
     return table
 

@@ -19,7 +19,9 @@ from rich.logging import RichHandler
 from console import check as checking
 from console import demo as demonstration
 from console import recover as recovering
+from console import redrive as redriving
 from console import report as reporting
+from console import report_drawing
 from console import trace as tracing
 from console.errors import explain_errors
 from console.period import parse_period
@@ -28,7 +30,8 @@ from console.up import run_all
 from console.workspace_file import load_workspace
 from flows.clock import wall_clock_ms
 from flows.installation import Installation, open_installation, store_retention_seconds, store_url
-from model.codes import ALL as REASONS
+from flows.redriving import Plan
+from model.destinations.catalogue import ALL_REASONS as REASONS
 from sinks.store import open_store
 from sinks.store_schema import migrate as migrate_store
 
@@ -61,7 +64,7 @@ def demo(
     if json:
         _print_json(result.report.to_json())
     else:
-        reporting.render(result.report, Console())
+        report_drawing.render(result.report, Console())
     raise typer.Exit(0 if result.complete else 1)
 
 
@@ -137,7 +140,7 @@ def report(
     if json:
         _print_json(shown.to_json())
     else:
-        reporting.render(shown, Console())
+        report_drawing.render(shown, Console())
     raise typer.Exit(1 if shown.unexplained else 0)
 
 
@@ -178,6 +181,46 @@ def recover(
         recovering.apply(installation, plan)
     if json:
         _print_json(plan.to_json())
+
+
+@app.command(epilog="Example: waybill redrive --destination crm --code 503 --from 2026-11-20T08:00 --dry-run")
+def redrive(
+    destination: Annotated[str, typer.Option(help="The destination that did not get them.")],
+    code: Annotated[list[str] | None, typer.Option(help="Only what failed so; can be given several times.")] = None,
+    from_: Annotated[str, typer.Option("--from", help="Only what failed at this time or later (UTC).")] = "",
+    to: Annotated[str, typer.Option(help="Only what failed before this time (UTC).")] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be sent.")] = False,
+    rate: Annotated[int, typer.Option(min=1, max=100_000, help="Deliveries a second.")] = 200,
+    yes: Annotated[bool, typer.Option("--yes", help="Do it without asking.")] = False,
+    workspace: WorkspaceFile = WORKSPACE,
+    data: DataDirectory = DATA,
+    json: AsJson = False,
+) -> None:
+    """Send again what was discarded or expired, as far as it has not arrived since. Shows the count first.
+
+    Exit 2: not agreed to, or stopped before all were on their way.
+    """
+    if not all(_is_text(given) for given in (destination, *(code or ()))):
+        raise typer.BadParameter("destinations and codes are text in UTF-8")
+    shown = Console(stderr=json)
+
+    def agreed(plan: Plan) -> bool:
+        redriving.render_plan(plan, choice, rate, shown)
+        if dry_run or not plan.total:
+            return False
+        if not yes and not typer.confirm(f"Send {plan.total} to {destination} again?", err=True):
+            raise typer.Exit(2)
+        return True
+
+    with explain_errors(), redriving.only_redrive(data), _installation(workspace, data) as installation:
+        choice = redriving.choose(installation.workspace, destination, code or (), from_, to)
+        console = Console(stderr=True)
+        result = redriving.run(installation, choice, rate_per_second=rate, agreed=agreed, console=console)
+        if result.redrive_id:
+            redriving.render_result(result, data, shown)
+    if json:
+        _print_json(result.to_json())
+    raise typer.Exit(2 if result.stopped else 0)
 
 
 def _is_text(argument: str) -> bool:

@@ -45,17 +45,23 @@ class IngestSource:
     enabled: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class IngestSources:
-    """Who may send, by write key."""
+    """Who may send, by write key; one object for the life of the server."""
 
     by_write_key: Mapping[str, IngestSource]
 
     @classmethod
     def of(cls, workspace: Workspace) -> "IngestSources":
         """The sources of a workspace file."""
+        sources = cls({})
+        sources.change(workspace)
+        return sources
+
+    def change(self, workspace: Workspace) -> None:
+        """Go by another version of the workspace from now on."""
         found = workspace.sources_by_write_key()
-        return cls({key: IngestSource(source.id, source.enabled) for key, source in found.items()})
+        self.by_write_key = {key: IngestSource(source.id, source.enabled) for key, source in found.items()}
 
     def find(self, write_key: Any) -> IngestSource | None:
         """Whose key it is, of whatever type it came."""

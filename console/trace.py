@@ -20,7 +20,7 @@ class Step:
     """One thing that happened to an event. Times are Unix ms; see view event_trace for the null rules."""
 
     at: int
-    step: str  # rejected, received, duplicate, routed, attempt_failed, spilled, outcome
+    step: str  # rejected, received, duplicate, routed, attempt_failed, spilled, outcome, redriven, redrive_…, tested
     source: str
     destination: str
     mapping: str
@@ -36,7 +36,14 @@ class Step:
     http_status: int | None
     http_ms: int
     latency_ms: int | None
+    queue_ms: int | None
+    retry_wait_ms: int | None
+    limit_wait_ms: int | None
+    calls_ms: int | None
     due_at: int | None
+    batch_items: int
+    redrive: int
+    author: str
     counted: bool
     resent: bool
     events_partition: int
@@ -55,6 +62,19 @@ class Trace:
         """Destinations a delivery was routed to and has no outcome yet."""
         ended = {step.delivery_id for step in self.steps if step.step == "outcome"}
         return tuple(step.destination for step in self.steps if step.step == "routed" and step.delivery_id not in ended)
+
+    def recovered_at(self, delivery_id: str) -> int | None:
+        """When a redrive brought a delivery after all (Unix ms); None when none did."""
+        return next(
+            (
+                step.at
+                for step in self.steps
+                if step.step == "redrive_outcome"
+                and step.state == "delivered"
+                and step.delivery_id.partition("/")[0] == delivery_id
+            ),
+            None,
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return the trace as JSON types."""
@@ -94,20 +114,29 @@ def render(trace: Trace, console: Console) -> None:
     for step in trace.steps:
         to = f"→ {step.destination}" if step.destination else ""
         mapping = f" ({step.mapping})" if step.mapping else ""
-        table.add_row(exact_time(step.at), _label(step), Text(printable(to + mapping)), _story(step))
+        story = _story(step)
+        recovered_at = trace.recovered_at(step.delivery_id) if step.step == "outcome" else None
+        if recovered_at is not None:
+            story.append(f"\nrecovered by redrive at {day_and_time(recovered_at)} UTC", "green")
+        table.add_row(exact_time(step.at), _label(step), Text(printable(to + mapping)), story)
     console.print(table)
     for destination in trace.pending:
         console.print(Text(f"  Pending for {destination}: no outcome yet.", "yellow"))
 
 
 def _label(step: Step) -> Text:
-    match step.step:
+    of_redrive = f"redrive {step.redrive}: " if step.redrive else ""
+    match step.step.removeprefix("redrive_"):
         case "outcome":
-            return Text(step.state, _STYLES.get(step.state, ""))
+            return Text(of_redrive + step.state, _STYLES.get(step.state, ""))
         case "attempt_failed":
-            return Text(f"attempt {step.attempt} failed", "yellow")
+            return Text(f"{of_redrive}attempt {step.attempt} failed", "yellow")
         case "spilled":
-            return Text("put back", "yellow")
+            return Text(f"{of_redrive}put back", "yellow")
+        case "redriven":
+            return Text(f"redrive {step.redrive}", "cyan")
+        case "tested":
+            return Text(f"test: {step.state}", "cyan")
         case "rejected":
             return Text("rejected", "bold red")
         case _:
@@ -116,7 +145,7 @@ def _label(step: Step) -> Text:
 
 def _story(step: Step) -> Text:
     story = Text()
-    match step.step:
+    match step.step.removeprefix("redrive_"):
         case "received":
             story.append(f"record {step.events_offset} of partition {step.events_partition}", "dim")
         case "duplicate":
@@ -124,10 +153,16 @@ def _story(step: Step) -> Text:
         case "outcome" if step.state == "delivered":
             calls = f"in {step.attempt} calls" if step.attempt > 1 else "at the first call"
             story.append(f"{calls}, {duration(step.latency_ms)} after it was received")
+        case "redriven" | "tested":
+            story.append(f"asked for by {printable(step.author)}", "dim")
     if step.code:
         answered = printable(step.code) if step.http_status is None else f"HTTP {step.http_status}"
         known = f"{answered}: {step.description}" if step.description else answered
         story.append(f"{known}{f' ({duration(step.http_ms)})' if step.http_ms else ''}")
+    if step.batch_items:
+        story.append(f"\nthe answer to a whole batch of {step.batch_items}", "dim")
+    if step.latency_ms and step.step.endswith("outcome"):
+        story.append(f"\n{_split(step)}", "dim")
     if step.message:
         story.append(f"\n“{printable(step.message)}”", "italic dim")
     if step.state in {"discarded", "expired"} and step.action:
@@ -139,3 +174,14 @@ def _story(step: Step) -> Text:
     if not step.counted:
         story.append("\nrepeats, after a crash, what was said before; not counted", "dim")
     return story
+
+
+def _split(step: Step) -> str:
+    """Where the time of a delivery went; the parts add up to its latency."""
+    parts = {
+        "in queues": step.queue_ms,
+        "waiting to retry": step.retry_wait_ms,
+        "held back by limits": step.limit_wait_ms,
+        "in calls": step.calls_ms,
+    }
+    return ", ".join(f"{duration(ms)} {name}" for name, ms in parts.items() if ms)

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from starlette.applications import Starlette
 
@@ -14,6 +15,7 @@ from console.api import create_api
 from console.http_server import Server, ServerFailed, serve_in_thread
 from console.ingest import IngestLimits, IngestSources, create_ingest
 from console.server_file import ServerFile, remove_server_file, sole_process, write_server_file
+from console.workspace_watch import POLL_SECONDS, WorkspaceWatch
 from flows import delivery_run, recording
 from flows.clock import wall_clock_ms
 from flows.clock_watchdog import ClockWatchdog, monotonic_ms, watch
@@ -22,7 +24,7 @@ from flows.installation import Installation, store_retention_seconds
 from flows.recording import FLOW as RECORDING
 from flows.runner import FlowThread, Prepared
 from flows.topics import TopicError
-from model.codes import ALL as REASONS
+from model.destinations.catalogue import ALL_REASONS as REASONS
 from sinks.store import Store, open_store
 from sinks.store_schema import migrate
 
@@ -51,18 +53,22 @@ class Running:
 
 
 @contextmanager
-def run_all(installation: Installation, *, port: int | None = None) -> Iterator[Running]:
+def run_all(
+    installation: Installation, *, port: int | None = None, watch_file: Path | None = None
+) -> Iterator[Running]:
     """Start everything; on leaving, stop cleanly: no new events, calls in flight finished, their facts recorded.
+
+    ``watch_file``: the workspace file, to be taken over whenever it changes.
 
     Raises `console.server_file.AlreadyRunning`, `sinks.store.StoreError`, and `ServerFailed` when the address is taken.
     """
     with sole_process(installation.data), closing(open_store(installation.store_url)) as store:
-        with _run(installation, store, port) as running:
+        with _run(installation, store, port, watch_file) as running:
             yield running
 
 
 @contextmanager
-def _run(installation: Installation, store: Store, port: int | None) -> Iterator[Running]:
+def _run(installation: Installation, store: Store, port: int | None, watch_file: Path | None) -> Iterator[Running]:
     topics, workspace = installation.topics, installation.workspace
     migrate(store, store_retention_seconds(workspace), REASONS)
     stop_delivery, stop_recording, stopped = threading.Event(), threading.Event(), threading.Event()
@@ -78,22 +84,25 @@ def _run(installation: Installation, store: Store, port: int | None) -> Iterator
     recorder = FlowThread(topics, RECORDING, installation.recovery(RECORDING), prepare_recording, stop_recording)
     token = secrets.token_urlsafe(32)
     limits = IngestLimits(requests_per_second=workspace.ingest.max_requests_per_second)
-    app = create_ingest(
-        IngestSources.of(workspace), topics, clock=wall_clock_ms, run=secrets.token_hex(8), limits=limits
-    )
+    sources = IngestSources.of(workspace)
+    installation.live.listen(sources.change)
+    app = create_ingest(sources, topics, clock=wall_clock_ms, run=secrets.token_hex(8), limits=limits)
     app.mount("/api", create_api(store, token))
     server = _serve(app, workspace.ingest.host, workspace.ingest.port if port is None else port)
     host = f"[{server.host}]" if ":" in server.host else server.host
     address = f"http://{host}:{server.port}"
     write_server_file(installation.data, ServerFile(address, token, os.getpid()))
     watch(ClockWatchdog(wall_clock_ms, monotonic_ms), stopped, _clock_stepped_back)
-    _every(EXPIRE_EVERY_SECONDS, stopped, lambda: _expire(installation))
+    _every(EXPIRE_EVERY_SECONDS, stopped, lambda: _expire(installation), "retention")
+    if watch_file is not None:
+        _every(POLL_SECONDS, stopped, WorkspaceWatch(watch_file, installation.live, os.environ).look, "workspace")
     delivery.start()
     recorder.start()
     try:
         yield Running(address, delivery, recorder, store)
     finally:
         server.stop()
+        installation.live.forget(sources.change)
         stop_delivery.set()
         if not delivery.join(STOP_SECONDS):
             log.warning("delivery did not stop in %.0f s; what it holds is sent again at the next start", STOP_SECONDS)
@@ -127,9 +136,9 @@ def _expire(installation: Installation) -> None:
         log.warning("deleting what is past its retention failed, trying again in a minute: %s", error)
 
 
-def _every(seconds: float, stopped: threading.Event, action: Callable[[], None]) -> None:
+def _every(seconds: float, stopped: threading.Event, action: Callable[[], None], name: str) -> None:
     def repeat() -> None:
         while not stopped.wait(seconds):
             action()
 
-    threading.Thread(target=repeat, name="retention", daemon=True).start()
+    threading.Thread(target=repeat, name=name, daemon=True).start()

@@ -1,5 +1,6 @@
 """One run of the delivery flow in this process: its parts, made from an installation, and their end."""
 
+import logging
 import random
 import secrets
 from collections.abc import Callable
@@ -11,28 +12,30 @@ from bytewax.dataflow import Dataflow
 from flows.calls import CallLoop
 from flows.clock import wall_clock_ms
 from flows.delivery import FLOW, SOURCES, delivery_flow
-from flows.desk import Desk, DestinationDesk
+from flows.desk import Desk
 from flows.duplicates import DuplicateStores
+from flows.functions.host import FunctionHost
 from flows.held import Held
 from flows.installation import Installation
 from flows.journal import JOURNAL_FILE, Journal
 from flows.lane import Lane
+from flows.live_workspace import LiveWorkspace
 from flows.positions import start_of
-from flows.router import Route, Router
+from flows.router import Router
+from flows.shipping import Shipper
 from flows.ticks import TickBook
 from flows.topic_sink import TopicSink
 from flows.topic_source import Reading, TopicSource
-from flows.topics import OUTCOMES
-from model.delivery import Delivery
-from model.redaction import Redactor
+from flows.topics import EVENTS, OUTCOMES
+from flows.workspace_versions import VERSIONS_FILE, WorkspaceVersions
 from model.rungs import RUNG_OF_TOPIC
 from model.sampling import Sampler
 from model.schedule import RETRY_AFTER_LIMIT_MS
-from model.workspace import WebhookDestination, Workspace
+from model.workspace import Workspace
 from sinks.addresses import AddressGuard
-from sinks.http import HttpRequest
 from sinks.pyreqwest_engine import PyreqwestEngine
-from sinks.webhook import WebhookSettings, build_request
+
+log = logging.getLogger("waybill")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +46,18 @@ class DeliveryRun:
     calls: CallLoop
     journal: Journal
     duplicates: DuplicateStores
+    versions: WorkspaceVersions
+    functions: FunctionHost
+    live: LiveWorkspace
+
+    def reload(self, workspace: Workspace) -> None:
+        """Put a changed workspace in force: for events not yet read, and for every delivery's next attempt."""
+        self.versions.change(workspace)
+        self.functions.reload()
 
     def close(self, clean: bool) -> None:
         """Release everything; ``clean`` says that the flow ended by itself, all of it in its last snapshot."""
+        self.live.forget(self.reload)
         self.calls.close()
         self.duplicates.close()
         if clean:
@@ -71,8 +83,13 @@ def prepare(
     duplicates = DuplicateStores(
         topics, installation.data / "duplicates", window_seconds=config.duplicate_window_seconds, clock=clock
     )
+    next_offsets = {}
+    for partition in range(topics.partitions(EVENTS)):
+        end = topics.bounds(EVENTS, partition)[1]
+        next_offsets[partition] = min(journal.horizon(EVENTS, partition), end)
+    versions = WorkspaceVersions(installation.recovery(FLOW) / VERSIONS_FILE, workspace, next_offsets)
     router = Router(
-        routes=routes_of(workspace),
+        versions=versions,
         lanes=config.lanes,
         duplicates=duplicates,
         journal=journal,
@@ -81,21 +98,24 @@ def prepare(
         clock=clock,
     )
     policy = config.retry_policy()
-    calls = CallLoop(lambda: PyreqwestEngine(AddressGuard(config.allow_addresses)), clock)
+    functions = FunctionHost(show=lambda line: log.info("insert function: %s", versions.current.redactor.text(line)))
+
+    def shipper() -> Shipper:
+        engine = PyreqwestEngine(AddressGuard(config.allow_addresses))
+        return Shipper(configuration=lambda: versions.current, engine=engine, functions=functions, clock=clock)
+
+    calls = CallLoop(shipper, clock)
     desk = Desk(
         run=run,
         clock=clock,
         random=random.Random().random,  # noqa: S311 (jitter, not a secret)
-        destinations={name: destination_desk(webhook) for name, webhook in workspace.webhooks().items()},
-        off=router.off,
-        policy=policy,
+        configuration=lambda: versions.current,
         setup_probe_ms=round(config.setup_probe_seconds * 1_000),
         max_wait_in_room_ms=round(config.max_wait_in_room_seconds * 1_000),
         held=held,
         calls=calls,
         ticks=TickBook(parts, lanes=config.lanes, run=run, clock=clock),
         sampler=Sampler(),
-        redactor=Redactor(workspace.secret_values()),
         restored_after_crash=not journal.clean,
         outcomes_partitions=topics.partitions(OUTCOMES),
     )
@@ -119,36 +139,6 @@ def prepare(
         return TopicSource(reading)
 
     flow = delivery_flow(source, router, lambda resume_state: Lane(desk, resume_state), TopicSink(topics))
-    return DeliveryRun(flow, calls, journal, duplicates)
-
-
-def routes_of(workspace: Workspace) -> dict[str, tuple[Route, ...]]:
-    """The connections Waybill delivers, by source; those in device mode or to storage are not its to count."""
-    elsewhere = {(connection.source, connection.destination) for connection, _ in workspace.not_reportable()}
-    webhooks = workspace.webhooks()
-    routes: dict[str, tuple[Route, ...]] = {}
-    for connection in workspace.connections:
-        if (connection.source, connection.destination) in elsewhere:
-            continue
-        off = None
-        if not webhooks[connection.destination].enabled:
-            off = "DESTINATION_DISABLED"
-        elif not connection.enabled:
-            off = "CONNECTION_DISABLED"
-        routes[connection.source] = (*routes.get(connection.source, ()), Route(connection.destination, off))
-    return routes
-
-
-def destination_desk(webhook: WebhookDestination) -> DestinationDesk:
-    """A destination with its secrets in place, for requests only."""
-    settings = WebhookSettings(
-        url=webhook.url.value,
-        method=webhook.method,
-        headers=webhook.request_headers(),
-        timeout_seconds=webhook.timeout_seconds,
-    )
-
-    def request(delivery: Delivery) -> HttpRequest:
-        return build_request(settings, delivery.event, delivery.delivery_id)
-
-    return DestinationDesk(build_request=request, concurrency=webhook.concurrency)
+    made = DeliveryRun(flow, calls, journal, duplicates, versions, functions, installation.live)
+    installation.live.listen(made.reload)
+    return made

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flows.clock import wall_clock_ms
+from flows.live_workspace import LiveWorkspace
 from flows.open_topics import open_topics
 from flows.topics import DEAD_LETTERS, EVENTS, MINUTES, OUTCOMES, Topics, TopicSpec
 from model.rungs import RUNGS
@@ -15,9 +16,14 @@ from model.workspace_settings import DAY_SECONDS
 class Installation:
     """What the flows and the console share."""
 
-    workspace: Workspace
+    live: LiveWorkspace
     data: Path
     topics: Topics
+
+    @property
+    def workspace(self) -> Workspace:
+        """The version of the workspace in force now."""
+        return self.live.current
 
     @property
     def store_url(self) -> str:
@@ -39,7 +45,7 @@ def open_installation(workspace: Workspace, data: Path) -> Installation:
         clock=wall_clock_ms,
     )
     topics.create(topic_specs(workspace))
-    return Installation(workspace, data, topics)
+    return Installation(LiveWorkspace(workspace), data, topics)
 
 
 def store_url(workspace: Workspace, data: Path) -> str:

@@ -4,6 +4,7 @@ Few keys, polled often (design 5.4): calls run on the process' call loop, and `o
 What is in flight is part of the snapshot, so after kill -9 it is sent again rather than lost.
 """
 
+import logging
 import time
 from collections import deque
 from collections.abc import Iterable
@@ -13,24 +14,26 @@ from typing import Any
 from bytewax.operators import StatefulBatchLogic
 from msgspec.structs import replace
 
-from flows.calls import Call, FinishedCall
+from flows.calls import Finished
+from flows.configuration import Configuration
 from flows.desk import Desk
-from flows.outputs import fact, retry, undelivered
+from flows.gate import Condition
 from flows.room import Room, Waiting
 from flows.router import LaneItem
-from flows.samples import sample
+from flows.settling import no_longer_sent, put_back, settle, state_change
 from flows.ticks import tick_outputs
 from flows.topic_sink import Output
 from flows.topic_source import Progress
-from model.attempt import called, conclude
 from model.delivery import Delivery
-from model.facts import Spilled, State
+from model.error_groups import ErrorGroups
 from model.failure import FailureClass
 
 SNAPSHOT_VERSION = 1
 BUSY_POLL = timedelta(milliseconds=5)  # calls are under way
-WAIT_POLL = timedelta(milliseconds=20)  # deliveries wait for a pause to end or a share to free up
+WAIT_POLL = timedelta(milliseconds=20)  # deliveries wait for a pause to end, a batch to fill or a share to free up
 STOP_WAIT_MS = 10_000  # how long a clean stop waits for calls in flight
+
+log = logging.getLogger("waybill")
 
 
 class Lane(StatefulBatchLogic[LaneItem, Output, dict[str, Any]]):
@@ -38,9 +41,11 @@ class Lane(StatefulBatchLogic[LaneItem, Output, dict[str, Any]]):
 
     def __init__(self, desk: Desk, resume_state: dict[str, Any] | None) -> None:
         self._desk = desk
+        self._configuration = desk.configuration()
         self._rooms: dict[str, Room] = {}
+        self._groups = ErrorGroups()
         self._in_flight: set[Waiting] = set()  # a crash can leave two records of one delivery, so not by its id
-        self._finished: deque[FinishedCall] = deque()
+        self._finished: deque[Finished] = deque()
         self._restored: list[Output] = []
         self._ticks = desk.ticks.register(self._held)
         if resume_state is not None:
@@ -95,6 +100,8 @@ class Lane(StatefulBatchLogic[LaneItem, Output, dict[str, Any]]):
                 (waiting.delivery.to_record(), waiting.topic, waiting.partition, waiting.offset, waiting.started)
                 for waiting in self._held()
             ],
+            "conditions": {name: str(room.gate.condition) for name, room in self._rooms.items() if room.gate.probing},
+            "groups": self._groups.to_state(),
         }
 
     def _held(self) -> list[Waiting]:
@@ -108,6 +115,10 @@ class Lane(StatefulBatchLogic[LaneItem, Output, dict[str, Any]]):
             raise ValueError(f"a lane's snapshot has version {state['v']}; this Waybill reads {SNAPSHOT_VERSION}")
         now_ms = self._desk.clock()
         crashed = self._desk.restored_after_crash
+        self._groups = ErrorGroups.from_state(state.get("groups"))
+        for name, condition in state.get("conditions", {}).items():
+            if name in self._configuration.destinations:
+                self._room(name).gate.restore(condition)
         for record, topic, partition, offset, started in state["held"]:
             delivery = Delivery.from_record(record)
             # After a crash anything may have been begun after the snapshot; after a clean stop only what says so.
@@ -122,37 +133,38 @@ class Lane(StatefulBatchLogic[LaneItem, Output, dict[str, Any]]):
         outputs, self._restored = self._restored, []
         return outputs
 
+    def _room(self, destination: str) -> Room:
+        room = self._rooms.get(destination)
+        if room is None:
+            room = self._rooms[destination] = self._desk.room(destination)
+        return room
+
     def _take(self, waiting: Waiting) -> list[Output]:
         delivery = waiting.delivery
-        off = self._desk.off(delivery)
+        off = self._configuration.off(delivery)
         if off is not None:
-            outcome = delivery.end(State.DISCARDED, at_ms=self._desk.clock(), run=self._desk.run, code=off)
-            return [undelivered(delivery, outcome), fact(delivery.delivery_id.encode(), outcome)]
+            return no_longer_sent(self._desk, delivery, off)
         self._desk.held.take(delivery.destination, delivery.size_bytes)
-        room = self._rooms.get(delivery.destination)
-        if room is None:
-            room = self._rooms[delivery.destination] = self._desk.room(delivery.destination)
-        room.add(waiting)
+        self._room(delivery.destination).add(waiting, self._desk.clock())
         return []
 
     def _work(self) -> list[Output]:
         outputs = self._settle_finished()
+        if self._desk.configuration() is not self._configuration:
+            outputs.extend(self._reconfigure(self._desk.configuration()))
         now_ms = self._desk.clock()
         for room in self._rooms.values():
             if not room.idle:
                 outputs.extend(self._put_back(room, now_ms))
                 self._begin(room.start(now_ms))
+            outputs.extend(self._changes(room, now_ms))
         return outputs
 
-    def _begin(self, started: list[Waiting]) -> None:
-        calls = []
-        for waiting in started:
-            waiting.delivery = called(waiting.delivery)
-            self._in_flight.add(waiting)
-            build = self._desk.destinations[waiting.delivery.destination].build_request
-            calls.append(Call(build(waiting.delivery), waiting))
-        if calls:
-            self._desk.calls.begin(calls, self._finished)
+    def _begin(self, groups: list[list[Waiting]]) -> None:
+        if groups:
+            for group in groups:
+                self._in_flight.update(group)
+            self._desk.calls.begin(groups, self._finished)
 
     def _settle_finished(self) -> list[Output]:
         outputs: list[Output] = []
@@ -160,52 +172,54 @@ class Lane(StatefulBatchLogic[LaneItem, Output, dict[str, Any]]):
             outputs.extend(self._settle(self._finished.popleft()))
         return outputs
 
-    def _settle(self, finished: FinishedCall) -> list[Output]:
+    def _settle(self, finished: Finished) -> list[Output]:
         desk = self._desk
-        waiting = finished.call.token
-        assert isinstance(waiting, Waiting)
-        delivery = waiting.delivery
-        answer = desk.answer(finished.result, started_ms=finished.started_ms, finished_ms=finished.finished_ms)
-        now_ms = finished.finished_ms
-        end = conclude(delivery, answer, desk.policy, now_ms=now_ms, run=desk.run, random=desk.random)
-        room = self._rooms[delivery.destination]
-        pause_ms = desk.setup_probe_ms if answer.failure is FailureClass.SETUP else (answer.retry_after_ms or 1_000)
-        room.finished(answer.failure, now_ms=now_ms, pause_ms=pause_ms)
-        self._in_flight.discard(waiting)
-        desk.held.settle(delivery.destination, delivery.size_bytes)
-
-        key = delivery.delivery_id.encode()
-        outputs = sample(desk, delivery, answer, end, finished)
-        if end.outcome is not None:
-            if end.outcome.state is not State.DELIVERED:
-                outputs.append(undelivered(delivery, end.outcome))
-            outputs.append(fact(key, end.outcome))
-        elif end.retry is not None and end.attempt_failed is not None:
-            outputs.append(fact(key, end.attempt_failed))
-            outputs.append(retry(end.retry, desk.clock()))
+        outputs: list[Output] = []
+        room = self._rooms[finished.group[0].delivery.destination]
+        now_ms = finished.shipment.shipped[-1].finished_ms
+        paced = bool(finished.shipment.calls) and not room.gate.probing
+        for call in finished.shipment.calls:
+            paced = paced and call.failure not in {FailureClass.THROTTLE, FailureClass.SETUP}
+            room.gate.ended(
+                call.failure,
+                now_ms=now_ms,
+                took_ms=call.took_ms,
+                code=call.code,
+                message=call.message,
+                retry_after_ms=call.retry_after_ms,
+            )
+        room.finished(finished.group, calls=len(finished.shipment.calls), now_ms=now_ms, paced=paced)
+        for waiting, shipped in zip(finished.group, finished.shipment.shipped, strict=True):
+            self._in_flight.discard(waiting)
+            desk.held.settle(waiting.delivery.destination, waiting.delivery.size_bytes)
+            outputs.extend(settle(desk, self._groups, waiting, shipped))
         return outputs
 
     def _put_back(self, room: Room, now_ms: int) -> list[Output]:
+        held = self._desk.held
         outputs: list[Output] = []
-        desk = self._desk
-        for waiting, code, slot_ms in room.put_back(now_ms, desk.held.over_share(room.destination)):
-            delivery = waiting.delivery
-            desk.held.settle(delivery.destination, delivery.size_bytes)
-            key = delivery.delivery_id.encode()
-            window_end_ms = desk.policy.window_end_ms(delivery.taken_at_ms)
-            if now_ms >= window_end_ms:  # its last chance came while the destination could not take it
-                last = delivery.code or "NEVER_ATTEMPTED"
-                outcome = delivery.end(State.EXPIRED, at_ms=now_ms, run=desk.run, code=last, message=delivery.message)
-                outputs += [undelivered(delivery, outcome), fact(key, outcome)]
-                continue
-            delivery = delivery.waiting(from_ms=now_ms, until_ms=min(slot_ms, window_end_ms))
-            spilled = Spilled(
-                **delivery.about(),
-                at_ms=now_ms,
-                run=desk.run,
-                attempt=delivery.calls,
-                code=code,
-                due_at_ms=delivery.due_at_ms,
-            )
-            outputs += [fact(key, spilled), retry(delivery, now_ms)]
+        for back in room.put_back(now_ms, over_share=held.over_share(room.destination), crowded=held.room == 0):
+            held.settle(room.destination, back.waiting.delivery.size_bytes)
+            outputs.extend(put_back(self._desk, back, now_ms, room.gate.reason))
+        return outputs
+
+    def _changes(self, room: Room, now_ms: int) -> list[Output]:
+        changes = room.gate.changes()
+        for change in changes:
+            if change.condition is Condition.SETUP:
+                log.warning("destination %s needs a person: %s %s", room.destination, change.code, change.message)
+        return [state_change(self._desk, room.destination, change, now_ms) for change in changes]
+
+    def _reconfigure(self, configuration: Configuration) -> list[Output]:
+        """A changed workspace: what waits where nothing is sent any more ends; changed destinations start afresh."""
+        previous, self._configuration = self._configuration, configuration
+        outputs: list[Output] = []
+        for name, room in list(self._rooms.items()):
+            for waiting in room.take_if(lambda waiting: configuration.off(waiting.delivery) is not None):
+                self._desk.held.settle(name, waiting.delivery.size_bytes)
+                off = configuration.off(waiting.delivery)
+                outputs.extend(no_longer_sent(self._desk, waiting.delivery, off or ""))
+            setup, before = configuration.destinations.get(name), previous.destinations.get(name)
+            if setup is not None and before is not None and setup.destination != before.destination:
+                room.reopen(self._desk.gate(name), setup.batching)
         return outputs

@@ -1,13 +1,16 @@
 """A room: one destination's deliveries in this process, waiting and on their way, kept apart from all others."""
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from model.delivery import Delivery
-from model.failure import FailureClass
+from flows.gate import Gate
+from model.delivery import Delivery, Wait
+from model.destinations.destination import BatchLimits
 
 SLOWEST_RATE_PER_SECOND = 1.0  # however slow a destination, what is put back comes due in a bounded time
 FARTHEST_SLOT_MS = 600_000  # a recovered destination is tried again after ten minutes at the latest
+SHORT_PAUSE_MS = 1_000  # a pause of this length is sat out
 
 
 @dataclass(slots=True, eq=False)
@@ -20,100 +23,173 @@ class Waiting:
     offset: int
     arrived_ms: int
     started: bool = False  # a call was begun: after a crash it may be a possible duplicate
+    blocked_ms: int = 0  # the gate's reading on arrival; from the start on, the time it was kept out
+
+
+@dataclass(frozen=True, slots=True)
+class PutBack:
+    """A delivery that must not wait here any longer."""
+
+    waiting: Waiting
+    code: str
+    due_at_ms: int
+    wait: Wait
 
 
 class Room:
-    """Decides which deliveries may be called now, and when those put back come due. Time is passed in."""
+    """Decides which deliveries are called now and with which others, and when those put back come due."""
 
-    def __init__(self, destination: str, *, concurrency: int, max_wait_ms: int) -> None:
+    def __init__(
+        self, destination: str, gate: Gate, *, concurrency: int, batching: BatchLimits, max_wait_ms: int
+    ) -> None:
         self.destination = destination
-        self._concurrency = concurrency
+        self.gate = gate
+        self._batching = batching
+        self._max_age_ms = round(batching.max_age_seconds * 1_000)
         self._max_wait_ms = max_wait_ms
         self._waiting: deque[Waiting] = deque()
+        self._waiting_bytes = 0
         self._in_flight = 0
-        self._paused_until_ms = 0
-        self._probing = False  # after a setup failure: one call at a time until one gets through
         self._slot_ms = 0.0
         self._rate_per_second = float(concurrency)  # until measured: one call a second on each connection
         self._settled_since_ms = 0
         self._quiet_since_ms = 0
         self._settled = 0
 
-    def __len__(self) -> int:
-        return len(self._waiting) + self._in_flight
-
     @property
     def idle(self) -> bool:
         """Nothing waits for a call."""
         return not self._waiting
 
-    def add(self, waiting: Waiting) -> None:
-        """Queue a delivery."""
-        self._waiting.append(waiting)
+    def __len__(self) -> int:
+        return len(self._waiting)
 
-    def start(self, now_ms: int) -> list[Waiting]:
-        """Take out the deliveries to call now, oldest first."""
-        if now_ms < self._paused_until_ms:
+    def add(self, waiting: Waiting, now_ms: int) -> None:
+        """Queue a delivery."""
+        waiting.blocked_ms = self.gate.blocked_ms(now_ms)
+        self._waiting.append(waiting)
+        self._waiting_bytes += waiting.delivery.size_bytes
+
+    def start(self, now_ms: int, *, stopping: bool = False) -> list[list[Waiting]]:
+        """Take out the deliveries to call now, oldest first, each list for one call.
+
+        Where the destination takes batches, one that is not full waits until its first delivery is of age: the queue
+        itself is the batch in the making.
+        """
+        if not self._waiting:
             return []
-        if self._waiting and self._in_flight == 0:
+        free = self.gate.allowed(now_ms, self._in_flight)
+        if free and self._in_flight == 0:
             # Time in which nothing was under way (idle, paused) says nothing about the destination's pace.
             self._settled_since_ms += now_ms - self._quiet_since_ms
-        limit = 1 if self._probing else self._concurrency
-        started = []
-        while self._waiting and self._in_flight < limit:
-            waiting = self._waiting.popleft()
-            waiting.started = True
-            self._in_flight += 1
-            started.append(waiting)
+        started: list[list[Waiting]] = []
+        while len(started) < free and self._waiting and (stopping or self._batch_is_due(now_ms)):
+            started.append(self._take_batch(now_ms))
+        self._in_flight += len(started)
+        if started:
+            self.gate.began(now_ms, len(started))
         return started
 
-    def finished(self, failure: FailureClass, *, now_ms: int, pause_ms: int) -> None:
-        """Note the end of one call. Throttling pauses the room; after a setup failure one call at a time may try."""
+    def finished(self, group: list[Waiting], *, calls: int, now_ms: int, paced: bool) -> None:
+        """Note the end of a shipment, which took so many calls; ``paced``: it tells how fast the destination is."""
         self._in_flight -= 1
         self._quiet_since_ms = now_ms
-        if failure not in {FailureClass.THROTTLE, FailureClass.SETUP} and not self._probing:
-            self._measure(now_ms)  # refusals and lone probes say nothing about the pace to come
-        if failure is FailureClass.THROTTLE:
-            self._paused_until_ms = max(self._paused_until_ms, now_ms + pause_ms)
-        elif failure is FailureClass.SETUP:
-            self._paused_until_ms = now_ms + pause_ms
-            self._probing = True
-        else:
-            self._probing = False
+        if calls > 1:
+            self.gate.began(now_ms, calls - 1)  # more than was asked for: they count against the rate limit too
+        if paced:
+            self._measure(now_ms, len(group))
 
-    def put_back(self, now_ms: int, over_share: int) -> list[tuple[Waiting, str, int]]:
-        """Take out what must not wait here any longer, as (delivery, reason code, due_at_ms).
+    def put_back(self, now_ms: int, *, over_share: int, crowded: bool) -> list[PutBack]:
+        """Take out what must not wait here any longer.
 
-        That is: newest first what the destination holds beyond its share, and oldest first what has waited, or will
-        have to wait, longer than a room may keep a delivery.
+        Newest first: what the destination holds beyond its share and, while the process can hold no more
+        (``crowded``), what cannot have its turn in time: all of it during a pause, and of a slow destination what is
+        too far back at the pace it shows. Oldest first: what has waited longer than a room may keep a delivery.
         """
-        spilled = []
-        for _ in range(min(over_share, len(self._waiting))):
-            spilled.append((self._waiting.pop(), "OVER_SHARE"))
-        pause_ends_late = self._paused_until_ms - now_ms > self._max_wait_ms
-        while self._waiting and (pause_ends_late or now_ms - self._waiting[0].arrived_ms >= self._max_wait_ms):
-            spilled.append((self._waiting.popleft(), "PAUSED" if pause_ends_late else "WAITED_TOO_LONG"))
-        return [(waiting, code, self._next_slot_ms(now_ms)) for waiting, code in spilled]
+        pause_ms = self.gate.paused_until_ms - now_ms
+        spilled = [self._pop_newest("OVER_SHARE", Wait.QUEUE) for _ in range(min(over_share, len(self._waiting)))]
+        if crowded and pause_ms > SHORT_PAUSE_MS or pause_ms > self._max_wait_ms:
+            while self._waiting:
+                spilled.append((self._popped(self._waiting.popleft()), self.gate.waiting_code, Wait.LIMIT))
+        elif crowded and self._oldest_waited_ms(now_ms) >= self._max_wait_ms // 2:  # slow beyond doubt
+            in_time = max(self._batching.max_events, int(self._rate_per_second * self._max_wait_ms / 1_000))
+            while len(self._waiting) > in_time:
+                spilled.append(self._pop_newest("WAITED_TOO_LONG", Wait.QUEUE))
+        while self._waiting and now_ms - self._waiting[0].arrived_ms >= self._max_wait_ms:
+            spilled.append((self._popped(self._waiting.popleft()), "WAITED_TOO_LONG", Wait.QUEUE))
+        blocked_ms = self.gate.blocked_ms(now_ms)
+        for waiting, _, _ in spilled:
+            waiting.blocked_ms = blocked_ms - waiting.blocked_ms
+        return [PutBack(waiting, code, self._next_slot_ms(now_ms), wait) for waiting, code, wait in spilled]
+
+    def take_if(self, gone: Callable[[Waiting], bool]) -> list[Waiting]:
+        """Take out what waits here in vain."""
+        here, self._waiting = self._waiting, deque()
+        taken = []
+        for waiting in here:
+            if gone(waiting):
+                taken.append(self._popped(waiting))
+            else:
+                self._waiting.append(waiting)
+        return taken
+
+    def reopen(self, gate: Gate, batching: BatchLimits) -> None:
+        """Go on with new settings: what was found out about the destination may no longer be so."""
+        gate.condition = self.gate.condition
+        self.gate = gate
+        self._batching = batching
+        self._max_age_ms = round(batching.max_age_seconds * 1_000)
+        for waiting in self._waiting:
+            waiting.blocked_ms = 0
 
     def held(self) -> list[Waiting]:
         """What waits (what is on its way is known to the lane)."""
         return list(self._waiting)
 
-    @property
-    def paused_until_ms(self) -> int:
-        """No call starts before this moment."""
-        return self._paused_until_ms
+    def _oldest_waited_ms(self, now_ms: int) -> int:
+        return now_ms - self._waiting[0].arrived_ms if self._waiting else 0
+
+    def _batch_is_due(self, now_ms: int) -> bool:
+        limits = self._batching
+        return (
+            self._max_age_ms == 0
+            or len(self._waiting) >= limits.max_events
+            or self._waiting_bytes >= limits.max_bytes
+            or now_ms - self._waiting[0].arrived_ms >= self._max_age_ms
+        )
+
+    def _take_batch(self, now_ms: int) -> list[Waiting]:
+        most = 1 if self.gate.probing else self._batching.max_events
+        blocked_ms = self.gate.blocked_ms(now_ms)
+        batch: list[Waiting] = []
+        size_bytes = 0
+        while self._waiting and len(batch) < most:
+            size_bytes += self._waiting[0].delivery.size_bytes
+            if batch and size_bytes > self._batching.max_bytes:
+                break
+            waiting = self._popped(self._waiting.popleft())
+            waiting.started = True
+            waiting.blocked_ms = blocked_ms - waiting.blocked_ms
+            batch.append(waiting)
+        return batch
+
+    def _pop_newest(self, code: str, wait: Wait) -> tuple[Waiting, str, Wait]:
+        return self._popped(self._waiting.pop()), code, wait
+
+    def _popped(self, waiting: Waiting) -> Waiting:
+        self._waiting_bytes -= waiting.delivery.size_bytes
+        return waiting
 
     def _next_slot_ms(self, now_ms: int) -> int:
         # Put-back deliveries come due one after another at the pace the destination has shown, so that a backlog
         # returns as a stream and is not read and put back again as a whole each second.
-        earliest = max(now_ms + 1_000, self._paused_until_ms)
+        earliest = max(now_ms + 1_000, self.gate.paused_until_ms)
         self._slot_ms = max(self._slot_ms, earliest) + 1_000 / self._rate_per_second
         self._slot_ms = min(self._slot_ms, max(earliest, now_ms + FARTHEST_SLOT_MS))
         return int(self._slot_ms)
 
-    def _measure(self, now_ms: int) -> None:
-        self._settled += 1
+    def _measure(self, now_ms: int, deliveries: int) -> None:
+        self._settled += deliveries
         elapsed_ms = now_ms - self._settled_since_ms
         if elapsed_ms >= 1_000:
             rate = self._settled * 1_000 / elapsed_ms

@@ -4,7 +4,6 @@ Everything it returns is addressed to a lane, so that a lane's word on how far i
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any
 from zlib import crc32
 
@@ -12,26 +11,20 @@ from msgspec.structs import replace
 
 from flows.duplicates import DuplicateStores
 from flows.journal import Journal
-from flows.outputs import dead_letter, fact, retry
+from flows.outputs import dead_letter, fact, retry, undelivered
 from flows.room import Waiting
 from flows.topic_sink import Output
 from flows.topic_source import Item, Progress, Sourced
 from flows.topics import EVENTS, Record
+from flows.workspace_versions import WorkspaceVersions
 from model.delivery import Delivery
 from model.envelope import UnreadableRecord
 from model.event import Event, from_record
 from model.facts import Duplicate, Received, State
 from model.identity import delivery_id, event_key
+from model.routing import Routed, route
 
 LaneItem = Waiting | Output | Progress
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """One connection as routing sees it. ``off``: the reason code when configuration says not to send."""
-
-    destination: str
-    off: str | None
 
 
 class Router:
@@ -40,7 +33,7 @@ class Router:
     def __init__(
         self,
         *,
-        routes: dict[str, tuple[Route, ...]],
+        versions: WorkspaceVersions,
         lanes: int,
         duplicates: DuplicateStores,
         journal: Journal,
@@ -48,22 +41,14 @@ class Router:
         run: str,
         clock: Callable[[], int],
     ) -> None:
-        """``routes`` by source; ``fences``: records below these offsets may have been handled by a run that crashed."""
-        self._routes = routes
-        self._connections = {
-            (source, route.destination): route for source, of_source in routes.items() for route in of_source
-        }
+        """``fences``: records below these offsets may have been handled by a run that crashed."""
+        self._versions = versions
         self._lanes = lanes
         self._duplicates = duplicates
         self._journal = journal
         self._fences = fences
         self._run = run
         self._clock = clock
-
-    def off(self, delivery: Delivery) -> str | None:
-        """The reason code if the delivery's connection no longer sends."""
-        route = self._connections.get((delivery.source, delivery.destination))
-        return "CONNECTION_REMOVED" if route is None else route.off
 
     def lane_of(self, destination: str) -> str:
         """The lane that owns a destination."""
@@ -77,7 +62,8 @@ class Router:
             if isinstance(item, Sourced) and item.topic == EVENTS:
                 events.setdefault(item.record.partition, []).append(item.record)
         for partition, records in events.items():
-            routed.extend(self._route_events(partition, records))
+            with self._versions.reading(partition, records[-1].offset + 1):
+                routed.extend(self._route_events(partition, records))
         for item in items:
             if isinstance(item, Progress):
                 routed.extend((str(lane), item) for lane in range(self._lanes))
@@ -99,12 +85,14 @@ class Router:
 
     def _route_event(self, record: Record, event: Event, first_offset: int) -> Iterable[tuple[str, LaneItem]]:
         now_ms = self._clock()
+        shown = self._versions.current.redactor.text
         about: dict[str, Any] = {
             "source": event.source,
             "message_id": event.message_id,
             "event_type": event.type,
-            "event_name": event.name,
-            "app_version": event.app_version,
+            # Names are dimensions of what people read; one that holds somebody's address is masked like any text.
+            "event_name": shown(event.name),
+            "app_version": shown(event.app_version),
             "events_partition": record.partition,
             "events_offset": record.offset,
             "received_at_ms": record.appended_ms,
@@ -116,28 +104,33 @@ class Router:
             yield "0", fact(key, duplicate)
             return
         resent = about["replayed"] and record.offset < self._journal.horizon(EVENTS, record.partition)
-        deliveries = [
-            Delivery(
-                **about,
-                delivery_id=delivery_id(record.partition, record.offset, event.source, route.destination, ""),
-                destination=route.destination,
-                mapping="",
-                taken_at_ms=now_ms,
-                due_at_ms=record.appended_ms,
-                resent=resent,
-                event=event.payload,
-            )
-            for route in self._routes.get(event.source, ())
-        ]
-        routes = tuple((d.delivery_id, d.destination, d.mapping) for d in deliveries)
+        ends: list[tuple[Delivery, Routed]] = []
+        for plan in self._versions.plans(record.partition, record.offset, event.source):
+            identity = f"{record.partition}:{record.offset}:{plan.destination}"
+            for routed in route(plan, event.body, event.payload, identity):
+                delivery = Delivery(
+                    **about,
+                    delivery_id=delivery_id(
+                        record.partition, record.offset, event.source, plan.destination, routed.mapping
+                    ),
+                    destination=plan.destination,
+                    mapping=routed.mapping,
+                    taken_at_ms=now_ms,
+                    due_at_ms=record.appended_ms,
+                    resent=resent,
+                    event=routed.event,
+                )
+                ends.append((delivery, routed))
+        routes = tuple((d.delivery_id, d.destination, d.mapping) for d, _ in ends)
         yield "0", fact(key, Received(**about, at_ms=record.appended_ms, run=self._run, routes=routes))
-        for delivery in deliveries:
-            off = self._connections[delivery.source, delivery.destination].off
-            if off is not None:
-                outcome = delivery.end(State.FILTERED, at_ms=now_ms, run=self._run, code=off)
-                yield "0", fact(delivery.delivery_id.encode(), outcome)
-            else:
+        for delivery, routed in ends:
+            if routed.state is None:
                 yield self._to_lane(delivery, EVENTS, record, now_ms)
+                continue
+            outcome = delivery.end(routed.state, at_ms=now_ms, run=self._run, code=routed.code, message=routed.message)
+            if routed.state is State.DISCARDED:
+                yield "0", undelivered(delivery, outcome)
+            yield "0", fact(delivery.delivery_id.encode(), outcome)
 
     def _route_retry(self, topic: str, record: Record) -> tuple[str, LaneItem]:
         try:

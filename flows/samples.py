@@ -1,48 +1,37 @@
 """The sample of one attempt: what was received, requested and answered, redacted, if this attempt is to leave one."""
 
+from typing import Any
+
 import orjson
 
-from flows.calls import FinishedCall
 from flows.desk import Desk
 from flows.outputs import fact
+from flows.shipping import Shipped
 from flows.topic_sink import Output
-from model.attempt import Answer, Conclusion
+from model.attempt import Conclusion
 from model.delivery import Delivery
 from model.facts import Sample, State
+from model.http import HttpFailure, HttpResponse
 from model.identity import attempt_id
-from sinks.http import HttpResponse
+from model.redaction import Redactor
 
 AWAITING_RETRY = "awaiting_retry"
 
 
-def sample(desk: Desk, delivery: Delivery, answer: Answer, end: Conclusion, finished: FinishedCall) -> list[Output]:
+def sample(desk: Desk, delivery: Delivery, shipped: Shipped, end: Conclusion) -> list[Output]:
     """Return the sample fact of an attempt, or nothing. Decided before any redacting is done."""
+    configuration = desk.configuration()
+    if not configuration.workspace.redaction.payloads:
+        return []
     state = end.outcome.state if end.outcome else AWAITING_RETRY
-    now_ms = finished.finished_ms
+    now_ms, answer = shipped.finished_ms, shipped.answer
     if state == State.DELIVERED:
         kept = desk.sampler.keep_success(delivery.source, delivery.destination, delivery.event_name, now_ms)
     else:
         kept = desk.sampler.keep_failure(delivery.source, delivery.destination, answer.code, now_ms)
     if not kept:
         return []
-    redactor = desk.redactor
-    request = finished.call.request
-    shown_request = {
-        "method": request.method,
-        "url": redactor.text(request.url),
-        "headers": redactor.headers(request.headers),
-        "body": redactor.json_bytes(request.body),
-    }
-    result = finished.result
-    if isinstance(result, HttpResponse):
-        shown_response = {
-            "status": result.status,
-            "headers": redactor.headers(result.headers),
-            "body": redactor.json_bytes(result.body),
-            "truncated": result.body_truncated,
-        }
-    else:
-        shown_response = {"error": result.code, "message": redactor.text(result.message)}
+    redactor = configuration.redactor
     said = Sample(
         **delivery.about(),
         at_ms=now_ms,
@@ -50,10 +39,40 @@ def sample(desk: Desk, delivery: Delivery, answer: Answer, end: Conclusion, fini
         attempt=delivery.calls,
         code=answer.code,
         message=answer.message,
+        batch_items=answer.batch_items,
         attempt_id=attempt_id(delivery.delivery_id, desk.run, delivery.calls),
         state=state,
         event=redactor.json_bytes(delivery.event),
-        request=orjson.dumps(shown_request).decode(),
-        response=orjson.dumps(shown_response).decode(),
+        request=orjson.dumps(shown_request(shipped, redactor)).decode(),
+        response=orjson.dumps(shown_response(shipped, redactor)).decode(),
     )
     return [fact(delivery.delivery_id.encode(), said)]
+
+
+def shown_request(shipped: Shipped, redactor: Redactor) -> dict[str, Any]:
+    """The request as people may see it; empty when none was made."""
+    request = shipped.request
+    if request is None:
+        return {}
+    return {
+        "method": request.method,
+        "url": redactor.text(request.url),
+        "headers": redactor.headers(request.headers),
+        "body": redactor.json_bytes(request.body),
+    }
+
+
+def shown_response(shipped: Shipped, redactor: Redactor) -> dict[str, Any]:
+    """The response, or what came instead of one, as people may see it; empty when no request was made."""
+    match shipped.result:
+        case HttpResponse() as response:
+            return {
+                "status": response.status,
+                "headers": redactor.headers(response.headers),
+                "body": redactor.json_bytes(response.body),
+                "truncated": response.body_truncated,
+            }
+        case HttpFailure() as failure:
+            return {"error": failure.code, "message": redactor.text(failure.message)}
+        case _:
+            return {}

@@ -4,25 +4,37 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 from msgspec.structs import replace
 
-from model.delivery import Delivery
+from model.delivery import Delivery, Wait
 from model.facts import AttemptFailed, Outcome, State
 from model.failure import FailureClass
 from model.identity import attempt_id
 from model.schedule import RetryPolicy
 
+_ENDS = {
+    FailureClass.DELIVERED: State.DELIVERED,
+    FailureClass.DISCARD: State.DISCARDED,
+    FailureClass.FILTER: State.FILTERED,
+}
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """What came back from one call, already classified. ``http_status`` 0: no response."""
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of trying to send one delivery, already classified.
+
+    ``http_status`` 0: no response. ``called`` is False when no call was made, because the mapping or the insert
+    function did not come to a request. ``batch_items``: how many deliveries an answer about a whole batch spoke of.
+    """
 
     failure: FailureClass
     code: str
-    http_status: int
-    http_ms: int
+    http_status: int = 0
+    http_ms: int = 0
     message: str = ""
     retry_after_ms: int | None = None
+    called: bool = True
+    batch_items: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,19 +47,26 @@ class Conclusion:
 
 
 def conclude(
-    delivery: Delivery, answer: Answer, policy: RetryPolicy, *, now_ms: int, run: str, random: Callable[[], float]
+    delivery: Delivery,
+    answer: Answer,
+    policy: RetryPolicy,
+    *,
+    now_ms: int,
+    run: str,
+    random: Callable[[], float],
+    error_group: str = "",
 ) -> Conclusion:
-    """Decide about ``delivery``, whose ``calls`` already counts this call, after ``answer``.
+    """Decide about ``delivery``, whose ``calls`` and ``calls_ms`` already count this call, after ``answer``.
 
     Throttling and setup failures (wrong credentials, unknown host) use up time, not attempts: they say nothing about
     the event. Every other retryable failure counts against the limit.
     """
-    http = (answer.http_status, answer.http_ms)
-    if answer.failure is FailureClass.DELIVERED:
-        return Conclusion(outcome=delivery.end(State.DELIVERED, at_ms=now_ms, run=run, http=http))
     said: dict[str, Any] = {"code": answer.code, "message": answer.message}
-    if answer.failure is FailureClass.DISCARD:
-        return Conclusion(outcome=delivery.end(State.DISCARDED, at_ms=now_ms, run=run, **said, http=http))
+    known: dict[str, Any] = {"error_group": error_group, "batch_items": answer.batch_items}
+    http = (answer.http_status, answer.http_ms) if answer.called else None
+    end = _ENDS.get(answer.failure)
+    if end is not None:
+        return Conclusion(outcome=delivery.end(end, at_ms=now_ms, run=run, **said, **known, http=http))
     counts = answer.failure is FailureClass.RETRY
     due_at_ms = policy.next_due_ms(
         attempts=delivery.attempts + counts,
@@ -57,10 +76,11 @@ def conclude(
         random=random,
     )
     if due_at_ms is None:
-        return Conclusion(outcome=delivery.end(State.EXPIRED, at_ms=now_ms, run=run, **said, http=http))
+        return Conclusion(outcome=delivery.end(State.EXPIRED, at_ms=now_ms, run=run, **said, **known, http=http))
     fact = AttemptFailed(
         **delivery.about(),
         **said,
+        **known,
         http_status=answer.http_status,
         http_ms=answer.http_ms,
         at_ms=now_ms,
@@ -70,10 +90,7 @@ def conclude(
         failure=answer.failure,
         due_at_ms=due_at_ms,
     )
-    retry = replace(delivery, **said, attempts=delivery.attempts + counts).waiting(from_ms=now_ms, until_ms=due_at_ms)
+    retry = replace(delivery, **said, attempts=delivery.attempts + counts).waiting(
+        from_ms=now_ms, until_ms=due_at_ms, wait=Wait.RETRY if counts else Wait.LIMIT
+    )
     return Conclusion(retry=retry, attempt_failed=fact)
-
-
-def called(delivery: Delivery) -> Delivery:
-    """Return the delivery with one more call counted."""
-    return replace(delivery, calls=delivery.calls + 1)

@@ -3,12 +3,21 @@
 It travels as a record of the retry topics and in the snapshot of a lane; `to_record` is its one written form.
 """
 
+from enum import Enum
 from typing import Any, Literal
 
 import msgspec
 
 from model.envelope import UnreadableRecord, check_version
 from model.facts import DeliveryFact, Outcome, State
+
+
+class Wait(Enum):
+    """What a delivery waits for."""
+
+    QUEUE = "queue"  # its turn
+    RETRY = "retry"  # the next attempt after one that failed
+    LIMIT = "limit"  # its destination, which takes nothing now
 
 
 class Delivery(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,6 +42,11 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     attempts: int = 0  # calls that count against the limit; throttling and setup use up time only
     code: str = ""  # of the last failed call
     message: str = ""
+    retry_wait_ms: int = 0  # waited so far between attempts
+    limit_wait_ms: int = 0  # waited so far because the destination could or would take nothing
+    calls_ms: int = 0  # spent so far in calls
+    redrive: int = 0  # 1 for the first redrive, and so on
+    inserted: bool = False  # the insert function has had its say; the event is what it returned
     replayed: bool = False  # sticky: its facts may repeat ones said before a crash
     resent: bool = False  # sticky: a call may have been made before a crash that no fact tells of
     event: bytes = b""  # the event's JSON as it was; not part of the header line
@@ -56,6 +70,11 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
             raise UnreadableRecord(f"not a delivery of this version: {error}") from None
 
     @property
+    def key(self) -> str:
+        """The Idempotency-Key: the same for every call and every redrive."""
+        return self.delivery_id.partition("/")[0]
+
+    @property
     def size_bytes(self) -> int:
         """What it weighs in memory budgets."""
         return len(self.event)
@@ -73,17 +92,27 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
         code: str = "",
         message: str = "",
         http: tuple[int, int] | None = None,
+        error_group: str = "",
+        batch_items: int = 0,
     ) -> Outcome:
         """Return the outcome fact that ends this delivery; ``http``: status and duration in ms of the call that did.
 
-        Without a call nothing can have been sent twice, so the fact is no possible duplicate.
+        Without a call nothing can have been sent twice, so the fact is no possible duplicate. What was spent neither
+        in calls nor in a known wait was spent in queues, so that the four parts add up to the latency.
         """
         about = self.about()
         if http is None:
             about["resent"] = False
         status, duration_ms = http or (0, 0)
+        parts_ms = self.retry_wait_ms + self.limit_wait_ms + self.calls_ms
         return Outcome(
             **about,
+            error_group=error_group,
+            batch_items=batch_items,
+            queue_ms=max(0, at_ms - self.received_at_ms - parts_ms),
+            retry_wait_ms=self.retry_wait_ms,
+            limit_wait_ms=self.limit_wait_ms,
+            calls_ms=self.calls_ms,
             at_ms=at_ms,
             run=run,
             attempt=self.calls,
@@ -94,9 +123,16 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
             http_ms=duration_ms,
         )
 
-    def waiting(self, *, from_ms: int, until_ms: int) -> "Delivery":
-        """Return the delivery as it goes on the retry ladder."""
-        return msgspec.structs.replace(self, waits_from_ms=from_ms, due_at_ms=until_ms)
+    def waiting(self, *, from_ms: int, until_ms: int, wait: Wait) -> "Delivery":
+        """Return the delivery as it goes on the retry ladder, its wait counted as what it is."""
+        waited_ms = max(0, until_ms - from_ms)
+        return msgspec.structs.replace(
+            self,
+            waits_from_ms=from_ms,
+            due_at_ms=until_ms,
+            retry_wait_ms=self.retry_wait_ms + (waited_ms if wait is Wait.RETRY else 0),
+            limit_wait_ms=self.limit_wait_ms + (waited_ms if wait is Wait.LIMIT else 0),
+        )
 
 
 _encoder = msgspec.json.Encoder()

@@ -12,7 +12,10 @@ NAME_LIMIT_CHARACTERS = 200  # names are dimensions of counts; a longer one is c
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One event. ``name``: the event name of a track call, the name of a page or screen, else ''."""
+    """One event. ``name``: the event name of a track call, the name of a page or screen, else ''.
+
+    ``payload`` is its JSON as it came, ``body`` the same decoded.
+    """
 
     source: str
     message_id: str
@@ -20,6 +23,7 @@ class Event:
     name: str
     app_version: str
     payload: bytes
+    body: dict[str, Any]
 
 
 def to_record(source: str, payload: bytes) -> bytes:
@@ -42,7 +46,7 @@ def from_record(value: bytes) -> Event:
     context = body.get("context")
     app = context.get("app") if isinstance(context, dict) else None
     version = app.get("version") if isinstance(app, dict) else None
-    return Event(source, _text(body.get("messageId")), event_type, _text(name), _text(version), payload)
+    return Event(source, _text(body.get("messageId")), event_type, _text(name), _text(version), payload, body)
 
 
 def _text(value: Any) -> str:

@@ -7,6 +7,10 @@
     Spilled        a delivery was put back unsent to a retry rung
     Outcome        the final word on a delivery                        one per delivery
     Sample         redacted payloads of one attempt
+    Redriven       a delivery that had failed was put on its way again by a person
+    Tested         a person sent one event to one destination to see what happens; in no count
+    Audited        a person did something with consequences outside
+    DestinationState  a destination stopped taking events, tries again, or takes them again
     Tick           how far one worker of the delivery flow has come
 
 Times are Unix milliseconds. Nothing here may carry unredacted payloads (design 7.4).
@@ -73,6 +77,9 @@ class DeliveryFact(EventFact, frozen=True, kw_only=True):
     code: str = ""  # see model.codes; '' when delivered
     message: str = ""  # the partner's own words, redacted and cut
     resent: bool = False  # this call may repeat one made before a crash: a possible duplicate
+    redrive: int = 0  # 1 for the first redrive of a delivery, and so on; counted apart from everything else
+    error_group: str = ""  # name of the group of similar messages of this connection and day
+    batch_items: int = 0  # deliveries the answer was about, when it spoke of a whole batch and not of this item
 
 
 class AttemptFailed(DeliveryFact, frozen=True, kw_only=True, tag="attempt_failed"):
@@ -92,11 +99,41 @@ class Spilled(DeliveryFact, frozen=True, kw_only=True, tag="spilled"):
 
 
 class Outcome(DeliveryFact, frozen=True, kw_only=True, tag="outcome"):
-    """The final word on a delivery. latency_ms = at_ms - received_at_ms."""
+    """The final word on a delivery. latency_ms = at_ms - received_at_ms = the four parts added up."""
 
     state: State
     http_status: int = 0
+    http_ms: int = 0  # of the last call
+    queue_ms: int = 0  # unread, or waiting for its turn
+    retry_wait_ms: int = 0  # between a failed attempt and the next one
+    limit_wait_ms: int = 0  # the destination's pause, rate limit, breaker or setup stood in the way
+    calls_ms: int = 0  # in all of its calls
+
+
+class Redriven(DeliveryFact, frozen=True, kw_only=True, tag="redriven"):
+    """A person put a delivery that had failed on its way again; its redrive is routed by this."""
+
+    redrive_id: str  # of the command's run
+    author: str
+
+
+class Tested(DeliveryFact, frozen=True, kw_only=True, tag="tested"):
+    """A person sent one event to one destination. It is in no count, latency or breaker."""
+
+    author: str
+    state: str  # what the outcome would have been
+    http_status: int = 0
     http_ms: int = 0
+
+
+class DestinationState(Fact, frozen=True, kw_only=True, tag="destination_state"):
+    """A destination as the delivery flow finds it: ok, setup (a person must act), open or half_open (its breaker)."""
+
+    destination: str
+    state: str
+    code: str = ""
+    message: str = ""
+    until_ms: int = 0  # no call before this moment
 
 
 class Sample(DeliveryFact, frozen=True, kw_only=True, tag="sample"):
@@ -107,6 +144,16 @@ class Sample(DeliveryFact, frozen=True, kw_only=True, tag="sample"):
     event: str
     request: str
     response: str
+
+
+class Audited(Fact, frozen=True, kw_only=True, tag="audited"):
+    """Somebody did something with consequences outside. Said before it is done."""
+
+    author: str
+    role: str  # owner, write or read
+    action: str  # such as redrive or test-event
+    subject: str  # what it was done to, such as a destination
+    details: str = ""  # JSON, redacted
 
 
 class Rejected(Fact, frozen=True, kw_only=True, tag="rejected"):
@@ -140,7 +187,20 @@ class Tick(Fact, frozen=True, kw_only=True, tag="tick"):
     positions: tuple[Position, ...] = ()
 
 
-AnyFact = Received | Duplicate | AttemptFailed | Spilled | Outcome | Sample | Rejected | Tick
+AnyFact = (
+    Received
+    | Duplicate
+    | AttemptFailed
+    | Spilled
+    | Outcome
+    | Sample
+    | Redriven
+    | Tested
+    | DestinationState
+    | Audited
+    | Rejected
+    | Tick
+)
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(AnyFact)

@@ -30,3 +30,13 @@ def event_key(source: str, message_id: str) -> bytes:
 def partition_of(key: bytes, partitions: int) -> int:
     """Spread keys over partitions; the same in every process and version."""
     return crc32(key) % partitions
+
+
+def request_key(keys: list[str]) -> str:
+    """Name a request by the keys of what it carries: a single one's own, or a digest of all whatever their order."""
+    return keys[0] if len(keys) == 1 else _digest("request", *sorted(keys))
+
+
+def uniform(*parts: str | int) -> float:
+    """A number from [0, 1) that is evenly spread over names and always the same for the same ones."""
+    return int(_digest("uniform", *parts)[:13], 16) / (1 << 52)

@@ -67,7 +67,7 @@ class AppendMinute:
         for series, count in series_of(fact, verdict):
             counts = self._counts(series)
             counts.count += count
-        if isinstance(fact, Outcome) and fact.state is State.DELIVERED and verdict.count:
+        if isinstance(fact, Outcome) and fact.state is State.DELIVERED and verdict.count and not fact.redrive:
             counts = self._counts(_series(fact, fact.at_ms, State.DELIVERED, ""))
             index = bucket(fact.at_ms - fact.received_at_ms)
             counts.latency[index] = counts.latency.get(index, 0) + 1
@@ -99,7 +99,9 @@ class AppendMinute:
 
 
 def series_of(fact: Fact, verdict: Verdict) -> list[tuple[Series, int]]:
-    """The series a fact is counted in, and by how much."""
+    """The series a fact is counted in, and by how much; a redrive in none: it is out of every rate and alert."""
+    if isinstance(fact, DeliveryFact) and fact.redrive:
+        return []
     if isinstance(fact, Rejected):
         dimensions = (fact.source, "", "", fact.event_type, "", "", "rejected", fact.code)
         return [(Series(fact.at_ms // MINUTE_MS * MINUTE_MS, *dimensions), fact.count)]

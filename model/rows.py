@@ -6,15 +6,19 @@ from msgspec import structs
 
 from model.facts import (
     AttemptFailed,
+    Audited,
     DeliveryFact,
+    DestinationState,
     Duplicate,
     EventFact,
     Fact,
     Outcome,
     Received,
+    Redriven,
     Rejected,
     Sample,
     Spilled,
+    Tested,
     Tick,
     kind_of,
 )
@@ -43,6 +47,10 @@ def rows_of(fact: Fact, position: LogPosition, verdict: Verdict) -> list[Row]:
         return [Row("ticks", _tick(fact, position))]
     if isinstance(fact, Sample):
         return [Row("samples", _sample(fact, position))]
+    if isinstance(fact, DestinationState):
+        return [Row("destination_states", _destination_state(fact, position))]
+    if isinstance(fact, Audited):
+        return [Row("audit", _audited(fact, position))]
     own = _fact(fact, position)
     own["count"] = verdict.count
     rows = [Row("facts", own)]
@@ -111,7 +119,12 @@ def _fact(fact: Fact, position: LogPosition) -> dict[str, Any]:
             "code": fact.code,
             "message": fact.message,
             "resent": fact.resent,
+            "redrive": fact.redrive,
+            "error_group": fact.error_group,
+            "batch_items": fact.batch_items,
         }
+        if fact.redrive and not isinstance(fact, Redriven):
+            row["kind"] = f"redrive_{row['kind']}"
     if isinstance(fact, Received):
         row["routes"] = fact.routes
     elif isinstance(fact, Duplicate):
@@ -132,6 +145,19 @@ def _fact(fact: Fact, position: LogPosition) -> dict[str, Any]:
             "http_status": fact.http_status,
             "http_ms": fact.http_ms,
             "latency_ms": max(0, fact.at_ms - fact.received_at_ms),
+            "queue_ms": fact.queue_ms,
+            "retry_wait_ms": fact.retry_wait_ms,
+            "limit_wait_ms": fact.limit_wait_ms,
+            "calls_ms": fact.calls_ms,
+        }
+    elif isinstance(fact, Redriven):
+        row["author"] = fact.author
+    elif isinstance(fact, Tested):
+        row |= {
+            "author": fact.author,
+            "state": fact.state,
+            "http_status": fact.http_status,
+            "http_ms": fact.http_ms,
         }
     elif isinstance(fact, Rejected):
         row |= {
@@ -154,9 +180,28 @@ def _correction(own: dict[str, Any], prior: Prior) -> dict[str, Any]:
 
 def _sample(fact: Sample, position: LogPosition) -> dict[str, Any]:
     row = {name.removesuffix("_ms"): value for name, value in structs.asdict(fact).items()}
-    for name in ("v", "replayed", "resent", "run"):
+    for name in ("v", "replayed", "resent", "run", "error_group"):
         del row[name]
     return {**row, "log_partition": position.partition, "log_offset": position.offset}
+
+
+def _destination_state(fact: DestinationState, position: LogPosition) -> dict[str, Any]:
+    return {
+        "destination": fact.destination,
+        "at": fact.at_ms,
+        "log_partition": position.partition,
+        "log_offset": position.offset,
+        "run": fact.run,
+        "state": fact.state,
+        "code": fact.code,
+        "message": fact.message,
+        "until": fact.until_ms,
+    }
+
+
+def _audited(fact: Audited, position: LogPosition) -> dict[str, Any]:
+    row = {name: value for name, value in structs.asdict(fact).items() if name not in {"v", "run", "at_ms"}}
+    return {**row, "at": fact.at_ms, "log_partition": position.partition, "log_offset": position.offset}
 
 
 def _tick(fact: Tick, position: LogPosition) -> dict[str, Any]:

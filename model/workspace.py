@@ -5,13 +5,14 @@ checks what no single field can know; a `Workspace` made by hand skips those che
 """
 
 import json
-import re
-from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
+from typing import Any, Literal
 
-from pydantic import AfterValidator, Field
-
-from model.environment_text import EnvironmentText, fault
+from model.destinations.catalogue import AnyDestination
+from model.destinations.destination import HttpDestination
+from model.destinations.storage import StorageDestination
+from model.workspace_connection import Connection
+from model.workspace_fields import Name, Slug, WriteKeys
+from model.workspace_redaction import RedactionConfig
 from model.workspace_settings import (
     DeliveryConfig,
     DiskConfig,
@@ -21,80 +22,6 @@ from model.workspace_settings import (
     StoreConfig,
     TopicsConfig,
 )
-
-URL_LIMIT_CHARS = 2048
-# Set for every call by Waybill or by HTTP itself; another value would break the call or the promise to receivers.
-RESERVED_HEADERS = frozenset({"connection", "content-length", "host", "idempotency-key", "te", "transfer-encoding"})
-_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}")
-_HEADER_VALUE = re.compile(r"[!-~]([ -~\t]*[!-~])?|")
-_WRITE_KEY = re.compile(r"[!-9;-~]{1,256}")  # printable ASCII; HTTP Basic auth leaves no room for a colon
-
-
-def _check_name(name: str) -> str:
-    if not name.isprintable():
-        raise fault("the name has characters that cannot be shown", "Write it in one line of plain text")
-    return name
-
-
-def _check_write_key(key: EnvironmentText) -> EnvironmentText:
-    if not _WRITE_KEY.fullmatch(key.value):
-        raise fault("this is no write key", "Use 1 to 256 ASCII letters, digits and signs; no spaces, no colon")
-    return key
-
-
-def _check_write_keys(keys: tuple[EnvironmentText, ...]) -> tuple[EnvironmentText, ...]:
-    if not keys:
-        raise fault("there is no write key", "Write at least one: SDKs authenticate with it")
-    return keys
-
-
-def _check_url(url: EnvironmentText) -> EnvironmentText:
-    text = url.value
-    if len(text) > URL_LIMIT_CHARS or not text.isascii() or not text.isprintable() or " " in text:
-        raise fault(
-            "the URL is too long or has spaces, control or non-ASCII characters",
-            f"Use at most {URL_LIMIT_CHARS} characters; percent-encode others and write hosts in punycode (xn--…)",
-        )
-    try:
-        parts = urlsplit(text)
-        complete = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        complete = False
-    if not complete:
-        raise fault("this is no http or https URL", "Write the whole address, such as https://example.com/hook")
-    if "@" in parts.netloc:
-        raise fault("the URL carries a user name or password", "Put credentials in a header as ${NAME}")
-    if "#" in text:
-        raise fault("the URL has a fragment ('#…'), which is never sent", "Remove it, or percent-encode it as %23")
-    return url
-
-
-def _check_header_name(name: str) -> str:
-    if not _HEADER_NAME.fullmatch(name):
-        raise fault("this is no header name", "Use letters, digits and hyphens, such as X-Api-Key")
-    if name.lower() in RESERVED_HEADERS:
-        raise fault("Waybill sets this header itself", "Remove it")
-    return name
-
-
-def _check_header_value(value: EnvironmentText) -> EnvironmentText:
-    if not _HEADER_VALUE.fullmatch(value.value):
-        raise fault(
-            "the header value has line breaks, non-ASCII characters, or spaces at its ends",
-            "Use ASCII text in one line; look for a line break at the end of the environment variable",
-        )
-    return value
-
-
-Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
-Name = Annotated[str, Field(max_length=200), AfterValidator(_check_name)]
-WriteKey = Annotated[EnvironmentText, AfterValidator(_check_write_key)]
-# A length bound of pydantic's own would call a list empty whose only key has an error.
-WriteKeys = Annotated[
-    tuple[WriteKey, ...], Field(max_length=100, json_schema_extra={"minItems": 1}), AfterValidator(_check_write_keys)
-]
-HeaderName = Annotated[str, AfterValidator(_check_header_name)]
-HeaderValue = Annotated[EnvironmentText, AfterValidator(_check_header_value)]
 
 
 class Source(Section):
@@ -110,67 +37,6 @@ class Source(Section):
     """What its SDK authenticates with; several, so that a key can be replaced without a gap. ${NAME} is allowed."""
 
 
-class Destination(Section):
-    """What every destination has."""
-
-    id: Slug
-    """Short name used in reports and connections: lower-case letters, digits, '_' and '-'."""
-    name: Name = ""
-    """Name for people; not given: the id."""
-    enabled: bool = True
-    """false: nothing is sent; deliveries are filtered."""
-
-
-class WebhookDestination(Destination):
-    """Takes one HTTP request per event, its JSON as the body."""
-
-    type: Literal["webhook"]
-    """webhook: one HTTP request per event."""
-    url: Annotated[EnvironmentText, AfterValidator(_check_url)]
-    """Where events are sent: http or https, no user name or password. ${NAME} is allowed."""
-    method: Literal["POST", "PUT", "PATCH"] = "POST"
-    """HTTP method."""
-    headers: dict[HeaderName, HeaderValue] = Field(default={}, max_length=50)
-    """Headers added to every request. Credentials only as ${NAME}."""
-    timeout_seconds: float = Field(default=5.0, gt=0, le=60)
-    """The whole call, from connecting to the last byte of the answer."""
-    concurrency: int = Field(default=64, ge=1, le=1024)
-    """Calls under way at the same time at most."""
-
-    def request_headers(self) -> dict[str, str]:
-        """Return the headers with their secrets, for the request only: never for logs, facts or snapshots."""
-        return {name: value.value for name, value in self.headers.items()}
-
-    @property
-    def origin(self) -> str:
-        """Scheme, host and port as written: paths and queries of webhooks are often secrets themselves."""
-        scheme, separator, rest = self.url.written.partition("://")
-        return scheme + separator + re.split(r"[/?]", rest, maxsplit=1)[0]
-
-
-class StorageDestination(Destination):
-    """Loaded in bulk by other means; listed so that reports can say that it is not theirs to count."""
-
-    type: Literal["s3", "gcs", "bigquery", "snowflake", "redshift"]
-    """A storage destination: not reportable here."""
-
-
-AnyDestination = Annotated[WebhookDestination | StorageDestination, Field(discriminator="type")]
-
-
-class Connection(Section):
-    """Events of one source go to one destination."""
-
-    source: Slug
-    """Id of a source."""
-    destination: Slug
-    """Id of a destination."""
-    enabled: bool = True
-    """false: nothing is sent; deliveries are filtered."""
-    mode: Literal["cloud", "device"] = "cloud"
-    """cloud: Waybill delivers. device: the SDK sends by itself, so it is not reportable here."""
-
-
 class Workspace(Section):
     """The whole file."""
 
@@ -183,12 +49,13 @@ class Workspace(Section):
     destinations: tuple[AnyDestination, ...] = ()
     connections: tuple[Connection, ...] = ()
     delivery: DeliveryConfig = DeliveryConfig()
+    redaction: RedactionConfig = RedactionConfig()
     retention: RetentionConfig = RetentionConfig()
     disk: DiskConfig = DiskConfig()
 
-    def webhooks(self) -> dict[str, WebhookDestination]:
+    def http_destinations(self) -> dict[str, HttpDestination]:
         """Return the destinations Waybill delivers to, by id."""
-        return {d.id: d for d in self.destinations if isinstance(d, WebhookDestination)}
+        return {d.id: d for d in self.destinations if isinstance(d, HttpDestination)}
 
     def sources_by_write_key(self) -> dict[str, Source]:
         """Return whose each (real) write key is; disabled sources included."""
@@ -208,11 +75,12 @@ class Workspace(Section):
     def secret_values(self) -> frozenset[str]:
         """Return every text that came from the environment, for redaction."""
         texts = [key for source in self.sources for key in source.write_keys]
-        for webhook in self.webhooks().values():
-            texts += [webhook.url, *webhook.headers.values()]
+        for connection in self.connections:
+            texts += connection.function_settings.values()
         if self.store.url:
             texts.append(self.store.url)
-        return frozenset().union(*(text.secrets for text in texts))
+        of_destinations = (destination.secret_values() for destination in self.http_destinations().values())
+        return frozenset().union(*(text.secrets for text in texts), *of_destinations)
 
 
 def workspace_schema() -> dict[str, Any]:

@@ -31,7 +31,11 @@ _MESSAGES = {
     "model_attributes_type": ("names and values are expected", "Write 'name: value' in each line, indented"),
     "literal_error": ("this value is not known", "Write {expected}"),
     "union_tag_invalid": ("this type is not known", "Write one of {expected_tags}"),
-    "union_tag_not_found": ("field 'type' is missing", "Write 'type: webhook'"),
+    "union_tag_not_found": (
+        "field 'type' is missing",
+        "Write 'type: …', such as webhook for a destination or DROP for an action of a filter",
+    ),
+    "too_short": ("there are too few entries", "Write at least {min_length}"),
     "string_pattern_mismatch": (
         "this is no id",
         "Use 1 to 63 lower-case letters, digits, '_' and '-', starting with a letter or digit",
@@ -81,7 +85,7 @@ def _validate(document: Document, environ: Mapping[str, str]) -> Workspace | Non
         # Through JSON, so that a file means exactly what its published JSON Schema says.
         workspace = Workspace.model_validate_json(orjson.dumps(document.data), context={"environ": environ})
     except ValidationError as error:
-        breaches.extend(islice(_field_errors(error), PROBLEMS_LIMIT))
+        breaches.extend(islice(_field_errors(error, document.data), PROBLEMS_LIMIT))
     breaches.extend(islice(workspace_rules.errors(document.data, environ), PROBLEMS_LIMIT))
     if workspace and not breaches:
         breaches.extend(islice(workspace_rules.warnings(workspace), PROBLEMS_LIMIT))
@@ -91,10 +95,10 @@ def _validate(document: Document, environ: Mapping[str, str]) -> Workspace | Non
     return workspace
 
 
-def _field_errors(error: ValidationError) -> Iterator[Breach]:
+def _field_errors(error: ValidationError, data: Any) -> Iterator[Breach]:
     for details in error.errors(include_url=False, include_input=False):
         kind, context = details["type"], details.get("ctx", {})
-        path = _path(details["loc"])
+        path = _path(details["loc"], data)
         if kind == "waybill":
             yield Breach(path, context["message"], context["remedy"])
         elif kind == "extra_forbidden":
@@ -107,20 +111,38 @@ def _field_errors(error: ValidationError) -> Iterator[Breach]:
             yield Breach(path, message, remedy.format(**context))
 
 
-def _path(location: tuple[int | str, ...]) -> FieldPath:
-    """Leave out what pydantic adds: the type chosen for a destination, and its mark of an error in a key."""
-    path = tuple(step for step in location if step != "[key]")
-    return path[:2] + path[3:] if path[:1] == ("destinations",) else path
+def _path(location: tuple[int | str, ...], data: Any) -> FieldPath:
+    """Leave out what pydantic adds: the type chosen of several, and its mark of an error in a key."""
+    path: list[int | str] = []
+    for number, step in enumerate(location):
+        last = number == len(location) - 1
+        if step == "[key]" or (isinstance(step, str) and not last and isinstance(data, dict) and step not in data):
+            continue
+        path.append(step)
+        if isinstance(data, dict):
+            data = data.get(step)
+        elif isinstance(data, list) and isinstance(step, int) and step < len(data):
+            data = data[step]
+    return tuple(path)
 
 
 def _fields_at(path: FieldPath) -> list[str]:
-    """Return the fields the schema knows at a path; of every type of destination."""
-    schema = _schema()
-    node = schema
+    """Return the fields the schema knows at a path; of every type where there are several."""
+    nodes = [_schema()]
     for step in path:
-        node = _resolve(node["items"] if isinstance(step, int) else node["properties"][step])
-    choices = [_resolve(choice) for choice in node.get("oneOf", [node])]
-    return sorted({name for choice in choices for name in choice["properties"]})
+        nodes = [_resolve(choice) for node in nodes for choice in _choices(node)]
+        if isinstance(step, int):
+            nodes = [node["items"] for node in nodes if "items" in node]
+        else:
+            nodes = [node["properties"][step] for node in nodes if step in node.get("properties", {})]
+    choices = [_resolve(choice) for node in nodes for choice in _choices(node)]
+    return sorted({name for choice in choices for name in choice.get("properties", {})})
+
+
+def _choices(node: dict[str, Any]) -> list[dict[str, Any]]:
+    node = _resolve(node)
+    choices: list[dict[str, Any]] = node.get("oneOf") or node.get("anyOf") or [node]
+    return choices
 
 
 def _resolve(node: dict[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,8 @@ from urllib.parse import parse_qsl, urlsplit
 from pydantic_core import PydanticCustomError
 
 from model.environment_text import refers_to_environment, substitute
+from model.fql.filters import compile_filter
+from model.mapping.compiling import MappingInvalid, compile_mapping
 from model.workspace import Workspace
 from model.workspace_errors import FieldPath, Severity, did_you_mean, format_path, quoted
 from model.workspace_settings import DAY_SECONDS, DeliveryConfig, RetentionConfig
@@ -41,25 +43,32 @@ def errors(data: Any, environ: Mapping[str, str]) -> Iterator[Breach]:
     yield from _unique_ids(data, "destinations")
     yield from _unique_write_keys(data, environ)
     yield from _connections(data)
+    yield from _mappings(data)
     yield from _plain_secrets(data)
     yield from _retention(data)
 
 
 def warnings(workspace: Workspace) -> Iterator[Breach]:
     """Yield what is allowed and probably not meant."""
+    for index, connection in enumerate(workspace.connections):
+        for number, config in enumerate(connection.filters):
+            for problem in compile_filter(config.condition).warnings:
+                message = f"line {problem.line}, column {problem.column}: {problem.message}"
+                path: FieldPath = ("connections", index, "filters", number, "if")
+                yield Breach(path, message, problem.remedy, Severity.WARNING)
     from_sources = {connection.source for connection in workspace.connections}
     to_destinations = {connection.destination for connection in workspace.connections}
     for index, source in enumerate(workspace.sources):
         if source.id not in from_sources:
             message = f"source {quoted(source.id)} has no connection: its events go nowhere"
             yield Breach(("sources", index), message, "Add it under connections", Severity.WARNING)
-    webhooks, allowed = workspace.webhooks(), workspace.delivery.allow_addresses
+    reached, allowed = workspace.http_destinations(), workspace.delivery.allow_addresses
     for index, destination in enumerate(workspace.destinations):
         if destination.id not in to_destinations:
             message = f"destination {quoted(destination.id)} has no connection: nothing is sent to it"
             yield Breach(("destinations", index), message, "Add it under connections", Severity.WARNING)
-        webhook = webhooks.get(destination.id)
-        address = _private_address(webhook.url.value) if webhook else None
+        called = reached.get(destination.id)
+        address = _private_address(called.endpoint.value) if called else None
         if address and not any(ip_address(address) in network for network in allowed):
             message = "the URL names a private or loopback address, which is refused"
             remedy = "Add its network to delivery.allow_addresses if you mean it"
@@ -115,6 +124,25 @@ def _connections(data: Any) -> Iterator[Breach]:
         if all(isinstance(name, str) for name in pair) and first.setdefault(pair, index) != index:
             message = f"the same connection as connections[{first[pair]}]"
             yield Breach(("connections", index), message, "Keep one of the two")
+
+
+def _mappings(data: Any) -> Iterator[Breach]:
+    for index, connection in _entries(data, "connections"):
+        first: dict[str, int] = {}
+        for number, entry in enumerate(_list(connection.get("mappings"))):
+            if not isinstance(entry, dict):
+                continue
+            path: FieldPath = ("connections", index, "mappings", number)
+            name = entry.get("name")
+            if isinstance(name, str) and first.setdefault(name, number) != number:
+                message = f"mapping {quoted(name)} stands here twice"
+                yield Breach((*path, "name"), message, "Give each mapping of a connection its own name")
+            if isinstance(entry.get("mapping"), dict):
+                try:
+                    compile_mapping(entry["mapping"])
+                except MappingInvalid as error:
+                    for problem in error.problems:
+                        yield Breach((*path, "mapping", *problem.path), problem.message, problem.remedy)
 
 
 def _plain_secrets(data: Any) -> Iterator[Breach]:

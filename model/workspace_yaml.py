@@ -12,7 +12,7 @@ import yaml
 
 from model.workspace_errors import FieldPath, Problem, Severity, format_path, quoted
 
-DEPTH_LIMIT = 16  # four times what the file needs
+DEPTH_LIMIT = 48  # ten times what the file needs, so that mappings can be as deep as anybody writes them
 VALUES_LIMIT = 100_000  # of some thousand sources and destinations; bounds the memory a hostile file can take
 NUMBER_LIMIT_CHARS = 18  # fits 64 bits; anything longer stays text and is refused where a number is expected
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

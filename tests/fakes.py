@@ -4,10 +4,14 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from flows.calls import Call, FinishedCall
+from flows.functions.host import FunctionHost
+
+from flows.calls import Finished, Group
+from flows.configuration import Configuration
+from flows.shipping import Shipper
 from flows.topics import PositionLost, Record, TopicSpec, UnknownTopic
+from model.http import HttpFailure, HttpRequest, HttpResponse
 from model.identity import partition_of
-from sinks.http import HttpFailure, HttpRequest, HttpResponse
 
 
 class Clock:
@@ -150,20 +154,31 @@ class MemoryReader:
 
 
 class HeldCalls:
-    """A call loop whose calls end when the test says how."""
+    """A call loop whose shipments end when the test says how; everything but the HTTP call itself is real."""
 
-    def __init__(self, clock: Callable[[], int]) -> None:
+    def __init__(self, clock: Callable[[], int], configuration: Callable[[], Configuration]) -> None:
         self._clock = clock
-        self.under_way: deque[tuple[Call, deque[FinishedCall]]] = deque()
+        self._configuration = configuration
+        self.under_way: deque[tuple[Group, deque[Finished]]] = deque()
 
-    def begin(self, calls: list[Call], finished: deque[FinishedCall]) -> None:
-        self.under_way.extend((call, finished) for call in calls)
+    def begin(self, groups: list[Group], finished: deque[Finished]) -> None:
+        self.under_way.extend((group, finished) for group in groups)
+
+    def ids(self) -> list[str]:
+        """The deliveries under way."""
+        return [waiting.delivery.delivery_id for group, _ in self.under_way for waiting in group]
 
     def finish(self, *results: HttpResponse | HttpFailure) -> None:
-        """End as many calls, oldest first."""
+        """End as many shipments, oldest first; each of their calls is answered so."""
         for result in results:
-            call, finished = self.under_way.popleft()
-            finished.append(FinishedCall(call, result, self._clock(), self._clock()))
+            group, finished = self.under_way.popleft()
+            shipper = Shipper(
+                configuration=self._configuration,
+                engine=ScriptedEngine(lambda _, result=result: result),  # type: ignore[misc]
+                functions=FunctionHost(),
+                clock=self._clock,
+            )
+            finished.append(Finished(group, asyncio.run(shipper.ship([waiting.delivery for waiting in group]))))
 
 
 class ScriptedEngine:

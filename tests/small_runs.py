@@ -11,34 +11,35 @@ from bytewax.dataflow import Dataflow
 from bytewax.errors import BytewaxRuntimeError
 from bytewax.recovery import RecoveryConfig, init_db_dir
 from bytewax.run import cli_main
+from flows.functions.host import FunctionHost
 
 from flows.calls import CallLoop
 from flows.clock import wall_clock_ms
 from flows.delivery import SOURCES, delivery_flow
-from flows.desk import Desk, DestinationDesk
+from flows.desk import Desk
 from flows.duplicates import DuplicateStores
 from flows.held import Held
 from flows.journal import Journal
 from flows.lane import Lane
-from flows.router import Route, Router
+from flows.router import Router
+from flows.shipping import Shipper
 from flows.ticks import TickBook
 from flows.topic_sink import TopicSink
 from flows.topic_source import Reading, TopicSource
 from flows.topics import DEAD_LETTERS, EVENTS, OUTCOMES
-from model.delivery import Delivery
+from flows.workspace_versions import WorkspaceVersions
 from model.facts import Fact, Outcome, Received, State, decode
-from model.redaction import Redactor
+from model.http import HttpRequest, HttpResponse
 from model.rungs import RUNG_OF_TOPIC
 from model.sampling import Sampler
-from model.schedule import RetryPolicy
-from sinks.http import HttpRequest, HttpResponse
-from sinks.webhook import WebhookSettings, build_request
 from tests.fakes import MemoryTopics, ScriptedEngine
 from tests.samples import event_value
+from tests.workspaces import webhook, workspace
 
 EPOCH = timedelta(milliseconds=50)
 DEADLINE_SECONDS = 15.0
 OK = HttpResponse(status=200)
+QUICK = {"first_wait_seconds": 0.1, "window_seconds": 60}
 
 
 class Crash(Exception):
@@ -111,8 +112,15 @@ class System:
         duplicates = DuplicateStores(
             self.topics, self.directory / "duplicates", window_seconds=3_600, clock=wall_clock_ms
         )
-        calls = CallLoop(lambda: engine, wall_clock_ms)
-        flow = self._flow(hand, journal, duplicates, calls)
+        configured = workspace([webhook(name, concurrency=8) for name in self.destinations], delivery=QUICK)
+        versions = WorkspaceVersions(self.directory / "workspaces.json", configured, {})
+        calls = CallLoop(
+            lambda: Shipper(
+                configuration=lambda: versions.current, engine=engine, functions=FunctionHost(), clock=wall_clock_ms
+            ),
+            wall_clock_ms,
+        )
+        flow = self._flow(hand, journal, duplicates, calls, versions)
         clean = False
         try:
             run(flow, self.directory / "recovery", self.epoch)
@@ -126,13 +134,15 @@ class System:
         if clean:
             journal.stopped()
 
-    def _flow(self, hand: Hand, journal: Journal, duplicates: DuplicateStores, calls: CallLoop) -> Dataflow:
+    def _flow(
+        self, hand: Hand, journal: Journal, duplicates: DuplicateStores, calls: CallLoop, versions: WorkspaceVersions
+    ) -> Dataflow:
         parts = [(topic, 0) for topic in SOURCES]
         fences = journal.fences({part: self.topics.bounds(*part)[1] for part in parts})
         name = f"run-{self.runs}"
         held = Held(max_deliveries=200, max_bytes=1 << 24, clock=wall_clock_ms)
         router = Router(
-            routes={"web": tuple(Route(destination, None) for destination in self.destinations)},
+            versions=versions,
             lanes=self.lanes,
             duplicates=duplicates,
             journal=journal,
@@ -141,28 +151,17 @@ class System:
             clock=wall_clock_ms,
         )
 
-        def webhook(destination: str) -> DestinationDesk:
-            settings = WebhookSettings(url=f"http://{destination}.test/")
-
-            def request(delivery: Delivery) -> HttpRequest:
-                return build_request(settings, delivery.event, delivery.delivery_id)
-
-            return DestinationDesk(build_request=request, concurrency=8)
-
         desk = Desk(
             run=name,
             clock=wall_clock_ms,
             random=lambda: 0.5,
-            destinations={destination: webhook(destination) for destination in self.destinations},
-            off=router.off,
-            policy=RetryPolicy(first_wait_ms=100, window_ms=60_000),
+            configuration=lambda: versions.current,
             setup_probe_ms=1_000,
             max_wait_in_room_ms=30_000,
             held=held,
             calls=calls,
             ticks=TickBook(parts, lanes=self.lanes, run=name, clock=wall_clock_ms),
             sampler=Sampler(),
-            redactor=Redactor(),
             restored_after_crash=not journal.clean,
             outcomes_partitions=1,
         )

@@ -133,8 +133,8 @@ def running(system: Waybill, *, started: bool = False) -> Iterator[Waybill]:
             system.process.wait()
 
 
-def workspace_text(destinations: dict[str, str], delivery: str = "", more: str = "") -> str:
-    """A workspace of one source connected to webhooks, given as id: url."""
+def workspace_text(destinations: dict[str, str], delivery: str = "", more: str = "", settings: str = "") -> str:
+    """A workspace of one source connected to webhooks, given as id: url; ``settings`` are added to each of them."""
     lines = [
         "version: 1",
         "ingest: {port: 0}",
@@ -142,7 +142,10 @@ def workspace_text(destinations: dict[str, str], delivery: str = "", more: str =
         f"  - {{id: web, write_keys: [{WRITE_KEY}]}}",
         "destinations:",
     ]
-    lines += [f'  - {{id: {name}, type: webhook, url: "{url}"}}' for name, url in destinations.items()]
+    lines += [
+        f'  - {{id: {name}, type: webhook, url: "{url}"{settings and f", {settings}"}}}'
+        for name, url in destinations.items()
+    ]
     lines += ["connections:"] + [f"  - {{source: web, destination: {name}}}" for name in destinations]
     lines += ["delivery:", "  allow_addresses: [127.0.0.0/8]", *(f"  {line}" for line in delivery.splitlines()), more]
     return "\n".join(lines) + "\n"

@@ -137,11 +137,13 @@ class Cluster:
 
 
 @contextmanager
-def cluster(directory: Path, destinations: dict[str, str], delivery: str = QUICK) -> Iterator[Cluster]:
+def cluster(
+    directory: Path, destinations: dict[str, str], delivery: str = QUICK, settings: str = ""
+) -> Iterator[Cluster]:
     """Make a cluster with destinations given as id: path at the receiver; nothing runs yet but ingest."""
     with receiver() as target:
         urls = {name: f"{target.address}{path}" for name, path in destinations.items()}
-        made = Cluster(directory, workspace_text(urls, delivery), target)
+        made = Cluster(directory, workspace_text(urls, delivery, settings=settings), target)
         try:
             yield made
         finally:

@@ -22,7 +22,7 @@ from flows.topic_sink import Output, TopicSink, TopicSinkPartition
 from flows.topic_source import POLL, Item, Reading, Sourced, TopicPartition, TopicSource
 from flows.topics import EVENTS, PositionLost
 from model.facts import Received, Tick
-from sinks.http import HttpResponse
+from model.http import HttpResponse
 from tests.fakes import MemoryTopics, ScriptedEngine
 from tests.small_runs import DEADLINE_SECONDS, EPOCH, Crash, Hand, System, answering, beginning, ids, run
 

@@ -3,13 +3,30 @@ from collections import deque
 from collections.abc import Callable, Iterator
 
 import pytest
+from flows.functions.host import FunctionHost
 
-from flows.calls import Call, CallLoop, FinishedCall
+from flows.calls import CallLoop, Finished
 from flows.clock import wall_clock_ms
-from sinks.http import HttpFailure, HttpRequest, HttpResponse
+from flows.configuration import configure
+from flows.room import Waiting
+from flows.shipping import Shipper
+from model.failure import FailureClass
+from model.http import HttpRequest, HttpResponse
 from tests.fakes import ScriptedEngine
+from tests.samples import T0, delivery
+from tests.workspaces import webhook, workspace
 
 Loops = Callable[[ScriptedEngine], CallLoop]
+CONFIGURATION = configure(workspace([webhook("crm")]))
+
+
+def loop_with(engine: ScriptedEngine) -> CallLoop:
+    return CallLoop(
+        lambda: Shipper(
+            configuration=lambda: CONFIGURATION, engine=engine, functions=FunctionHost(), clock=wall_clock_ms
+        ),
+        wall_clock_ms,
+    )
 
 
 @pytest.fixture
@@ -17,7 +34,7 @@ def loop_over() -> Iterator[Loops]:
     loops: list[CallLoop] = []
 
     def make(engine: ScriptedEngine) -> CallLoop:
-        loops.append(CallLoop(lambda: engine, wall_clock_ms))
+        loops.append(loop_with(engine))
         return loops[-1]
 
     yield make
@@ -25,11 +42,11 @@ def loop_over() -> Iterator[Loops]:
         loop.close()
 
 
-def request(path: str = "") -> HttpRequest:
-    return HttpRequest(method="POST", url=f"http://d.test/{path}", headers={}, body=b"{}", timeout_seconds=5)
+def group(number: int = 0) -> list[Waiting]:
+    return [Waiting(delivery(events_offset=number), "events", 0, number, arrived_ms=T0)]
 
 
-def wait_for(finished: deque[FinishedCall], count: int) -> list[FinishedCall]:
+def wait_for(finished: deque[Finished], count: int) -> list[Finished]:
     deadline = time.monotonic() + 5
     while len(finished) < count:
         assert time.monotonic() < deadline
@@ -37,32 +54,34 @@ def wait_for(finished: deque[FinishedCall], count: int) -> list[FinishedCall]:
     return list(finished)
 
 
-def test_calls_run_side_by_side_and_each_ends_with_its_token(loop_over: Loops) -> None:
+def test_shipments_run_side_by_side_and_each_ends_with_its_deliveries(loop_over: Loops) -> None:
     engine = ScriptedEngine(lambda request: HttpResponse(status=200), lambda: 0.05)
-    finished: deque[FinishedCall] = deque()
+    finished: deque[Finished] = deque()
     started = time.monotonic()
-    loop_over(engine).begin([Call(request(), number) for number in range(50)], finished)
+    loop_over(engine).begin([group(number) for number in range(50)], finished)
     ended = wait_for(finished, 50)
     assert time.monotonic() - started < 50 * 0.05 / 2
-    assert {each.call.token for each in ended} == set(range(50))
-    assert all(each.started_ms <= each.finished_ms for each in ended)
+    assert {each.group[0].offset for each in ended} == set(range(50))
+    assert all(each.shipment.shipped[0].delivery.delivery_id == each.group[0].delivery.delivery_id for each in ended)
 
 
-def test_an_engine_that_raises_after_all_is_a_failed_call_not_a_lost_one(loop_over: Loops) -> None:
+def test_an_engine_that_raises_after_all_is_a_failed_attempt_not_a_lost_one(loop_over: Loops) -> None:
     def fail(request: HttpRequest) -> HttpResponse:
         raise ZeroDivisionError("oops")
 
-    finished: deque[FinishedCall] = deque()
-    loop_over(ScriptedEngine(fail)).begin([Call(request(), "token")], finished)
+    finished: deque[Finished] = deque()
+    loop_over(ScriptedEngine(fail)).begin([group()], finished)
     (ended,) = wait_for(finished, 1)
-    assert ended.result == HttpFailure(code="INTERNAL", message="ZeroDivisionError: oops")
+    answer = ended.shipment.shipped[0].answer
+    assert (answer.failure, answer.code, answer.called) == (FailureClass.RETRY, "INTERNAL", False)
+    assert "ZeroDivisionError" in answer.message
 
 
 def test_closing_aborts_what_is_under_way_at_once() -> None:
     engine = ScriptedEngine(lambda request: HttpResponse(status=200), lambda: 3_600.0)
-    loop = CallLoop(lambda: engine, wall_clock_ms)
-    finished: deque[FinishedCall] = deque()
-    loop.begin([Call(request(), 1)], finished)
+    loop = loop_with(engine)
+    finished: deque[Finished] = deque()
+    loop.begin([group()], finished)
     deadline = time.monotonic() + 5
     while not engine.begun:
         assert time.monotonic() < deadline

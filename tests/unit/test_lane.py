@@ -5,7 +5,8 @@ import orjson
 import pytest
 
 from flows.calls import CallLoop
-from flows.desk import Desk, DestinationDesk
+from flows.configuration import configure
+from flows.desk import Desk
 from flows.held import Held
 from flows.lane import STOP_WAIT_MS, Lane
 from flows.room import Waiting
@@ -16,13 +17,12 @@ from flows.topics import DEAD_LETTERS, EVENTS, OUTCOMES
 from model.delivery import Delivery
 from model.envelope import unseal
 from model.facts import AttemptFailed, Fact, Outcome, Sample, Spilled, State, Tick, decode
-from model.redaction import Redactor
+from model.http import HttpFailure, HttpResponse
 from model.sampling import Sampler
-from model.schedule import RetryPolicy
-from sinks.http import HttpFailure, HttpResponse
-from sinks.webhook import WebhookSettings, build_request
+from model.workspace import Workspace
 from tests.fakes import Clock, HeldCalls
 from tests.samples import T0, delivery
+from tests.workspaces import connection, webhook, workspace
 
 OK, BUSY, BAD = (
     HttpResponse(status=200),
@@ -40,38 +40,40 @@ class Working:
         state: dict[str, Any] | None = None,
         *,
         crashed: bool = False,
-        off: str | None = None,
+        removed: bool = False,
         concurrency: int = 2,
+        settings: dict[str, Any] | None = None,
     ) -> None:
         self.clock = Clock(T0)
-        self.calls = HeldCalls(self.clock)
-        self.off = off
-        settings = WebhookSettings(url="https://d.test/", headers={"Authorization": "Bearer s3cret-value"})
-
-        def request(of: Delivery) -> Any:
-            return build_request(settings, of.event, of.delivery_id)
-
-        desks = {name: DestinationDesk(build_request=request, concurrency=concurrency) for name in ("crm", "ads")}
+        settings = {"headers": {"Authorization": "Bearer ${KEY}"}, "concurrency": concurrency, **(settings or {})}
+        self.configure(
+            workspace(
+                [webhook("crm", **settings), webhook("ads", **settings)],
+                [connection("web", "ads")] if removed else None,
+                environ={"KEY": "s3cret-value"},
+            )
+        )
+        self.calls = HeldCalls(self.clock, lambda: self.configuration)
         self.held = Held(max_deliveries=10, max_bytes=1 << 20, clock=self.clock)
         self.desk = Desk(
             run="run-2",
             clock=self.clock,
             random=lambda: 0.5,
-            destinations=desks,
-            off=lambda of: self.off,
-            policy=RetryPolicy(),
+            configuration=lambda: self.configuration,
             setup_probe_ms=60_000,
             max_wait_in_room_ms=30_000,
             held=self.held,
             calls=cast(CallLoop, self.calls),
             ticks=TickBook([(EVENTS, 0)], lanes=1, run="run-2", clock=self.clock),
             sampler=Sampler(),
-            redactor=Redactor(frozenset({"s3cret-value"})),
             restored_after_crash=crashed,
             outcomes_partitions=2,
         )
         self.lane = Lane(self.desk, state)
         self.outputs: list[Output] = []
+
+    def configure(self, changed: Workspace) -> None:
+        self.configuration = configure(changed)
 
     def take(self, *deliveries: Delivery) -> None:
         items = [Waiting(of, EVENTS, 0, of.events_offset, arrived_ms=self.clock()) for of in deliveries]
@@ -116,7 +118,7 @@ def test_a_delivery_is_called_at_once_and_its_answer_ends_it() -> None:
     working = Working()
     (of,) = some(1)
     working.take(of)
-    assert [call.request.headers["idempotency-key"] for call, _ in working.calls.under_way] == [of.delivery_id]
+    assert working.calls.ids() == [of.delivery_id]
     working.clock.advance(40)
     working.answer(OK)
     (outcome,) = working.of_kind(Outcome)
@@ -141,9 +143,7 @@ def test_no_more_calls_than_connections_and_the_next_begins_when_one_ends() -> N
 def test_a_slow_destination_keeps_no_other_waiting() -> None:
     working = Working()
     working.take(*some(4), delivery(destination="ads", events_offset=9))
-    assert [call.request.headers["idempotency-key"] for call, _ in working.calls.under_way][-1] == delivery(
-        destination="ads", events_offset=9
-    ).delivery_id
+    assert working.calls.ids()[-1] == delivery(destination="ads", events_offset=9).delivery_id
 
 
 def test_a_refused_event_is_discarded_and_dead_lettered_whole() -> None:
@@ -208,7 +208,7 @@ def test_a_delivery_put_back_after_its_window_expires_with_its_last_error(code: 
 
 
 def test_a_delivery_whose_connection_no_longer_sends_is_discarded_with_that_reason() -> None:
-    working = Working(off="CONNECTION_REMOVED")
+    working = Working(removed=True)
     working.take(*some(1))
     (outcome,) = working.of_kind(Outcome)
     assert (outcome.state, outcome.code) == (State.DISCARDED, "CONNECTION_REMOVED")
@@ -261,7 +261,7 @@ def test_an_empty_snapshot_restores_to_nothing() -> None:
 def test_a_restored_delivery_whose_connection_was_removed_meanwhile_is_discarded() -> None:
     before = Working()
     before.take(*some(1))
-    after = Working(before.lane.snapshot(), crashed=True, off="CONNECTION_REMOVED")
+    after = Working(before.lane.snapshot(), crashed=True, removed=True)
     assert after.lane.notify_at() is not None
     after.notify()
     (outcome,) = after.of_kind(Outcome)

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from console.report import NotReportable, Report, build_report, render
+from console.report import NotReportable, Report, build_report
+from console.report_drawing import render
 from console.report_parts import bars, duration, percent, printable
 from console.trace import build_trace
 from console.trace import render as render_trace
@@ -36,6 +37,7 @@ class Views:
         answers: dict[str, Any] = {
             "delivery_metrics": [METRICS], "ingest_balance": [INGEST], "balance": [ROW], "delivery_errors": [ERROR],
             "delivery_trend": trend, "freshness": [{"watermark": TO - 50_000, "newest_tick": TO, "lag_seconds": 1.0}],
+            "destination_health": [], "redrive_balance": [],
         }  # fmt: skip
         self.answers = answers | changes
         self.asked: dict[str, dict[str, Any]] = {}
@@ -91,6 +93,20 @@ def test_the_screen_shows_numbers_reasons_and_remedies() -> None:
     assert max(map(len, text.splitlines())) <= 100
 
 
+def test_a_destination_that_takes_nothing_is_a_banner_with_what_waits_for_it() -> None:
+    health = {
+        "destination": "crm", "state": "setup", "since": FROM, "code": "401", "description": "Wrong credentials.",
+        "action": "Renew them.", "message": "bad \x1b[31mkey", "until": TO, "pending": 1_234,
+    }  # fmt: skip
+    report = build_report(Views(destination_health=[health]), FROM, TO)
+    text = shown(report, width=160)
+    for words in ("crm takes nothing until somebody acts", "1,234 pending", "401: Wrong credentials.", "→ Renew them."):
+        assert words in text, words
+    assert "\x1b" not in text
+    assert report.to_json()["banners"][0]["pending"] == 1_234
+    assert build_report(Views(destination_health=[health]), FROM, TO, destination="ads").banners == ()
+
+
 @pytest.mark.parametrize(
     "change", [{"balance": [ROW | {"unexplained": 1}]}, {"ingest_balance": [INGEST | {"unexplained": 1}]}]
 )
@@ -140,7 +156,8 @@ def step(name: str, at: int, **more: Any) -> dict[str, Any]:
         ("destination", "mapping", "delivery_id", "state", "code", "description", "action", "message"), ""
     )
     numbers = {"attempt": 0, "http_status": None, "http_ms": 0, "latency_ms": None, "due_at": None, "counted": True,
-               "resent": False, "events_partition": 1, "events_offset": 7}  # fmt: skip
+               "queue_ms": None, "retry_wait_ms": None, "limit_wait_ms": None, "calls_ms": None, "batch_items": 0,
+               "redrive": 0, "author": "", "resent": False, "events_partition": 1, "events_offset": 7}  # fmt: skip
     about = {"at": FROM + at, "step": name, "source": "web", "event_type": "track", "event_name": "Order [red]Done"}
     return blank | numbers | about | more
 

@@ -1,4 +1,9 @@
-from flows.room import FARTHEST_SLOT_MS, Room, Waiting
+import pytest
+
+from flows.gate import Gate
+from flows.room import FARTHEST_SLOT_MS, PutBack, Room, Waiting
+from model.delivery import Wait
+from model.destinations.destination import BatchLimits
 from model.failure import FailureClass
 from tests.samples import T0, delivery
 
@@ -8,12 +13,14 @@ DELIVERED, RETRY, THROTTLE, SETUP = (
     FailureClass.THROTTLE,
     FailureClass.SETUP,
 )
+SINGLE = BatchLimits(max_events=1, max_bytes=1 << 30, max_age_seconds=0)
 
 
-def room_of(count: int, *, concurrency: int = 4, max_wait_ms: int = 30_000) -> Room:
-    room = Room("crm", concurrency=concurrency, max_wait_ms=max_wait_ms)
+def room_of(count: int, *, concurrency: int = 4, max_wait_ms: int = 30_000, batching: BatchLimits = SINGLE) -> Room:
+    gate = Gate(concurrency=concurrency, setup_probe_ms=60_000)
+    room = Room("crm", gate, concurrency=concurrency, batching=batching, max_wait_ms=max_wait_ms)
     for offset in range(count):
-        room.add(waiting(offset))
+        room.add(waiting(offset), T0)
     return room
 
 
@@ -21,87 +28,117 @@ def waiting(offset: int, arrived_ms: int = T0) -> Waiting:
     return Waiting(delivery(events_offset=offset), "events", 0, offset, arrived_ms=arrived_ms)
 
 
-def offsets(started: list[Waiting]) -> list[int]:
-    return [each.offset for each in started]
+def offsets(groups: list[list[Waiting]]) -> list[int]:
+    return [each.offset for group in groups for each in group]
+
+
+def end(
+    room: Room, group: list[Waiting], failure: FailureClass, now_ms: int, retry_after_ms: int | None = None
+) -> None:
+    paced = failure not in {THROTTLE, SETUP} and not room.gate.probing
+    room.gate.ended(failure, now_ms=now_ms, took_ms=5, code="", message="", retry_after_ms=retry_after_ms)
+    room.finished(group, calls=1, now_ms=now_ms, paced=paced)
+
+
+def put_back(room: Room, now_ms: int, over_share: int = 0, crowded: bool = False) -> list[PutBack]:
+    return room.put_back(now_ms, over_share=over_share, crowded=crowded)
 
 
 def test_as_many_calls_as_connections_start_oldest_first() -> None:
     room = room_of(6)
     started = room.start(T0)
     assert offsets(started) == [0, 1, 2, 3]
-    assert all(each.started for each in started)
+    assert all(each.started for group in started for each in group)
     assert room.start(T0) == []
-    room.finished(DELIVERED, now_ms=T0, pause_ms=0)
+    end(room, started[0], DELIVERED, T0)
     assert offsets(room.start(T0)) == [4]
-    assert len(room) == 5 and offsets(room.held()) == [5]
+    assert len(room) == 1 and offsets([room.held()]) == [5]
 
 
 def test_throttling_pauses_the_room_as_long_as_asked() -> None:
     room = room_of(6, concurrency=2)
-    room.start(T0)
-    room.finished(THROTTLE, now_ms=T0, pause_ms=5_000)
-    room.finished(THROTTLE, now_ms=T0, pause_ms=1_000)
+    first, second = room.start(T0)
+    end(room, first, THROTTLE, T0, retry_after_ms=5_000)
+    end(room, second, THROTTLE, T0, retry_after_ms=1_000)
     assert room.start(T0 + 4_999) == []
     assert offsets(room.start(T0 + 5_000)) == [2, 3]
 
 
-def test_after_a_setup_failure_one_call_at_a_time_tries_until_one_gets_through() -> None:
-    room = room_of(9)
-    for _ in room.start(T0):
-        room.finished(SETUP, now_ms=T0, pause_ms=60_000)
+def test_after_a_setup_failure_one_call_at_a_time_tries_and_then_more_and_more() -> None:
+    room = room_of(12)
+    for group in room.start(T0):
+        end(room, group, SETUP, T0)
     assert room.start(T0 + 59_999) == []
-    assert offsets(room.start(T0 + 60_000)) == [4]
-    assert room.start(T0 + 60_000) == []
-    room.finished(SETUP, now_ms=T0 + 60_000, pause_ms=60_000)
-    assert offsets(room.start(T0 + 120_000)) == [5]
-    room.finished(DELIVERED, now_ms=T0 + 120_000, pause_ms=0)
-    assert offsets(room.start(T0 + 120_000)) == [6, 7, 8]
+    (probe,) = room.start(T0 + 60_000)
+    assert probe[0].offset == 4 and room.start(T0 + 60_000) == []
+    end(room, probe, SETUP, T0 + 60_000)
+    (probe,) = room.start(T0 + 120_000)
+    end(room, probe, DELIVERED, T0 + 120_000)
+    pair = room.start(T0 + 120_000)
+    assert offsets(pair) == [6, 7]
+    end(room, pair[0], DELIVERED, T0 + 120_001)
+    assert offsets(room.start(T0 + 120_001)) == [8, 9, 10]
 
 
 def test_what_is_over_the_share_is_put_back_newest_first() -> None:
-    put = room_of(6).put_back(T0, over_share=2)
-    assert [(each.offset, code) for each, code, _ in put] == [(5, "OVER_SHARE"), (4, "OVER_SHARE")]
+    put = put_back(room_of(6), T0, over_share=2)
+    assert [(back.waiting.offset, back.code) for back in put] == [(5, "OVER_SHARE"), (4, "OVER_SHARE")]
 
 
 def test_no_more_can_be_put_back_than_waits() -> None:
     room = room_of(3)
     room.start(T0)
-    assert room.put_back(T0, over_share=100) == []
+    assert put_back(room, T0, over_share=100) == []
 
 
 def test_what_waited_too_long_is_put_back_and_the_rest_stays() -> None:
     room = room_of(0, concurrency=1)
-    room.add(waiting(0))
-    room.add(waiting(1, arrived_ms=T0 + 1))
-    put = room.put_back(T0 + 30_000, over_share=0)
-    assert [(each.offset, code) for each, code, _ in put] == [(0, "WAITED_TOO_LONG")]
-    assert offsets(room.held()) == [1]
+    room.add(waiting(0), T0)
+    room.add(waiting(1, arrived_ms=T0 + 1), T0 + 1)
+    put = put_back(room, T0 + 30_000)
+    assert [(back.waiting.offset, back.code, back.wait) for back in put] == [(0, "WAITED_TOO_LONG", Wait.QUEUE)]
+    assert offsets([room.held()]) == [1]
 
 
 def test_a_pause_longer_than_a_room_may_keep_a_delivery_puts_all_back_until_it_ends() -> None:
     room = room_of(5, concurrency=1)
-    room.start(T0)
-    room.finished(THROTTLE, now_ms=T0, pause_ms=3_600_000)
-    put = room.put_back(T0, over_share=0)
-    assert {code for _, code, _ in put} == {"PAUSED"} and len(put) == 4
-    assert all(due_ms >= T0 + 3_600_000 for _, _, due_ms in put)
+    (group,) = room.start(T0)
+    end(room, group, THROTTLE, T0, retry_after_ms=3_600_000)
+    put = put_back(room, T0)
+    assert {(back.code, back.wait) for back in put} == {("PAUSED", Wait.LIMIT)} and len(put) == 4
+    assert all(back.due_at_ms >= T0 + 3_600_000 for back in put)
     assert room.idle
 
 
-def test_a_short_pause_keeps_deliveries_in_the_room() -> None:
+def test_a_short_pause_keeps_deliveries_in_the_room_unless_the_process_can_hold_no_more() -> None:
     room = room_of(5, concurrency=1)
-    room.start(T0)
-    room.finished(THROTTLE, now_ms=T0, pause_ms=30_000)
-    assert room.put_back(T0, over_share=0) == []
+    (group,) = room.start(T0)
+    end(room, group, THROTTLE, T0, retry_after_ms=30_000)
+    assert put_back(room, T0) == []
+    assert len(put_back(room, T0, crowded=True)) == 4
+
+
+def test_what_the_destinations_pace_leaves_no_time_for_makes_way_when_the_process_can_hold_no_more() -> None:
+    room = room_of(200, concurrency=2)
+    now_ms = T0
+    for _ in range(15):  # two calls of a second each at a time: two a second, so sixty within half a minute
+        assert put_back(room, now_ms, crowded=True) == []
+        groups = room.start(now_ms)
+        now_ms += 1_000
+        for group in groups:
+            end(room, group, DELIVERED, now_ms)
+    put = put_back(room, now_ms, crowded=True)
+    assert len(room) == 60 and put[0].waiting.offset == 199
+    assert put_back(room, now_ms) == []
 
 
 def test_put_back_deliveries_return_one_after_another_at_the_pace_the_destination_showed() -> None:
     room = room_of(1_000, concurrency=10)
     for now_ms in range(T0, T0 + 2_000, 100):  # ten calls of 100 ms each: 100 a second
-        for _ in room.start(now_ms):
-            room.finished(DELIVERED, now_ms=now_ms + 100, pause_ms=0)
+        for group in room.start(now_ms):
+            end(room, group, DELIVERED, now_ms + 100)
     now_ms = T0 + 2_000
-    due = [due_ms for _, _, due_ms in room.put_back(now_ms, over_share=500)]
+    due = [back.due_at_ms for back in put_back(room, now_ms, over_share=500)]
     assert due == sorted(due)
     assert now_ms + 1_000 <= due[0]
     assert 4_000 <= due[-1] - due[0] <= 6_000
@@ -109,20 +146,64 @@ def test_put_back_deliveries_return_one_after_another_at_the_pace_the_destinatio
 
 def test_however_slow_nothing_is_put_back_further_than_ten_minutes() -> None:
     room = room_of(5_000, concurrency=1)
-    assert max(due_ms for _, _, due_ms in room.put_back(T0, over_share=4_999)) <= T0 + FARTHEST_SLOT_MS
+    assert max(back.due_at_ms for back in put_back(room, T0, over_share=4_999)) <= T0 + FARTHEST_SLOT_MS
 
 
 def test_a_delivery_is_not_put_back_before_a_second_has_passed() -> None:
-    assert all(due_ms > T0 + 1_000 for _, _, due_ms in room_of(50, concurrency=50).put_back(T0, over_share=50))
+    assert all(back.due_at_ms > T0 + 1_000 for back in put_back(room_of(50, concurrency=50), T0, over_share=50))
 
 
 def test_a_pause_is_not_taken_for_slowness_when_put_back_deliveries_get_their_times() -> None:
     room = room_of(40, concurrency=10, max_wait_ms=1_000)
-    for _ in room.start(T0):
-        room.finished(SETUP, now_ms=T0, pause_ms=60_000)
+    for group in room.start(T0):
+        end(room, group, SETUP, T0)
     [probe] = room.start(T0 + 60_000)
-    room.finished(SETUP, now_ms=T0 + 60_001, pause_ms=60_000)
-    due = [slot_ms for _, _, slot_ms in room.put_back(T0 + 60_001, over_share=0)]
+    end(room, probe, SETUP, T0 + 60_001)
+    due = [back.due_at_ms for back in put_back(room, T0 + 60_001)]
     # 29 wait: ten a second from the end of the pause, as ten connections would do with calls of a second.
-    assert probe.offset == 10 and len(due) == 29
+    assert probe[0].offset == 10 and len(due) == 29
     assert due[0] >= T0 + 120_001 and due[-1] <= T0 + 120_001 + 3_000
+
+
+@pytest.mark.parametrize(
+    ("limits", "now_ms", "sizes"),
+    [
+        (BatchLimits(max_events=3, max_bytes=1 << 20, max_age_seconds=1), T0, [3, 3]),
+        (BatchLimits(max_events=3, max_bytes=1 << 20, max_age_seconds=1), T0 + 1_000, [3, 3, 1]),
+        (BatchLimits(max_events=100, max_bytes=1 << 20, max_age_seconds=1), T0 + 999, []),
+        (BatchLimits(max_events=100, max_bytes=1 << 20, max_age_seconds=1), T0 + 1_000, [7]),
+        (BatchLimits(max_events=100, max_bytes=40, max_age_seconds=60), T0, [2, 2, 2]),  # 16 bytes an event
+    ],
+)
+def test_a_batch_goes_out_when_it_is_full_or_its_first_delivery_is_of_age(
+    limits: BatchLimits, now_ms: int, sizes: list[int]
+) -> None:
+    room = room_of(7, batching=limits)
+    groups = room.start(now_ms)
+    assert [len(group) for group in groups] == sizes
+    assert offsets(groups) == list(range(sum(sizes)))
+
+
+def test_a_probe_is_one_delivery_even_where_batches_are_sent() -> None:
+    room = room_of(9, batching=BatchLimits(max_events=3, max_bytes=1 << 20, max_age_seconds=0.001))
+    for group in room.start(T0):
+        end(room, group, SETUP, T0)
+    room.add(waiting(20), T0)
+    assert [len(group) for group in room.start(T0 + 60_000)] == [1]
+
+
+def test_time_in_which_no_call_might_begin_is_told_apart_from_waiting_for_a_turn() -> None:
+    room = room_of(3, concurrency=1)
+    (first,) = room.start(T0)
+    end(room, first, THROTTLE, T0 + 100, retry_after_ms=5_000)
+    for now_ms in range(T0 + 100, T0 + 5_100, 20):
+        assert room.start(now_ms) == []
+    (second,) = room.start(T0 + 5_100)
+    assert second[0].blocked_ms == 5_000
+    room.add(waiting(9, arrived_ms=T0 + 5_100), T0 + 5_100)
+    end(room, second, DELIVERED, T0 + 6_000)
+    (third,) = room.start(T0 + 6_000)
+    assert third[0].blocked_ms == 5_000  # its turn came late for the other's sake, but that was no limit
+    end(room, third, DELIVERED, T0 + 6_000)
+    (fourth,) = room.start(T0 + 6_000)
+    assert fourth[0].blocked_ms == 0

@@ -8,23 +8,24 @@ from hypothesis import strategies as st
 from flows.duplicates import DuplicateStores
 from flows.journal import Journal, write_lost
 from flows.room import Waiting
-from flows.router import LaneItem, Route, Router
+from flows.router import LaneItem, Router
 from flows.topic_sink import Output
 from flows.topic_source import Progress, Sourced
 from flows.topics import DEAD_LETTERS, EVENTS, OUTCOMES
+from flows.workspace_versions import WorkspaceVersions
 from model.delivery import Delivery
 from model.envelope import unseal
 from model.facts import Duplicate, Fact, Outcome, Received, State, decode
 from model.rungs import RUNGS
 from tests.fakes import Clock, MemoryTopics
 from tests.samples import T0, delivery, event_value, record
+from tests.workspaces import connection, webhook, workspace
 
 RUNG = RUNGS[2].topic
-ROUTES = {
-    "web": (Route("crm", None), Route("ads", None)),
-    "app": (Route("crm", None), Route("off", "DESTINATION_DISABLED")),
-    "lone": (),
-}
+WORKSPACE = workspace(
+    [webhook("crm"), webhook("ads"), webhook("off", enabled=False)],
+    [connection("web", "crm"), connection("web", "ads"), connection("app", "crm"), connection("app", "off")],
+)
 
 
 @dataclass
@@ -48,7 +49,7 @@ def routing_in(directory: Path, fences: dict[tuple[str, int], int] | None = None
     directory.mkdir(exist_ok=True)
     write_lost(directory / "journal.json", {f"{EVENTS}/0": horizon, f"{RUNG}/0": horizon})
     router = Router(
-        routes=ROUTES,
+        versions=WorkspaceVersions(directory / "workspaces.json", WORKSPACE, {}),
         lanes=4,
         duplicates=DuplicateStores(topics, directory, window_seconds=60, clock=clock),
         journal=Journal(directory / "journal.json"),
@@ -178,12 +179,6 @@ def test_progress_reaches_every_lane_behind_the_records_it_speaks_of(routing: Ro
     progress = Progress(EVENTS, 0, 1, 1, T0)
     routed = list(routing.router([Sourced(EVENTS, record(0, event_value())), progress]))
     assert routed[-4:] == [(str(lane), progress) for lane in range(4)]
-
-
-def test_a_delivery_whose_connection_no_longer_sends_is_told_why(routing: Routing) -> None:
-    assert routing.router.off(delivery()) is None
-    assert routing.router.off(delivery(destination="gone")) == "CONNECTION_REMOVED"
-    assert routing.router.off(delivery(source="app", destination="off")) == "DESTINATION_DISABLED"
 
 
 @given(st.lists(st.binary() | st.sampled_from([b'{"v":1}\n{}', b'{"v":1,"source":"web"}\n[]', b"\n"])))

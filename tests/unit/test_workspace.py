@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from console.check import CheckResult, check, to_json
-from model.workspace import workspace_schema_text
+from model.destinations.webhook import WebhookDestination
+from model.workspace import Workspace, workspace_schema_text
 from model.workspace_errors import Severity, WorkspaceInvalid
 from model.workspace_rules import looks_like_credential
 from tests.unit.workspace_sample import ENVIRON, SECRET, SHOP, changed, only, problems, read, valid
@@ -15,11 +16,17 @@ from tests.unit.workspace_sample import ENVIRON, SECRET, SHOP, changed, only, pr
 ROOT = Path(__file__).parents[2]
 
 
+def crm_of(workspace: Workspace) -> WebhookDestination:
+    crm = workspace.http_destinations()["crm"]
+    assert isinstance(crm, WebhookDestination)
+    return crm
+
+
 class TestReading:
     def test_a_valid_file_becomes_a_workspace_with_defaults(self) -> None:
         workspace = valid(SHOP)
         assert [source.id for source in workspace.sources] == ["web", "app"]
-        crm = workspace.webhooks()["crm"]
+        crm = crm_of(workspace)
         assert (crm.method, crm.timeout_seconds, crm.concurrency, crm.enabled) == ("PUT", 2.0, 64, True)
         assert workspace.topics.partitions == 2 and workspace.topics.url is None
         assert workspace.delivery.allow_addresses[0] == IPv6Network("::1/128")
@@ -36,7 +43,7 @@ class TestReading:
 
     def test_real_values_come_from_the_environment(self) -> None:
         workspace = valid(SHOP)
-        crm = workspace.webhooks()["crm"]
+        crm = crm_of(workspace)
         assert crm.url.value == "https://crm.example/hooks/T0/B0/long-hook-path"
         assert crm.request_headers() == {"Authorization": f"Bearer {SECRET}", "X-Team": "growth"}
         assert {key: source.id for key, source in workspace.sources_by_write_key().items()} == {
@@ -73,7 +80,7 @@ class TestSecrets:
         workspace = valid(SHOP)
         shown = [repr(workspace), str(workspace), str(workspace.model_dump()), workspace.model_dump_json()]
         shown.append(json.dumps(to_json(CheckResult("shop.yaml", workspace, ()))))
-        shown += [f"{workspace.webhooks()['crm'].url}", f"{workspace.webhooks()['crm'].headers}"]
+        shown += [f"{crm_of(workspace).url}", f"{crm_of(workspace).headers}"]
         for text in shown:
             assert SECRET not in text and ENVIRON["HOOK_PATH"] not in text and "app-key" not in text
         assert "${SHOP_TOKEN}" in repr(workspace)
@@ -152,7 +159,7 @@ class TestSecrets:
     def test_the_origin_shows_neither_path_nor_secret(self, url: str, origin: str) -> None:
         environ = {**ENVIRON, "HOST": "2001:db8::1", "WHOLE": "https://ads.example/hook"}
         workspace = read(changed("url: https://ads.example/", f"url: '{url}'"), environ).valid()
-        assert workspace.webhooks()["ads"].origin == origin
+        assert workspace.http_destinations()["ads"].origin == origin
 
     def test_equal_write_keys_are_found_behind_two_variables(self) -> None:
         text = changed("[web-key, web-key-2]", "[web-key, '${OTHER_KEY}']")

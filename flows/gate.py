@@ -1,0 +1,189 @@
+"""When calls to one destination may begin: its pause, its rate limit, its breaker, its setup.
+
+None of these spends a delivery's attempts, only its time. After a pause single calls try (*probes*); when one gets
+through, the number of calls allowed at a time doubles with each success, so that a recovering destination is not
+flooded. Time is passed in.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from model.breaker import Breaker
+from model.failure import FailureClass
+
+BURST_MS = 100  # calls of this much time may begin at once, so that polling every few ms keeps up with any rate
+
+
+class Condition(StrEnum):
+    """What the destination is found to be."""
+
+    OK = "ok"
+    SETUP = "setup"  # it refuses us whatever we send: a person must act
+    OPEN = "open"  # the breaker is open
+    HALF_OPEN = "half_open"  # a probe is under way
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """The destination's condition changed. ``until_ms``: no call before this moment."""
+
+    condition: Condition
+    code: str
+    message: str
+    until_ms: int
+
+
+class Gate:
+    """One per destination."""
+
+    def __init__(
+        self,
+        *,
+        concurrency: int,
+        setup_probe_ms: int,
+        calls_per_second: float | None = None,
+        breaker: Breaker | None = None,
+    ) -> None:
+        self.condition = Condition.OK
+        self._told = False  # the first success of a run is said too: the run before may have died before saying it
+        self._changes: list[Change] = []
+        self.reason = ""  # why it is closed, for those who wait
+        self._concurrency = concurrency
+        self._allowed = concurrency  # grows back after a pause
+        self._setup_probe_ms = setup_probe_ms
+        self._interval_ms = 1_000 / calls_per_second if calls_per_second else 0.0
+        self._next_call_ms = 0.0
+        self._breaker = breaker
+        self._openings = 0
+        self._paused_until_ms = 0
+        self._blocked_ms = 0
+        self._blocked_since_ms: int | None = None
+
+    @property
+    def probing(self) -> bool:
+        """Single calls try whether the destination takes events again."""
+        return self.condition is not Condition.OK
+
+    @property
+    def paused_until_ms(self) -> int:
+        """No call starts before this moment."""
+        return self._paused_until_ms
+
+    @property
+    def waiting_code(self) -> str:
+        """The reason code of a delivery put back because of the pause."""
+        codes = {Condition.SETUP: "SETUP_PROBE", Condition.OPEN: "BREAKER_OPEN", Condition.HALF_OPEN: "BREAKER_OPEN"}
+        return codes.get(self.condition, "PAUSED")
+
+    def allowed(self, now_ms: int, in_flight: int) -> int:
+        """How many calls may begin now."""
+        if now_ms < self._paused_until_ms:
+            free, blocked = 0, True
+        elif self.probing:
+            free, blocked = max(0, 1 - in_flight), in_flight > 0
+        else:
+            free, blocked = max(0, self._allowed - in_flight), False
+            if self._interval_ms:
+                burst_ms = max(self._interval_ms, BURST_MS)
+                tokens = int((now_ms + burst_ms - max(self._next_call_ms, now_ms)) / self._interval_ms)
+                blocked = tokens <= 0 < free
+                free = min(free, max(0, tokens))
+        self._note_blocked(now_ms, blocked)
+        return free
+
+    def blocked_ms(self, now_ms: int) -> int:
+        """Time so far in which no call might begin; the difference of two readings is what a delivery waited for it."""
+        if self._blocked_since_ms is None:
+            return self._blocked_ms
+        return self._blocked_ms + max(0, now_ms - self._blocked_since_ms)
+
+    def began(self, now_ms: int, calls: int) -> None:
+        """Note that calls begin."""
+        if self._interval_ms:
+            self._next_call_ms = max(self._next_call_ms, now_ms) + calls * self._interval_ms
+        if self.condition is Condition.OPEN:
+            self._become(Condition.HALF_OPEN, "BREAKER_OPEN", "one call tries again", now_ms)
+
+    def ended(
+        self, failure: FailureClass, *, now_ms: int, took_ms: int, code: str, message: str, retry_after_ms: int | None
+    ) -> None:
+        """Note what one call brought."""
+        if failure is FailureClass.THROTTLE:
+            # Too fast is the opposite of dead: the pause is what was asked for, and nothing else changes.
+            self._pause(now_ms + (1_000 if retry_after_ms is None else retry_after_ms))
+        elif failure is FailureClass.SETUP:
+            self._pause(now_ms + self._setup_probe_ms)
+            self._become(Condition.SETUP, code, message, self._paused_until_ms)
+        elif failure is FailureClass.RETRY:
+            self._failed(now_ms, took_ms, code, message)
+        else:
+            self._succeeded(now_ms, took_ms)
+
+    def changes(self) -> list[Change]:
+        """Take what changed since the last call."""
+        changes, self._changes = self._changes, []
+        return changes
+
+    def restore(self, condition: str) -> None:
+        """Go on with the condition found before a restart: probe before sending at full rate."""
+        self.condition = Condition(condition)
+        self._allowed = 1 if self.probing else self._concurrency
+
+    def _failed(self, now_ms: int, took_ms: int, code: str, message: str) -> None:
+        if self.condition is Condition.SETUP:  # it fails in another way, so what was wrong with the setup is mended
+            self._recover()
+        if self._breaker is None:
+            return
+        self._breaker.record(now_ms, failed=True, took_ms=took_ms)
+        complaint = self._breaker.complaint(now_ms)
+        if self.condition is Condition.HALF_OPEN:
+            complaint = complaint or "the call that tried again failed"
+        if complaint and self.condition is not Condition.OPEN:
+            self._open(now_ms, code, f"{complaint}: {message or code}")
+
+    def _succeeded(self, now_ms: int, took_ms: int) -> None:
+        if self._breaker is not None:
+            self._breaker.record(now_ms, failed=False, took_ms=took_ms)
+            complaint = "" if self.probing else self._breaker.complaint(now_ms)
+            if complaint:
+                self._open(now_ms, "BREAKER_OPEN", complaint)
+                return
+        if self.probing:
+            self._recover()
+        elif not self._told:
+            self._become(Condition.OK, "", "", 0)
+        self._allowed = min(self._concurrency, self._allowed * 2)
+
+    def _open(self, now_ms: int, code: str, message: str) -> None:
+        assert self._breaker is not None
+        self._openings += 1
+        self._breaker.forget()
+        self._pause(now_ms + self._breaker.policy.longer_pause_ms(self._openings))
+        self._become(Condition.OPEN, code, message, self._paused_until_ms)
+
+    def _recover(self) -> None:
+        self._allowed = 1
+        self._openings = 0
+        self._paused_until_ms = 0
+        if self._breaker is not None:
+            self._breaker.forget()
+        self._become(Condition.OK, "", "", 0)
+
+    def _become(self, condition: Condition, code: str, message: str, until_ms: int) -> None:
+        if condition is not self.condition or not self._told:
+            self._changes.append(Change(condition, code, message, until_ms))
+        self._told = True
+        self.condition = condition
+        self.reason = f"{code}: {message}" if message and code else code
+        if condition is not Condition.OK:
+            self._allowed = 1
+
+    def _pause(self, until_ms: int) -> None:
+        self._paused_until_ms = max(self._paused_until_ms, until_ms)
+
+    def _note_blocked(self, now_ms: int, blocked: bool) -> None:
+        if not blocked:
+            self._blocked_ms = self.blocked_ms(now_ms)
+            self._blocked_since_ms = None
+        elif self._blocked_since_ms is None:
+            self._blocked_since_ms = now_ms

@@ -1,0 +1,71 @@
+"""When to stop calling a destination for a while: too many of its last calls failed, or took too long.
+
+Counts are kept in a few slices of the window, so memory is constant and a busy minute costs what a quiet one does.
+"""
+
+from collections import deque
+from dataclasses import dataclass
+
+SLICES = 10
+LONGEST_PAUSE_MS = 300_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BreakerPolicy:
+    """When it opens and for how long; see `model.destinations.destination.BreakerConfig`."""
+
+    failure_ratio: float
+    slow_ms: int
+    slow_ratio: float
+    min_calls: int
+    window_ms: int
+    pause_ms: int
+
+    def longer_pause_ms(self, openings: int) -> int:
+        """How long to stay open the ``openings``-th time in a row (1-based)."""
+        return min(LONGEST_PAUSE_MS, self.pause_ms << min(openings - 1, 16))
+
+
+@dataclass(slots=True)
+class _Slice:
+    start_ms: int
+    calls: int = 0
+    failed: int = 0
+    slow: int = 0
+
+
+class Breaker:
+    """Judges the calls of one destination. Times are passed in."""
+
+    def __init__(self, policy: BreakerPolicy) -> None:
+        self.policy = policy
+        self._slice_ms = max(1, policy.window_ms // SLICES)
+        self._slices: deque[_Slice] = deque(maxlen=SLICES)
+
+    def record(self, now_ms: int, *, failed: bool, took_ms: int) -> None:
+        """Count one call that ended now."""
+        if not self._slices or now_ms - self._slices[-1].start_ms >= self._slice_ms:
+            self._slices.append(_Slice(now_ms))
+        current = self._slices[-1]
+        current.calls += 1
+        current.failed += failed
+        current.slow += took_ms >= self.policy.slow_ms
+
+    def complaint(self, now_ms: int) -> str:
+        """Why it should open, in words; '' when it should not."""
+        recent = [part for part in self._slices if now_ms - part.start_ms <= self.policy.window_ms]
+        calls = sum(part.calls for part in recent)
+        if calls < self.policy.min_calls:
+            return ""
+        failed = sum(part.failed for part in recent)
+        slow = sum(part.slow for part in recent)
+        within = f"of the last {calls} calls within {self.policy.window_ms / 1_000:g} s"
+        if failed >= self.policy.failure_ratio * calls:
+            return f"{failed} {within} failed"
+        if slow >= self.policy.slow_ratio * calls:
+            return f"{slow} {within} took {self.policy.slow_ms / 1_000:g} s or longer"
+        return ""
+
+    def forget(self) -> None:
+        """Start counting anew."""
+        self._slices.clear()
