@@ -70,6 +70,11 @@ class Gate:
         return self._paused_until_ms
 
     @property
+    def rate_limited(self) -> bool:
+        """Its own rate limit stands in the way now."""
+        return self._interval_ms > 0 and self._blocked_since_ms is not None
+
+    @property
     def waiting_code(self) -> str:
         """The reason code of a delivery put back because of the pause."""
         codes = {Condition.SETUP: "SETUP_PROBE", Condition.OPEN: "BREAKER_OPEN", Condition.HALF_OPEN: "BREAKER_OPEN"}

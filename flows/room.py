@@ -116,7 +116,8 @@ class Room:
             while len(self._waiting) > in_time:
                 spilled.append(self._pop_newest("WAITED_TOO_LONG", Wait.QUEUE))
         while self._waiting and now_ms - self._waiting[0].arrived_ms >= self._max_wait_ms:
-            spilled.append((self._popped(self._waiting.popleft()), "WAITED_TOO_LONG", Wait.QUEUE))
+            late = "RATE_LIMITED" if self.gate.rate_limited else "WAITED_TOO_LONG"
+            spilled.append((self._popped(self._waiting.popleft()), late, Wait.QUEUE))
         blocked_ms = self.gate.blocked_ms(now_ms)
         for waiting, _, _ in spilled:
             waiting.blocked_ms = blocked_ms - waiting.blocked_ms

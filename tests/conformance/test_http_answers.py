@@ -4,10 +4,10 @@ import asyncio
 import socket
 import time
 from collections.abc import Awaitable
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from model.http import RESPONSE_BODY_LIMIT_BYTES, HttpFailure, HttpRequest
 from sinks.addresses import AddressGuard
