@@ -76,7 +76,11 @@ def up(workspace: WorkspaceFile = WORKSPACE, data: DataDirectory = DATA) -> None
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     console = Console(stderr=True)
-    with explain_errors(), _installation(workspace, data) as installation, run_all(installation) as running:
+    with (
+        explain_errors(),
+        _installation(workspace, data) as installation,
+        run_all(installation, watch_file=workspace) as running,
+    ):
         console.print(f"Waybill takes events at [bold]{running.address}/v1[/], Ctrl-C stops it.")
         while not stop.wait(1):
             if failure := running.failure():

@@ -88,7 +88,10 @@ def partner_message(headers: Mapping[str, str], body: bytes, limit: int = FOUND_
     if headers.get("content-encoding", "identity").lower() != "identity":
         return ""  # we asked for none, so this is not text we can show
     try:
-        text = _spoken(orjson.loads(body), _MESSAGE_DEPTH)
+        said = orjson.loads(body)
+        if not said:  # {}, [], null: an answer, but no words
+            return ""
+        text = _spoken(said, _MESSAGE_DEPTH)
     except orjson.JSONDecodeError:
         text = ""
     return _one_line(text or _plain_text(headers, body), limit)
