@@ -30,7 +30,7 @@ from console.up import run_all
 from console.workspace_file import load_workspace
 from flows.clock import wall_clock_ms
 from flows.installation import Installation, open_installation, store_retention_seconds, store_url
-from flows.redriving import Plan
+from flows.redrive_ledger import Plan
 from model.destinations.catalogue import ALL_REASONS as REASONS
 from sinks.store import open_store
 from sinks.store_schema import migrate as migrate_store

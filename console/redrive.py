@@ -30,7 +30,8 @@ from console.server_file import AlreadyRunning, View, find_server, open_views
 from flows.clock import wall_clock_ms
 from flows.configuration import configure
 from flows.installation import Installation
-from flows.redriving import Pace, Plan, Redriving
+from flows.redrive_ledger import Plan
+from flows.redriving import Pace, Redriving
 from model.delivery import Delivery
 from model.destinations.catalogue import reason
 from model.facts import Audited

@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
-from flows import redriving
+from flows import redrive_ledger, redriving
 from flows.open_topics import open_topics
 from flows.outputs import undelivered
-from flows.redriving import LEDGER_FILE, LEDGER_SECONDS, Group, Pace, Plan, Redriving
+from flows.redrive_ledger import LEDGER_FILE, Group, Plan
+from flows.redriving import LEDGER_SECONDS, Pace, Redriving
 from flows.sqlite_topics import SqliteProducer
 from flows.topics import DEAD_LETTERS, OUTCOMES, Topics, TopicSpec
 from model.delivery import Delivery
@@ -310,7 +311,7 @@ def kill_at(moment: str, monkeypatch: pytest.MonkeyPatch, chunk: int) -> None:
             monkeypatch.setattr(SqliteProducer, "_append", appending)
         flush(self)
         if moment == "before it is noted":
-            monkeypatch.setattr(redriving.Ledger, "sent", raising)
+            monkeypatch.setattr(redrive_ledger.Ledger, "sent", raising)
         return None
 
     def appending(self: SqliteProducer, name: str) -> None:
@@ -318,7 +319,7 @@ def kill_at(moment: str, monkeypatch: pytest.MonkeyPatch, chunk: int) -> None:
             raise Killed
         append(self, name)
 
-    def raising(self: redriving.Ledger) -> None:
+    def raising(self: redrive_ledger.Ledger) -> None:
         raise Killed
 
     monkeypatch.setattr(SqliteProducer, "flush", flushing)
