@@ -8,14 +8,31 @@ from model import codes
 from model.codes import Reason
 from model.destinations.amplitude import AmplitudeDestination
 from model.destinations.destination import HttpDestination
+from model.destinations.ga4 import Ga4Destination
+from model.destinations.http_api import HttpApiDestination
 from model.destinations.mixpanel import MixpanelDestination
+from model.destinations.segment import SegmentDestination
 from model.destinations.storage import StorageDestination
 from model.destinations.webhook import WebhookDestination
 
 AnyDestination = Annotated[
-    WebhookDestination | AmplitudeDestination | MixpanelDestination | StorageDestination, Field(discriminator="type")
+    WebhookDestination
+    | HttpApiDestination
+    | SegmentDestination
+    | Ga4Destination
+    | AmplitudeDestination
+    | MixpanelDestination
+    | StorageDestination,
+    Field(discriminator="type"),
 ]
-DESTINATIONS: tuple[type[HttpDestination], ...] = (WebhookDestination, AmplitudeDestination, MixpanelDestination)
+DESTINATIONS: tuple[type[HttpDestination], ...] = (
+    WebhookDestination,
+    HttpApiDestination,
+    SegmentDestination,
+    Ga4Destination,
+    AmplitudeDestination,
+    MixpanelDestination,
+)
 ALL_REASONS: tuple[Reason, ...] = (*codes.ALL, *(reason for kind in DESTINATIONS for reason in kind.reasons))
 _OWN = {reason.code: reason for kind in DESTINATIONS for reason in kind.reasons}
 

@@ -14,10 +14,9 @@ from pydantic import Field
 
 from model.destinations.destination import BatchConfig, BatchLimits, HttpDestination, Item, ItemAnswer
 from model.destinations.multi_status import read_multi_status
+from model.destinations.signing import signature_headers
 from model.environment_text import EnvironmentText
 from model.http import HttpRequest, HttpResponse
-from model.identity import request_key
-from model.signatures import standard_webhooks, x_signature
 from model.workspace_fields import HeaderName, HeaderValue, Secret, Url
 
 
@@ -53,11 +52,7 @@ class WebhookDestination(HttpDestination):
             body = items[0].json
         else:
             body = b"[" + b",".join(item.json for item in items) + b"]"
-        headers = self.request_headers()
-        if self.signing_secret is not None:
-            secret = self.signing_secret.value
-            headers["x-signature"] = x_signature(body, secret)
-            headers |= standard_webhooks(request_key([item.key for item in items]), now_ms // 1_000, body, secret)
+        headers = self.request_headers() | signature_headers(self.signing_secret, items, body, now_ms)
         return self.json_request(items, body, url=self.url.value, method=self.method, headers=headers)
 
     def read(self, response: HttpResponse, items: Sequence[Item]) -> Sequence[ItemAnswer | None] | None:

@@ -1,0 +1,225 @@
+"""Google Analytics 4, by its Measurement Protocol: server-side events beside those of the tag or the Firebase SDK.
+
+Endpoint: POST /mp/collect with ``measurement_id`` (web) or ``firebase_app_id`` (app) and ``api_secret`` in the query,
+which is created under Admin > Data streams > Measurement Protocol API secrets. One event a request: a request speaks of
+one client only.
+
+An event needs the client it belongs to: ``client_id`` of the GA cookie for web, the app instance id for Firebase. The
+defaults take it from ``integrations["Google Analytics 4"].clientId``, else the anonymousId, else the userId; one that
+no browser ever had makes a user of its own. Without ``session_id`` (same place) an event is in no session.
+
+GA4 answers 2xx to everything, bad events included, and drops those without a word: *delivered* means that it took the
+request. `waybill test-event` therefore asks its validation service first and shows what that says. Event names may have
+40 letters, digits and underscores, and 25 parameters of 100 characters; names are written so by the defaults.
+
+Track calls of Segment's e-commerce spec become GA4's recommended events; page and screen calls page_view and
+screen_view; any other track call an event of its own name. Identify, group and alias have no place there.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Literal
+from urllib.parse import urlencode
+
+import orjson
+from pydantic import model_validator
+
+from model.destinations.destination import DefaultMapping, HttpDestination, Item
+from model.environment_text import EnvironmentText, fault
+from model.http import HttpRequest, HttpResponse
+from model.mapping.fields import FieldSpec
+from model.mapping.times import read_moment
+from model.workspace_fields import Secret, Url
+
+_HOST = "https://www.google-analytics.com"
+NAME_LIMIT_CHARS = 40
+_RESERVED = frozenset(
+    "ad_activeview ad_click ad_exposure ad_query ad_reward adunit_exposure app_clear_data app_exception app_install "
+    "app_remove app_store_refund app_update app_upgrade dynamic_link_app_open dynamic_link_app_update "
+    "dynamic_link_first_open error first_open first_visit in_app_purchase notification_dismiss notification_foreground "
+    "notification_open notification_receive os_update session_start user_engagement".split()
+)
+
+
+def _path(path: str) -> dict[str, Any]:
+    return {"@path": path}
+
+
+def _first(*paths: str) -> dict[str, Any]:
+    found = _path(paths[-1])
+    for path in reversed(paths[:-1]):
+        found = {"@if": {"exists": _path(path), "then": _path(path), "else": found}}
+    return found
+
+
+_OPTIONS = "$.integrations['Google Analytics 4']"
+_OF_EVERY_EVENT: Mapping[str, Any] = {
+    "client_id": _first(f"{_OPTIONS}.clientId", "$.anonymousId", "$.userId"),
+    "user_id": _path("$.userId"),
+    "timestamp": _path("$.timestamp"),
+}
+_SESSION = {"session_id": _path(f"{_OPTIONS}.sessionId"), "engagement_time_msec": 1}
+_ITEM = {
+    "item_id": _first("$.product_id", "$.sku"),
+    "item_name": _path("$.name"),
+    "item_brand": _path("$.brand"),
+    "item_category": _path("$.category"),
+    "item_variant": _path("$.variant"),
+    "coupon": _path("$.coupon"),
+    "price": _path("$.price"),
+    "quantity": _path("$.quantity"),
+}
+_MANY = {"items": {"@arrayPath": ["$.properties.products", _ITEM]}}
+_ONE = {"items": {"@arrayPath": ["$.properties", _ITEM]}}
+_MONEY = {"currency": _path("$.properties.currency"), "value": _first("$.properties.value", "$.properties.price")}
+_TOTAL = {"currency": _path("$.properties.currency"), "value": _first("$.properties.total", "$.properties.revenue")}
+_ORDER = {
+    **_TOTAL,
+    "transaction_id": _path("$.properties.order_id"),
+    "tax": _path("$.properties.tax"),
+    "shipping": _path("$.properties.shipping"),
+    "coupon": _path("$.properties.coupon"),
+}
+_LIST = {"item_list_id": _path("$.properties.list_id"), "item_list_name": _path("$.properties.category")}
+# Segment's e-commerce event -> GA4's recommended one, and its parameters.
+_RECOMMENDED: Mapping[str, tuple[str, Mapping[str, Any]]] = {
+    "Products Searched": ("search", {"search_term": _path("$.properties.query")}),
+    "Product List Viewed": ("view_item_list", {**_LIST, **_MANY}),
+    "Product Clicked": ("select_item", {**_LIST, **_ONE}),
+    "Product Viewed": ("view_item", {**_MONEY, **_ONE}),
+    "Product Added": ("add_to_cart", {**_MONEY, **_ONE}),
+    "Product Removed": ("remove_from_cart", {**_MONEY, **_ONE}),
+    "Product Added to Wishlist": ("add_to_wishlist", {**_MONEY, **_ONE}),
+    "Cart Viewed": ("view_cart", {**_TOTAL, **_MANY}),
+    "Checkout Started": ("begin_checkout", {**_TOTAL, "coupon": _path("$.properties.coupon"), **_MANY}),
+    "Payment Info Entered": ("add_payment_info", {**_TOTAL, "payment_type": _path("$.properties.payment_method")}),
+    "Order Completed": ("purchase", {**_ORDER, **_MANY}),
+    "Order Refunded": ("refund", {**_ORDER, **_MANY}),
+    "Signed Up": ("sign_up", {"method": _path("$.properties.type")}),
+    "Signed In": ("login", {"method": _path("$.properties.type")}),
+}
+_PAGE = {
+    "page_location": _first("$.properties.url", "$.context.page.url"),
+    "page_referrer": _first("$.properties.referrer", "$.context.page.referrer"),
+    "page_title": _first("$.properties.title", "$.context.page.title", "$.name"),
+}
+
+
+def _default(name: str, trigger: str, event: Any, params: Mapping[str, Any]) -> DefaultMapping:
+    mapping = {**_OF_EVERY_EVENT, "name": event, "params": {**_SESSION, **params}}
+    return DefaultMapping(name=name, trigger=trigger, mapping=mapping)
+
+
+def _any_other_track() -> DefaultMapping:
+    others = " and ".join(f'event != "{event}"' for event in _RECOMMENDED)
+    params = {"@merge": {"direction": "right", "objects": [_SESSION, _path("$.properties")]}}
+    mapping = {**_OF_EVERY_EVENT, "name": _path("$.event"), "params": params}
+    return DefaultMapping(name="track", trigger=f'type = "track" and {others}', mapping=mapping)
+
+
+class Ga4Destination(HttpDestination):
+    """Google Analytics 4."""
+
+    title: ClassVar[str] = "Google Analytics 4"
+    integration_names: ClassVar[tuple[str, ...]] = ("Google Analytics 4 Cloud", "Actions Google Analytics 4")
+    link: ClassVar[str] = "https://developers.google.com/analytics/devguides/collection/protocol/ga4"
+    supported_types: ClassVar[frozenset[str]] = frozenset({"track", "page", "screen"})
+    default_mappings: ClassVar[tuple[DefaultMapping, ...]] = (
+        *(
+            _default(name, f'type = "track" and event = "{event}"', name, params)
+            for event, (name, params) in _RECOMMENDED.items()
+        ),
+        _any_other_track(),
+        _default("page", 'type = "page"', "page_view", _PAGE),
+        _default("screen", 'type = "screen"', "screen_view", {"firebase_screen": _path("$.name")}),
+    )
+    payload_fields: ClassVar[Mapping[str, FieldSpec]] = {
+        "client_id": FieldSpec("string", required=True),
+        "user_id": FieldSpec("string"),
+        "timestamp": FieldSpec("datetime"),
+        "name": FieldSpec("string", required=True),
+        "params": FieldSpec("object"),
+        "user_properties": FieldSpec("object"),
+    }
+
+    type: Literal["ga4"]
+    """ga4: Google Analytics 4."""
+    measurement_id: str | None = None
+    """Of a web stream, such as G-A1B2C3D4E5. Either this or firebase_app_id."""
+    firebase_app_id: str | None = None
+    """Of an app stream, such as 1:123456789:android:0a1b2c3d."""
+    api_secret: Secret
+    """Measurement Protocol API secret of the stream. Only as ${NAME}."""
+    url: Url | None = None
+    """Another host than Google's, without a path, such as https://region1.google-analytics.com or a test server."""
+
+    @model_validator(mode="after")
+    def _check(self) -> "Ga4Destination":
+        if (self.measurement_id is None) == (self.firebase_app_id is None):
+            raise fault("the data stream is not named", "Write either measurement_id (web) or firebase_app_id (app)")
+        return self
+
+    @property
+    def endpoint(self) -> EnvironmentText:
+        """The host."""
+        return self.url or EnvironmentText(_HOST, _HOST)
+
+    def request(self, items: Sequence[Item], now_ms: int) -> HttpRequest:
+        """Make the call; the API secret is in its query."""
+        return self._request(items, "/mp/collect")
+
+    def test_request(self, items: Sequence[Item], now_ms: int) -> HttpRequest | None:
+        """Make the call to the validation service, which stores nothing and says what is wrong; see `validation`."""
+        return self._request(items, "/debug/mp/collect")
+
+    def validation(self, response: HttpResponse) -> list[str]:
+        """What the validation service finds wrong, a sentence each; nothing when all is well."""
+        try:
+            said = orjson.loads(response.body)
+        except orjson.JSONDecodeError:
+            return [f"the validation service answered {response.status} and nothing readable"]
+        messages = said.get("validationMessages") if isinstance(said, dict) else None
+        if not isinstance(messages, list):
+            return []
+        return [_sentence(message) for message in messages if isinstance(message, dict)]
+
+    def _request(self, items: Sequence[Item], path: str) -> HttpRequest:
+        stream = {"measurement_id": self.measurement_id, "firebase_app_id": self.firebase_app_id}
+        query = {name: value for name, value in stream.items() if value} | {"api_secret": self.api_secret.value}
+        url = f"{self.endpoint.value.rstrip('/')}{path}?{urlencode(query)}"
+        payload = items[0].payload or orjson.loads(items[0].event)
+        return self.json_request(items, orjson.dumps(self._content(payload)), url=url)
+
+    def _content(self, payload: dict[str, Any]) -> dict[str, Any]:
+        client = "client_id" if self.measurement_id else "app_instance_id"
+        params = payload.get("params")
+        content = {
+            client: payload.get("client_id"),
+            "user_id": payload.get("user_id"),
+            "user_properties": payload.get("user_properties"),
+            "events": [
+                {
+                    "name": event_name(str(payload.get("name", ""))),
+                    "params": {_name(key): value for key, value in params.items()} if isinstance(params, dict) else {},
+                }
+            ],
+        }
+        moment = read_moment(payload.get("timestamp"))
+        if moment is not None:
+            content["timestamp_micros"] = round(moment.timestamp() * 1_000_000)
+        return {name: value for name, value in content.items() if value is not None}
+
+
+def event_name(text: str) -> str:
+    """Write a name as GA4 takes it: a letter first, then letters, digits and underscores, 40 in all, none reserved."""
+    name = _name(text)
+    return f"event_{name}"[:NAME_LIMIT_CHARS] if name in _RESERVED or not name[:1].isalpha() else name
+
+
+def _name(text: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "_", text[:200].lower()).strip("_")[:NAME_LIMIT_CHARS]
+
+
+def _sentence(message: dict[str, Any]) -> str:
+    place, said = str(message.get("fieldPath") or ""), str(message.get("description") or message.get("validationCode"))
+    return f"{place}: {said}"[:300] if place else said[:300]

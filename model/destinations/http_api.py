@@ -1,0 +1,122 @@
+"""HTTP: any API that takes JSON, newline-delimited JSON or a form, with the usual ways to authenticate.
+
+What is sent is the event as it is, or what a mapping makes of it. Several events in one request (``batch.max_events``
+above 1) are a JSON array, or lines with format ndjson; a form carries one event, nested fields as JSON.
+
+A receiver that answers 207 with an array of ``{"status": …}`` is believed item by item. What other answers mean here
+can be said with ``failures``. With a ``signing_secret`` requests are signed as those of a webhook are.
+"""
+
+from base64 import b64encode
+from collections.abc import Sequence
+from typing import Any, ClassVar, Literal
+from urllib.parse import urlencode
+
+import orjson
+from pydantic import Field, model_validator
+
+from model.destinations.destination import BatchConfig, BatchLimits, HttpDestination, Item, ItemAnswer
+from model.destinations.multi_status import read_multi_status
+from model.destinations.signing import signature_headers
+from model.environment_text import EnvironmentText, fault
+from model.http import HttpRequest, HttpResponse
+from model.workspace_fields import HeaderName, HeaderValue, Secret, Url
+from model.workspace_settings import Section
+
+_CONTENT_TYPES = {
+    "json": "application/json",
+    "ndjson": "application/x-ndjson",
+    "form": "application/x-www-form-urlencoded",
+}
+
+
+class BasicAuth(Section):
+    """User name and password."""
+
+    username: EnvironmentText
+    """User name."""
+    password: Secret
+    """Password. Only as ${NAME}."""
+
+
+class HttpApiDestination(HttpDestination):
+    """Any HTTP API."""
+
+    title: ClassVar[str] = "HTTP API"
+    integration_names: ClassVar[tuple[str, ...]] = ("HTTP",)
+    link: ClassVar[str] = "https://www.rfc-editor.org/rfc/rfc9110.html"
+    batch_limits: ClassVar[BatchLimits] = BatchLimits(max_events=10_000, max_bytes=8 * 1024 * 1024)
+
+    type: Literal["http"]
+    """http: any HTTP API."""
+    url: Url
+    """Where events are sent: http or https, no user name or password. ${NAME} is allowed."""
+    method: Literal["POST", "PUT", "PATCH"] = "POST"
+    """HTTP method."""
+    format: Literal["json", "ndjson", "form"] = "json"
+    """How events are written: json, ndjson (one a line) or form (one event a request)."""
+    headers: dict[HeaderName, HeaderValue] = Field(default={}, max_length=50)
+    """Headers added to every request. Credentials only as ${NAME}."""
+    bearer_token: Secret | None = None
+    """Sent as Authorization: Bearer. Only as ${NAME}."""
+    basic_auth: BasicAuth | None = None
+    """Sent as Authorization: Basic."""
+    signing_secret: Secret | None = None
+    """Signs every request, so that the receiver can tell it comes from here. Only as ${NAME}."""
+    batch: BatchConfig = BatchConfig(max_events=1)
+    """Several events in one request. Not given: one event a request."""
+
+    @model_validator(mode="after")
+    def _check(self) -> "HttpApiDestination":
+        if self.bearer_token is not None and self.basic_auth is not None:
+            raise fault("there are two ways to authenticate", "Keep one of bearer_token and basic_auth")
+        if self.format == "form" and self.batch.max_events > 1:
+            raise fault("a form carries one event", "Remove batch, or choose format json or ndjson")
+        return self
+
+    @property
+    def endpoint(self) -> EnvironmentText:
+        """The URL."""
+        return self.url
+
+    def request(self, items: Sequence[Item], now_ms: int) -> HttpRequest:
+        """Make the call."""
+        body = self._body(items)
+        headers = {
+            "content-type": _CONTENT_TYPES[self.format],
+            **self._authorization(),
+            **{name.lower(): value.value for name, value in self.headers.items()},
+            **signature_headers(self.signing_secret, items, body, now_ms),
+        }
+        return self.json_request(items, body, url=self.url.value, method=self.method, headers=headers)
+
+    def read(self, response: HttpResponse, items: Sequence[Item]) -> Sequence[ItemAnswer | None] | None:
+        """A 207 speaks of each item."""
+        return read_multi_status(response, len(items))
+
+    def _body(self, items: Sequence[Item]) -> bytes:
+        if self.format == "form":
+            return _form(items[0])
+        if self.format == "ndjson":
+            # An event may have been sent with line breaks in it; encoded anew it is one line.
+            return b"".join(orjson.dumps(orjson.loads(item.json), option=orjson.OPT_APPEND_NEWLINE) for item in items)
+        if self.batch.max_events == 1:
+            return items[0].json
+        return b"[" + b",".join(item.json for item in items) + b"]"
+
+    def _authorization(self) -> dict[str, str]:
+        if self.bearer_token is not None:
+            return {"authorization": f"Bearer {self.bearer_token.value}"}
+        if self.basic_auth is not None:
+            pair = f"{self.basic_auth.username.value}:{self.basic_auth.password.value}"
+            return {"authorization": f"Basic {b64encode(pair.encode()).decode()}"}
+        return {}
+
+
+def _form(item: Item) -> bytes:
+    fields = item.payload if item.payload is not None else orjson.loads(item.event)
+    return urlencode({name: _field(value) for name, value in fields.items() if value is not None}).encode()
+
+
+def _field(value: Any) -> str:
+    return value if isinstance(value, str) else orjson.dumps(value).decode()

@@ -1,0 +1,53 @@
+"""Segment: a Segment-compatible Tracking API, such as Segment itself, RudderStack, Jitsu or another Waybill.
+
+Events go on as they came, with their own messageId and timestamps, so that the other side can recognise repetitions and
+correct clocks. Authentication is HTTP Basic with the write key as user name and no password.
+
+One request takes 2,500 events and 500 KB, one event 32 KB. The answer counts for all events of a request; one that is
+refused with 400 or 413 is halved until the bad event stands alone. Segment answers 200 to nearly everything, an unknown
+write key included: what it drops later only its own debugger tells.
+"""
+
+from base64 import b64encode
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import ClassVar, Literal
+
+from model.destinations.destination import BatchLimits, HttpDestination, Item
+from model.environment_text import EnvironmentText
+from model.http import HttpRequest
+from model.mapping.times import write_moment
+from model.workspace_fields import Secret, Url
+
+_ADDRESS = "https://api.segment.io/v1/batch"
+
+
+class SegmentDestination(HttpDestination):
+    """Segment, or anything that speaks its Tracking API."""
+
+    title: ClassVar[str] = "Segment"
+    integration_names: ClassVar[tuple[str, ...]] = ("Segment.io", "RudderStack")
+    link: ClassVar[str] = "https://segment.com/docs/connections/sources/catalog/libraries/server/http-api/"
+    # The braces around the events, and sentAt, need room too.
+    batch_limits: ClassVar[BatchLimits] = BatchLimits(max_events=2_500, max_bytes=500 * 1024 - 1_024)
+
+    type: Literal["segment"]
+    """segment: a Segment-compatible Tracking API."""
+    write_key: Secret
+    """Write key of the source events shall arrive at. Only as ${NAME}."""
+    url: Url | None = None
+    """Address of the batch endpoint, such as https://events.eu1.segmentapis.com/v1/batch.
+    Not given: Segment's in the US."""
+
+    @property
+    def endpoint(self) -> EnvironmentText:
+        """The address of the batch endpoint."""
+        return self.url or EnvironmentText(_ADDRESS, _ADDRESS)
+
+    def request(self, items: Sequence[Item], now_ms: int) -> HttpRequest:
+        """Make the call."""
+        sent_at = write_moment(datetime.fromtimestamp(now_ms / 1_000, UTC))
+        body = b'{"batch":[' + b",".join(item.json for item in items) + b'],"sentAt":"' + sent_at.encode() + b'"}'
+        credentials = b64encode(f"{self.write_key.value}:".encode()).decode()
+        headers = {"authorization": f"Basic {credentials}"}
+        return self.json_request(items, body, url=self.endpoint.value, headers=headers)

@@ -1,0 +1,21 @@
+"""Signatures over whole request bodies, for destinations whose receivers check where calls come from."""
+
+from collections.abc import Sequence
+
+from model.destinations.destination import Item
+from model.environment_text import EnvironmentText
+from model.identity import request_key
+from model.signatures import standard_webhooks, x_signature
+
+
+def signature_headers(
+    secret: EnvironmentText | None, items: Sequence[Item], body: bytes, now_ms: int
+) -> dict[str, str]:
+    """Return ``X-Signature`` and the Standard Webhooks headers; none without a secret."""
+    if secret is None:
+        return {}
+    message_id = request_key([item.key for item in items])
+    return {
+        "x-signature": x_signature(body, secret.value),
+        **standard_webhooks(message_id, now_ms // 1_000, body, secret.value),
+    }
