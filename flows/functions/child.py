@@ -1,48 +1,74 @@
 """The process insert functions run in. It may be killed at any moment, and takes nothing with it when it dies."""
 
 import asyncio
+import ctypes
 import importlib
 import os
 import resource
+import signal
 import sys
-import threading
-import time
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+import orjson
+
 from flows.functions import DropEvent, RejectEvent, RetryEvent
-from flows.functions.messages import ANSWER_LIMIT_BYTES, WHY_LIMIT_CHARS, Order, Word, decode_orders, encode
+from flows.functions.messages import ANSWER_LIMIT_BYTES, WHY_LIMIT_CHARS, Word, decode_order, encode
 
 MEMORY_LIMIT_BYTES = 1 << 30  # beyond what it starts with
+_PR_SET_PDEATHSIG = 1
 _RAISED: dict[type[Exception], str] = {DropEvent: "dropped", RetryEvent: "retry", RejectEvent: "rejected"}
 _handlers: dict[str, Callable[[dict[str, Any], dict[str, str]], Any]] = {}
 
 
-def main() -> None:
-    """Answer batches until the host closes the pipe."""
-    # What handlers print must not get between the answers: their standard output becomes standard error.
-    answers = os.fdopen(os.dup(1), "wb", buffering=0)
-    os.dup2(2, 1)
+def main(host: int) -> None:
+    """Answer batches until the host (a process id) closes the pipe or dies."""
+    _die_with(host)
+    orders, answers = _pipes()
     _limit_memory()
-    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    this = os.getpid()
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
-    for line in sys.stdin.buffer:
-        for order in decode_orders(line):
-            word = _handle(order, loop, answers.write)
+    for count in orders:
+        # All of a batch is read before its first event is begun: else both sides could wait for the other to read.
+        for line in [orders.readline() for _ in range(int(count))]:
+            word = _handle(line, loop, answers.write)
+            if os.getpid() != this:
+                os._exit(0)  # a copy that a handler forked: it has no say here
             answer = encode(word)
             if len(answer) > ANSWER_LIMIT_BYTES:
                 answer = encode(Word("failed", f"the event it returned is over {ANSWER_LIMIT_BYTES} bytes"))
             answers.write(answer + b"\n")
+            if word.kind == "exhausted":
+                os._exit(1)  # what fills the memory would fail every event to come
 
 
-def _handle(order: Order, loop: asyncio.AbstractEventLoop, tell: Callable[[bytes], Any]) -> Word:
+def _pipes() -> tuple[Any, Any]:
+    """Take the pipes away from handlers: what they print goes to standard error, and they read nothing.
+
+    Copies that they fork do not get the pipes: they could answer in this process's name, and would hide its end.
+    """
+    orders, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb", buffering=0)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.dup2(2, 1)
+    for pipe in (orders.fileno(), answers.fileno()):
+        os.register_at_fork(after_in_child=lambda pipe=pipe: os.close(pipe))
+    return orders, answers
+
+
+def _handle(line: bytes, loop: asyncio.AbstractEventLoop, tell: Callable[[bytes], Any]) -> Word:
+    try:
+        order = decode_order(line)
+    except (msgspec.DecodeError, RecursionError):
+        return Word("failed", "the event is nested too deep for it")
     handler = _handlers.get(order.handler)
     if handler is None:
         tell(encode(Word("importing")) + b"\n")
         try:
             handler = _handlers[order.handler] = _load(order.handler)
-        except Exception as error:
+        except BaseException as error:
             return Word("unavailable", _said(error))
     tell(encode(Word("began")) + b"\n")
     try:
@@ -53,12 +79,14 @@ def _handle(order: Order, loop: asyncio.AbstractEventLoop, tell: Callable[[bytes
             return Word("dropped", "it returned nothing")
         if not isinstance(event, dict):
             return Word("failed", f"it returned {type(event).__name__}, not an event")
-        encode(event)
-        return Word("returned", event=event)
+        # The encoder that writes requests: what it refuses here fails by itself, not later in the worker.
+        return Word("returned", event=msgspec.Raw(orjson.dumps(event)))
     except tuple(_RAISED) as error:
         kind = next(kind for raised, kind in _RAISED.items() if isinstance(error, raised))
-        return Word(kind, str(error)[:WHY_LIMIT_CHARS])
-    except (Exception, SystemExit, KeyboardInterrupt) as error:
+        return Word(kind, _text(error))
+    except MemoryError as error:
+        return Word("exhausted", _said(error))
+    except BaseException as error:
         return Word("failed", _said(error))
 
 
@@ -71,7 +99,15 @@ def _load(name: str) -> Callable[[dict[str, Any], dict[str, str]], Any]:
 
 
 def _said(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"[:WHY_LIMIT_CHARS]
+    return f"{type(error).__name__}: {_text(error)}"[:WHY_LIMIT_CHARS]
+
+
+def _text(error: BaseException) -> str:
+    try:
+        text = str(error)
+    except Exception:  # the user's own __str__
+        return ""
+    return text[:WHY_LIMIT_CHARS].encode("utf-8", "replace").decode()
 
 
 def _limit_memory() -> None:
@@ -82,12 +118,13 @@ def _limit_memory() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard))
 
 
-def _end_with(parent: int) -> None:
-    # A handler in an endless loop would outlive a host that was killed: it never comes to see the pipe closed.
-    while os.getppid() == parent:
-        time.sleep(1)
-    os._exit(1)
+def _die_with(host: int) -> None:
+    # The kernel does it: a handler in an endless loop never comes to see the pipe closed, and one that holds the
+    # interpreter (a regular expression does) stops every thread of ours.
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != host:  # it died before that
+        os._exit(1)
 
 
 if __name__ == "__main__":
-    main()
+    main(int(sys.argv[1]))

@@ -5,8 +5,10 @@ hand is known: that one is classified, the others go to the next child. A thread
 """
 
 import asyncio
+import contextlib
 import os
 import select
+import signal
 import subprocess
 import sys
 import threading
@@ -19,12 +21,12 @@ from typing import IO, Any
 
 import msgspec
 
-from flows.functions.messages import ANSWER_LIMIT_BYTES, Order, Word, decode_word, encode
+from flows.functions.messages import ANSWER_LIMIT_BYTES, Order, Word, decode_event, decode_word, encode
 
 BATCH_EVENTS = 64
+BATCH_BYTES = 1 << 20  # reached, not crossed twice: the event that reaches it still goes along
 IMPORT_LIMIT_SECONDS = 30.0
-SHORT_LIFE_SECONDS = 2.0  # a child that dies sooner is not started again at once
-LONGEST_PAUSE_SECONDS = 5.0
+LONGEST_PAUSE_SECONDS = 1.0  # between children that answered nothing; all functions stand still meanwhile
 OUTPUT_BYTES_PER_SECOND = 4096
 
 
@@ -64,19 +66,21 @@ class Failed:
     why: str
 
 
+_STOPPING = Failed("FUNCTION_UNAVAILABLE", "Waybill is stopping")
 FunctionResult = Returned | Dropped | RetryAsked | Rejected | Failed
 _KINDS: dict[str, Callable[[str], FunctionResult]] = {
     "dropped": Dropped,
     "retry": RetryAsked,
     "rejected": Rejected,
     "failed": lambda why: Failed("FUNCTION_FAILED", why),
+    "exhausted": lambda why: Failed("FUNCTION_FAILED", why),
     "unavailable": lambda why: Failed("FUNCTION_UNAVAILABLE", why),
 }
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Run:
-    order: Order
+    line: bytes  # the encoded order
     loop: asyncio.AbstractEventLoop
     future: "asyncio.Future[FunctionResult]"
 
@@ -111,13 +115,19 @@ class FunctionHost:
         self._closed = False
         self._reload = False
         self._child: _Child | None = None
-        self._short_lives = 0
+        self._fruitless_lives = 0
 
     async def run(self, handler: str, event: dict[str, Any], settings: dict[str, str]) -> FunctionResult:
         """Run one function on one event. Never raises for what the function does."""
+        try:
+            line = encode(Order(handler, event, settings)) + b"\n"
+        except (UnicodeEncodeError, RecursionError, OverflowError, TypeError) as error:
+            return Failed("FUNCTION_FAILED", f"the event or its settings are no JSON: {type(error).__name__}")
         loop = asyncio.get_running_loop()
-        run = _Run(Order(handler, event, settings), loop, loop.create_future())
+        run = _Run(line, loop, loop.create_future())
         with self._changed:
+            if self._closed:
+                return _STOPPING
             if self._thread is None:
                 self._thread = threading.Thread(target=self._work, name="insert-functions", daemon=True)
                 self._thread.start()
@@ -130,7 +140,7 @@ class FunctionHost:
         self._reload = True
 
     async def close(self) -> None:
-        """End the child. What still runs gets no answer."""
+        """End the child. What still runs or comes later is unavailable: tried again when Waybill is back."""
         with self._changed:
             self._closed = True
             self._changed.notify()
@@ -141,28 +151,25 @@ class FunctionHost:
 
     def _work(self) -> None:
         while (batch := self._next_batch()) is not None:
-            if self._reload and self._child is not None:
-                self._child.kill()
-                self._child = None
-            self._reload = False
             try:
-                child = self._started()
-            except OSError as error:
+                left = self._run_batch(self._started(), batch)
+            except Exception as error:  # a system out of processes or files; nobody may wait for ever because of it
+                self._end_child()
                 for run in batch:
-                    run.end(Failed("FUNCTION_UNAVAILABLE", f"its process cannot be started: {error.strerror}"))
+                    run.end(Failed("FUNCTION_UNAVAILABLE", f"its process cannot be run: {type(error).__name__}"))
                 self._rest()
                 continue
-            left = self._run_batch(child, batch)
-            if left or child.dead:
-                self._child = None
-                with self._changed:
-                    self._runs.extendleft(reversed(left))
-                if child.age_seconds() < SHORT_LIFE_SECONDS:
-                    self._rest()
+            with self._changed:
+                self._runs.extendleft(reversed(left))
+            if self._child is not None and self._child.dead:
+                fruitful, self._child = self._child.answered, None
+                if fruitful:
+                    self._fruitless_lives = 0
                 else:
-                    self._short_lives = 0
-        if self._child is not None:
-            self._child.kill()
+                    self._rest()
+        self._end_child()
+        for run in self._runs:
+            run.end(_STOPPING)
 
     def _next_batch(self) -> list[_Run] | None:
         with self._changed:
@@ -170,41 +177,58 @@ class FunctionHost:
                 self._changed.wait()
             if self._closed:
                 return None
-            return [self._runs.popleft() for _ in range(min(BATCH_EVENTS, len(self._runs)))]
+            batch: list[_Run] = []
+            batch_bytes = 0
+            while self._runs and len(batch) < BATCH_EVENTS and batch_bytes < BATCH_BYTES:
+                run = self._runs.popleft()
+                if not run.future.done():  # given up while it waited
+                    batch.append(run)
+                    batch_bytes += len(run.line)
+            return batch
 
     def _started(self) -> "_Child":
+        if self._reload:
+            self._reload = False
+            self._end_child()
         if self._child is None:
             self._child = _Child(self._directory, self._show)
         return self._child
 
+    def _end_child(self) -> None:
+        if self._child is not None:
+            self._child.kill()
+            self._child = None
+
     def _run_batch(self, child: "_Child", batch: list[_Run]) -> list[_Run]:
         """Run a batch and return what must go to another child: what stood behind an event that killed this one."""
-        try:
-            child.send([run.order for run in batch])
-        except OSError:
-            child.kill()
-            return batch  # it had died since its last batch: no event of this one is to blame
+        child.send([run.line for run in batch])
         for index, run in enumerate(batch):
-            limit_seconds = IMPORT_LIMIT_SECONDS
+            stage, limit_seconds = "", IMPORT_LIMIT_SECONDS
             while True:
                 word = child.listen(limit_seconds)
                 if isinstance(word, Failed):
                     child.kill()
-                    run.end(word)
+                    if self._closed:
+                        run.end(_STOPPING)
+                    elif stage == "began":
+                        run.end(word)
+                    elif stage == "importing" or not child.answered:
+                        run.end(Failed("FUNCTION_UNAVAILABLE", word.why))
+                    else:
+                        return batch[index:]  # it died between two events: neither is to blame
                     return batch[index + 1 :]
-                if word.kind == "importing":
-                    limit_seconds = IMPORT_LIMIT_SECONDS
-                elif word.kind == "began":
-                    limit_seconds = self._limit_seconds
-                else:
+                if word.kind not in {"importing", "began"}:
                     break
+                stage = word.kind
+                limit_seconds = self._limit_seconds if stage == "began" else IMPORT_LIMIT_SECONDS
+            child.answered = True
             known = _KINDS.get(word.kind)
-            run.end(known(word.why) if known else Returned(word.event or {}))
+            run.end(known(word.why) if known else Returned(decode_event(word.event)))
         return []
 
     def _rest(self) -> None:
-        self._short_lives += 1
-        pause_seconds = min(LONGEST_PAUSE_SECONDS, 0.05 * 2 ** min(self._short_lives, 10))
+        self._fruitless_lives += 1
+        pause_seconds = min(LONGEST_PAUSE_SECONDS, 0.05 * 2 ** min(self._fruitless_lives, 10))
         with self._changed:
             self._changed.wait_for(lambda: self._closed, pause_seconds)
 
@@ -213,9 +237,8 @@ class _Child:
     """A running child process."""
 
     def __init__(self, directory: Path | None, show: Callable[[str], None]) -> None:
-        self._started_seconds = time.monotonic()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "flows.functions.child"],
+            [sys.executable, "-m", "flows.functions.child", str(os.getpid())],
             cwd=directory,
             env=_environment(),
             stdin=subprocess.PIPE,
@@ -227,17 +250,15 @@ class _Child:
         self._in: IO[bytes] = self._process.stdin
         self._out = self._process.stdout.fileno()
         self._heard = b""
+        self.answered = False  # anything at all
         self.dead = False
         threading.Thread(target=_show_output, args=(self._process.stderr, show), daemon=True).start()
 
-    def age_seconds(self) -> float:
-        """How long it has lived."""
-        return time.monotonic() - self._started_seconds
-
-    def send(self, orders: list[Order]) -> None:
-        """Give it a batch; it reads all of it before it begins. Raises `OSError` when it is gone."""
-        self._in.write(encode(orders) + b"\n")
-        self._in.flush()
+    def send(self, lines: list[bytes]) -> None:
+        """Give it a batch. That it is gone shows when it is listened to."""
+        with contextlib.suppress(OSError):
+            self._in.write(b"%d\n" % len(lines) + b"".join(lines))
+            self._in.flush()
 
     def listen(self, limit_seconds: float) -> Word | Failed:
         """Return what it says next, or what became of it."""
@@ -260,13 +281,17 @@ class _Child:
             return Failed("FUNCTION_CRASHED", "it sent what is no answer")
 
     def kill(self) -> None:
-        """End it now."""
+        """End it now, and what it started."""
         self.dead = True
-        self._process.kill()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
 
     def _cause_of_death(self) -> str:
-        code = self._process.wait(timeout=5)
+        try:
+            code = self._process.wait(timeout=1)
+        except subprocess.TimeoutExpired:
+            return "it closed the pipe its answers go through"
         return f"its process was ended by signal {-code}" if code < 0 else f"its process ended with exit code {code}"
 
 

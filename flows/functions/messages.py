@@ -1,10 +1,10 @@
 """What host and child say to each other: lines of JSON over pipes.
 
-host:   [{"handler": "package.module:name", "event": {...}, "settings": {...}}, ...]     one line a batch
+host:   a number, then as many lines of {"handler": "package.module:name", "event": {...}, "settings": {...}}
 child:  {"kind": "importing"}                                a module is loaded first, which may take its time
         {"kind": "began"}                                    the next event's time counts from now
         {"kind": "returned", "event": {...}}                 one of these for each event, in order
-        {"kind": "dropped" | "retry" | "rejected" | "failed" | "unavailable", "why": "..."}
+        {"kind": "dropped" | "retry" | "rejected" | "failed" | "exhausted" | "unavailable", "why": "..."}
 """
 
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 ANSWER_LIMIT_BYTES = 1024 * 1024
-WHY_LIMIT_CHARS = 2_000
+WHY_LIMIT_CHARS = 300
 
 
 class Order(msgspec.Struct, frozen=True):
@@ -24,13 +24,14 @@ class Order(msgspec.Struct, frozen=True):
 
 
 class Word(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One thing the child says."""
+    """One thing the child says. ``event`` is JSON, an object."""
 
     kind: str
     why: str = ""
-    event: dict[str, Any] | None = None
+    event: msgspec.Raw = msgspec.Raw()
 
 
 encode = msgspec.json.Encoder().encode
-decode_orders = msgspec.json.Decoder(list[Order]).decode
+decode_event = msgspec.json.Decoder(dict[str, Any]).decode
+decode_order = msgspec.json.Decoder(Order).decode
 decode_word = msgspec.json.Decoder(Word).decode
