@@ -56,6 +56,7 @@ class Gate:
         self._breaker = breaker
         self._openings = 0
         self._paused_until_ms = 0
+        self.pause_ms = 0  # length of the last pause
         self._blocked_ms = 0
         self._blocked_since_ms: int | None = None
 
@@ -115,9 +116,9 @@ class Gate:
         """Note what one call brought."""
         if failure is FailureClass.THROTTLE:
             # Too fast is the opposite of dead: the pause is what was asked for, and nothing else changes.
-            self._pause(now_ms + (1_000 if retry_after_ms is None else retry_after_ms))
+            self._pause(now_ms, 1_000 if retry_after_ms is None else retry_after_ms)
         elif failure is FailureClass.SETUP:
-            self._pause(now_ms + self._setup_probe_ms)
+            self._pause(now_ms, self._setup_probe_ms)
             self._become(Condition.SETUP, code, message, self._paused_until_ms)
         elif failure is FailureClass.RETRY:
             self._failed(now_ms, took_ms, code, message)
@@ -163,7 +164,7 @@ class Gate:
         assert self._breaker is not None
         self._openings += 1
         self._breaker.forget()
-        self._pause(now_ms + self._breaker.policy.longer_pause_ms(self._openings))
+        self._pause(now_ms, self._breaker.policy.longer_pause_ms(self._openings))
         self._become(Condition.OPEN, code, message, self._paused_until_ms)
 
     def _recover(self) -> None:
@@ -183,8 +184,10 @@ class Gate:
         if condition is not Condition.OK:
             self._allowed = 1
 
-    def _pause(self, until_ms: int) -> None:
-        self._paused_until_ms = max(self._paused_until_ms, until_ms)
+    def _pause(self, now_ms: int, pause_ms: int) -> None:
+        if now_ms + pause_ms > self._paused_until_ms:
+            self._paused_until_ms = now_ms + pause_ms
+            self.pause_ms = pause_ms
 
     def _note_blocked(self, now_ms: int, blocked: bool) -> None:
         if not blocked:

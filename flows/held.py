@@ -55,14 +55,17 @@ class Held:
         """How many are held now."""
         return self._deliveries
 
+    def others_than(self, destination: str) -> bool:
+        """Whether other destinations take deliveries too. Alone, one that makes reading wait costs nobody anything."""
+        oldest = self._clock() - ACTIVE_FOR_MS
+        return any(name != destination and taken_ms >= oldest for name, taken_ms in self._last_taken_ms.items())
+
     def over_share(self, destination: str) -> int:
         """How many deliveries the destination holds beyond its share while the budget is used up; else 0."""
-        if self.room > 0:
+        if self.room > 0 or not self.others_than(destination):
             return 0
         oldest = self._clock() - ACTIVE_FOR_MS
-        active = sum(1 for taken_ms in self._last_taken_ms.values() if taken_ms >= oldest)
-        if active <= 1:
-            return 0  # alone: waiting costs nobody else anything
+        active = max(1, sum(1 for taken_ms in self._last_taken_ms.values() if taken_ms >= oldest))
         held = self._by_destination.get(destination, 0)
         held_bytes = self._bytes_by_destination.get(destination, 0)
         over_bytes = max(0, held_bytes - self._max_bytes // active)

@@ -198,7 +198,8 @@ class Lane(StatefulBatchLogic[LaneItem, Output, dict[str, Any]]):
     def _put_back(self, room: Room, now_ms: int) -> list[Output]:
         held = self._desk.held
         outputs: list[Output] = []
-        for back in room.put_back(now_ms, over_share=held.over_share(room.destination), crowded=held.room == 0):
+        make_room = held.room == 0 or held.others_than(room.destination)
+        for back in room.put_back(now_ms, over_share=held.over_share(room.destination), make_room=make_room):
             held.settle(room.destination, back.waiting.delivery.size_bytes)
             outputs.extend(put_back(self._desk, back, now_ms, room.gate.reason))
         return outputs

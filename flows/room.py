@@ -11,6 +11,7 @@ from model.destinations.destination import BatchLimits
 SLOWEST_RATE_PER_SECOND = 1.0  # however slow a destination, what is put back comes due in a bounded time
 FARTHEST_SLOT_MS = 600_000  # a recovered destination is tried again after ten minutes at the latest
 SHORT_PAUSE_MS = 1_000  # a pause of this length is sat out
+SLOW_AFTER_MS = 5_000  # a delivery that waited this long for its turn shows that its destination does not keep up
 
 
 @dataclass(slots=True, eq=False)
@@ -99,21 +100,21 @@ class Room:
         if paced:
             self._measure(now_ms, len(group))
 
-    def put_back(self, now_ms: int, *, over_share: int, crowded: bool) -> list[PutBack]:
+    def put_back(self, now_ms: int, *, over_share: int, make_room: bool) -> list[PutBack]:
         """Take out what must not wait here any longer.
 
-        Newest first: what the destination holds beyond its share and, while the process can hold no more
-        (``crowded``), what cannot have its turn in time: all of it during a pause, and of a slow destination what is
-        too far back at the pace it shows. Oldest first: what has waited longer than a room may keep a delivery.
+        Newest first: what the destination holds beyond its share and, where others want the memory (``make_room``),
+        what cannot have its turn soon: all of it during a pause, and of a slow destination what is too far back at the
+        pace it shows. Oldest first: what has waited longer than a room may keep a delivery.
         """
         pause_ms = self.gate.paused_until_ms - now_ms
         spilled = [self._pop_newest("OVER_SHARE", Wait.QUEUE) for _ in range(min(over_share, len(self._waiting)))]
-        if crowded and pause_ms > SHORT_PAUSE_MS or pause_ms > self._max_wait_ms:
+        if pause_ms > (SHORT_PAUSE_MS if make_room else self._max_wait_ms):
             while self._waiting:
                 spilled.append((self._popped(self._waiting.popleft()), self.gate.waiting_code, Wait.LIMIT))
-        elif crowded and self._oldest_waited_ms(now_ms) >= self._max_wait_ms // 2:  # slow beyond doubt
-            in_time = max(self._batching.max_events, int(self._rate_per_second * self._max_wait_ms / 1_000))
-            while len(self._waiting) > in_time:
+        elif make_room and self._oldest_waited_ms(now_ms) >= SLOW_AFTER_MS:
+            soon = max(self._batching.max_events, int(self._rate_per_second * SLOW_AFTER_MS / 1_000))
+            while len(self._waiting) > soon:
                 spilled.append(self._pop_newest("WAITED_TOO_LONG", Wait.QUEUE))
         while self._waiting and now_ms - self._waiting[0].arrived_ms >= self._max_wait_ms:
             late = "RATE_LIMITED" if self.gate.rate_limited else "WAITED_TOO_LONG"
@@ -185,6 +186,10 @@ class Room:
         # Put-back deliveries come due one after another at the pace the destination has shown, so that a backlog
         # returns as a stream and is not read and put back again as a whole each second.
         earliest = max(now_ms + 1_000, self.gate.paused_until_ms)
+        if now_ms < self.gate.paused_until_ms:
+            # As long again as the pause: when its end finds the destination no better, they are not read and put back
+            # at every probe, and the longer it lasts, the rarer.
+            earliest = max(earliest, now_ms + self.gate.pause_ms)
         self._slot_ms = max(self._slot_ms, earliest) + 1_000 / self._rate_per_second
         self._slot_ms = min(self._slot_ms, max(earliest, now_ms + FARTHEST_SLOT_MS))
         return int(self._slot_ms)

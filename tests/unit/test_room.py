@@ -40,8 +40,8 @@ def end(
     room.finished(group, calls=1, now_ms=now_ms, paced=paced)
 
 
-def put_back(room: Room, now_ms: int, over_share: int = 0, crowded: bool = False) -> list[PutBack]:
-    return room.put_back(now_ms, over_share=over_share, crowded=crowded)
+def put_back(room: Room, now_ms: int, over_share: int = 0, make_room: bool = False) -> list[PutBack]:
+    return room.put_back(now_ms, over_share=over_share, make_room=make_room)
 
 
 def test_as_many_calls_as_connections_start_oldest_first() -> None:
@@ -110,25 +110,25 @@ def test_a_pause_longer_than_a_room_may_keep_a_delivery_puts_all_back_until_it_e
     assert room.idle
 
 
-def test_a_short_pause_keeps_deliveries_in_the_room_unless_the_process_can_hold_no_more() -> None:
+def test_a_short_pause_keeps_deliveries_in_the_room_unless_others_want_the_memory() -> None:
     room = room_of(5, concurrency=1)
     (group,) = room.start(T0)
     end(room, group, THROTTLE, T0, retry_after_ms=30_000)
     assert put_back(room, T0) == []
-    assert len(put_back(room, T0, crowded=True)) == 4
+    assert len(put_back(room, T0, make_room=True)) == 4
 
 
-def test_what_the_destinations_pace_leaves_no_time_for_makes_way_when_the_process_can_hold_no_more() -> None:
+def test_what_the_destinations_pace_leaves_no_time_for_makes_way_when_others_want_the_memory() -> None:
     room = room_of(200, concurrency=2)
     now_ms = T0
-    for _ in range(15):  # two calls of a second each at a time: two a second, so sixty within half a minute
-        assert put_back(room, now_ms, crowded=True) == []
+    for _ in range(5):  # two calls of a second each at a time: two a second, so ten within five seconds
+        assert put_back(room, now_ms, make_room=True) == []
         groups = room.start(now_ms)
         now_ms += 1_000
         for group in groups:
             end(room, group, DELIVERED, now_ms)
-    put = put_back(room, now_ms, crowded=True)
-    assert len(room) == 60 and put[0].waiting.offset == 199
+    put = put_back(room, now_ms, make_room=True)
+    assert len(room) == 10 and put[0].waiting.offset == 199
     assert put_back(room, now_ms) == []
 
 
