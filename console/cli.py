@@ -18,20 +18,25 @@ from rich.logging import RichHandler
 
 from console import check as checking
 from console import demo as demonstration
+from console import destinations as catalogue
+from console import explain as explaining
 from console import recover as recovering
 from console import redrive as redriving
 from console import report as reporting
 from console import report_drawing
 from console import trace as tracing
 from console.errors import explain_errors
+from console.event_file import read_event, source_of
 from console.period import parse_period
 from console.server_file import open_views, sole_process
 from console.up import run_all
 from console.workspace_file import load_workspace
 from flows.clock import wall_clock_ms
+from flows.configuration import configure
 from flows.installation import Installation, open_installation, store_retention_seconds, store_url
 from flows.redrive_ledger import Plan
 from model.destinations.catalogue import ALL_REASONS as REASONS
+from model.destinations.catalogue import DESTINATIONS
 from sinks.store import open_store
 from sinks.store_schema import migrate as migrate_store
 
@@ -89,15 +94,54 @@ def up(workspace: WorkspaceFile = WORKSPACE, data: DataDirectory = DATA) -> None
         console.print("Stopping: finishing calls under way …")
 
 
-@app.command(epilog="Example: waybill check --workspace workspace.yaml")
-def check(workspace: WorkspaceFile = WORKSPACE, json: AsJson = False) -> None:
-    """Show everything that is wrong with the workspace file, or what goes where. Exit 1 when it cannot be used."""
+@app.command(epilog="Example: waybill check --explain event.json")
+def check(
+    workspace: WorkspaceFile = WORKSPACE,
+    explain: Annotated[
+        Path | None, typer.Option(help="An event as an app sends it (JSON; - for standard input).")
+    ] = None,
+    source: Annotated[str, typer.Option(help="The source the event is from, if there are several.")] = "",
+    json: AsJson = False,
+) -> None:
+    """Show everything that is wrong with the workspace file, or what goes where. Exit 1 when it cannot be used.
+
+    With --explain: what would happen to an event on every connection. Nothing is sent; insert functions do run.
+    """
+    if explain is not None:
+        with explain_errors():
+            configuration = configure(load_workspace(workspace, os.environ))
+            from_source = source_of(configuration.workspace, source)
+            event = read_event(explain, from_source, wall_clock_ms())
+            explained = explaining.explain_event(configuration, event)
+        if json:
+            _print_json(explaining.to_json(event, explained))
+        else:
+            explaining.render(event, explained, Console())
+        return
     result = checking.check(workspace, os.environ)
     if json:
         _print_json(checking.to_json(result))
     else:
         checking.render(result, Console())
     raise typer.Exit(result.exit_code)
+
+
+@app.command(epilog="Example: waybill destinations amplitude")
+def destinations(
+    type_: Annotated[str, typer.Argument(metavar="[TYPE]", help="One type, for all there is to know about it.")] = "",
+    json: AsJson = False,
+) -> None:
+    """Show what Waybill can deliver to, and the settings of each."""
+    chosen = tuple(kind for kind in DESTINATIONS if type_ in {"", catalogue.type_of(kind)})
+    if not chosen:
+        known = ", ".join(catalogue.type_of(kind) for kind in DESTINATIONS)
+        raise typer.BadParameter(f"there is no destination type {type_!r}; there are {known}")
+    if json:
+        _print_json({"destinations": catalogue.to_json(chosen)})
+    elif type_:
+        catalogue.render_one(chosen[0], Console())
+    else:
+        catalogue.render(Console())
 
 
 @app.command(epilog="Example: waybill migrate --workspace workspace.yaml")

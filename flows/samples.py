@@ -11,7 +11,7 @@ from flows.topic_sink import Output
 from model.attempt import Conclusion
 from model.delivery import Delivery
 from model.facts import Sample, State
-from model.http import HttpFailure, HttpResponse
+from model.http import HttpFailure, HttpRequest, HttpResponse
 from model.identity import attempt_id
 from model.redaction import Redactor
 
@@ -51,9 +51,11 @@ def sample(desk: Desk, delivery: Delivery, shipped: Shipped, end: Conclusion) ->
 
 def shown_request(shipped: Shipped, redactor: Redactor) -> dict[str, Any]:
     """The request as people may see it; empty when none was made."""
-    request = shipped.request
-    if request is None:
-        return {}
+    return {} if shipped.request is None else show_request(shipped.request, redactor)
+
+
+def show_request(request: HttpRequest, redactor: Redactor) -> dict[str, Any]:
+    """A request as people may see it."""
     return {
         "method": request.method,
         "url": redactor.text(request.url),

@@ -66,16 +66,9 @@ class Shipper:
         results: list[Shipped | None] = []
         ready: list[tuple[int, Item]] = []
         for index, (delivery, refused) in enumerate(inserted):
-            plan = configuration.plans.get((delivery.source, delivery.destination))
-            if refused is not None:
-                made: Item | Answer = refused
-            elif plan is None:
-                made = refusal("CONNECTION_REMOVED", "the connection was removed")
-            else:
-                made = prepare(delivery, plan, setup.destination)
+            made = _prepared(delivery, refused, setup, configuration)
             if isinstance(made, Answer):
-                shown = replace(made, message=cut(configuration.redactor.text(made.message)))
-                results.append(Shipped(delivery=delivery, answer=shown, finished_ms=self._clock()))
+                results.append(Shipped(delivery=delivery, answer=made, finished_ms=self._clock()))
             else:
                 results.append(None)
                 ready.append((index, made))
@@ -84,6 +77,16 @@ class Shipper:
             await self._send(part, setup, configuration, [inserted[i][0] for i, _ in part], results, calls)
         assert None not in results
         return Shipment(tuple(result for result in results if result is not None), tuple(calls))
+
+    async def rehearse(self, delivery: Delivery) -> tuple[Delivery, HttpRequest | Answer]:
+        """Everything but the call: the request that would be made, secrets and all, or why none would."""
+        configuration = self._configuration()
+        setup = configuration.destinations[delivery.destination]
+        delivery, refused = await self.insert(delivery)
+        made = _prepared(delivery, refused, setup, configuration)
+        if isinstance(made, Answer):
+            return delivery, made
+        return delivery, setup.destination.request([made], self._clock())
 
     async def insert(self, delivery: Delivery) -> tuple[Delivery, Answer | None]:
         """Run the connection's insert function, once in a delivery's life; an answer says that it ends the attempt."""
@@ -151,6 +154,21 @@ class Shipper:
                 calls_ms=max(0, now_ms - since_ms),
                 finished_ms=now_ms,
             )
+
+
+def _prepared(
+    delivery: Delivery, refused: Answer | None, setup: DestinationSetup, configuration: Configuration
+) -> Item | Answer:
+    plan = configuration.plans.get((delivery.source, delivery.destination))
+    if refused is not None:
+        made: Item | Answer = refused
+    elif plan is None:
+        made = refusal("CONNECTION_REMOVED", "the connection was removed")
+    else:
+        made = prepare(delivery, plan, setup.destination)
+    if isinstance(made, Answer):
+        return replace(made, message=cut(configuration.redactor.text(made.message)))
+    return made
 
 
 def _parts(ready: list[tuple[int, Item]], setup: DestinationSetup) -> Iterator[list[tuple[int, Item]]]:
