@@ -1,6 +1,8 @@
-"""The API of a running Waybill for its own commands: reading views. Bearer token, loopback by default."""
+"""The API of a running Waybill: reading views, and testing a destination. Bearer tokens, loopback by default."""
 
 import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -10,6 +12,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from flows.live_workspace import LiveWorkspace
+from flows.topics import TopicError
+from model.permissions import Action, Role, may
 from sinks.store import Store, StoreError
 from sinks.store_schema import VIEWS
 
@@ -17,29 +22,64 @@ LONGEST_BODY_BYTES = 64 * 1024
 _HIGHEST = {"UInt32": 2**32 - 1, "Int64": 2**63 - 1}  # by type of a view's parameter; nothing asked for is negative
 
 
-def create_api(store: Store, token: str) -> Starlette:
-    """Make the application; every path needs ``Authorization: Bearer <token>``."""
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who calls: the user's id, or the owner of the data directory."""
 
-    async def view(request: Request) -> Response:
-        expected = f"Bearer {token}".encode()
-        if not secrets.compare_digest(request.headers.get("authorization", "").encode(), expected):
-            return _json({"error": "the token in server.json is needed"}, 401)
-        if int(request.headers.get("content-length") or LONGEST_BODY_BYTES + 1) > LONGEST_BODY_BYTES:
-            return _json({"error": "body too large or of unknown length"}, 413)
-        try:
-            parameters = orjson.loads(await request.body())
-            if not isinstance(parameters, dict):
-                raise ValueError("parameters must be a JSON object")
-            name = request.path_params["name"]
-            _check_types(name, parameters)
-            rows = await run_in_threadpool(lambda: store.view(name, **parameters))
-        except (ValueError, TypeError) as error:
-            return _json({"error": str(error)}, 400)
-        except StoreError as error:
-            return _json({"error": str(error)}, 503)
-        return _json({"rows": rows}, 200)
+    name: str
+    role: Role
 
-    return Starlette(routes=[Route("/views/{name}", view, methods=["POST"])])
+
+TestEvent = Callable[[dict[str, Any], Caller], dict[str, Any]]
+
+
+def create_api(store: Store, token: str, live: LiveWorkspace, test_event: TestEvent) -> Starlette:
+    """Make the application. Every path needs ``Authorization: Bearer <token>``: the one of server.json, which its owner
+    alone can read, or one of a user of the workspace."""
+
+    def caller(request: Request) -> Caller | None:
+        given = request.headers.get("authorization", "")
+        if secrets.compare_digest(given.encode(), f"Bearer {token}".encode()):
+            return Caller("owner of the data directory", Role.OWNER)
+        user = live.current.user_of(given.removeprefix("Bearer ")) if given.startswith("Bearer ") else None
+        return Caller(user.id, user.permission) if user else None
+
+    def answering(action: Action, answer: Callable[[Request, dict[str, Any], Caller], dict[str, Any]]) -> Any:
+        async def handle(request: Request) -> Response:
+            known = caller(request)
+            if known is None:
+                return _json({"error": "the token of server.json or of a user of the workspace is needed"}, 401)
+            if not may(known.role, action):
+                return _json({"error": f"role {known.role} may not {action}; ask an owner"}, 403)
+            if int(request.headers.get("content-length") or LONGEST_BODY_BYTES + 1) > LONGEST_BODY_BYTES:
+                return _json({"error": "body too large or of unknown length"}, 413)
+            try:
+                parameters = orjson.loads(await request.body())
+                if not isinstance(parameters, dict):
+                    raise ValueError("parameters must be a JSON object")
+                said = await run_in_threadpool(lambda: answer(request, parameters, known))
+            except (ValueError, TypeError) as error:
+                return _json({"error": str(error)}, 400)
+            except (StoreError, TopicError) as error:
+                return _json({"error": str(error)}, 503)
+            return _json(said, 200)
+
+        return handle
+
+    def view(request: Request, parameters: dict[str, Any], who: Caller) -> dict[str, Any]:
+        name = request.path_params["name"]
+        _check_types(name, parameters)
+        return {"rows": store.view(name, **parameters)}
+
+    def test(request: Request, parameters: dict[str, Any], who: Caller) -> dict[str, Any]:
+        return test_event(parameters, who)
+
+    return Starlette(
+        routes=[
+            Route("/views/{name}", answering(Action.LOOK, view), methods=["POST"]),
+            Route("/test-event", answering(Action.TEST_EVENT, test), methods=["POST"]),
+        ]
+    )
 
 
 def _check_types(view: str, parameters: dict[str, Any]) -> None:

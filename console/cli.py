@@ -5,6 +5,7 @@
 
 import logging
 import os
+import secrets
 import signal
 import sys
 import threading
@@ -24,9 +25,10 @@ from console import recover as recovering
 from console import redrive as redriving
 from console import report as reporting
 from console import report_drawing
+from console import test_event as testing
 from console import trace as tracing
 from console.errors import explain_errors
-from console.event_file import read_event, source_of
+from console.event_file import complete, find_event, read_event, source_of
 from console.period import parse_period
 from console.server_file import open_views, sole_process
 from console.up import run_all
@@ -35,8 +37,12 @@ from flows.clock import wall_clock_ms
 from flows.configuration import configure
 from flows.installation import Installation, open_installation, store_retention_seconds, store_url
 from flows.redrive_ledger import Plan
+from flows.testing import TestPlan
+from model.attempt import Answer
 from model.destinations.catalogue import ALL_REASONS as REASONS
 from model.destinations.catalogue import DESTINATIONS
+from model.http import HttpRequest
+from model.workspace_users import hash_of
 from sinks.store import open_store
 from sinks.store_schema import migrate as migrate_store
 
@@ -231,6 +237,60 @@ def recover(
         _print_json(plan.to_json())
 
 
+@app.command("test-event", epilog="Example: waybill test-event --destination crm --event event.json")
+def test_event(
+    destination: Annotated[str, typer.Option(help="Where it is sent.")],
+    source: Annotated[str, typer.Option(help="The source it is from, if there are several.")] = "",
+    mapping: Annotated[str, typer.Option(help="Only this mapping; else all that take the event.")] = "",
+    event: Annotated[
+        Path | None, typer.Option(help="An event as an app sends it (JSON; - for standard input).")
+    ] = None,
+    message_id: Annotated[str, typer.Option(help="An event received before.")] = "",
+    apply_filters: Annotated[bool, typer.Option("--apply-filters", help="Do not pass filters by.")] = False,
+    apply_insert_function: Annotated[
+        bool, typer.Option("--apply-insert-function", help="Do not pass the insert function by.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Send without asking.")] = False,
+    workspace: WorkspaceFile = WORKSPACE,
+    data: DataDirectory = DATA,
+    json: AsJson = False,
+) -> None:
+    """Send one event to one destination and show the answer. It is a real call; it is in no count.
+
+    Without --event or --message-id an event of Waybill's own is sent. Exit 1: it was not delivered; 2: not sent.
+    """
+    shown = Console(stderr=json)
+    with explain_errors(), _installation(workspace, data) as installation:
+        configuration = configure(installation.workspace)
+        from_source = source_of(configuration.workspace, source, destination)
+        if message_id:
+            found = find_event(installation.topics, configuration.workspace, message_id, from_source)
+        elif event is not None:
+            found = read_event(event, from_source, wall_clock_ms())
+        else:
+            found = complete(testing.sample_event(), from_source, wall_clock_ms())
+
+        def agreed(plan: TestPlan, requests: list[HttpRequest | Answer], words: list[str]) -> bool:
+            testing.render_plan(configuration, plan, requests, words, shown)
+            question = f"This is a real event that will appear in {destination}, send it?"
+            if not yes and not typer.confirm(question, err=True):
+                raise typer.Exit(2)
+            return True
+
+        wish = testing.Test(
+            destination=destination,
+            mapping=mapping,
+            apply_filters=apply_filters,
+            apply_insert_function=apply_insert_function,
+            author=testing.local_author(),
+        )
+        result = testing.run_test(configuration, installation.topics, found, wish, agreed=agreed)
+        testing.render_result(configuration, result, shown)
+    if json:
+        _print_json(testing.to_json(configuration, result))
+    raise typer.Exit(0 if result.delivered else 1)
+
+
 @app.command(epilog="Example: waybill redrive --destination crm --code 503 --from 2026-11-20T08:00 --dry-run")
 def redrive(
     destination: Annotated[str, typer.Option(help="The destination that did not get them.")],
@@ -269,6 +329,15 @@ def redrive(
     if json:
         _print_json(result.to_json())
     raise typer.Exit(2 if result.stopped else 0)
+
+
+@app.command(epilog="Example: waybill token")
+def token() -> None:
+    """Make an API token for a user of the workspace: the token itself, shown once, and the hash for the file."""
+    made = secrets.token_urlsafe(32)
+    console = Console()
+    console.print(f"token  {made}", soft_wrap=True)
+    console.print(f"hash   {hash_of(made)}   for token_hashes of the user in the workspace file", soft_wrap=True)
 
 
 def _is_text(argument: str) -> bool:

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from starlette.applications import Starlette
@@ -16,6 +17,7 @@ from console.api import create_api
 from console.http_server import Server, ServerFailed, serve_in_thread
 from console.ingest import IngestLimits, IngestSources, create_ingest
 from console.server_file import ServerFile, remove_server_file, sole_process, write_server_file
+from console.test_api import test_over_api
 from console.workspace_watch import POLL_SECONDS, WorkspaceWatch
 from flows import delivery_run, recording
 from flows.clock import wall_clock_ms
@@ -88,7 +90,7 @@ def _run(installation: Installation, store: Store, port: int | None, watch_file:
     sources = IngestSources.of(workspace)
     installation.live.listen(sources.change)
     app = create_ingest(sources, topics, clock=wall_clock_ms, run=secrets.token_hex(8), limits=limits)
-    app.mount("/api", create_api(store, token))
+    app.mount("/api", create_api(store, token, installation.live, partial(test_over_api, installation)))
     server = _serve(app, workspace.ingest.host, workspace.ingest.port if port is None else port)
     host = f"[{server.host}]" if ":" in server.host else server.host
     address = f"http://{host}:{server.port}"

@@ -88,6 +88,16 @@ class Shipper:
             return delivery, made
         return delivery, setup.destination.request([made], self._clock())
 
+    async def ask(
+        self, delivery: Delivery, question: Callable[[Item], HttpRequest | None]
+    ) -> HttpResponse | HttpFailure | None:
+        """Make a call of another kind about a delivery, such as to a validation service."""
+        configuration = self._configuration()
+        delivery, refused = await self.insert(delivery)
+        made = _prepared(delivery, refused, configuration.destinations[delivery.destination], configuration)
+        request = None if isinstance(made, Answer) else question(made)
+        return None if request is None else await self._engine.send(request)
+
     async def insert(self, delivery: Delivery) -> tuple[Delivery, Answer | None]:
         """Run the connection's insert function, once in a delivery's life; an answer says that it ends the attempt."""
         function = self._configuration().functions.get((delivery.source, delivery.destination))

@@ -5,7 +5,7 @@ function, mapping, the call) belongs to the delivery and happens each time it is
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -17,6 +17,7 @@ from model.fql.filters import CompiledFilter
 from model.fql.triggers import CompiledTrigger
 from model.identity import uniform
 from model.mapping.compiling import CompiledMapping
+from model.validation import CALL_TYPES
 
 WHOLE_EVENT = ""  # name of the mapping that sends the event as it is
 
@@ -99,6 +100,11 @@ def route(plan: ConnectionPlan, event: dict[str, Any], payload: bytes, identity:
         tried = ", ".join(rule.name for rule in plan.mappings)
         return [_ended(payload, State.FILTERED, "NO_MATCHING_MAPPING", f"no trigger matches (tried: {tried})"[:300])]
     return [Routed(rule.name, body) for rule in matched]
+
+
+def without_filters(plan: ConnectionPlan) -> ConnectionPlan:
+    """The connection as a test uses it: switched on, for any type and whatever filters and the event's wishes are."""
+    return replace(plan, off=None, filters=(), supported_types=CALL_TYPES, integration_names=frozenset())
 
 
 def _filtered(rule: FilterRule, event: dict[str, Any], kept: dict[str, Any], identity: str) -> dict[str, Any] | str:

@@ -22,6 +22,7 @@ from model.workspace_settings import (
     StoreConfig,
     TopicsConfig,
 )
+from model.workspace_users import User, hash_of
 
 
 class Source(Section):
@@ -48,6 +49,7 @@ class Workspace(Section):
     sources: tuple[Source, ...] = ()
     destinations: tuple[AnyDestination, ...] = ()
     connections: tuple[Connection, ...] = ()
+    users: tuple[User, ...] = ()
     delivery: DeliveryConfig = DeliveryConfig()
     redaction: RedactionConfig = RedactionConfig()
     retention: RetentionConfig = RetentionConfig()
@@ -60,6 +62,11 @@ class Workspace(Section):
     def sources_by_write_key(self) -> dict[str, Source]:
         """Return whose each (real) write key is; disabled sources included."""
         return {key.value: source for source in self.sources for key in source.write_keys}
+
+    def user_of(self, token: str) -> User | None:
+        """Return whose API token this is."""
+        known = hash_of(token)
+        return next((user for user in self.users if known in user.token_hashes), None)
 
     def not_reportable(self) -> list[tuple[Connection, str]]:
         """Return the connections whose deliveries Waybill cannot know, each with the reason."""

@@ -41,6 +41,7 @@ def errors(data: Any, environ: Mapping[str, str]) -> Iterator[Breach]:
     """Yield the errors in the data of a file."""
     yield from _unique_ids(data, "sources")
     yield from _unique_ids(data, "destinations")
+    yield from _unique_ids(data, "users")
     yield from _unique_write_keys(data, environ)
     yield from _connections(data)
     yield from _mappings(data)

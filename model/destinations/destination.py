@@ -161,6 +161,10 @@ class HttpDestination(Destination):
         """Make the call to the partner's validation service, which stores nothing; None when there is none."""
         return None
 
+    def validation(self, response: HttpResponse) -> list[str]:
+        """What the validation service finds wrong, a sentence each; nothing when all is well."""
+        return []
+
     def batch_key(self, payload: dict[str, Any] | None) -> str:
         """Only items with the same key may share a request."""
         return ""

@@ -9,13 +9,17 @@ defaults take it from ``integrations["Google Analytics 4"].clientId``, else the 
 no browser ever had makes a user of its own. Without ``session_id`` (same place) an event is in no session.
 
 GA4 answers 2xx to everything, bad events included, and drops those without a word: *delivered* means that it took the
-request. `waybill test-event` therefore asks its validation service first and shows what that says. Event names may have
-40 letters, digits and underscores, and 25 parameters of 100 characters; names are written so by the defaults.
+request. `waybill test-event` therefore asks its validation service first and shows what that says. What no property
+takes is therefore written anew, whatever the mapping: names become a letter first, then letters, digits and
+underscores, 40 in all (24 for user properties), and no reserved ones; parameters become texts and numbers, nested
+values and items without id and name are left out. Not cut down, as GA 360 takes more: 25 parameters, texts of 100
+characters. An event older than 72 hours, such as one redriven late, is counted as 72 hours old.
 
 Track calls of Segment's e-commerce spec become GA4's recommended events; page and screen calls page_view and
 screen_view; any other track call an event of its own name. Identify, group and alias have no place there.
 """
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
@@ -33,12 +37,15 @@ from model.workspace_fields import Secret, Url
 
 _HOST = "https://www.google-analytics.com"
 NAME_LIMIT_CHARS = 40
+USER_PROPERTY_NAME_LIMIT_CHARS = 24
 _RESERVED = frozenset(
     "ad_activeview ad_click ad_exposure ad_query ad_reward adunit_exposure app_clear_data app_exception app_install "
     "app_remove app_store_refund app_update app_upgrade dynamic_link_app_open dynamic_link_app_update "
     "dynamic_link_first_open error first_open first_visit in_app_purchase notification_dismiss notification_foreground "
     "notification_open notification_receive os_update session_start user_engagement".split()
 )
+_RESERVED_BEGINNINGS = ("firebase_", "ga_", "google_")
+_NUMERIC = frozenset("discount price quantity shipping tax value".split())
 
 
 def _path(path: str) -> dict[str, Any]:
@@ -131,7 +138,7 @@ class Ga4Destination(HttpDestination):
         ),
         _any_other_track(),
         _default("page", 'type = "page"', "page_view", _PAGE),
-        _default("screen", 'type = "screen"', "screen_view", {"firebase_screen": _path("$.name")}),
+        _default("screen", 'type = "screen"', "screen_view", {"screen_name": _path("$.name")}),
     )
     payload_fields: ClassVar[Mapping[str, FieldSpec]] = {
         "client_id": FieldSpec("string", required=True),
@@ -140,6 +147,7 @@ class Ga4Destination(HttpDestination):
         "name": FieldSpec("string", required=True),
         "params": FieldSpec("object"),
         "user_properties": FieldSpec("object"),
+        "consent": FieldSpec("object"),
     }
 
     type: Literal["ga4"]
@@ -157,6 +165,8 @@ class Ga4Destination(HttpDestination):
     def _check(self) -> "Ga4Destination":
         if (self.measurement_id is None) == (self.firebase_app_id is None):
             raise fault("the data stream is not named", "Write either measurement_id (web) or firebase_app_id (app)")
+        if self.url is not None and "?" in self.url.value:
+            raise fault("the url has a query", "Write only the host; the stream and its secret are added to it")
         return self
 
     @property
@@ -177,10 +187,10 @@ class Ga4Destination(HttpDestination):
         try:
             said = orjson.loads(response.body)
         except orjson.JSONDecodeError:
-            return [f"the validation service answered {response.status} and nothing readable"]
+            said = None
         messages = said.get("validationMessages") if isinstance(said, dict) else None
         if not isinstance(messages, list):
-            return []
+            return [f"the validation service answered {response.status} and nothing readable"]
         return [_sentence(message) for message in messages if isinstance(message, dict)]
 
     def _request(self, items: Sequence[Item], path: str) -> HttpRequest:
@@ -192,17 +202,12 @@ class Ga4Destination(HttpDestination):
 
     def _content(self, payload: dict[str, Any]) -> dict[str, Any]:
         client = "client_id" if self.measurement_id else "app_instance_id"
-        params = payload.get("params")
         content = {
             client: payload.get("client_id"),
             "user_id": payload.get("user_id"),
-            "user_properties": payload.get("user_properties"),
-            "events": [
-                {
-                    "name": event_name(str(payload.get("name", ""))),
-                    "params": {_name(key): value for key, value in params.items()} if isinstance(params, dict) else {},
-                }
-            ],
+            "user_properties": _user_properties(payload.get("user_properties")),
+            "consent": payload.get("consent"),
+            "events": [{"name": event_name(str(payload.get("name", ""))), "params": _params(payload.get("params"))}],
         }
         moment = read_moment(payload.get("timestamp"))
         if moment is not None:
@@ -212,12 +217,56 @@ class Ga4Destination(HttpDestination):
 
 def event_name(text: str) -> str:
     """Write a name as GA4 takes it: a letter first, then letters, digits and underscores, 40 in all, none reserved."""
-    name = _name(text)
-    return f"event_{name}"[:NAME_LIMIT_CHARS] if name in _RESERVED or not name[:1].isalpha() else name
+    name = _name(text, "event")
+    return f"event_{name}"[:NAME_LIMIT_CHARS] if name in _RESERVED else name
 
 
-def _name(text: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "_", text[:200].lower()).strip("_")[:NAME_LIMIT_CHARS]
+def _name(text: str, kind: str) -> str:
+    # Letters of any script: names of one would otherwise all become the same.
+    name = re.sub(r"\W+", "_", text[:200].lower()).strip("_")
+    if not name[:1].isalpha() or name.startswith(_RESERVED_BEGINNINGS):
+        name = f"{kind}_{name}".rstrip("_")
+    return name[:NAME_LIMIT_CHARS]
+
+
+def _params(given: Any) -> dict[str, Any]:
+    if not isinstance(given, dict):
+        return {}
+    params = _flat({key: value for key, value in given.items() if key != "items"})
+    listed = given.get("items")
+    items = [_flat(item) for item in listed if isinstance(item, dict)] if isinstance(listed, list) else []
+    identified = [item for item in items if "item_id" in item or "item_name" in item]
+    return params | ({"items": identified} if identified else {})
+
+
+def _flat(given: dict[str, Any]) -> dict[str, Any]:
+    named = ((_name(key, "param"), value) for key, value in given.items() if isinstance(value, str | int | float))
+    return {name: _scalar(name, value) for name, value in named}
+
+
+def _scalar(name: str, value: str | int | float) -> str | int | float:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if name not in _NUMERIC or not isinstance(value, str):
+        return value
+    try:
+        number = float(value)
+    except ValueError:
+        return value
+    return number if math.isfinite(number) else value
+
+
+def _user_properties(given: Any) -> dict[str, Any] | None:
+    """Put every value into an object of its own, as GA4 wants it. Null stays: it removes the property."""
+    if not isinstance(given, dict):
+        return None
+    properties = {}
+    for key, said in given.items():
+        value = said["value"] if isinstance(said, dict) and "value" in said else said
+        if value is None or isinstance(value, str | int | float):
+            name = _name(key, "user")[:USER_PROPERTY_NAME_LIMIT_CHARS]
+            properties[name] = {"value": None if value is None else _scalar(name, value)}
+    return properties
 
 
 def _sentence(message: dict[str, Any]) -> str:

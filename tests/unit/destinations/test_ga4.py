@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from model.destinations.destination import Item
 from model.destinations.ga4 import NAME_LIMIT_CHARS, Ga4Destination, event_name
 from model.http import HttpResponse
 from tests.destination_items import destination, items, payloads
@@ -47,6 +48,7 @@ def test_an_order_is_a_purchase_with_its_items() -> None:
     (event,) = content["events"]
     assert event["name"] == "purchase"
     assert event["params"]["transaction_id"] == "o-1" and event["params"]["currency"] == "EUR"
+    assert event["params"]["value"] == 25.5
     assert event["params"]["items"] == [
         {"item_id": "p-1", "item_name": "Cup", "price": 5, "quantity": 2},
         {"item_id": "s-2"},
@@ -92,6 +94,16 @@ def test_a_stream_must_be_named_exactly_once() -> None:
             workspace([{"id": "ga", "type": "ga4", "api_secret": "${K}", **wrong}], environ={"K": "secret"})
 
 
+def test_the_stream_is_named_by_settings_and_not_in_the_url() -> None:
+    with pytest.raises(ValueError, match="query"):
+        ga4(url="https://proxy.test?measurement_id=G-1")
+
+
+def test_an_answer_without_a_verdict_does_not_mean_that_all_is_well() -> None:
+    (line,) = ga4().validation(HttpResponse(status=500, body=b'{"error": "internal"}'))
+    assert "500" in line
+
+
 def test_the_validation_service_is_asked_the_same_and_its_words_are_told() -> None:
     made = ga4()
     sending = items(made, ORDER)
@@ -103,15 +115,67 @@ def test_the_validation_service_is_asked_the_same_and_its_words_are_told() -> No
     assert made.validation(HttpResponse(status=200, body=b'{"validationMessages":[]}')) == []
 
 
+def test_only_texts_and_numbers_are_sent_as_parameters() -> None:
+    properties = {"paid": True, "price": "9.90", "zip": "01234", "note": None, "tags": ["a"], "address": {"city": "B"}}
+    (made,) = sent({**ORDER, "event": "Ticket Sold", "properties": properties})["events"]
+    assert made["params"] == {"paid": "true", "price": 9.9, "zip": "01234", "engagement_time_msec": 1}
+
+
+@pytest.mark.parametrize("price", ["ten", "NaN", "1e999", ""])
+def test_an_amount_that_is_no_number_stays_what_it_was(price: str) -> None:
+    (made,) = sent({**ORDER, "event": "Ticket Sold", "properties": {"price": price}})["events"]
+    assert made["params"]["price"] == price
+
+
+def test_items_without_id_and_name_are_left_out() -> None:
+    order = {**ORDER, "properties": {"products": [{"price": 5}, {"sku": "s-2", "price": "7"}]}}
+    assert sent(order)["events"][0]["params"]["items"] == [{"item_id": "s-2", "price": 7.0}]
+    assert "items" not in sent({**ORDER, "event": "Product Viewed", "properties": {}})["events"][0]["params"]
+
+
+def test_a_mapping_of_ones_own_sets_user_properties_and_consent() -> None:
+    payload = {
+        "client_id": "a",
+        "name": "joined",
+        "user_properties": {"Plan": "gold", "vip": {"value": True}, "old": None, "deep": {"a": [1]}, "x" * 30: [1]},
+        "consent": {"ad_user_data": "DENIED"},
+    }
+    content = orjson.loads(ga4().request([Item("d", b"{}", payload)], T0).body)
+    assert content["user_properties"] == {
+        "plan": {"value": "gold"},
+        "vip": {"value": "true"},
+        "old": {"value": None},
+    }
+    assert content["consent"] == {"ad_user_data": "DENIED"}
+
+
 @given(st.text())
 def test_names_are_always_ones_ga4_takes(text: str) -> None:
     name = event_name(text)
     assert name[:1].isalpha() and len(name) <= NAME_LIMIT_CHARS
-    assert all(char.isascii() and (char.isalnum() or char == "_") for char in name)
+    assert all(char.isalnum() or char == "_" for char in name)
 
 
-def test_reserved_names_are_not_used() -> None:
-    assert event_name("Session Start") == "event_session_start"
+@pytest.mark.parametrize(
+    ("given_name", "name"),
+    [
+        ("Session Start", "event_session_start"),
+        ("Google Ad Clicked", "event_google_ad_clicked"),
+        ("_ga_hit", "event_ga_hit"),
+        ("2nd Visit", "event_2nd_visit"),
+        ("!!!", "event"),
+        ("Größe gewählt", "größe_gewählt"),
+        ("購入 完了", "購入_完了"),
+    ],
+)
+def test_names_ga4_would_refuse_are_written_so_that_it_does_not(given_name: str, name: str) -> None:
+    assert event_name(given_name) == name
+
+
+def test_parameter_names_ga4_would_refuse_are_written_so_that_it_does_not() -> None:
+    properties = {"google_id": 1, "_x": 2, "3d": 3, "": 4}
+    (made,) = sent({**ORDER, "event": "Ticket Sold", "properties": properties})["events"]
+    assert made["params"].keys() - {"engagement_time_msec"} == {"param_google_id", "x", "param_3d", "param"}
 
 
 @given(st.binary() | st.sampled_from([b"[]", b"null", b'{"validationMessages":7}', b'{"validationMessages":[1,{}]}']))

@@ -28,8 +28,9 @@ def test_json_is_the_event_itself_or_an_array_of_them() -> None:
 
 
 def test_ndjson_is_one_line_an_event_whatever_line_breaks_it_had() -> None:
-    request = api(format="ndjson", batch=BATCH).request([Item("a", b'{\n"n":\n1}'), ITEMS[0]], T0)
-    assert request.body == b'{"n":1}\n{"n":1}\n'
+    number = b"123456789012345678901234567890"
+    request = api(format="ndjson", batch=BATCH).request([Item("a", b'{\r\n"n":\n' + number + b"}"), ITEMS[0]], T0)
+    assert request.body == b'{"n":' + number + b'}\n{"n": 1}\n'
     assert request.headers["content-type"] == "application/x-ndjson"
 
 
@@ -62,8 +63,9 @@ def test_a_signed_request_is_signed_over_its_body() -> None:
         {"format": "form", "batch": BATCH},
         {"bearer_token": "${KEY}", "basic_auth": {"username": "me", "password": "${SECRET}"}},
         {"bearer_token": "written out"},
+        {"basic_auth": {"username": "me:too", "password": "${SECRET}"}},
     ],
 )
 def test_what_does_not_go_together_is_refused(wrong: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="waybill|ways|form|credential"):
+    with pytest.raises(ValueError, match="ways|form|credential|colon"):
         workspace([{"id": "api", "type": "http", "url": "https://api.test/", **wrong}], environ=ENVIRON)
