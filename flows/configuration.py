@@ -3,12 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from model.failure_rules import Classifier
-
 from model.breaker import BreakerPolicy
 from model.connection_plan import plans_of
 from model.delivery import Delivery
 from model.destinations.destination import BatchLimits, HttpDestination
+from model.failure_rules import Classifier
 from model.redaction import Redactor
 from model.routing import ConnectionPlan
 from model.schedule import RetryPolicy

@@ -4,10 +4,9 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from flows.functions.host import FunctionHost
-
 from flows.calls import Finished, Group
 from flows.configuration import Configuration
+from flows.functions.host import FunctionHost
 from flows.shipping import Shipper
 from flows.topics import PositionLost, Record, TopicSpec, UnknownTopic
 from model.http import HttpFailure, HttpRequest, HttpResponse

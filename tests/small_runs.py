@@ -11,13 +11,13 @@ from bytewax.dataflow import Dataflow
 from bytewax.errors import BytewaxRuntimeError
 from bytewax.recovery import RecoveryConfig, init_db_dir
 from bytewax.run import cli_main
-from flows.functions.host import FunctionHost
 
 from flows.calls import CallLoop
 from flows.clock import wall_clock_ms
 from flows.delivery import SOURCES, delivery_flow
 from flows.desk import Desk
 from flows.duplicates import DuplicateStores
+from flows.functions.host import FunctionHost
 from flows.held import Held
 from flows.journal import Journal
 from flows.lane import Lane

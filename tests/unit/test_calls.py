@@ -3,11 +3,11 @@ from collections import deque
 from collections.abc import Callable, Iterator
 
 import pytest
-from flows.functions.host import FunctionHost
 
 from flows.calls import CallLoop, Finished
 from flows.clock import wall_clock_ms
 from flows.configuration import configure
+from flows.functions.host import FunctionHost
 from flows.room import Waiting
 from flows.shipping import Shipper
 from model.failure import FailureClass
