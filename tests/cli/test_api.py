@@ -39,7 +39,7 @@ def test_the_token_of_the_server_file_opens_it(server: ServerFile) -> None:
 def test_without_the_token_nothing_is_told(server: ServerFile, authorization: str) -> None:
     answer = ask(server, "delivery_metrics", PERIOD, authorization.format(token=server.token))
     assert answer.status_code == 401
-    assert answer.json() == {"error": "the token in server.json is needed"}
+    assert answer.json() == {"error": "the token of server.json or of a user of the workspace is needed"}
 
 
 def test_an_unknown_view_is_refused_with_those_there_are(server: ServerFile) -> None:
