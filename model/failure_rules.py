@@ -10,19 +10,17 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Annotated, Any, Literal, Self
 
-import re2  # type: ignore[import-untyped]
 from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator, WithJsonSchema, model_validator
 
 from model.environment_text import fault
 from model.failure import FailureClass, classify
 from model.http import RESPONSE_BODY_LIMIT_BYTES
+from model.patterns import compile_pattern
 from model.workspace_errors import quoted
 from model.workspace_settings import Section
 
 FAILED_BY_RULE = "FAILED_BY_RULE"  # code of an answer that was a success but for a rule that gives no code of its own
 PATTERN_LIMIT_CHARS = 500
-_PATTERN_LIMIT_STEPS = 1_000  # of the compiled pattern: bounds what a search costs for each byte of the body
-_PATTERN_MEMORY_BYTES = 1024 * 1024
 _RESULTS_REMEMBERED = 1_024  # more than there are statuses and transport codes
 
 Verdict = tuple[FailureClass, str]  # and the reason code, '' when delivered
@@ -73,7 +71,7 @@ class FailureRule:
         if not (self.code or statuses or self.body):
             raise fault("the rule does not say which answers it is about", "Add status, exception or body")
         object.__setattr__(self, "statuses", statuses)
-        object.__setattr__(self, "pattern", _compiled(self.body) if self.body else None)
+        object.__setattr__(self, "pattern", compile_pattern(self.body) if self.body else None)
 
     def concerns(self, result: int | str) -> bool:
         """Whether it is about answers with this status, or calls that failed with this code; the body aside."""
@@ -139,28 +137,8 @@ def _checked_statuses(value: Any) -> tuple[StatusPattern, ...]:
     return statuses
 
 
-def _compiled(pattern: str) -> Any:
-    options = re2.Options()
-    options.log_errors = False
-    options.never_capture = True
-    options.max_mem = _PATTERN_MEMORY_BYTES
-    try:
-        compiled = re2.compile(pattern, options)
-    except re2.error as error:
-        why = error.args[0].decode("utf-8", "replace")
-        raise fault(
-            f"the body pattern is not valid: {quoted(why)}",
-            "Use RE2 syntax, without lookaround and back-references; put a backslash before signs meant as text",
-        ) from None
-    except UnicodeEncodeError:
-        raise fault("the body pattern has text that is not Unicode (a lone surrogate)", "Remove it") from None
-    if max(compiled.programsize, compiled.reverseprogramsize) > _PATTERN_LIMIT_STEPS:
-        raise fault("the body pattern is too large", r"Use smaller repetition counts, and \w or \S instead of \p{…}")
-    return compiled
-
-
 def _checked_pattern(text: str) -> str:
-    _compiled(text)
+    compile_pattern(text)
     return text
 
 
