@@ -11,6 +11,7 @@ from model.destinations.destination import BatchLimits
 SLOWEST_RATE_PER_SECOND = 1.0  # however slow a destination, what is put back comes due in a bounded time
 FARTHEST_SLOT_MS = 600_000  # a recovered destination is tried again after ten minutes at the latest
 SHORT_PAUSE_MS = 1_000  # a pause of this length is sat out
+BEHIND_AFTER_MS = 2_000  # before this, a full room is a burst, and the destination's pace hardly known
 SLOW_AFTER_MS = 5_000  # a delivery that waited this long for its turn shows that its destination does not keep up
 
 
@@ -106,15 +107,20 @@ class Room:
         Newest first: what the destination holds beyond its share and, where others want the memory (``make_room``),
         what cannot have its turn soon: all of it during a pause, and of a slow destination what is too far back at the
         pace it shows. Oldest first: what has waited longer than a room may keep a delivery.
+
+        A destination that keeps up puts nothing back, however much of it comes at once.
         """
         pause_ms = self.gate.paused_until_ms - now_ms
-        spilled = [self._pop_newest("OVER_SHARE", Wait.QUEUE) for _ in range(min(over_share, len(self._waiting)))]
+        in_time = int(self._rate_per_second * SLOW_AFTER_MS / 1_000)
+        spilled: list[tuple[Waiting, str, Wait]] = []
+        if over_share and self._oldest_waited_ms(now_ms) >= BEHIND_AFTER_MS:
+            count = min(over_share, max(0, len(self._waiting) - in_time))
+            spilled = [self._pop_newest("OVER_SHARE", Wait.QUEUE) for _ in range(count)]
         if pause_ms > (SHORT_PAUSE_MS if make_room else self._max_wait_ms):
             while self._waiting:
                 spilled.append((self._popped(self._waiting.popleft()), self.gate.waiting_code, Wait.LIMIT))
         elif make_room and self._oldest_waited_ms(now_ms) >= SLOW_AFTER_MS:
-            soon = max(self._batching.max_events, int(self._rate_per_second * SLOW_AFTER_MS / 1_000))
-            while len(self._waiting) > soon:
+            while len(self._waiting) > max(self._batching.max_events, in_time):
                 spilled.append(self._pop_newest("WAITED_TOO_LONG", Wait.QUEUE))
         while self._waiting and now_ms - self._waiting[0].arrived_ms >= self._max_wait_ms:
             late = "RATE_LIMITED" if self.gate.rate_limited else "WAITED_TOO_LONG"

@@ -81,14 +81,26 @@ def test_after_a_setup_failure_one_call_at_a_time_tries_and_then_more_and_more()
 
 
 def test_what_is_over_the_share_is_put_back_newest_first() -> None:
-    put = put_back(room_of(6), T0, over_share=2)
-    assert [(back.waiting.offset, back.code) for back in put] == [(5, "OVER_SHARE"), (4, "OVER_SHARE")]
+    put = put_back(room_of(12, concurrency=1), T0 + 2_000, over_share=2)
+    assert [(back.waiting.offset, back.code) for back in put] == [(11, "OVER_SHARE"), (10, "OVER_SHARE")]
+
+
+def test_a_burst_is_not_put_back_by_a_destination_that_keeps_up_whatever_its_share() -> None:
+    room = room_of(600, concurrency=10)
+    now_ms = T0
+    while not room.idle:  # ten calls of 50 ms each at a time: 200 a second
+        assert put_back(room, now_ms, over_share=500, make_room=True) == []
+        groups = room.start(now_ms)
+        now_ms += 50
+        for group in groups:
+            end(room, group, DELIVERED, now_ms)
+    assert now_ms >= T0 + 3_000
 
 
 def test_no_more_can_be_put_back_than_waits() -> None:
     room = room_of(3)
     room.start(T0)
-    assert put_back(room, T0, over_share=100) == []
+    assert put_back(room, T0 + 2_000, over_share=100) == []
 
 
 def test_what_waited_too_long_is_put_back_and_the_rest_stays() -> None:
@@ -139,18 +151,20 @@ def test_put_back_deliveries_return_one_after_another_at_the_pace_the_destinatio
             end(room, group, DELIVERED, now_ms + 100)
     now_ms = T0 + 2_000
     due = [back.due_at_ms for back in put_back(room, now_ms, over_share=500)]
-    assert due == sorted(due)
+    assert due == sorted(due) and len(due) == 300  # five seconds' worth stay
     assert now_ms + 1_000 <= due[0]
-    assert 4_000 <= due[-1] - due[0] <= 6_000
+    assert 2_500 <= due[-1] - due[0] <= 3_500
 
 
 def test_however_slow_nothing_is_put_back_further_than_ten_minutes() -> None:
     room = room_of(5_000, concurrency=1)
-    assert max(back.due_at_ms for back in put_back(room, T0, over_share=4_999)) <= T0 + FARTHEST_SLOT_MS
+    now_ms = T0 + 2_000
+    assert max(back.due_at_ms for back in put_back(room, now_ms, over_share=4_999)) <= now_ms + FARTHEST_SLOT_MS
 
 
 def test_a_delivery_is_not_put_back_before_a_second_has_passed() -> None:
-    assert all(back.due_at_ms > T0 + 1_000 for back in put_back(room_of(50, concurrency=50), T0, over_share=50))
+    put = put_back(room_of(300, concurrency=50), T0 + 2_000, over_share=50)
+    assert len(put) == 50 and all(back.due_at_ms > T0 + 3_000 for back in put)
 
 
 def test_a_pause_is_not_taken_for_slowness_when_put_back_deliveries_get_their_times() -> None:
