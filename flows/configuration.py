@@ -44,6 +44,11 @@ class Configuration:
     policy: RetryPolicy
     redactor: Redactor
 
+    @property
+    def fan_out(self) -> int:
+        """The most connections a source has."""
+        return max([1, *map(len, self.routes.values())])
+
     def off(self, delivery: Delivery) -> str | None:
         """The reason code if the delivery's connection no longer sends."""
         plan = self.plans.get((delivery.source, delivery.destination))

@@ -13,7 +13,7 @@ from bytewax.operators import KeyedStream
 from flows.lane import Lane
 from flows.router import LaneItem, Router
 from flows.topic_sink import Output, TopicSink
-from flows.topic_source import TopicSource
+from flows.topic_source import TopicSource, TopicsSource
 from flows.topics import EVENTS
 from model.rungs import RUNGS
 
@@ -26,9 +26,8 @@ def delivery_flow(
 ) -> Dataflow:
     """Wire the flow from its parts; ``source`` makes the source of a topic, ``lane`` a lane from its snapshot."""
     flow = Dataflow(FLOW)
-    inputs = [op.input(topic.replace(".", "_"), flow, source(topic)) for topic in SOURCES]
+    items = op.input("topics", flow, TopicsSource({topic: source(topic) for topic in SOURCES}))
     # Sourced("events", Record(0, 17, 1763690000000, key, b'{"v":1,"source":"web"}\n{"type":"track",...}'))
-    items = op.merge("all", *inputs)
     routed: KeyedStream[LaneItem] = op.flat_map_batch("route", items, router)
     # ("3", Waiting(Delivery(destination="crm", ...), topic="events", partition=0, offset=17))
     # ("0", Output("outcomes", b"0:17", b'{"v":1,"kind":"received","routes":[["9f..","crm",""]],...}'))

@@ -5,6 +5,7 @@ import random
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import ceil
 from threading import Event as StopEvent
 
 from bytewax.dataflow import Dataflow
@@ -129,7 +130,8 @@ def prepare(
             clock=clock,
             stop=stop,
             start=start,
-            may_read=lambda: held.room,
+            # An event becomes as many deliveries as its source has connections; on the rungs each is one.
+            may_read=(lambda: ceil(held.room / versions.current.fan_out)) if topic == EVENTS else lambda: held.room,
             before_reading=journal.reading,
             progress_ms=progress_ms,
         )

@@ -3,7 +3,7 @@
 A source never naps (design 5.2): with nothing to give it returns empty and asks to be called again within 20 ms.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from threading import Event as StopEvent
@@ -145,3 +145,24 @@ class TopicSource(FixedPartitionedSource[Item, int]):
         partition = int(for_part)
         position = self._reading.start(self._reading.topic, partition) if resume_state is None else resume_state
         return self.partition_type(self._reading, partition, position)
+
+
+class TopicsSource(FixedPartitionedSource[Item, int]):
+    """All partitions of several topics as one Bytewax source, which has one epoch.
+
+    Sources of their own end their epochs at moments of their own. These drift apart, and in each epoch the first waits
+    for the last: events would stand still for as long, every second.
+    """
+
+    def __init__(self, sources: Mapping[str, TopicSource]) -> None:
+        """``sources``: by topic."""
+        self._sources = sources
+
+    def list_parts(self) -> list[str]:
+        """Topic and partition number, as ``events/0``."""
+        return [f"{topic}/{part}" for topic, source in self._sources.items() for part in source.list_parts()]
+
+    def build_part(self, step_id: str, for_part: str, resume_state: int | None) -> TopicPartition:
+        """Resume where the snapshot says, or begin where a partition never read before begins."""
+        topic, _, part = for_part.rpartition("/")
+        return self._sources[topic].build_part(step_id, part, resume_state)

@@ -45,13 +45,14 @@ class Cluster:
         app = create_ingest(sources, self.installation.topics, clock=wall_clock_ms, run="test")
         self._server = serve_in_thread(app, "127.0.0.1", 0)
 
-    def start(self, flow: str, fault: str = "") -> None:
-        """Start a flow."""
-        command = [sys.executable, "-m", "tests.faults.flow_process", flow, str(self.file), str(self.data), fault]
+    def start(self, flow: str, fault: str = "", *, program: str = "tests.faults.flow_process") -> int:
+        """Start a flow; returns its process id. ``program``: a module that is run with the same arguments."""
+        command = [sys.executable, "-m", program, flow, str(self.file), str(self.data), fault]
         with (self.logs / f"{flow}.log").open("ab") as log:
             process = self._processes[flow] = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log)
         assert process.stdout is not None
         assert process.stdout.readline() == b"ready\n", self.log_of(flow)
+        return process.pid
 
     def kill(self, flow: str) -> None:
         """kill -9."""

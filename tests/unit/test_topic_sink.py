@@ -1,15 +1,31 @@
 import pytest
 
 from flows import backoff
-from flows.topic_sink import Output, TopicSink
-from flows.topics import ProduceFailed
+from flows.topic_sink import FLUSH_FACTS, Output, TopicSink
+from flows.topics import OUTCOMES, ProduceFailed
 from tests.fakes import Clock, MemoryTopics
 from tests.samples import T0
 
 ONE, TWO = Output("copy", b"k", b"one", 1), Output("copy", b"k", b"two")
 
 
-def test_nothing_is_appended_before_the_snapshot_and_then_in_one_flush() -> None:
+def test_facts_are_appended_in_small_parts_and_the_rest_waits_for_the_snapshot_with_ticks_last() -> None:
+    topics = MemoryTopics(Clock(T0), names=[OUTCOMES, "retries.1s"])
+    partition = TopicSink(topics).build_part("append", "0", None)
+    tick, retry = Output(OUTCOMES, b"t", b"tick", 0), Output("retries.1s", b"k", b"retry")
+    facts = [Output(OUTCOMES, b"k", b"%d" % number) for number in range(FLUSH_FACTS + 1)]
+    partition.write_batch([tick, retry, *facts])
+    assert [record.value for record in topics.records(OUTCOMES)] == [fact.value for fact in facts[:FLUSH_FACTS]]
+    assert topics.records("retries.1s") == []
+    topics.failure = ProduceFailed("no room")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(backoff.until_it_works, "__defaults__", (lambda seconds: setattr(topics, "failure", None),))
+        partition.snapshot()
+    assert [record.value for record in topics.records("retries.1s")] == [b"retry"]
+    assert [record.value for record in topics.records(OUTCOMES)][-2:] == [facts[-1].value, b"tick"]
+
+
+def test_nothing_but_facts_is_appended_before_the_snapshot_and_then_in_one_flush() -> None:
     topics = MemoryTopics(Clock(T0), partitions=2, names=["copy"])
     partition = TopicSink(topics).build_part("append", "0", None)
     partition.write_batch([ONE])
@@ -18,7 +34,7 @@ def test_nothing_is_appended_before_the_snapshot_and_then_in_one_flush() -> None
     partition.snapshot()
     assert {record.value for record in topics.records("copy")} == {b"one", b"two"}
     assert [record.partition for record in topics.records("copy") if record.value == b"one"] == [1]
-    assert topics.flushes == 2  # the others first, then facts
+    assert topics.flushes == 2  # all of it, then ticks
 
 
 def test_a_topic_that_is_away_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,16 @@ from threading import Event as StopEvent
 import pytest
 
 from flows.recording import OutcomesPartition
-from flows.topic_source import BATCH_RECORDS, Item, Progress, Reading, Sourced, TopicPartition, TopicSource
+from flows.topic_source import (
+    BATCH_RECORDS,
+    Item,
+    Progress,
+    Reading,
+    Sourced,
+    TopicPartition,
+    TopicSource,
+    TopicsSource,
+)
 from flows.topics import EVENTS, PositionLost
 from model.minutes import MINUTE_MS
 from model.rungs import RUNGS
@@ -179,3 +188,22 @@ def test_outcomes_resume_where_the_open_append_minute_began() -> None:
 
 def test_outcomes_not_yet_read_resume_where_they_were() -> None:
     assert Partition(kind=OutcomesPartition, position=0).source.snapshot() == 0
+
+
+def test_several_topics_are_one_source_whose_parts_resume_by_topic_and_partition() -> None:
+    topics = MemoryTopics(Clock(T0), names=["a.1s", "b"])
+    for topic in ("a.1s", "b"):
+        topics.append(topic, topic.encode())
+        topics.append(topic, b"second")
+
+    def one(topic: str) -> TopicSource:
+        return TopicSource(
+            Reading(topics=topics, topic=topic, clock=Clock(T0), stop=StopEvent(), start=lambda topic, partition: 0)
+        )
+
+    source = TopicsSource({topic: one(topic) for topic in ("a.1s", "b")})
+    assert source.list_parts() == ["a.1s/0", "b/0"]
+    (first, *_) = source.build_part("step", "a.1s/0", None).next_batch()
+    assert isinstance(first, Sourced) and (first.topic, first.record.value) == ("a.1s", b"a.1s")
+    (second, *_) = source.build_part("step", "b/0", 1).next_batch()
+    assert isinstance(second, Sourced) and (second.topic, second.record.value) == ("b", b"second")
