@@ -6,7 +6,7 @@
     /flaky            3 % of keys always 400; 8 % get 503 on their first call or two; 429 above --flaky-rate a second
     /scripted         what the event's properties.script says, one answer per call, the last one for ever after:
                       [503, {"status": 429, "retry_after": 1, "body": {"message": "slow down"}}, "hang", "close", 200]
-    /status/401       that status
+    /status/401?ms=9  that status, after that time if it says one
     /slow?ms=50       200 after that time
     /hang             takes the request and never answers
     /large            200 with 10 MB
@@ -168,11 +168,12 @@ class Receiver:
 
     def _status(self, call: Call) -> Answer:
         code = call.path.removeprefix("status/").partition("/")[0]
-        return Answer(int(code)) if code.isdecimal() and len(code) == len("200") else NOT_FOUND
+        if not code.isdecimal() or len(code) != len("200"):
+            return NOT_FOUND
+        return Answer(int(code), delay_ms=_delay_ms(call.query, 0))
 
     def _slow(self, call: Call) -> Answer:
-        text = parse_qs(call.query).get("ms", ["50"])[0]
-        return Answer(200, delay_ms=min(int(text), 600_000) if text.isdecimal() else 50)
+        return Answer(200, delay_ms=_delay_ms(call.query, 50))
 
     def _hang(self, call: Call) -> Answer:
         return HANG
@@ -257,6 +258,11 @@ def main() -> None:
 
 def _is_success(status: int) -> bool:
     return HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES
+
+
+def _delay_ms(query: str, default_ms: int) -> int:
+    text = parse_qs(query).get("ms", [""])[0]
+    return min(int(text), 600_000) if text.isdecimal() else default_ms
 
 
 def _json_answer(status: int, body: Any, headers: tuple[tuple[str, str], ...] = ()) -> Answer:

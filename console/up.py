@@ -1,6 +1,5 @@
 """The whole system in one process, for `waybill up` and the demo: ingest API, delivery, recording, topics, store."""
 
-import gc
 import logging
 import os
 import secrets
@@ -25,7 +24,7 @@ from flows.clock_watchdog import ClockWatchdog, monotonic_ms, watch
 from flows.delivery import FLOW as DELIVERY
 from flows.installation import Installation, store_retention_seconds
 from flows.recording import FLOW as RECORDING
-from flows.runner import FlowThread, Prepared
+from flows.runner import FlowThread, Prepared, collect_less_garbage
 from flows.topics import TopicError
 from model.destinations.catalogue import ALL_REASONS as REASONS
 from sinks.store import Store, open_store
@@ -99,11 +98,7 @@ def _run(installation: Installation, store: Store, port: int | None, watch_file:
     _every(EXPIRE_EVERY_SECONDS, stopped, lambda: _expire(installation), "retention")
     if watch_file is not None:
         _every(POLL_SECONDS, stopped, WorkspaceWatch(watch_file, installation.live, os.environ).look, "workspace")
-    # What was made so far lives as long as the process. Looked through again and again by the garbage collector, as it
-    # would be at the rate events make objects, it costs a tenth of all CPU.
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 20)
+    collect_less_garbage()
     delivery.start()
     recorder.start()
     try:

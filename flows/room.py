@@ -11,8 +11,9 @@ from model.destinations.destination import BatchLimits
 SLOWEST_RATE_PER_SECOND = 1.0  # however slow a destination, what is put back comes due in a bounded time
 FARTHEST_SLOT_MS = 600_000  # a recovered destination is tried again after ten minutes at the latest
 SHORT_PAUSE_MS = 1_000  # a pause of this length is sat out
-BEHIND_AFTER_MS = 2_000  # before this, a full room is a burst, and the destination's pace hardly known
-SLOW_AFTER_MS = 5_000  # a delivery that waited this long for its turn shows that its destination does not keep up
+BEHIND_AFTER_MS = 2_000  # before this, much that waits is a burst, and the destination's pace hardly known
+MOST_PUT_BACK = 128  # at a time: 5 ms of work, in which nothing else is done for anybody
+IN_TIME_MS = 5_000  # a delivery that has its turn within this time need not make way
 
 
 @dataclass(slots=True, eq=False)
@@ -52,6 +53,7 @@ class Room:
         self._waiting: deque[Waiting] = deque()
         self._waiting_bytes = 0
         self._in_flight = 0
+        self._behind = False  # it did not keep up, and has not caught up since
         self._slot_ms = 0.0
         self._rate_per_second = float(concurrency)  # until measured: one call a second on each connection
         self._settled_since_ms = 0
@@ -72,7 +74,7 @@ class Room:
         self._waiting.append(waiting)
         self._waiting_bytes += waiting.delivery.size_bytes
 
-    def start(self, now_ms: int, *, stopping: bool = False) -> list[list[Waiting]]:
+    def start(self, now_ms: int) -> list[list[Waiting]]:
         """Take out the deliveries to call now, oldest first, each list for one call.
 
         Where the destination takes batches, one that is not full waits until its first delivery is of age: the queue
@@ -85,7 +87,7 @@ class Room:
             # Time in which nothing was under way (idle, paused) says nothing about the destination's pace.
             self._settled_since_ms += now_ms - self._quiet_since_ms
         started: list[list[Waiting]] = []
-        while len(started) < free and self._waiting and (stopping or self._batch_is_due(now_ms)):
+        while len(started) < free and self._waiting and self._batch_is_due(now_ms):
             started.append(self._take_batch(now_ms))
         self._in_flight += len(started)
         if started:
@@ -96,13 +98,15 @@ class Room:
         """Note the end of a shipment, which took so many calls; ``paced``: it tells how fast the destination is."""
         self._in_flight -= 1
         self._quiet_since_ms = now_ms
+        if not self._waiting and now_ms >= self.gate.paused_until_ms:
+            self._behind = False
         if calls > 1:
             self.gate.began(now_ms, calls - 1)  # more than was asked for: they count against the rate limit too
         if paced:
             self._measure(now_ms, len(group))
 
     def put_back(self, now_ms: int, *, over_share: int, make_room: bool) -> list[PutBack]:
-        """Take out what must not wait here any longer.
+        """Take out what must not wait here any longer, a part at a time.
 
         Newest first: what the destination holds beyond its share and, where others want the memory (``make_room``),
         what cannot have its turn soon: all of it during a pause, and of a slow destination what is too far back at the
@@ -111,19 +115,19 @@ class Room:
         A destination that keeps up puts nothing back, however much of it comes at once.
         """
         pause_ms = self.gate.paused_until_ms - now_ms
-        in_time = int(self._rate_per_second * SLOW_AFTER_MS / 1_000)
+        in_time = int(self._rate_per_second * IN_TIME_MS / 1_000)
         spilled: list[tuple[Waiting, str, Wait]] = []
         if over_share and self._oldest_waited_ms(now_ms) >= BEHIND_AFTER_MS:
-            count = min(over_share, max(0, len(self._waiting) - in_time))
+            count = min(over_share, max(0, len(self._waiting) - in_time), MOST_PUT_BACK)
             spilled = [self._pop_newest("OVER_SHARE", Wait.QUEUE) for _ in range(count)]
         if pause_ms > (SHORT_PAUSE_MS if make_room else self._max_wait_ms):
-            while self._waiting:
+            while self._waiting and len(spilled) < MOST_PUT_BACK:
                 spilled.append((self._popped(self._waiting.popleft()), self.gate.waiting_code, Wait.LIMIT))
-        elif make_room and self._oldest_waited_ms(now_ms) >= SLOW_AFTER_MS:
-            while len(self._waiting) > max(self._batching.max_events, in_time):
+        elif make_room and self._is_behind(now_ms):
+            while len(self._waiting) > max(self._batching.max_events, in_time) and len(spilled) < MOST_PUT_BACK:
                 spilled.append(self._pop_newest("WAITED_TOO_LONG", Wait.QUEUE))
-        while self._waiting and now_ms - self._waiting[0].arrived_ms >= self._max_wait_ms:
-            late = "RATE_LIMITED" if self.gate.rate_limited else "WAITED_TOO_LONG"
+        late = "RATE_LIMITED" if self.gate.rate_limited else "WAITED_TOO_LONG"
+        while self._waiting and self._late_ms(now_ms) >= self._max_wait_ms and len(spilled) < MOST_PUT_BACK:
             spilled.append((self._popped(self._waiting.popleft()), late, Wait.QUEUE))
         blocked_ms = self.gate.blocked_ms(now_ms)
         for waiting, _, _ in spilled:
@@ -156,6 +160,16 @@ class Room:
 
     def _oldest_waited_ms(self, now_ms: int) -> int:
         return now_ms - self._waiting[0].arrived_ms if self._waiting else 0
+
+    def _late_ms(self, now_ms: int) -> int:
+        # While its batch may still fill, a delivery does not wait for its turn yet.
+        filling_ms = self._max_age_ms if self._batching.max_events > 1 else 0
+        return self._oldest_waited_ms(now_ms) - filling_ms
+
+    def _is_behind(self, now_ms: int) -> bool:
+        # Remembered: to find it out again after each time of putting back, memory would fill with what has no chance.
+        self._behind = self._behind or self._late_ms(now_ms) >= BEHIND_AFTER_MS
+        return self._behind
 
     def _batch_is_due(self, now_ms: int) -> bool:
         limits = self._batching

@@ -3,6 +3,7 @@
 One worker per flow, each with its own recovery directory: in one Dataflow, one blocked sink would stop them all.
 """
 
+import gc
 import logging
 import threading
 import time
@@ -44,6 +45,17 @@ class FlowStatus:
     failure: str = ""  # of the last run that died
     fatal: bool = False  # starting again would not help; a person must act
     running: bool = field(default=False)
+
+
+def collect_less_garbage() -> None:
+    """Call before flows start. What was made so far lives as long as the process.
+
+    Looked through again and again by the garbage collector, as it would be at the rate events make objects, it costs a
+    tenth of all CPU, and each look holds everything up for 20 to 50 ms.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
 
 
 def run_once(topics: Topics, flow: str, recovery: Path, prepare: Callable[[], Prepared]) -> None:

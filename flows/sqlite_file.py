@@ -13,6 +13,7 @@ from flows.topics import ProduceFailed, TopicError, TopicFull
 
 BUSY_SECONDS = 30.0  # longer than any transaction of ours; a writer that waits this long is not waiting but stuck
 WAL_LIMIT_BYTES = 64 * 1024 * 1024  # what a checkpoint leaves of a WAL that a burst has made large
+WAL_PAGES = 2_000  # 8 MB: an append moves them into the file only if `Checkpoints` did not
 CACHE_KIB = 512  # a connection: there is one for each reader and each writer of each topic
 
 _creating = threading.Lock()
@@ -68,6 +69,7 @@ class Connection:
             )
             self._sqlite.execute("PRAGMA journal_mode = WAL")
             self._sqlite.execute(f"PRAGMA synchronous = {'FULL' if file.fsync else 'NORMAL'}")
+            self._sqlite.execute(f"PRAGMA wal_autocheckpoint = {WAL_PAGES}")
             self._sqlite.execute(f"PRAGMA journal_size_limit = {WAL_LIMIT_BYTES}")
             self._sqlite.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
         except sqlite3.Error as error:
@@ -105,6 +107,11 @@ class Connection:
                 raise
         except sqlite3.Error as error:
             raise named(error, self._file.path, ProduceFailed) from error
+
+    def checkpoint(self) -> bool:
+        """Move what the WAL holds into the file, without keeping anybody waiting; says whether that was all of it."""
+        _, in_wal, moved = self.row("PRAGMA wal_checkpoint(PASSIVE)")
+        return bool(in_wal == moved)
 
     def close(self) -> None:
         """Release the connection."""

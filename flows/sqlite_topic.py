@@ -13,6 +13,7 @@ from typing import Any
 from flows.sqlite_file import Connection, SqliteFile
 from flows.topics import TopicError, TopicSpec, UnknownTopic
 
+ROWS = 16  # inserted by one statement: half the time of one each, and Python's lock is let go once instead of 16 times
 EXPIRE_CHUNK_RECORDS = 1_000  # deleted in one transaction: some milliseconds, so that writers hardly wait
 EXPIRE_PAUSE_SECONDS = 0.005  # between two of them: SQLite's locks are not fair, a waiting writer needs a gap
 
@@ -99,10 +100,17 @@ class SqliteTopic:
                 select = "SELECT next_offset, appended_ms FROM partitions WHERE number = ?"
                 start, last_ms = sqlite.execute(select, (partition,)).fetchone()
                 appended_ms = max(last_ms, now_ms)
-                sqlite.executemany(
-                    f"INSERT INTO records_{partition:d} VALUES (?, ?, ?, ?)",  # noqa: S608
-                    [(offset, appended_ms, key, value) for offset, (key, value) in enumerate(pairs, start)],
-                )
+                for first in range(0, len(pairs), ROWS):
+                    rows = pairs[first : first + ROWS]
+                    values = ", ".join(["(?, ?, ?, ?)"] * len(rows))
+                    sqlite.execute(
+                        f"INSERT INTO records_{partition:d} VALUES {values}",  # noqa: S608
+                        [
+                            column
+                            for offset, (key, value) in enumerate(rows, start + first)
+                            for column in (offset, appended_ms, key, value)
+                        ],
+                    )
                 sqlite.execute(
                     "UPDATE partitions SET next_offset = ?, appended_ms = ? WHERE number = ?",
                     (start + len(pairs), appended_ms, partition),

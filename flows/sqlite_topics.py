@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 
+from flows.sqlite_checkpoints import Checkpoints
 from flows.sqlite_file import Connection, SqliteFile
 from flows.sqlite_reader import SqliteReader
 from flows.sqlite_topic import SqliteTopic, create_topic
@@ -34,6 +35,7 @@ class SqliteTopics:
                 f"cannot make the topics directory {directory}: {error.strerror}; check topics.url"
             ) from error
         self.clock = clock
+        self.checkpoints = Checkpoints()
         self._directory = directory.absolute()
         self._fsync = fsync
         self._budget_bytes = disk_budget_bytes
@@ -95,6 +97,7 @@ class SqliteTopics:
             sqlite.execute("INSERT OR REPLACE INTO marks VALUES (?, ?)", (name, value))
 
     def close(self) -> None:
+        self.checkpoints.close()
         with self._lock:
             self._closed = True
             self._marks.close()
@@ -184,4 +187,5 @@ class SqliteProducer:
         connection = self._connections.get(name)
         if connection is None:
             connection = self._connections[name] = topic.file.connect()
+            self._topics.checkpoints.watch(topic.file)
         topic.append(connection, self._buffers[name], self._topics.clock)

@@ -13,6 +13,7 @@ from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 from flows.topics import Reader, Record, Topics
 
 BATCH_RECORDS = 250
+RUNG_BATCH_RECORDS = 25  # of each partition of each rung: however many come due together, events are not kept waiting
 BATCH_BYTES = 1024 * 1024
 POLL = timedelta(milliseconds=20)
 
@@ -53,6 +54,7 @@ class Reading:
     start: Callable[[str, int], int]  # where a partition never read before begins
     drain: bool = False  # when stopped, first read what the log held at that moment
     wait_ms: int = 0  # a record is given out this long after it was appended (rungs)
+    most_records: int = BATCH_RECORDS  # given out at a time
     may_read: Callable[[], int] = lambda: BATCH_RECORDS  # how many more records the process may take on
     before_reading: Callable[[str, int, int], None] = lambda topic, partition, next_offset: None
     earliest_due_ms: Callable[[int], int] = lambda appended_ms: appended_ms
@@ -60,7 +62,7 @@ class Reading:
 
     def ripening(self, wait_ms: int, earliest_due_ms: Callable[[int], int]) -> "Reading":
         """The same for a rung, whose records wait ``wait_ms``; ``earliest_due_ms`` bounds when one appended is due."""
-        return replace(self, wait_ms=wait_ms, earliest_due_ms=earliest_due_ms)
+        return replace(self, wait_ms=wait_ms, most_records=RUNG_BATCH_RECORDS, earliest_due_ms=earliest_due_ms)
 
 
 class TopicPartition(StatefulSourcePartition[Item, int]):
@@ -85,7 +87,7 @@ class TopicPartition(StatefulSourcePartition[Item, int]):
             self._ahead = self._reader.read(BATCH_RECORDS, BATCH_BYTES)
         now_ms = reading.clock()
         items: list[Item] = []
-        allowed = min(len(self._ahead), reading.may_read()) if self._ahead else 0
+        allowed = min(len(self._ahead), reading.most_records, reading.may_read()) if self._ahead else 0
         ripe = 0
         while ripe < allowed and self._ahead[ripe].appended_ms + reading.wait_ms <= now_ms:
             ripe += 1

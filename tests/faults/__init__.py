@@ -6,6 +6,9 @@
     test_kill.py         kill -9 of delivery and of recording; the control that loses
     test_stops.py        clean stop, downtime, replay of the log
     test_overload.py     a hanging store, a large burst
+    test_isolation.py    a hanging and a refusing destination beside a healthy one; the control with one room for all
+    test_batches.py      poisoned events, 207, kill -9 and clean stops of destinations that take batches
+    test_latency_parts.py  where the time of every outcome went
 
 Asserts use what a user could see: the views, the receiver's tally, the topics' bounds. Order is never asserted.
 """

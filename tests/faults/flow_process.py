@@ -16,7 +16,7 @@ from flows import delivery_run, recording
 from flows.delivery import FLOW as DELIVERY
 from flows.installation import open_installation, store_retention_seconds
 from flows.recording import FLOW as RECORDING
-from flows.runner import Prepared, run_once
+from flows.runner import Prepared, collect_less_garbage, run_once
 from flows.topic_sink import TopicSinkPartition
 from model.codes import ALL
 from sinks.store import open_store
@@ -69,6 +69,7 @@ def main(flow: str, workspace: str, data: str, fault: str = "") -> None:
             return Prepared(recording.prepare(installation, store, stop), lambda clean: store.close())
 
     assert flow in {DELIVERY, RECORDING}
+    collect_less_garbage()
     # Bytewax takes the signals of the main thread for itself; a thread of our own leaves SIGTERM to the handler above.
     thread = threading.Thread(target=run_once, args=(installation.topics, flow, installation.recovery(flow), prepare))
     thread.start()

@@ -1,7 +1,7 @@
 import pytest
 
 from flows.gate import Gate
-from flows.room import FARTHEST_SLOT_MS, PutBack, Room, Waiting
+from flows.room import FARTHEST_SLOT_MS, MOST_PUT_BACK, PutBack, Room, Waiting
 from model.delivery import Wait
 from model.destinations.destination import BatchLimits
 from model.failure import FailureClass
@@ -41,7 +41,11 @@ def end(
 
 
 def put_back(room: Room, now_ms: int, over_share: int = 0, make_room: bool = False) -> list[PutBack]:
-    return room.put_back(now_ms, over_share=over_share, make_room=make_room)
+    """Put back until there is nothing more to put back."""
+    put: list[PutBack] = []
+    while part := room.put_back(now_ms, over_share=max(0, over_share - len(put)), make_room=make_room):
+        put.extend(part)
+    return put
 
 
 def test_as_many_calls_as_connections_start_oldest_first() -> None:
@@ -142,6 +146,30 @@ def test_what_the_destinations_pace_leaves_no_time_for_makes_way_when_others_wan
     put = put_back(room, now_ms, make_room=True)
     assert len(room) == 10 and put[0].waiting.offset == 199
     assert put_back(room, now_ms) == []
+
+
+def test_much_is_put_back_a_part_at_a_time_so_that_nobody_is_kept_waiting() -> None:
+    room = room_of(1_000, concurrency=1)
+    assert len(room.put_back(T0 + 5_000, over_share=0, make_room=True)) == MOST_PUT_BACK
+    assert len(room.put_back(T0 + 600_000, over_share=0, make_room=False)) == MOST_PUT_BACK
+    assert len(room) == 1_000 - 2 * MOST_PUT_BACK
+
+
+def test_while_a_destination_is_behind_what_comes_in_new_makes_way_at_once_and_not_when_it_has_caught_up() -> None:
+    room = room_of(100, concurrency=1)
+    now_ms = T0 + 5_000
+    assert len(put_back(room, now_ms, make_room=True)) == 95  # one a second
+    for number in range(200, 220):
+        room.add(waiting(number, now_ms), now_ms)
+    assert len(put_back(room, now_ms, make_room=True)) == 20
+    while not room.idle:
+        groups = room.start(now_ms)
+        now_ms += 1_000
+        for group in groups:
+            end(room, group, DELIVERED, now_ms)
+    for number in range(300, 320):
+        room.add(waiting(number, now_ms), now_ms)
+    assert put_back(room, now_ms, make_room=True) == []
 
 
 def test_put_back_deliveries_return_one_after_another_at_the_pace_the_destination_showed() -> None:
