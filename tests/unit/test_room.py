@@ -137,7 +137,7 @@ def test_a_short_pause_keeps_deliveries_in_the_room_unless_others_want_the_memor
 def test_what_the_destinations_pace_leaves_no_time_for_makes_way_when_others_want_the_memory() -> None:
     room = room_of(200, concurrency=2)
     now_ms = T0
-    for _ in range(5):  # two calls of a second each at a time: two a second, so ten within five seconds
+    for _ in range(2):  # two calls of a second each at a time: two a second, so ten within five seconds
         assert put_back(room, now_ms, make_room=True) == []
         groups = room.start(now_ms)
         now_ms += 1_000
