@@ -143,7 +143,7 @@ class Router:
             delivery = replace(delivery, replayed=True, resent=delivery.resent or again)
         if delivery.due_at_ms > now_ms:
             return "0", retry(delivery, now_ms)
-        return self._to_lane(delivery, topic, record, now_ms)
+        return self._to_lane(delivery.waited(now_ms), topic, record, now_ms)
 
     def _to_lane(self, delivery: Delivery, topic: str, record: Record, now_ms: int) -> tuple[str, Waiting]:
         waiting = Waiting(delivery, topic, record.partition, record.offset, arrived_ms=now_ms)

@@ -38,6 +38,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     taken_at_ms: int  # when the delivery flow first took the event: the retry window counts from here
     due_at_ms: int  # not before this; for a new delivery the time it was received
     waits_from_ms: int = 0  # when it was last put on the retry ladder
+    waits_for: Wait = Wait.QUEUE  # what that was for
     calls: int = 0  # HTTP calls made
     attempts: int = 0  # calls that count against the limit; throttling and setup use up time only
     code: str = ""  # of the last failed call
@@ -124,15 +125,17 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def waiting(self, *, from_ms: int, until_ms: int, wait: Wait) -> "Delivery":
-        """Return the delivery as it goes on the retry ladder, its wait counted as what it is."""
-        waited_ms = max(0, until_ms - from_ms)
-        return msgspec.structs.replace(
-            self,
-            waits_from_ms=from_ms,
-            due_at_ms=until_ms,
-            retry_wait_ms=self.retry_wait_ms + (waited_ms if wait is Wait.RETRY else 0),
-            limit_wait_ms=self.limit_wait_ms + (waited_ms if wait is Wait.LIMIT else 0),
-        )
+        """Return the delivery as it goes on the retry ladder."""
+        return msgspec.structs.replace(self, waits_from_ms=from_ms, waits_for=wait, due_at_ms=until_ms)
+
+    def waited(self, now_ms: int) -> "Delivery":
+        """Return the delivery as it comes off the ladder, its wait counted as what it was for."""
+        waited_ms = max(0, now_ms - self.waits_from_ms)
+        if self.waits_for is Wait.RETRY:
+            return msgspec.structs.replace(self, retry_wait_ms=self.retry_wait_ms + waited_ms)
+        if self.waits_for is Wait.LIMIT:
+            return msgspec.structs.replace(self, limit_wait_ms=self.limit_wait_ms + waited_ms)
+        return self
 
 
 _encoder = msgspec.json.Encoder()

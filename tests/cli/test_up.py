@@ -180,7 +180,7 @@ def test_a_trace_tells_each_step_of_an_event_while_it_runs(story: Story) -> None
     assert (outcome["step"], outcome["state"], outcome["attempt"]) == ("outcome", "delivered", 2)
     assert outcome["latency_ms"] >= failed["due_at"] - failed["at"]
     parts = [outcome[name] for name in ("queue_ms", "retry_wait_ms", "limit_wait_ms", "calls_ms")]
-    assert sum(parts) == outcome["latency_ms"] and outcome["retry_wait_ms"] == failed["due_at"] - failed["at"]
+    assert sum(parts) == outcome["latency_ms"] and outcome["retry_wait_ms"] >= failed["due_at"] - failed["at"]
     text = story.running["trace m-retried"]
     assert text.code == 0
     for words in ("Order Completed", "received", "routed", "attempt 1 failed", "HTTP 503", "delivered", "in 2 calls"):

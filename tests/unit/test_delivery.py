@@ -3,7 +3,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from model.delivery import Delivery
+from model.delivery import Delivery, Wait
 from model.envelope import UnreadableRecord, seal, unseal
 from model.facts import State
 from tests.samples import T0, delivery
@@ -52,3 +52,15 @@ def test_an_outcome_repeats_what_the_delivery_is_about() -> None:
 
 def test_an_end_without_a_call_is_no_possible_duplicate() -> None:
     assert not delivery(resent=True).end(State.EXPIRED, at_ms=T0, run="r", code="NEVER_ATTEMPTED").resent
+
+
+@pytest.mark.parametrize(
+    ("wait", "parts"), [(Wait.RETRY, (7, 300, 0)), (Wait.LIMIT, (7, 0, 300)), (Wait.QUEUE, (307, 0, 0))]
+)
+def test_a_wait_is_counted_as_what_it_was_for_and_as_long_as_it_really_took(
+    wait: Wait, parts: tuple[int, int, int]
+) -> None:
+    waiting = delivery().waiting(from_ms=T0 + 7, until_ms=T0 + 107, wait=wait)
+    assert Delivery.from_record(waiting.to_record()) == waiting
+    end = waiting.waited(T0 + 307).end(State.EXPIRED, at_ms=T0 + 307, run="r")
+    assert (end.queue_ms, end.retry_wait_ms, end.limit_wait_ms) == parts

@@ -13,7 +13,7 @@ from flows.topic_sink import Output
 from flows.topic_source import Progress, Sourced
 from flows.topics import DEAD_LETTERS, EVENTS, OUTCOMES
 from flows.workspace_versions import WorkspaceVersions
-from model.delivery import Delivery
+from model.delivery import Delivery, Wait
 from model.envelope import unseal
 from model.facts import Duplicate, Fact, Outcome, Received, State, decode
 from model.rungs import RUNGS
@@ -152,6 +152,12 @@ def test_a_retry_that_is_due_goes_to_its_lane_as_it_is(routing: Routing) -> None
     assert isinstance(item, Waiting)
     assert (item.delivery, item.topic, item.offset) == (written, RUNG, 7)
     assert lane == routing.router.lane_of("crm")
+
+
+def test_of_a_retry_that_is_due_the_wait_is_counted(routing: Routing) -> None:
+    written = delivery().waiting(from_ms=T0 - 1_000, until_ms=T0, wait=Wait.RETRY)
+    [waiting] = waitings(routing.retries(written.to_record()))
+    assert waiting.delivery.retry_wait_ms >= 1_000
 
 
 def test_a_retry_not_yet_due_moves_to_a_smaller_rung_unchanged(routing: Routing) -> None:
