@@ -22,12 +22,20 @@ import clickhouse_connect
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
-from sinks.store_rows import LATEST_TIME_MS, RefusedRow, describe, encode_row, insert_halving
+from sinks.store_rows import LATEST_TIME_MS, RefusedRow, TableWriter, describe
 from sinks.store_schema import VIEWS
 
 DATABASE = "waybill"
 DEFAULTS = {"source": "", "destination": "", "code": "", "settle_seconds": 120, "limit": 10}
+CONNECT_TIMEOUT_SECONDS = 10
+ANSWER_TIMEOUT_SECONDS = 120  # more than a query may take
 _QUERY_LIMITS = {"max_execution_time": 60, "max_memory_usage": 4_000_000_000}
+_MIGRATE = "run `waybill up` or `waybill migrate`"
+_SCHEMA_ERRORS = {
+    "UNKNOWN_FUNCTION", "UNKNOWN_TABLE", "UNKNOWN_IDENTIFIER", "NO_SUCH_COLUMN_IN_TABLE", "THERE_IS_NO_COLUMN",
+    "UNKNOWN_DATABASE",
+}  # fmt: skip
+_LOGIN_ERRORS = {"AUTHENTICATION_FAILED", "REQUIRED_PASSWORD", "UNKNOWN_USER", "WRONG_PASSWORD", "ACCESS_DENIED"}
 
 
 class StoreError(Exception):
@@ -72,8 +80,8 @@ def open_store(url: str) -> "Store":
             "port": port,
             "username": unquote(parts.username or "default"),
             "password": unquote(parts.password or ""),
-            "connect_timeout": 10,
-            "send_receive_timeout": 120,
+            "connect_timeout": CONNECT_TIMEOUT_SECONDS,
+            "send_receive_timeout": ANSWER_TIMEOUT_SECONDS,
             "autogenerate_session_id": False,
         }
         return Store(options, unquote(parts.path.strip("/")) or DATABASE, f"ClickHouse at {parts.hostname}:{port}")
@@ -88,7 +96,7 @@ class Store:
         self.database = database
         self._options = options
         self._idle: LifoQueue[Client] = LifoQueue()
-        self._time_columns: dict[str, dict[str, int]] = {}
+        self._writers: dict[str, TableWriter] = {}
         with self._errors_named():
             first = self._connect(None)
             try:
@@ -117,19 +125,14 @@ class Store:
         """Insert rows and return once they are stored; give back those the store will never take.
 
         A refused batch is halved until the bad row stands alone. Raises `StoreUnavailable`: then nothing is known of
-        any row, and all must be inserted again, which is harmless.
+        any row, and all must be inserted again, which is harmless; `StoreError`: the table or a column is missing.
         """
-        times = self._times_of(table)
-        refused: list[RefusedRow] = []
-        good: list[tuple[Mapping[str, Any], bytes]] = []
-        for row in rows:
-            try:
-                good.append((row, encode_row(row, times)))
-            except (TypeError, ValueError) as error:
-                refused.append(RefusedRow(row, str(error)))
+        writer = self._writer(table)
+        if unknown := writer.unknown_columns(rows):
+            self._writers.pop(table, None)  # it may be there next time
+            raise StoreError(f"{self.name}: table {table} has no column {', '.join(sorted(unknown))}; {_MIGRATE}")
         with self.client() as client:
-            insert_halving(client, table, good, refused)
-        return refused
+            return writer.insert(client, rows)
 
     def view(self, name: str, **parameters: Any) -> list[dict[str, Any]]:
         """Read a view of ``sql/``; rows by column name, times as Unix ms. `DEFAULTS` fill what is not given.
@@ -177,17 +180,17 @@ class Store:
             while True:
                 self._idle.get_nowait().close()
 
-    def _times_of(self, table: str) -> dict[str, int]:
-        """The highest value each time column of a table takes."""
-        if table not in self._time_columns:
+    def _writer(self, table: str) -> TableWriter:
+        if table not in self._writers:
             with self.client() as client:
                 sql = "SELECT name, type FROM system.columns WHERE database = {store:String} AND table = {table:String}"
                 columns = client.query(sql, parameters={"store": self.database, "table": table}).result_rows
             if not columns:
-                raise StoreError(f"{self.name} has no table {table}: run `waybill up` or `waybill migrate`")
+                raise StoreError(f"{self.name} has no table {table}: {_MIGRATE}")
             ends = {"DateTime64(3, 'UTC')": LATEST_TIME_MS, "DateTime('UTC')": LATEST_TIME_MS // 1000}
-            self._time_columns[table] = {name: ends[kind] for name, kind in columns if kind in ends}
-        return self._time_columns[table]
+            times = {name: ends[kind] for name, kind in columns if kind in ends}
+            self._writers[table] = TableWriter(table, [name for name, _ in columns], times)
+        return self._writers[table]
 
     def _connect(self, database: str | None) -> Client:
         options = dict(self._options)
@@ -213,9 +216,11 @@ class Store:
                 raise StoreError(f"{self.name}: this process has another chDB directory open; close it first") from None
             if getattr(error, "name", None) == "FUNCTION_THROW_IF_VALUE_IS_NON_ZERO":  # a view says what is wrong
                 raise StoreError(text.rpartition("DB::Exception: ")[2].partition(": while")[0]) from None
-            if getattr(error, "name", None) in {"UNKNOWN_FUNCTION", "UNKNOWN_TABLE"}:
-                raise StoreError(
-                    f"{self.name} has no schema of this version: run `waybill up` or `waybill migrate`"
+            if getattr(error, "name", None) in _SCHEMA_ERRORS:
+                raise StoreError(f"{self.name} has no schema of this version: {_MIGRATE}") from error
+            if getattr(error, "name", None) in _LOGIN_ERRORS:
+                raise StoreUnavailable(
+                    f"{self.name}: {describe(error)}; check user and password in store.url"
                 ) from error
             raise StoreUnavailable(f"{self.name}: {describe(error)}") from error
         except OSError as error:

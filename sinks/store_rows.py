@@ -1,7 +1,7 @@
 """Rows on their way into the store: times, and telling a bad row from a store that is in trouble."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,12 +16,17 @@ _INSERT_SETTINGS = {
     "input_format_skip_unknown_fields": 0,
     "input_format_json_named_tuples_as_objects": 0,
 }
-# Errors that a row causes by what it holds. Everything else (no memory, no disk, too many parts, no table) is about the
-# store: no row may be given up for it.
+# Errors that a row causes by what it holds.
 _ROW_ERRORS = {
     "INCORRECT_DATA", "TYPE_MISMATCH", "ARGUMENT_OUT_OF_BOUND", "DECIMAL_OVERFLOW", "UNKNOWN_ELEMENT_OF_ENUM",
     "TOO_LARGE_STRING_SIZE", "TOO_LARGE_ARRAY_SIZE", "VIOLATED_CONSTRAINT", "CANNOT_INSERT_NULL_IN_ORDINARY_COLUMN",
     "VALUE_IS_OUT_OF_RANGE_OF_DATA_TYPE", "UNEXPECTED_END_OF_FILE", "NUMBER_OF_ARGUMENTS_DOESNT_MATCH",
+}  # fmt: skip
+# Errors of a store in trouble that come and go, or that a smaller insert escapes: no row may be given up for them.
+_STORE_ERRORS = {
+    "MEMORY_LIMIT_EXCEEDED", "TOO_MANY_PARTS", "TOO_MANY_SIMULTANEOUS_QUERIES", "SERVER_OVERLOADED", "QUOTA_EXCEEDED",
+    "NOT_ENOUGH_SPACE", "TIMEOUT_EXCEEDED", "SOCKET_TIMEOUT", "NETWORK_ERROR", "KEEPER_EXCEPTION", "NO_ZOOKEEPER",
+    "TABLE_IS_READ_ONLY", "TOO_FEW_LIVE_REPLICAS", "UNKNOWN_STATUS_OF_INSERT", "QUERY_WAS_CANCELLED", "ABORTED",
 }  # fmt: skip
 
 _FIELD = re.compile(r"value of key (\w+)|Unknown field found while parsing \w+ format: (\w+)")
@@ -35,35 +40,75 @@ class RefusedRow:
     reason: str
 
 
-def encode_row(row: Mapping[str, Any], times: Mapping[str, int]) -> bytes:
-    """Encode a row as JSON; ``times`` gives the end of each time column. Raises `ValueError` or `TypeError`."""
-    return orjson.dumps(_with_times(row, times))
+EncodedRow = tuple[Mapping[str, Any], bytes]
 
 
-def insert_halving(
-    client: Client, table: str, rows: Sequence[tuple[Mapping[str, Any], bytes]], refused: list[RefusedRow]
-) -> None:
-    """Insert encoded rows; add to ``refused`` those the store will never take. Raises what the driver raises else."""
-    if not rows:
-        return
-    try:
-        block = b"\n".join(line for _, line in rows)
-        client.raw_insert(table, insert_block=block, fmt="JSONEachRow", settings=_INSERT_SETTINGS)
-    except DatabaseError as error:
-        if not _is_about_a_row(error):
-            raise
-        if len(rows) == 1:
-            refused.append(RefusedRow(rows[0][0], describe(error)))
+class TableWriter:
+    """Inserts into one table. ``times`` gives the end of each time column."""
+
+    def __init__(self, table: str, columns: Collection[str], times: Mapping[str, int]) -> None:
+        self._table = table
+        self._columns = frozenset(columns)
+        self._times = times
+        self._witness: bytes | None = None  # a row the table has taken
+
+    def unknown_columns(self, rows: Sequence[Mapping[str, Any]]) -> set[str]:
+        """Columns that every one of the rows has, and the table has not: then the schema is of another version."""
+        unknown: set[str] = set()
+        for number, row in enumerate(rows):
+            found = row.keys() - self._columns
+            unknown = unknown & found if number else found
+            if not unknown:
+                break
+        return unknown
+
+    def insert(self, client: Client, rows: Sequence[Mapping[str, Any]]) -> list[RefusedRow]:
+        """Insert rows; return those the store will never take. Raises what the driver raises of a store in trouble."""
+        refused: list[RefusedRow] = []
+        good: list[EncodedRow] = []
+        for row in rows:
+            try:
+                good.append((row, orjson.dumps(_with_times(row, self._times))))
+            except (TypeError, ValueError) as error:
+                refused.append(RefusedRow(row, str(error)))
+        self._insert_halving(client, good, refused)
+        return refused
+
+    def _insert_halving(self, client: Client, rows: Sequence[EncodedRow], refused: list[RefusedRow]) -> None:
+        if not rows:
             return
-        middle = len(rows) // 2
-        insert_halving(client, table, rows[:middle], refused)
-        insert_halving(client, table, rows[middle:], refused)
+        block = b"\n".join(line for _, line in rows)
+        error = self._send(client, block)
+        if error is None:
+            self._witness = rows[-1][1]
+        elif not self._is_about_rows(client, block, error):
+            raise error
+        elif len(rows) == 1:
+            refused.append(RefusedRow(rows[0][0], describe(error)))
+        else:
+            middle = len(rows) // 2
+            self._insert_halving(client, rows[:middle], refused)
+            self._insert_halving(client, rows[middle:], refused)
 
+    def _is_about_rows(self, client: Client, block: bytes, error: DatabaseError) -> bool:
+        name = error.name or ""
+        if name in _ROW_ERRORS or name.startswith(("CANNOT_PARSE", "CANNOT_READ", "CANNOT_CONVERT")):
+            return True
+        if error.code is None or name in _STORE_ERRORS or self._witness is None:
+            return False
+        # An error nobody foresaw. Retried for ever it would stop recording, so ask: rows fold, and one the table has
+        # taken may be sent again. If it is taken now, between two refusals of the others, the store is well.
+        if self._send(client, self._witness) is not None:
+            return False
+        again = self._send(client, block)
+        return again is not None and again.code == error.code
 
-def _is_about_a_row(error: DatabaseError) -> bool:
-    name = error.name or ""
-    # A field the table does not have says that schema and writer disagree, but only its row is known to be bad.
-    return name in _ROW_ERRORS or name.startswith(("CANNOT_PARSE", "CANNOT_READ", "CANNOT_CONVERT"))
+    def _send(self, client: Client, block: bytes) -> DatabaseError | None:
+        try:
+            client.raw_insert(self._table, insert_block=block, fmt="JSONEachRow", settings=_INSERT_SETTINGS)
+        except DatabaseError as error:
+            return error
+        return None
 
 
 def _with_times(row: Mapping[str, Any], ends: Mapping[str, int]) -> dict[str, Any]:
@@ -84,9 +129,9 @@ def _with_times(row: Mapping[str, Any], ends: Mapping[str, int]) -> dict[str, An
 def describe(error: ClickHouseError) -> str:
     """Say what is wrong without the rows ClickHouse likes to quote, which hold what people sent."""
     text = str(error)
-    name = getattr(error, "name", None)
+    name, code = getattr(error, "name", None), getattr(error, "code", None)
     if not name:
-        return text.partition("\n")[0][:300] or type(error).__name__
+        return f"ClickHouse error {code}" if code else text.partition("\n")[0][:300] or type(error).__name__
     at = _FIELD.search(text)
     field = f" in field {at[1] or at[2]}" if at else ""
-    return f"{name}{field} (ClickHouse error {getattr(error, 'code', None)})"
+    return f"{name}{field} (ClickHouse error {code})"

@@ -1,14 +1,19 @@
-"""The schema of the store: migrations and views as they stand in ``sql/``, retention, and the catalogue of reasons."""
+"""The schema of the store: migrations and views as they stand in ``sql/``, retention, and the catalogue of reasons.
+
+On a cluster (one shard, any number of replicas) the same migrations make replicated tables on every replica.
+"""
 
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from clickhouse_connect.driver.client import Client
 from clickhouse_migrations.connection import ClickhouseConnectConnection  # type: ignore[import-untyped]
 from clickhouse_migrations.exceptions import MigrationException  # type: ignore[import-untyped]
 from clickhouse_migrations.migration import MigrationStorage  # type: ignore[import-untyped]
 from clickhouse_migrations.migrator import Migrator  # type: ignore[import-untyped]
+from clickhouse_migrations.util import quote_identifier  # type: ignore[import-untyped]
 
 if TYPE_CHECKING:
     from sinks.store import Store
@@ -23,6 +28,8 @@ RETAINED = {
 }
 _RETENTION = re.compile(r"\bTTL .*?toIntervalSecond\((\d+)\)")
 _VIEW = re.compile(r"^CREATE (?:OR REPLACE )?VIEW (?:IF NOT EXISTS )?(\w+) AS$(.*?);$", re.MULTILINE | re.DOTALL)
+_OBJECT = re.compile(r"^((?:CREATE (?:OR REPLACE )?(?:TABLE|VIEW) (?:IF NOT EXISTS )?|ALTER TABLE )\w+)", re.MULTILINE)
+_ENGINE = re.compile(r"^(ENGINE = )(?=\w*MergeTree\b)", re.MULTILINE)
 _PARAMETER = re.compile(r"\{(\w+):([\w()]+)\}")
 
 
@@ -61,17 +68,31 @@ def read_views(directory: Path) -> dict[str, dict[str, str]]:
 VIEWS = read_views(SQL)
 
 
-def migrate(store: "Store", retention_seconds: Mapping[str, int], reasons: Iterable[Reason]) -> int:
+def on_cluster(sql: str, cluster: str) -> str:
+    """Return migrations that make, on every replica of ``cluster``, views and tables that replicate themselves.
+
+    The engines carry no path: the server's `default_replica_path` and the macros {shard} and {replica} give it.
+    """
+    return _ENGINE.sub(r"\1Replicated", _OBJECT.sub(lambda made: f"{made[1]} {_on(cluster)}", sql))
+
+
+def migrate(
+    store: "Store", retention_seconds: Mapping[str, int], reasons: Iterable[Reason], cluster: str | None = None
+) -> int:
     """Bring the schema up to date and return how many migrations that took; doing it twice is harmless.
 
-    ``retention_seconds`` is by table (`RETAINED`); tables not named keep theirs. Raises `MigrationFailed`, and
-    `sinks.store.StoreUnavailable`.
+    ``retention_seconds`` is by table (`RETAINED`); tables not named keep theirs. ``cluster``: as in the server's
+    configuration of clusters. Raises `MigrationFailed`, and `sinks.store.StoreError`.
     """
     with store.client() as client:
         migrator = Migrator(ClickhouseConnectConnection(client))
+        incoming = MigrationStorage(SQL).migrations()
+        if cluster is not None:
+            _refuse_unreplicated(store, client)
+            client.command(f"CREATE DATABASE IF NOT EXISTS `{store.database}` {_on(cluster)} ENGINE = Atomic")
+            incoming = [step._replace(script=on_cluster(step.script, cluster)) for step in incoming]
         try:
-            migrator.init_schema()
-            incoming = MigrationStorage(SQL).migrations()
+            migrator.init_schema(cluster)
             missing = len(migrator.migrations_to_apply(incoming))
             migrator.apply_migration(incoming, True)
         except MigrationException as error:
@@ -82,9 +103,26 @@ def migrate(store: "Store", retention_seconds: Mapping[str, int], reasons: Itera
             statement = str(client.command(f"SHOW CREATE TABLE {table}")).replace("\\n", " ").replace("\n", " ")
             found = _RETENTION.search(statement)
             if found is None or int(found[1]) != seconds:
+                # A replicated table tells its replicas.
                 client.command(f"ALTER TABLE {table} MODIFY TTL {RETAINED[table]} + toIntervalSecond({seconds:d})")
     columns = ("code", "severity", "owner", "retryable", "description", "action", "link")
     refused = store.insert("reasons", [{name: getattr(reason, name) for name in columns} for reason in reasons])
     if refused:
         raise MigrationFailed(f"{store.name}: reason {refused[0].row.get('code')!r} was refused: {refused[0].reason}")
     return missing
+
+
+def _on(cluster: str) -> str:
+    return f"ON CLUSTER {quote_identifier(cluster)}"
+
+
+def _refuse_unreplicated(store: "Store", client: Client) -> None:
+    """Applied migrations are not applied again, so tables made without a cluster would stay on one machine unseen."""
+    sql = "SELECT name FROM system.tables WHERE database = {store:String} AND engine LIKE '%MergeTree%'"
+    found = client.query(f"{sql} AND engine NOT LIKE 'Replicated%'", parameters={"store": store.database}).result_rows
+    if found:
+        names = ", ".join(sorted(name for (name,) in found))
+        raise MigrationFailed(
+            f"{store.name}: database {store.database} has tables that are not replicated ({names}), made before"
+            " the cluster was set. Name another database in store.url and record the topics again into it."
+        )
