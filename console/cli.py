@@ -122,7 +122,7 @@ def check(
         if json:
             _print_json(explaining.to_json(event, explained))
         else:
-            explaining.render(event, explained, Console())
+            explaining.render(event, explained, configuration.redactor, Console())
         return
     result = checking.check(workspace, os.environ)
     if json:

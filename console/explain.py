@@ -17,6 +17,7 @@ from flows.functions.host import FunctionHost
 from flows.shipping import Shipper
 from model.destinations.catalogue import reason
 from model.event import Event
+from model.redaction import Redactor
 from sinks.addresses import AddressGuard
 from sinks.pyreqwest_engine import PyreqwestEngine
 
@@ -63,9 +64,9 @@ def to_json(event: Event, explained: list[Explained]) -> dict[str, Any]:
     }
 
 
-def render(event: Event, explained: list[Explained], console: Console) -> None:
+def render(event: Event, explained: list[Explained], redactor: Redactor, console: Console) -> None:
     """Draw one panel for each delivery."""
-    name = f" “{event.name}”" if event.name else ""
+    name = f" “{redactor.text(event.name)}”" if event.name else ""
     console.print(Text(printable(f"{event.type}{name} from {event.source}: nothing is sent"), "bold"))
     if not explained:
         console.print(Text("  The source has no connection: the event goes nowhere.", "yellow"))

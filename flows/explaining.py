@@ -15,6 +15,7 @@ from model.delivery import Delivery
 from model.event import Event
 from model.facts import State
 from model.failure import FailureClass
+from model.redaction import Redactor
 from model.routing import ConnectionPlan, Routed, route
 
 _STATES = {
@@ -42,7 +43,9 @@ class Explained:
     request: dict[str, Any] | None = None
 
 
-def deliveries_of(plan: ConnectionPlan, event: Event, now_ms: int, identity: str) -> Iterator[tuple[Routed, Delivery]]:
+def deliveries_of(
+    plan: ConnectionPlan, event: Event, redactor: Redactor, now_ms: int, identity: str
+) -> Iterator[tuple[Routed, Delivery]]:
     """The deliveries of an event that is in no log, as routing makes them."""
     for number, routed in enumerate(route(plan, event.body, event.payload, identity)):
         yield (
@@ -54,8 +57,8 @@ def deliveries_of(plan: ConnectionPlan, event: Event, now_ms: int, identity: str
                 mapping=routed.mapping,
                 message_id=event.message_id,
                 event_type=event.type,
-                event_name=event.name,
-                app_version=event.app_version,
+                event_name=redactor.text(event.name),
+                app_version=redactor.text(event.app_version),
                 events_partition=-1,
                 events_offset=-1,
                 received_at_ms=now_ms,
@@ -70,7 +73,9 @@ async def explain(configuration: Configuration, shipper: Shipper, event: Event, 
     """Explain an event, connection by connection."""
     explained = []
     for plan in configuration.routes.get(event.source, ()):
-        for routed, delivery in deliveries_of(plan, event, now_ms, f"explain-{event.message_id}"):
+        for routed, delivery in deliveries_of(
+            plan, event, configuration.redactor, now_ms, f"explain-{event.message_id}"
+        ):
             explained.append(await _explain_one(configuration, shipper, event, routed, delivery))
     return explained
 

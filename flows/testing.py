@@ -72,7 +72,7 @@ def plan_test(
     if function is not None and not apply_insert_function:
         passed_by.append(f"insert function {function.handler} was not run")
     deliveries = []
-    for routed, delivery in deliveries_of(plan, event, now_ms, test_id):
+    for routed, delivery in deliveries_of(plan, event, configuration.redactor, now_ms, test_id):
         if routed.state is not None:
             raise CannotTest(f"the event would not be sent: {routed.code} {routed.message}".strip())
         if mapping in {"", routed.mapping}:

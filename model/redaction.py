@@ -5,6 +5,7 @@ of the workspace's own patterns; and values that look like an e-mail address, a 
 stay, unless they look like one of these.
 """
 
+import json
 import re
 from base64 import b64encode
 from collections.abc import Iterable, Mapping
@@ -32,6 +33,8 @@ _SHORTEST_SECRET_CHARS = 4  # shorter ones would be found all over the text
 _SHORTEST_BASE64_CHARS = 8
 _PERCENT_ENCODED = 3  # times as long
 _DECODINGS = 2  # percent-encoding of what was percent-encoded already
+_ESCAPED = frozenset('"\\/')
+_ESCAPES = 15  # backslashes before one character: JSON in a text of JSON, four deep
 _STRING_LIMIT_CHARS = 4 * 1024
 _UTF8_BYTES = 4  # of one character at most
 _MAX_DEPTH = 32
@@ -62,7 +65,7 @@ class Redactor:
         forms = {form for secret in secrets if len(secret) >= _SHORTEST_SECRET_CHARS for form in _forms(secret)}
         self._secrets = _any_of(forms)
         # More is masked than is kept of a long text, lest half of a secret stay behind at the cut.
-        self._margin_chars = max([LONGEST_MATCH_CHARS, *(_PERCENT_ENCODED * len(form) for form in forms)])
+        self._margin_chars = max([LONGEST_MATCH_CHARS, *(_PERCENT_ENCODED * _longest_chars(form) for form in forms)])
         self._headers = frozenset(name.lower() for name in rules.headers)
         self._keys = [compile_pattern(_key_pattern(key)) for key in rules.keys]
         self._values = [compile_pattern(pattern) for pattern in rules.values]
@@ -189,11 +192,10 @@ class _Effort:
 def _forms(secret: str) -> set[str]:
     """The ways a secret is written: as it is, in JSON within text, and in Base64 wherever it stands in what is encoded.
 
-    Percent-encoding is undone before.
+    Percent-encoding is undone before. Backslashes that `_any_of` allows for anyway are not in these forms.
     """
     secret = secret.encode("utf-8", "replace").decode()
-    escaped = orjson.dumps(secret).decode()[1:-1]
-    forms = {secret, escaped, escaped.replace("/", r"\/")}
+    forms = {secret, orjson.dumps(secret).decode()[1:-1], json.dumps(secret)[1:-1]}  # the last one in ASCII
     for offset, dirty_chars in enumerate((0, 2, 3)):  # a neighbour's bits are in the first and in the last characters
         raw = bytes(offset) + secret.encode()
         encoded = b64encode(raw).decode()[dirty_chars : len(raw) * 8 // 6]
@@ -205,7 +207,16 @@ def _forms(secret: str) -> set[str]:
 def _any_of(texts: Iterable[str]) -> re.Pattern[str] | None:
     # Longest first: where one secret begins with another, the whole of it goes.
     ordered = sorted(texts, key=lambda text: (-len(text), text))
-    return re.compile("|".join(map(re.escape, ordered))) if ordered else None
+    return re.compile("|".join(map(_escaped_or_not, ordered))) if ordered else None
+
+
+def _escaped_or_not(form: str) -> str:
+    """A pattern for a text in which JSON may have been put into JSON any number of times."""
+    return "".join(rf"\\{{0,{_ESCAPES}}}{re.escape(char)}" if char in _ESCAPED else re.escape(char) for char in form)
+
+
+def _longest_chars(form: str) -> int:
+    return len(form) + _ESCAPES * sum(char in _ESCAPED for char in form)
 
 
 def _key_pattern(key: str) -> str:

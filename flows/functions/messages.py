@@ -11,8 +11,10 @@ from typing import Any
 
 import msgspec
 
+from model.failure import FOUND_LIMIT_CHARS
+
 ANSWER_LIMIT_BYTES = 1024 * 1024
-WHY_LIMIT_CHARS = 300
+WHY_LIMIT_CHARS = FOUND_LIMIT_CHARS  # it is redacted, and cut to what people see, on the other side
 
 
 class Order(msgspec.Struct, frozen=True):

@@ -1,5 +1,7 @@
 """Of the planted corpus nothing comes through, and the search that says so finds all of it."""
 
+import json
+
 import orjson
 import pytest
 
@@ -40,3 +42,13 @@ def test_nothing_comes_through_in_messages_and_urls() -> None:
     assert found_in(redactor.text(message())) == set()
     assert found_in(redactor.text(url(BY_NAME | BY_FORM | SECRETS))) == set()
     assert found_in(redactor.json_bytes(url(BY_NAME | BY_FORM | SECRETS).partition("?")[2].encode())) == set()
+
+
+@pytest.mark.parametrize("ascii_only", [True, False])
+@pytest.mark.parametrize("secret", [*SECRETS.values(), 'two\nlines\\and "more"'])
+def test_a_secret_is_hidden_in_json_within_json_within_json(secret: str, ascii_only: bool) -> None:
+    own = Redactor(frozenset({secret}))
+    body = f"({secret})"
+    for _ in range(5):
+        assert "[redacted secret]" in own.text(body), body
+        body = json.dumps(body, ensure_ascii=ascii_only)
