@@ -68,7 +68,7 @@ def test_an_invalid_file_is_refused_with_its_errors_and_the_old_one_stays(tmp_pa
         system, text = start(tmp_path, target)
         with running(system):
             write(system.file, text.replace("destination: crm}", "destination: crn}"))
-            wait_until(lambda: log_says(system, "is not valid"), PICKED_UP_SECONDS, "refused")
-            assert log_says(system, "Did you mean 'crm'?")
+            wait_until(lambda: log_says(system, "Did you mean 'crm'?"), PICKED_UP_SECONDS, "refused")
+            assert log_says(system, "is not valid")
             system.post([event(1)])
             wait_until(lambda: outcomes(system, "m-1").get("crm") == ("delivered", ""), 20, "delivered as before")
