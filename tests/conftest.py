@@ -1,16 +1,22 @@
 """In CI a test that was skipped is a test that did not run: WAYBILL_TEST_NO_SKIP=1 makes that a failure."""
 
 import os
+from collections import Counter
 
 import pytest
 
-_skipped: list[str] = []
+from tests.kafka.fixture import kafka as kafka
+from tests.kafka.fixture import own_kafka as own_kafka
+
+_skipped: dict[str, str] = {}  # why, by test
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     """Remember what was skipped."""
     if report.skipped and not hasattr(report, "wasxfail"):
-        _skipped.append(report.nodeid)
+        _skipped[report.nodeid] = (
+            report.longrepr[2].removeprefix("Skipped: ") if isinstance(report.longrepr, tuple) else report.longreprtext
+        )
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -20,8 +26,11 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say which."""
+    """Say which; where it is allowed, only how many and what it would take to run them."""
     if _skipped and os.environ.get("WAYBILL_TEST_NO_SKIP") == "1":
         terminalreporter.write_line("Skipped where nothing may be skipped:", red=True)
-        for nodeid in _skipped:
-            terminalreporter.write_line(f"  {nodeid}")
+        for nodeid, reason in _skipped.items():
+            terminalreporter.write_line(f"  {nodeid}: {reason}")
+    else:
+        for reason, count in Counter(_skipped.values()).items():
+            terminalreporter.write_line(f"skipped {count}: {reason}")

@@ -9,7 +9,7 @@ from flows.topics import Topics, TopicSpec
 from sinks.httpx_engine import HttpxEngine
 from sinks.pyreqwest_engine import PyreqwestEngine
 from tests.conformance.http_calls import MakeEngine
-from tests.conformance.topics_kit import DAY_SECONDS, Installed, SqliteInstalled
+from tests.conformance.topics_kit import DAY_SECONDS, Installed, KafkaInstalled, SqliteInstalled
 
 
 @pytest.fixture(params=[PyreqwestEngine, HttpxEngine], ids=["pyreqwest", "httpx"])
@@ -17,9 +17,13 @@ def make_engine(request: pytest.FixtureRequest) -> MakeEngine:
     return request.param  # type: ignore[no-any-return]
 
 
-@pytest.fixture(params=["sqlite"])
+@pytest.fixture(params=["sqlite", "kafka"])
 def topics_factory(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Installed]:
-    installed = {"sqlite": SqliteInstalled}[request.param](tmp_path / "topics")
+    installed: SqliteInstalled | KafkaInstalled
+    if request.param == "kafka":
+        installed = KafkaInstalled(request.getfixturevalue("kafka").address)
+    else:
+        installed = SqliteInstalled(tmp_path / "topics")
     yield installed
     installed.close()
 

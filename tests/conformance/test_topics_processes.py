@@ -136,9 +136,11 @@ class TestProcesses:
                 acknowledged |= {(f"w{number}", int(line)) for line in lines if line.endswith("\n")}
                 assert writer.wait(WAIT_SECONDS) == -signal.SIGKILL
         found = _batches(topics_factory())
-        assert acknowledged <= found.keys()
-        assert set(found.values()) == {20}
-        assert len(found) <= len(acknowledged) + 3  # at most the one under way of each
+        assert {found.get(batch) for batch in acknowledged} == {20}
+        under_way = found.keys() - acknowledged
+        assert len(under_way) <= 3  # of each the last one
+        if topics_factory.whole_batches:
+            assert set(found.values()) == {20}
         append(topics, b"after")
         assert read_all(topics)[-1].value == b"after"
 
