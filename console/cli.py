@@ -156,7 +156,8 @@ def migrate(workspace: WorkspaceFile = WORKSPACE, data: DataDirectory = DATA, js
     with explain_errors(), _installation(workspace, data) as installation:
         store = open_store(installation.store_url)
         try:
-            applied = migrate_store(store, store_retention_seconds(installation.workspace), REASONS)
+            found = installation.workspace
+            applied = migrate_store(store, store_retention_seconds(found), REASONS, found.store.cluster)
         finally:
             store.close()
     if json:

@@ -72,7 +72,7 @@ def run_all(
 @contextmanager
 def _run(installation: Installation, store: Store, port: int | None, watch_file: Path | None) -> Iterator[Running]:
     topics, workspace = installation.topics, installation.workspace
-    migrate(store, store_retention_seconds(workspace), REASONS)
+    migrate(store, store_retention_seconds(workspace), REASONS, workspace.store.cluster)
     stop_delivery, stop_recording, stopped = threading.Event(), threading.Event(), threading.Event()
 
     def prepare_delivery() -> Prepared:

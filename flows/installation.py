@@ -38,11 +38,14 @@ class Installation:
 def open_installation(workspace: Workspace, data: Path) -> Installation:
     """Open the topics (creating what is missing) and the data directory."""
     data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    config = workspace.topics
     topics = open_topics(
-        workspace.topics.url or f"sqlite:///{(data / 'topics').absolute()}",
-        fsync=workspace.topics.fsync,
+        config.url or f"sqlite:///{(data / 'topics').absolute()}",
+        fsync=config.fsync,
         disk_budget_bytes=workspace.disk.topics_budget_bytes,
         clock=wall_clock_ms,
+        kafka=config.kafka_settings(),
+        replication=config.replication,
     )
     topics.create(topic_specs(workspace))
     return Installation(LiveWorkspace(workspace), data, topics)

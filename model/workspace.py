@@ -10,6 +10,7 @@ from typing import Any, Literal
 from model.destinations.catalogue import AnyDestination
 from model.destinations.destination import HttpDestination
 from model.destinations.storage import StorageDestination
+from model.environment_text import EnvironmentText
 from model.workspace_connection import Connection
 from model.workspace_fields import Name, Slug, WriteKeys
 from model.workspace_redaction import RedactionConfig
@@ -20,8 +21,8 @@ from model.workspace_settings import (
     RetentionConfig,
     Section,
     StoreConfig,
-    TopicsConfig,
 )
+from model.workspace_topics import TopicsConfig
 from model.workspace_users import User, hash_of
 
 
@@ -86,6 +87,7 @@ class Workspace(Section):
             texts += connection.function_settings.values()
         if self.store.url:
             texts.append(self.store.url)
+        texts += [value for value in self.topics.kafka.values() if isinstance(value, EnvironmentText)]
         of_destinations = (destination.secret_values() for destination in self.http_destinations().values())
         return frozenset().union(*(text.secrets for text in texts), *of_destinations)
 

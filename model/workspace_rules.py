@@ -47,6 +47,7 @@ def errors(data: Any, environ: Mapping[str, str]) -> Iterator[Breach]:
     yield from _mappings(data)
     yield from _plain_secrets(data)
     yield from _retention(data)
+    yield from _seams(data)
 
 
 def warnings(workspace: Workspace) -> Iterator[Breach]:
@@ -172,6 +173,28 @@ def _retention(data: Any) -> Iterator[Breach]:
         message = "retries are deleted before their time is up: retention is shorter than the retry window and a day"
         remedy = f"Set retention.retries_seconds to {ceil(window) + DAY_SECONDS} or more (the window and 24 hours)"
         yield Breach(("retention", "retries_seconds") if "retention" in data else ("delivery",), message, remedy)
+
+
+def _seams(data: Any) -> Iterator[Breach]:
+    """Settings that are of another kind of topics or store than the one configured."""
+    topics, store = (data.get(name) if isinstance(data, dict) else None for name in ("topics", "store"))
+    url = topics.get("url") if isinstance(topics, dict) else None
+    on_kafka = isinstance(url, str) and url.startswith("kafka:")
+    for section, name, on in (("topics", "fsync", False), ("topics", "kafka", True), ("topics", "replication", True)):
+        given = topics.get(name) if isinstance(topics, dict) else None
+        if given and on_kafka != on:
+            kind, other = ("Kafka", "SQLite") if on else ("SQLite", "Kafka")
+            remedy = f"Remove it, or set topics.url to {'kafka://host:9092' if on else 'sqlite:///directory'}"
+            yield Breach((section, name), f"this is for topics on {kind}, and topics.url is of {other}", remedy)
+    disk = data.get("disk") if isinstance(data, dict) else None
+    if on_kafka and isinstance(disk, dict) and disk.get("topics_budget_bytes"):
+        message = "topics on Kafka use the brokers' disks, which Waybill does not see"
+        yield Breach(("disk", "topics_budget_bytes"), message, "Remove it, and limit retention on the brokers")
+    if isinstance(store, dict) and store.get("cluster") and not str(store.get("url") or "").startswith("http"):
+        message = "only a ClickHouse server has clusters"
+        yield Breach(
+            ("store", "cluster"), message, "Remove it, or set store.url to http(s)://user:${PASSWORD}@host:8123"
+        )
 
 
 def _number(data: Any, section: str, name: str, default: float) -> float | None:

@@ -21,12 +21,6 @@ class Section(BaseModel):
     )
 
 
-def _check_topics_url(url: str) -> str:
-    if not url.startswith("sqlite:///") or url == "sqlite:///":
-        raise fault("this is no topics URL", "Write sqlite:///relative/directory or sqlite:////absolute/directory")
-    return url
-
-
 def _check_store_url(url: EnvironmentText) -> EnvironmentText:
     try:
         parts, written = urlsplit(url.value), urlsplit(url.written)
@@ -59,23 +53,14 @@ Network = Annotated[
 ]
 
 
-class TopicsConfig(Section):
-    """Where events, retries, facts and dead letters are kept."""
-
-    url: Annotated[str, Field(max_length=1024), AfterValidator(_check_topics_url)] | None = None
-    """sqlite:///relative/directory or sqlite:////absolute/directory. Not given: under the data directory."""
-    partitions: int = Field(default=2, ge=1, le=64)
-    """Partitions of every topic. They cannot be changed once the topics exist."""
-    fsync: bool = False
-    """Wait for the disk before answering success, so that accepted events survive loss of power too."""
-
-
 class StoreConfig(Section):
     """Where outcomes and counts are kept for reports."""
 
     url: Annotated[EnvironmentText, AfterValidator(_check_store_url)] | None = None
     """chdb:///directory, or http(s)://user:${PASSWORD}@host:8123/database for a ClickHouse server.
     Not given: chDB under the data directory."""
+    cluster: str | None = Field(default=None, min_length=1, max_length=255)
+    """The ClickHouse cluster whose replicas keep the tables (one shard); as the server's configuration names it."""
 
 
 class IngestConfig(Section):

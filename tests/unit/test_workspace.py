@@ -263,7 +263,10 @@ delivery: {window_seconds: 604800}
     @pytest.mark.parametrize(
         "section",
         [
-            "topics: {url: 'kafka://broker:9092'}",
+            "topics: {url: 'amqp://broker:9092'}",
+            "topics: {url: 'kafka://broker'}",
+            "topics: {url: 'kafka://broker:9092/a/b'}",
+            "topics: {url: 'kafka://user:secret@broker:9092'}",
             "topics: {url: 'sqlite:///'}",
             "store: {url: 'mysql://host/db'}",
             "store: {url: 'chdb://'}",
