@@ -2,16 +2,32 @@
 
 from confluent_kafka import KafkaError, KafkaException
 
-from flows.topics import TopicError, UnknownTopic
+from flows.topics import TopicError, TopicsAway, UnknownTopic
 
 _NO_BROKER = {KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT, KafkaError._TIMED_OUT, KafkaError._RESOLVE}
+# They pass: the library goes on trying by itself.
+PASSING = _NO_BROKER | {
+    KafkaError._WAIT_COORD,
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.REQUEST_TIMED_OUT,
+    KafkaError.BROKER_NOT_AVAILABLE,
+    KafkaError.REPLICA_NOT_AVAILABLE,
+    KafkaError.NETWORK_EXCEPTION,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.KAFKA_STORAGE_ERROR,
+    KafkaError.FENCED_LEADER_EPOCH,
+    KafkaError.UNKNOWN_LEADER_EPOCH,
+    KafkaError.OFFSET_NOT_AVAILABLE,
+}
 _LOGIN = {KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED, KafkaError._SSL}
 _DENIED = {
     KafkaError.TOPIC_AUTHORIZATION_FAILED,
     KafkaError.CLUSTER_AUTHORIZATION_FAILED,
     KafkaError.GROUP_AUTHORIZATION_FAILED,
 }
-_UNKNOWN = {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION}
+UNKNOWN = {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION}
 
 
 def kafka_error(error: KafkaException | KafkaError) -> KafkaError:
@@ -37,7 +53,8 @@ def remedy(error: KafkaError) -> str:
 def named(error: KafkaException | KafkaError, what: str) -> TopicError:
     """Make a `TopicError` that says what could not be done, why, and the remedy."""
     found = kafka_error(error)
-    if found.code() in _UNKNOWN:
+    if found.code() in UNKNOWN:
         return UnknownTopic(f"{what}: the brokers have no such topic or partition: it must be created first")
     advice = remedy(found)
-    return TopicError(f"{what}: {found.str()} ({found.name()})" + (f"; {advice}" if advice else ""))
+    kind = TopicsAway if found.code() in PASSING else TopicError
+    return kind(f"{what}: {found.str()} ({found.name()})" + (f"; {advice}" if advice else ""))

@@ -12,7 +12,7 @@ from typing import Any
 
 from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from flows.kafka_errors import named
+from flows.kafka_errors import PASSING, UNKNOWN, named
 from flows.topics import Record, TopicError
 
 PAUSE_AT_RECORDS = 500
@@ -102,7 +102,7 @@ class Fetcher:
             fetched = self._assigned.get((message.topic() or "", message.partition() or 0))
             if fetched is None:
                 error = message.error()
-                if error is not None and error.code() not in {KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT}:
+                if error is not None and error.code() not in PASSING:
                     raise named(error, "reading topics")
             else:
                 self._take_in(fetched, message)
@@ -128,6 +128,8 @@ class Fetcher:
         if error is not None:
             if error.code() in {KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE}:
                 fetched.out_of_range = True
+                return
+            if error.code() in PASSING or error.code() in UNKNOWN:  # a broker that starts knows no topic at first
                 return
             raise named(error, f"reading topic {fetched.topic}, partition {fetched.partition}")
         offset = message.offset() or 0

@@ -7,18 +7,18 @@ deleted by us: retention is the brokers' business, set when topics are created.
 import logging
 import threading
 import time
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from flows.kafka_admin import ANSWER_SECONDS, APPEND_TIME, check_partitions, count_partitions, create_topics
-from flows.kafka_errors import named
+from flows.kafka_errors import UNKNOWN, kafka_error, named
 from flows.kafka_fetcher import Fetcher
 from flows.kafka_producer import IdleProducers, KafkaProducer
 from flows.kafka_reader import KafkaReader
-from flows.topics import TopicError, TopicSpec, UnknownTopic
+from flows.topics import TopicError, TopicsAway, TopicSpec, UnknownTopic
 from model.envelope import UnreadableRecord, seal, unseal
 
 DEFAULT_PREFIX = "waybill"
@@ -30,6 +30,10 @@ CLIENT = {
     "allow.auto.create.topics": False,
 }
 
+LOOK_SECONDS = 5.0
+AWAY_SECONDS = 1.0
+
+Found = TypeVar("Found")
 log = logging.getLogger("waybill.kafka")
 
 
@@ -48,6 +52,7 @@ class KafkaTopics:
         self._admin = AdminClient(self._settings)
         # For looks at bounds, one thread at a time (two at once may wait for ever); it never fetches.
         self._looking = threading.Lock()
+        self._away_until_seconds = 0.0
         self._looker = Consumer({**self._settings, "group.id": "waybill"})
 
     def create(self, specs: Sequence[TopicSpec]) -> None:
@@ -73,24 +78,14 @@ class KafkaTopics:
 
     def bounds(self, topic: str, partition: int) -> tuple[int, int]:
         self._check_partition(topic, partition)
-        try:
-            place = TopicPartition(self._name_of(topic), partition)
-            with self._looking:
-                found = self._looker.get_watermark_offsets(place, timeout=ANSWER_SECONDS)
-        except KafkaException as error:
-            raise named(error, f"asking for the bounds of topic {topic}") from None
-        if found is None:
-            raise TopicError(f"asking for the bounds of topic {topic}: no answer; check the brokers and the network")
-        return found
+        place = TopicPartition(self._name_of(topic), partition)
+        found = self._look(topic, lambda: self._looker.get_watermark_offsets(place, timeout=LOOK_SECONDS))
+        return min(found), found[1]  # the two are not of one moment; what was appended and deleted between them is gone
 
     def offset_at(self, topic: str, partition: int, appended_ms: int) -> int:
         earliest, end = self.bounds(topic, partition)
-        try:
-            place = TopicPartition(self._name_of(topic), partition, appended_ms)
-            with self._looking:
-                [found] = self._looker.offsets_for_times([place], timeout=ANSWER_SECONDS)
-        except KafkaException as error:
-            raise named(error, f"looking for a time in topic {topic}") from None
+        place = TopicPartition(self._name_of(topic), partition, appended_ms)
+        [found] = self._look(topic, lambda: self._looker.offsets_for_times([place], timeout=LOOK_SECONDS))
         return end if found.offset < 0 else max(found.offset, earliest)
 
     def producer(self) -> KafkaProducer:
@@ -149,6 +144,21 @@ class KafkaTopics:
 
     def _name_of(self, topic: str) -> str:
         return f"{self._prefix}.{topic}"
+
+    def _look(self, topic: str, look: Callable[[], Found | None]) -> Found:
+        with self._looking:
+            if time.monotonic() < self._away_until_seconds:  # one partition after the other would ask in vain
+                raise TopicsAway(f"the brokers do not answer for topic {topic}")
+            try:
+                found = look()
+            except KafkaException as error:
+                self._away_until_seconds = time.monotonic() + AWAY_SECONDS
+                if kafka_error(error).code() in UNKNOWN:  # it was there before, so it is the broker that is starting
+                    raise TopicsAway(f"the brokers do not know topic {topic} now; was it deleted?") from None
+                raise named(error, f"asking for the offsets of topic {topic}") from None
+        if found is None:
+            raise TopicsAway(f"the brokers do not answer for topic {topic}")
+        return found
 
     def _check_open(self) -> None:
         if self._closed:

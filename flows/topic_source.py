@@ -4,13 +4,14 @@ A source never naps (design 5.2): with nothing to give it returns empty and asks
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from threading import Event as StopEvent
 
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 
-from flows.topics import Reader, Record, Topics
+from flows.topics import Reader, Record, Topics, TopicsAway
 
 BATCH_RECORDS = 250
 RUNG_BATCH_RECORDS = 25  # of each partition of each rung: however many come due together, events are not kept waiting
@@ -79,12 +80,15 @@ class TopicPartition(StatefulSourcePartition[Item, int]):
         self._stop_at: int | None = None
 
     def next_batch(self) -> Sequence[Item]:
-        """Give out what is ripe and fits the budget, then tell progress when it is time."""
+        """Give out what is ripe and fits the budget, then tell progress when it is time.
+
+        Nothing while the topics cannot be reached; whoever appends to them says so.
+        """
         reading = self._reading
         if reading.stop.is_set() and self._may_stop():
             raise StopIteration
-        if not self._ahead:
-            self._ahead = self._reader.read(BATCH_RECORDS, BATCH_BYTES)
+        with suppress(TopicsAway):
+            self._read_ahead()
         now_ms = reading.clock()
         items: list[Item] = []
         allowed = min(len(self._ahead), reading.most_records, reading.may_read()) if self._ahead else 0
@@ -97,8 +101,11 @@ class TopicPartition(StatefulSourcePartition[Item, int]):
             reading.before_reading(reading.topic, self._partition, self._position)
             items.extend(Sourced(reading.topic, record) for record in given)
         if now_ms >= self._next_progress_ms:
-            items.append(self._progress(now_ms))
-            self._next_progress_ms = now_ms + reading.progress_ms
+            with suppress(TopicsAway):
+                progress = self._progress(now_ms)
+                if progress is not None:
+                    items.append(progress)
+                    self._next_progress_ms = now_ms + reading.progress_ms
         self._idle = not ripe
         return items
 
@@ -118,14 +125,20 @@ class TopicPartition(StatefulSourcePartition[Item, int]):
         if not self._reading.drain:
             return True
         if self._stop_at is None:
-            _, self._stop_at = self._reading.topics.bounds(self._reading.topic, self._partition)
-        return self._position >= self._stop_at
+            with suppress(TopicsAway):
+                _, self._stop_at = self._reading.topics.bounds(self._reading.topic, self._partition)
+        return self._stop_at is not None and self._position >= self._stop_at
 
-    def _progress(self, now_ms: int) -> Progress:
-        reading = self._reading
-        if not self._ahead:  # everything read was given out, but the log may hold more
+    def _read_ahead(self) -> None:
+        if not self._ahead:
             self._ahead = self._reader.read(BATCH_RECORDS, BATCH_BYTES)
+
+    def _progress(self, now_ms: int) -> Progress | None:
+        reading = self._reading
+        self._read_ahead()  # everything read may have been given out, but the log may hold more
         _, end = reading.topics.bounds(reading.topic, self._partition)
+        if not self._ahead and self._position < end:
+            return None  # the next record is on its way, and nobody knows yet since when it waits
         watermark_ms = reading.earliest_due_ms(self._ahead[0].appended_ms) if self._ahead else now_ms
         return Progress(reading.topic, self._partition, self._position, end, watermark_ms)
 

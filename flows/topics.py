@@ -40,6 +40,7 @@ class TopicError(Exception):
 
     TopicError
       UnknownTopic     not created yet
+      TopicsAway       nobody answers just now; try again
       PositionLost     the position fell off the log (retention); ``missing`` records are gone
       ProduceFailed    records were not acknowledged; none of the batch may be taken as written
       TopicFull        the disk or the disk budget is used up; try again when there is room
@@ -48,6 +49,10 @@ class TopicError(Exception):
 
 class UnknownTopic(TopicError):
     """The topic does not exist."""
+
+
+class TopicsAway(TopicError):
+    """The topics cannot be reached now (a broker is down or starting). Nothing is lost by waiting."""
 
 
 class PositionLost(TopicError):
@@ -83,7 +88,8 @@ class Producer(Protocol):
 
     def flush(self) -> None:
         """Return after every buffered record is acknowledged: it survives kill -9 of any process (and power loss with
-        fsync). All-or-nothing per topic. Raises `ProduceFailed` (the buffer is kept: flush again to retry)."""
+        fsync). Raises `ProduceFailed`: nothing may be relied on, what is not written stays buffered, and another flush
+        goes on. On SQLite it is all or nothing for each topic."""
 
     def discard(self) -> None:
         """Forget what is buffered and not flushed."""
@@ -98,8 +104,10 @@ class Reader(Protocol):
     position: int  # offset of the next record `read` returns
 
     def read(self, max_records: int, max_bytes: int) -> list[Record]:
-        """Return the next records, at least one if there is any even if it is larger than max_bytes; [] at the end.
-        Moves `position`. Raises `PositionLost` when the position fell off the log (also mid-way)."""
+        """Return the next records, the first one even if it is larger than max_bytes; [] at the end, and where records
+        are still on their way from a broker.
+
+        Moves `position`. Raises `PositionLost` when the position fell off the log (also mid-way), `TopicsAway`."""
 
     def close(self) -> None:
         """Release resources."""
@@ -116,7 +124,7 @@ class Topics(Protocol):
         """Number of partitions. Raises `UnknownTopic`."""
 
     def bounds(self, topic: str, partition: int) -> tuple[int, int]:
-        """(earliest offset kept, offset the next record will get)."""
+        """(earliest offset kept, offset the next record will get). Raises `UnknownTopic` and `TopicsAway`."""
 
     def offset_at(self, topic: str, partition: int, appended_ms: int) -> int:
         """Lowest offset whose append time is >= appended_ms; the end if there is none."""

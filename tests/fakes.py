@@ -27,7 +27,10 @@ class Clock:
 
 
 class MemoryTopics:
-    """The `Topics` protocol over lists. ``failure`` makes every flush raise; ``after_flush`` is called after others."""
+    """The `Topics` protocol over lists.
+
+    ``failure`` makes every flush raise, ``away`` every look at bounds; ``after_flush`` is called after other flushes.
+    """
 
     def __init__(self, clock: Callable[[], int], partitions: int = 1, names: Sequence[str] = ()) -> None:
         self._clock = clock
@@ -35,6 +38,7 @@ class MemoryTopics:
         self._earliest: dict[tuple[str, int], int] = {}
         self._marks: dict[str, bytes] = {}
         self.failure: Exception | None = None
+        self.away: Exception | None = None
         self.after_flush: Callable[[], None] = lambda: None
         self.flushes = 0
 
@@ -46,6 +50,8 @@ class MemoryTopics:
         return len(self._of(topic))
 
     def bounds(self, topic: str, partition: int) -> tuple[int, int]:
+        if self.away is not None:
+            raise self.away
         return self._earliest.get((topic, partition), 0), len(self._of(topic)[partition])
 
     def offset_at(self, topic: str, partition: int, appended_ms: int) -> int:

@@ -1,5 +1,6 @@
 """Ingest in the test's own process, delivery and recording as processes, and the receiver: an installation to break."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -36,7 +37,7 @@ class Cluster:
         self.file = directory / "workspace.yaml"
         self.file.write_text(workspace, encoding="utf-8")
         self.data = directory / "data"
-        self.installation: Installation = open_installation(load_workspace(self.file, {}), self.data)
+        self.installation: Installation = open_installation(load_workspace(self.file, os.environ), self.data)
         self.target = target
         self.logs = directory
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
@@ -139,12 +140,15 @@ class Cluster:
 
 @contextmanager
 def cluster(
-    directory: Path, destinations: dict[str, str], delivery: str = QUICK, settings: str = ""
+    directory: Path, destinations: dict[str, str], delivery: str = QUICK, settings: str = "", more: str = ""
 ) -> Iterator[Cluster]:
-    """Make a cluster with destinations given as id: path at the receiver; nothing runs yet but ingest."""
+    """Make a cluster with destinations given as id: path at the receiver; nothing runs yet but ingest.
+
+    ``more``: another section of the workspace file.
+    """
     with receiver() as target:
         urls = {name: f"{target.address}{path}" for name, path in destinations.items()}
-        made = Cluster(directory, workspace_text(urls, delivery, settings=settings), target)
+        made = Cluster(directory, workspace_text(urls, delivery, more, settings), target)
         try:
             yield made
         finally:

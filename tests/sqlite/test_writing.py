@@ -23,7 +23,7 @@ from tests.sqlite.kit import DAY_SECONDS, MIB, Clock, append, opened, read_all, 
 
 
 class TestAddresses:
-    @pytest.mark.parametrize("url", ["", "sqlite:///", "sqlite://host/path", "kafka://localhost:9092", "/a/path"])
+    @pytest.mark.parametrize("url", ["", "sqlite:///", "sqlite://host/path", "amqp://localhost:9092", "/a/path"])
     def test_other_urls_are_refused_with_what_to_write(self, url: str) -> None:
         with pytest.raises(TopicError, match="sqlite:////absolute/directory"):
             open_topics(url)

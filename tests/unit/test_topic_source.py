@@ -13,7 +13,7 @@ from flows.topic_source import (
     TopicSource,
     TopicsSource,
 )
-from flows.topics import EVENTS, PositionLost
+from flows.topics import EVENTS, PositionLost, TopicsAway
 from model.minutes import MINUTE_MS
 from model.rungs import RUNGS
 from tests.fakes import Clock, MemoryTopics
@@ -188,6 +188,28 @@ def test_outcomes_resume_where_the_open_append_minute_began() -> None:
 
 def test_outcomes_not_yet_read_resume_where_they_were() -> None:
     assert Partition(kind=OutcomesPartition, position=0).source.snapshot() == 0
+
+
+def test_what_was_read_is_given_out_though_nobody_can_say_how_far_the_log_goes() -> None:
+    partition = Partition()
+    partition.append(3)
+    partition.topics.away = TopicsAway("starting")
+    items = partition.source.next_batch()
+    assert [item.record.offset for item in items if isinstance(item, Sourced)] == [0, 1, 2] and len(items) == 3
+    partition.topics.away = None
+    assert progress(partition.source.next_batch()).position == 3
+
+
+def test_no_progress_is_told_while_records_are_still_on_their_way_from_a_broker(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    partition = Partition()
+    partition.append()
+    with monkeypatch.context() as patch:
+        patch.setattr(partition.source._reader, "read", lambda max_records, max_bytes: [])
+        assert partition.source.next_batch() == []  # a watermark of now would call what waits there lost
+    items = partition.source.next_batch()
+    assert progress(items).watermark_ms == T0 and len(items) == 2
 
 
 def test_several_topics_are_one_source_whose_parts_resume_by_topic_and_partition() -> None:
