@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from threading import Event as StopEvent
 
 import pytest
@@ -62,7 +63,7 @@ class Partition:
         return [item.record.offset for item in self.source.next_batch() if isinstance(item, Sourced)]
 
 
-def progress(items: list[Item]) -> Progress:
+def progress(items: Sequence[Item]) -> Progress:
     (found,) = [item for item in items if isinstance(item, Progress)]
     return found
 
@@ -193,6 +194,10 @@ def test_outcomes_not_yet_read_resume_where_they_were() -> None:
 def test_what_was_read_is_given_out_though_nobody_can_say_how_far_the_log_goes() -> None:
     partition = Partition()
     partition.append(3)
+    partition.allowed = 0
+    partition.source.next_batch()
+    partition.allowed = 3
+    partition.clock.advance(10_000)
     partition.topics.away = TopicsAway("starting")
     items = partition.source.next_batch()
     assert [item.record.offset for item in items if isinstance(item, Sourced)] == [0, 1, 2] and len(items) == 3
