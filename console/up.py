@@ -27,7 +27,7 @@ from flows.recording import FLOW as RECORDING
 from flows.runner import FlowThread, Prepared, collect_less_garbage
 from flows.topics import TopicError
 from model.destinations.catalogue import ALL_REASONS as REASONS
-from sinks.store import Store, open_store
+from sinks.store import Store, StoreUnavailable, open_store
 from sinks.store_schema import migrate
 
 EXPIRE_EVERY_SECONDS = 60.0
@@ -64,7 +64,7 @@ def run_all(
 
     Raises `console.server_file.AlreadyRunning`, `sinks.store.StoreError`, and `ServerFailed` when the address is taken.
     """
-    with sole_process(installation.data), closing(open_store(installation.store_url)) as store:
+    with sole_process(installation.data), closing(open_store(installation.store_url, may_be_away=True)) as store:
         with _run(installation, store, port, watch_file) as running:
             yield running
 
@@ -72,7 +72,10 @@ def run_all(
 @contextmanager
 def _run(installation: Installation, store: Store, port: int | None, watch_file: Path | None) -> Iterator[Running]:
     topics, workspace = installation.topics, installation.workspace
-    migrate(store, store_retention_seconds(workspace), REASONS, workspace.store.cluster)
+    try:
+        _migrate(installation, store)
+    except StoreUnavailable as error:  # delivery does not wait for its own monitoring
+        log.warning("events are delivered now, and recorded when the store is there: %s", error)
     stop_delivery, stop_recording, stopped = threading.Event(), threading.Event(), threading.Event()
 
     def prepare_delivery() -> Prepared:
@@ -80,6 +83,7 @@ def _run(installation: Installation, store: Store, port: int | None, watch_file:
         return Prepared(run.flow, run.close)
 
     def prepare_recording() -> Prepared:
+        _migrate(installation, store)  # done already, unless the store was away when everything started
         return Prepared(recording.prepare(installation, store, stop_recording), lambda clean: None)
 
     delivery = FlowThread(topics, DELIVERY, installation.recovery(DELIVERY), prepare_delivery, stop_delivery)
@@ -113,6 +117,11 @@ def _run(installation: Installation, store: Store, port: int | None, watch_file:
         recorder.join(STOP_SECONDS)
         stopped.set()
         remove_server_file(installation.data)
+
+
+def _migrate(installation: Installation, store: Store) -> None:
+    workspace = installation.workspace
+    migrate(store, store_retention_seconds(workspace), REASONS, workspace.store.cluster)
 
 
 def _serve(app: Starlette, host: str, port: int) -> Server:

@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime
 from pathlib import Path
 from queue import Empty, LifoQueue
+from threading import Lock
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -59,10 +60,11 @@ class StoreLocked(StoreError):
         self.pid = pid
 
 
-def open_store(url: str) -> "Store":
+def open_store(url: str, *, may_be_away: bool = False) -> "Store":
     """Open ``chdb:///directory`` (made with mode 0700) or ``http(s)://user:password@host:8123/database``.
 
-    Raises `StoreLocked`, `StoreUnavailable`, or `StoreError` for a URL that is neither.
+    ``may_be_away``: a server is not asked before it is used. Raises `StoreLocked`, `StoreUnavailable`, or `StoreError`
+    for a URL that is neither.
     """
     parts = urlsplit(url)
     if parts.scheme == "chdb" and url.startswith("chdb:///") and len(parts.path) > 1:
@@ -71,7 +73,9 @@ def open_store(url: str) -> "Store":
         directory = Path(unquote(parts.path[1:] if relative else "/" + parts.path.lstrip("/"))).absolute()
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         directory.chmod(0o700)
-        return Store({"interface": "chdb", "path": str(directory)}, DATABASE, f"chDB in {directory}")
+        store = Store({"interface": "chdb", "path": str(directory)}, DATABASE, f"chDB in {directory}")
+        store.connect()
+        return store
     if parts.scheme in {"http", "https"} and parts.hostname:
         port = parts.port or (8443 if parts.scheme == "https" else 8123)
         options = {
@@ -84,7 +88,11 @@ def open_store(url: str) -> "Store":
             "send_receive_timeout": ANSWER_TIMEOUT_SECONDS,
             "autogenerate_session_id": False,
         }
-        return Store(options, unquote(parts.path.strip("/")) or DATABASE, f"ClickHouse at {parts.hostname}:{port}")
+        database = unquote(parts.path.strip("/")) or DATABASE
+        store = Store(options, database, f"ClickHouse at {parts.hostname}:{port}")
+        if not may_be_away:
+            store.connect()
+        return store
     raise StoreError("the store's URL must be chdb:///directory or http(s)://user:password@host:8123/database")
 
 
@@ -97,25 +105,33 @@ class Store:
         self._options = options
         self._idle: LifoQueue[Client] = LifoQueue()
         self._writers: dict[str, TableWriter] = {}
-        with self._errors_named():
-            first = self._connect(None)
+        self._connecting = Lock()
+        self._connected = False
+
+    def connect(self) -> None:
+        """Reach the store and make its database, unless that is done. Raises `StoreLocked` and `StoreUnavailable`."""
+        with self._connecting, self._errors_named():
+            if self._connected:
+                return
+            first = self._new_client(None)
             try:
-                if first.command(f"EXISTS DATABASE `{database}`") != 1:
+                if first.command(f"EXISTS DATABASE `{self.database}`") != 1:
                     # chDB's own default database cannot hold everything that an Atomic one can.
-                    first.command(f"CREATE DATABASE IF NOT EXISTS `{database}` ENGINE = Atomic")
+                    first.command(f"CREATE DATABASE IF NOT EXISTS `{self.database}` ENGINE = Atomic")
             finally:
                 first.close()
-        with self.client():
-            pass
+            self._idle.put(self._new_client(self.database))
+            self._connected = True
 
     @contextmanager
     def client(self) -> Iterator[Client]:
         """Lend a client of the database to this thread. Errors of the driver come out as `StoreError`."""
+        self.connect()
         with self._errors_named():
             try:
                 client = self._idle.get_nowait()
             except Empty:
-                client = self._connect(self.database)
+                client = self._new_client(self.database)
             try:
                 yield client
             finally:
@@ -192,7 +208,7 @@ class Store:
             self._writers[table] = TableWriter(table, [name for name, _ in columns], times)
         return self._writers[table]
 
-    def _connect(self, database: str | None) -> Client:
+    def _new_client(self, database: str | None) -> Client:
         options = dict(self._options)
         if database is not None:
             options["database"] = database
