@@ -1,12 +1,15 @@
-"""The embedded main job under load: `waybill up` and the receiver as processes of their own, one request per event.
+"""The main job under load: `waybill up` and the receiver as processes of their own, one request per event.
 
-Scenarios: as fast as it goes, and a steady half of the rate we promise. Bounded in events and time.
+Scenarios: as fast as it goes, the same over a Kafka broker on this machine (where there is Java), and a steady half of
+the rate we promise. Bounded in events and time.
 """
 
 import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,8 @@ import psutil
 from rich.console import Console
 from rich.progress import Progress
 
+from tests.kafka.broker import Broker
+from tests.kafka.install import CannotInstall, find_java, install
 from tests.system import WRITE_KEY, Receiver, Waybill, receiver, running, wait_until, workspace_text
 
 BATCH = 100
@@ -77,15 +82,35 @@ def event(number: int) -> dict[str, Any]:
     }
 
 
+@contextmanager
+def broker(directory: Path) -> Iterator[Broker]:
+    """A broker of Kafka that ends with this."""
+    made = Broker(directory, find_java(), install())
+    made.start()
+    try:
+        yield made
+    finally:
+        made.stop()
+
+
 def scenario(
-    name: str, events: int, rate_per_second: float | None, target: Receiver, progress: Progress
+    name: str,
+    events: int,
+    rate_per_second: float | None,
+    target: Receiver,
+    progress: Progress,
+    kafka: Broker | None = None,
 ) -> dict[str, Any]:
     """Run one scenario in an installation of its own."""
+    more = f"topics: {{url: 'kafka://{kafka.address}/bench'}}" if kafka else ""
     with tempfile.TemporaryDirectory(prefix="waybill-bench-") as directory:
-        system = Waybill(Path(directory), workspace_text({"crm": f"{target.address}/healthy/{name}"}))
+        system = Waybill(Path(directory), workspace_text({"crm": f"{target.address}/healthy/{name}"}, more=more))
         with running(system):
             assert system.process is not None
-            usage = Usage({"waybill": system.process.pid, "receiver": target.pid})
+            pids = {"waybill": system.process.pid, "receiver": target.pid}
+            if kafka and kafka.process:
+                pids["broker"] = kafka.process.pid
+            usage = Usage(pids)
             started = time.monotonic()
             load(system, events, rate_per_second, progress)
             path = f"healthy/{name}"
@@ -123,10 +148,22 @@ def scenario(
 def main() -> None:
     """Run every scenario; one JSON line each on stdout."""
     only = set(sys.argv[1:])
-    with receiver() as target, Progress(console=Console(stderr=True)) as progress:
-        for name, events, rate in (("as_fast_as_it_goes", 40_000, None), ("steady_750_per_s", 15_000, 750.0)):
-            if not only or name in only:
-                print(orjson.dumps(scenario(name, events, rate, target, progress)).decode(), flush=True)
+    with receiver() as target, Progress(console=Console(stderr=True)) as progress, ExitStack() as stack:
+        for name, events, rate in (
+            ("as_fast_as_it_goes", 40_000, None),
+            ("over_kafka", 40_000, None),
+            ("steady_750_per_s", 15_000, 750.0),
+        ):
+            if only and name not in only:
+                continue
+            kafka = None
+            if name == "over_kafka":
+                try:
+                    kafka = stack.enter_context(broker(Path(stack.enter_context(tempfile.TemporaryDirectory()))))
+                except CannotInstall as reason:
+                    progress.console.print(f"{name} is left out: {reason}")
+                    continue
+            print(orjson.dumps(scenario(name, events, rate, target, progress, kafka)).decode(), flush=True)
 
 
 main()

@@ -335,3 +335,19 @@ def test_events_said_before_are_found_for_recording(store: Store) -> None:
 def test_a_trend_of_too_many_buckets_is_refused_with_the_remedy(store: Store) -> None:
     with pytest.raises(StoreError, match="larger step_seconds"):
         store.view("delivery_trend", from_ms=0, to_ms=BASE_MS, step_seconds=60)
+
+
+def test_lag_is_that_of_the_worker_furthest_behind_and_grows_while_it_stands_still(store: Store) -> None:
+    assert store.view("topic_lag") == []
+    log = Log()
+    log.append(tick(BASE_MS, worker="0", workers=2, position=70, end=100))
+    log.append(tick(BASE_MS + 60_000, worker="1", workers=2, position=90, end=120))
+    log.record(store)
+    [lag] = store.view("topic_lag")
+    assert (lag["topic"], lag["partition"], lag["position"], lag["end"], lag["unread"]) == ("events", 0, 70, 120, 50)
+    assert lag["unsettled"] == 0
+    assert lag["waits_seconds"] > lag["reported_seconds"] - 1 > 0
+    log.append(tick(BASE_MS + 120_000, position=120, end=120))  # now there is one worker alone
+    log.record(store)
+    [lag] = store.view("topic_lag")
+    assert (lag["position"], lag["unread"]) == (120, 0)
