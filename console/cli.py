@@ -210,7 +210,7 @@ def trace(
     if not _is_text(message_id):
         raise typer.BadParameter("a messageId is text in UTF-8")
     with explain_errors(), open_views(data, _store_url(workspace, data)) as view:
-        found = tracing.build_trace(view, message_id)
+        found = tracing.build_trace(view, message_id, wall_clock_ms())
     if json:
         _print_json(found.to_json())
     else:

@@ -25,6 +25,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.table import Table
 from rich.text import Text
 
+from console.banner import WAITING_MS, draw_banner, read_banners
 from console.report_parts import count, day_and_time, duration, printable
 from console.server_file import AlreadyRunning, View, find_server, open_views
 from flows.clock import wall_clock_ms
@@ -133,6 +134,10 @@ def run(
     with closing(Redriving(installation.topics, data, clock=wall_clock_ms)) as redriving:
         with open_views(data, installation.store_url) as view:
             plan = redriving.plan(choice, _lookup(view, choice.destination), _gone(installation.workspace))
+            now_ms = wall_clock_ms()
+            if plan.total:
+                for banner in read_banners(view, now_ms - WAITING_MS, now_ms, {choice.destination}):
+                    console.print(draw_banner(banner))
         if not agreed(plan):
             return Result(choice, plan)
         audited = Audited(

@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from console.banner import Banner, read_banners
+
 View = Callable[[str, dict[str, Any]], list[dict[str, Any]]]
 
 TREND_BUCKETS = 40
@@ -99,20 +101,6 @@ class TrendPoint:
     delivered: int
     not_delivered: int
     p95_latency_ms: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Banner:
-    """A destination that takes nothing at the moment, and how many deliveries wait for it."""
-
-    destination: str
-    state: str  # setup, open, half_open
-    since_ms: int
-    code: str
-    description: str
-    action: str
-    message: str
-    pending: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,11 +202,7 @@ def build_report(
         ),
         step_seconds=step_seconds,
         not_reportable=tuple(not_reportable),
-        banners=tuple(
-            Banner(**_only(Banner, {**row, "since_ms": row["since"]}))
-            for row in view("destination_health", {**period, **settled})
-            if destination in {"", row["destination"]}
-        ),
+        banners=read_banners(view, from_ms, to_ms, {destination} if destination else None, settle_seconds),
         complete_to_ms=freshness["watermark"],
     )
 

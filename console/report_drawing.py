@@ -9,7 +9,8 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from console.report import FATES, Banner, Report
+from console.banner import draw_banner
+from console.report import FATES, Report
 from console.report_parts import bars, clock_time, count, day_and_time, duration, percent, printable
 
 _HALF_A_DAY_MS = 43_200_000  # a time of day says enough
@@ -20,7 +21,7 @@ _STATES = {"discarded": ("discarded", "red"), "expired": ("expired", "red"), "aw
 
 def render(report: Report, console: Console) -> None:
     """Draw the report; it fits 80 columns. Times are UTC."""
-    parts: list[RenderableType] = [_headline(report), *map(_banner, report.banners)]
+    parts: list[RenderableType] = [_headline(report), *map(draw_banner, report.banners)]
     parts += [_trend(report), _errors(report), _balance(report)]
     if report.redrives:
         parts.append(_redrives(report))
@@ -47,19 +48,6 @@ def _headline(report: Report) -> RenderableType:
     subject = escape(printable(f"{report.source or 'all sources'} → {report.destination or 'all destinations'}"))
     period = f"{day_and_time(report.from_ms)} – {day_and_time(report.to_ms)} UTC"
     return Panel(grid, title=f"[bold]Event Delivery[/]  {subject}", subtitle=period, padding=(1, 2))
-
-
-def _banner(banner: Banner) -> RenderableType:
-    needs_a_person = banner.state == "setup"
-    said = "takes nothing until somebody acts" if needs_a_person else "is left alone for a while: too many calls failed"
-    text = Text(f"{printable(banner.destination)} {said}. ", "bold")
-    text.append(f"{count(banner.pending)} pending, since {day_and_time(banner.since_ms)} UTC. ")
-    text.append(f"{banner.code}: {banner.description}")
-    if banner.message:
-        text.append(f"\n“{printable(banner.message)}”", "italic dim")
-    if banner.action:
-        text.append(f"\n→ {banner.action}", "cyan")
-    return Panel(text, border_style="red" if needs_a_person else "yellow")
 
 
 def _trend(report: Report) -> RenderableType:

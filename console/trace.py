@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from console.banner import WAITING_MS, Banner, draw_banner, read_banners
 from console.report_parts import day_and_time, duration, exact_time, printable
 
 View = Callable[[str, dict[str, Any]], list[dict[str, Any]]]
@@ -56,6 +57,7 @@ class Trace:
 
     message_id: str
     steps: tuple[Step, ...]
+    banners: tuple[Banner, ...] = ()  # of destinations it went to that take nothing now
 
     @property
     def pending(self) -> tuple[str, ...]:
@@ -82,13 +84,17 @@ class Trace:
             "message_id": self.message_id,
             "found": bool(self.steps),
             "pending": list(self.pending),
+            "banners": [asdict(banner) for banner in self.banners],
             "steps": [asdict(step) for step in self.steps],
         }
 
 
-def build_trace(view: View, message_id: str) -> Trace:
+def build_trace(view: View, message_id: str, now_ms: int) -> Trace:
     """Read the trace; ``view`` calls a parameterized view by name (`sinks.store.Store.view`)."""
-    return Trace(message_id, tuple(Step(**row) for row in view("event_trace", {"message_id": message_id})))
+    steps = tuple(Step(**row) for row in view("event_trace", {"message_id": message_id}))
+    destinations = {step.destination for step in steps} - {""}
+    banners = read_banners(view, now_ms - WAITING_MS, now_ms, destinations) if destinations else ()
+    return Trace(message_id, steps, banners)
 
 
 def render(trace: Trace, console: Console) -> None:
@@ -120,6 +126,8 @@ def render(trace: Trace, console: Console) -> None:
             story.append(f"\nrecovered by redrive at {day_and_time(recovered_at)} UTC", "green")
         table.add_row(exact_time(step.at), _label(step), Text(printable(to + mapping)), story)
     console.print(table)
+    for banner in trace.banners:
+        console.print(draw_banner(banner))
     for destination in trace.pending:
         console.print(Text(f"  Pending for {destination}: no outcome yet.", "yellow"))
 

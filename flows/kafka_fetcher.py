@@ -115,9 +115,12 @@ class Fetcher:
 
     def seek(self, fetched: Fetched) -> None:
         """Fetch again from the offset that is to come next."""
+        try:
+            self._consumer.seek(TopicPartition(fetched.topic, fetched.partition, fetched.next_offset))
+        except KafkaException:  # it has only just been assigned, or its broker is away: the next read tries again
+            return
         fetched.sought = fetched.next_offset
         fetched.out_of_range = False
-        self._consumer.seek(TopicPartition(fetched.topic, fetched.partition, fetched.next_offset))
 
     def close(self) -> None:
         """Let go of the brokers."""

@@ -93,18 +93,20 @@ def test_the_screen_shows_numbers_reasons_and_remedies() -> None:
     assert max(map(len, text.splitlines())) <= 100
 
 
+HEALTH = {
+    "destination": "crm", "state": "setup", "since": FROM, "code": "401", "description": "Wrong credentials.",
+    "action": "Renew them.", "message": "bad \x1b[31mkey", "until": TO, "pending": 1_234,
+}  # fmt: skip
+
+
 def test_a_destination_that_takes_nothing_is_a_banner_with_what_waits_for_it() -> None:
-    health = {
-        "destination": "crm", "state": "setup", "since": FROM, "code": "401", "description": "Wrong credentials.",
-        "action": "Renew them.", "message": "bad \x1b[31mkey", "until": TO, "pending": 1_234,
-    }  # fmt: skip
-    report = build_report(Views(destination_health=[health]), FROM, TO)
+    report = build_report(Views(destination_health=[HEALTH]), FROM, TO)
     text = shown(report, width=160)
     for words in ("crm takes nothing until somebody acts", "1,234 pending", "401: Wrong credentials.", "→ Renew them."):
         assert words in text, words
     assert "\x1b" not in text
     assert report.to_json()["banners"][0]["pending"] == 1_234
-    assert build_report(Views(destination_health=[health]), FROM, TO, destination="ads").banners == ()
+    assert build_report(Views(destination_health=[HEALTH]), FROM, TO, destination="ads").banners == ()
 
 
 @pytest.mark.parametrize(
@@ -173,9 +175,10 @@ STEPS = [
 ]  # fmt: skip
 
 
-def traced(steps: list[dict[str, Any]]) -> str:
+def traced(steps: list[dict[str, Any]], health: list[dict[str, Any]] | None = None) -> str:
     console = Console(width=100, record=True, force_terminal=False, file=open("/dev/null", "w"))
-    render_trace(build_trace(lambda name, parameters: steps, "m-1"), console)
+    views = {"event_trace": steps, "destination_health": health or []}
+    render_trace(build_trace(lambda name, parameters: views[name], "m-1", TO), console)
     return console.export_text()
 
 
@@ -185,10 +188,17 @@ def test_a_trace_shows_each_attempt_and_what_is_still_open() -> None:
                   "“busy”", "delivered", "in 2 calls, 1.06 s after it was received", "Pending for mail",
                   "may repeat"):  # fmt: skip
         assert words in text, words
-    answer = build_trace(lambda name, parameters: STEPS, "m-1").to_json()
+    views = {"event_trace": STEPS, "destination_health": [HEALTH]}
+    answer = build_trace(lambda name, parameters: views[name], "m-1", TO).to_json()
+    assert answer["banners"][0]["pending"] == 1_234
     assert answer["found"] and answer["pending"] == ["mail"] and len(answer["steps"]) == 5
+
+
+def test_a_trace_tells_that_a_destination_on_its_way_takes_nothing_and_of_no_other() -> None:
+    assert "crm takes nothing until somebody acts. 1,234 pending" in traced(STEPS, [HEALTH])
+    assert "takes nothing" not in traced(STEPS, [{**HEALTH, "destination": "ads"}])
 
 
 def test_a_trace_of_an_unknown_message_says_so() -> None:
     assert "Nothing is known of this messageId" in traced([])
-    assert build_trace(lambda name, parameters: [], "x").to_json()["found"] is False
+    assert build_trace(lambda name, parameters: [], "x", TO).to_json()["found"] is False
