@@ -9,6 +9,9 @@
     test_isolation.py    a hanging and a refusing destination beside a healthy one; the control with one room for all
     test_batches.py      poisoned events, 207, kill -9 and clean stops of destinations that take batches
     test_latency_parts.py  where the time of every outcome went
+    test_versions_after_crash.py  a changed workspace and kill -9: events read again go where they went
+    test_store_down.py   a ClickHouse server that hangs, resets, fails, loses answers, is down
+    test_over_kafka.py   the same over a real broker, which is stopped, killed, and refuses
 
 Asserts use what a user could see: the views, the receiver's tally, the topics' bounds. Order is never asserted.
 """
