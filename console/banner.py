@@ -1,18 +1,17 @@
 """A destination that takes nothing now, told wherever it is shown: why, since when, how many wait, what to do."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
 
 from rich.console import RenderableType
 from rich.panel import Panel
 from rich.text import Text
 
 from console.report_parts import count, day_and_time, printable
+from console.server_file import View
 
 SETTLE_SECONDS = 120
 WAITING_MS = 86_400_000  # where no period is chosen: what is counted as pending was received within this time
-View = Callable[[str, dict[str, Any]], list[dict[str, Any]]]
 
 
 @dataclass(frozen=True, slots=True)

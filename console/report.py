@@ -4,13 +4,12 @@
 `console.report_drawing` draws it for a terminal.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from console.banner import Banner, read_banners
-
-View = Callable[[str, dict[str, Any]], list[dict[str, Any]]]
+from console.server_file import View
 
 TREND_BUCKETS = 40
 DEFAULT_SETTLE_SECONDS = 120

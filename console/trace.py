@@ -1,6 +1,5 @@
 """The trace of one event: received, routed, each attempt, outcome, in the order in which it happened."""
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -10,8 +9,7 @@ from rich.text import Text
 
 from console.banner import WAITING_MS, Banner, draw_banner, read_banners
 from console.report_parts import day_and_time, duration, exact_time, printable
-
-View = Callable[[str, dict[str, Any]], list[dict[str, Any]]]
+from console.server_file import View
 
 _STYLES = {"delivered": "green", "filtered": "dim", "discarded": "bold red", "expired": "bold red"}
 

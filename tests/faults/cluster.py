@@ -138,6 +138,25 @@ class Cluster:
         self.installation.topics.close()
 
 
+def assert_all_arrived(made: Cluster, events: int) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Wait for events sent to one healthy destination, stop everything, check every number.
+
+    Returns the receiver's tally, and the metrics.
+    """
+    tally = made.wait_for("healthy", {"delivered_keys": events})
+    made.stop("delivery")
+    made.stop("recording")
+    numbers = made.numbers()
+    assert numbers["balance"] == {
+        "routed": events, "filtered": 0, "delivered": events,
+        "discarded": 0, "expired": 0, "pending": 0, "unexplained": 0,
+    }  # fmt: skip
+    assert numbers["ingest"]["accepted"] == events and numbers["ingest"]["unexplained"] == 0
+    assert numbers["metrics"]["delivered"] == events
+    assert numbers["metrics"]["possible_duplicates"] >= tally["keys_delivered_more_than_once"]
+    return tally, numbers["metrics"]
+
+
 @contextmanager
 def cluster(
     directory: Path, destinations: dict[str, str], delivery: str = QUICK, settings: str = "", more: str = ""
