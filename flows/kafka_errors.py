@@ -7,7 +7,14 @@ from flows.topics import TopicError, TopicsAway, UnknownTopic
 _NO_BROKER = {KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT, KafkaError._TIMED_OUT, KafkaError._RESOLVE}
 # They pass: the library goes on trying by itself.
 PASSING = _NO_BROKER | {
+    KafkaError._DESTROY_BROKER,  # a broker it connected to is another one now
+    KafkaError._NODE_UPDATE,
+    KafkaError._FAIL,
+    KafkaError._RETRY,
+    KafkaError._WAIT_CACHE,
     KafkaError._WAIT_COORD,
+    KafkaError._TIMED_OUT_QUEUE,
+    KafkaError._UNKNOWN_BROKER,
     KafkaError.LEADER_NOT_AVAILABLE,
     KafkaError.NOT_LEADER_FOR_PARTITION,
     KafkaError.REQUEST_TIMED_OUT,
@@ -20,6 +27,9 @@ PASSING = _NO_BROKER | {
     KafkaError.FENCED_LEADER_EPOCH,
     KafkaError.UNKNOWN_LEADER_EPOCH,
     KafkaError.OFFSET_NOT_AVAILABLE,
+    KafkaError.NOT_ENOUGH_REPLICAS,
+    KafkaError.NOT_ENOUGH_REPLICAS_AFTER_APPEND,
+    KafkaError.REBOOTSTRAP_REQUIRED,
 }
 _LOGIN = {KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED, KafkaError._SSL}
 _DENIED = {

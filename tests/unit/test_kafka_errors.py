@@ -1,0 +1,36 @@
+import pytest
+from confluent_kafka import KafkaError, KafkaException
+
+from flows.kafka_errors import named
+from flows.topics import TopicsAway, UnknownTopic
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        KafkaError._TRANSPORT,
+        KafkaError._DESTROY_BROKER,  # a broker killed while it is asked, and another one started at its address
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.NOT_ENOUGH_REPLICAS,
+    ],
+)
+def test_what_passes_by_itself_is_brokers_that_are_away(code: int) -> None:
+    assert isinstance(named(KafkaException(KafkaError(code)), "asking"), TopicsAway)
+
+
+@pytest.mark.parametrize(
+    ("code", "remedy"),
+    [
+        (KafkaError.SASL_AUTHENTICATION_FAILED, "topics.kafka"),
+        (KafkaError.TOPIC_AUTHORIZATION_FAILED, "allow Waybill's user"),
+        (KafkaError.MSG_SIZE_TOO_LARGE, "max.message.bytes"),
+    ],
+)
+def test_what_a_person_must_mend_names_the_remedy(code: int, remedy: str) -> None:
+    error = named(KafkaError(code), "appending to topics")
+    assert not isinstance(error, TopicsAway)
+    assert remedy in str(error) and str(error).startswith("appending to topics: ")
+
+
+def test_a_topic_that_is_not_there_must_be_created() -> None:
+    assert isinstance(named(KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART), "reading topic events"), UnknownTopic)
