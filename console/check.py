@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from console.workspace_file import read_workspace_file
+from flows.workspace_file import read_workspace_file
 from model.workspace import Workspace
 from model.workspace_connection import Connection
 from model.workspace_errors import Problem, Severity

@@ -6,16 +6,14 @@
 import logging
 import os
 import secrets
-import signal
 import sys
-import threading
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any
 
 import orjson
 import typer
 from rich.console import Console
-from rich.logging import RichHandler
 
 from console import check as checking
 from console import demo as demonstration
@@ -29,22 +27,24 @@ from console import test_event as testing
 from console import trace as tracing
 from console.errors import explain_errors
 from console.event_file import complete, find_event, read_event, source_of
+from console.foreground import asked_to_stop, log_to_stderr
 from console.period import parse_period
+from console.run import Part, migrate_waiting, run_flow, running_ingest
 from console.server_file import open_views, sole_process
+from console.supervisor import Unit
 from console.up import run_all
-from console.workspace_file import load_workspace
 from flows.clock import wall_clock_ms
 from flows.configuration import configure
-from flows.installation import Installation, open_installation, store_retention_seconds, store_url
+from flows.installation import Installation, open_installation, store_url
 from flows.redrive_ledger import Plan
 from flows.testing import TestPlan
+from flows.topic_sink import PARTS
+from flows.workspace_file import load_workspace
 from model.attempt import Answer
-from model.destinations.catalogue import ALL_REASONS as REASONS
 from model.destinations.catalogue import DESTINATIONS
 from model.http import HttpRequest
 from model.workspace_users import hash_of
 from sinks.store import open_store
-from sinks.store_schema import migrate as migrate_store
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -69,7 +69,7 @@ def demo(
 
     Exit 0 only when every delivery is accounted for: none unexplained, none pending.
     """
-    _log_to_stderr(logging.ERROR)
+    log_to_stderr(logging.ERROR)
     with explain_errors():
         result = demonstration.run_demo(events, Console(stderr=True))
     if json:
@@ -82,10 +82,8 @@ def demo(
 @app.command(epilog="Example: waybill up --workspace workspace.yaml --data data")
 def up(workspace: WorkspaceFile = WORKSPACE, data: DataDirectory = DATA) -> None:
     """Run the whole system (ingest, delivery, recording) in this process until Ctrl-C."""
-    _log_to_stderr(logging.INFO)
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+    log_to_stderr(logging.INFO)
+    stop = asked_to_stop()
     console = Console(stderr=True)
     with (
         explain_errors(),
@@ -98,6 +96,33 @@ def up(workspace: WorkspaceFile = WORKSPACE, data: DataDirectory = DATA) -> None
                 console.print(f"[bold red]{failure}[/]")
                 raise typer.Exit(2)
         console.print("Stopping: finishing calls under way …")
+
+
+@app.command(epilog="Example: waybill run delivery --processes 2")
+def run(
+    part: Annotated[Part, typer.Argument(help="What this process is to do.")],
+    processes: Annotated[int, typer.Option(min=1, max=PARTS, help="Of delivery: how many share the work.")] = 1,
+    port: Annotated[int | None, typer.Option(help="Of ingest: instead of the workspace's port.")] = None,
+    workspace: WorkspaceFile = WORKSPACE,
+    data: DataDirectory = DATA,
+) -> None:
+    """Run one part of Waybill until Ctrl-C or SIGTERM, for topics on Kafka and a ClickHouse server.
+
+    The processes of a flow start, stop and die together, and are started again when they die.
+    """
+    if processes > 1 and part is not Part.DELIVERY:
+        raise typer.BadParameter(f"{part} is one process; only delivery is shared")
+    log_to_stderr(logging.INFO)
+    stop = asked_to_stop()
+    console = Console(stderr=True)
+    with explain_errors():
+        if part is Part.INGEST:
+            with running_ingest(workspace, data, port) as address:
+                console.print(f"Waybill takes events at [bold]{address}/v1[/], Ctrl-C stops it.")
+                stop.wait()
+            return
+        code = run_flow(Unit(part, processes, workspace, data), stop)
+    raise typer.Exit(code)
 
 
 @app.command(epilog="Example: waybill check --explain event.json")
@@ -151,15 +176,16 @@ def destinations(
 
 
 @app.command(epilog="Example: waybill migrate --workspace workspace.yaml")
-def migrate(workspace: WorkspaceFile = WORKSPACE, data: DataDirectory = DATA, json: AsJson = False) -> None:
+def migrate(
+    wait: Annotated[float, typer.Option(min=0, help="Seconds to keep trying while the store is away.")] = 0,
+    workspace: WorkspaceFile = WORKSPACE,
+    data: DataDirectory = DATA,
+    json: AsJson = False,
+) -> None:
     """Bring the store's schema up to date. Doing it twice is harmless; `waybill up` does it by itself."""
     with explain_errors(), _installation(workspace, data) as installation:
-        store = open_store(installation.store_url)
-        try:
-            found = installation.workspace
-            applied = migrate_store(store, store_retention_seconds(found), REASONS, found.store.cluster)
-        finally:
-            store.close()
+        with closing(open_store(installation.store_url, may_be_away=True)) as store:
+            applied = migrate_waiting(installation, store, wait)
     if json:
         _print_json({"applied": applied})
     else:
@@ -365,9 +391,3 @@ class _installation:
 
 def _print_json(answer: dict[str, Any]) -> None:
     sys.stdout.write(orjson.dumps(answer).decode() + "\n")
-
-
-def _log_to_stderr(level: int) -> None:
-    handler = RichHandler(console=Console(stderr=True), show_path=False, rich_tracebacks=False)
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler])
-    logging.getLogger("waybill").setLevel(level)

@@ -24,9 +24,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from console.demo_events import WRITE_KEY, demo_event
 from console.report import Report, build_report
 from console.up import Running, run_all
-from console.workspace_file import load_workspace
 from flows.clock import wall_clock_ms
 from flows.installation import open_installation
+from flows.workspace_file import load_workspace
 
 BATCH_EVENTS = 100
 DEADLINE_SECONDS = 85.0  # for up to 5,000 events; each further hundred gets a second more

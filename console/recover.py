@@ -14,7 +14,7 @@ from flows.delivery import FLOW as DELIVERY
 from flows.delivery import SOURCES
 from flows.flow_identity import begin_anew
 from flows.installation import Installation
-from flows.journal import JOURNAL_FILE, write_lost
+from flows.journal import JOURNAL_DIRECTORY, write_lost
 from flows.positions import begin_at, last_settled
 from flows.recording import FLOW as RECORDING
 from flows.topics import OUTCOMES, Topics
@@ -93,9 +93,8 @@ def apply(installation: Installation, plan: Plan) -> None:
     begin_at(topics, plan.flow, {(start.topic, start.partition): start.offset for start in plan.starts})
     if plan.flow == DELIVERY:
         # Before anything can start: a run that knew nothing of this would take what it reads again for new.
-        recovery.mkdir(parents=True, exist_ok=True, mode=0o700)
-        ends = {f"{start.topic}/{start.partition}": start.offset + start.again for start in plan.starts}
-        write_lost(recovery / JOURNAL_FILE, ends)
+        ends = {(start.topic, start.partition): start.offset + start.again for start in plan.starts}
+        write_lost(recovery / JOURNAL_DIRECTORY, ends)
     begin_anew(topics, plan.flow, recovery)
 
 

@@ -1,17 +1,17 @@
-"""How commands find a running `waybill up`: `<data>/server.json`, readable by its owner only.
+"""How commands find a running Waybill: `<data>/server.json`, readable by its owner only.
 
 chDB lets one process at a time open its directory. While `waybill up` runs it owns the store, and other commands ask it
 over HTTP; with nothing running they open the store themselves. This is the one place that decides which.
 
-Whether one runs is said by a lock on `<data>/server.lock`, not by a pid: the kernel lets go of the lock however the
-process ends, and a container gives the next process the same pid.
+Whether one runs is said by locks on `<data>/server.lock`, `delivery.lock` and `recording.lock`, not by a pid: the
+kernel lets go of a lock however the process ends, and a container gives the next process the same pid.
 """
 
 import fcntl
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -24,6 +24,9 @@ from sinks.store import Store, open_store
 View = Callable[[str, dict[str, Any]], list[dict[str, Any]]]
 ASK_TIMEOUT_SECONDS = 60.0
 LOOK_SECONDS = 1.0  # `find_server` holds the lock for a moment; whoever really runs holds it longer
+
+
+SERVER, DELIVERY, RECORDING = "server", "delivery", "recording"
 
 
 class AlreadyRunning(Exception):
@@ -44,20 +47,31 @@ class ServerFile:
 
 
 @contextmanager
-def sole_process(data: Path) -> Iterator[None]:
-    """Be the one process that changes this data directory. Raises `AlreadyRunning`."""
-    with open(os.open(data / "server.lock", os.O_RDWR | os.O_CREAT, 0o600), "r+b") as lock:
-        deadline = time.monotonic() + LOOK_SECONDS
-        while not _locks(lock, fcntl.LOCK_EX):
-            if time.monotonic() > deadline:
-                holder = lock.read(20).decode("ascii", "replace")
-                raise AlreadyRunning(f"process {holder} already runs on {data}: stop it, or choose another --data")
-            time.sleep(0.02)
-        lock.truncate()
-        lock.write(str(os.getpid()).encode())
-        lock.flush()
-        remove_server_file(data)  # a crash may have left it
+def sole_process(data: Path, *roles: str) -> Iterator[None]:
+    """Be the one process with some roles on this data directory, by default with all. Raises `AlreadyRunning`."""
+    with ExitStack() as stack:
+        for role in roles or (SERVER, DELIVERY, RECORDING):
+            _hold(stack.enter_context(open(os.open(_lock(data, role), os.O_RDWR | os.O_CREAT, 0o600), "r+b")), data)
+            if role == SERVER:
+                _remove_server_file(data)  # a crash may have left it
+                stack.callback(_remove_server_file, data)
         yield
+
+
+def _hold(lock: IO[bytes], data: Path) -> None:
+    deadline = time.monotonic() + LOOK_SECONDS
+    while not _locks(lock, fcntl.LOCK_EX):
+        if time.monotonic() > deadline:
+            holder = lock.read(20).decode("ascii", "replace")
+            raise AlreadyRunning(f"process {holder} already runs on {data}: stop it, or choose another --data")
+        time.sleep(0.02)
+    lock.truncate()
+    lock.write(str(os.getpid()).encode())
+    lock.flush()
+
+
+def _lock(data: Path, role: str) -> Path:
+    return data / f"{role}.lock"
 
 
 def write_server_file(data: Path, server: ServerFile) -> None:
@@ -69,8 +83,7 @@ def write_server_file(data: Path, server: ServerFile) -> None:
     os.replace(beside, data / "server.json")
 
 
-def remove_server_file(data: Path) -> None:
-    """Withdraw it."""
+def _remove_server_file(data: Path) -> None:
     (data / "server.json").unlink(missing_ok=True)
 
 
@@ -78,7 +91,7 @@ def find_server(data: Path) -> ServerFile | None:
     """The server that runs on this data directory; None if there is none (a file left behind by a crash counts not)."""
     try:
         server = ServerFile(**orjson.loads((data / "server.json").read_bytes()))
-        with (data / "server.lock").open("rb") as lock:
+        with _lock(data, SERVER).open("rb") as lock:
             return None if _locks(lock, fcntl.LOCK_SH) else server
     except (FileNotFoundError, TypeError, ValueError):
         return None

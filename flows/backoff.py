@@ -1,4 +1,4 @@
-"""Waiting for something outside to come back: a sink retries for ever, with growing pauses, and says so."""
+"""Growing pauses: of a sink that retries for ever and says so, and before what died is started again."""
 
 import logging
 import time
@@ -7,6 +7,10 @@ from typing import TypeVar
 
 FIRST_PAUSE_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 5.0
+
+FIRST_RESTART_SECONDS = 1.0
+LONGEST_RESTART_SECONDS = 30.0
+HEALTHY_AFTER_SECONDS = 300.0  # what dies after running this long is not something that cannot start
 
 log = logging.getLogger("waybill")
 Result = TypeVar("Result")
@@ -30,3 +34,18 @@ def until_it_works(
             log.warning("%s failed, trying again in %.1f s: %s", doing, pause_seconds, error)
             sleep(pause_seconds)
             pause_seconds = min(LONGEST_PAUSE_SECONDS, pause_seconds * 2)
+
+
+class Restarts:
+    """How long to wait before starting again what died."""
+
+    def __init__(self) -> None:
+        self._pause_seconds = FIRST_RESTART_SECONDS
+
+    def pause_seconds(self, ran_seconds: float) -> float:
+        """The pause after a run of this length: longer each time, short again after one that was well."""
+        if ran_seconds > HEALTHY_AFTER_SECONDS:
+            self._pause_seconds = FIRST_RESTART_SECONDS
+        pause_seconds = self._pause_seconds
+        self._pause_seconds = min(LONGEST_RESTART_SECONDS, pause_seconds * 2)
+        return pause_seconds

@@ -10,11 +10,14 @@ import bytewax.operators as op
 from bytewax.dataflow import Dataflow
 from bytewax.operators import KeyedStream
 
+from flows.installation import Installation
 from flows.lane import Lane
 from flows.router import LaneItem, Router
+from flows.runner import Prepared
 from flows.topic_sink import Output, TopicSink
 from flows.topic_source import TopicSource, TopicsSource
 from flows.topics import EVENTS
+from flows.worker import Worker, become_worker
 from model.rungs import RUNGS
 
 FLOW = "delivery"
@@ -28,11 +31,24 @@ def delivery_flow(
     flow = Dataflow(FLOW)
     items = op.input("topics", flow, TopicsSource({topic: source(topic) for topic in SOURCES}))
     # Sourced("events", Record(0, 17, 1763690000000, key, b'{"v":1,"source":"web"}\n{"type":"track",...}'))
-    routed: KeyedStream[LaneItem] = op.flat_map_batch("route", items, router)
-    # ("3", Waiting(Delivery(destination="crm", ...), topic="events", partition=0, offset=17))
-    # ("0", Output("outcomes", b"0:17", b'{"v":1,"kind":"received","routes":[["9f..","crm",""]],...}'))
-    settled: KeyedStream[Output] = op.stateful_batch("deliver", routed, lane)
-    # ("3", Output("outcomes", b"9f..", b'{"v":1,"kind":"outcome","state":"delivered",...}'))
-    # ("3", Output("retries.30s", b"9f..", b'{"v":1,"delivery_id":"9f..","attempts":1,...}\n{"type":"track",...}'))
-    op.output("append", settled, sink)
+    routed: KeyedStream[list[LaneItem]] = op.flat_map_batch("route", items, router)
+    # ("3.5", [Waiting(Delivery(destination="crm", ...), topic="events", partition=0, offset=17)])
+    # ("0.3", [Output("outcomes", b"0:17", b'{"v":1,"kind":"received","routes":[["9f..","crm",""]],...}')])
+    settled: KeyedStream[list[Output]] = op.stateful_batch("deliver", routed, lane)
+    # ("3.5", [Output("outcomes", b"9f..", b'{"v":1,"kind":"outcome","state":"delivered",...}'),
+    #        Output("retries.30s", b"9f..", b'{"v":1,"delivery_id":"9f..","attempts":1,...}\n{"type":"track",...}')])
+    homed: KeyedStream[list[Output]] = op.map("at_home", settled, sink.at_home)
+    # ("5", [...]): to be appended by the process that made them
+    op.output("append", homed, sink)
     return flow
+
+
+def flow() -> Dataflow:
+    """For ``python -m bytewax.run "flows.delivery:flow()"``; see `flows.worker`."""
+    from flows import delivery_run  # it wires this flow
+
+    def prepare(installation: Installation, worker: Worker) -> Prepared:
+        run = delivery_run.prepare(installation, worker.stop, share=worker.share, connected=worker.connected)
+        return Prepared(run.flow, run.close)
+
+    return become_worker(FLOW, prepare)

@@ -15,20 +15,21 @@ from flows.clock import wall_clock_ms
 from flows.delivery import FLOW, SOURCES, delivery_flow
 from flows.desk import Desk
 from flows.duplicates import DuplicateStores
+from flows.flow_identity import log_of
 from flows.functions.host import FunctionHost
 from flows.held import Held
 from flows.installation import Installation
-from flows.journal import JOURNAL_FILE, Journal
+from flows.journal import JOURNAL_DIRECTORY, Journal
 from flows.lane import Lane
 from flows.live_workspace import LiveWorkspace
+from flows.placement import Share
 from flows.positions import start_of
 from flows.router import Router
 from flows.shipping import Shipper
-from flows.ticks import TickBook
 from flows.topic_sink import TopicSink
 from flows.topic_source import Reading, TopicSource
 from flows.topics import EVENTS, OUTCOMES
-from flows.workspace_versions import VERSIONS_FILE, WorkspaceVersions
+from flows.workspace_versions import VERSIONS_DIRECTORY, WorkspaceVersions
 from model.rungs import RUNG_OF_TOPIC
 from model.sampling import Sampler
 from model.schedule import RETRY_AFTER_LIMIT_MS
@@ -71,30 +72,28 @@ def prepare(
     *,
     clock: Callable[[], int] = wall_clock_ms,
     progress_ms: int = 10_000,
+    share: Share = Share(),  # noqa: B008 (frozen)
+    connected: Callable[[], None] = lambda: None,
 ) -> DeliveryRun:
-    """Make the parts of one run. Reads the journal of the run before, so call it once per run."""
+    """Make the parts of a run in this process. ``connected`` is called when all processes of the run are there."""
     workspace, topics = installation.workspace, installation.topics
     config = workspace.delivery
     run = secrets.token_hex(8)
-    journal = Journal(installation.recovery(FLOW) / JOURNAL_FILE)
+    recovery = installation.recovery(FLOW)
+    journal = Journal(recovery / JOURNAL_DIRECTORY, lambda topic, partition: topics.bounds(topic, partition)[1])
     parts = [(topic, partition) for topic in SOURCES for partition in range(topics.partitions(topic))]
-    # What the log holds now may have been handled, its facts said, by the run before, unless that one stopped cleanly.
-    fences = journal.fences({part: topics.bounds(*part)[1] for part in parts})
     held = Held(max_deliveries=config.max_held_deliveries, max_bytes=config.max_held_bytes, clock=clock)
     duplicates = DuplicateStores(
         topics, installation.data / "duplicates", window_seconds=config.duplicate_window_seconds, clock=clock
     )
-    next_offsets = {}
-    for partition in range(topics.partitions(EVENTS)):
-        end = topics.bounds(EVENTS, partition)[1]
-        next_offsets[partition] = min(journal.horizon(EVENTS, partition), end)
-    versions = WorkspaceVersions(installation.recovery(FLOW) / VERSIONS_FILE, workspace, next_offsets)
+    versions = WorkspaceVersions(recovery / VERSIONS_DIRECTORY, workspace)
     router = Router(
         versions=versions,
         lanes=config.lanes,
+        share=share,
         duplicates=duplicates,
         journal=journal,
-        fences=fences,
+        log=log_of(topics, FLOW),
         run=run,
         clock=clock,
     )
@@ -115,13 +114,20 @@ def prepare(
         max_wait_in_room_ms=round(config.max_wait_in_room_seconds * 1_000),
         held=held,
         calls=calls,
-        ticks=TickBook(parts, lanes=config.lanes, run=run, clock=clock),
+        parts=tuple(parts),
+        lanes=config.lanes,
         sampler=Sampler(),
-        restored_after_crash=not journal.clean,
+        open_lane=journal.open_lane,
         outcomes_partitions=topics.partitions(OUTCOMES),
     )
     start = start_of(topics, FLOW)
     longest_wait_ms = max(round(policy.max_wait_ms * (1 + policy.jitter)), RETRY_AFTER_LIMIT_MS)
+
+    def opening(topic: str, partition: int, resumed: bool) -> None:
+        journal.open(topic, partition, resumed=resumed)
+        if topic == EVENTS:
+            versions.open(partition, min(journal.horizon(topic, partition), topics.bounds(topic, partition)[1]))
+        connected()
 
     def source(topic: str) -> TopicSource:
         reading = Reading(
@@ -132,6 +138,7 @@ def prepare(
             start=start,
             # An event becomes as many deliveries as its source has connections; on the rungs each is one.
             may_read=(lambda: ceil(held.room / versions.current.fan_out)) if topic == EVENTS else lambda: held.room,
+            opening=opening,
             before_reading=journal.reading,
             progress_ms=progress_ms,
         )

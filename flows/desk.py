@@ -1,14 +1,14 @@
 """What the lanes of one process share: the configuration, the call loop, the budget, the clock, the samplers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from flows.calls import CallLoop
 from flows.configuration import Configuration
 from flows.gate import Gate
 from flows.held import Held
-from flows.room import Room
-from flows.ticks import TickBook
+from flows.room import Room, Waiting
+from flows.ticks import LaneTicks, SourcePart
 from model.breaker import Breaker
 from model.sampling import Sampler
 
@@ -25,11 +25,16 @@ class Desk:
     max_wait_in_room_ms: int
     held: Held
     calls: CallLoop
-    ticks: TickBook
+    parts: tuple[SourcePart, ...]  # all that the flow reads, in whichever process
+    lanes: int
     sampler: Sampler
-    restored_after_crash: bool
+    open_lane: Callable[[int], bool]  # called once by each lane; whether the run before ended cleanly
     outcomes_partitions: int
     stop_by_ms: int | None = field(default=None)  # set at the first lane's end: when to stop waiting for calls
+
+    def ticks(self, lane: int, held: Callable[[], Iterable[Waiting]]) -> LaneTicks:
+        """Make the ticks of a lane that holds ``held()``."""
+        return LaneTicks(self.parts, held, lane=lane, lanes=self.lanes, run=self.run, clock=self.clock)
 
     def room(self, destination: str) -> Room:
         """Make the room of a destination."""

@@ -7,9 +7,12 @@ from flows.clock import wall_clock_ms
 from flows.live_workspace import LiveWorkspace
 from flows.open_topics import open_topics
 from flows.topics import DEAD_LETTERS, EVENTS, MINUTES, OUTCOMES, Topics, TopicSpec
+from model.destinations.catalogue import ALL_REASONS
 from model.rungs import RUNGS
 from model.workspace import Workspace
 from model.workspace_settings import DAY_SECONDS
+from sinks.store import Store
+from sinks.store_schema import migrate
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,15 @@ def store_retention_seconds(workspace: Workspace) -> dict[str, int]:
         "hours": kept.hours_days,
     }
     return {table: count * DAY_SECONDS for table, count in days.items()}
+
+
+def migrate_store(installation: Installation, store: Store) -> int:
+    """Bring the store's schema up to date; returns how many migrations were applied.
+
+    Raises `sinks.store.StoreError` and `sinks.store_schema.MigrationFailed`.
+    """
+    workspace = installation.workspace
+    return migrate(store, store_retention_seconds(workspace), ALL_REASONS, workspace.store.cluster)
 
 
 def topic_specs(workspace: Workspace) -> list[TopicSpec]:

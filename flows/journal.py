@@ -2,70 +2,105 @@
 
 Bytewax resumes a source at its last snapshot; a crash may have happened up to an epoch later. To tell which records
 may have been handled twice, the flow writes a *horizon* ahead of its reading: no record at or beyond it was read.
-Kept in the recovery directory, because it speaks of the same run as the snapshots there.
+Kept in the recovery directory, because it speaks of the same runs as the snapshots there: one file for each partition
+and each lane. Each is one process' at a time, and opened by it only when Bytewax has given it that part, which is when
+all processes of the flow are there: none is left of the run before, and none reads what another has begun to write.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import orjson
 
-HORIZON_STEP = 2_000  # records read between two writes of the journal; also how many too many may be called resent
-JOURNAL_FILE = "journal.json"  # in the recovery directory
+HORIZON_STEP = 2_000  # records read between two writes; also how many too many may be called resent
+JOURNAL_DIRECTORY = "journal"  # in the recovery directory
 
 
-def write_lost(path: Path, ends: Mapping[str, int]) -> None:
-    """Write the journal of a run nothing is known of: it may have read everything up to ``ends``."""
-    _write(path, clean=False, horizons=ends, fences={})
+class _Page(NamedTuple):
+    """``horizon``: first offset no run can have read. ``fence``: below it, a run that crashed may have handled records.
+
+    The fence outlives a clean stop: a run that is stopped soon after a crash has not read up to it again.
+    """
+
+    clean: bool
+    horizon: int = 0
+    fence: int = 0
+
+
+def write_lost(directory: Path, ends: Mapping[tuple[str, int], int]) -> None:
+    """Write the journal of a run nothing is known of: it may have read everything up to ``ends``, by partition."""
+    for old in directory.glob("*.json"):
+        old.unlink()
+    for part, end in ends.items():
+        _write(_path(directory, *part), _Page(clean=False, horizon=end))
 
 
 class Journal:
-    """One process' journal. `clean` and the horizons of the previous run are fixed when it is opened."""
+    """What one process has open of the journal. ``end_of`` tells where a partition of a topic ends now."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        state: dict[str, Any] = (
-            orjson.loads(path.read_bytes()) if path.exists() else {"clean": True, "horizons": {}, "fences": {}}
-        )
-        self.clean: bool = state["clean"]
-        self._fences: dict[str, int] = state["fences"]
-        self._previous: Mapping[str, int] = state["horizons"]
-        self._horizons: dict[str, int] = dict(self._previous)
-        self._write(clean=False)
+    def __init__(self, directory: Path, end_of: Callable[[str, int], int]) -> None:
+        self._directory = directory
+        self._end_of = end_of
+        self._pages: dict[Path, _Page] = {}
+        self._before: dict[tuple[str, int], _Page] = {}
 
-    def fences(self, ends: Mapping[tuple[str, int], int]) -> dict[tuple[str, int], int]:
-        """Offsets below which a run that crashed may have handled records; ``ends`` of the logs now, by partition.
+    def open(self, topic: str, partition: int, *, resumed: bool) -> None:
+        """Begin to read a partition, which has been read before if ``resumed``; durable on return."""
+        path = _path(self._directory, topic, partition)
+        page = _read(path)
+        if page is None:
+            # Of a partition that was read somewhere else, as by a process on another machine, nothing is known.
+            page = _Page(clean=not resumed, horizon=self._end_of(topic, partition) if resumed else 0)
+        if not page.clean:
+            page = page._replace(fence=self._end_of(topic, partition))
+        self._before[topic, partition] = page
+        self._keep(path, page._replace(clean=False))
 
-        They outlive a clean stop: a run that is stopped soon after a crash has not read up to them again.
-        """
-        if not self.clean:
-            self._fences = {f"{topic}/{partition}": end for (topic, partition), end in ends.items()}
-            self._write(clean=False)
-        return {part: self._fences.get(f"{part[0]}/{part[1]}", 0) for part in ends}
+    def open_lane(self, lane: int) -> bool:
+        """Begin to work as a lane; returns whether the run before ended cleanly. Durable on return."""
+        path = self._directory / f"lane-{lane}.json"
+        page = _read(path)
+        self._keep(path, _Page(clean=False))
+        return page is not None and page.clean
+
+    def fence(self, topic: str, partition: int) -> int:
+        """Offset below which a run that crashed may have handled records, and said so."""
+        return self._before[topic, partition].fence
 
     def horizon(self, topic: str, partition: int) -> int:
         """First offset the runs before cannot have read."""
-        return self._previous.get(f"{topic}/{partition}", 0)
+        return self._before[topic, partition].horizon
 
     def reading(self, topic: str, partition: int, next_offset: int) -> None:
         """Say that everything below ``next_offset`` is about to be handled; durable on return."""
-        key = f"{topic}/{partition}"
-        if next_offset > self._horizons.get(key, 0):
-            self._horizons[key] = next_offset + HORIZON_STEP
-            self._write(clean=False)
+        path = _path(self._directory, topic, partition)
+        page = self._pages[path]
+        if next_offset > page.horizon:
+            self._keep(path, page._replace(horizon=next_offset + HORIZON_STEP))
 
     def stopped(self) -> None:
         """Say that everything read was settled or is in the last snapshot."""
-        self._write(clean=True)
+        for path, page in self._pages.items():
+            self._keep(path, page._replace(clean=True))
 
-    def _write(self, *, clean: bool) -> None:
-        _write(self._path, clean=clean, horizons=self._horizons, fences=self._fences)
+    def _keep(self, path: Path, page: _Page) -> None:
+        self._pages[path] = page
+        _write(path, page)
 
 
-def _write(path: Path, *, clean: bool, horizons: Mapping[str, int], fences: Mapping[str, int]) -> None:
-    # Written beside and renamed: a kill leaves the old journal or the new one, never half of one.
+def _path(directory: Path, topic: str, partition: int) -> Path:
+    return directory / f"{topic}-{partition}.json"
+
+
+def _read(path: Path) -> _Page | None:
+    return _Page(**orjson.loads(path.read_bytes())) if path.exists() else None
+
+
+def _write(path: Path, page: _Page) -> None:
+    # Written beside and renamed: a kill leaves the old page or the new one, never half of one.
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     beside = path.with_suffix(".new")
-    beside.write_bytes(orjson.dumps({"clean": clean, "horizons": dict(horizons), "fences": dict(fences)}))
+    beside.write_bytes(orjson.dumps(page._asdict()))
     os.replace(beside, path)

@@ -9,6 +9,7 @@ import time
 from collections import deque
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from typing import Any
 
 from bytewax.operators import StatefulBatchLogic
@@ -18,15 +19,16 @@ from flows.calls import Finished
 from flows.configuration import Configuration
 from flows.desk import Desk
 from flows.gate import Condition
-from flows.room import Room, Waiting
+from flows.raised import remembered
+from flows.room import PutBack, Room, Waiting
 from flows.router import LaneItem
 from flows.settling import no_longer_sent, put_back, settle, state_change
-from flows.ticks import tick_outputs
+from flows.ticks import LaneProgress, LaneTicks, tick_outputs
 from flows.topic_sink import Output
-from flows.topic_source import Progress
-from model.delivery import Delivery
+from model.delivery import Delivery, Wait
 from model.error_groups import ErrorGroups
 from model.failure import FailureClass
+from model.identity import lane_of
 
 SNAPSHOT_VERSION = 1
 BUSY_POLL = timedelta(milliseconds=5)  # calls are under way
@@ -36,7 +38,7 @@ STOP_WAIT_MS = 10_000  # how long a clean stop waits for calls in flight
 log = logging.getLogger("waybill")
 
 
-class Lane(StatefulBatchLogic[LaneItem, Output, dict[str, Any]]):
+class Lane(StatefulBatchLogic[list[LaneItem], list[Output], dict[str, Any]]):
     """Takes deliveries in, makes their calls, and gives out facts, retry records and dead letters."""
 
     def __init__(self, desk: Desk, resume_state: dict[str, Any] | None) -> None:
@@ -47,32 +49,35 @@ class Lane(StatefulBatchLogic[LaneItem, Output, dict[str, Any]]):
         self._in_flight: set[Waiting] = set()  # a crash can leave two records of one delivery, so not by its id
         self._finished: deque[Finished] = deque()
         self._restored: list[Output] = []
-        self._ticks = desk.ticks.register(self._held)
+        self._number: int | None = None  # Bytewax does not say
+        self._ticks: LaneTicks | None = None
         if resume_state is not None:
             self._restore(resume_state)
 
-    def on_batch(self, values: list[LaneItem]) -> tuple[Iterable[Output], bool]:
+    @remembered
+    def on_batch(self, values: list[list[LaneItem]]) -> tuple[Iterable[list[Output]], bool]:
         """Queue deliveries and begin calls; pass facts through."""
         outputs = self._take_restored()
-        for item in values:
+        for item in chain.from_iterable(values):
             if isinstance(item, Waiting):
+                self._begin_as(lane_of(item.delivery.destination, self._desk.lanes))
                 outputs.extend(self._take(item))
-            elif isinstance(item, Progress):
-                tick = self._desk.ticks.note(self._ticks, item)
-                if tick is not None:
-                    outputs.extend(tick_outputs(tick, self._desk.outcomes_partitions))
+            elif isinstance(item, LaneProgress):
+                outputs.extend(self._tick(item))
             else:
                 outputs.append(item)
         outputs.extend(self._work())
-        return outputs, StatefulBatchLogic.RETAIN
+        return _together(outputs), StatefulBatchLogic.RETAIN
 
-    def on_notify(self) -> tuple[Iterable[Output], bool]:
+    @remembered
+    def on_notify(self) -> tuple[Iterable[list[Output]], bool]:
         """Take finished calls and begin the next ones."""
         outputs = self._take_restored()
         outputs.extend(self._work())
-        return outputs, StatefulBatchLogic.RETAIN
+        return _together(outputs), StatefulBatchLogic.RETAIN
 
-    def on_eof(self) -> tuple[Iterable[Output], bool]:
+    @remembered
+    def on_eof(self) -> tuple[Iterable[list[Output]], bool]:
         """A clean stop: wait for the calls in flight; what has not begun stays in the snapshot."""
         desk = self._desk
         outputs = self._take_restored()
@@ -82,7 +87,7 @@ class Lane(StatefulBatchLogic[LaneItem, Output, dict[str, Any]]):
             outputs.extend(self._settle_finished())
             time.sleep(0.001)
         outputs.extend(self._settle_finished())
-        return outputs, StatefulBatchLogic.RETAIN
+        return _together(outputs), StatefulBatchLogic.RETAIN
 
     def notify_at(self) -> datetime | None:
         """Soon while something is held; with nothing held the lane sleeps until the next batch."""
@@ -92,10 +97,13 @@ class Lane(StatefulBatchLogic[LaneItem, Output, dict[str, Any]]):
             return datetime.now(UTC) + WAIT_POLL
         return None
 
+    @remembered
     def snapshot(self) -> dict[str, Any]:
         """Everything held, as plain values."""
         return {
             "v": SNAPSHOT_VERSION,
+            "lane": self._number,
+            "lanes": self._desk.lanes,
             "held": [
                 (waiting.delivery.to_record(), waiting.topic, waiting.partition, waiting.offset, waiting.started)
                 for waiting in self._held()
@@ -103,6 +111,20 @@ class Lane(StatefulBatchLogic[LaneItem, Output, dict[str, Any]]):
             "conditions": {name: str(room.gate.condition) for name, room in self._rooms.items() if room.gate.probing},
             "groups": self._groups.to_state(),
         }
+
+    def _begin_as(self, number: int) -> bool:
+        """Know which lane it is, before it does anything; whether the run before ended cleanly, if this is news."""
+        if self._number is not None:
+            return False
+        self._number = number
+        return self._desk.open_lane(number)
+
+    def _tick(self, item: LaneProgress) -> list[Output]:
+        self._begin_as(item.lane)
+        if self._ticks is None:
+            self._ticks = self._desk.ticks(item.lane, self._held)
+        tick = self._ticks.note(item.progress)
+        return [] if tick is None else tick_outputs(tick, self._desk.outcomes_partitions)
 
     def _held(self) -> list[Waiting]:
         held = list(self._in_flight)
@@ -114,7 +136,11 @@ class Lane(StatefulBatchLogic[LaneItem, Output, dict[str, Any]]):
         if state["v"] != SNAPSHOT_VERSION:
             raise ValueError(f"a lane's snapshot has version {state['v']}; this Waybill reads {SNAPSHOT_VERSION}")
         now_ms = self._desk.clock()
-        crashed = self._desk.restored_after_crash
+        # One that was not told which lane it is holds nothing; one of before there were several processes may.
+        crashed = state.get("lane") is None or not self._begin_as(state["lane"])
+        # With another number of lanes its destinations may be another's, and this lane may be one that is no more; so
+        # may one of before there were several processes, when lanes had other keys.
+        moved = state.get("lanes") != self._desk.lanes
         self._groups = ErrorGroups.from_state(state.get("groups"))
         for name, condition in state.get("conditions", {}).items():
             if name in self._configuration.destinations:
@@ -127,7 +153,12 @@ class Lane(StatefulBatchLogic[LaneItem, Output, dict[str, Any]]):
                 replayed=delivery.replayed or crashed,
                 resent=delivery.resent or started or crashed,
             )
-            self._restored.extend(self._take(Waiting(delivery, topic, partition, offset, arrived_ms=now_ms)))
+            waiting = Waiting(delivery, topic, partition, offset, arrived_ms=now_ms)
+            if moved:
+                back = PutBack(waiting, "LANES_CHANGED", now_ms, Wait.QUEUE)
+                self._restored.extend(put_back(self._desk, back, now_ms, ""))
+            else:
+                self._restored.extend(self._take(waiting))
 
     def _take_restored(self) -> list[Output]:
         outputs, self._restored = self._restored, []
@@ -224,3 +255,8 @@ class Lane(StatefulBatchLogic[LaneItem, Output, dict[str, Any]]):
             if setup is not None and before is not None and setup.destination != before.destination:
                 room.reopen(self._desk.gate(name), setup.batching)
         return outputs
+
+
+def _together(outputs: list[Output]) -> list[list[Output]]:
+    """As one item of the stream, if there is any: Bytewax has its price for each."""
+    return [outputs] if outputs else []

@@ -31,18 +31,29 @@ def begin_at(topics: Topics, flow: str, positions: dict[tuple[str, int], int]) -
 
 
 def last_settled(topics: Topics) -> dict[tuple[str, int], int] | None:
-    """The settled positions of the delivery flow's last tick; None if topic outcomes holds none.
+    """The least settled positions of the delivery flow's last ticks; None if topic outcomes holds none.
 
     Everything below them has an outcome or a retry record, so restarting there loses nothing.
     """
+    newest: dict[str, Tick] = {}
+    workers = 0
     for value in _backwards(topics, OUTCOMES, 0):
         try:
             fact = decode(value)
         except UnreadableRecord:
             continue
-        if isinstance(fact, Tick):
-            return {(position.topic, position.partition): position.settled for position in fact.positions}
-    return None
+        if isinstance(fact, Tick) and fact.workers == (workers or fact.workers):
+            workers = fact.workers
+            newest.setdefault(fact.worker, fact)
+            if len(newest) == workers:
+                break
+    if not newest or len(newest) < workers:
+        return None
+    settled: dict[tuple[str, int], int] = {}
+    for position in (position for tick in newest.values() for position in tick.positions):
+        part = (position.topic, position.partition)
+        settled[part] = min(settled.get(part, position.settled), position.settled)
+    return settled
 
 
 def _backwards(topics: Topics, topic: str, partition: int) -> Iterator[bytes]:

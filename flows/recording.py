@@ -12,17 +12,19 @@ from bytewax.dataflow import Dataflow
 from bytewax.operators import KeyedStream
 
 from flows.clock import wall_clock_ms
-from flows.installation import Installation
+from flows.installation import Installation, migrate_store
 from flows.positions import start_of
 from flows.priors import Lookup, Priors
 from flows.recorder import Recorded, Recorder, StoreItem
+from flows.runner import Prepared
 from flows.store_lookup import StoreLookup
 from flows.store_sink import StoreSink
 from flows.topic_sink import Output, TopicSink
 from flows.topic_source import Item, Reading, Sourced, TopicPartition, TopicSource
 from flows.topics import OUTCOMES, Record
+from flows.worker import Worker, become_worker
 from model.minutes import MINUTE_MS
-from sinks.store import Store
+from sinks.store import Store, open_store
 
 FLOW = "recording"
 
@@ -69,7 +71,7 @@ def recording_flow(source: OutcomesSource, lookup: Lookup, store: StoreSink, min
     # ("1", Output("minutes", b"1", b'{"v":1,"append_minute_ms":1763690000000,"partition":1,"rows":[...]}'))
     branches = op.branch("rows_or_records", recorded, is_row)
     rows: KeyedStream[StoreItem] = branches.trues
-    records: KeyedStream[Output] = branches.falses
+    records: KeyedStream[list[Output]] = op.map_value("each", branches.falses, lambda output: [output])
     op.output("store", rows, store)
     op.output("append", records, minutes)
     return flow
@@ -91,3 +93,14 @@ def prepare(installation: Installation, store: Store, stop: StopEvent) -> Datafl
     start = start_of(topics, FLOW)
     reading = Reading(topics=topics, topic=OUTCOMES, clock=wall_clock_ms, stop=stop, start=start, drain=True)
     return recording_flow(OutcomesSource(reading), StoreLookup(store), StoreSink(store, topics), TopicSink(topics))
+
+
+def flow() -> Dataflow:
+    """For ``python -m bytewax.run "flows.recording:flow()"``; see `flows.worker`."""
+
+    def make(installation: Installation, worker: Worker) -> Prepared:
+        store = open_store(installation.store_url)
+        migrate_store(installation, store)
+        return Prepared(prepare(installation, store, worker.stop), lambda clean: store.close())
+
+    return become_worker(FLOW, make)

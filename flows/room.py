@@ -28,6 +28,9 @@ class Waiting:
     started: bool = False  # a call was begun: after a crash it may be a possible duplicate
     blocked_ms: int = 0  # the gate's reading on arrival; from the start on, the time it was kept out
 
+    def __reduce__(self) -> tuple[type["Waiting"], tuple[Delivery, str, int, int, int]]:
+        return Waiting, (self.delivery, self.topic, self.partition, self.offset, self.arrived_ms)  # it has just arrived
+
 
 @dataclass(frozen=True, slots=True)
 class PutBack:

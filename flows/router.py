@@ -5,14 +5,17 @@ Everything it returns is addressed to a lane, so that a lane's word on how far i
 
 from collections.abc import Callable, Iterable
 from typing import Any
-from zlib import crc32
 
 from msgspec.structs import replace
 
+from flows.crossing import Crossing
 from flows.duplicates import DuplicateStores
 from flows.journal import Journal
 from flows.outputs import dead_letter, fact, retry, undelivered
+from flows.placement import Share, lane_key
+from flows.raised import remembered
 from flows.room import Waiting
+from flows.ticks import LaneProgress
 from flows.topic_sink import Output
 from flows.topic_source import Item, Progress, Sourced
 from flows.topics import EVENTS, Record
@@ -21,10 +24,10 @@ from model.delivery import Delivery
 from model.envelope import UnreadableRecord
 from model.event import Event, from_record
 from model.facts import Duplicate, Received, State
-from model.identity import delivery_id, event_key
+from model.identity import delivery_id, event_key, lane_of
 from model.routing import Routed, route
 
-LaneItem = Waiting | Output | Progress
+LaneItem = Waiting | Output | LaneProgress
 
 
 class Router:
@@ -35,27 +38,34 @@ class Router:
         *,
         versions: WorkspaceVersions,
         lanes: int,
+        share: Share,
         duplicates: DuplicateStores,
         journal: Journal,
-        fences: dict[tuple[str, int], int],
+        log: str,
         run: str,
         clock: Callable[[], int],
     ) -> None:
-        """``fences``: records below these offsets may have been handled by a run that crashed."""
+        """``log``: the name of the topics, of which offsets are (`flows.flow_identity`)."""
         self._versions = versions
         self._lanes = lanes
+        self._lanes_here = share.lanes_here(lanes)
         self._duplicates = duplicates
         self._journal = journal
-        self._fences = fences
+        self._log = log
         self._run = run
         self._clock = clock
 
-    def lane_of(self, destination: str) -> str:
-        """The lane that owns a destination."""
-        return str(crc32(destination.encode()) % self._lanes)
+    @remembered
+    def __call__(self, items: list[Item]) -> Iterable[tuple[str, list[LaneItem]]]:
+        """Route one batch: for each lane what is its, in order. One by one, sharing it among processes costs double."""
+        lanes: dict[str, list[LaneItem]] = {}
+        for lane, item in self._route(items):
+            if lane not in lanes:
+                lanes[lane] = Crossing()
+            lanes[lane].append(item)
+        return lanes.items()
 
-    def __call__(self, items: list[Item]) -> Iterable[tuple[str, LaneItem]]:
-        """Route one batch, in order."""
+    def _route(self, items: list[Item]) -> list[tuple[str, LaneItem]]:
         routed: list[tuple[str, LaneItem]] = []
         events: dict[int, list[Record]] = {}
         for item in items:
@@ -66,7 +76,7 @@ class Router:
                 routed.extend(self._route_events(partition, records))
         for item in items:
             if isinstance(item, Progress):
-                routed.extend((str(lane), item) for lane in range(self._lanes))
+                routed.extend((lane_key(lane), LaneProgress(lane, item)) for lane in range(self._lanes))
             elif item.topic != EVENTS:
                 routed.append(self._route_retry(item.topic, item.record))
         return routed
@@ -84,7 +94,7 @@ class Router:
             yield from self._route_event(record, event, first)
 
     def _route_event(self, record: Record, event: Event, first_offset: int) -> Iterable[tuple[str, LaneItem]]:
-        now_ms = self._clock()
+        now_ms, said = self._clock(), self._lane_of_facts(record)
         shown = self._versions.current.redactor.text
         about: dict[str, Any] = {
             "source": event.source,
@@ -96,12 +106,12 @@ class Router:
             "events_partition": record.partition,
             "events_offset": record.offset,
             "received_at_ms": record.appended_ms,
-            "replayed": record.offset < self._fences.get((EVENTS, record.partition), 0),
+            "replayed": record.offset < self._journal.fence(EVENTS, record.partition),
         }
         key = f"{record.partition}:{record.offset}".encode()
         if first_offset != record.offset:
             duplicate = Duplicate(**about, at_ms=record.appended_ms, run=self._run, first_offset=first_offset)
-            yield "0", fact(key, duplicate)
+            yield said, fact(key, duplicate)
             return
         resent = about["replayed"] and record.offset < self._journal.horizon(EVENTS, record.partition)
         ends: list[tuple[Delivery, Routed]] = []
@@ -111,7 +121,7 @@ class Router:
                 delivery = Delivery(
                     **about,
                     delivery_id=delivery_id(
-                        record.partition, record.offset, event.source, plan.destination, routed.mapping
+                        self._log, record.partition, record.offset, event.source, plan.destination, routed.mapping
                     ),
                     destination=plan.destination,
                     mapping=routed.mapping,
@@ -122,37 +132,43 @@ class Router:
                 )
                 ends.append((delivery, routed))
         routes = tuple((d.delivery_id, d.destination, d.mapping) for d, _ in ends)
-        yield "0", fact(key, Received(**about, at_ms=record.appended_ms, run=self._run, routes=routes))
+        yield said, fact(key, Received(**about, at_ms=record.appended_ms, run=self._run, routes=routes))
         for delivery, routed in ends:
             if routed.state is None:
                 yield self._to_lane(delivery, EVENTS, record, now_ms)
                 continue
             outcome = delivery.end(routed.state, at_ms=now_ms, run=self._run, code=routed.code, message=routed.message)
             if routed.state is State.DISCARDED:
-                yield "0", undelivered(delivery, outcome)
-            yield "0", fact(delivery.delivery_id.encode(), outcome)
+                yield said, undelivered(delivery, outcome)
+            yield said, fact(delivery.delivery_id.encode(), outcome)
 
     def _route_retry(self, topic: str, record: Record) -> tuple[str, LaneItem]:
         try:
             delivery = Delivery.from_record(record.value)
         except UnreadableRecord as error:
-            return "0", dead_letter(record.value, record.key, "UNREADABLE_RECORD", f"{topic}: {error}")
+            return self._lane_of_facts(record), dead_letter(
+                record.value, record.key, "UNREADABLE_RECORD", f"{topic}: {error}"
+            )
         now_ms = self._clock()
-        if record.offset < self._fences.get((topic, record.partition), 0):
+        if record.offset < self._journal.fence(topic, record.partition):
             again = record.offset < self._journal.horizon(topic, record.partition)
             delivery = replace(delivery, replayed=True, resent=delivery.resent or again)
         if delivery.due_at_ms > now_ms:
-            return "0", retry(delivery, now_ms)
+            return self._lane_of_facts(record), retry(delivery, now_ms)
         return self._to_lane(delivery.waited(now_ms), topic, record, now_ms)
 
     def _to_lane(self, delivery: Delivery, topic: str, record: Record, now_ms: int) -> tuple[str, Waiting]:
         waiting = Waiting(delivery, topic, record.partition, record.offset, arrived_ms=now_ms)
-        return self.lane_of(delivery.destination), waiting
+        return lane_key(lane_of(delivery.destination, self._lanes)), waiting
+
+    def _lane_of_facts(self, record: Record) -> str:
+        """The lane that passes on what is said of a record here: always the same one, in this process."""
+        return lane_key(self._lanes_here[record.partition % len(self._lanes_here)])
 
     def _poison(self, record: Record, why: str) -> Iterable[tuple[str, LaneItem]]:
         """An unreadable record: its bytes go to the dead letters, and an outcome says that it was one event."""
         unreadable = Delivery(
-            delivery_id=delivery_id(record.partition, record.offset, "", "", ""),
+            delivery_id=delivery_id(self._log, record.partition, record.offset, "", "", ""),
             source="",
             destination="",
             mapping="",
@@ -165,10 +181,11 @@ class Router:
             received_at_ms=record.appended_ms,
             taken_at_ms=record.appended_ms,
             due_at_ms=record.appended_ms,
-            replayed=record.offset < self._fences.get((EVENTS, record.partition), 0),
+            replayed=record.offset < self._journal.fence(EVENTS, record.partition),
             event=record.value,
         )
         code = "UNREADABLE_RECORD"
         outcome = unreadable.end(State.DISCARDED, at_ms=self._clock(), run=self._run, code=code, message=why)
-        yield "0", dead_letter(record.value, record.key, code, why)
-        yield "0", fact(unreadable.delivery_id.encode(), outcome)
+        said = self._lane_of_facts(record)
+        yield said, dead_letter(record.value, record.key, code, why)
+        yield said, fact(unreadable.delivery_id.encode(), outcome)

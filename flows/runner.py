@@ -18,13 +18,11 @@ from bytewax.errors import BytewaxRuntimeError
 from bytewax.recovery import RecoveryConfig
 from bytewax.run import cli_main
 
+from flows.backoff import Restarts
 from flows.flow_identity import RecoveryLost, claim
 from flows.topics import PositionLost, Topics
 
 EPOCH = timedelta(seconds=1)  # one flush and one snapshot a second; what is sent again after a crash is of this length
-FIRST_PAUSE_SECONDS = 1.0
-LONGEST_PAUSE_SECONDS = 30.0
-HEALTHY_AFTER_SECONDS = 300.0  # a flow that dies after running this long is not one that cannot start
 
 log = logging.getLogger("waybill")
 
@@ -94,12 +92,14 @@ class FlowThread:
         self._thread.start()
 
     def join(self, timeout_seconds: float) -> bool:
-        """Wait for a stopped flow to end; False if it did not in time."""
+        """Wait for a stopped flow to end; False if it did not in time. One that was never started has ended."""
+        if self._thread.ident is None:
+            return True
         self._thread.join(timeout_seconds)
         return not self._thread.is_alive()
 
     def _keep_running(self) -> None:
-        pause_seconds = FIRST_PAUSE_SECONDS
+        restarts = Restarts()
         while not self._stop.is_set():
             self.status.starts += 1
             self.status.running = True
@@ -113,9 +113,8 @@ class FlowThread:
                 return
             except BaseException as error:  # Bytewax raises its own panics too; whatever it was, the flow starts again
                 self.status.failure = f"{type(error).__name__}: {error}"
+                pause_seconds = restarts.pause_seconds(time.monotonic() - began_seconds)
                 log.exception("flow %s died, starting it again in %.0f s", self.name, pause_seconds)
                 self._stop.wait(pause_seconds)
-                lasted = time.monotonic() - began_seconds > HEALTHY_AFTER_SECONDS
-                pause_seconds = FIRST_PAUSE_SECONDS if lasted else min(LONGEST_PAUSE_SECONDS, pause_seconds * 2)
             finally:
                 self.status.running = False

@@ -1,10 +1,13 @@
-"""The delivery flow's word on how far it has come: the low watermark and the positions of one process.
+"""The delivery flow's word on how far it has come: each lane's low watermark and positions.
 
-Progress arrives in-stream behind the records it speaks of, so when every source partition has said how far it is,
-whatever is due earlier is either in a lane of this process (and known here) or has an outcome or a retry record.
+Progress arrives in-stream behind the records it speaks of, and every lane gets a copy. When every source partition has
+told a lane how far it is, whatever is due earlier is either in the lane (and known here), is another lane's business,
+or has an outcome or a retry record. How far the flow has come is the least that any of its lanes says, in whichever
+processes they are.
 """
 
 from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
@@ -17,40 +20,39 @@ from model.facts import Position, Tick, encode
 SourcePart = tuple[str, int]
 
 
-class TickBook:
-    """Collects progress and makes a Tick when every source partition has reported anew. One per process."""
+class LaneProgress(NamedTuple):
+    """A lane's copy of a progress item."""
 
-    def __init__(self, expected: Iterable[SourcePart], *, lanes: int, run: str, clock: Callable[[], int]) -> None:
-        """``expected``: all source partitions; ``lanes``: how many get a copy of each progress item."""
+    lane: int
+    progress: Progress
+
+
+class LaneTicks:
+    """Collects a lane's progress and makes its Tick when every source partition has reported anew."""
+
+    def __init__(
+        self,
+        expected: Iterable[SourcePart],
+        held: Callable[[], Iterable[Waiting]],
+        *,
+        lane: int,
+        lanes: int,
+        run: str,
+        clock: Callable[[], int],
+    ) -> None:
+        """``expected``: all source partitions; ``held`` gives everything the lane holds."""
         self._expected = frozenset(expected)
-        self._lane_count = lanes
+        self._held = held
+        self._lane = lane
+        self._lanes = lanes
         self._run = run
         self._clock = clock
         self._progress: dict[SourcePart, Progress] = {}
         self._fresh: set[SourcePart] = set()
-        self._arriving: dict[SourcePart, tuple[Progress, set[int]]] = {}
-        self._lanes: list[Callable[[], Iterable[Waiting]]] = []
 
-    def register(self, held: Callable[[], Iterable[Waiting]]) -> int:
-        """Add a lane and return its number here; ``held`` gives everything it holds."""
-        self._lanes.append(held)
-        return len(self._lanes) - 1
-
-    def note(self, lane: int, progress: Progress) -> Tick | None:
-        """Take a lane's copy of a progress item; return a tick if this completes a round.
-
-        Every lane gets a copy of each item. It counts once all lanes have theirs: then they have the records before
-        it too.
-        """
+    def note(self, progress: Progress) -> Tick | None:
+        """Take a progress item; return a tick if it completes a round."""
         part = (progress.topic, progress.partition)
-        if part not in self._arriving or self._arriving[part][0] is not progress:
-            self._arriving[part] = (progress, set())
-        lanes = self._arriving[part][1]
-        lanes.add(lane)
-        # Not the lanes registered so far: the first lane to be made must not speak for those still to come, and one
-        # restored from before the number of lanes was lowered gets no copies.
-        if len(lanes) < self._lane_count:
-            return None
         self._progress[part] = progress
         self._fresh.add(part)
         if self._fresh != self._expected:
@@ -59,7 +61,7 @@ class TickBook:
         return self._tick()
 
     def _tick(self) -> Tick:
-        held = [waiting for lane in self._lanes for waiting in lane()]
+        held = list(self._held())
         watermarks = [progress.watermark_ms for progress in self._progress.values()]
         watermarks.extend(waiting.delivery.due_at_ms for waiting in held)
         settled = {part: progress.position for part, progress in self._progress.items()}
@@ -77,7 +79,12 @@ class TickBook:
             for (topic, partition), progress in sorted(self._progress.items())
         )
         return Tick(
-            at_ms=self._clock(), run=self._run, worker="0", workers=1, watermark_ms=min(watermarks), positions=positions
+            at_ms=self._clock(),
+            run=self._run,
+            worker=str(self._lane),
+            workers=self._lanes,
+            watermark_ms=min(watermarks),
+            positions=positions,
         )
 
 

@@ -1,12 +1,16 @@
 """Bytewax sink into topics: what was written is acknowledged before the epoch's snapshot counts (design 5.1)."""
 
+from itertools import chain
 from typing import NamedTuple
+from zlib import crc32
 
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 
 from flows.backoff import until_it_works
+from flows.raised import remembered
 from flows.topics import OUTCOMES, Producer, TopicError, Topics
 
+PARTS = 16
 FLUSH_FACTS = 64  # appended in 2 ms or so; an epoch's worth at once would hold everything up for ten times as long
 
 
@@ -19,7 +23,7 @@ class Output(NamedTuple):
     partition: int | None = None
 
 
-class TopicSinkPartition(StatefulSinkPartition[Output, None]):
+class TopicSinkPartition(StatefulSinkPartition[list[Output], None]):
     """Appends facts in small parts and the rest in `snapshot`. A broken topic blocks, never loses.
 
     A fact said again after a crash folds, so it may be appended at any time. A retry record would be tried twice: it
@@ -31,10 +35,12 @@ class TopicSinkPartition(StatefulSinkPartition[Output, None]):
         self._facts = 0
         self._records: list[Output] = []
         self._ticks: list[Output] = []
+        self.users = 0  # how many of Bytewax's partitions it is
 
-    def write_batch(self, values: list[Output]) -> None:
+    @remembered
+    def write_batch(self, values: list[list[Output]]) -> None:
         """Buffer, and append facts when there are enough."""
-        for output in values:
+        for output in chain.from_iterable(values):
             if output.topic != OUTCOMES:
                 self._records.append(output)
             elif output.partition is not None:  # only ticks are addressed to a partition
@@ -45,6 +51,7 @@ class TopicSinkPartition(StatefulSinkPartition[Output, None]):
                 if self._facts >= FLUSH_FACTS:
                     self._flush()
 
+    @remembered
     def snapshot(self) -> None:
         """Return after every record is acknowledged."""
         # Ticks last: each says that the facts and the retry records it relies on are in their topics.
@@ -55,24 +62,51 @@ class TopicSinkPartition(StatefulSinkPartition[Output, None]):
             self._flush()
 
     def close(self) -> None:
-        """Release the producer."""
-        self._producer.close()
+        """Release the producer, once nobody needs it any more."""
+        self.users -= 1
+        if not self.users:
+            self._producer.close()
 
     def _flush(self) -> None:
         until_it_works(self._producer.flush, TopicError, "appending to topics")
         self._facts = 0
 
 
-class TopicSink(FixedPartitionedSink[Output, None]):
-    """One partition per worker (a `DynamicSink` is outside the commit path and loses on kill -9)."""
+class TopicSink(FixedPartitionedSink[list[Output], None]):
+    """Partitions by key, all of a process being one (a `DynamicSink` is outside the commit path and loses on kill -9).
+
+    So what is said with one key stays in order, the number of processes may change, and each flushes once an epoch.
+    Bytewax does not let the number of partitions shrink; whatever else is changed, it is the same. Items are lists of
+    outputs, because each item has its price.
+    """
 
     def __init__(self, topics: Topics) -> None:
         self._topics = topics
+        self._partition: TopicSinkPartition | None = None
+        self._here: list[str] = []
+        self._keys: dict[str, str] = {}
 
     def list_parts(self) -> list[str]:
-        """This worker's partition."""
-        return ["0"]
+        """As many as there may be processes."""
+        return [str(part) for part in range(PARTS)]
 
+    def part_fn(self, item_key: str) -> int:
+        """The partition that a key names, or is spread to."""
+        return int(item_key) % PARTS if item_key.isdecimal() else crc32(item_key.encode()) % PARTS
+
+    def at_home(self, keyed: tuple[str, list[Output]]) -> tuple[str, list[Output]]:
+        """Give outputs a partition of the process that made them; what has one key gets the same one all the time."""
+        key, outputs = keyed
+        home = self._keys.get(key)
+        if home is None:
+            home = self._keys[key] = self._here[0] if self._here else key
+        return home, outputs
+
+    @remembered
     def build_part(self, step_id: str, for_part: str, resume_state: None) -> TopicSinkPartition:
-        """Make the worker's producer."""
-        return TopicSinkPartition(self._topics.producer())
+        """Make the process' partition, or give it once more."""
+        self._here.append(for_part)
+        if self._partition is None:
+            self._partition = TopicSinkPartition(self._topics.producer())
+        self._partition.users += 1
+        return self._partition

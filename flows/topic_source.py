@@ -11,6 +11,7 @@ from threading import Event as StopEvent
 
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 
+from flows.raised import remembered
 from flows.topics import Reader, Record, Topics, TopicsAway
 
 BATCH_RECORDS = 250
@@ -53,6 +54,7 @@ class Reading:
     clock: Callable[[], int]
     stop: StopEvent
     start: Callable[[str, int], int]  # where a partition never read before begins
+    opening: Callable[[str, int, bool], None] = lambda topic, partition, resumed: None  # before a partition is read
     drain: bool = False  # when stopped, first read what the log held at that moment
     wait_ms: int = 0  # a record is given out this long after it was appended (rungs)
     most_records: int = BATCH_RECORDS  # given out at a time
@@ -79,6 +81,7 @@ class TopicPartition(StatefulSourcePartition[Item, int]):
         self._idle = True
         self._stop_at: int | None = None
 
+    @remembered
     def next_batch(self) -> Sequence[Item]:
         """Give out what is ripe and fits the budget, then tell progress when it is time.
 
@@ -151,13 +154,16 @@ class TopicSource(FixedPartitionedSource[Item, int]):
     def __init__(self, reading: Reading) -> None:
         self._reading = reading
 
+    @remembered
     def list_parts(self) -> list[str]:
         """Partition numbers as text."""
         return [str(number) for number in range(self._reading.topics.partitions(self._reading.topic))]
 
+    @remembered
     def build_part(self, step_id: str, for_part: str, resume_state: int | None) -> TopicPartition:
         """Resume where the snapshot says, or begin where a partition never read before begins."""
         partition = int(for_part)
+        self._reading.opening(self._reading.topic, partition, resume_state is not None)
         position = self._reading.start(self._reading.topic, partition) if resume_state is None else resume_state
         return self.partition_type(self._reading, partition, position)
 

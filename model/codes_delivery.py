@@ -187,6 +187,11 @@ WAITING: tuple[Reason, ...] = (
         "None; if it lasts, the destination is slower than its events come in: raise its concurrency.",
     ),
     _waiting(
+        "LANES_CHANGED",
+        "The workspace was given another number of lanes, and the event goes to the lane its destination has now.",
+        "None.",
+    ),
+    _waiting(
         "WAITED_TOO_LONG",
         "The event waited too long for a free connection to the destination and goes on waiting on disk.",
         "None; if it lasts, the destination is slower than its events come in: raise its concurrency.",

@@ -12,9 +12,14 @@ def _digest(*parts: str | int) -> str:
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=ID_BYTES).hexdigest()
 
 
-def delivery_id(events_partition: int, events_offset: int, source: str, destination: str, mapping: str) -> str:
-    """Name one event x connection x mapping by where the event stands in the events log (32 hex digits)."""
-    return _digest("delivery", events_partition, events_offset, source, destination, mapping)
+def delivery_id(
+    log: str, events_partition: int, events_offset: int, source: str, destination: str, mapping: str
+) -> str:
+    """Name one event x connection x mapping by where the event stands in the events log (32 hex digits).
+
+    ``log`` names the log itself: in new topics, offsets begin anew. '' for one older than such names.
+    """
+    return _digest("delivery", *filter(None, [log]), events_partition, events_offset, source, destination, mapping)
 
 
 def attempt_id(delivery: str, run: str, attempt: int) -> str:
@@ -30,6 +35,11 @@ def event_key(source: str, message_id: str) -> bytes:
 def partition_of(key: bytes, partitions: int) -> int:
     """Spread keys over partitions; the same in every process and version."""
     return crc32(key) % partitions
+
+
+def lane_of(destination: str, lanes: int) -> int:
+    """The lane that owns a destination."""
+    return crc32(destination.encode()) % lanes
 
 
 def request_key(keys: list[str]) -> str:

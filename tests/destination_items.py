@@ -41,7 +41,7 @@ def payloads(of: HttpDestination, event: dict[str, Any]) -> dict[str, dict[str, 
 def items(of: HttpDestination, *events: dict[str, Any]) -> list[Item]:
     """The deliveries of some events."""
     return [
-        Item(delivery_id(0, number, "web", of.id, mapping), orjson.dumps(event), payload)
+        Item(delivery_id("log-1", 0, number, "web", of.id, mapping), orjson.dumps(event), payload)
         for number, event in enumerate(events)
         for mapping, payload in payloads(of, event).items()
     ]

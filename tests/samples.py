@@ -28,7 +28,7 @@ DELIVERY: dict[str, Any] = {**ABOUT, "destination": "crm", "mapping": ""}
 
 def _id(fields: dict[str, Any]) -> str:
     at = fields["events_partition"], fields["events_offset"]
-    return delivery_id(*at, fields["source"], fields["destination"], fields["mapping"])
+    return delivery_id("log-1", *at, fields["source"], fields["destination"], fields["mapping"])
 
 
 def _delivery_fact(changes: dict[str, Any]) -> dict[str, Any]:

@@ -21,9 +21,9 @@ from flows.functions.host import FunctionHost
 from flows.held import Held
 from flows.journal import Journal
 from flows.lane import Lane
+from flows.placement import Share
 from flows.router import Router
 from flows.shipping import Shipper
-from flows.ticks import TickBook
 from flows.topic_sink import TopicSink
 from flows.topic_source import Reading, TopicSource
 from flows.topics import DEAD_LETTERS, EVENTS, OUTCOMES
@@ -108,12 +108,12 @@ class System:
 
     def _live(self, engine: ScriptedEngine, hand: Hand, crash: bool) -> None:
         self.runs += 1
-        journal = Journal(self.directory / "journal.json")
+        journal = Journal(self.directory / "journal", lambda topic, partition: self.topics.bounds(topic, partition)[1])
         duplicates = DuplicateStores(
             self.topics, self.directory / "duplicates", window_seconds=3_600, clock=wall_clock_ms
         )
         configured = workspace([webhook(name, concurrency=8) for name in self.destinations], delivery=QUICK)
-        versions = WorkspaceVersions(self.directory / "workspaces.json", configured, {})
+        versions = WorkspaceVersions(self.directory / "workspaces", configured)
         calls = CallLoop(
             lambda: Shipper(
                 configuration=lambda: versions.current, engine=engine, functions=FunctionHost(), clock=wall_clock_ms
@@ -138,15 +138,15 @@ class System:
         self, hand: Hand, journal: Journal, duplicates: DuplicateStores, calls: CallLoop, versions: WorkspaceVersions
     ) -> Dataflow:
         parts = [(topic, 0) for topic in SOURCES]
-        fences = journal.fences({part: self.topics.bounds(*part)[1] for part in parts})
         name = f"run-{self.runs}"
         held = Held(max_deliveries=200, max_bytes=1 << 24, clock=wall_clock_ms)
         router = Router(
             versions=versions,
             lanes=self.lanes,
+            share=Share(),
             duplicates=duplicates,
             journal=journal,
-            fences=fences,
+            log="log-1",
             run=name,
             clock=wall_clock_ms,
         )
@@ -160,11 +160,17 @@ class System:
             max_wait_in_room_ms=30_000,
             held=held,
             calls=calls,
-            ticks=TickBook(parts, lanes=self.lanes, run=name, clock=wall_clock_ms),
+            parts=tuple(parts),
+            lanes=self.lanes,
             sampler=Sampler(),
-            restored_after_crash=not journal.clean,
+            open_lane=journal.open_lane,
             outcomes_partitions=1,
         )
+
+        def opening(topic: str, partition: int, resumed: bool) -> None:
+            journal.open(topic, partition, resumed=resumed)
+            if topic == EVENTS:
+                versions.open(partition, 0)
 
         def source(topic: str) -> TopicSource:
             reading = Reading(
@@ -174,6 +180,7 @@ class System:
                 stop=hand.stop,
                 start=beginning,
                 may_read=lambda: held.room,
+                opening=opening,
                 before_reading=journal.reading,
                 progress_ms=100,
             )

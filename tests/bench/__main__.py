@@ -1,7 +1,7 @@
 """The main job under load: `waybill up` and the receiver as processes of their own, one request per event.
 
-Scenarios: as fast as it goes, the same over a Kafka broker on this machine (where there is Java), and a steady half of
-the rate we promise. Bounded in events and time.
+Scenarios: as fast as it goes, the same over a Kafka broker on this machine (where there is Java), there also with
+delivery in 1 and in 2 processes, and a steady half of the rate we promise. Bounded in events and time.
 """
 
 import sys
@@ -19,10 +19,17 @@ import psutil
 from rich.console import Console
 from rich.progress import Progress
 
+from tests.bench.processes import measure_processes
 from tests.kafka.broker import Broker
 from tests.kafka.install import CannotInstall, find_java, install
 from tests.system import WRITE_KEY, Receiver, Waybill, receiver, running, wait_until, workspace_text
 
+SCENARIOS: dict[str, tuple[int, float | None, bool]] = {  # events, rate per second, over Kafka
+    "as_fast_as_it_goes": (40_000, None, False),
+    "over_kafka": (40_000, None, True),
+    "steady_750_per_s": (15_000, 750.0, False),
+}
+PROCESSES = "processes"
 BATCH = 100
 SETTLE_SECONDS = 300.0
 
@@ -148,22 +155,25 @@ def scenario(
 def main() -> None:
     """Run every scenario; one JSON line each on stdout."""
     only = set(sys.argv[1:])
+    if only - {*SCENARIOS, PROCESSES}:
+        sys.exit(f"scenarios are {', '.join((*SCENARIOS, PROCESSES))}")
     with receiver() as target, Progress(console=Console(stderr=True)) as progress, ExitStack() as stack:
-        for name, events, rate in (
-            ("as_fast_as_it_goes", 40_000, None),
-            ("over_kafka", 40_000, None),
-            ("steady_750_per_s", 15_000, 750.0),
-        ):
-            if only and name not in only:
-                continue
+        try:
+            kafka = stack.enter_context(broker(Path(stack.enter_context(tempfile.TemporaryDirectory()))))
+        except CannotInstall as reason:
+            progress.console.print(f"what needs Kafka is left out: {reason}")
             kafka = None
-            if name == "over_kafka":
-                try:
-                    kafka = stack.enter_context(broker(Path(stack.enter_context(tempfile.TemporaryDirectory()))))
-                except CannotInstall as reason:
-                    progress.console.print(f"{name} is left out: {reason}")
-                    continue
-            print(orjson.dumps(scenario(name, events, rate, target, progress, kafka)).decode(), flush=True)
+        for name, (events, rate, over_kafka) in SCENARIOS.items():
+            if (only and name not in only) or (over_kafka and kafka is None):
+                continue
+            print(
+                orjson.dumps(scenario(name, events, rate, target, progress, kafka if over_kafka else None)).decode(),
+                flush=True,
+            )
+        if kafka and (not only or PROCESSES in only):
+            for measured in measure_processes(kafka.address, progress):
+                print(orjson.dumps(measured).decode(), flush=True)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -11,12 +11,13 @@ from typing import Any
 
 import httpx
 import orjson
+import psutil
 
 from console.http_server import serve_in_thread
 from console.ingest import IngestSources, create_ingest
-from console.workspace_file import load_workspace
 from flows.clock import wall_clock_ms
 from flows.installation import Installation, open_installation
+from flows.workspace_file import load_workspace
 from model.rungs import RUNGS
 from tests.system import WRITE_KEY, Receiver, receiver, wait_until, workspace_text
 
@@ -41,7 +42,8 @@ class Cluster:
         self.target = target
         self.logs = directory
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
-        self._client = httpx.Client(timeout=30, trust_env=False)
+        # The server closes connections that idle for 5 s, and may do so just as one is used again.
+        self._client = httpx.Client(timeout=30, trust_env=False, limits=httpx.Limits(keepalive_expiry=2))
         sources = IngestSources.of(self.installation.workspace)
         app = create_ingest(sources, self.installation.topics, clock=wall_clock_ms, run="test")
         self._server = serve_in_thread(app, "127.0.0.1", 0)
@@ -55,6 +57,21 @@ class Cluster:
         assert process.stdout.readline() == b"ready\n", self.log_of(flow)
         return process.pid
 
+    def start_processes(self, count: int) -> None:
+        """Start delivery as users do, as several processes that are one unit."""
+        command = [sys.executable, "-m", "console", "run", "delivery", "--processes", str(count)]
+        command += ["--workspace", str(self.file), "--data", str(self.data)]
+        with (self.logs / "delivery.log").open("ab") as log:
+            self._processes["delivery"] = subprocess.Popen(command, stderr=log)
+
+    def workers(self) -> list[psutil.Process]:
+        """The processes that share delivery."""
+        return psutil.Process(self._processes["delivery"].pid).children()
+
+    def cpu_seconds(self) -> float:
+        """What these have used so far."""
+        return sum(sum(worker.cpu_times()[:2]) for worker in self.workers())
+
     def kill(self, flow: str) -> None:
         """kill -9."""
         process = self._processes.pop(flow)
@@ -67,6 +84,10 @@ class Cluster:
         process = self._processes.pop(flow)
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=seconds) == 0, self.log_of(flow)
+
+    def ended(self, flow: str, seconds: float = 60) -> int:
+        """Wait for a flow that ends by itself; its exit code."""
+        return self._processes.pop(flow).wait(timeout=seconds)
 
     def log_of(self, flow: str) -> str:
         """The end of what a flow has logged."""

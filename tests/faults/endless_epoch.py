@@ -8,9 +8,8 @@ from typing import Any
 
 from bytewax.run import cli_main
 
-from console import up
 from console.cli import app
-from flows import runner
+from flows import keepers, runner
 from flows.delivery import FLOW
 
 ENDLESS = timedelta(hours=1)
@@ -23,5 +22,5 @@ def run(flow: Any, *, epoch_interval: timedelta, recovery_config: Any) -> None:
 
 
 runner.cli_main = run  # type: ignore[attr-defined, assignment]
-up.POLL_SECONDS = 0.2  # type: ignore[attr-defined]
+keepers.POLL_SECONDS = 0.2  # type: ignore[attr-defined]
 app(["up"])

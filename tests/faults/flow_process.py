@@ -9,15 +9,16 @@ import os
 import signal
 import sys
 import threading
+from itertools import chain
 from pathlib import Path
 
-from console.workspace_file import load_workspace
 from flows import delivery_run, recording
 from flows.delivery import FLOW as DELIVERY
 from flows.installation import open_installation, store_retention_seconds
 from flows.recording import FLOW as RECORDING
 from flows.runner import Prepared, collect_less_garbage, run_once
 from flows.topic_sink import TopicSinkPartition
+from flows.workspace_file import load_workspace
 from model.codes import ALL
 from sinks.store import open_store
 from sinks.store_schema import migrate
@@ -31,7 +32,7 @@ def flush_on_a_timer() -> None:
 
     def write_batch(self: TopicSinkPartition, values: list) -> None:  # type: ignore[type-arg]
         with lock:
-            for output in values:
+            for output in chain.from_iterable(values):
                 self._producer.send(output.topic, output.key, output.value, output.partition)
         if not hasattr(self, "timer"):
 

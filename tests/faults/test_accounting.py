@@ -5,6 +5,8 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
+from flows.delivery import FLOW
+from flows.flow_identity import log_of
 from flows.topics import EVENTS as EVENTS_TOPIC
 from model.envelope import unseal
 from model.identity import delivery_id
@@ -101,7 +103,7 @@ def keys_by_message(made: Cluster) -> dict[str, str]:
         while records := reader.read(1_000, 10_000_000):
             for record in records:
                 message = unseal(record.value)[1].split(b'"messageId":"')[1].split(b'"')[0].decode()
-                keys[message] = delivery_id(partition, record.offset, "web", "crm", "")
+                keys[message] = delivery_id(log_of(topics, FLOW), partition, record.offset, "web", "crm", "")
     return keys
 
 

@@ -8,13 +8,15 @@ import sys
 from collections import Counter, defaultdict
 from contextlib import closing
 from pathlib import Path
+from shutil import rmtree
 
 import pytest
 
 from flows.delivery import FLOW
+from flows.flow_identity import log_of
 from flows.open_topics import open_topics
 from flows.topics import OUTCOMES
-from flows.workspace_versions import VERSIONS_FILE
+from flows.workspace_versions import VERSIONS_DIRECTORY
 from model.facts import Fact, Outcome, Received, decode
 from model.identity import delivery_id
 from tests.faults.cluster import EVER, plain_events
@@ -113,12 +115,14 @@ def settled(data: Path) -> bool:
 def check_one_version_each(data: Path, target: Receiver) -> None:
     """Every run made the same deliveries of an event, each ended in one way only, and no others were sent."""
     said = facts(data)
+    with closing(open_topics(f"sqlite:///{data / 'topics'}")) as topics:
+        log = log_of(topics, FLOW)
     expected: dict[str, tuple[str, str]] = {}
     for fact in said:
         if isinstance(fact, Received):
             fates = OLD if int(fact.message_id.removeprefix("m-")) < BEFORE else NEW
             ids = {
-                delivery_id(fact.events_partition, fact.events_offset, "web", *name): fate
+                delivery_id(log, fact.events_partition, fact.events_offset, "web", *name): fate
                 for name, fate in fates.items()
             }
             assert {route for route, _, _ in fact.routes} == set(ids), (fact.message_id, fact.routes)
@@ -172,7 +176,7 @@ def test_control_without_the_versions_the_same_check_fails(tmp_path: Path) -> No
         system = Waybill(tmp_path, workspace(target))
         with running(system, started=True):
             crash(system, target, changed_while_it_runs=True)
-            (system.data / "recovery" / FLOW / VERSIONS_FILE).unlink()
+            rmtree(system.data / "recovery" / FLOW / VERSIONS_DIRECTORY)
             system.start()
             wait_until(lambda: settled(system.data), 60, "settled", 0.2)
             with pytest.raises(AssertionError, match="m-"):

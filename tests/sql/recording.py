@@ -37,7 +37,7 @@ class Event:
         }
 
     def delivery(self, destination: str = "crm") -> str:
-        return delivery_id(0, self.offset, self.source, destination, "default")
+        return delivery_id("log-1", 0, self.offset, self.source, destination, "default")
 
     def received(self, **more: Any) -> Received:
         routes = tuple((self.delivery(to), to, "default") for to in self.destinations)

@@ -1,6 +1,12 @@
 import pytest
 
-from flows.backoff import LONGEST_PAUSE_SECONDS, until_it_works
+from flows.backoff import (
+    HEALTHY_AFTER_SECONDS,
+    LONGEST_PAUSE_SECONDS,
+    LONGEST_RESTART_SECONDS,
+    Restarts,
+    until_it_works,
+)
 
 
 class Away(Exception):
@@ -27,3 +33,16 @@ def test_any_other_error_passes_through() -> None:
 
     with pytest.raises(ValueError, match="a mistake"):
         until_it_works(action, Away, "asking", lambda seconds: None)
+
+
+def test_what_dies_again_and_again_is_started_ever_less_often() -> None:
+    restarts = Restarts()
+    pauses = [restarts.pause_seconds(2) for _ in range(8)]
+    assert pauses == sorted(pauses) and pauses[0] < pauses[3] and pauses[-1] == LONGEST_RESTART_SECONDS
+
+
+def test_after_a_run_that_was_well_the_pause_is_short_again() -> None:
+    restarts = Restarts()
+    first = restarts.pause_seconds(2)
+    restarts.pause_seconds(2)
+    assert restarts.pause_seconds(HEALTHY_AFTER_SECONDS + 1) == first

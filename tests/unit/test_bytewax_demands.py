@@ -39,8 +39,8 @@ def copying(topics: MemoryTopics, hand: Hand, sink: TopicSink, *sources: str) ->
         for name in sources or (EVENTS,)
     ]
 
-    def copy(item: Item) -> list[tuple[str, Output]]:
-        return [("copy", Output("copy", b"", item.record.value))] if isinstance(item, Sourced) else []
+    def copy(item: Item) -> list[tuple[str, list[Output]]]:
+        return [("copy", [Output("copy", b"", item.record.value)])] if isinstance(item, Sourced) else []
 
     op.output("copy", op.flat_map("to_copy", op.merge("all", *streams), copy), sink)
     return flow
@@ -84,7 +84,7 @@ def crash_five_times_then_finish(topics: MemoryTopics, recovery: Path, sink: Cal
 class ForgetfulPartition(TopicSinkPartition):
     """The mistake: what was written in one epoch is flushed in the next, so a snapshot promises what is not there."""
 
-    def write_batch(self, values: list[Output]) -> None:
+    def write_batch(self, values: list[list[Output]]) -> None:
         super().snapshot()
         super().write_batch(values)
 

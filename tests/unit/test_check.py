@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from console.check import check, render, to_json
-from console.workspace_file import load_workspace
+from flows.workspace_file import load_workspace
 from model.workspace_errors import WorkspaceInvalid
 from tests.unit.workspace_sample import ENVIRON, SHOP, changed
 

@@ -3,7 +3,7 @@ from shutil import rmtree
 
 import pytest
 
-from flows.flow_identity import IDENTITY_FILE, RecoveryLost, begin_anew, claim
+from flows.flow_identity import IDENTITY_FILE, RecoveryLost, begin_anew, claim, log_of
 from tests.fakes import Clock, MemoryTopics
 from tests.samples import T0
 
@@ -71,3 +71,19 @@ def test_beginning_anew_forgets_old_positions_and_makes_the_directory_the_flows_
     begin_anew(topics, "delivery", recovery)
     assert len(snapshots(recovery)) == 1
     claim(topics, "delivery", recovery)
+
+
+def test_a_log_keeps_its_name_and_other_topics_have_another(topics: MemoryTopics, recovery: Path) -> None:
+    claim(topics, "delivery", recovery)
+    name = log_of(topics, "delivery")
+    begin_anew(topics, "delivery", recovery)
+    assert name and log_of(topics, "delivery") == name
+    others = MemoryTopics(Clock(T0))
+    claim(others, "delivery", recovery.with_name("other"))
+    assert log_of(others, "delivery") not in {"", name}
+
+
+def test_a_log_read_before_there_were_names_keeps_having_none(topics: MemoryTopics, recovery: Path) -> None:
+    topics.put_mark("delivery.identity", b"of an older Waybill")
+    begin_anew(topics, "delivery", recovery)
+    assert log_of(topics, "delivery") == ""

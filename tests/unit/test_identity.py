@@ -8,15 +8,17 @@ from model.identity import attempt_id, delivery_id, event_key, partition_of
 
 def test_names_never_change_between_versions() -> None:
     # Written down once: a change would let everything replayed across an upgrade count twice.
-    assert delivery_id(0, 17, "web", "crm", "") == "530eb18a721c4512e198a6b978ae6ddc"
+    assert delivery_id("", 0, 17, "web", "crm", "") == "530eb18a721c4512e198a6b978ae6ddc"
+    assert delivery_id("5f1c", 0, 17, "web", "crm", "") == "ebd4334513e9dae8c178624f01a1f07b"
     assert event_key("web", "m-1").hex() == "f39900824fc64f6499cb30b059b10b48"
     assert partition_of(b"abc", 7) == 5
 
 
 def test_every_field_of_a_delivery_is_part_of_its_name() -> None:
-    names = [delivery_id(0, 1, *texts) for texts in permutations("abc")]
-    names += [delivery_id(1, 1, "a", "b", "c"), delivery_id(0, 2, "a", "b", "c")]
-    assert len(set(names)) == 6 + 2
+    names = [delivery_id("l", 0, 1, *texts) for texts in permutations("abc")]
+    names += [delivery_id("l", 1, 1, "a", "b", "c"), delivery_id("l", 0, 2, "a", "b", "c")]
+    names += [delivery_id(log, 0, 1, "a", "b", "c") for log in ("m", "")]
+    assert len(set(names)) == 6 + 2 + 2
 
 
 def test_the_same_call_in_another_run_is_another_attempt() -> None:

@@ -10,7 +10,7 @@ from flows.desk import Desk
 from flows.held import Held
 from flows.lane import STOP_WAIT_MS, Lane
 from flows.room import Waiting
-from flows.ticks import TickBook
+from flows.ticks import LaneProgress
 from flows.topic_sink import Output
 from flows.topic_source import Progress
 from flows.topics import DEAD_LETTERS, EVENTS, OUTCOMES
@@ -64,9 +64,10 @@ class Working:
             max_wait_in_room_ms=30_000,
             held=self.held,
             calls=cast(CallLoop, self.calls),
-            ticks=TickBook([(EVENTS, 0)], lanes=1, run="run-2", clock=self.clock),
+            parts=((EVENTS, 0),),
+            lanes=1,
             sampler=Sampler(),
-            restored_after_crash=crashed,
+            open_lane=lambda lane: not crashed,
             outcomes_partitions=2,
         )
         self.lane = Lane(self.desk, state)
@@ -77,7 +78,7 @@ class Working:
 
     def take(self, *deliveries: Delivery) -> None:
         items = [Waiting(of, EVENTS, 0, of.events_offset, arrived_ms=self.clock()) for of in deliveries]
-        self._keep(self.lane.on_batch(list(items))[0])
+        self._keep(self.lane.on_batch([list(items)])[0])
 
     def notify(self) -> None:
         self._keep(self.lane.on_notify()[0])
@@ -106,8 +107,9 @@ class Working:
             if output.topic.startswith("retries.")
         ]
 
-    def _keep(self, outputs: Iterable[Output]) -> None:
-        self.outputs.extend(outputs)
+    def _keep(self, together: Iterable[list[Output]]) -> None:
+        for outputs in together:
+            self.outputs.extend(outputs)
 
 
 def some(count: int, **changes: Any) -> list[Delivery]:
@@ -220,13 +222,13 @@ def test_a_delivery_whose_connection_no_longer_sends_is_discarded_with_that_reas
 def test_facts_pass_through_in_their_order() -> None:
     working = Working()
     said = [Output(OUTCOMES, b"k", bytes([number])) for number in range(3)]
-    assert list(working.lane.on_batch(list(said))[0]) == said
+    assert list(working.lane.on_batch([list(said)])[0]) == [said]
 
 
 def test_a_tick_goes_into_every_partition_and_counts_what_is_in_flight() -> None:
     working = Working()
     working.take(delivery(due_at_ms=T0 - 9, events_offset=4))
-    outputs = list(working.lane.on_batch([Progress(EVENTS, 0, 10, 12, T0)])[0])
+    [outputs] = working.lane.on_batch([[LaneProgress(0, Progress(EVENTS, 0, 10, 12, T0))]])[0]
     assert [output.partition for output in outputs] == [0, 1]
     tick = decode(outputs[0].value)
     assert isinstance(tick, Tick)
@@ -267,6 +269,17 @@ def test_a_restored_delivery_whose_connection_was_removed_meanwhile_is_discarded
     after.notify()
     (outcome,) = after.of_kind(Outcome)
     assert (outcome.code, outcome.replayed) == ("CONNECTION_REMOVED", True)
+
+
+def test_with_another_number_of_lanes_everything_held_goes_back_to_the_retries() -> None:
+    before = Working(concurrency=1)
+    before.take(*some(3))
+    state = before.lane.snapshot()
+    after = Working({**state, "lanes": state["lanes"] + 1})
+    after.notify()
+    assert {fact.code for fact in after.of_kind(Spilled)} == {"LANES_CHANGED"}
+    assert len(after.retries()) == 3 and after.calls.ids() == []
+    assert sorted(of.resent for _, of in after.retries()) == [False, False, True]
 
 
 def test_a_snapshot_of_another_version_is_refused() -> None:

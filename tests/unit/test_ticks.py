@@ -1,7 +1,7 @@
 import pytest
 
 from flows.room import Waiting
-from flows.ticks import TickBook, tick_outputs
+from flows.ticks import LaneTicks, tick_outputs
 from flows.topic_source import Progress
 from flows.topics import EVENTS, OUTCOMES
 from model.facts import Tick, decode
@@ -11,24 +11,15 @@ from tests.samples import T0, delivery
 RUNG = "retries.30s"
 
 
-class Book:
-    """A tick book, two lanes by default, and what they hold."""
+class Ticks:
+    """The ticks of lane 1 of 2, and what it holds."""
 
-    def __init__(self, *parts: tuple[str, int], lanes: int = 2) -> None:
-        self.book = TickBook(parts or ((EVENTS, 0),), lanes=lanes, run="run-1", clock=Clock(T0))
-        self.held: list[list[Waiting]] = []
-
-    def register(self, count: int = 2) -> None:
-        for _ in range(count):
-            holds: list[Waiting] = []
-            self.held.append(holds)
-            self.book.register(lambda holds=holds: holds)  # type: ignore[misc]
-
-    def note(self, progress: Progress, *lanes: int) -> Tick | None:
-        """Give each lane its copy; returns the last one's answer, the others must have none."""
-        *before, last = [self.book.note(lane, progress) for lane in lanes or (0, 1)]
-        assert before == [None] * len(before)
-        return last
+    def __init__(self, *parts: tuple[str, int]) -> None:
+        self.held: list[Waiting] = []
+        self._ticks = LaneTicks(
+            parts or ((EVENTS, 0),), lambda: self.held, lane=1, lanes=2, run="run-1", clock=Clock(T0)
+        )
+        self.note = self._ticks.note
 
 
 def progress(topic: str = EVENTS, partition: int = 0, position: int = 10, watermark_ms: int = T0) -> Progress:
@@ -40,41 +31,16 @@ def holding(topic: str = EVENTS, offset: int = 4, due_at_ms: int = T0) -> Waitin
 
 
 def test_a_tick_comes_when_every_partition_has_reported_anew() -> None:
-    book = Book((EVENTS, 0), (EVENTS, 1))
-    book.register()
+    book = Ticks((EVENTS, 0), (EVENTS, 1))
     assert book.note(progress(partition=0)) is None
     assert book.note(progress(partition=0, position=11)) is None
     assert book.note(progress(partition=1)) is not None
     assert book.note(progress(partition=1)) is None
 
 
-def test_progress_counts_only_when_every_lane_has_the_records_before_it() -> None:
-    book = Book()
-    book.register()
-    said = progress()
-    assert book.note(said, 0) is None
-    assert book.note(said, 0) is None
-    assert book.note(said, 1) is not None
-
-
-def test_the_first_lane_made_does_not_speak_for_those_still_to_come() -> None:
-    book = Book()
-    book.register(1)
-    said = progress(position=10, watermark_ms=T0)
-    assert book.note(said, 0) is None
-    book.register(1)
-    book.held[1].append(holding(offset=4, due_at_ms=T0 - 9))
-    tick = book.note(said, 1)
-    assert tick is not None
-    assert (tick.watermark_ms, tick.positions[0].settled) == (T0 - 9, 4)
-
-
-def test_a_lane_left_from_a_larger_number_of_lanes_is_waited_for_by_nobody_and_what_it_holds_counts() -> None:
-    book = Book(lanes=1)
-    book.register(2)
-    book.held[1].append(holding(due_at_ms=T0 - 9))
-    tick = book.note(progress(), 0)
-    assert tick is not None and tick.watermark_ms == T0 - 9
+def test_a_tick_names_its_lane_and_how_many_there_are() -> None:
+    tick = Ticks().note(progress())
+    assert tick is not None and (tick.worker, tick.workers) == ("1", 2)
 
 
 @pytest.mark.parametrize(
@@ -84,18 +50,16 @@ def test_a_lane_left_from_a_larger_number_of_lanes_is_waited_for_by_nobody_and_w
 def test_the_watermark_is_the_oldest_thing_held_or_unread(
     unread_ms: list[int], held_ms: list[int], watermark_ms: int
 ) -> None:
-    book = Book((EVENTS, 0), (RUNG, 0))
-    book.register()
-    book.held[0].extend(holding(due_at_ms=due_ms) for due_ms in held_ms)
+    book = Ticks((EVENTS, 0), (RUNG, 0))
+    book.held.extend(holding(due_at_ms=due_ms) for due_ms in held_ms)
     book.note(progress(EVENTS, watermark_ms=unread_ms[0]))
     tick = book.note(progress(RUNG, watermark_ms=unread_ms[1]))
     assert tick is not None and tick.watermark_ms == watermark_ms
 
 
 def test_what_is_held_is_not_settled() -> None:
-    book = Book((EVENTS, 0), (RUNG, 0))
-    book.register()
-    book.held[0].extend([holding(EVENTS, 8), holding(EVENTS, 4)])
+    book = Ticks((EVENTS, 0), (RUNG, 0))
+    book.held.extend([holding(EVENTS, 8), holding(EVENTS, 4)])
     book.note(progress(EVENTS, position=10))
     tick = book.note(progress(RUNG, position=3))
     assert tick is not None
@@ -104,8 +68,7 @@ def test_what_is_held_is_not_settled() -> None:
 
 
 def test_every_outcomes_partition_gets_the_tick_and_the_first_one_all_positions() -> None:
-    book = Book((EVENTS, 0), (RUNG, 0))
-    book.register()
+    book = Ticks((EVENTS, 0), (RUNG, 0))
     book.note(progress(EVENTS))
     tick = book.note(progress(RUNG))
     assert tick is not None

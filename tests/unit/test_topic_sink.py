@@ -14,7 +14,7 @@ def test_facts_are_appended_in_small_parts_and_the_rest_waits_for_the_snapshot_w
     partition = TopicSink(topics).build_part("append", "0", None)
     tick, retry = Output(OUTCOMES, b"t", b"tick", 0), Output("retries.1s", b"k", b"retry")
     facts = [Output(OUTCOMES, b"k", b"%d" % number) for number in range(FLUSH_FACTS + 1)]
-    partition.write_batch([tick, retry, *facts])
+    partition.write_batch([[tick, retry], facts])
     assert [record.value for record in topics.records(OUTCOMES)] == [fact.value for fact in facts[:FLUSH_FACTS]]
     assert topics.records("retries.1s") == []
     topics.failure = ProduceFailed("no room")
@@ -28,8 +28,8 @@ def test_facts_are_appended_in_small_parts_and_the_rest_waits_for_the_snapshot_w
 def test_nothing_but_facts_is_appended_before_the_snapshot_and_then_in_one_flush() -> None:
     topics = MemoryTopics(Clock(T0), partitions=2, names=["copy"])
     partition = TopicSink(topics).build_part("append", "0", None)
-    partition.write_batch([ONE])
-    partition.write_batch([TWO])
+    partition.write_batch([[ONE]])
+    partition.write_batch([[TWO]])
     assert topics.records("copy") == []
     partition.snapshot()
     assert {record.value for record in topics.records("copy")} == {b"one", b"two"}
@@ -40,7 +40,7 @@ def test_nothing_but_facts_is_appended_before_the_snapshot_and_then_in_one_flush
 def test_a_topic_that_is_away_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     topics = MemoryTopics(Clock(T0), names=["copy"])
     partition = TopicSink(topics).build_part("append", "0", None)
-    partition.write_batch([TWO])
+    partition.write_batch([[TWO]])
     tries = 0
 
     def sleep(seconds: float) -> None:
@@ -57,5 +57,22 @@ def test_a_topic_that_is_away_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> 
     assert [record.value for record in topics.records("copy")] == [b"two"]
 
 
-def test_each_worker_has_one_partition() -> None:
-    assert TopicSink(MemoryTopics(Clock(T0))).list_parts() == ["0"]
+def test_all_partitions_of_a_process_are_one_which_flushes_once() -> None:
+    topics = MemoryTopics(Clock(T0), names=["copy"])
+    sink = TopicSink(topics)
+    parts = [sink.build_part("append", part, None) for part in sink.list_parts()]
+    for part in parts:
+        part.write_batch([[TWO]])
+    for part in parts:
+        part.snapshot()
+    assert len(topics.records("copy")) == len(parts) > 1
+    assert topics.flushes == 2 * len(parts) and len({id(part) for part in parts}) == 1
+
+
+def test_outputs_are_appended_by_the_process_that_made_them_all_of_one_key_in_one_place() -> None:
+    sink = TopicSink(MemoryTopics(Clock(T0), names=["copy"]))
+    assert sink.at_home(("3", [ONE])) == ("3", [ONE])  # before it has any
+    sink.build_part("append", "7", None)
+    assert sink.at_home(("5", [ONE])) == ("7", [ONE]) and sink.part_fn("7") == 7
+    assert sink.at_home(("3", [TWO])) == ("3", [TWO])  # as before: what has one key stays in order
+    assert 0 <= sink.part_fn("any key") < len(sink.list_parts())

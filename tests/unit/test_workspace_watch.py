@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from console.workspace_watch import WorkspaceWatch, waits_for_restart
 from flows.live_workspace import LiveWorkspace
+from flows.workspace_watch import WorkspaceWatch, waits_for_restart
 from model.workspace import Workspace
 from model.workspace_reading import read_workspace
 

@@ -1,0 +1,29 @@
+from argparse import Namespace
+from pathlib import Path
+
+import pytest
+
+from flows.worker import Unusable, check
+
+
+def arguments(recovery: Path | None, workers: int | None = None) -> Namespace:
+    return Namespace(recovery_directory=recovery, workers_per_process=workers)
+
+
+def test_without_a_recovery_directory_nothing_would_be_written() -> None:
+    with pytest.raises(Unusable, match="-r data/recovery/delivery -s 1 -b 0"):
+        check(arguments(None), "delivery", Path("data"))
+
+
+def test_another_directory_than_the_data_directory_s_is_refused() -> None:
+    with pytest.raises(Unusable, match="give `-r data/recovery/delivery"):
+        check(arguments(Path("elsewhere")), "delivery", Path("data"))
+
+
+def test_several_workers_in_a_process_are_refused() -> None:
+    with pytest.raises(Unusable, match="more processes"):
+        check(arguments(Path("data/recovery/delivery"), 2), "delivery", Path("data"))
+
+
+def test_the_right_arguments_are_taken_however_the_directory_is_written() -> None:
+    check(arguments(Path("data/recovery/delivery").absolute(), 1), "delivery", Path("data"))
