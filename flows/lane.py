@@ -8,7 +8,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from itertools import chain
 from typing import Any
 
@@ -16,6 +16,7 @@ from bytewax.operators import StatefulBatchLogic
 from msgspec.structs import replace
 
 from flows.calls import Finished
+from flows.clock import next_poll
 from flows.configuration import Configuration
 from flows.desk import Desk
 from flows.gate import Condition
@@ -31,8 +32,8 @@ from model.failure import FailureClass
 from model.identity import lane_of
 
 SNAPSHOT_VERSION = 1
-BUSY_POLL = timedelta(milliseconds=5)  # calls are under way
-WAIT_POLL = timedelta(milliseconds=20)  # deliveries wait for a pause to end, a batch to fill or a share to free up
+BUSY_POLL_MS = 5  # calls are under way
+WAIT_POLL_MS = 20  # deliveries wait for a pause to end, a batch to fill or a share to free up
 STOP_WAIT_MS = 10_000  # how long a clean stop waits for calls in flight
 
 log = logging.getLogger("waybill")
@@ -92,9 +93,9 @@ class Lane(StatefulBatchLogic[list[LaneItem], list[Output], dict[str, Any]]):
     def notify_at(self) -> datetime | None:
         """Soon while something is held; with nothing held the lane sleeps until the next batch."""
         if self._in_flight or self._restored:
-            return datetime.now(UTC) + BUSY_POLL
+            return next_poll(BUSY_POLL_MS)
         if any(not room.idle for room in self._rooms.values()):
-            return datetime.now(UTC) + WAIT_POLL
+            return next_poll(WAIT_POLL_MS)
         return None
 
     @remembered

@@ -6,18 +6,19 @@ A source never naps (design 5.2): with nothing to give it returns empty and asks
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from threading import Event as StopEvent
 
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 
+from flows.clock import next_poll
 from flows.raised import remembered
 from flows.topics import Reader, Record, Topics, TopicsAway
 
 BATCH_RECORDS = 250
 RUNG_BATCH_RECORDS = 25  # of each partition of each rung: however many come due together, events are not kept waiting
 BATCH_BYTES = 1024 * 1024
-POLL = timedelta(milliseconds=20)
+POLL_MS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +115,7 @@ class TopicPartition(StatefulSourcePartition[Item, int]):
 
     def next_awake(self) -> datetime | None:
         """At once while records flow, else after a short poll."""
-        return datetime.now(UTC) + POLL if self._idle else None
+        return next_poll(POLL_MS) if self._idle else None
 
     def snapshot(self) -> int:
         """Offset of the next record to give out."""

@@ -171,7 +171,7 @@ def main() -> None:
                 flush=True,
             )
         if kafka and (not only or PROCESSES in only):
-            for measured in measure_processes(kafka.address, progress):
+            for measured in measure_processes(kafka.address, target, progress):
                 print(orjson.dumps(measured).decode(), flush=True)
 
 

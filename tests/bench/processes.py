@@ -1,61 +1,136 @@
-"""Delivery over Kafka in one process and in two, turn about: what does sharing cost?"""
+"""Every part as processes of its own, over a Kafka broker, with delivery in one and in two: what does sharing cost?"""
 
+import os
 import secrets
+import subprocess
+import sys
 import tempfile
-import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 from typing import Any
 
+import httpx
+import orjson
+import psutil
 from rich.progress import Progress
 
-from tests.faults.cluster import Cluster, cluster, plain_events
+from tests.clickhouse.process import clickhouse
+from tests.faults.cluster import EVER
+from tests.system import Receiver, Waybill, running, wait_until
 
-EVENTS = 10_000  # each to four destinations
-DESTINATIONS = 4
-ROUNDS = 3
+DESTINATIONS = ("ads", "hub", "crm", "survey")  # one in each lane
+EVENTS = 20_000  # each to one of them
+BATCH = 100
+ROUNDS = 2
 SETTLE_SECONDS = 300.0
 
 
-def measure_processes(broker: str, progress: Progress) -> Iterator[dict[str, Any]]:
-    """One row for each number of processes: medians over rounds that take turns, of the delivery processes alone."""
-    rounds: dict[int, list[tuple[float, float]]] = {1: [], 2: []}
+def measure_processes(broker: str, target: Receiver, progress: Progress) -> Iterator[dict[str, Any]]:
+    """One row for each number of delivery processes: medians over rounds that take turns."""
+    rounds: dict[int, list[dict[str, float]]] = {1: [], 2: []}
     task = progress.add_task("1 and 2 delivery processes", total=2 * ROUNDS)
-    for _ in range(ROUNDS):
+    for number in range(ROUNDS):
         for processes, measured in rounds.items():
-            measured.append(_round(broker, processes))
+            measured.append(_round(broker, target, processes, f"{number}-{processes}"))
             progress.advance(task)
-    alone = median(cpu for cpu, _ in rounds[1])
+    alone = median(sum(cpu.values()) for cpu in rounds[1])
     for processes, measured in rounds.items():
-        cpu = median(cpu for cpu, _ in measured)
+        spent = median(sum(cpu.values()) for cpu in measured)
         yield {
-            "scenario": f"over_kafka_{processes}_delivery_processes",
-            "deliveries": EVENTS * DESTINATIONS,
-            "deliveries_per_s": round(median(rate for _, rate in measured)),
-            "delivery_cpu_s_per_million": round(cpu),
-            "to_one_process": round(cpu / alone, 3),
+            "scenario": f"over_kafka_with_{processes}_delivery_processes",
+            "events": EVENTS,
+            "cpu_s_per_million_events": {part: round(median(cpu[part] for cpu in measured)) for part in measured[0]},
+            "all_parts": round(spent),
+            "to_one_process": round(spent / alone, 3),
         }
 
 
-def _round(broker: str, processes: int) -> tuple[float, float]:
-    """CPU seconds per million deliveries, and deliveries per second."""
-    destinations = {f"d{number}": f"/healthy/{number}" for number in range(DESTINATIONS)}
-    more = f"topics: {{url: 'kafka://{broker}/bench-{secrets.token_hex(4)}', partitions: 4}}"
-    with (
-        tempfile.TemporaryDirectory(prefix="waybill-bench-") as directory,
-        cluster(Path(directory), destinations, delivery="", more=more) as made,
-    ):
-        made.start_processes(processes)
-        made.send(plain_events(100))
-        _wait(made, 100)
-        before, began = made.cpu_seconds(), time.monotonic()
-        made.send(plain_events(EVENTS, first=100))
-        _wait(made, EVENTS + 100)
-        took = time.monotonic() - began
-        return (made.cpu_seconds() - before) / (EVENTS * DESTINATIONS) * 1e6, EVENTS * DESTINATIONS / took
+def _round(broker: str, target: Receiver, processes: int, name: str) -> dict[str, float]:
+    """CPU seconds per million events of each part."""
+    with tempfile.TemporaryDirectory(prefix="waybill-bench-") as made, clickhouse(Path(made) / "store") as store:
+        system = Waybill(Path(made), _workspace(broker, store.url(), target, name))
+        system.start(sys.executable, "-m", "console", "run", "ingest")
+        assert system.process is not None
+        with (
+            running(system, started=True),
+            _part(system, "recording") as recording,
+            _part(system, "delivery", "--processes", str(processes)) as delivery,
+        ):
+            parts = {"ingest": system.process.pid, "delivery": delivery.pid, "recording": recording.pid}
+            _send(system, 400)
+            _settled(system, target, name, 400)
+            before = {part: _cpu_seconds(pid) for part, pid in parts.items()}
+            _send(system, EVENTS)
+            _settled(system, target, name, 400 + EVENTS)
+            return {part: (_cpu_seconds(pid) - before[part]) / EVENTS * 1e6 for part, pid in parts.items()}
 
 
-def _wait(made: Cluster, events: int) -> None:
-    for number in range(DESTINATIONS):
-        made.wait_for(f"healthy/{number}", {"delivered_keys": events}, SETTLE_SECONDS)
+def _workspace(broker: str, store: str, target: Receiver, name: str) -> str:
+    """A source for each destination."""
+    each = [(f"source-{number}", destination) for number, destination in enumerate(DESTINATIONS)]
+    return orjson.dumps(
+        {
+            "version": 1,
+            "topics": {"url": f"kafka://{broker}/bench-{secrets.token_hex(4)}", "partitions": 4},
+            "store": {"url": store},
+            "ingest": {"port": 0},
+            "sources": [{"id": source, "write_keys": [source]} for source, _ in each],
+            "destinations": [
+                {"id": destination, "type": "webhook", "url": f"{target.address}/healthy/{name}-{destination}"}
+                for destination in DESTINATIONS
+            ],
+            "connections": [{"source": source, "destination": destination} for source, destination in each],
+            "delivery": {"allow_addresses": ["127.0.0.0/8"]},
+        }
+    ).decode()
+
+
+@contextmanager
+def _part(system: Waybill, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+    environment = {**os.environ, "WAYBILL_WORKSPACE": str(system.file), "WAYBILL_DATA": str(system.data)}
+    with (system.directory / f"{arguments[0]}.log").open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "console", "run", *arguments], env=environment, stdout=log, stderr=log
+        )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+def _send(system: Waybill, events: int) -> None:
+    run = secrets.token_hex(4)
+    with httpx.Client(timeout=60, trust_env=False) as client:
+        for first in range(0, events, BATCH):
+            key = f"source-{first // BATCH % len(DESTINATIONS)}"
+            batch = [
+                {"type": "track", "event": f"Order {n % 10}", "userId": f"user-{n % 1000}", "messageId": f"{run}-{n}",
+                 "properties": {"order_id": n, "revenue": 12.5, "currency": "EUR", "note": "x" * 120}}
+                for n in range(first, first + BATCH)
+            ]  # fmt: skip
+            body = orjson.dumps({"writeKey": key, "batch": batch})
+            headers = {"Content-Type": "application/json"}
+            client.post(f"{system.address}/v1/batch", content=body, headers=headers).raise_for_status()
+
+
+def _settled(system: Waybill, target: Receiver, name: str, events: int) -> None:
+    """Delivered, and counted."""
+
+    def delivered() -> bool:
+        tally = target.tally()
+        return sum(tally.get(f"healthy/{name}-{d}", {}).get("delivered_keys", 0) for d in DESTINATIONS) >= events
+
+    wait_until(delivered, SETTLE_SECONDS, "all delivered", 0.1)
+    everything = {**EVER, "source": "", "destination": ""}
+    wait_until(
+        lambda: system.view("delivery_metrics", **everything)[0]["delivered"] >= events, SETTLE_SECONDS, "counted", 0.2
+    )
+
+
+def _cpu_seconds(pid: int) -> float:
+    """Of a process and of those it has started."""
+    process = psutil.Process(pid)
+    return sum(sum(each.cpu_times()[:2]) for each in (process, *process.children(recursive=True)))

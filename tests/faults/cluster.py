@@ -68,10 +68,6 @@ class Cluster:
         """The processes that share delivery."""
         return psutil.Process(self._processes["delivery"].pid).children()
 
-    def cpu_seconds(self) -> float:
-        """What these have used so far."""
-        return sum(sum(worker.cpu_times()[:2]) for worker in self.workers())
-
     def kill(self, flow: str) -> None:
         """kill -9."""
         process = self._processes.pop(flow)

@@ -19,7 +19,7 @@ from flows.clock import wall_clock_ms
 from flows.flow_identity import RecoveryLost
 from flows.runner import FlowThread, Prepared, run_once
 from flows.topic_sink import Output, TopicSink, TopicSinkPartition
-from flows.topic_source import POLL, Item, Reading, Sourced, TopicPartition, TopicSource
+from flows.topic_source import POLL_MS, Item, Reading, Sourced, TopicPartition, TopicSource
 from flows.topics import EVENTS, PositionLost
 from model.facts import Received, Tick
 from model.http import HttpResponse
@@ -149,7 +149,7 @@ def test_5_2_an_idle_partition_asks_to_be_called_soon_and_a_busy_one_at_once() -
     partition = TopicPartition(reading, 0, 0)
     partition.next_batch()
     soon = partition.next_awake()
-    assert soon is not None and soon <= datetime.now(UTC) + POLL <= datetime.now(UTC) + timedelta(milliseconds=20)
+    assert soon is not None and soon <= datetime.now(UTC) + timedelta(milliseconds=POLL_MS) and POLL_MS <= 20
     topics.append(EVENTS, b"x")
     partition.next_batch()
     assert partition.next_awake() is None

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from console.report import NotReportable, Report, build_report
 from console.report_drawing import render
-from console.report_parts import bars, duration, percent, printable
+from console.report_parts import bars, change, duration, percent, printable
 from console.trace import build_trace
 from console.trace import render as render_trace
 
@@ -17,6 +17,11 @@ METRICS = {
     "possible_duplicates": 2, "success_rate": 0.9412, "p50_latency_ms": 84, "p95_latency_ms": 1_873,
     "p99_latency_ms": 4_100,
 }  # fmt: skip
+CHANGES = {
+    "delivered_change_percent": 12.5, "not_delivered_change_percent": -50.0, "filtered_change_percent": None,
+    "possible_duplicates_change_percent": 0.0, "success_rate_change_points": 2.25, "p50_latency_change_ms": 0,
+    "p95_latency_change_ms": 1_200, "p99_latency_change_ms": -3,
+}  # fmt: skip
 INGEST = {"ingested": 5_012, "accepted": 5_000, "rejected": 12, "duplicates": 3, "routed_events": 4_990, "unread": 7,
           "unexplained": 0}  # fmt: skip
 ROW = {"source": "web", "destination": "crm", "routed": 5_000, "filtered": 40, "delivered": 4_639, "discarded": 311,
@@ -24,6 +29,7 @@ ROW = {"source": "web", "destination": "crm", "routed": 5_000, "filtered": 40, "
 ERROR = {
     "state": "discarded", "destination": "crm", "code": "400", "severity": "error", "owner": "source", "link": "",
     "description": "The destination says the request is wrong.", "action": "Read its message, then correct the events.",
+    "retryable": False, "messages": ["unknown field \x1b[31m'colour'", "too long"], "message_attempts": [300, 1],
     "deliveries": 311, "share": 0.53, "message": "unknown field \x1b[31m'colour'", "first_seen": FROM, "last_seen": TO,
 }  # fmt: skip
 
@@ -35,7 +41,8 @@ class Views:
         trend = [{"bucket": FROM + i * 60_000, "delivered": i * 100, "not_delivered": i % 2, "success_rate": None,
                   "p95_latency_ms": None if i == 0 else 50 * i} for i in range(5)]  # fmt: skip
         answers: dict[str, Any] = {
-            "delivery_metrics": [METRICS], "ingest_balance": [INGEST], "balance": [ROW], "delivery_errors": [ERROR],
+            "delivery_metrics": [METRICS], "key_metrics": [CHANGES],
+            "ingest_balance": [INGEST], "balance": [ROW], "error_details": [ERROR],
             "delivery_trend": trend, "freshness": [{"watermark": TO - 50_000, "newest_tick": TO, "lag_seconds": 1.0}],
             "destination_health": [], "redrive_balance": [],
         }  # fmt: skip
@@ -48,9 +55,9 @@ class Views:
         return rows
 
 
-def shown(report: Report, width: int = 100) -> str:
+def shown(report: Report, width: int = 100, *, errors: bool = False) -> str:
     console = Console(width=width, record=True, force_terminal=False, file=open("/dev/null", "w"))
-    render(report, console)
+    render(report, console, with_error_details=errors)
     return console.export_text()
 
 
@@ -69,7 +76,7 @@ def test_views_are_asked_for_the_period_and_what_was_chosen() -> None:
     views = Views()
     build_report(views, FROM, TO, source="web", destination="crm", settle_seconds=5)
     chosen = {"from_ms": FROM, "to_ms": TO, "source": "web", "destination": "crm"}
-    assert views.asked["delivery_metrics"] == views.asked["delivery_errors"] == chosen
+    assert views.asked["delivery_metrics"] == views.asked["error_details"] == chosen
     assert views.asked["balance"] == chosen | {"settle_seconds": 5}
     assert views.asked["delivery_trend"] == chosen | {"step_seconds": 60}
 
@@ -80,6 +87,7 @@ def test_the_trend_fits_the_screen_in_whole_minutes(hours: int) -> None:
     build_report(views, FROM, FROM + hours * 3_600_000)
     step = views.asked["delivery_trend"]["step_seconds"]
     assert step % 60 == 0 and hours * 3_600 / step <= 60
+    assert step < 3_600 or step % 3_600 == 0  # so that the store reads hours
 
 
 def test_the_screen_shows_numbers_reasons_and_remedies() -> None:
@@ -91,6 +99,32 @@ def test_the_screen_shows_numbers_reasons_and_remedies() -> None:
         assert words in text, words
     assert "\x1b" not in text and "UNEXPLAINED" not in text
     assert max(map(len, text.splitlines())) <= 100
+
+
+def test_the_screen_compares_with_the_period_before() -> None:
+    text = shown(build_report(Views(), FROM, TO))
+    for words in ("▲ 12.5 %", "▼ 50 %", "▲ 2.25 points", "▲ 1.2 s"):
+        assert words in text, words
+    assert build_report(Views(), FROM, TO).to_json()["changes"] == CHANGES
+
+
+def test_changes_are_written_with_their_direction() -> None:
+    written = [change(by, "%") for by in (None, 0.0, 12.5, -0.001, 1_234.0)]
+    assert written == ["–", "=", "▲ 12.5 %", "▼ < 0.01 %", "▲ 1,234 %"]
+    assert [change(by, "ms") for by in (-3, 90_000)] == ["▼ 3 ms", "▲ 1 min 30 s"]
+
+
+def test_error_details_tell_everything_about_an_error() -> None:
+    report = build_report(Views(error_details=[{**ERROR, "link": "https://docs.example/400"}]), FROM, TO)
+    text = shown(report, errors=True)
+    for words in ("311", "53.00 %", "The destination says the request is wrong.", "too long” in 1 call", "in 300 calls",
+                  "→ Read its message", "whoever sends the events", "More: https://docs.example/400",
+                  "Seen 2026-09-21 14:14:00 to 2026-09-21 14:19:00 UTC"):  # fmt: skip
+        assert words in text, words
+    assert "\x1b" not in text and max(map(len, text.splitlines())) <= 100
+    unseen = Views(error_details=[{**ERROR, "first_seen": None, "last_seen": None}])
+    assert "Seen – to – UTC" in shown(build_report(unseen, FROM, TO), errors=True)
+    assert "No errors" in shown(build_report(Views(error_details=[]), FROM, TO), errors=True)
 
 
 HEALTH = {
@@ -125,7 +159,14 @@ def test_a_report_of_nothing_is_shown_without_false_numbers() -> None:
     freshness = [{"watermark": None, "newest_tick": None, "lag_seconds": None}]
     ingest = [dict.fromkeys(INGEST, 0)]
     report = build_report(
-        Views(delivery_metrics=[nothing], delivery_errors=[], balance=[], ingest_balance=ingest, freshness=freshness),
+        Views(
+            delivery_metrics=[nothing],
+            key_metrics=[dict.fromkeys(CHANGES)],
+            error_details=[],
+            balance=[],
+            ingest_balance=ingest,
+            freshness=freshness,
+        ),
         FROM,
         TO,
     )
