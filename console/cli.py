@@ -199,6 +199,7 @@ def report(
     period: Annotated[str, typer.Option(help="How far back: 15m, 24h, 7d.")] = "1h",
     source: Annotated[str, typer.Option(help="Only this source.")] = "",
     destination: Annotated[str, typer.Option(help="Only this destination.")] = "",
+    errors: Annotated[bool, typer.Option("--errors", help="All details of each error.")] = False,
     json: AsJson = False,
 ) -> None:
     """Show what was delivered, what was not and why, latency, trend, balance. Exit 1: something is unexplained."""
@@ -221,7 +222,7 @@ def report(
     if json:
         _print_json(shown.to_json())
     else:
-        report_drawing.render(shown, Console())
+        report_drawing.render(shown, Console(), with_error_details=errors)
     raise typer.Exit(1 if shown.unexplained else 0)
 
 

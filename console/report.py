@@ -34,6 +34,20 @@ class Metrics:
 
 
 @dataclass(frozen=True, slots=True)
+class Changes:
+    """Against the equally long period before: counts in percent, the rate in points, latencies in ms; else None."""
+
+    delivered_change_percent: float | None
+    not_delivered_change_percent: float | None
+    filtered_change_percent: float | None
+    possible_duplicates_change_percent: float | None
+    success_rate_change_points: float | None
+    p50_latency_change_ms: int | None
+    p95_latency_change_ms: int | None
+    p99_latency_change_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Ingest:
     """The balance upstream of routing, for events received in the period."""
 
@@ -85,9 +99,13 @@ class ErrorGroup:
     code: str
     count: int
     share: float
+    owner: str  # source, us, destination
     description: str
     action: str
+    link: str  # '' when there is nothing more to read
     message: str
+    messages: tuple[str, ...]  # one of each of the largest groups of similar ones
+    message_attempts: tuple[int, ...]  # how many calls failed with such a message
     first_seen_ms: int | None
     last_seen_ms: int | None
 
@@ -120,6 +138,7 @@ class Report:
     source: str
     destination: str
     metrics: Metrics
+    changes: Changes
     ingest: Ingest
     balance: tuple[ConnectionBalance, ...]
     redrives: tuple[RedriveBalance, ...]
@@ -158,6 +177,7 @@ class Report:
             "to_ms": self.to_ms,
             "complete_to_ms": self.complete_to_ms,
             "metrics": asdict(self.metrics),
+            "changes": asdict(self.changes),
             "banners": [asdict(banner) for banner in self.banners],
             "errors": [asdict(error) for error in self.errors],
             "balance": [asdict(row) for row in self.balance],
@@ -181,16 +201,18 @@ def build_report(
     period = {"from_ms": from_ms, "to_ms": to_ms}
     chosen = {**period, "source": source, "destination": destination}
     settled = {"settle_seconds": settle_seconds}
-    step_seconds = max(60, -(-(to_ms - from_ms) // (TREND_BUCKETS * 60_000)) * 60)
+    step_seconds = _trend_step_seconds(to_ms - from_ms)
     [metrics] = view("delivery_metrics", chosen)
+    [key_metrics] = view("key_metrics", chosen)
     [ingest] = view("ingest_balance", {**period, **settled})
     [freshness] = view("freshness", {})
-    errors = view("delivery_errors", chosen)
+    errors = view("error_details", chosen)
     return Report(
         **period,
         source=source,
         destination=destination,
         metrics=Metrics(**_only(Metrics, metrics)),
+        changes=Changes(**_only(Changes, key_metrics)),
         ingest=Ingest(**_only(Ingest, ingest)),
         balance=tuple(ConnectionBalance(**row) for row in view("balance", {**chosen, **settled})),
         redrives=tuple(RedriveBalance(**row) for row in view("redrive_balance", {**chosen, **settled})),
@@ -206,6 +228,12 @@ def build_report(
     )
 
 
+def _trend_step_seconds(length_ms: int) -> int:
+    """Whole minutes that give a screen of buckets; whole hours from an hour on, which the store has added up."""
+    minutes = -(-length_ms // (TREND_BUCKETS * 60_000))
+    return max(1, minutes) * 60 if minutes < 60 else -(-minutes // 60) * 3_600
+
+
 def _error(row: Mapping[str, Any]) -> ErrorGroup:
     return ErrorGroup(
         state=row["state"],
@@ -213,9 +241,13 @@ def _error(row: Mapping[str, Any]) -> ErrorGroup:
         code=row["code"],
         count=row["deliveries"],
         share=row["share"],
+        owner=row["owner"],
         description=row["description"],
         action=row["action"],
+        link=row["link"],
         message=row["message"],
+        messages=tuple(row["messages"]),
+        message_attempts=tuple(row["message_attempts"]),
         first_seen_ms=row["first_seen"],
         last_seen_ms=row["last_seen"],
     )

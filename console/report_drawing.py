@@ -11,18 +11,19 @@ from rich.text import Text
 
 from console.banner import draw_banner
 from console.report import FATES, Report
-from console.report_parts import bars, clock_time, count, day_and_time, duration, percent, printable
+from console.report_errors import draw_error_details, draw_errors
+from console.report_parts import bars, change, clock_time, count, day_and_time, duration, percent, printable
 
 _HALF_A_DAY_MS = 43_200_000  # a time of day says enough
 _TABLE: dict[str, Any] = {"title_justify": "left", "expand": True, "border_style": "dim", "box": ROUNDED}
 _REDRIVE_FATES = ("recovered", "filtered", "discarded", "expired", "pending", "unexplained")
-_STATES = {"discarded": ("discarded", "red"), "expired": ("expired", "red"), "awaiting_retry": ("retrying", "yellow")}
 
 
-def render(report: Report, console: Console) -> None:
+def render(report: Report, console: Console, *, with_error_details: bool = False) -> None:
     """Draw the report; it fits 80 columns. Times are UTC."""
     parts: list[RenderableType] = [_headline(report), *map(draw_banner, report.banners)]
-    parts += [_trend(report), _errors(report), _balance(report)]
+    errors = draw_error_details if with_error_details else draw_errors
+    parts += [_trend(report), errors(report.errors), _balance(report)]
     if report.redrives:
         parts.append(_redrives(report))
     if report.not_reportable:
@@ -45,9 +46,24 @@ def _headline(report: Report) -> RenderableType:
     grid.add_row(
         Text("Delivered", "dim"), Text("Not delivered", "dim"), Text("Success rate", "dim"), Text("P95 latency", "dim")
     )
+    changes = report.changes
+    latency_ms = changes.p95_latency_change_ms
+    grid.add_row(
+        _change(changes.delivered_change_percent, "%", good_when_up=None),
+        _change(changes.not_delivered_change_percent, "%", good_when_up=False),
+        _change(changes.success_rate_change_points, "points", good_when_up=True),
+        _change(latency_ms, "ms", good_when_up=False),
+    )
     subject = escape(printable(f"{report.source or 'all sources'} → {report.destination or 'all destinations'}"))
-    period = f"{day_and_time(report.from_ms)} – {day_and_time(report.to_ms)} UTC"
+    period = f"{day_and_time(report.from_ms)} – {day_and_time(report.to_ms)} UTC, ▲▼ against as long before it"
     return Panel(grid, title=f"[bold]Event Delivery[/]  {subject}", subtitle=period, padding=(1, 2))
+
+
+def _change(by: float | None, unit: str, *, good_when_up: bool | None) -> Text:
+    """Against the period before; green when it is for the better, where one can say so."""
+    if not by or good_when_up is None:
+        return Text(change(by, unit), "dim")
+    return Text(change(by, unit), "green" if (by > 0) is good_when_up else "red")
 
 
 def _trend(report: Report) -> RenderableType:
@@ -64,27 +80,6 @@ def _trend(report: Report) -> RenderableType:
         Text("P95 latency", "dim"), Text(bars(latencies), "cyan"), f"peak {duration(max(latencies, default=0))}"
     )
     return Panel(grid, title=f"Trend {width}", title_align="left", border_style="dim")
-
-
-def _errors(report: Report) -> RenderableType:
-    if not report.errors:
-        return Text("  No errors: nothing was discarded, expired or is awaiting a retry.\n", "green")
-    table = Table(title="Errors, in deliveries", show_lines=True, **_TABLE)
-    table.add_column("State", no_wrap=True)
-    table.add_column("Destination", max_width=16, overflow="fold")
-    table.add_column("Code", max_width=20, overflow="fold")
-    table.add_column("Count", justify="right", no_wrap=True)
-    table.add_column("What happened, and what to do", ratio=1)
-    for error in report.errors:
-        name, style = _STATES[error.state]
-        words = Text(error.description)
-        if error.message:
-            words.append(f"\n“{printable(error.message)}”", "italic dim")
-        if error.action:
-            words.append(f"\n→ {error.action}", "cyan")
-        where = (Text(printable(error.destination)), Text(printable(error.code)))
-        table.add_row(Text(name, style), *where, count(error.count), words)
-    return table
 
 
 def _balance(report: Report) -> RenderableType:

@@ -39,6 +39,16 @@ def duration(ms: float | None) -> str:
     return f"{whole} {larger} {rest} {smaller}" if rest else f"{whole} {larger}"
 
 
+def change(by: float | None, unit: str) -> str:
+    """Write a change against the period before: ▲ 12.5 %, ▼ 0.42 points, ▲ 1.2 s, = when there is none."""
+    if by is None:
+        return "–"
+    if not by:
+        return "="
+    size = duration(abs(by)) if unit == "ms" else f"{abs(by):,.2f}".rstrip("0").rstrip(".") + f" {unit}"
+    return f"{'▲' if by > 0 else '▼'} {'< 0.01 ' + unit if size.startswith('0 ') and unit != 'ms' else size}"
+
+
 def clock_time(ms: int) -> str:
     """Write a time of day: 12:03:10 (UTC)."""
     return f"{datetime.fromtimestamp(ms / 1000, UTC):%H:%M:%S}"

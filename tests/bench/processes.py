@@ -51,6 +51,8 @@ def _round(broker: str, target: Receiver, processes: int, name: str) -> dict[str
     """CPU seconds per million events of each part."""
     with tempfile.TemporaryDirectory(prefix="waybill-bench-") as made, clickhouse(Path(made) / "store") as store:
         system = Waybill(Path(made), _workspace(broker, store.url(), target, name))
+        migrate = [sys.executable, "-m", "console", "migrate", "-w", str(system.file), "-d", str(system.data), "--json"]
+        subprocess.run(migrate, check=True, stdout=subprocess.DEVNULL)
         system.start(sys.executable, "-m", "console", "run", "ingest")
         assert system.process is not None
         with (
@@ -121,7 +123,8 @@ def _settled(system: Waybill, target: Receiver, name: str, events: int) -> None:
 
     def delivered() -> bool:
         tally = target.tally()
-        return sum(tally.get(f"healthy/{name}-{d}", {}).get("delivered_keys", 0) for d in DESTINATIONS) >= events
+        counts: list[int] = [tally.get(f"healthy/{name}-{d}", {}).get("delivered_keys", 0) for d in DESTINATIONS]
+        return sum(counts) >= events
 
     wait_until(delivered, SETTLE_SECONDS, "all delivered", 0.1)
     everything = {**EVER, "source": "", "destination": ""}

@@ -1,0 +1,374 @@
+-- The numbers of the Event Delivery and Delivery Overview pages. Parameters as in 003, and
+--   settle_seconds  as in 004
+--   step            a step of the pipeline (step_counts), '' for all where a view says so
+--   by              what rows stand for: event_type, event_name or app_version
+-- The period before is as long as the period and ends where it begins, both in whole minutes. Its numbers end in
+-- _before.
+--   …_change_percent  of counts: 12.5 is one eighth more than before; NULL when there was nothing before
+--   …_change_points   of rates and shares, in percentage points (from 15 % to 22 % is 7); NULL when either is NULL
+--   …_change_ms       of latencies; NULL when either is NULL
+-- Segment's "% change" of a step is share_change_points here.
+-- Rates and shares go from 0 to 1 and are NULL over none. Latencies are in ms and NULL over none.
+
+-- Old partitions become one part each, in which every row is the last of its key: FINAL costs nothing there.
+ALTER TABLE facts MODIFY SETTING min_age_to_force_merge_seconds = 3600, min_age_to_force_merge_on_partition_only = 1;
+ALTER TABLE minutes MODIFY SETTING min_age_to_force_merge_seconds = 3600, min_age_to_force_merge_on_partition_only = 1;
+ALTER TABLE hours MODIFY SETTING min_age_to_force_merge_seconds = 3600, min_age_to_force_merge_on_partition_only = 1;
+
+-- Which append minutes there are of an hour is asked by every reading of counts; this answers without reading the rows.
+ALTER TABLE minutes MODIFY SETTING deduplicate_merge_projection_mode = 'rebuild';
+ALTER TABLE minutes ADD PROJECTION IF NOT EXISTS appended (
+    SELECT log_partition, toStartOfHour(minute), append_minute
+    GROUP BY log_partition, toStartOfHour(minute), append_minute
+);
+ALTER TABLE minutes MATERIALIZE PROJECTION appended;
+
+-- counts: every count of the period, once. THE way to read minutes and hours; nothing else may read them.
+-- A whole hour inside the period comes from hours, where its partition's hour was built and the buckets are whole hours
+-- wide; all the rest comes from minutes: the edges, hours not built, and what was appended after an hour was built.
+-- at: start of the minute or hour.
+-- Planning a view costs twice that of the views in it, so what people wait for stands close to this one.
+CREATE OR REPLACE VIEW counts AS
+WITH
+    toDateTime(intDiv({from_ms:Int64}, 60000) * 60, 'UTC') AS first_minute,
+    toDateTime(intDiv({to_ms:Int64} + 59999, 60000) * 60, 'UTC') AS end_minute,
+    toDateTime(intDiv({from_ms:Int64} + 3599999, 3600000) * 3600, 'UTC') AS first_hour,
+    if({step_seconds:UInt32} % 3600 = 0,
+       toDateTime(intDiv({to_ms:Int64} + 59999, 3600000) * 3600, 'UTC'), first_hour) AS end_hour
+SELECT hour AS at, source, destination, mapping, event_type, event_name, app_version, status, code,
+       count, latency, by_attempt
+FROM hours FINAL
+WHERE hour >= first_hour AND hour < end_hour
+  AND ({source:String} = '' OR source = {source:String})
+  AND ({destination:String} = '' OR destination = {destination:String})
+UNION ALL
+SELECT minute AS at, source, destination, mapping, event_type, event_name, app_version, status, code,
+       count, latency, by_attempt
+FROM minutes FINAL
+WHERE minute >= first_minute AND minute < end_minute AND (minute < first_hour OR minute >= end_hour)
+  AND ({source:String} = '' OR source = {source:String})
+  AND ({destination:String} = '' OR destination = {destination:String})
+UNION ALL
+SELECT minute AS at, source, destination, mapping, event_type, event_name, app_version, status, code,
+       count, latency, by_attempt
+FROM minutes FINAL
+WHERE minute >= first_hour AND minute < end_hour
+  AND ({source:String} = '' OR source = {source:String})
+  AND ({destination:String} = '' OR destination = {destination:String})
+  AND (log_partition, toStartOfHour(minute), append_minute) IN (
+      SELECT log_partition, hour, append_minute
+      FROM (
+          SELECT DISTINCT log_partition, toStartOfHour(minute) AS hour, append_minute FROM minutes
+          WHERE toStartOfHour(minute) >= first_hour AND toStartOfHour(minute) < end_hour
+      ) AS appended
+      LEFT JOIN (
+          SELECT log_partition, hour, max(through) AS through FROM hours
+          WHERE hour >= first_hour AND hour < end_hour
+          GROUP BY log_partition, hour
+      ) AS built USING (log_partition, hour)
+      WHERE append_minute > ifNull(through, toDateTime(0, 'UTC')))
+SETTINGS do_not_merge_across_partitions_select_final = 1;
+
+-- delivery_trend: the series with a row for every bucket of the period, oldest first; at most 11,000 of them.
+-- step_seconds must not be 0 here. Counts of an empty bucket are 0, its rate and latencies NULL.
+CREATE OR REPLACE VIEW delivery_trend AS
+WITH greatest({step_seconds:UInt32}, 60) AS width
+SELECT buckets.bucket AS bucket, s.delivered AS delivered, s.not_delivered AS not_delivered, s.filtered AS filtered,
+       s.attempts_failed AS attempts_failed, s.success_rate AS success_rate, s.p50_latency_ms AS p50_latency_ms,
+       s.p95_latency_ms AS p95_latency_ms, s.p99_latency_ms AS p99_latency_ms
+FROM (
+    SELECT
+        toUInt64(intDiv(intDiv({from_ms:Int64}, 1000), width) * width) AS first,
+        toUInt64(intDiv({to_ms:Int64} + 59999, 60000) * 60) AS end,
+        throwIf(intDiv(toInt64(end) - toInt64(first), width) > 11000,
+                'more than 11000 buckets: choose a larger step_seconds or a shorter period') AS too_many,
+        toDateTime(arrayJoin(range(first, if(too_many = 0, end, first), width)), 'UTC') AS bucket
+) AS buckets
+LEFT JOIN delivery_series(from_ms = {from_ms:Int64}, to_ms = {to_ms:Int64}, source = {source:String},
+                          destination = {destination:String}, step_seconds = {step_seconds:UInt32}) AS s
+    ON s.bucket = buckets.bucket
+ORDER BY bucket;
+
+-- key_metrics: the headline numbers beside those of the period before; always one row.
+-- delivered, not_delivered and filtered are deliveries; possible_duplicates are calls that may repeat one made before a
+-- crash. Filtered deliveries are in no rate. The numbers are those of delivery_metrics, read at once for both periods.
+CREATE VIEW IF NOT EXISTS key_metrics AS
+WITH
+    (n, n_before) -> if(n_before > 0, 100 * (n - n_before) / n_before, NULL) AS change_percent,
+    index -> toUInt64(round(2 * pow(1.005 / 0.995, index) / (1.005 / 0.995 + 1))) AS value_ms,
+    latencies -> arrayReduce('quantilesExactWeighted(0.5, 0.95, 0.99)', mapKeys(latencies),
+                             arrayMap(n -> toUInt64(n), mapValues(latencies))) AS ranked
+SELECT
+    delivered, delivered_before, change_percent(delivered, delivered_before) AS delivered_change_percent,
+    not_delivered, not_delivered_before,
+    change_percent(not_delivered, not_delivered_before) AS not_delivered_change_percent,
+    filtered, filtered_before, change_percent(filtered, filtered_before) AS filtered_change_percent,
+    if(delivered + not_delivered <= 0, NULL, delivered / (delivered + not_delivered)) AS success_rate,
+    if(delivered_before + not_delivered_before <= 0, NULL,
+       delivered_before / (delivered_before + not_delivered_before)) AS success_rate_before,
+    100 * (success_rate - success_rate_before) AS success_rate_change_points,
+    if(empty(latencies), NULL, value_ms(ranked(latencies)[1])) AS p50_latency_ms,
+    if(empty(latencies_before), NULL, value_ms(ranked(latencies_before)[1])) AS p50_latency_ms_before,
+    toInt64(p50_latency_ms) - toInt64(p50_latency_ms_before) AS p50_latency_change_ms,
+    if(empty(latencies), NULL, value_ms(ranked(latencies)[2])) AS p95_latency_ms,
+    if(empty(latencies_before), NULL, value_ms(ranked(latencies_before)[2])) AS p95_latency_ms_before,
+    toInt64(p95_latency_ms) - toInt64(p95_latency_ms_before) AS p95_latency_change_ms,
+    if(empty(latencies), NULL, value_ms(ranked(latencies)[3])) AS p99_latency_ms,
+    if(empty(latencies_before), NULL, value_ms(ranked(latencies_before)[3])) AS p99_latency_ms_before,
+    toInt64(p99_latency_ms) - toInt64(p99_latency_ms_before) AS p99_latency_change_ms,
+    possible_duplicates, possible_duplicates_before,
+    change_percent(possible_duplicates, possible_duplicates_before) AS possible_duplicates_change_percent
+FROM (
+    SELECT
+        sumIf(count, is_now AND status = 'delivered') AS delivered,
+        sumIf(count, NOT is_now AND status = 'delivered') AS delivered_before,
+        sumIf(count, is_now AND status IN ('discarded', 'expired')) AS not_delivered,
+        sumIf(count, NOT is_now AND status IN ('discarded', 'expired')) AS not_delivered_before,
+        sumIf(count, is_now AND status = 'filtered') AS filtered,
+        sumIf(count, NOT is_now AND status = 'filtered') AS filtered_before,
+        sumIf(count, is_now AND status = 'possible_duplicate') AS possible_duplicates,
+        sumIf(count, NOT is_now AND status = 'possible_duplicate') AS possible_duplicates_before,
+        mapFilter((index, n) -> n > 0, sumMapIf(latency, is_now)) AS latencies,
+        mapFilter((index, n) -> n > 0, sumMapIf(latency, NOT is_now)) AS latencies_before
+    FROM (
+        SELECT true AS is_now, status, count, latency
+        FROM counts(from_ms = {from_ms:Int64}, to_ms = {to_ms:Int64}, source = {source:String},
+                    destination = {destination:String}, step_seconds = 0)
+        UNION ALL
+        SELECT false AS is_now, status, count, latency
+        FROM counts(
+            from_ms = greatest(0, 2 * intDiv({from_ms:Int64}, 60000) - intDiv({to_ms:Int64} + 59999, 60000)) * 60000,
+            to_ms = intDiv({from_ms:Int64}, 60000) * 60000,
+            source = {source:String}, destination = {destination:String}, step_seconds = 0)
+    )
+);
+
+-- step_counts: counts by step of the pipeline, in its order:
+--   successfully_received    events delivery took from the log, duplicates included; at the minute it took them
+--   failed_on_ingest         items ingest refused; those without a known source have source ''
+--   filtered_at_source       events dropped as duplicates of one before, for every destination alike
+--   filtered_at_destination  deliveries that configuration chose not to send
+--   failed_delivery          deliveries discarded or expired
+--   successful_delivery      deliveries delivered; latency and by_attempt are of these
+-- The first three count events and have destination ''; with a destination chosen they are those of the sources that
+-- had any outcome there in the period. The others count deliveries: several of one event where several mappings match.
+CREATE VIEW IF NOT EXISTS step_counts AS
+SELECT
+    at, arrayJoin(multiIf(
+        status = 'received', ['successfully_received'],
+        status = 'duplicate', ['successfully_received', 'filtered_at_source'],
+        status = 'rejected', ['failed_on_ingest'],
+        status = 'filtered', ['filtered_at_destination'],
+        status IN ('discarded', 'expired'), ['failed_delivery'],
+        status = 'delivered', ['successful_delivery'], [])) AS step,
+    source, destination, mapping, event_type, event_name, app_version, code, count, latency, by_attempt
+FROM counts(from_ms = {from_ms:Int64}, to_ms = {to_ms:Int64}, source = {source:String},
+            destination = {destination:String}, step_seconds = {step_seconds:UInt32})
+UNION ALL
+SELECT
+    at, arrayJoin(multiIf(
+        status = 'received', ['successfully_received'],
+        status = 'duplicate', ['successfully_received', 'filtered_at_source'], ['failed_on_ingest'])) AS step,
+    source, destination, mapping, event_type, event_name, app_version, code, count, latency, by_attempt
+FROM counts(from_ms = {from_ms:Int64}, to_ms = {to_ms:Int64}, source = {source:String}, destination = '',
+            step_seconds = {step_seconds:UInt32})
+WHERE {destination:String} != '' AND destination = '' AND status IN ('received', 'duplicate', 'rejected')
+  AND source IN (
+      SELECT source
+      FROM counts(from_ms = {from_ms:Int64}, to_ms = {to_ms:Int64}, source = {source:String},
+                  destination = {destination:String}, step_seconds = {step_seconds:UInt32}));
+
+-- step_series: step_counts by bucket and by what `by` names; only buckets with anything in them, oldest first.
+-- by: any of event_type, event_name, app_version, mapping, code, source; the columns it does not name are ''.
+-- retry_count: of successful_delivery, those delivered by a second call or later. by_attempt: by number of calls.
+CREATE VIEW IF NOT EXISTS step_series AS
+WITH if({step_seconds:UInt32} = 0, 4294967296, greatest({step_seconds:UInt32}, 60)) AS width
+SELECT
+    toDateTime(intDiv(toUnixTimestamp(c.at), width) * width, 'UTC') AS bucket, c.step AS step,
+    if(has({by:Array(String)}, 'source'), c.source, '') AS source,
+    if(has({by:Array(String)}, 'mapping'), c.mapping, '') AS mapping,
+    if(has({by:Array(String)}, 'event_type'), c.event_type, '') AS event_type,
+    if(has({by:Array(String)}, 'event_name'), c.event_name, '') AS event_name,
+    if(has({by:Array(String)}, 'app_version'), c.app_version, '') AS app_version,
+    if(has({by:Array(String)}, 'code'), c.code, '') AS code,
+    sum(c.count) AS count,
+    sumMap(c.by_attempt) AS by_attempt,
+    arraySum(mapValues(mapFilter((attempt, n) -> attempt > 1, by_attempt))) AS retry_count
+FROM step_counts(from_ms = {from_ms:Int64}, to_ms = {to_ms:Int64}, source = {source:String},
+                 destination = {destination:String}, step_seconds = {step_seconds:UInt32}) AS c
+WHERE {step:String} IN ('', c.step)
+GROUP BY bucket, step, source, mapping, event_type, event_name, app_version, code
+HAVING count != 0
+ORDER BY bucket, step, source, mapping, event_type, event_name, app_version, code;
+
+-- success_by_attempt: at which call deliveries were delivered in the period, and at which they failed; by number of
+-- call. share: of all delivered; cumulative_share: delivered at this call or before.
+-- attempts_failed: calls that failed and were waited after; not_delivered: deliveries discarded or expired after so
+-- many calls, 0 without any. Both from facts, so NULL-free but 0 past the facts' retention; possibly repeated calls
+-- included.
+CREATE VIEW IF NOT EXISTS success_by_attempt AS
+SELECT
+    attempt, sum(d) AS delivered,
+    if(sum(delivered) OVER () > 0, delivered / sum(delivered) OVER (), NULL) AS share,
+    if(sum(delivered) OVER () > 0, sum(delivered) OVER (ORDER BY attempt) / sum(delivered) OVER (), NULL)
+        AS cumulative_share,
+    sum(f) AS attempts_failed, sum(x) AS not_delivered
+FROM (
+    SELECT toUInt16(calls) AS attempt, n AS d, toUInt64(0) AS f, toUInt64(0) AS x
+    FROM (
+        SELECT sumMap(by_attempt) AS attempts
+        FROM counts(from_ms = {from_ms:Int64}, to_ms = {to_ms:Int64}, source = {source:String},
+                    destination = {destination:String}, step_seconds = 0)
+        WHERE status = 'delivered'
+    )
+    ARRAY JOIN mapKeys(attempts) AS calls, mapValues(attempts) AS n
+    UNION ALL
+    SELECT facts.attempt, toInt64(0), uniqExactIf((log_partition, log_offset), kind = 'attempt_failed'),
+           uniqExactIf((log_partition, log_offset), kind = 'outcome')
+    FROM facts
+    WHERE kind IN ('attempt_failed', 'outcome') AND count = 1
+      AND (kind != 'outcome' OR state IN ('discarded', 'expired')
+           -- A verdict taken back has been replaced by a better one.
+           AND delivery_id NOT IN (SELECT delivery_id FROM facts WHERE correction = 1))
+      AND at >= fromUnixTimestamp64Milli(intDiv({from_ms:Int64}, 60000) * 60000, 'UTC')
+      AND at < fromUnixTimestamp64Milli(intDiv({to_ms:Int64} + 59999, 60000) * 60000, 'UTC')
+      AND ({source:String} = '' OR source = {source:String})
+      AND ({destination:String} = '' OR destination = {destination:String})
+    GROUP BY facts.attempt
+)
+GROUP BY attempt
+HAVING delivered > 0 OR attempts_failed > 0 OR not_delivered > 0
+ORDER BY attempt;
+
+-- pending_deliveries: one row for each delivery of the events received in [from_ms, to_ms) that has no outcome and is
+-- not left behind by the low watermark: balance counts as many as pending. Only what is due or was received after the
+-- watermark is looked at, so this is quick however long the period is.
+-- attempt: calls made so far. code and message: of the last failed call, else of the last putting back; '' before
+-- either. waits_for: 'first attempt', 'retry' (a call failed), or 'its turn' (put back without a call). due_at: NULL
+-- for the first.
+CREATE VIEW IF NOT EXISTS pending_deliveries AS
+WITH
+    fromUnixTimestamp64Milli({from_ms:Int64}, 'UTC') AS first,
+    fromUnixTimestamp64Milli({to_ms:Int64}, 'UTC') AS end,
+    (SELECT fromUnixTimestamp64Milli(greatest(0, ifNull(watermark_ms - {settle_seconds:UInt32} * 1000, 0)), 'UTC')
+     FROM low_watermark) AS passed
+SELECT
+    any(source) AS source, any(destination) AS destination, any(mapping) AS mapping, delivery_id,
+    any(message_id) AS message_id, any(event_type) AS event_type, any(event_name) AS event_name,
+    any(app_version) AS app_version, any(received_at) AS received_at, max(calls) AS attempt,
+    argMax(code, (rank, at)) AS code, argMax(message, (rank, at)) AS message,
+    if(max(rank) = 0, NULL, max(due_at)) AS due_at,
+    ['first attempt', 'its turn', 'retry'][max(rank) + 1] AS waits_for
+FROM (
+    SELECT facts.source AS source, route.destination AS destination, route.mapping AS mapping,
+           route.delivery_id AS delivery_id, message_id, event_type, event_name, app_version, received_at,
+           toUInt16(0) AS calls, '' AS code, '' AS message, at, due_at, 0 AS rank
+    FROM facts ARRAY JOIN routes AS route
+    WHERE facts.destination = '' AND kind = 'received' AND received_at >= greatest(first, passed) AND received_at < end
+      AND ({source:String} = '' OR source = {source:String})
+      AND ({destination:String} = '' OR route.destination = {destination:String})
+    UNION ALL
+    SELECT source, destination, mapping, delivery_id, message_id, event_type, event_name, app_version, received_at,
+           attempt, code, message, at, due_at, if(kind = 'attempt_failed', 2, 1)
+    FROM facts
+    WHERE kind IN ('attempt_failed', 'spilled') AND received_at >= first AND received_at < end
+      AND ({source:String} = '' OR source = {source:String})
+      AND ({destination:String} = '' OR destination = {destination:String})
+      AND delivery_id IN (
+          SELECT delivery_id FROM facts
+          WHERE kind IN ('attempt_failed', 'spilled') AND received_at >= first AND received_at < end
+            AND (due_at >= passed OR received_at >= passed))
+)
+WHERE delivery_id NOT IN (
+    SELECT delivery_id FROM facts
+    WHERE kind = 'outcome' AND count = 1 AND received_at >= first AND received_at < end
+      AND (received_at >= passed OR delivery_id IN (
+          SELECT delivery_id FROM facts
+          WHERE kind IN ('attempt_failed', 'spilled') AND received_at >= first AND received_at < end
+            AND due_at >= passed)))
+GROUP BY delivery_id;
+
+-- oldest_undelivered: per connection, how many of the events received in [from_ms, to_ms) are pending, and the one that
+-- was received first: its age in seconds, and what it waits for. Deliveries lost are not here but unexplained in
+-- balance.
+CREATE VIEW IF NOT EXISTS oldest_undelivered AS
+SELECT
+    o.source AS source, o.destination AS destination, o.pending AS pending, o.delivery_id AS delivery_id,
+    o.message_id AS message_id, o.event_type AS event_type, o.event_name AS event_name, o.received_at AS received_at,
+    greatest(0, toUnixTimestamp64Milli(now64(3)) - toUnixTimestamp64Milli(received_at)) / 1000 AS age_seconds,
+    o.waits_for AS waits_for, o.due_at AS due_at, o.attempt AS attempt, o.code AS code,
+    reasons.description AS description, reasons.action AS action, o.message AS message
+FROM (
+    SELECT *, count() OVER (PARTITION BY source, destination) AS pending
+    FROM pending_deliveries(from_ms = {from_ms:Int64}, to_ms = {to_ms:Int64}, source = {source:String},
+                            destination = {destination:String}, settle_seconds = {settle_seconds:UInt32})
+    ORDER BY received_at, delivery_id
+    LIMIT 1 BY source, destination
+) AS o
+LEFT JOIN (SELECT * FROM reasons FINAL) AS reasons ON reasons.code = o.code AND o.code != ''
+ORDER BY received_at, source, destination;
+
+-- destination_health: as in 007; since: when the destination was first found not ok after it last was. pending: of the
+-- events received in [from_ms, to_ms).
+CREATE OR REPLACE VIEW destination_health AS
+SELECT
+    states.destination AS destination, states.state AS state, states.since AS since, states.code AS code,
+    reasons.description AS description, reasons.action AS action, states.message AS message,
+    states.until AS until, waiting.pending AS pending
+FROM (
+    SELECT destination, argMax(found.state, (at, log_offset)) AS state,
+           maxIf(at, found.state = 'ok') AS last_ok, groupArrayIf(at, found.state != 'ok') AS troubles,
+           arrayMin(arrayFilter(trouble -> trouble >= last_ok, troubles)) AS since,
+           argMax(found.code, (at, log_offset)) AS code, argMax(found.message, (at, log_offset)) AS message,
+           argMax(found.until, (at, log_offset)) AS until
+    FROM destination_states AS found FINAL
+    GROUP BY destination
+    HAVING state != 'ok'
+) AS states
+LEFT JOIN (
+    SELECT destination, count() AS pending
+    FROM pending_deliveries(from_ms = {from_ms:Int64}, to_ms = {to_ms:Int64}, source = '', destination = '',
+                            settle_seconds = {settle_seconds:UInt32})
+    GROUP BY destination
+) AS waiting ON waiting.destination = states.destination
+LEFT JOIN (SELECT * FROM reasons FINAL) AS reasons ON reasons.code = states.code AND states.code != ''
+ORDER BY destination;
+
+-- banners: what has to be said above every number: a row per destination that takes nothing now. No row: all is well.
+CREATE VIEW IF NOT EXISTS banners AS
+SELECT
+    health.destination AS destination, health.state AS state, health.since AS since,
+    concat(destination, if(state = 'setup', ' takes nothing until somebody acts',
+                           ' is left alone for a while: too many calls failed')) AS headline,
+    health.code AS code, health.description AS description, health.action AS action, reasons.link AS link,
+    health.message AS message, health.until AS until, health.pending AS pending
+FROM destination_health(from_ms = {from_ms:Int64}, to_ms = {to_ms:Int64},
+                        settle_seconds = {settle_seconds:UInt32}) AS health
+LEFT JOIN (SELECT * FROM reasons FINAL) AS reasons ON reasons.code = health.code AND health.code != ''
+ORDER BY destination;
+
+-- write_lag: per partition of topic outcomes, up to when its records are recorded here, and how long ago that is.
+-- Delivery ticks every 10 s, so up to some 15 s is in order; it grows when recording is behind, and when delivery
+-- stands still.
+CREATE VIEW IF NOT EXISTS write_lag AS
+SELECT log_partition, max(at) AS recorded_to,
+       greatest(0, toUnixTimestamp64Milli(now64(3)) - toUnixTimestamp64Milli(recorded_to)) / 1000 AS lag_seconds
+FROM ticks
+GROUP BY log_partition
+ORDER BY log_partition;
+
+-- possible_duplicates: calls that may repeat one made before a crash, by day (of the call), connection and run of the
+-- delivery flow that made them. Their sum is possible_duplicates of delivery_metrics. deliveries: how many were
+-- concerned.
+CREATE VIEW IF NOT EXISTS possible_duplicates AS
+SELECT toStartOfDay(facts.at) AS day, source, destination, run,
+       uniqExact(log_partition, log_offset) AS possible_duplicates, uniqExact(delivery_id) AS deliveries,
+       min(facts.at) AS first_seen, max(facts.at) AS last_seen
+FROM facts
+WHERE resent AND kind IN ('attempt_failed', 'outcome') AND correction = 0
+  AND facts.at >= fromUnixTimestamp64Milli(intDiv({from_ms:Int64}, 60000) * 60000, 'UTC')
+  AND facts.at < fromUnixTimestamp64Milli(intDiv({to_ms:Int64} + 59999, 60000) * 60000, 'UTC')
+  AND ({source:String} = '' OR source = {source:String})
+  AND ({destination:String} = '' OR destination = {destination:String})
+GROUP BY day, source, destination, run
+ORDER BY day, source, destination, run;
