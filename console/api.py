@@ -1,4 +1,5 @@
-"""The API of a running Waybill: reading views, and testing a destination. Bearer tokens, loopback by default."""
+"""The API of a running Waybill: reading views, testing a destination, and the public API for scripts
+(`console.public_api`). Bearer tokens, loopback by default."""
 
 import secrets
 from collections.abc import Callable
@@ -8,10 +9,12 @@ from typing import Any
 import orjson
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from console.public_api.routes import PublicApi, no_such_path
 from flows.live_workspace import LiveWorkspace
 from flows.topics import TopicError
 from model.permissions import Action, Role, may
@@ -33,9 +36,11 @@ class Caller:
 TestEvent = Callable[[dict[str, Any], Caller], dict[str, Any]]
 
 
-def create_api(store: Store, token: str, live: LiveWorkspace, test_event: TestEvent) -> Starlette:
+def create_api(
+    store: Store, token: str, live: LiveWorkspace, test_event: TestEvent, clock: Callable[[], int]
+) -> Starlette:
     """Make the application. Every path needs ``Authorization: Bearer <token>``: the one of server.json, which its owner
-    alone can read, or one of a user of the workspace."""
+    alone can read, or one of a user of the workspace. ``clock``: Unix ms."""
 
     def caller(request: Request) -> Caller | None:
         given = request.headers.get("authorization", "")
@@ -74,11 +79,18 @@ def create_api(store: Store, token: str, live: LiveWorkspace, test_event: TestEv
     def test(request: Request, parameters: dict[str, Any], who: Caller) -> dict[str, Any]:
         return test_event(parameters, who)
 
+    def role_of(request: Request) -> Role | None:
+        known = caller(request)
+        return known.role if known else None
+
+    public = PublicApi(lambda name, parameters: store.view(name, **parameters), live, role_of, clock)
     return Starlette(
         routes=[
             Route("/views/{name}", answering(Action.LOOK, view), methods=["POST"]),
             Route("/test-event", answering(Action.TEST_EVENT, test), methods=["POST"]),
-        ]
+            *public.routes(),
+        ],
+        exception_handlers={HTTPException: no_such_path},
     )
 
 

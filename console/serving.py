@@ -38,7 +38,8 @@ def serving(
     sources = IngestSources.of(workspace)
     installation.live.listen(sources.change)
     app = create_ingest(sources, installation.topics, clock=wall_clock_ms, run=secrets.token_hex(8), limits=limits)
-    app.mount("/api", create_api(store, token, installation.live, partial(test_over_api, installation)))
+    test_event = partial(test_over_api, installation)
+    app.mount("/api", create_api(store, token, installation.live, test_event, wall_clock_ms))
     server = _serve(app, workspace.ingest.host, workspace.ingest.port if port is None else port)
     host = f"[{server.host}]" if ":" in server.host else server.host
     address = f"http://{host}:{server.port}"
