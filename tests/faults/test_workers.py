@@ -46,7 +46,7 @@ def kill_one_of_them(made: Cluster, processes: int) -> None:
         wait_until(lambda: len(made.workers()) == processes, 60, "they are started again", 0.1)
 
 
-@pytest.mark.parametrize("processes", [2, 3])
+@pytest.mark.parametrize("processes", [2, pytest.param(3, marks=pytest.mark.slow)])
 def test_processes_that_share_the_work_deliver_each_event_once(tmp_path: Path, processes: int) -> None:
     targets = {f"d{number}": f"/healthy/{number}" for number in range(4)}
     with cluster(tmp_path, targets, more=f"topics: {{partitions: {PARTITIONS}}}") as made:

@@ -3,6 +3,7 @@
 from typing import Any
 
 import httpx
+import pytest
 import schemathesis
 from hypothesis import assume
 from schemathesis.config import SchemathesisConfig
@@ -62,6 +63,7 @@ def test_what_may_be_posted_is_what_is_read() -> None:
 described = schemathesis.openapi.from_dict(document(), config=SchemathesisConfig.from_dict(SETTINGS))
 
 
+@pytest.mark.slow
 @described.include(path_regex=TRIED).parametrize()
 def test_the_application_does_what_the_document_says(case: schemathesis.Case[Any], client: httpx.Client) -> None:
     if case.meta is not None and case.meta.generation.mode.is_positive:

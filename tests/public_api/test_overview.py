@@ -11,6 +11,8 @@ from tests.public_api.conftest import NAMES, Get
 from tests.public_api.questions import HOUR_MS, OF_DESTINATION, OF_SOURCE, PERIOD, READS
 from tests.sql.recording import BASE_MS
 
+pytestmark = pytest.mark.slow  # each read plans a view of views
+
 IN_MS = {"from_ms": BASE_MS, "to_ms": BASE_MS + 3 * HOUR_MS}
 
 

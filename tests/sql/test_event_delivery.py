@@ -138,7 +138,9 @@ def test_steps_compare_with_the_period_before(store: Store) -> None:
     assert (found["code"], found["count"], found["share"], found["change_percent"]) == ("400", 1, 1, 0)
 
 
-@pytest.mark.parametrize("by", ["event_type", "event_name", "app_version"])
+@pytest.mark.parametrize(
+    "by", ["event_type", *(pytest.param(by, marks=pytest.mark.slow) for by in ("event_name", "app_version"))]
+)
 def test_a_breakdown_adds_up_to_its_step(store: Store, by: str) -> None:
     settled_log().record(store)
     whole = {**PERIOD, "to_ms": BASE_MS + 2 * HOUR}
