@@ -1,0 +1,193 @@
+"""The kinds of panels the dashboards are made of."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from grafana_foundation_sdk.builders import bargauge, common, stat, table, timeseries
+from grafana_foundation_sdk.builders.dashboard import FieldColor, ThresholdsConfig
+from grafana_foundation_sdk.models import common as models
+from grafana_foundation_sdk.models.dashboard import (
+    DashboardRegexMapOptions,
+    DataTransformerConfig,
+    DynamicConfigValue,
+    FieldColorModeId,
+    RegexMap,
+    Threshold,
+    ThresholdsMode,
+    ValueMap,
+    ValueMappingResult,
+)
+
+from dashboards.colours import BAD, GOOD, PLAIN
+from dashboards.colours import UNSETTLED as UNSETTLED_COLOUR
+from dashboards.columns import Column, every_column, fixed, prop, unit
+from dashboards.queries import DATASOURCE, UNSETTLED, Query
+
+NO_VALUE = "–"
+
+Panel = stat.Panel | table.Panel | timeseries.Panel | bargauge.Panel
+Steps = Sequence[tuple[float | None, str]]
+
+
+def number(
+    title: str, description: str, sql: str, *, unit: str, empty: str, colours: Steps = ((None, PLAIN),),
+    decimals: int | None = None,
+) -> stat.Panel:  # fmt: skip
+    """The columns of the query's one row, below each other."""
+    panel = (
+        stat.Panel()
+        .title(title)
+        .description(description)
+        .datasource(DATASOURCE)
+        .with_target(Query(sql))
+        .unit(unit)
+        .no_value(empty)
+        .reduce_options(common.ReduceDataOptions().values(False).calcs(["last"]).fields("/.*/"))
+        .text_mode(models.BigValueTextMode.VALUE)
+        .color_mode(models.BigValueColorMode.VALUE)
+        .graph_mode(models.BigValueGraphMode.NONE)
+        .justify_mode(models.BigValueJustifyMode.CENTER)
+        .orientation(models.VizOrientation.HORIZONTAL)
+        .text(common.VizTextDisplayOptions().value_size(20))
+        .color_scheme(FieldColor().mode(FieldColorModeId.THRESHOLDS))
+        .thresholds(_thresholds(colours))
+    )
+    if decimals is not None:
+        panel.decimals(decimals)
+    return panel
+
+
+def change_colours(more_is: str) -> list[DynamicConfigValue]:
+    """Colours of a text that begins with ▲ or ▼, where more is 'good', 'bad' or 'neither'."""
+    up, down = {"good": (GOOD, BAD), "bad": (BAD, GOOD), "neither": (PLAIN, PLAIN)}[more_is]
+    signs = (("▲.*", up), ("▼.*", down), ("[^▲▼].*", PLAIN))
+    return prop(
+        "mappings", [RegexMap(DashboardRegexMapOptions(p, ValueMappingResult(color=c, index=0))) for p, c in signs]
+    )
+
+
+def grid(
+    title: str, description: str, sql: str, *, empty: str, columns: Sequence[Column] = (),
+    nested_by: Sequence[str] = (),
+) -> table.Panel:  # fmt: skip
+    """A table. With ``nested_by``, rows that agree in those columns become one, which opens to the other columns."""
+    panel = (
+        table.Panel()
+        .title(title)
+        .description(description)
+        .datasource(DATASOURCE)
+        .with_target(Query(sql))
+        .no_value(empty)
+        .cell_height(models.TableCellHeight.SM)
+    )
+    # The panel's own text stands for a table without rows, not for a cell without a value.
+    for override in (*every_column(prop("noValue", NO_VALUE)), *columns):
+        panel.with_override(override.matcher, override.properties)
+    if nested_by:
+        fields = {name: {"aggregations": [], "operation": "groupby"} for name in nested_by}
+        options = {"fields": fields, "showSubframeHeaders": True}
+        panel.with_transformation(DataTransformerConfig("groupToNestedTable", options=options))
+    return panel
+
+
+def lines(
+    title: str, description: str, sql: str, series: Mapping[str, str], *, unit: str, empty: str
+) -> timeseries.Panel:
+    """A line for each series, by the name of its column and its colour."""
+    return _series(title, description, sql, series, unit=unit, empty=empty).fill_opacity(0).line_width(2)
+
+
+def bars(
+    title: str, description: str, sql: str, series: Mapping[str, str], *, empty: str, unit: str = "short"
+) -> timeseries.Panel:
+    """Bars put on each other, the first series at the bottom."""
+    stacked = common.StackingConfig().mode(models.StackingMode.NORMAL).group("A")
+    return (
+        _series(title, description, sql, series, unit=unit, empty=empty)
+        .draw_style(models.GraphDrawStyle.BARS)
+        .bar_alignment(models.BarAlignment.AFTER)
+        .bar_width_factor(0.85)
+        .fill_opacity(80)
+        .line_width(0)
+        .stacking(stacked)
+    )
+
+
+def _series(
+    title: str, description: str, sql: str, series: Mapping[str, str], *, unit: str, empty: str
+) -> timeseries.Panel:
+    panel = (
+        timeseries.Panel()
+        .title(title)
+        .description(description)
+        .datasource(DATASOURCE)
+        .with_target(Query(sql, "timeseries"))
+        .interval("1m")
+        .unit(unit)
+        .min(0)
+        .no_value(empty)
+        .show_points(models.VisibilityMode.AUTO)
+        .legend(
+            common.VizLegendOptions()
+            .show_legend(True)
+            .display_mode(models.LegendDisplayMode.LIST)
+            .placement(models.LegendPlacement.BOTTOM)
+            .calcs([])
+        )
+        .tooltip(common.VizTooltipOptions().mode(models.TooltipDisplayMode.MULTI).sort(models.SortOrder.NONE))
+    )
+    for name, colour in series.items():
+        panel.override_by_name(name, fixed(colour))
+    if f"`{UNSETTLED}`" in sql:
+        panel.override_by_name(UNSETTLED, _shade())
+    return panel
+
+
+def bar_list(
+    title: str, description: str, sql: str, bars: Mapping[str, tuple[str, str]], *, empty: str
+) -> bargauge.Panel:
+    """A bar for each column of the one row: its colour and where a click on it leads."""
+    panel = (
+        bargauge.Panel()
+        .title(title)
+        .description(description)
+        .datasource(DATASOURCE)
+        .with_target(Query(sql))
+        .unit("short")
+        .min(0)
+        .no_value(empty)
+        .orientation(models.VizOrientation.HORIZONTAL)
+        .display_mode(models.BarGaugeDisplayMode.BASIC)
+        .value_mode(models.BarGaugeValueMode.TEXT)
+        .name_placement(models.BarGaugeNamePlacement.LEFT)
+        .show_unfilled(True)
+        .reduce_options(common.ReduceDataOptions().values(False).calcs(["last"]).fields(""))
+        .thresholds(_thresholds(((None, PLAIN),)))
+    )
+    for name, (colour, address) in bars.items():
+        panel.override_by_name(name, fixed(colour) + prop("links", [{"title": f"Break down {name}", "url": address}]))
+    return panel
+
+
+def _shade() -> list[DynamicConfigValue]:
+    """Shade behind the buckets whose numbers may still change, on a hidden axis of its own."""
+    options: dict[str, Any] = {
+        "custom.drawStyle": "bars",
+        "custom.barAlignment": 1,
+        "custom.barWidthFactor": 1,
+        "custom.barMaxWidth": 2_000,
+        "custom.lineWidth": 0,
+        "custom.fillOpacity": 25,
+        "custom.stacking": {"group": "B", "mode": "none"},
+        "custom.axisPlacement": "hidden",
+        "max": 1,
+        "mappings": [ValueMap({"1": ValueMappingResult(text="yes", index=0)})],
+    }
+    found = [DynamicConfigValue(id_, value) for id_, value in options.items()]
+    return found + fixed(UNSETTLED_COLOUR) + unit("none")
+
+
+def _thresholds(colours: Steps) -> ThresholdsConfig:
+    return (
+        ThresholdsConfig().mode(ThresholdsMode.ABSOLUTE).steps([Threshold(value, colour) for value, colour in colours])
+    )
