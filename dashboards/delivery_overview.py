@@ -137,8 +137,8 @@ def build() -> str:
         "How far events get, step by step: received, refused, filtered, waiting, failed, delivered, and which.",
         (variables.source(), variables.destination(), variables.step(), variables.by()),
         (
-            (7, ((24, banners()),)),
-            (9, ((9, _FUNNEL), (11, _STEPS), (4, complete_to()))),
+            (6, ((24, banners()),)),
+            (9, ((8, _FUNNEL), (12, _STEPS), (4, complete_to()))),
             "The step picked",
             (9, ((24, _BREAKDOWN),)),
             (9, ((24, _REASONS),)),

@@ -160,7 +160,7 @@ def build() -> str:
         "Whether events arrive at their destinations, how fast, and what went wrong with those that did not.",
         (variables.source(), variables.destination()),
         (
-            (7, ((24, banners()),)),
+            (6, ((24, banners()),)),
             (
                 4,
                 (

@@ -190,7 +190,7 @@ def build() -> str:
         (variables.source(), variables.destination()),
         (
             (4, tuple((4, panel) for panel in _HEADLINES)),
-            (7, ((24, banners()),)),
+            (6, ((24, banners()),)),
             "Is every event accounted for?",
             (8, ((24, _BALANCE),)),
             (4, ((24, _INGEST),)),

@@ -38,7 +38,7 @@ def banners() -> table.Panel:
 def complete_to() -> stat.Panel:
     """Up to when the numbers are complete."""
     return number(
-        "Numbers are complete up to",
+        "Complete up to",
         "Everything that happened before this moment is counted; below it, how long ago that is. What is newer may"
         " still change and is shaded in the trends. It lies back while delivery or recording stands still, and while"
         " deliveries that are due are held for a destination that takes nothing.",

@@ -175,7 +175,7 @@ def test_trends_tell_buckets_that_may_still_change(full: Run) -> None:
     ends_ms = [round(row["time"].replace(tzinfo=None).timestamp()) for row in trend]
     assert ends_ms == sorted(ends_ms)
     assert [row["may still change"] for row in trend] == [None] * 10 + [1] * 2  # the watermark is at minute 50
-    assert value(answers(full, "event-delivery")["Numbers are complete up to"]) == WATERMARK_MS
+    assert value(answers(full, "event-delivery")["Complete up to"]) == WATERMARK_MS
 
 
 def test_the_funnel_is_the_view_and_the_bars_are_the_table(full: Run, stores: Stores) -> None:
