@@ -65,9 +65,12 @@ def store_retention_seconds(workspace: Workspace) -> dict[str, int]:
     kept = workspace.retention.store
     days = {
         "facts": kept.facts_days,
+        "undelivered": kept.facts_days,
         "samples": kept.samples_days,
         "minutes": kept.minutes_days,
+        "minute_totals": kept.minutes_days,
         "hours": kept.hours_days,
+        "hour_totals": kept.hours_days,
     }
     return {table: count * DAY_SECONDS for table, count in days.items()}
 

@@ -96,4 +96,4 @@ class Priors:
         return next((epoch[key] for epoch in self._memory if key in epoch), None)
 
 
-_SAID = Prior(State.FILTERED, "", 0)  # stands for "already said" of an event; its state is never looked at
+_SAID = Prior(State.FILTERED, "", 0, 0)  # stands for "already said" of an event; its state is never looked at

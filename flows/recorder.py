@@ -17,8 +17,8 @@ from flows.topic_sink import Output
 from flows.topics import MINUTES, Record
 from model.envelope import FORMAT_VERSION, UnreadableRecord
 from model.facts import Fact, decode
-from model.minutes import MINUTE_MS, AppendMinute, Counts, Series, bundle
-from model.rows import LogPosition, Row, counts_of, minute_row, rows_of
+from model.minutes import MINUTE_MS, AppendMinute, bundle
+from model.rows import LogPosition, Row, counts_of, minute_row, rows_of, total_row
 
 HOUR_MS = 3_600_000
 SEND_MINUTES_EVERY = timedelta(seconds=1)  # open rows are visible within about two seconds
@@ -100,7 +100,7 @@ class Recorder(StatefulBatchLogic[Record, Recorded, None]):
         return self._open, [] if closed is None else self._close(closed, minute_ms)
 
     def _close(self, closed: AppendMinute, next_ms: int) -> list[Recorded]:
-        out = self._rows(closed, closed.changed())
+        out = self._rows(closed)
         rows = [counts_of(series, counts) | {"minute_ms": series.minute_ms} for series, counts in closed.rows()]
         out.append(self._bundle(closed.minute_ms, rows))
         # A silent minute has a bundle too, so that who evaluates minutes sees each of them.
@@ -113,15 +113,14 @@ class Recorder(StatefulBatchLogic[Record, Recorded, None]):
         return out
 
     def _changed_rows(self) -> list[Recorded]:
-        return self._rows(self._open, self._open.changed()) if self._open is not None else []
+        return self._rows(self._open) if self._open is not None else []
 
-    def _rows(self, minute: AppendMinute, rows: Iterable[tuple[Series, Counts]]) -> list[Recorded]:
-        return [
-            minute_row(
-                series, counts, append_minute_ms=minute.minute_ms, partition=self._partition, version=self._last_offset
-            )
-            for series, counts in rows
-        ]
+    def _rows(self, minute: AppendMinute) -> list[Recorded]:
+        """What changed since the last call."""
+        at = {"append_minute_ms": minute.minute_ms, "partition": self._partition, "version": self._last_offset}
+        rows: list[Recorded] = [minute_row(series, counts, **at) for series, counts in minute.changed()]
+        rows.extend(total_row(total, counts, **at) for total, counts in minute.changed_totals())
+        return rows
 
     def _bundle(self, minute_ms: int, rows: list[dict[str, Any]]) -> Output:
         value = orjson.dumps({"v": FORMAT_VERSION, **bundle(minute_ms, self._partition, rows)})

@@ -30,7 +30,7 @@ class StoreLookup:
             StoreUnavailable,
             "looking up earlier outcomes",
         )
-        return {row["delivery_id"]: Prior(State(row["state"]), row["code"], row["at"]) for row in rows}
+        return {row["delivery_id"]: Prior(State(row["state"]), row["code"], row["at"], row["attempt"]) for row in rows}
 
     def events(self, keys: Sequence[EventKey], log_partition: int, before_offset: int) -> set[tuple[int, int]]:
         """The (events partition, offset) of those already received or dropped as duplicates."""

@@ -17,7 +17,7 @@ from sinks.store_rows import RefusedRow
 log = logging.getLogger("waybill")
 
 # Ticks last: a tick says that everything before it is there.
-TABLES = ("facts", "samples", "minutes", "ticks", "destination_states", "audit")
+TABLES = ("facts", "samples", "minutes", "minute_totals", "ticks", "destination_states", "audit")
 
 
 class Tables(Protocol):

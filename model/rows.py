@@ -22,7 +22,7 @@ from model.facts import (
     Tick,
     kind_of,
 )
-from model.minutes import Counts, Series
+from model.minutes import Counts, Series, Total, TotalCounts
 from model.verdict import Prior, Verdict
 
 
@@ -71,6 +71,26 @@ def minute_row(series: Series, counts: Counts, *, append_minute_ms: int, partiti
     return Row("minutes", values)
 
 
+def total_row(total: Total, counts: TotalCounts, *, append_minute_ms: int, partition: int, version: int) -> Row:
+    """A row of totals; ``version`` as in `minute_row`."""
+    values: dict[str, Any] = {
+        "minute": total.minute_ms // 1_000,
+        "append_minute": append_minute_ms // 1_000,
+        "log_partition": partition,
+        "version": version,
+        "source": total.source,
+        "destination": total.destination,
+        "status": total.status,
+        "code": total.code,
+        "queue_ms": counts.queue_ms,
+        "retry_wait_ms": counts.retry_wait_ms,
+        "limit_wait_ms": counts.limit_wait_ms,
+        "calls_ms": counts.calls_ms,
+        **_numbers_of(counts),
+    }
+    return Row("minute_totals", values)
+
+
 def counts_of(series: Series, counts: Counts) -> dict[str, Any]:
     """Dimensions and numbers of a row, without its times."""
     return {
@@ -82,6 +102,12 @@ def counts_of(series: Series, counts: Counts) -> dict[str, Any]:
         "app_version": series.app_version,
         "status": series.status,
         "code": series.code,
+        **_numbers_of(counts),
+    }
+
+
+def _numbers_of(counts: Counts) -> dict[str, Any]:
+    return {
         "count": counts.count,
         "latency": {str(index): count for index, count in counts.latency.items()},
         "by_attempt": {str(attempt): count for attempt, count in counts.by_attempt.items()},

@@ -16,6 +16,7 @@ class Prior:
     state: State
     code: str
     at_ms: int
+    attempt: int  # calls made for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,4 +38,4 @@ def judge(outcome: Outcome, prior: Prior | None) -> Verdict:
 
 def prior_of(outcome: Outcome) -> Prior:
     """The outcome as a later fact will see it."""
-    return Prior(outcome.state, outcome.code, outcome.at_ms)
+    return Prior(outcome.state, outcome.code, outcome.at_ms, outcome.attempt)

@@ -23,6 +23,7 @@ import clickhouse_connect
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
+from sinks.store_hours import REBUILD_HOURS
 from sinks.store_rows import LATEST_TIME_MS, RefusedRow, TableWriter, describe
 from sinks.store_schema import VIEWS
 
@@ -188,7 +189,8 @@ class Store:
             "through": through_ms // 60_000 * 60,
         }
         with self.client() as client:
-            client.command(_REBUILD_HOURS, parameters=values, settings={"max_insert_threads": 1})
+            for statement in REBUILD_HOURS:
+                client.command(statement, parameters=values, settings={"max_insert_threads": 1})
 
     def close(self) -> None:
         """Close every client that is not lent out. chDB then lets another process open the directory."""
@@ -260,18 +262,3 @@ def _owner(directory: Path) -> int | None:
             if line.startswith("PID:"):
                 return int(line.removeprefix("PID:"))
     return None
-
-
-_REBUILD_HOURS = """
-INSERT INTO hours
-    (hour, through, log_partition, source, destination, mapping, event_type, event_name, app_version, status, code,
-     count, latency, by_attempt)
-SELECT toStartOfHour(minute) AS hour, toDateTime({through:UInt32}, 'UTC'), log_partition, source, destination, mapping,
-       event_type, event_name, app_version, status, code, sum(count), sumMap(latency), sumMap(by_attempt)
-FROM minutes FINAL
-WHERE log_partition = {log_partition:UInt16}
-  AND minute >= toDateTime({first:UInt32}, 'UTC') AND minute < toDateTime({end:UInt32}, 'UTC')
-  AND toUnixTimestamp(toStartOfHour(minute)) IN {hours:Array(UInt32)}
-  AND append_minute <= toDateTime({through:UInt32}, 'UTC')
-GROUP BY hour, log_partition, source, destination, mapping, event_type, event_name, app_version, status, code
-"""

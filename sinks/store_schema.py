@@ -23,12 +23,17 @@ SQL = Path(__file__).resolve().parent.parent / "sql"
 RETAINED = {
     "facts": "toDateTime(received_at)",
     "samples": "toDateTime(received_at)",
+    "undelivered": "toDateTime(received_at)",
     "minutes": "minute",
+    "minute_totals": "minute",
     "hours": "hour",
+    "hour_totals": "hour",
 }
 _RETENTION = re.compile(r"\bTTL .*?toIntervalSecond\((\d+)\)")
 _VIEW = re.compile(r"^CREATE (?:OR REPLACE )?VIEW (?:IF NOT EXISTS )?(\w+) AS$(.*?);$", re.MULTILINE | re.DOTALL)
-_OBJECT = re.compile(r"^((?:CREATE (?:OR REPLACE )?(?:TABLE|VIEW) (?:IF NOT EXISTS )?|ALTER TABLE )\w+)", re.MULTILINE)
+_OBJECT = re.compile(
+    r"^((?:CREATE (?:OR REPLACE )?(?:TABLE|(?:MATERIALIZED )?VIEW) (?:IF NOT EXISTS )?|ALTER TABLE )\w+)", re.MULTILINE
+)
 _ENGINE = re.compile(r"^(ENGINE = )(?=\w*MergeTree\b)", re.MULTILINE)
 _PARAMETER = re.compile(r"\{(\w+):([\w()]+)\}")
 

@@ -24,6 +24,16 @@ def open_chdb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
 def store(open_chdb: Store) -> Store:
     migrate(open_chdb, dict.fromkeys(RETAINED, TEN_YEARS_SECONDS), ALL)
     with open_chdb.client() as client:
-        for table in ("facts", "samples", "ticks", "minutes", "hours", "destination_states"):
+        for table in (
+            "facts",
+            "undelivered",
+            "samples",
+            "ticks",
+            "minutes",
+            "minute_totals",
+            "hours",
+            "hour_totals",
+            "destination_states",
+        ):
             client.command(f"TRUNCATE TABLE {table}")
     return open_chdb

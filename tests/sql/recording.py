@@ -6,7 +6,7 @@ from typing import Any
 from model.facts import AttemptFailed, Duplicate, Fact, Outcome, Position, Received, Rejected, Spilled, State, Tick
 from model.identity import delivery_id
 from model.minutes import MINUTE_MS, AppendMinute
-from model.rows import LogPosition, minute_row, rows_of
+from model.rows import LogPosition, minute_row, rows_of, total_row
 from model.verdict import Verdict
 from sinks.store import Store
 
@@ -96,7 +96,9 @@ class Log:
 
     def record(self, store: Store, *, without: Fact | None = None) -> None:
         """Write facts and minutes; open append minutes are sent as they grow."""
-        rows: dict[str, list[dict[str, Any]]] = {"facts": [], "samples": [], "ticks": [], "minutes": []}
+        rows: dict[str, list[dict[str, Any]]] = {
+            table: [] for table in ("facts", "samples", "ticks", "minutes", "minute_totals")
+        }
         window: AppendMinute | None = None
         for position, fact, verdict in self.entries:
             if fact is without:
@@ -107,13 +109,11 @@ class Log:
             if window is None or window.minute_ms != append_minute_ms:
                 window = AppendMinute(append_minute_ms)
             window.add(fact, verdict)
-            for series, counts in window.changed():
-                rows["minutes"].append(
-                    minute_row(
-                        series, counts, append_minute_ms=append_minute_ms, partition=self.partition,
-                        version=position.offset,
-                    ).values
-                )  # fmt: skip
+            at = {"append_minute_ms": append_minute_ms, "partition": self.partition, "version": position.offset}
+            rows["minutes"] += [minute_row(series, counts, **at).values for series, counts in window.changed()]
+            rows["minute_totals"] += [
+                total_row(total, counts, **at).values for total, counts in window.changed_totals()
+            ]
         for table, batch in rows.items():
             refused = store.insert(table, batch)
             assert refused == [], refused[0].reason

@@ -226,7 +226,7 @@ def test_a_replay_changes_no_number(store: Store) -> None:
     expired = event.outcome(State.EXPIRED, 1_000, code="EXPIRED")
     log.append(event.received(), event.failed(10, BASE_MS + 20), expired)
     late = event.outcome(State.DELIVERED, 2_000, replayed=True, resent=True, attempt=2)
-    log.append(late, verdict=Verdict(1, Prior(State.EXPIRED, "EXPIRED", expired.at_ms)))
+    log.append(late, verdict=Verdict(1, Prior(State.EXPIRED, "EXPIRED", expired.at_ms, expired.attempt)))
     log.append(event.outcome(State.DISCARDED, 3_000, code="400", replayed=True), verdict=Verdict(0))
     names: dict[str, dict[str, Any]] = {
         "key_metrics": {}, "funnel": {}, "discard_breakdown": {"step": ""}, "success_by_attempt": {},

@@ -116,7 +116,7 @@ def test_clickhouse_ranks_as_model_latency_does(store: Store) -> None:
         )
         assert index == keys[ceil(q * total) - 1]
         row = {"minute": BASE_MS // 1000, "append_minute": BASE_MS // 1000 + n, "status": "delivered", "count": total}
-        store.insert("minutes", [row | {"destination": f"d{n}", "latency": {str(key): 1 for key in keys}}])
+        store.insert("minute_totals", [row | {"destination": f"d{n}", "latency": {str(key): 1 for key in keys}}])
         [metrics] = store.view("delivery_metrics", from_ms=BASE_MS, to_ms=BASE_MS + 1, destination=f"d{n}")
         for name, level in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99)):
             assert metrics[f"{name}_latency_ms"] == quantile_ms(counts, level), (n, name)

@@ -135,7 +135,7 @@ def test_a_correction_moves_a_delivery_and_is_counted_once(store: Store) -> None
     log, event = Log(), Event(1, BASE_MS)
     expired = event.outcome(State.EXPIRED, 1_000, code="EXPIRED")
     log.append(event.received(), expired)
-    taken_back = Prior(State.EXPIRED, "EXPIRED", expired.at_ms)
+    taken_back = Prior(State.EXPIRED, "EXPIRED", expired.at_ms, expired.attempt)
     delivered = event.outcome(State.DELIVERED, 200_000, replayed=True, resent=True)
     log.append(delivered, verdict=Verdict(1, taken_back))
     log.append(event.outcome(State.DISCARDED, 201_000, code="400", replayed=True), verdict=Verdict(0))

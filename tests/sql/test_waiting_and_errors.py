@@ -144,7 +144,8 @@ def test_errors_outlive_their_facts(store: Store) -> None:
     mixed_log(4).record(store)
     before = store.view("error_details", **PERIOD)
     with store.client() as client:
-        client.command("TRUNCATE TABLE facts")
+        for table in ("facts", "undelivered"):
+            client.command(f"TRUNCATE TABLE {table}")
     after = store.view("error_details", **PERIOD)
     numbers = [(row["state"], row["code"], row["deliveries"]) for row in before if row["state"] != "awaiting_retry"]
     assert [(row["state"], row["code"], row["deliveries"]) for row in after] == numbers

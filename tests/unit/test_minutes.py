@@ -26,7 +26,7 @@ COUNTED = Verdict(1)
 
 
 def statuses(fact: Fact, verdict: Verdict = COUNTED) -> list[tuple[str, str, int]]:
-    return [(series.status, series.code, count) for series, count in series_of(fact, verdict)]
+    return [(series.status, series.code, count) for series, count, _ in series_of(fact, verdict)]
 
 
 @pytest.mark.parametrize(
@@ -60,15 +60,15 @@ def test_the_extra_send_of_a_repetition_still_shows() -> None:
 
 
 def test_an_outcome_taken_back_leaves_the_minute_it_was_counted_in() -> None:
-    prior = Prior(State.DISCARDED, "400", T0 - MINUTE_MS)
+    prior = Prior(State.DISCARDED, "400", T0 - MINUTE_MS, 3)
     counted = series_of(outcome(at_ms=T0 + 5), Verdict(1, takes_back=prior))
-    assert [(series.minute_ms, series.status, count) for series, count in counted] == [
-        (T0, "delivered", 1),
-        (T0 - MINUTE_MS, "discarded", -1),
+    assert [(series.minute_ms, series.status, count, attempt) for series, count, attempt in counted] == [
+        (T0, "delivered", 1, 1),
+        (T0 - MINUTE_MS, "discarded", -1, 3),
     ]
 
 
-def test_latency_and_attempt_number_are_of_delivered_ones_that_count() -> None:
+def test_latency_is_of_delivered_ones_that_count_and_every_call_has_its_number() -> None:
     minute = AppendMinute(T0)
     minute.add(outcome(at_ms=T0 + 250, attempt=2), COUNTED)
     minute.add(outcome(at_ms=T0 + 250, attempt=300), COUNTED)
@@ -77,7 +77,25 @@ def test_latency_and_attempt_number_are_of_delivered_ones_that_count() -> None:
     found = {series.status: counts for series, counts in minute.rows()}
     assert found["delivered"].latency == {bucket(250): 2}
     assert found["delivered"].by_attempt == {2: 1, 255: 1}
-    assert (found["discarded"].latency, found["discarded"].by_attempt) == ({}, {})
+    assert (found["discarded"].latency, found["discarded"].by_attempt) == ({}, {1: 1})
+
+
+def test_totals_are_the_rows_without_what_is_for_breaking_down() -> None:
+    minute = AppendMinute(T0)
+    for name in ("Order Completed", "Page Viewed"):
+        minute.add(
+            outcome(at_ms=T0 + 250, event_name=name, queue_ms=40, retry_wait_ms=3, limit_wait_ms=7, calls_ms=200),
+            COUNTED,
+        )
+        minute.add(outcome(State.DISCARDED, code="400", event_name=name, queue_ms=9), COUNTED)
+    found = {total.status: counts for total, counts in minute.changed_totals()}
+    assert len(list(minute.rows())) == 4 and len(found) == 2
+    delivered = found["delivered"]
+    assert (delivered.count, delivered.latency, delivered.by_attempt) == (2, {bucket(250): 2}, {1: 2})
+    parts = (delivered.queue_ms, delivered.retry_wait_ms, delivered.limit_wait_ms, delivered.calls_ms)
+    assert parts == (80, 6, 14, 400)
+    assert (found["discarded"].count, found["discarded"].queue_ms) == (2, 0)
+    assert list(minute.changed_totals()) == []
 
 
 def test_only_rows_that_changed_are_given_again_with_all_they_count() -> None:

@@ -40,7 +40,7 @@ def test_facts_not_marked_as_replayed_count_and_cost_no_question() -> None:
 
 def test_a_replayed_fact_the_store_knows_counts_nothing() -> None:
     said = outcome(replayed=True)
-    store = Store({said.delivery_id: Prior(State.DELIVERED, "", 0)}, {(0, 0)})
+    store = Store({said.delivery_id: Prior(State.DELIVERED, "", 0, 1)}, {(0, 0)})
     assert judged(Priors(store), said, received(replayed=True)) == [Verdict(0)] * 2
     assert store.asked == [(1, 1, 50), (1, 1, 50)]
 
@@ -50,7 +50,7 @@ def test_a_replayed_fact_the_store_does_not_know_counts() -> None:
 
 
 def test_a_later_success_takes_back_what_the_store_knows() -> None:
-    prior = Prior(State.DISCARDED, "400", 7)
+    prior = Prior(State.DISCARDED, "400", 7, 1)
     priors = Priors(Store({DISCARDED.delivery_id: prior}))
     first, second = judged(priors, outcome(replayed=True), outcome(replayed=True))
     assert (first, second) == (Verdict(1, takes_back=prior), Verdict(0))

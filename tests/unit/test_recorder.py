@@ -1,3 +1,4 @@
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -24,6 +25,7 @@ class Tables:
     def __init__(self) -> None:
         self.facts: dict[TableKey, dict[str, Any]] = {}
         self.minutes: dict[TableKey, dict[str, Any]] = {}
+        self.totals: dict[TableKey, dict[str, Any]] = {}
         self.rebuilds: set[RebuildHours] = set()
         self.bundles: dict[int, Any] = {}
         self.letters: set[bytes] = set()
@@ -41,14 +43,16 @@ class Tables:
             elif item.table == "facts":
                 self.facts[item.values["log_offset"], item.values["correction"]] = item.values
             elif item.table == "minutes":
-                self._write_minute(item)
+                self._write_minute(item, self.minutes)
+            elif item.table == "minute_totals":
+                self._write_minute(item, self.totals)
 
-    def _write_minute(self, row: Row) -> None:
-        numbers = {"count", "latency", "by_attempt", "version"}
-        key = tuple(value for name, value in row.values.items() if name not in numbers)
-        known = self.minutes.get(key)
+    def _write_minute(self, row: Row, table: dict[TableKey, dict[str, Any]]) -> None:
+        is_number = re.compile(r"count|latency|by_attempt|version|\w+_ms").fullmatch
+        key = tuple(value for name, value in row.values.items() if not is_number(name))
+        known = table.get(key)
         if known is None or known["version"] <= row.values["version"]:
-            self.minutes[key] = row.values
+            table[key] = row.values
 
     def counts(self) -> dict[str, int]:
         found: dict[str, int] = {}
@@ -60,7 +64,7 @@ class Tables:
         sums: dict[tuple[str, Prior], int] = {}
         for (offset, _), row in self.facts.items():
             if offset < before_offset and row["kind"] == "outcome":
-                of = row["delivery_id"], Prior(row["state"], row["code"], row["at"])
+                of = row["delivery_id"], Prior(row["state"], row["code"], row["at"], row["attempt"])
                 sums[of] = sums.get(of, 0) + row["count"]
         wanted = {key.delivery_id for key in keys}
         return {of: prior for (of, prior), count in sums.items() if count > 0 and of in wanted}
@@ -91,8 +95,9 @@ def test_a_fact_becomes_a_row_at_once_and_is_counted_when_the_minute_is_sent() -
     (row,) = recorder.on_batch(log_of((outcome(), 0)))[0]
     assert isinstance(row, Row) and row.table == "facts"
     assert recorder.notify_at() is not None
-    (minute,) = recorder.on_notify()[0]
+    minute, total = recorder.on_notify()[0]
     assert isinstance(minute, Row) and (minute.table, minute.values["count"]) == ("minutes", 1)
+    assert isinstance(total, Row) and (total.table, total.values["count"]) == ("minute_totals", 1)
     assert recorder.notify_at() is None
 
 
@@ -202,7 +207,7 @@ def test_recording_any_part_of_the_log_again_changes_nothing(
         # As the source does: from where that append minute began.
         begin = next(number for number, each in enumerate(log) if each.appended_ms // MINUTE_MS == minute_ms)
         run(often, log[begin : begin + count + 1], batch=count % 4 + 1)  # and may be stopped before the end
-    for table in ("facts", "minutes", "bundles", "rebuilds"):
+    for table in ("facts", "minutes", "totals", "bundles", "rebuilds"):
         assert getattr(often, table) == getattr(once, table), table
 
 

@@ -38,7 +38,7 @@ def test_latency_runs_from_receiving_and_is_never_negative() -> None:
 
 def test_a_corrected_outcome_takes_back_exactly_what_it_corrects() -> None:
     fact = outcome(message="ok", resent=True)
-    own, back = rows_of(fact, AT, Verdict(1, takes_back=Prior(State.DISCARDED, "400", T0 - 9)))
+    own, back = rows_of(fact, AT, Verdict(1, takes_back=Prior(State.DISCARDED, "400", T0 - 9, 1)))
     assert (own.values["count"], own.values["state"], own.values["correction"]) == (1, "delivered", 0)
     assert (back.values["count"], back.values["state"], back.values["correction"]) == (-1, "discarded", 1)
     assert (back.values["code"], back.values["at"], back.values["resent"]) == ("400", T0 - 9, False)

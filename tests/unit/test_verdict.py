@@ -6,8 +6,8 @@ from model.facts import State
 from model.verdict import Prior, Verdict, judge, prior_of
 from tests.samples import T0, outcome
 
-DISCARDED = Prior(State.DISCARDED, "400", T0)
-DELIVERED = Prior(State.DELIVERED, "", T0)
+DISCARDED = Prior(State.DISCARDED, "400", T0, 1)
+DELIVERED = Prior(State.DELIVERED, "", T0, 1)
 
 
 @pytest.mark.parametrize(

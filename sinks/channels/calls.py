@@ -1,0 +1,50 @@
+"""Calls made by threads that wait for them: one asyncio loop behind them all, and a bound on every wait.
+
+HTTP goes through the reference engine: addresses are checked and pinned, proxies of the environment are not used,
+answers are bounded, and the only redirects followed are those that keep method and body.
+"""
+
+import asyncio
+import threading
+from collections.abc import Coroutine, Iterable
+from typing import Any, TypeVar
+
+from model.http import HttpFailure, HttpRequest, HttpResponse
+from sinks.addresses import AddressGuard, Network
+from sinks.httpx_engine import HttpxEngine
+
+_CLOSE_SECONDS = 5.0
+_GRACE_SECONDS = 2.0  # the engine keeps the time itself; this is for a loop that does not come to it
+_T = TypeVar("_T")
+
+
+class ChannelCalls:
+    """``allowed``: private networks that may be called. Any number of threads may use it."""
+
+    def __init__(self, allowed: Iterable[Network] = ()) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._engine = HttpxEngine(AddressGuard(allowed))
+        self._thread = threading.Thread(target=self._loop.run_forever, name="channel-calls", daemon=True)
+        self._thread.start()
+
+    def http(self, request: HttpRequest) -> HttpResponse | HttpFailure:
+        """Make one call and wait for its end."""
+        try:
+            return self.wait(self._engine.send(request), request.timeout_seconds + _GRACE_SECONDS)
+        except TimeoutError:
+            return HttpFailure(code="ETIMEDOUT", message="operation timed out")
+
+    def wait(self, work: Coroutine[Any, Any, _T], timeout_seconds: float) -> _T:
+        """Wait for a coroutine. Raises what it raises, and TimeoutError when the time is over; it is cancelled then."""
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            return future.result(timeout_seconds)
+        finally:
+            future.cancel()
+
+    def close(self) -> None:
+        """Close all connections and end the thread."""
+        self.wait(self._engine.close(), _CLOSE_SECONDS)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(_CLOSE_SECONDS)
+        self._loop.close()

@@ -1,0 +1,157 @@
+"""Email by SMTP: one mail for each address, so that nobody sees the others and each is refused by itself.
+
+With security ``starttls`` nothing but the greeting is said unencrypted: a server that does not offer it, or whose
+certificate does not hold, gets no mail and no password. A mail counts as taken when the server has said so; one whose
+answer was lost is sent again with the same Message-ID.
+"""
+
+import asyncio
+import contextlib
+import socket
+import ssl
+from collections.abc import Callable, Iterator, Sequence
+
+from aiosmtplib import (
+    SMTP,
+    SMTPAuthenticationError,
+    SMTPDataError,
+    SMTPException,
+    SMTPRecipientsRefused,
+    SMTPResponseException,
+)
+
+from model.alerts.channels import SmtpConfig
+from model.alerts.notice import Notice
+from model.failure import cut
+from model.mail_address import is_mail_address
+from model.redaction import Redactor
+from sinks.channels.calls import ChannelCalls
+from sinks.channels.channel import TIMEOUT_SECONDS, Outcome, Sent, check_number, message_id
+from sinks.channels.email_message import email_message
+from sinks.channels.wording import one_line
+from sinks.transport_codes import code_of_errno
+
+_QUIT_SECONDS = 1.0
+_FIRST_STATUS = 200  # less than that is no answer of SMTP's
+_PERMANENT = 500
+
+
+class Email:
+    """A `Channel`. ``tls``: whose certificates are believed; not given: the system's."""
+
+    max_notices = 50
+
+    def __init__(
+        self, config: SmtpConfig, calls: ChannelCalls, clock: Callable[[], int], tls: ssl.SSLContext | None = None
+    ) -> None:
+        self._config = config
+        self._calls = calls
+        self._clock = clock
+        self._tls = tls or ssl.create_default_context()
+        self._redactor = Redactor(config.secret_values())
+
+    def send(self, notices: Sequence[Notice], recipient: str = "") -> Sent:
+        """Hand one mail to the server; see `Channel`."""
+        check_number(notices, self.max_notices)
+        if not is_mail_address(recipient):
+            raise ValueError(f"message {message_id(notices)} is for no mail address")
+        mail = email_message(notices, self._config.sender, recipient, self._clock()).as_bytes()
+        try:
+            self._calls.wait(self._hand_over(mail, recipient), TIMEOUT_SECONDS + 2 * _QUIT_SECONDS)
+        except _Refused as error:
+            return error.sent
+        except SMTPAuthenticationError as error:
+            sent = self._answered(Outcome.CHANNEL_REFUSED, error.code, error.message, "refuses user name or password")
+        except SMTPRecipientsRefused as error:
+            refused = error.recipients[0]
+            sent = self._answered(Outcome.RECIPIENT_REFUSED, refused.code, refused.message, "refuses the recipient")
+        except SMTPDataError as error:
+            sent = self._answered(Outcome.MESSAGE_REFUSED, error.code, error.message, "refuses the mail")
+        except SMTPResponseException as error:
+            sent = self._answered(Outcome.CHANNEL_REFUSED, error.code, error.message, "refuses to serve")
+        except (SMTPException, OSError, TimeoutError) as error:
+            sent = Sent(outcome=Outcome.AGAIN, code=_code(error), message=self._shown(str(error)))
+        else:
+            sent = Sent(outcome=Outcome.TAKEN)
+        return sent
+
+    async def _hand_over(self, mail: bytes, recipient: str) -> None:
+        host, port = self._config.address
+        use_tls = self._config.security == "tls"
+        client = SMTP(
+            hostname=host,
+            port=port,
+            timeout=TIMEOUT_SECONDS,
+            use_tls=use_tls,
+            start_tls=False,  # by default it would be used only if offered
+            tls_context=None if self._config.security == "none" else self._tls,
+        )
+        try:
+            async with asyncio.timeout(TIMEOUT_SECONDS):
+                await client.connect()
+                await client.ehlo()
+                if self._config.security == "starttls":
+                    await _encrypt(client, self._tls)
+                await self._log_in(client)
+                await client.sendmail(self._config.sender, [recipient], mail)
+            with contextlib.suppress(SMTPException, OSError, TimeoutError):  # it has been taken, whatever comes now
+                async with asyncio.timeout(_QUIT_SECONDS):
+                    await client.quit()
+        finally:
+            client.close()
+
+    async def _log_in(self, client: SMTP) -> None:
+        username, password = self._config.username, self._config.password
+        if username is None or password is None:
+            return
+        # The client would try all ways one after the other, and servers hang up on who fails twice.
+        ways = {"plain": client.auth_plain, "login": client.auth_login, "cram-md5": client.auth_crammd5}
+        known = [log_in for name, log_in in ways.items() if name in client.supported_auth_methods]
+        if not known:
+            message = "the mail server offers no way to log in that Waybill knows; check alerts.smtp.username"
+            raise _Refused("AUTH_MISSING", message)
+        await known[0](username.value, password.value)
+
+    def _answered(self, refused: Outcome, status: int, message: str, what: str) -> Sent:
+        """4xx is for now, 5xx for good."""
+        outcome = refused if status >= _PERMANENT else Outcome.AGAIN
+        code = str(status) if status >= _FIRST_STATUS else "PROTOCOL_ERROR"
+        return Sent(outcome=outcome, code=code, message=self._shown(f"the mail server {what}: {message}"))
+
+    def _shown(self, text: str) -> str:
+        return cut(self._redactor.text(one_line(text)))
+
+
+class _Refused(Exception):
+    """The server cannot do what the settings demand."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.sent = Sent(outcome=Outcome.CHANNEL_REFUSED, code=code, message=message)
+
+
+async def _encrypt(client: SMTP, tls: ssl.SSLContext) -> None:
+    if not client.supports_extension("starttls"):
+        message = "the mail server offers no STARTTLS; nothing was sent to it unencrypted; check alerts.smtp.security"
+        raise _Refused("STARTTLS_MISSING", message)
+    await client.starttls(tls_context=tls)
+    await client.ehlo()  # what was said before encryption may have been said by anybody
+
+
+def _code(error: BaseException) -> str:
+    for cause in _causes(error):
+        if isinstance(cause, ssl.SSLError):
+            return "TLS_ERROR"
+        if isinstance(cause, TimeoutError):
+            return "ETIMEDOUT"
+        if isinstance(cause, socket.gaierror):
+            return "ENOTFOUND"
+        if isinstance(cause, OSError) and cause.errno is not None:
+            return code_of_errno(cause.errno)
+    return "ECONNRESET" if isinstance(error, ConnectionError) else "PROTOCOL_ERROR"
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__

@@ -1,0 +1,141 @@
+"""Notices as Slack's Block Kit, within its limits, and with nothing in them that Slack takes for more than text.
+
+In Slack's markup only ``&``, ``<`` and ``>`` can mean something (a link, a mention such as <!channel>); escaped, the
+rest is text. ``verbatim`` keeps Slack from finding links and names by itself.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from slack_sdk.models.blocks import (
+    Block,
+    ContextBlock,
+    DividerBlock,
+    HeaderBlock,
+    MarkdownTextObject,
+    PlainTextObject,
+    SectionBlock,
+)
+from slack_sdk.models.messages import DateLink, Link
+
+from model.alerts.notice import Change, ErrorGroup, Notice
+from model.failure import cut
+from sinks.channels import wording
+
+# With these a message has at most 50 blocks and, whatever its texts, less than 40,000 characters: more Slack refuses.
+MAX_NOTICES = 15
+_IN_FULL = 3  # more notices than this are told in short
+_SHORT_LIMIT_CHARS = 1_500
+_SUMMARY_LIMIT_CHARS = 2_000
+_LINE_LIMIT_CHARS = 600
+PREVIEW_LIMIT_CHARS = 3_000
+PLAIN_LIMIT_CHARS = 30_000
+_BETWEEN = "\n\n"
+_ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
+_SIGNS = {
+    Change.FIRED: "🔴",
+    Change.RECOVERED: "🟢",
+    Change.REMINDER: "🔴",
+    Change.CHANNEL_DISABLED: "⚠️",
+    Change.TEST: "🔔",
+}
+
+
+def blocks(notices: Sequence[Notice]) -> list[Block]:
+    """The blocks of one message."""
+    told = wording.cleaned(notices)
+    if len(told) > _IN_FULL:
+        return [_header(f"{len(told)} alerts"), *(block for notice in told for block in _in_short(notice))]
+    made: list[Block] = []
+    for notice in told:
+        made += [DividerBlock()] if made else []
+        made += _in_full(notice)
+    return made
+
+
+def plain(notices: Sequence[Notice], limit_chars: int) -> str:
+    """The message without blocks: for notifications, for screen readers, and for servers that know no blocks."""
+    each_chars = limit_chars // len(notices) - len(_BETWEEN)
+    texts = (map(escaped, wording.plain_lines(notice)) for notice in wording.cleaned(notices))
+    return _BETWEEN.join(_joined(text, each_chars, "\n") for text in texts)
+
+
+def escaped(text: str, limit_chars: int = _LINE_LIMIT_CHARS) -> str:
+    """A text as it stands in markup, at most so long: no escape is cut in two."""
+    pieces: list[str] = []
+    left_chars = limit_chars
+    for char in text:
+        piece = _ESCAPES.get(char, char)
+        left_chars -= len(piece)
+        if left_chars < 1:  # keeps the place of the sign that says so
+            return "".join(pieces) + "…"
+        pieces.append(piece)
+    return "".join(pieces)
+
+
+def _header(text: str) -> HeaderBlock:
+    # Plain text is shown as it is, or unescaped: Slack does not say. These look alike and mean nothing either way.
+    shown = text.replace("<", "‹").replace(">", "›")
+    return HeaderBlock(text=PlainTextObject(text=cut(shown, HeaderBlock.text_max_length)))
+
+
+def _in_full(notice: Notice) -> Iterator[Block]:
+    yield _header(f"{_SIGNS[notice.change]} {wording.headline(notice)}")
+    yield _section([escaped(notice.summary, _SUMMARY_LIMIT_CHARS), *_look_closer(notice)])
+    facts = [f"*{escaped(label)}:* {escaped(value)}" for label, value in wording.facts(notice)]
+    if facts:
+        yield _section(facts)
+    if notice.error_groups:
+        yield _section(["*Most frequent errors*", *(f"• {_error_group(group)}" for group in notice.error_groups)])
+    yield _footer(notice)
+
+
+def _in_short(notice: Notice) -> Iterator[Block]:
+    title = f"{_SIGNS[notice.change]} *{escaped(wording.headline(notice))}*"
+    yield _section([title, escaped(notice.summary), *_look_closer(notice)], _SHORT_LIMIT_CHARS)
+    yield _footer(notice)
+
+
+def _look_closer(notice: Notice) -> list[str]:
+    return [_link(notice.link, "Look closer")] if notice.link else []
+
+
+def _error_group(group: ErrorGroup) -> str:
+    sample = _link(group.link, "sample") if group.link else ""
+    if not sample and group.sample_message_id:
+        sample = f"sample {escaped(group.sample_message_id)}"
+    return escaped(wording.error_group(group)) + (f" ({sample})" if sample else "")
+
+
+def _link(url: str, text: str) -> str:
+    return str(Link(url=url.replace("&", "&amp;"), text=text))
+
+
+def _footer(notice: Notice) -> ContextBlock:
+    at = DateLink(
+        date=notice.at_ms // 1_000,
+        date_format="{date_short_pretty} {time}",  # in the reader's zone
+        fallback=f"{wording.minute(notice.at_ms)} UTC",
+    )
+    *rule, when, id_ = wording.signature(notice, str(at))
+    return ContextBlock(elements=[_markup(" · ".join([*map(escaped, rule), when, escaped(id_)]))])
+
+
+def _section(lines: Iterable[str], limit_chars: int = SectionBlock.text_max_length) -> SectionBlock:
+    return SectionBlock(text=_markup(_joined(lines, limit_chars, "\n")))
+
+
+def _markup(text: str) -> MarkdownTextObject:
+    return MarkdownTextObject(text=text or "-", verbatim=True)  # an empty text would make Slack refuse the message
+
+
+def _joined(lines: Iterable[str], limit_chars: int, separator: str) -> str:
+    """As many lines as fit, each whole: half a link would be none."""
+    kept: list[str] = []
+    left_chars = limit_chars - len(separator) - 1
+    for line in lines:
+        left_chars -= len(line) + len(separator)
+        if left_chars < 0:
+            kept.append("…")
+            break
+        kept.append(line)
+    return separator.join(kept)

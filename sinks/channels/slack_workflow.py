@@ -1,0 +1,93 @@
+"""Slack by workflow trigger ("From a webhook" in Slack's Workflow Builder). It takes a flat object of texts.
+
+The workflow must have these variables, all of type text; Slack refuses a request with others:
+
+    id        the same when a message is sent again; 32 hex digits
+    change    fired, recovered, reminder, channel-disabled or test; of several notices those of all, by commas
+    count     how many notices this message tells
+    title     one line: "Firing: Purchases to Amplitude"
+    summary   the comparison, with its numbers
+    details   the window, what was left out, what to do; a line each
+    errors    the most frequent errors; a line each
+    rule      the name of the rule
+    link      where to look closer, or ""
+    text      all of it, to be posted as it is
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+
+import orjson
+from slack_sdk.webhook import WebhookResponse
+
+from model.alerts.channels import SlackChannel
+from model.alerts.notice import Notice
+from model.failure import cut
+from model.redaction import Redactor
+from sinks.channels import wording
+from sinks.channels.answers import read_answer, read_failure
+from sinks.channels.calls import ChannelCalls
+from sinks.channels.channel import Outcome, Sent, check_number, message_id
+from sinks.channels.slack_client import NoAnswer, SlackClient
+
+VARIABLE_LIMIT_CHARS = 3_000
+
+
+class SlackWorkflow:
+    """A `Channel`."""
+
+    max_notices = 5  # the texts of each get an equal part of a variable
+
+    def __init__(self, config: SlackChannel, calls: ChannelCalls, clock: Callable[[], int]) -> None:
+        self._client = SlackClient(config, calls)
+        self._redactor = Redactor(config.secret_values())
+        self._clock = clock
+
+    def send(self, notices: Sequence[Notice], recipient: str = "") -> Sent:
+        """Start the workflow once; see `Channel`."""
+        check_number(notices, self.max_notices)
+        try:
+            return self._read(self._client.send_dict(dict(variables(notices))))
+        except NoAnswer as error:
+            return read_failure(error.failure, self._redactor)
+
+    def _read(self, response: WebhookResponse) -> Sent:
+        body = response.body.encode()
+        sent = read_answer(response.status_code, response.headers, body, self._redactor, self._clock())
+        if sent.outcome is not Outcome.TAKEN:
+            return sent
+        try:
+            answer = orjson.loads(body)
+        except orjson.JSONDecodeError:
+            answer = None
+        if not isinstance(answer, dict) or not isinstance(answer.get("ok"), bool):
+            message = "the answer was not the JSON by which Slack says that it started a workflow"
+            return Sent(outcome=Outcome.AGAIN, code="UNEXPECTED_ANSWER", message=message)
+        if not answer["ok"]:
+            message = cut(self._redactor.text(wording.one_line(str(answer.get("error") or "no reason given"))))
+            return Sent(outcome=Outcome.MESSAGE_REFUSED, code="WORKFLOW_REFUSED", message=message)
+        return sent
+
+
+def variables(notices: Sequence[Notice]) -> dict[str, str]:
+    """The variables of the workflow, as the module describes them. Whether links and mentions in them mean anything is
+    up to the workflow, so ``<`` and ``>``, which only Slack's markup needs, are replaced by signs that look alike."""
+    told = wording.cleaned(notices)
+    texts = {
+        "id": message_id(notices),
+        "change": ", ".join(dict.fromkeys(notice.change for notice in told)),
+        "count": str(len(told)),
+        "title": wording.subject(told),
+        "summary": _joined([notice.summary] for notice in told),
+        "details": _joined((f"{label}: {value}" for label, value in wording.facts(notice)) for notice in told),
+        "errors": _joined(map(wording.error_group, notice.error_groups) for notice in told),
+        "rule": ", ".join(dict.fromkeys(notice.rule_name for notice in told)),
+        "link": told[0].link,
+        "text": _joined(wording.plain_lines(notice) for notice in told),
+    }
+    return {name: text.replace("<", "‹").replace(">", "›") for name, text in texts.items()}
+
+
+def _joined(lines_of_each: Iterable[Iterable[str]]) -> str:
+    texts = ["\n".join(lines) for lines in lines_of_each]
+    between = "\n\n"
+    return between.join(cut(text, VARIABLE_LIMIT_CHARS // len(texts) - len(between)) for text in texts)

@@ -1,0 +1,67 @@
+"""Any HTTP receiver: a POST of the JSON of `WebhookMessage`, signed by the Standard Webhooks specification.
+
+Header ``Idempotency-Key`` and field ``id`` are the same whenever a message is sent again. A status of 2xx says taken;
+401, 403, 404 and 410 disable the channel; 408, 429 (Retry-After is honoured) and 5xx are tried again.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import orjson
+
+from model.alerts.channels import WebhookChannel
+from model.alerts.notice import Notice
+from model.destinations.destination import USER_AGENT
+from model.http import HttpRequest
+from model.redaction import Redactor
+from model.signatures import standard_webhooks
+from sinks.channels.answers import read
+from sinks.channels.calls import ChannelCalls
+from sinks.channels.channel import TIMEOUT_SECONDS, Sent, check_number, message_id
+from sinks.channels.wording import cleaned
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookMessage:
+    """The body. ``version``: 1; fields may be added to it. Fields of a notice are those of `Notice`: ids, texts in one
+    line, times in Unix ms, ``facts`` as pairs of label and value."""
+
+    version: int = 1
+    id: str
+    notices: Sequence[Notice]
+
+
+class Webhook:
+    """A `Channel`."""
+
+    max_notices = 100
+
+    def __init__(self, config: WebhookChannel, calls: ChannelCalls, clock: Callable[[], int]) -> None:
+        self._config = config
+        self._calls = calls
+        self._redactor = Redactor(config.secret_values())
+        self._clock = clock
+
+    def send(self, notices: Sequence[Notice], recipient: str = "") -> Sent:
+        """Post one message; see `Channel`."""
+        check_number(notices, self.max_notices)
+        return read(self._calls.http(self.request(notices)), self._redactor, self._clock())
+
+    def request(self, notices: Sequence[Notice]) -> HttpRequest:
+        """The call that tells these notices. Holds secrets."""
+        id_ = message_id(notices)
+        body = orjson.dumps(WebhookMessage(id=id_, notices=cleaned(notices)))
+        secret = self._config.secret
+        signature = standard_webhooks(id_, self._clock() // 1_000, body, secret.value) if secret else {}
+        return HttpRequest(
+            method="POST",
+            url=self._config.url.value,
+            headers={
+                "content-type": "application/json",
+                "user-agent": USER_AGENT,
+                "idempotency-key": id_,
+                **signature,
+            },
+            body=body,
+            timeout_seconds=TIMEOUT_SECONDS,
+        )

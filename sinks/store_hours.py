@@ -1,0 +1,37 @@
+"""How hours are added up from closed minutes: statements with parameters.
+
+log_partition; hours, first, end: which hours, in Unix seconds; through: the last append minute to be included. Of each
+table the hours are inserted at once, with `through`: readers go by it.
+"""
+
+_CLOSED_MINUTES = """
+WHERE log_partition = {log_partition:UInt16}
+  AND minute >= toDateTime({first:UInt32}, 'UTC') AND minute < toDateTime({end:UInt32}, 'UTC')
+  AND toUnixTimestamp(toStartOfHour(minute)) IN {hours:Array(UInt32)}
+  AND append_minute <= toDateTime({through:UInt32}, 'UTC')
+"""
+
+_HOURS = f"""
+INSERT INTO hours
+    (hour, through, log_partition, source, destination, mapping, event_type, event_name, app_version, status, code,
+     count, latency, by_attempt)
+SELECT toStartOfHour(minute) AS hour, toDateTime({{through:UInt32}}, 'UTC'), log_partition, source, destination,
+       mapping, event_type, event_name, app_version, status, code, sum(count), sumMap(latency), sumMap(by_attempt)
+FROM minutes FINAL
+{_CLOSED_MINUTES}
+GROUP BY hour, log_partition, source, destination, mapping, event_type, event_name, app_version, status, code
+"""  # noqa: S608  the parts are constants of this module
+
+_HOUR_TOTALS = f"""
+INSERT INTO hour_totals
+    (hour, through, log_partition, source, destination, status, code, count, latency, by_attempt,
+     queue_ms, retry_wait_ms, limit_wait_ms, calls_ms)
+SELECT toStartOfHour(minute) AS hour, toDateTime({{through:UInt32}}, 'UTC'), log_partition, source, destination, status,
+       code, sum(count), sumMap(latency), sumMap(by_attempt),
+       sum(queue_ms), sum(retry_wait_ms), sum(limit_wait_ms), sum(calls_ms)
+FROM minute_totals FINAL
+{_CLOSED_MINUTES}
+GROUP BY hour, log_partition, source, destination, status, code
+"""  # noqa: S608  as above
+
+REBUILD_HOURS = (_HOURS, _HOUR_TOTALS)
