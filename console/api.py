@@ -1,10 +1,11 @@
-"""The API of a running Waybill: reading views, testing a destination, and the public API for scripts
-(`console.public_api`). Bearer tokens, loopback by default."""
+"""The API of a running Waybill: reading views, testing a destination, alerts (`console.alerts.api`), and the public API
+for scripts (`console.public_api`). Bearer tokens, loopback by default."""
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote
 
 import orjson
 from starlette.applications import Starlette
@@ -22,6 +23,8 @@ from sinks.store import Store, StoreError
 from sinks.store_schema import VIEWS
 
 LONGEST_BODY_BYTES = 64 * 1024
+AUTHOR_HEADER = "waybill-author"  # from a command of whoever owns the data directory: their name, percent-encoded
+AUTHOR_LIMIT_CHARS = 100
 _HIGHEST = {"UInt32": 2**32 - 1, "Int64": 2**63 - 1}  # by type of a view's parameter; nothing asked for is negative
 
 
@@ -34,18 +37,30 @@ class Caller:
 
 
 TestEvent = Callable[[dict[str, Any], Caller], dict[str, Any]]
+Identify = Callable[[Request], Caller | None]
+
+
+def no_more(identify: Identify) -> Sequence[Route]:
+    """Add no paths."""
+    return ()
 
 
 def create_api(
-    store: Store, token: str, live: LiveWorkspace, test_event: TestEvent, clock: Callable[[], int]
+    store: Store,
+    token: str,
+    live: LiveWorkspace,
+    test_event: TestEvent,
+    clock: Callable[[], int],
+    more: Callable[[Identify], Sequence[Route]] = no_more,
 ) -> Starlette:
     """Make the application. Every path needs ``Authorization: Bearer <token>``: the one of server.json, which its owner
-    alone can read, or one of a user of the workspace. ``clock``: Unix ms."""
+    alone can read, or one of a user of the workspace. ``clock``: Unix ms. ``more``: makes further paths, given what
+    tells who asks."""
 
     def caller(request: Request) -> Caller | None:
         given = request.headers.get("authorization", "")
         if secrets.compare_digest(given.encode(), f"Bearer {token}".encode()):
-            return Caller("owner of the data directory", Role.OWNER)
+            return Caller(_author(request) or "owner of the data directory", Role.OWNER)
         user = live.current.user_of(given.removeprefix("Bearer ")) if given.startswith("Bearer ") else None
         return Caller(user.id, user.permission) if user else None
 
@@ -88,17 +103,23 @@ def create_api(
         routes=[
             Route("/views/{name}", answering(Action.LOOK, view), methods=["POST"]),
             Route("/test-event", answering(Action.TEST_EVENT, test), methods=["POST"]),
+            *more(caller),
             *public.routes(),
         ],
         exception_handlers={HTTPException: no_such_path},
     )
 
 
+def _author(request: Request) -> str:
+    name = unquote(request.headers.get(AUTHOR_HEADER, ""), errors="replace")
+    return name if name.isprintable() and len(name) <= AUTHOR_LIMIT_CHARS else ""
+
+
 def _check_types(view: str, parameters: dict[str, Any]) -> None:
     """Refuse values the view would misread, or make the store fail; names are checked by `Store.view`."""
     kinds = VIEWS.get(view, {})
     if not {*kinds.values()} <= {*_HIGHEST, "String", "Array(String)"}:
-        raise ValueError(f"view {view} is for the recording flow")
+        raise ValueError(f"view {view} is for Waybill itself")
     for name, kind in kinds.items():
         highest = _HIGHEST.get(kind)
         value = parameters.get(name, 0 if highest else [] if kind == "Array(String)" else "")

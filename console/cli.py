@@ -25,6 +25,7 @@ from console import report as reporting
 from console import report_drawing
 from console import test_event as testing
 from console import trace as tracing
+from console.alerts.cli import alerts_app
 from console.errors import explain_errors
 from console.event_file import complete, find_event, read_event, source_of
 from console.foreground import asked_to_stop, log_to_stderr
@@ -53,6 +54,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     help="Deliver events to the tools you use, and account for every one of them.",
 )
+app.add_typer(alerts_app, name="alerts")
 WorkspaceFile = Annotated[Path, typer.Option("--workspace", "-w", envvar="WAYBILL_WORKSPACE", help="Workspace file.")]
 DataDirectory = Annotated[Path, typer.Option("--data", "-d", envvar="WAYBILL_DATA", help="Data directory.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the answer as one JSON line.")]

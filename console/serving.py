@@ -10,6 +10,9 @@ from pathlib import Path
 
 from starlette.applications import Starlette
 
+from console.alerts.api import AlertsApi
+from console.alerts.file_rules import keeping_file_rules
+from console.alerts.service import alerts_of
 from console.api import create_api
 from console.http_server import Server, ServerFailed, serve_in_thread
 from console.ingest import IngestLimits, IngestSources, create_ingest
@@ -39,7 +42,11 @@ def serving(
     installation.live.listen(sources.change)
     app = create_ingest(sources, installation.topics, clock=wall_clock_ms, run=secrets.token_hex(8), limits=limits)
     test_event = partial(test_over_api, installation)
-    app.mount("/api", create_api(store, token, installation.live, test_event, wall_clock_ms))
+    alerts = alerts_of(installation, store)
+    api = create_api(
+        store, token, installation.live, test_event, wall_clock_ms, lambda who: AlertsApi(alerts, who).routes()
+    )
+    app.mount("/api", api)
     server = _serve(app, workspace.ingest.host, workspace.ingest.port if port is None else port)
     host = f"[{server.host}]" if ":" in server.host else server.host
     address = f"http://{host}:{server.port}"
@@ -49,7 +56,8 @@ def serving(
     if watch_file is not None:
         keep_workspace(installation, watch_file, os.environ, stopped)
     try:
-        yield address
+        with keeping_file_rules(alerts.rules, installation.live):
+            yield address
     finally:
         server.stop()
         installation.live.forget(sources.change)

@@ -14,18 +14,45 @@ class Role(StrEnum):
 class Action(StrEnum):
     """What can be done."""
 
-    LOOK = "look"  # reports, traces, views
+    LOOK = "look"  # reports, traces, views, rules and what they did
     TEST_EVENT = "test-event"
     REDRIVE = "redrive"
+    CREATE_ALERT = "create-alert"
+    EDIT_ALERT = "edit-alert"
+    DELETE_ALERT = "delete-alert"
+    MUTE_ALERT = "mute-alert"  # and unmute
+    ACKNOWLEDGE_ALERT = "acknowledge-alert"
+    SUBSCRIBE = "subscribe"  # and unsubscribe
+    TEST_CHANNEL = "test-channel"
 
+
+_EVERYBODY = frozenset(Role)
+_WRITERS = frozenset({Role.OWNER, Role.WRITE})
+_OWNERS = frozenset({Role.OWNER})
+_NOBODY: frozenset[Role] = frozenset()
 
 _ALLOWED = {
-    Action.LOOK: {Role.OWNER, Role.WRITE, Role.READ},
-    Action.TEST_EVENT: {Role.OWNER, Role.WRITE},
-    Action.REDRIVE: {Role.OWNER, Role.WRITE},
+    Action.LOOK: _EVERYBODY,
+    Action.TEST_EVENT: _WRITERS,
+    Action.REDRIVE: _WRITERS,
+    Action.CREATE_ALERT: _WRITERS,
+    Action.EDIT_ALERT: _WRITERS,
+    Action.DELETE_ALERT: _WRITERS,
+    Action.MUTE_ALERT: _WRITERS,
+    Action.ACKNOWLEDGE_ALERT: _WRITERS,
+    Action.SUBSCRIBE: _EVERYBODY,
+    Action.TEST_CHANNEL: _WRITERS,
+}
+# Where it makes a difference that somebody else made it. What others wrote is theirs: owners remove it, they do not
+# put other words into it.
+_ALLOWED_TO_OTHERS = {
+    Action.EDIT_ALERT: _NOBODY,
+    Action.DELETE_ALERT: _OWNERS,
+    Action.MUTE_ALERT: _OWNERS,
+    Action.SUBSCRIBE: _NOBODY,
 }
 
 
-def may(role: Role, action: Action) -> bool:
-    """Whether somebody with this role may do that."""
-    return role in _ALLOWED[action]
+def may(role: Role, action: Action, *, own: bool = True) -> bool:
+    """Whether somebody with this role may do that. ``own``: to something that they made."""
+    return role in (_ALLOWED[action] if own else _ALLOWED_TO_OTHERS.get(action, _ALLOWED[action]))

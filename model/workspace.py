@@ -7,6 +7,7 @@ checks what no single field can know; a `Workspace` made by hand skips those che
 import json
 from typing import Any, Literal
 
+from model.alerts.channels import AlertsConfig
 from model.destinations.catalogue import AnyDestination
 from model.destinations.destination import HttpDestination
 from model.destinations.storage import StorageDestination
@@ -51,6 +52,7 @@ class Workspace(Section):
     destinations: tuple[AnyDestination, ...] = ()
     connections: tuple[Connection, ...] = ()
     users: tuple[User, ...] = ()
+    alerts: AlertsConfig = AlertsConfig()
     delivery: DeliveryConfig = DeliveryConfig()
     redaction: RedactionConfig = RedactionConfig()
     retention: RetentionConfig = RetentionConfig()
@@ -89,7 +91,7 @@ class Workspace(Section):
             texts.append(self.store.url)
         texts += [value for value in self.topics.kafka.values() if isinstance(value, EnvironmentText)]
         of_destinations = (destination.secret_values() for destination in self.http_destinations().values())
-        return frozenset().union(*(text.secrets for text in texts), *of_destinations)
+        return frozenset().union(*(text.secrets for text in texts), *of_destinations, self.alerts.secret_values())
 
 
 def workspace_schema() -> dict[str, Any]:

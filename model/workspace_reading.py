@@ -10,6 +10,7 @@ import orjson
 from pydantic import ValidationError
 
 from model import workspace_rules
+from model.alerts import section_rules as alerts_rules
 from model.workspace import Workspace, workspace_schema
 from model.workspace_errors import FieldPath, Problem, Severity, WorkspaceInvalid, did_you_mean, quoted
 from model.workspace_rules import Breach
@@ -87,6 +88,7 @@ def _validate(document: Document, environ: Mapping[str, str]) -> Workspace | Non
     except ValidationError as error:
         breaches.extend(islice(_field_errors(error, document.data), PROBLEMS_LIMIT))
     breaches.extend(islice(workspace_rules.errors(document.data, environ), PROBLEMS_LIMIT))
+    breaches.extend(islice(alerts_rules.errors(document.data), PROBLEMS_LIMIT))
     if workspace and not breaches:
         breaches.extend(islice(workspace_rules.warnings(workspace), PROBLEMS_LIMIT))
     for path, message, remedy, severity in breaches:

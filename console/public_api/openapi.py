@@ -9,6 +9,7 @@ from pydantic.json_schema import models_json_schema
 from console.public_api.delivery_overview import OVERVIEW_READS
 from console.public_api.errors import Errors
 from console.public_api.examples import METRICS, OVERVIEW, PARAMETERS, TRACE
+from console.public_api.openapi_alerts import ALERT_MODELS, alert_paths
 from console.public_api.openapi_posts import POST_MODELS, post_paths
 from console.public_api.parameters import MetricsParameters, Parameters
 from console.public_api.shapes import DeliveryMetricsAnswer, DeliveryOverviewAnswer, TraceAnswer
@@ -33,7 +34,7 @@ _REFUSALS = {
 @cache
 def document() -> dict[str, Any]:
     """Return the document. It is the same for every installation of this version."""
-    models = (*_PARAMETER_MODELS, *_ANSWERS, *POST_MODELS)
+    models = (*_PARAMETER_MODELS, *_ANSWERS, *POST_MODELS, *ALERT_MODELS)
     _, schemas = models_json_schema([(model, "validation") for model in models], ref_template=_PREFIX + "{model}")
     components = schemas["$defs"]
     parameters = {model: _query_parameters(components.pop(model.__name__)) for model in _PARAMETER_MODELS}
@@ -63,7 +64,7 @@ def document() -> dict[str, Any]:
         },
         "servers": [{"url": "/api"}],
         "security": [{"token": []}],
-        "paths": {**paths, **post_paths(_PREFIX)},
+        "paths": {**paths, **alert_paths(_PREFIX), **post_paths(_PREFIX)},
         "components": {
             "schemas": components,
             "securitySchemes": {

@@ -1,0 +1,214 @@
+"""A rule tried on the past: the evaluator of alerting, over windows filled from the store, without channels.
+
+It sees each count in the minute in which it happened. Alerting sees it when it was recorded, which differs where
+recording was behind, or a verdict was corrected later.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from console.server_file import View
+from model.alerts.evaluator import checks_of, evaluate
+from model.alerts.finding import WEEK_MS
+from model.alerts.measures import DAY_MS, FIVE_MINUTES_MS, HOUR_MS
+from model.alerts.messages import summary_of
+from model.alerts.notice import Change
+from model.alerts.rule import FailedEvents, Rule, SourceVolume, scope_of
+from model.alerts.state import NEVER_FIRED, Check
+from model.alerts.transition import Transition
+from model.alerts.version import RuleChange, RuleVersion
+from model.alerts.windows import Windows
+from model.minutes import MINUTE_MS
+
+EPISODES_LIMIT = 200  # a rule that fires more often is of no use, and this many show it
+READ_AT_ONCE_MS = 7 * DAY_MS
+
+
+@dataclass(slots=True)
+class Episode:
+    """One time the rule would have fired. Times are Unix ms; recovered_ms is None when it would fire still."""
+
+    check: str
+    fired_ms: int
+    numerator: int
+    denominator: int
+    summary: str
+    recovered_ms: int | None = None
+    duration_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Backtest:
+    """When a rule would have fired in [from_ms, to_ms).
+
+    history_from_ms: the first count there is, None without any. complete: the history reaches back as far as was asked,
+    and as the comparison needs before. ``episodes``: the first of them; ``fired``: how many.
+    """
+
+    from_ms: int
+    to_ms: int
+    days: int
+    history_from_ms: int | None
+    complete: bool
+    fired: int
+    episodes: tuple[Episode, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON types."""
+        return asdict(self)
+
+
+def run_backtest(view: View, rule: Rule, *, days: int, kept_days: int, now_ms: int) -> Backtest:
+    """Try ``rule`` on the last ``days``. ``kept_days``: how long minutes are kept. Raises what ``view`` raises."""
+    to_ms = now_ms // FIVE_MINUTES_MS * FIVE_MINUTES_MS
+    from_ms = to_ms - days * DAY_MS
+    before_ms = from_ms - _reach_ms(rule)
+    read_from_ms = max(before_ms, now_ms // DAY_MS * DAY_MS - (kept_days - 1) * DAY_MS)
+    replay = _Replay(view, rule, read_from_ms, to_ms)
+    episodes = _Episodes()
+    for transition in replay.run(max(from_ms, read_from_ms)):
+        episodes.take(transition)
+    history_from_ms = replay.history_from_ms
+    return Backtest(
+        from_ms=from_ms,
+        to_ms=to_ms,
+        days=days,
+        history_from_ms=history_from_ms,
+        complete=history_from_ms is not None and max(history_from_ms, read_from_ms) <= before_ms,
+        fired=episodes.fired,
+        episodes=tuple(episodes.ended(to_ms)),
+    )
+
+
+def _reach_ms(rule: Rule) -> int:
+    """How long before its evaluation a rule looks."""
+    if isinstance(rule, SourceVolume):
+        return 2 * DAY_MS if rule.baseline == "day" else WEEK_MS + DAY_MS
+    return HOUR_MS if isinstance(rule, FailedEvents) else DAY_MS
+
+
+class _Replay:
+    """Feeds windows with the slots of a rule's scope, and evaluates at the end of each."""
+
+    def __init__(self, view: View, rule: Rule, from_ms: int, to_ms: int) -> None:
+        self._view = view
+        self._scope = scope_of(rule)
+        self._version = _version_of(rule)
+        self._checks = checks_of(rule)
+        self._from_ms = from_ms
+        self._to_ms = to_ms
+        self._step_ms = FIVE_MINUTES_MS if self._checks == (Check.DAY,) else MINUTE_MS
+        self._past = _Past(from_ms)
+        self.history_from_ms: int | None = None
+
+    def run(self, evaluate_from_ms: int) -> Iterator[Transition]:
+        """Give the transitions from then on."""
+        windows = Windows(self._from_ms)
+        source = self._scope[0]
+        if self._scope[1] == "":
+            for row in self._view("first_events", {"source": source, "to_ms": self._to_ms}):
+                windows.note_first_event(source, row["first_at"])
+                self.history_from_ms = row["first_at"]
+        states = dict.fromkeys(self._checks, NEVER_FIRED)
+        slots = self._slots()
+        slot = next(slots, None)
+        for end_ms in range(self._from_ms + self._step_ms, self._to_ms + 1, self._step_ms):
+            windows.turn_to(end_ms)
+            if slot is not None and slot["slot"] < end_ms:
+                self._count(windows, slot)
+                slot = next(slots, None)
+            if end_ms <= evaluate_from_ms:
+                continue
+            for check in self._checks:
+                states[check], transition = evaluate(self._version, check, states[check], windows, self._past, end_ms)
+                if transition is not None:
+                    yield transition
+
+    def _slots(self) -> Iterator[dict[str, Any]]:
+        source, destination, mapping = self._scope
+        scope = {"source": source, "destination": destination, "mapping": mapping}
+        for from_ms in range(self._from_ms, self._to_ms, READ_AT_ONCE_MS):
+            period = {"from_ms": from_ms, "to_ms": min(from_ms + READ_AT_ONCE_MS, self._to_ms)}
+            yield from self._view("alert_slots", {**scope, **period, "step_seconds": self._step_ms // 1_000})
+
+    def _count(self, windows: Windows, slot: dict[str, Any]) -> None:
+        source, destination, mapping = self._scope
+        at_ms = slot["slot"]
+        self.history_from_ms = at_ms if self.history_from_ms is None else min(self.history_from_ms, at_ms)
+        self._past.add(at_ms, slot["received"])
+        key = {"source": source, "destination": destination, "mapping": mapping, "minute_ms": at_ms}
+        numbers = (
+            ("received", slot["received"], 0),
+            ("delivered", slot["delivered"], slot["first_ok"]),
+            ("discarded", slot["not_delivered"], 0),
+            ("filtered", slot["filtered"], 0),
+            ("attempt_failed", slot["first_failed"], slot["first_failed"]),
+        )
+        windows.add(
+            {**key, "status": status, "count": count, "by_attempt": {"1": first}} for status, count, first in numbers
+        )
+
+
+class _Past:
+    """A `History` of what was replayed: accepted events by slot."""
+
+    def __init__(self, from_ms: int) -> None:
+        self._from_ms = from_ms
+        self._at_ms: list[int] = []
+        self._sums: list[int] = []
+
+    def add(self, at_ms: int, count: int) -> None:
+        """Slots come in order."""
+        self._at_ms.append(at_ms)
+        self._sums.append((self._sums[-1] if self._sums else 0) + count)
+
+    def received(self, source: str, from_ms: int, to_ms: int) -> int | None:
+        """See `History`."""
+        return None if from_ms < self._from_ms else self._before(to_ms) - self._before(from_ms)
+
+    def _before(self, at_ms: int) -> int:
+        index = bisect_left(self._at_ms, at_ms)
+        return self._sums[index - 1] if index else 0
+
+
+class _Episodes:
+    """Pairs of fired and recovered, by check."""
+
+    def __init__(self) -> None:
+        self.fired = 0
+        self._all: list[Episode] = []
+        self._firing: dict[str, Episode] = {}
+
+    def take(self, transition: Transition) -> None:
+        """Take the next transition."""
+        if transition.change is Change.FIRED:
+            self.fired += 1
+            episode = Episode(
+                transition.check,
+                transition.at_ms,
+                transition.numerator,
+                transition.denominator,
+                summary_of(transition),
+            )
+            self._firing[transition.check] = episode
+            if len(self._all) < EPISODES_LIMIT:
+                self._all.append(episode)
+        elif transition.change is Change.RECOVERED:
+            episode = self._firing.pop(transition.check)
+            episode.recovered_ms = transition.at_ms
+            episode.duration_ms = transition.at_ms - episode.fired_ms
+
+    def ended(self, to_ms: int) -> list[Episode]:
+        """All of them, in order; those that fire still last until ``to_ms``."""
+        for episode in self._firing.values():
+            episode.duration_ms = to_ms - episode.fired_ms
+        return self._all
+
+
+def _version_of(rule: Rule) -> RuleVersion:
+    tried = rule.model_copy(update={"enabled": True, "remind_after_seconds": None})
+    return RuleVersion(
+        rule_id="backtest", version=1, at_ms=0, author="", change=RuleChange.CREATED, rule=tried, creator=""
+    )

@@ -1,0 +1,52 @@
+"""Subscriptions: rules of kind failed-events that somebody, whatever their role, makes for themselves alone."""
+
+from console.alerts.bodies import Medium
+from console.alerts.refusals import NoSuchRule
+from console.alerts.rules import Rules
+from console.api import Caller
+from model.alerts.rule import EMAIL_PREFIX, IN_APP, FailedEvents
+from model.alerts.version import RuleOwner, RuleVersion
+from model.permissions import Action
+from model.workspace_errors import quoted
+
+_CHANNELS = {"in-app": IN_APP, "email": f"{EMAIL_PREFIX}me"}
+
+
+def subscribe(rules: Rules, destination: str, medium: Medium, who: Caller) -> RuleVersion:
+    """Tell ``who`` of every hour with failed events; on one more medium if they are told already.
+
+    Raises what `Rules.create` and `Rules.edit` raise.
+    """
+    channel = _CHANNELS[medium]
+    known = _own(rules, destination, who)
+    if known is None:
+        rule = FailedEvents(
+            kind="failed-events", name=f"Failed events of {destination}", destination=destination, channels=(channel,)
+        )
+        return rules.create(rule, who, Action.SUBSCRIBE)
+    if channel in known.rule.channels:
+        return known
+    more = known.rule.model_copy(update={"channels": (*known.rule.channels, channel)})
+    return rules.edit(known.rule_id, known.version, more, who, Action.SUBSCRIBE)
+
+
+def unsubscribe(rules: Rules, destination: str, medium: Medium | None, who: Caller) -> RuleVersion:
+    """Tell ``who`` no more, or no more on one medium. Raises `NoSuchRule` when they are not told."""
+    known = _own(rules, destination, who)
+    if known is None or (medium and _CHANNELS[medium] not in known.rule.channels):
+        by = f" by {medium}" if medium else ""
+        raise NoSuchRule(f"you are not told{by} of failed events of {quoted(destination)}")
+    left = tuple(channel for channel in known.rule.channels if medium and channel != _CHANNELS[medium])
+    if not left:
+        return rules.delete(known.rule_id, known.version, who, Action.SUBSCRIBE)
+    less = known.rule.model_copy(update={"channels": left})
+    return rules.edit(known.rule_id, known.version, less, who, Action.SUBSCRIBE)
+
+
+def _own(rules: Rules, destination: str, who: Caller) -> RuleVersion | None:
+    for version in rules.all():
+        rule = version.rule
+        if isinstance(rule, FailedEvents) and version.owner is RuleOwner.USER and version.creator == who.name:
+            if rule.destination == destination:
+                return version
+    return None

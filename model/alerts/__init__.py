@@ -1,0 +1,1 @@
+"""Alerting as plain typed code: rules, windows of counts, the state machine of a rule, and what messages say."""

@@ -1,0 +1,266 @@
+"""Section ``alerts`` of the workspace file: where alerts are told, and the rules that the file owns.
+
+A Slack incoming webhook and a Slack workflow trigger take different messages; which of them a URL is can be seen by
+its path. The URL of either lets everybody write who has it: it is a secret, and only its beginning is ever shown.
+"""
+
+import re
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
+
+from model.alerts.rule import EMAIL_PREFIX, IN_APP, RULE, ChannelName, DeliveryRate, FailedEvents, Rule, SourceVolume
+from model.environment_text import EnvironmentText, fault, refers_to_environment
+from model.mail_address import MailAddress
+from model.workspace_fields import HeaderValue, Name, Secret, Slug, Url
+from model.workspace_settings import Section
+
+EMAIL = "email"
+SlackKind = Literal["slack-webhook", "slack-workflow"]
+_SLACK_HOSTS = ("hooks.slack.com", "hooks.slack-gov.com")
+_SLACK_PATHS: dict[SlackKind, re.Pattern[str]] = {
+    "slack-webhook": re.compile(r"/services/T[A-Z0-9]+/B[A-Z0-9]+/[A-Za-z0-9]+"),
+    "slack-workflow": re.compile(r"/(workflows|triggers)/[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)+"),
+}
+_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*")
+_SHORTEST_TOKEN_CHARS = 8
+_PORTS = {"starttls": 587, "tls": 465, "none": 25}
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelDescription:
+    """A channel as people may see it. ``target``: where it leads, without what gives access."""
+
+    id: str
+    type: str
+    name: str
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a rule's channel name leads: a channel, and for email the address; '' for the others."""
+
+    channel: str
+    recipient: str = ""
+
+
+def target_of(name: str, my_address: str | None) -> Target | None:
+    """Where a `ChannelName` leads; None for email:me when the rule's author has no address."""
+    if not name.startswith(EMAIL_PREFIX):
+        return Target(name)
+    address = name.removeprefix(EMAIL_PREFIX)
+    recipient = my_address if address == "me" else address
+    return Target(EMAIL, recipient) if recipient else None
+
+
+def _slack_kind(url: str) -> SlackKind | None:
+    """What a URL of Slack's is; None when it is none."""
+    parts = urlsplit(url)
+    if parts.scheme != "https" or parts.netloc.lower() not in _SLACK_HOSTS or parts.query:
+        return None
+    return next((kind for kind, path in _SLACK_PATHS.items() if path.fullmatch(parts.path)), None)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _check_channel_id(name: str) -> str:
+    if name in {IN_APP, EMAIL}:
+        raise fault("every installation has a channel of this name", "Choose another id")
+    return name
+
+
+def _check_base_url(url: EnvironmentText) -> EnvironmentText:
+    if "?" in url.value:
+        raise fault("the address of links has a query", "Write only the beginning, such as https://waybill.example.com")
+    return url
+
+
+def _check_host(host: str) -> str:
+    if not _HOST.fullmatch(host):
+        raise fault("this is no host name", "Write a name or an address alone, such as mail.example.com")
+    return host
+
+
+ChannelId = Annotated[Slug, AfterValidator(_check_channel_id)]
+
+
+class _Channel(Section):
+    id: ChannelId
+    """Short name used in rules: lower-case letters, digits, '_' and '-'."""
+    name: Name = ""
+    """Name for people, such as the Slack channel; not given: the id."""
+
+
+class SlackChannel(_Channel):
+    """A Slack channel, by an incoming webhook or by the web request that starts a workflow."""
+
+    type: Literal["slack", "slack-webhook", "slack-workflow"]
+    """slack: what the URL is, is seen by its path. slack-webhook, slack-workflow: said here, for servers that only
+    speak as Slack does."""
+    url: Url
+    """https://hooks.slack.com/services/… (incoming webhook) or /triggers/… (workflow). Only as ${NAME}."""
+
+    @field_validator("url")
+    @classmethod
+    def _check_slack_url(cls, url: EnvironmentText, info: ValidationInfo) -> EnvironmentText:
+        if not refers_to_environment(url.written):
+            raise fault("a credential is written in the file", "Secrets only as ${NAME}, with NAME in the environment")
+        given, seen = info.data.get("type"), _slack_kind(url.value)
+        parts = urlsplit(url.value)
+        if seen is None and (given == "slack" or parts.hostname in _SLACK_HOSTS):
+            raise fault(
+                "this is no URL that Slack gives out",
+                "Copy it whole: https://hooks.slack.com/services/T…/B…/… of an incoming webhook, or "
+                "https://hooks.slack.com/triggers/… of a workflow",
+            )
+        if seen is not None and given not in {"slack", seen, None}:
+            raise fault(f"this is the URL of a {seen}", f"Write type: slack, or type: {seen}")
+        if parts.scheme == "http" and not _is_loopback(parts.hostname or ""):
+            raise fault("the URL is a secret, and http would show it to everybody on the way", "Use https")
+        return url
+
+    @property
+    def kind(self) -> SlackKind:
+        """Which messages it takes."""
+        return (_slack_kind(self.url.value) or "slack-webhook") if self.type == "slack" else self.type
+
+    @property
+    def target(self) -> str:
+        """Where it leads, such as hooks.slack.com/services/…"""
+        parts = urlsplit(self.url.value)
+        first = parts.path.split("/")[1] if _slack_kind(self.url.value) else ""
+        return f"{parts.netloc}/{first}/…" if first else f"{parts.netloc}/…"
+
+    def secret_values(self) -> frozenset[str]:
+        """Return every text that gives access, for redaction: a server may repeat the path alone, or its end."""
+        path = urlsplit(self.url.value).path
+        token = path.rstrip("/").rpartition("/")[2]
+        return self.url.secrets | {path for path in (path, token) if len(path) >= _SHORTEST_TOKEN_CHARS}
+
+
+class WebhookChannel(_Channel):
+    """Any HTTP receiver. It gets the JSON described in `sinks.channels.webhook`."""
+
+    type: Literal["webhook"]
+    """webhook: a POST of JSON."""
+    url: Url
+    """Where it goes: http or https, no user name or password. ${NAME} is allowed."""
+    secret: Secret | None = None
+    """Signs every request by the Standard Webhooks specification. Only as ${NAME}."""
+
+    @property
+    def kind(self) -> Literal["webhook"]:
+        """Which messages it takes."""
+        return "webhook"
+
+    @property
+    def target(self) -> str:
+        """Where it leads: host and port, as written."""
+        rest = self.url.written.partition("://")[2]
+        return re.split(r"[/?]", rest, maxsplit=1)[0] + "/…"
+
+    def secret_values(self) -> frozenset[str]:
+        """Return every text that came from the environment, for redaction."""
+        return self.url.secrets | (self.secret.secrets if self.secret else frozenset())
+
+
+class SmtpConfig(Section):
+    """The mail server that takes messages for channel email."""
+
+    host: Annotated[str, Field(max_length=253), AfterValidator(_check_host)]
+    """Its name or address. (Private addresses are allowed: mail servers usually have one.)"""
+    port: int | None = Field(default=None, ge=1, le=65535)
+    """Not given: 587 with starttls, 465 with tls, 25 with none."""
+    security: Literal["starttls", "tls", "none"] = "starttls"
+    """starttls: nothing is said before the connection is encrypted, and nothing at all if it cannot be. tls: encrypted
+    from the start. none: everybody on the way can read along. Certificates are checked against those of the system;
+    SSL_CERT_FILE in the environment names others."""
+    username: HeaderValue | None = None
+    """Name to log in with. ${NAME} is allowed."""
+    password: Secret | None = None
+    """Password to log in with. Only as ${NAME}."""
+    sender: MailAddress = Field(alias="from")
+    """The address messages come from, such as waybill@example.com."""
+
+    @model_validator(mode="after")
+    def _check(self) -> "SmtpConfig":
+        if (self.username is None) != (self.password is None):
+            raise fault("of user name and password one is missing", "Write both, or neither")
+        if self.password is not None and self.security == "none":
+            raise fault("the password would be sent without encryption", "Write security: starttls or tls")
+        return self
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port."""
+        return self.host, self.port or _PORTS[self.security]
+
+    def secret_values(self) -> frozenset[str]:
+        """Return every text that came from the environment, for redaction."""
+        return frozenset().union(*(text.secrets for text in (self.username, self.password) if text is not None))
+
+
+class SourceVolumeOfFile(SourceVolume):
+    """A rule on the volume of a source, owned by the file."""
+
+    id: Slug
+    """Short name of the rule: lower-case letters, digits, '_' and '-'. Under a new id it is a new rule."""
+
+
+class DeliveryRateOfFile(DeliveryRate):
+    """A rule on the rate of success, owned by the file."""
+
+    id: Slug
+    """Short name of the rule: lower-case letters, digits, '_' and '-'. Under a new id it is a new rule."""
+
+
+class FailedEventsOfFile(FailedEvents):
+    """A rule on failed events, owned by the file."""
+
+    id: Slug
+    """Short name of the rule: lower-case letters, digits, '_' and '-'. Under a new id it is a new rule."""
+
+
+AnyChannel = Annotated[SlackChannel | WebhookChannel, Field(discriminator="type")]
+AnyRuleOfFile = Annotated[SourceVolumeOfFile | DeliveryRateOfFile | FailedEventsOfFile, Field(discriminator="kind")]
+
+
+class AlertsConfig(Section):
+    """Who is told of what, and how. `model.alerts.section_rules` checks what no single field can know."""
+
+    channels: tuple[AnyChannel, ...] = Field(default=(), max_length=200)
+    """Slack channels and webhooks. Channel in-app is always there, and email:ADDRESS with smtp."""
+    smtp: SmtpConfig | None = None
+    """The mail server. Not given: there is no channel email."""
+    base_url: Annotated[Url, AfterValidator(_check_base_url)] | None = None
+    """Where people reach this installation's pages; not given: messages carry no links."""
+    always: tuple[ChannelName, ...] = Field(default=(), max_length=10)
+    """Channels told, besides in-app, when a destination cannot be reached because of its settings and when Waybill has
+    stopped counting."""
+    rules: tuple[AnyRuleOfFile, ...] = Field(default=(), max_length=10_000)
+    """Rules that only this file changes."""
+
+    def rules_by_id(self) -> dict[str, Rule]:
+        """Return the rules of the file as all other rules are."""
+        return {rule.id: RULE.validate_python(rule.model_dump(exclude={"id"})) for rule in self.rules}
+
+    def described(self) -> list[ChannelDescription]:
+        """Return every channel there is, for people."""
+        described = [ChannelDescription(IN_APP, IN_APP, IN_APP, "")]
+        if self.smtp:
+            described.append(ChannelDescription(EMAIL, EMAIL, EMAIL, f"from {self.smtp.sender} by {self.smtp.host}"))
+        return described + [ChannelDescription(c.id, c.kind, c.name or c.id, c.target) for c in self.channels]
+
+    def secret_values(self) -> frozenset[str]:
+        """Return every text that gives access, for redaction. Not that of base_url: links would become useless."""
+        of_smtp = self.smtp.secret_values() if self.smtp else frozenset()
+        return frozenset().union(of_smtp, *(channel.secret_values() for channel in self.channels))

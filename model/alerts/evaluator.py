@@ -1,0 +1,111 @@
+"""Evaluates rules over windows. Pure: the same versions, states and windows give the same transitions.
+
+A rule goes by its newest version: edited while it fires, it keeps its state and is compared as it is now; deleted or
+disabled, its episode ends.
+"""
+
+from collections.abc import Mapping
+from hashlib import blake2b
+
+from model.alerts.finding import Finding, History, of_failed, of_first_attempts, of_rate, of_volume
+from model.alerts.machine import Subject, advance, end
+from model.alerts.measures import FIVE_MINUTES_MS
+from model.alerts.rule import RULE, DeliveryRate, FailedEvents, Rule, SourceVolume, scope_of
+from model.alerts.state import NEVER_FIRED, Check, RuleState, StateKey
+from model.alerts.transition import Transition
+from model.alerts.version import RuleVersion
+from model.alerts.windows import Windows
+
+RULE_CHECKS = (Check.DAY, Check.FAST, Check.HOUR)
+_NOT_COMPARED = {"name", "channels", "remind_after_seconds", "enabled"}
+
+
+def evaluate_minute(
+    newest: Mapping[str, RuleVersion],
+    states: Mapping[StateKey, RuleState],
+    windows: Windows,
+    history: History,
+    now_ms: int,
+) -> tuple[dict[StateKey, RuleState], list[Transition]]:
+    """Evaluate every check of every rule at the end of the windows.
+
+    ``newest``: of `model.alerts.version.newest`, for a rule that was deleted ends its episode. Gives the states that
+    changed, and what there is to record.
+    """
+    changed: dict[StateKey, RuleState] = {}
+    transitions: list[Transition] = []
+    for rule_id, version in newest.items():
+        checks = checks_of(version.rule)
+        for check in RULE_CHECKS:
+            key = StateKey(rule_id, check)
+            before = states.get(key)
+            if before is None and check not in checks:
+                continue
+            state, transition = evaluate(version, check, before or NEVER_FIRED, windows, history, now_ms)
+            if state is not (before or NEVER_FIRED):
+                changed[key] = state
+            if transition is not None:
+                transitions.append(transition)
+    return changed, transitions
+
+
+def evaluate(
+    version: RuleVersion, check: Check, state: RuleState, windows: Windows, history: History, now_ms: int
+) -> tuple[RuleState, Transition | None]:
+    """Evaluate one check of a rule: the state after it (the same object when nothing changed) and what to record.
+
+    ``now_ms`` is the wall clock; it only decides what is too late to be told.
+    """
+    rule = version.rule
+    if version.deleted or not rule.enabled or check not in checks_of(rule):
+        return end(_subject(version), check, state, windows.end_ms, _why(version)) if state.firing else (state, None)
+    if check is Check.DAY and windows.end_ms % FIVE_MINUTES_MS:
+        return state, None  # its windows have not moved since it was evaluated
+    finding = _find(rule, check, windows, history, firing=state.firing)
+    if finding is None or (not finding.outside and not state.firing):
+        return state, None
+    return advance(_subject(version), check, state, finding, finding.to_ms, now_ms)
+
+
+def checks_of(rule: Rule) -> tuple[Check, ...]:
+    """The checks a rule has."""
+    if isinstance(rule, FailedEvents):
+        return (Check.HOUR,)
+    fast = isinstance(rule, DeliveryRate) and rule.first_attempts_below_percent is not None
+    return (Check.DAY, Check.FAST) if fast else (Check.DAY,)
+
+
+def _find(rule: Rule, check: Check, windows: Windows, history: History, *, firing: bool) -> Finding | None:
+    if isinstance(rule, SourceVolume):
+        return of_volume(rule, windows, history, firing=firing)
+    if isinstance(rule, FailedEvents):
+        return of_failed(rule, windows, firing=firing)
+    of = of_first_attempts if check is Check.FAST else of_rate
+    return of(rule, windows, firing=firing)
+
+
+def _why(version: RuleVersion) -> str:
+    if version.deleted:
+        return "The rule was deleted while it fired."
+    return "The rule was edited while it fired." if version.rule.enabled else "The rule was disabled while it fired."
+
+
+def _subject(version: RuleVersion) -> Subject:
+    rule = version.rule
+    source, destination, mapping = scope_of(rule)
+    compared = RULE.dump_json(rule, exclude=_NOT_COMPARED)
+    return Subject(
+        rule_id=version.rule_id,
+        rule_version=version.version,
+        rule_name=rule.name,
+        kind=rule.kind,
+        source=source,
+        destination=destination,
+        mapping=mapping,
+        channels=rule.channels,
+        author=version.creator,
+        remind_after_seconds=rule.remind_after_seconds,
+        muted_until_ms=version.muted_until_ms,
+        acknowledged_ms=version.acknowledged_ms,
+        definition=blake2b(compared, digest_size=8).hexdigest(),
+    )

@@ -1,0 +1,217 @@
+"""What a rule compares: its numbers against its bound, in integers alone. Nothing here knows of states or messages.
+
+Each comparison is asked whether the rule fires already, because then its minimum no longer counts: an episode ends when
+the comparison itself is fine, not when there is little left to compare.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from model.alerts.measures import DAY_MS, FIVE_MINUTES_MS, HOUR_MS
+from model.alerts.rule import DeliveryRate, FailedEvents, SourceVolume, scope_of
+from model.alerts.text import duration
+from model.alerts.windows import Windows
+from model.minutes import MINUTE_MS
+
+WEEK_MS = 7 * DAY_MS
+OUTAGE_SLOTS = 6  # half an hour without an event
+
+
+class History(Protocol):
+    """What happened longer ago than windows reach."""
+
+    def received(self, source: str, from_ms: int, to_ms: int) -> int | None:
+        """Accepted events of a source in a period; None: not known, and the rule that asks keeps its state."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """A comparison made. The fields are those of `model.alerts.transition.Transition`."""
+
+    outside: bool  # of its bounds
+    from_ms: int
+    to_ms: int
+    operator: str = ""
+    numerator: int = 0
+    denominator: int = 0
+    threshold_bp: int = 0
+    minimum: int = 0
+    hour: tuple[int, int] = (0, 0)
+    baseline_from_ms: int = 0
+    baseline_to_ms: int = 0
+    excluded: tuple[tuple[str, int], ...] = ()
+    code: str = ""
+    message: str = ""
+    notes: tuple[str, ...] = ()
+
+
+def of_volume(rule: SourceVolume, windows: Windows, history: History, *, firing: bool) -> Finding | None:
+    """Compare 24 hours of a source with those before, or with those of a week ago. None: too little is known."""
+    end_ms = windows.day_end_ms
+    back_ms = DAY_MS if rule.baseline == "day" else WEEK_MS
+    first_ms = windows.first_event_ms(rule.source)
+    known_ms = 2 * DAY_MS if rule.baseline == "day" else DAY_MS
+    if first_ms is None or end_ms - first_ms < back_ms + DAY_MS or end_ms - windows.begun_ms < known_ms:
+        return None
+    now, before = windows.volume(rule.source)
+    if rule.baseline == "week":
+        week_ago = history.received(rule.source, end_ms - WEEK_MS - DAY_MS, end_ms - WEEK_MS)
+        if week_ago is None:
+            return None
+        before = week_ago
+    outside = _is_outside(rule, now, before, firing=firing)
+    if not (outside or firing):
+        return None
+    return Finding(
+        outside=outside,
+        from_ms=end_ms - DAY_MS,
+        to_ms=end_ms,
+        operator=">" if _differs(rule, now, before) else "<=",
+        numerator=now,
+        denominator=before,
+        threshold_bp=rule.change_percent,
+        minimum=rule.minimum_events,
+        baseline_from_ms=end_ms - back_ms - DAY_MS,
+        baseline_to_ms=end_ms - back_ms,
+        notes=tuple(_volume_notes(rule, windows, now, before, outside=outside)),
+    )
+
+
+def _is_outside(rule: SourceVolume, now: int, before: int, *, firing: bool) -> bool:
+    if firing and now == before == 0:
+        return rule.direction != "up"  # nothing comes, as in the day before: no recovery of what went down
+    if (rule.direction == "up" and now < before) or (rule.direction == "down" and now > before):
+        return False
+    if not firing and max(now, before) < rule.minimum_events:
+        return False
+    return _differs(rule, now, before)
+
+
+def _differs(rule: SourceVolume, now: int, before: int) -> bool:
+    return abs(now - before) * 10_000 > rule.change_percent * before
+
+
+def _volume_notes(rule: SourceVolume, windows: Windows, now: int, before: int, *, outside: bool) -> list[str]:
+    if now == before == 0:
+        return ["No event came in either period." + (" That is not taken for a recovery." if outside else "")]
+    if not outside:
+        other_way = f"It differs the other way now; this rule tells of changes {rule.direction} alone."
+        return [other_way] if _differs(rule, now, before) else []
+    notes = []
+    if before == 0:
+        notes.append("There was no event in the period it is compared with.")
+    elif now > before and rule.baseline == "day":
+        left_now, left_before, left_slots = _without_outages(*windows.volume_slots(rule.source))
+        if left_slots and not _is_outside(rule, left_now, left_before, firing=False):
+            lasted = duration(left_slots * FIVE_MINUTES_MS)
+            notes.append(
+                f"The rise is the end of an outage in the day before: without the {lasted} in which nothing came, "
+                "the two periods are within the bound."
+            )
+    if max(now, before) < rule.minimum_events:
+        notes.append("There are fewer events than the minimum by now; it fires until the comparison is fine again.")
+    return notes
+
+
+def _without_outages(now: list[int], before: list[int]) -> tuple[int, int, int]:
+    """Both sums without the stretches in which nothing came before and something now; how many slots these have."""
+    sums = [0, 0]
+    left_out = start = 0
+    while start < len(before):
+        end = start + 1
+        while end < len(before) and (before[end] > 0) == (before[start] > 0):
+            end += 1
+        came = sum(now[start:end])
+        if before[start] <= 0 and end - start >= OUTAGE_SLOTS and came > 0:
+            left_out += end - start
+        else:
+            sums[0] += came
+            sums[1] += sum(before[start:end])
+        start = end
+    return sums[0], sums[1], left_out
+
+
+def of_rate(rule: DeliveryRate, windows: Windows, *, firing: bool) -> Finding | None:
+    """Compare the success rate of deliveries that ended in 24 hours with what it should be. None: it is quiet."""
+    delivered, not_delivered, filtered = windows.rate(scope_of(rule))
+    total = delivered + not_delivered
+    below = delivered * 10_000 < rule.below_percent * total
+    outside = below and (firing or total >= rule.minimum_deliveries)
+    if not (outside or firing):
+        return None
+    notes = []
+    if not total:
+        notes.append("No delivery ended in these 24 hours: there is nothing left to compare.")
+    elif outside and total < rule.minimum_deliveries:
+        notes.append("There are fewer deliveries than the minimum by now; it fires until the rate is fine again.")
+    if windows.begun_ms > windows.day_end_ms - DAY_MS:
+        notes.append("Alerting has counted for less than 24 hours: it knows nothing of what was before.")
+    return Finding(
+        outside=outside,
+        from_ms=windows.day_end_ms - DAY_MS,
+        to_ms=windows.day_end_ms,
+        operator="<" if outside else ">=",
+        numerator=delivered,
+        denominator=total,
+        threshold_bp=rule.below_percent,
+        minimum=rule.minimum_deliveries,
+        excluded=(("filtered", filtered),),
+        notes=tuple(notes),
+    )
+
+
+def of_first_attempts(rule: DeliveryRate, windows: Windows, *, firing: bool) -> Finding | None:
+    """Compare the success rate of first attempts, of 5 minutes and of an hour, with what it should be.
+
+    An open breaker makes no first attempts. So having none is a recovery only where nothing ended in 24 hours either.
+    """
+    scope, bound = scope_of(rule), rule.first_attempts_below_percent or 0
+    ok, failed, hour_ok, hour_failed = windows.first_attempts(scope)
+    total, hour_total = ok + failed, hour_ok + hour_failed
+    enough = total >= rule.minimum_first_attempts
+    below = ok * 10_000 < bound * total
+    hour_below = hour_ok * 10_000 < bound * hour_total
+    if not firing and not (enough and below and hour_below):
+        return None
+    notes = []
+    if not firing:
+        outside = True
+    elif hour_total:
+        back = [name for name, is_back in (("5 minutes", enough and not below), ("hour", not hour_below)) if is_back]
+        outside = not back
+        notes += [f"Back: the rate of the {' and that of the '.join(back)}."] if back else []
+    else:
+        rate = windows.rate(scope)
+        outside = rate.delivered + rate.not_delivered > 0
+        notes.append(
+            "There were no first attempts in this hour, as when the breaker is open: that is not taken for a recovery."
+            if outside
+            else "Nothing was tried in this hour and no delivery ended in 24 hours: there is nothing left to compare."
+        )
+    return Finding(
+        outside=outside,
+        from_ms=windows.end_ms - 5 * MINUTE_MS,
+        to_ms=windows.end_ms,
+        operator="<" if below else ">=",
+        numerator=ok,
+        denominator=total,
+        threshold_bp=bound,
+        minimum=rule.minimum_first_attempts,
+        hour=(hour_ok, hour_total),
+        notes=tuple(notes),
+    )
+
+
+def of_failed(rule: FailedEvents, windows: Windows, *, firing: bool) -> Finding | None:
+    """Look for deliveries that were given up in the last hour. None: none were, and nobody was told of any."""
+    failed = windows.not_delivered_in_hour(scope_of(rule))
+    if not (failed or firing):
+        return None
+    return Finding(
+        outside=failed > 0,
+        from_ms=windows.end_ms - HOUR_MS,
+        to_ms=windows.end_ms,
+        operator=">=" if failed else "<",
+        numerator=failed,
+    )

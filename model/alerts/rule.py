@@ -1,0 +1,155 @@
+"""Alert rules: what people want to be told about. The shapes of the workspace file, the API and the stored versions.
+
+    source-volume   a source sends more or less than in the 24 hours before
+    delivery-rate   too few of a destination's deliveries arrive
+    failed-events   somebody wants to know of every hour in which deliveries to a destination failed (opt-in)
+
+Thresholds are exact: a percentage with at most two decimals, kept as whole basis points (4 % is 400).
+"""
+
+import re
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator, TypeAdapter, WithJsonSchema
+
+from model.environment_text import fault
+from model.workspace_fields import Slug
+from model.workspace_settings import Section
+
+HOUR_SECONDS = 3_600
+IN_APP = "in-app"
+EMAIL_PREFIX = "email:"
+_EMAIL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
+_CHANNEL = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+
+
+def _basis_points(value: Any) -> int:
+    remedy = "Write a percentage with at most two decimals, such as 4 or 99.5"
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise fault("this is no percentage", remedy)
+    try:
+        points = Decimal(str(value)) * 100
+    except ArithmeticError:
+        raise fault("this is no percentage", remedy) from None
+    if not points.is_finite() or points != points.to_integral_value():
+        raise fault("this is no percentage with at most two decimals", remedy)
+    if not 1 <= points <= 1_000_000:
+        raise fault("the percentage is out of range", "Write one from 0.01 to 10000")
+    return int(points)
+
+
+def _percent(points: int) -> float | int:
+    return points // 100 if points % 100 == 0 else points / 100
+
+
+def _at_most_all(points: int) -> int:
+    if points > 10_000:
+        raise fault("a rate is at most 100 %", "Write a percentage from 0.01 to 100")
+    return points
+
+
+def _check_name(name: str) -> str:
+    if not name.isprintable() or not name.strip():
+        raise fault("the name is empty or has characters that cannot be shown", "Write it in one line of plain text")
+    return name
+
+
+def _check_channel(name: str) -> str:
+    if name.startswith(EMAIL_PREFIX):
+        address = name.removeprefix(EMAIL_PREFIX)
+        if address != "me" and not (len(address) <= 254 and _EMAIL.fullmatch(address)):
+            raise fault("this is no mail address", "Write email:me, or an address such as email:ada@example.com")
+    elif not _CHANNEL.fullmatch(name):
+        raise fault("this is no channel", "Write in-app, email:me, email:ADDRESS, or the id of one of alerts.channels")
+    return name
+
+
+def _check_channels(channels: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(channels)) != len(channels):
+        raise fault("a channel stands here twice", "Name each channel once")
+    return channels
+
+
+BasisPoints = Annotated[
+    int,
+    PlainValidator(_basis_points),
+    PlainSerializer(_percent),
+    WithJsonSchema({"type": "number", "minimum": 0.01, "maximum": 10_000, "description": "Percent, two decimals."}),
+]
+RateBasisPoints = Annotated[BasisPoints, AfterValidator(_at_most_all)]
+RuleName = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_check_name)]
+ChannelName = Annotated[str, AfterValidator(_check_channel)]
+ChannelNames = Annotated[tuple[ChannelName, ...], Field(min_length=1, max_length=10), AfterValidator(_check_channels)]
+
+
+class _AnyRule(Section):
+    name: RuleName
+    """Name for people; the title of every message."""
+    channels: ChannelNames = (IN_APP,)
+    """Where it is told: in-app, email:me (the mail address of who made the rule), email:ADDRESS, or ids of
+    alerts.channels. In-app is told in any case."""
+    remind_after_seconds: int | None = Field(default=86_400, ge=HOUR_SECONDS, le=30 * 86_400)
+    """While it fires and nobody has acknowledged it, it is told again after this long. null: told once."""
+    enabled: bool = True
+    """false: not evaluated."""
+
+
+class SourceVolume(_AnyRule):
+    """Fires when |now - before| * 10,000 > change_percent in basis points * before; accepted events of 24 hours."""
+
+    kind: Literal["source-volume"]
+    source: Slug
+    """The source whose events are counted: received and not duplicates."""
+    change_percent: BasisPoints
+    """By how much the 24 hours may differ from the 24 hours before without being told: 4 tells of 105 after 100."""
+    direction: Literal["up", "down", "both"] = "both"
+    """Which changes are told."""
+    minimum_events: int = Field(default=100, ge=1, le=10**12)
+    """Fewer events than this in the larger of the two periods tell nothing. After a period with none, a rise is told
+    from this many on."""
+    baseline: Literal["day", "week"] = "day"
+    """What is compared with: the 24 hours before, or the same 24 hours one week ago."""
+
+
+class DeliveryRate(_AnyRule):
+    """Fires when delivered * 10,000 < below_percent in basis points * (delivered + not delivered) of 24 hours."""
+
+    kind: Literal["delivery-rate"]
+    destination: Slug
+    """Where events are delivered."""
+    source: Slug | Literal[""] = ""
+    """Only deliveries of this source's events; "" for all."""
+    mapping: str = Field(default="", max_length=200)
+    """Only deliveries of this mapping of the connection; "" for all. Needs a source."""
+    below_percent: RateBasisPoints
+    """Told when the rate of success is lower than this; filtered deliveries are in no rate."""
+    minimum_deliveries: int = Field(default=100, ge=1, le=10**12)
+    """Fewer deliveries than this tell nothing."""
+    first_attempts_below_percent: RateBasisPoints | None = None
+    """Also told within minutes: when the success rate of first attempts is lower than this both in 5 minutes and in an
+    hour. Deliveries that are retried have no outcome for hours."""
+    minimum_first_attempts: int = Field(default=20, ge=1, le=10**12)
+    """Fewer first attempts than this in 5 minutes tell nothing."""
+
+
+class FailedEvents(_AnyRule):
+    """Fires when at least one delivery to a destination was discarded or expired within an hour."""
+
+    kind: Literal["failed-events"]
+    destination: Slug
+    """Where events are delivered."""
+
+
+Rule = SourceVolume | DeliveryRate | FailedEvents
+AnyRule = Annotated[Rule, Field(discriminator="kind")]
+RULE: TypeAdapter[Rule] = TypeAdapter(AnyRule)
+
+
+def scope_of(rule: Rule) -> tuple[str, str, str]:
+    """Return what the rule watches, as (source, destination, mapping); '' for all."""
+    if isinstance(rule, SourceVolume):
+        return rule.source, "", ""
+    if isinstance(rule, DeliveryRate):
+        return rule.source, rule.destination, rule.mapping
+    return "", rule.destination, ""

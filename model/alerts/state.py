@@ -1,0 +1,57 @@
+"""What a rule remembers from one evaluation to the next: whether it fires, since when, and who has heard of it."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+STATE_VERSION = 1
+
+
+class Check(StrEnum):
+    """What is compared. A rule may have several, each with a state of its own."""
+
+    DAY = "day"  # 24 hours, once every five minutes
+    FAST = "fast"  # first attempts of 5 minutes and of an hour, every minute
+    HOUR = "hour"  # failed events of an hour, every minute
+    SETUP = "setup"  # a destination that needs a person
+    BLIND = "blind"  # whether anything is counted at all
+
+
+class StateKey(NamedTuple):
+    """Whose state it is."""
+
+    rule_id: str
+    check: Check
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleState:
+    """A check of a rule between two evaluations; as made without arguments, one that has never fired.
+
+    since_ms: window end at which it began to fire, or recovered; 0 before the first change. The rest is of the episode
+    under way and empty while it is well. episode: id of the transition that began it. told_ms: window end at which it
+    was told last; 0: nobody has heard of it. untold: why it was not told when it began. definition: digest of what the
+    rule said then.
+    """
+
+    firing: bool = False
+    since_ms: int = 0
+    episode: str = ""
+    told_ms: int = 0
+    untold: str = ""
+    definition: str = ""
+
+    def to_record(self) -> dict[str, Any]:
+        """As plain data, for a snapshot."""
+        return {"v": STATE_VERSION, **asdict(self)}
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> "RuleState":
+        """From plain data. Raises ValueError for a version that this Waybill does not read."""
+        if record.get("v") != STATE_VERSION:
+            raise ValueError(f"a rule's state has version {record.get('v')}; this Waybill reads {STATE_VERSION}")
+        return cls(**{name: value for name, value in record.items() if name != "v"})
+
+
+NEVER_FIRED = RuleState()

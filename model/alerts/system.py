@@ -1,0 +1,123 @@
+"""Waybill's own rules, always on: a destination that needs a person, and alerting that hears nothing itself.
+
+Nobody can edit, mute or acknowledge them. Their ids name what they watch: ``setup:crm``, ``monitor-blind``.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from model.alerts.finding import Finding
+from model.alerts.machine import Subject, advance, end
+from model.alerts.rule import IN_APP
+from model.alerts.state import Check, RuleState
+from model.alerts.transition import Transition
+from model.codes import reason
+from model.failure import cut
+from model.minutes import MINUTE_MS
+
+SETUP = "setup"
+MONITOR_BLIND = "monitor-blind"
+BLIND_AFTER_MS = 3 * MINUTE_MS
+REMIND_AFTER_SECONDS = 86_400
+AUTHOR = "waybill"
+
+
+@dataclass(frozen=True, slots=True)
+class DestinationSaid:
+    """What a destination is, as said in a bundle: ok, setup (a person must act), open or half_open (its breaker)."""
+
+    destination: str
+    at_ms: int
+    state: str
+    code: str = ""
+    message: str = ""  # redacted
+
+    @classmethod
+    def from_bundle(cls, said: Mapping[str, Any]) -> "DestinationSaid":
+        """One of a bundle's ``states``. Raises KeyError or TypeError for what is none."""
+        return cls(said["destination"], said["at_ms"], said["state"], said["code"], cut(said["message"]))
+
+
+def setup_rule_id(destination: str) -> str:
+    """The rule that watches a destination."""
+    return f"{SETUP}:{destination}"
+
+
+def told_on(always: Iterable[str]) -> tuple[str, ...]:
+    """The channels of these rules: in-app, and those that the workspace names for them."""
+    return tuple(dict.fromkeys((IN_APP, *always)))
+
+
+def setup(
+    said: DestinationSaid, state: RuleState, channels: tuple[str, ...], now_ms: int
+) -> tuple[RuleState, Transition | None]:
+    """Take what a destination said into account: setup fires, ok recovers; its breaker is no matter for a person.
+
+    A destination does not repeat itself: to be reminded, bring what it said last with the present minute as ``at_ms``.
+    """
+    if said.state not in {"setup", "ok"}:
+        return state, None
+    outside = said.state == "setup"
+    finding = Finding(
+        outside=outside,
+        from_ms=0,
+        to_ms=0,
+        code=said.code,
+        message=said.message,
+        notes=(reason(said.code).action,) if outside and said.code else (),
+    )
+    return advance(_setup(said.destination, channels), Check.SETUP, state, finding, said.at_ms, now_ms)
+
+
+def destination_removed(
+    destination: str, state: RuleState, at_ms: int, channels: tuple[str, ...]
+) -> tuple[RuleState, Transition | None]:
+    """End the episode of a destination that is no longer in the workspace. Recorded, not told."""
+    why = "The destination was removed from the workspace."
+    return end(_setup(destination, channels), Check.SETUP, state, at_ms, why)
+
+
+def monitor_blind(
+    heard_ms: int, state: RuleState, channels: tuple[str, ...], now_ms: int
+) -> tuple[RuleState, Transition | None]:
+    """Fire when no bundle came for 3 minutes of wall clock, recover when one comes.
+
+    ``heard_ms``: the wall clock when the last bundle came, or when alerting began to listen. However often it is asked
+    in one silence, the ids are the same.
+    """
+    blind = now_ms - heard_ms > BLIND_AFTER_MS
+    # The first moment at which it was so; for a reminder the present one.
+    at_ms = heard_ms if not blind else now_ms if state.firing else heard_ms + BLIND_AFTER_MS
+    remedy = (
+        "While this lasts no alert can fire. Look whether recording and alerting run: waybill report, and their logs."
+    )
+    window = (heard_ms, at_ms) if blind else (0, 0)
+    finding = Finding(outside=blind, from_ms=window[0], to_ms=window[1], notes=(remedy,) if blind else ())
+    return advance(
+        _own(MONITOR_BLIND, "Alerting is blind", MONITOR_BLIND, "", channels),
+        Check.BLIND,
+        state,
+        finding,
+        at_ms,
+        now_ms,
+    )
+
+
+def _setup(destination: str, channels: tuple[str, ...]) -> Subject:
+    return _own(setup_rule_id(destination), f"Destination {destination} needs a person", SETUP, destination, channels)
+
+
+def _own(rule_id: str, name: str, kind: str, destination: str, channels: tuple[str, ...]) -> Subject:
+    return Subject(
+        rule_id=rule_id,
+        rule_version=0,
+        rule_name=name,
+        kind=kind,
+        source="",
+        destination=destination,
+        mapping="",
+        channels=channels,
+        author=AUTHOR,
+        remind_after_seconds=REMIND_AFTER_SECONDS,
+    )

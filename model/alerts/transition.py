@@ -1,0 +1,120 @@
+"""A change of a rule's state: what was compared, over which window, and whether it is told. Recorded in any case."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from hashlib import blake2b
+from typing import Any
+
+from model.alerts.notice import Change
+from model.alerts.state import Check
+
+TRANSITION_VERSION = 1
+ID_BYTES = 16
+
+
+class Untold(StrEnum):
+    """Why a transition is recorded and not told."""
+
+    MUTED = "muted"
+    LATE = "late"  # found in a backlog, more than an hour after its minute
+    NEVER_TOLD = "never-told"  # it recovers, and nobody had heard that it fired
+    ENDED = "ended"  # the rule was deleted, disabled or changed into another one
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transition:
+    """One change of one check of one rule. Times are Unix ms; texts are redacted, in one line each.
+
+    id: 32 hex digits, the same whenever the same minute is evaluated again. at_ms: the window's end. from_ms to to_ms:
+    the window of ``numerator``. baseline_from_ms to baseline_to_ms: what it is compared with; 0, 0 without one.
+    since_ms: when the episode began to fire. episode: id of the transition that began it.
+
+    What was compared, by check and kind:
+
+    - day of source-volume: accepted events now (numerator) and before (denominator). ``threshold_bp``: the change
+      allowed. ``minimum``: events needed; it is the bound where there was nothing before.
+    - day of delivery-rate: delivered (numerator) of delivered and not delivered (denominator).
+    - fast of delivery-rate: the same of first attempts in 5 minutes; those of the hour are in ``hour``.
+    - hour of failed-events: deliveries not delivered (numerator); the bound is 1, there is no denominator.
+    - setup, blind: no numbers; ``code`` and ``message`` say what was found.
+
+    operator: how the numbers stand to the bound: ``<``, ``>=``, ``>`` or ``<=``; '' without numbers.
+    """
+
+    id: str
+    rule_id: str
+    rule_version: int  # 0: a rule of Waybill's own
+    rule_name: str
+    kind: str
+    check: Check
+    change: Change
+    at_ms: int
+    since_ms: int
+    episode: str
+    from_ms: int = 0
+    to_ms: int = 0
+    baseline_from_ms: int = 0
+    baseline_to_ms: int = 0
+    source: str = ""
+    destination: str = ""
+    mapping: str = ""
+    operator: str = ""
+    numerator: int = 0
+    denominator: int = 0
+    threshold_bp: int = 0
+    minimum: int = 0
+    hour: tuple[int, int] = (0, 0)
+    excluded: tuple[tuple[str, int], ...] = ()
+    code: str = ""
+    message: str = ""
+    notes: tuple[str, ...] = ()
+    channels: tuple[str, ...] = ()
+    author: str = ""
+    told: bool = True
+    told_reason: str = ""
+
+    def as_row(self) -> dict[str, Any]:
+        """As table alert_transitions has it: names without _ms, ``window_from`` and ``window_to`` for the window."""
+        row = {name.removesuffix("_ms"): value for name, value in asdict(self).items()}
+        row |= {
+            "window_from": row.pop("from"),
+            "window_to": row.pop("to"),
+            "hour_numerator": self.hour[0],
+            "hour_denominator": self.hour[1],
+            "excluded": dict(self.excluded),
+            "notes": list(self.notes),
+            "channels": list(self.channels),
+            "check": str(self.check),
+            "change": str(self.change),
+        }
+        del row["hour"]
+        return row
+
+    def to_record(self) -> dict[str, Any]:
+        """As plain data that JSON can hold."""
+        record = asdict(self) | {"check": str(self.check), "change": str(self.change)}
+        return {"v": TRANSITION_VERSION, **record}
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> "Transition":
+        """From plain data, also through JSON. Raises ValueError for a version that this Waybill does not read."""
+        if record.get("v") != TRANSITION_VERSION:
+            raise ValueError(f"a transition has version {record.get('v')}; this Waybill reads {TRANSITION_VERSION}")
+        fields = {name: value for name, value in record.items() if name != "v"}
+        numerator, denominator = fields["hour"]
+        fields |= {
+            "check": Check(fields["check"]),
+            "change": Change(fields["change"]),
+            "hour": (numerator, denominator),
+            "excluded": tuple((label, count) for label, count in fields["excluded"]),
+            "notes": tuple(fields["notes"]),
+            "channels": tuple(fields["channels"]),
+        }
+        return cls(**fields)
+
+
+def transition_id(rule_id: str, check: Check, at_ms: int, change: Change) -> str:
+    """Name a transition by what it is, so that finding it again adds nothing (32 hex digits)."""
+    text = "\x1f".join(("transition", rule_id, check, str(at_ms), change))
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=ID_BYTES).hexdigest()

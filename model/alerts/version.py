@@ -1,0 +1,95 @@
+"""Versions of an alert rule: who made what of it, and when. The newest one made by then is in force."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from model.alerts.rule import RULE, Rule
+
+
+class RuleChange(StrEnum):
+    """What somebody did to a rule."""
+
+    CREATED = "created"
+    EDITED = "edited"  # enabled and disabled too
+    DELETED = "deleted"
+    MUTED = "muted"
+    UNMUTED = "unmuted"
+    ACKNOWLEDGED = "acknowledged"
+
+
+class RuleOwner(StrEnum):
+    """Who says what a rule is."""
+
+    USER = "user"
+    WORKSPACE = "workspace"  # the workspace file
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleVersion:
+    """A rule as it was made by one change. Never changed itself.
+
+    version: 1 for the first. muted_until_ms: told again from then on. acknowledged_ms: when somebody took notice of
+    what it told; both 0 when it is not so.
+    """
+
+    rule_id: str
+    version: int
+    at_ms: int
+    author: str
+    change: RuleChange
+    rule: Rule
+    creator: str  # who made version 1
+    muted_until_ms: int = 0
+    acknowledged_ms: int = 0
+    deleted: bool = False
+    owner: RuleOwner = RuleOwner.USER
+
+    def as_row(self) -> dict[str, Any]:
+        """As table alert_rules has it."""
+        return {
+            "rule_id": self.rule_id,
+            "version": self.version,
+            "at": self.at_ms,
+            "author": self.author,
+            "change": self.change,
+            "definition": RULE.dump_json(self.rule).decode(),
+            "muted_until": self.muted_until_ms,
+            "acknowledged_at": self.acknowledged_ms,
+            "deleted": self.deleted,
+            "owner": self.owner,
+            "creator": self.creator,
+        }
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> "RuleVersion":
+        """From a row of view alert_rule_versions. Raises ValueError for one that this Waybill cannot read."""
+        return cls(
+            rule_id=row["rule_id"],
+            version=row["version"],
+            at_ms=row["at"],
+            author=row["author"],
+            change=RuleChange(row["change"]),
+            rule=RULE.validate_json(row["definition"]),
+            muted_until_ms=row["muted_until"],
+            acknowledged_ms=row["acknowledged_at"],
+            deleted=row["deleted"],
+            owner=RuleOwner(row["owner"]),
+            creator=row["creator"],
+        )
+
+
+def newest(versions: Iterable[RuleVersion], at_ms: int) -> dict[str, RuleVersion]:
+    """Return, by rule, the newest version made at ``at_ms`` or before, also of rules that were deleted by then."""
+    found: dict[str, RuleVersion] = {}
+    for version in versions:
+        known = found.get(version.rule_id)
+        if version.at_ms <= at_ms and (known is None or known.version < version.version):
+            found[version.rule_id] = version
+    return found
+
+
+def in_force(versions: Iterable[RuleVersion], at_ms: int) -> dict[str, RuleVersion]:
+    """Return, by rule, the newest version made at ``at_ms`` or before; no rule that was deleted by then."""
+    return {rule_id: version for rule_id, version in newest(versions, at_ms).items() if not version.deleted}
