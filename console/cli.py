@@ -83,7 +83,7 @@ def demo(
 
 @app.command(epilog="Example: waybill up --workspace workspace.yaml --data data")
 def up(workspace: WorkspaceFile = WORKSPACE, data: DataDirectory = DATA) -> None:
-    """Run the whole system (ingest, delivery, recording) in this process until Ctrl-C."""
+    """Run the whole system (ingest, delivery, recording, alerting) in this process until Ctrl-C."""
     log_to_stderr(logging.INFO)
     stop = asked_to_stop()
     console = Console(stderr=True)
@@ -249,7 +249,9 @@ def trace(
 
 @app.command(epilog="Example: waybill recover delivery")
 def recover(
-    flow: Annotated[str, typer.Argument(help="The flow whose recovery directory was lost: delivery or recording.")],
+    flow: Annotated[
+        str, typer.Argument(help="The flow whose recovery directory was lost: delivery, recording, alerting.")
+    ],
     workspace: WorkspaceFile = WORKSPACE,
     data: DataDirectory = DATA,
     yes: Annotated[bool, typer.Option("--yes", help="Do it without asking.")] = False,

@@ -1,7 +1,8 @@
 """`waybill recover`: a flow whose recovery directory was lost starts again where nothing is lost.
 
 Delivery restarts at the positions of its last tick below which everything was settled: what it was working on since is
-read again, and marked so that it is counted once. Recording restarts at the oldest fact kept: its rows fold.
+read again, and marked so that it is counted once. Recording restarts at the oldest fact kept: its rows fold. Alerting
+restarts at the oldest minute kept: what it finds there that is older than an hour is recorded, not told.
 """
 
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from flows.alerting import FLOW as ALERTING
 from flows.delivery import FLOW as DELIVERY
 from flows.delivery import SOURCES
 from flows.flow_identity import begin_anew
@@ -17,7 +19,7 @@ from flows.installation import Installation
 from flows.journal import JOURNAL_DIRECTORY, write_lost
 from flows.positions import begin_at, last_settled
 from flows.recording import FLOW as RECORDING
-from flows.topics import OUTCOMES, Topics
+from flows.topics import MINUTES, OUTCOMES, Topics
 from model.minutes import MINUTE_MS
 
 Part = tuple[str, int]
@@ -57,12 +59,13 @@ def plan(installation: Installation, flow: str) -> Plan:
 
     Nothing else may run on the installation, until `apply` is done: `console.server_file.sole_process`.
     """
-    if flow not in {DELIVERY, RECORDING}:
-        raise ValueError(f"there is no flow {flow!r}; there are {DELIVERY} and {RECORDING}")
+    read = {DELIVERY: SOURCES, RECORDING: (OUTCOMES,), ALERTING: (MINUTES,)}
+    if flow not in read:
+        raise ValueError(f"there is no flow {flow!r}; there are {', '.join(read)}")
     topics = installation.topics
     settled = last_settled(topics) if flow == DELIVERY else None
     starts = []
-    for topic in SOURCES if flow == DELIVERY else (OUTCOMES,):
+    for topic in read[flow]:
         for partition in range(topics.partitions(topic)):
             earliest, end = topics.bounds(topic, partition)
             wanted = (settled or {}).get((topic, partition), earliest)

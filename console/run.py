@@ -26,6 +26,7 @@ class Part(StrEnum):
     INGEST = "ingest"
     DELIVERY = "delivery"
     RECORDING = "recording"
+    ALERTING = "alerting"
 
 
 @contextmanager
@@ -47,7 +48,7 @@ def running_ingest(file: Path, data: Path, port: int | None) -> Iterator[str]:
 def run_flow(unit: Unit, stop: threading.Event) -> int:
     """Keep a flow running until ``stop``; the exit code. Raises `AlreadyRunning`, `WorkspaceInvalid` and ValueError."""
     workspace = load_workspace(unit.workspace, os.environ)
-    if unit.flow == Part.RECORDING:
+    if unit.flow in {Part.RECORDING, Part.ALERTING}:
         _check_shared(workspace, unit.data)
     unit.data.mkdir(parents=True, exist_ok=True, mode=0o700)
     with sole_process(unit.data, unit.flow):

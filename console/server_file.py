@@ -3,8 +3,8 @@
 chDB lets one process at a time open its directory. While `waybill up` runs it owns the store, and other commands ask it
 over HTTP; with nothing running they open the store themselves. This is the one place that decides which.
 
-Whether one runs is said by locks on `<data>/server.lock`, `delivery.lock` and `recording.lock`, not by a pid: the
-kernel lets go of a lock however the process ends, and a container gives the next process the same pid.
+Whether one runs is said by locks on `<data>/server.lock`, `delivery.lock` and so on, not by a pid: the kernel lets go
+of a lock however the process ends, and a container gives the next process the same pid.
 """
 
 import fcntl
@@ -26,7 +26,7 @@ ASK_TIMEOUT_SECONDS = 60.0
 LOOK_SECONDS = 1.0  # `find_server` holds the lock for a moment; whoever really runs holds it longer
 
 
-SERVER, DELIVERY, RECORDING = "server", "delivery", "recording"
+SERVER, DELIVERY, RECORDING, ALERTING = "server", "delivery", "recording", "alerting"
 
 
 class AlreadyRunning(Exception):
@@ -50,7 +50,7 @@ class ServerFile:
 def sole_process(data: Path, *roles: str) -> Iterator[None]:
     """Be the one process with some roles on this data directory, by default with all. Raises `AlreadyRunning`."""
     with ExitStack() as stack:
-        for role in roles or (SERVER, DELIVERY, RECORDING):
+        for role in roles or (SERVER, DELIVERY, RECORDING, ALERTING):
             _hold(stack.enter_context(open(os.open(_lock(data, role), os.O_RDWR | os.O_CREAT, 0o600), "r+b")), data)
             if role == SERVER:
                 _remove_server_file(data)  # a crash may have left it

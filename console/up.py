@@ -1,4 +1,5 @@
-"""The whole system in one process, for `waybill up` and the demo: ingest API, delivery, recording, topics, store."""
+"""The whole system in one process, for `waybill up` and the demo: ingest API, delivery, recording, alerting, topics,
+store."""
 
 import logging
 import threading
@@ -9,7 +10,9 @@ from pathlib import Path
 
 from console.server_file import sole_process
 from console.serving import serving
-from flows import delivery_run, recording
+from flows import alerting, delivery_run, recording
+from flows.alerting import FLOW as ALERTING
+from flows.alerts.desk import AlertDesk
 from flows.delivery import FLOW as DELIVERY
 from flows.installation import Installation, migrate_store
 from flows.recording import FLOW as RECORDING
@@ -28,13 +31,13 @@ class Running:
     address: str
     delivery: FlowThread
     recording: FlowThread
+    alerting: FlowThread
     store: Store
 
     def failure(self) -> str | None:
         """Why a flow has given up, if one has."""
-        given_up = [
-            f"flow {flow.name}: {flow.status.failure}" for flow in (self.delivery, self.recording) if flow.status.fatal
-        ]
+        flows = (self.delivery, self.recording, self.alerting)
+        given_up = [f"flow {flow.name}: {flow.status.failure}" for flow in flows if flow.status.fatal]
         return "; ".join(given_up) or None
 
 
@@ -53,19 +56,20 @@ def run_all(
             migrate_store(installation, store)
         except StoreUnavailable as error:  # delivery does not wait for its own monitoring
             log.warning("events are delivered now, and recorded when the store is there: %s", error)
-        with _flows(installation, store) as (delivery, recorder):
+        with _flows(installation, store) as flows:
             with serving(installation, store, port=port, watch_file=watch_file) as address:
                 collect_less_garbage()
-                delivery.start()
-                recorder.start()
-                yield Running(address, delivery, recorder, store)
+                for flow in flows:
+                    flow.start()
+                yield Running(address, *flows, store)
 
 
 @contextmanager
-def _flows(installation: Installation, store: Store) -> Iterator[tuple[FlowThread, FlowThread]]:
-    """Make delivery and recording; on leaving, stop those that were started."""
+def _flows(installation: Installation, store: Store) -> Iterator[tuple[FlowThread, FlowThread, FlowThread]]:
+    """Make delivery, recording and alerting; on leaving, stop those that were started."""
     topics = installation.topics
-    stop_delivery, stop_recording = threading.Event(), threading.Event()
+    stop_delivery, stop_recording, stop_alerting = threading.Event(), threading.Event(), threading.Event()
+    desk = AlertDesk(installation, store, installation.recovery(ALERTING))
 
     def prepare_delivery() -> Prepared:
         run = delivery_run.prepare(installation, stop_delivery)
@@ -75,13 +79,20 @@ def _flows(installation: Installation, store: Store) -> Iterator[tuple[FlowThrea
         migrate_store(installation, store)  # done already, unless the store was away when everything started
         return Prepared(recording.prepare(installation, store, stop_recording), lambda clean: None)
 
+    def prepare_alerting() -> Prepared:
+        return Prepared(alerting.prepare(installation, store, desk, stop_alerting), lambda clean: None)
+
     delivery = FlowThread(topics, DELIVERY, installation.recovery(DELIVERY), prepare_delivery, stop_delivery)
     recorder = FlowThread(topics, RECORDING, installation.recovery(RECORDING), prepare_recording, stop_recording)
+    alerter = FlowThread(topics, ALERTING, installation.recovery(ALERTING), prepare_alerting, stop_alerting)
     try:
-        yield delivery, recorder
+        yield delivery, recorder, alerter
     finally:
+        stop_alerting.set()
         stop_delivery.set()
         if not delivery.join(STOP_SECONDS):
             log.warning("delivery did not stop in %.0f s; what it holds is sent again at the next start", STOP_SECONDS)
         stop_recording.set()  # it first reads what delivery wrote last
         recorder.join(STOP_SECONDS)
+        alerter.join(STOP_SECONDS)
+        desk.close()

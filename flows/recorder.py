@@ -102,10 +102,11 @@ class Recorder(StatefulBatchLogic[Record, Recorded, None]):
     def _close(self, closed: AppendMinute, next_ms: int) -> list[Recorded]:
         out = self._rows(closed)
         rows = [counts_of(series, counts) | {"minute_ms": series.minute_ms} for series, counts in closed.rows()]
-        out.append(self._bundle(closed.minute_ms, rows))
+        out.append(self._bundle(bundle(closed.minute_ms, self._partition, rows, closed.states)))
         # A silent minute has a bundle too, so that who evaluates minutes sees each of them.
         silent_from_ms = max(closed.minute_ms + MINUTE_MS, next_ms - MOST_EMPTY_MINUTES * MINUTE_MS)
-        out.extend(self._bundle(empty_ms, []) for empty_ms in range(silent_from_ms, next_ms, MINUTE_MS))
+        silent = range(silent_from_ms, next_ms, MINUTE_MS)
+        out.extend(self._bundle(bundle(empty_ms, self._partition, [])) for empty_ms in silent)
         hours = {past_ms // HOUR_MS * HOUR_MS for past_ms in (*closed.minutes(), closed.minute_ms)}
         over = tuple(sorted(hour_ms for hour_ms in hours if hour_ms < next_ms // HOUR_MS * HOUR_MS))
         if over:
@@ -122,6 +123,6 @@ class Recorder(StatefulBatchLogic[Record, Recorded, None]):
         rows.extend(total_row(total, counts, **at) for total, counts in minute.changed_totals())
         return rows
 
-    def _bundle(self, minute_ms: int, rows: list[dict[str, Any]]) -> Output:
-        value = orjson.dumps({"v": FORMAT_VERSION, **bundle(minute_ms, self._partition, rows)})
+    def _bundle(self, made: dict[str, Any]) -> Output:
+        value = orjson.dumps({"v": FORMAT_VERSION, **made})
         return Output(MINUTES, str(self._partition).encode(), value)

@@ -5,13 +5,14 @@ outcomes. While the append minute is open its rows are sent again as they grow; 
 a fact that tells of an older minute makes a small new row and overwrites nothing.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from model.facts import (
     AttemptFailed,
     DeliveryFact,
+    DestinationState,
     Duplicate,
     EventFact,
     Fact,
@@ -84,9 +85,12 @@ class AppendMinute:
         self._totals: dict[Total, TotalCounts] = {}
         self._changed: set[Series] = set()
         self._changed_totals: set[Total] = set()
+        self.states: list[DestinationState] = []  # what destinations were found to be, in log order
 
     def add(self, fact: Fact, verdict: Verdict) -> None:
         """Count a fact as the verdict says."""
+        if isinstance(fact, DestinationState):
+            self.states.append(fact)
         for series, count, attempt in series_of(fact, verdict):
             row, total = self._counts(series), self._total(series)
             for counts in (row, total):
@@ -192,6 +196,12 @@ def _series(fact: EventFact, at_ms: int, status: str, code: str) -> Series:
     )
 
 
-def bundle(minute_ms: int, partition: int, rows: list[dict[str, Any]]) -> dict[str, Any]:
+def bundle(
+    minute_ms: int, partition: int, rows: list[dict[str, Any]], states: Iterable[DestinationState] = ()
+) -> dict[str, Any]:
     """The closed append minute as one record of topic minutes."""
-    return {"append_minute_ms": minute_ms, "partition": partition, "rows": rows}
+    said = [
+        {"destination": s.destination, "at_ms": s.at_ms, "state": s.state, "code": s.code, "message": s.message}
+        for s in states
+    ]
+    return {"append_minute_ms": minute_ms, "partition": partition, "rows": rows, "states": said}

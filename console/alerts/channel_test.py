@@ -60,6 +60,8 @@ class ChannelTester:
                 sent = open_channels(setting.alerts, calls, self._clock)[target.channel].send(
                     [notice], target.recipient
                 )
+            if sent.outcome is Outcome.TAKEN:
+                self._note_working(target.channel)
         return {
             "channel": target.channel,
             "message_id": notice.id,
@@ -81,6 +83,11 @@ class ChannelTester:
                 details=orjson.dumps({"message_id": notice.id}).decode(),
             )
         )
+
+    def _note_working(self, channel: str) -> None:
+        """By this, alerting uses a channel again that it had disabled."""
+        now_ms = self._clock()
+        self._store.insert("alert_channels", [{"channel": channel, "state": "ok", "since": now_ms, "at": now_ms}])
 
     def _put_in_app(self, notice: Notice, who: Caller) -> Sent:
         row = {

@@ -1,4 +1,4 @@
-"""Keeps the rules of the workspace file among the rules, as versions: at the start and after each change of the file."""
+"""Keeps the rules of the workspace file among the rules, as versions: at the start and after each change of it."""
 
 import logging
 import threading

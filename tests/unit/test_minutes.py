@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.facts import Fact, Outcome, Sample, State, Tick
+from model.facts import DestinationState, Fact, Outcome, Sample, State, Tick
 from model.latency import bucket
 from model.minutes import MINUTE_MS, OTHER, SERIES_LIMIT, AppendMinute, Series, bundle, series_of
 from model.rows import counts_of
@@ -161,5 +161,8 @@ def test_a_bundle_holds_the_append_minute_and_its_rows() -> None:
     minute = AppendMinute(T0)
     minute.add(outcome(), COUNTED)
     rows = [counts_of(series, counts) for series, counts in minute.rows()]
-    assert bundle(T0, 1, rows) == {"append_minute_ms": T0, "partition": 1, "rows": rows}
+    minute.add(DestinationState(at_ms=T0 + 5, destination="crm", state="setup", code="401", message="no"), COUNTED)
+    state = {"destination": "crm", "at_ms": T0 + 5, "state": "setup", "code": "401", "message": "no"}
+    expected = {"append_minute_ms": T0, "partition": 1, "rows": rows, "states": [state]}
+    assert bundle(T0, 1, rows, minute.states) == expected
     assert minute.minutes() == {T0}
