@@ -40,14 +40,14 @@ class Details:
             "destination": transition.destination,
         }
         groups = []
-        for row in self._store.view("error_details", **window)[:MOST_GROUPS]:
+        for row in self._store.view("error_groups", **window)[:MOST_GROUPS]:
             samples = self._store.view("error_samples", **window, code=row["code"], limit=1)
             sample = samples[0]["message_id"] if samples else ""
             groups.append(
                 ErrorGroup(
                     destination=row["destination"],
                     code=row["code"],
-                    message=row["message"] or row["description"],
+                    message=row["message"],
                     deliveries=row["deliveries"],
                     sample_message_id=sample,
                     link=_dashboard(base_url, "event-trace", {"var-message_id": sample}) if sample else "",

@@ -83,6 +83,10 @@ class Outbox:
             for statement in _SCHEMA:
                 sqlite.execute(statement)
 
+    def another(self) -> "Outbox":
+        """One more, for another thread."""
+        return Outbox(self._file.path)
+
     def put(
         self, transitions: Iterable[Transition], messages: Iterable[Message], mark: tuple[str, bytes] | None = None
     ) -> None:

@@ -5,7 +5,7 @@ import hashlib
 import logging
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass, field
+from contextlib import closing
 
 from flows.alerts.details import Details
 from flows.alerts.message import MessageState, channel_disabled, message_to, messages_of
@@ -23,14 +23,6 @@ GIVE_UP_AFTER_MS = 24 * 3_600_000
 
 log = logging.getLogger("waybill")
 OpenChannels = Callable[[Workspace], Mapping[str, Channel]]
-
-
-@dataclass(slots=True)
-class _Sending:
-    """A message on its way."""
-
-    parcel: list[Queued]
-    future: Future[Sent] = field(repr=False)
 
 
 class Sender:
@@ -54,7 +46,7 @@ class Sender:
         self._executor = executor
         self._known: Workspace | None = None
         self._channels: Mapping[str, Channel] = {}
-        self._sending: dict[str, _Sending] = {}
+        self._sending: dict[str, Future[None]] = {}  # by channel
         self._next_ms: dict[str, int] = {}  # by channel: no message before
 
     @property
@@ -63,14 +55,14 @@ class Sender:
         return bool(self._sending)
 
     def settle(self) -> None:
-        """Write down what came of messages on their way."""
+        """Forget messages that are no longer on their way. Raises what kept one from being written down."""
         for channel, sending in list(self._sending.items()):
-            if sending.future.done():
+            if sending.done():
                 del self._sending[channel]
-                self._settle(channel, sending.parcel, sending.future.result())
+                sending.result()
 
     def work(self) -> None:
-        """Write down what came of messages on their way, and send what is due."""
+        """Send what is due."""
         self.settle()
         workspace = self._workspace()
         if workspace is not self._known:
@@ -97,12 +89,17 @@ class Sender:
             return
         if now_ms < self._next_ms.get(channel, 0):
             return
-        parcel = self._pack(due, sends.max_notices, workspace)
         self._next_ms[channel] = now_ms + SPACING_MS
-        notices = [queued.notice for queued in parcel]
-        self._sending[channel] = _Sending(parcel, self._executor.submit(sends.send, notices, parcel[0].recipient))
+        self._sending[channel] = self._executor.submit(self._deliver, channel, sends, due, workspace)
 
-    def _pack(self, due: list[Queued], most: int, workspace: Workspace) -> list[Queued]:
+    def _deliver(self, channel: str, sends: Channel, due: list[Queued], workspace: Workspace) -> None:
+        """Send one message and write down at once what came of it: a crash between the two repeats it."""
+        with closing(self._outbox.another()) as outbox:
+            parcel = self._pack(outbox, due, sends.max_notices, workspace)
+            sent = sends.send([queued.notice for queued in parcel], parcel[0].recipient)
+            self._write_down(outbox, channel, parcel, sent)
+
+    def _pack(self, outbox: Outbox, due: list[Queued], most: int, workspace: Workspace) -> list[Queued]:
         """Those that go out together with the oldest one, as decided before or now."""
         oldest = due[0]
         if oldest.parcel:
@@ -111,64 +108,64 @@ class Sender:
         base_url = workspace.alerts.base_url.value if workspace.alerts.base_url else ""
         packed: list[tuple[str, Notice]] = []
         for queued in together:
-            transition = self._outbox.transition_of(queued.id)
+            transition = outbox.transition_of(queued.id)
             notice = self._details.add(queued.notice, transition, base_url) if transition else queued.notice
             packed.append((queued.id, notice))
-        self._outbox.pack(oldest.id, packed)
+        outbox.pack(oldest.id, packed)
         told = dict(packed)
         return [
             Queued(q.id, q.channel, q.recipient, told[q.id], q.at_ms, q.attempts, q.due_ms, oldest.id) for q in together
         ]
 
-    def _settle(self, channel: str, parcel: list[Queued], sent: Sent) -> None:
+    def _write_down(self, outbox: Outbox, channel: str, parcel: list[Queued], sent: Sent) -> None:
         ids = [queued.id for queued in parcel]
         now_ms = self._clock()
         if sent.outcome is Outcome.TAKEN:
-            self._outbox.settle(ids, MessageState.SENT)
-            self._note(channel, "ok", now_ms, sent)
+            outbox.settle(ids, MessageState.SENT)
+            self._note(outbox, channel, "ok", now_ms, sent)
         elif sent.outcome is Outcome.CHANNEL_REFUSED:
-            self._disable(channel, now_ms, sent)
+            self._disable(outbox, channel, now_ms, sent)
         elif sent.outcome is Outcome.AGAIN:
             wait_ms = min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** min(parcel[0].attempts, 10))
             wait_ms = max(wait_ms, round((sent.after_seconds or 0) * 1000))
             self._next_ms[channel] = now_ms + max(SPACING_MS, round((sent.after_seconds or 0) * 1000))
             old = [queued.id for queued in parcel if now_ms - queued.at_ms > GIVE_UP_AFTER_MS]
             young = [queued.id for queued in parcel if now_ms - queued.at_ms <= GIVE_UP_AFTER_MS]
-            self._outbox.settle(old, MessageState.DROPPED, code=sent.code, message=sent.message)
+            outbox.settle(old, MessageState.DROPPED, code=sent.code, message=sent.message)
             due_ms = now_ms + wait_ms
-            self._outbox.settle(young, MessageState.FAILED, due_ms=due_ms, code=sent.code, message=sent.message)
-            self._note(channel, "failing", now_ms, sent)
+            outbox.settle(young, MessageState.FAILED, due_ms=due_ms, code=sent.code, message=sent.message)
+            self._note(outbox, channel, "failing", now_ms, sent)
         elif sent.outcome is Outcome.MESSAGE_REFUSED and len(parcel) > 1:
             # Only one of them may be at fault.
-            self._outbox.settle(ids, MessageState.FAILED, code=sent.code, message=sent.message, alone=True)
+            outbox.settle(ids, MessageState.FAILED, code=sent.code, message=sent.message, alone=True)
         else:
             log.error("alert channel %s refused a message: %s %s", channel, sent.code, sent.message)
-            self._outbox.settle(ids, MessageState.DROPPED, code=sent.code, message=sent.message)
+            outbox.settle(ids, MessageState.DROPPED, code=sent.code, message=sent.message)
 
-    def _disable(self, channel: str, now_ms: int, sent: Sent) -> None:
+    def _disable(self, outbox: Outbox, channel: str, now_ms: int, sent: Sent) -> None:
         log.error("alert channel %s is disabled: %s %s", channel, sent.code, sent.message)
-        waiting = self._outbox.waiting_on(channel)
+        waiting = outbox.waiting_on(channel)
         notice = channel_disabled(channel, sent.code, sent.message, now_ms)
         workspace = self._workspace()
         others = {(IN_APP, "")}
         for queued in waiting:
-            transition = self._outbox.transition_of(queued.id)
+            transition = outbox.transition_of(queued.id)
             if transition is not None:
                 others |= {(made.channel, made.recipient) for made in messages_of(transition, notice, workspace)}
         messages = [message_to(other, recipient, notice) for other, recipient in sorted(others) if other != channel]
         # Told first: what is dropped below without it would be known to nobody after a crash.
-        self._outbox.put([], messages)
-        self._note(channel, "disabled", now_ms, sent)
+        outbox.put([], messages)
+        self._note(outbox, channel, "disabled", now_ms, sent)
         ids = [queued.id for queued in waiting]
-        self._outbox.settle(ids, MessageState.DROPPED, code=sent.code, message=sent.message)
+        outbox.settle(ids, MessageState.DROPPED, code=sent.code, message=sent.message)
 
-    def _note(self, channel: str, state: str, now_ms: int, sent: Sent) -> None:
-        known = self._outbox.health(channel)
+    def _note(self, outbox: Outbox, channel: str, state: str, now_ms: int, sent: Sent) -> None:
+        known = outbox.health(channel)
         identity = identity_of(self._workspace(), channel)
         if known is not None and (known.state, known.identity, known.code) == (state, identity, sent.code):
             return
         since_ms = known.since_ms if known is not None and known.state == state else now_ms
-        self._outbox.put_health(ChannelHealth(channel, identity, state, since_ms, now_ms, sent.code, sent.message))
+        outbox.put_health(ChannelHealth(channel, identity, state, since_ms, now_ms, sent.code, sent.message))
 
 
 def identity_of(workspace: Workspace, channel: str) -> str:
