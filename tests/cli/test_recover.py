@@ -7,6 +7,7 @@ import socket
 from pathlib import Path
 
 import orjson
+import pytest
 
 from tests.cli.commands import SMALL, Done, track, waybill, write_workspace
 from tests.system import Waybill, receiver, running, wait_until, workspace_text
@@ -14,6 +15,7 @@ from tests.system import Waybill, receiver, running, wait_until, workspace_text
 EVENTS = 300
 
 
+@pytest.mark.slow
 def test_a_lost_recovery_directory_is_refused_and_recovered_without_loss(tmp_path: Path) -> None:
     with receiver() as target:
         urls = {"crm": f"{target.address}/slow?ms=300"}

@@ -100,6 +100,7 @@ TODAYS = """\
 """
 
 
+@pytest.mark.slow
 def test_after_an_outage_what_failed_is_sent_again_with_todays_configuration(tmp_path: Path) -> None:
     with shop() as crm, running(Waybill(tmp_path, shop_workspace(crm.address, THEN))) as system:
         system.post([track(f"m-{number}") for number in range(OUTAGE)])
@@ -141,6 +142,7 @@ def test_after_an_outage_what_failed_is_sent_again_with_todays_configuration(tmp
     assert last.code == 0 and "Nothing to send" in last.out and f"{OUTAGE} not sent: already recovered" in last.out
 
 
+@pytest.mark.slow
 def test_stopped_and_killed_beside_a_running_system_every_event_arrives_once(tmp_path: Path) -> None:
     with receiver() as target:
         text = workspace_text({"crm": f"{target.address}/scripted"}, QUICK)

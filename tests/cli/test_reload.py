@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+import pytest
+
 from tests.system import Receiver, Waybill, receiver, running, wait_until, workspace_text
 
 PICKED_UP_SECONDS = 10
@@ -41,6 +43,7 @@ def start(directory: Path, target: Receiver) -> tuple[Waybill, str]:
     return Waybill(directory, text), text
 
 
+@pytest.mark.slow
 def test_a_change_is_in_force_for_new_events_for_what_waits_and_at_ingest(tmp_path: Path) -> None:
     with receiver() as target:
         system, text = start(tmp_path, target)

@@ -101,15 +101,15 @@ def test_what_is_mounted_is_there_and_read_only_unless_docker_keeps_it() -> None
 
 def test_the_workspace_is_valid_and_needs_no_variable_that_its_services_lack() -> None:
     services = read_compose({name: f"secret-of-{name}" for name in secret_names()})["services"]
-    for name in ("migrate", "ingest", "delivery", "recording"):
+    for name in ("migrate", "ingest", "delivery", "recording", "alerting"):
         environment = services[name]["environment"]
         [mounted] = [m for m in read_mounts(services[name]) if m.target == environment["WAYBILL_WORKSPACE"]]
         result = check(DOCKER / mounted.source, environment)
         assert (result.exit_code, result.problems) == (0, ())
 
 
-@pytest.mark.parametrize("name", ["ingest", "delivery"])
-def test_events_are_taken_and_delivered_without_the_store(name: str) -> None:
+@pytest.mark.parametrize("name", ["ingest", "delivery", "alerting"])
+def test_events_are_taken_and_delivered_and_alerts_told_without_the_store(name: str) -> None:
     assert SERVICES[name]["depends_on"].keys() == {"kafka"}
 
 
@@ -126,7 +126,7 @@ def test_services_start_when_what_they_need_is_healthy_or_done() -> None:
 
 def test_each_process_keeps_its_state_in_a_volume_of_its_own() -> None:
     kept = [mount.source for name in OURS for mount in read_mounts(SERVICES[name]) if mount.writable]
-    assert sorted(kept) == ["delivery-data", "ingest-data", "recording-data"]
+    assert sorted(kept) == ["alerting-data", "delivery-data", "ingest-data", "recording-data"]
 
 
 def test_destinations_may_be_the_receiver_and_nothing_else_on_private_networks() -> None:

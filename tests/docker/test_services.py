@@ -40,7 +40,7 @@ def test_the_services_of_the_compose_file_deliver_and_record_over_kafka(
         run["receiver"].start()
         run["migrate"].start()
         assert run["migrate"].wait(120) == 0, run["migrate"].said()
-        for name in ("ingest", "delivery", "recording"):
+        for name in ("ingest", "delivery", "recording", "alerting"):
             run[name].start()
         wait_until(lambda: healthcheck(ports["ingest"], run["ingest"].environment), 60, "healthy", every_seconds=0.5)
 
@@ -50,7 +50,7 @@ def test_the_services_of_the_compose_file_deliver_and_record_over_kafka(
         assert target.tally()["healthy"]["calls"] == EVENTS
         assert len(children(run["delivery"])) == 2
 
-        for name in ("ingest", "delivery", "recording", "receiver"):
+        for name in ("ingest", "delivery", "recording", "alerting", "receiver"):
             below = children(run[name])
             assert run[name].stop() == 0, f"{name}: {run[name].said()}"
             assert not [process for process in below if process.is_running()], name

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
+
 from model.facts import AttemptFailed, Outcome, Received, State
 from tests.faults.batch_receiver import NAME, Event, batch_cluster, facts_of, taken, wait_until_settled
 from tests.faults.cluster import EVER, QUICK, plain_events
@@ -71,6 +73,7 @@ def test_events_that_spoil_their_batch_are_discarded_and_take_no_neighbour_along
     assert len(partner.calls) < count / 5, "sent one by one"
 
 
+@pytest.mark.slow
 def test_each_item_of_a_207_has_the_outcome_and_the_retries_of_its_own_status(tmp_path: Path) -> None:
     events = plain_events(600)
     for number, event in enumerate(events):
@@ -99,6 +102,7 @@ def test_each_item_of_a_207_has_the_outcome_and_the_retries_of_its_own_status(tm
     assert max(len(set(call.statuses)) for call in partner.calls) == 3, "no batch was mixed: nothing was tested"
 
 
+@pytest.mark.slow
 def test_nothing_is_lost_when_delivery_is_killed_in_the_middle_of_batches(tmp_path: Path) -> None:
     count, poisoned = 1_200, (3, 410, 411, 950)
     part = count // KILLS

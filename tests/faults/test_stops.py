@@ -5,6 +5,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from tests.faults.cluster import cluster, plain_events
 from tests.system import wait_until
 
@@ -55,6 +57,7 @@ def test_downtime_expires_nothing_unsent_and_the_numbers_are_exact_after_it(tmp_
     assert numbers["metrics"]["possible_duplicates"] == 0
 
 
+@pytest.mark.slow
 def test_recording_the_retained_log_again_changes_no_number(tmp_path: Path) -> None:
     every_attempt = "breaker: {enabled: false}"
     with cluster(tmp_path, {"crm": "/flaky", "dead": "/status/500"}, settings=every_attempt) as made:
