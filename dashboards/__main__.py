@@ -3,11 +3,12 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from dashboards import delivery_overview, error_detail, event_delivery, event_trace, operations
+from dashboards import alerts, delivery_overview, error_detail, event_delivery, event_trace, operations
 
 DIRECTORY = Path(__file__).parent
 BUILDERS: dict[str, Callable[[], str]] = {
-    module.UID: module.build for module in (event_delivery, delivery_overview, error_detail, event_trace, operations)
+    module.UID: module.build
+    for module in (event_delivery, delivery_overview, error_detail, event_trace, alerts, operations)
 }
 
 

@@ -27,6 +27,21 @@ DESTINATION_STATES = {
     "open": ("paused: it keeps failing", WORRYING),
     "half_open": ("being tried again", FAILED_CALLS),
 }
+ALERT_CHANGES = {
+    "fired": ("fired", BAD),
+    "recovered": ("recovered", GOOD),
+    "reminder": ("still firing", WORRYING),
+    "channel-disabled": ("channel disabled", BAD),
+    "test": ("test", PENDING),
+}
+RULE_STATES = {
+    "firing": ("firing", BAD),
+    "ok": ("ok", GOOD),
+    "never fired": ("never fired", PLAIN),
+    "disabled": ("disabled", FILTERED),
+}
+CHANNEL_STATES = {"ok": ("ok", GOOD), "failing": ("failing", WORRYING), "disabled": ("disabled", BAD)}
+MESSAGE_STATES = {"failed": ("tried again", WORRYING), "dropped": ("given up", BAD)}
 SEVERITIES = {"error": ("error", BAD), "warning": ("warning", WORRYING), "info": ("info", PENDING)}
 STEPS = {
     "successfully_received": ("Successfully received", RECEIVED),

@@ -156,4 +156,9 @@ def hidden() -> Properties:
 
 
 def link(title: str, address: str) -> Properties:
-    return prop("links", [{"title": title, "url": address}])
+    return links((title, address))
+
+
+def links(*pairs: tuple[str, str]) -> Properties:
+    """Titles and addresses; a click on the cell shows them."""
+    return prop("links", [{"title": title, "url": address} for title, address in pairs])

@@ -2,6 +2,7 @@
 
 from dashboards import columns as c
 from dashboards import variables
+from dashboards.annotations import alert_marks
 from dashboards.colours import DISCARDED, NEUTRAL, SEVERITIES, STEPS
 from dashboards.links import address, field, kept
 from dashboards.page import page
@@ -141,7 +142,8 @@ def build() -> str:
             (9, ((8, _FUNNEL), (12, _STEPS), (4, complete_to()))),
             "The step picked",
             (9, ((24, _BREAKDOWN),)),
-            (9, ((24, _REASONS),)),
+            (7, ((24, _REASONS),)),
             (8, ((24, _TREND),)),
         ),
+        marks=alert_marks(),
     )

@@ -4,6 +4,7 @@ from grafana_foundation_sdk.builders import table
 
 from dashboards import columns as c
 from dashboards import variables
+from dashboards.annotations import alert_marks
 from dashboards.colours import DISCARDED, EXPIRED, FAILED_CALLS, SEVERITIES
 from dashboards.links import address, field, kept
 from dashboards.page import page
@@ -128,4 +129,5 @@ def build() -> str:
             ),
             (12, ((24, _SAMPLES),)),
         ),
+        marks=alert_marks(),
     )

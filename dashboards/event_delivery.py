@@ -4,6 +4,7 @@ from grafana_foundation_sdk.builders import stat
 
 from dashboards import columns as c
 from dashboards import variables
+from dashboards.annotations import alert_marks
 from dashboards.colours import BAD, DELIVERED, FILTERED, GOOD, LATENCY, NOT_DELIVERED, PLAIN, WORRYING
 from dashboards.links import address, field, kept
 from dashboards.page import page
@@ -144,7 +145,6 @@ _ATTEMPTS = grid(
     "ORDER BY attempt",
     empty=NOTHING_ENDED,
     columns=(
-        c.column("Attempt", c.width(75)),
         c.column("Delivered", c.count()),
         c.column("Share", c.share(DELIVERED)),
         c.column("By then", c.share(DELIVERED)),
@@ -177,4 +177,5 @@ def build() -> str:
             (9, ((12, _TREND), (12, _LATENCY_TREND))),
             (8, ((12, _SPLIT), (12, _ATTEMPTS))),
         ),
+        marks=alert_marks(),
     )

@@ -9,9 +9,9 @@ TITLES = {
     "delivery-overview": "Delivery overview",
     "error-detail": "Error detail",
     "event-trace": "Event trace",
+    "alerts": "Alerts",
     "operations": "Operations",
 }
-PICKERS = ("source", "destination")
 
 
 def kept(variable: str) -> str:
@@ -27,6 +27,11 @@ def field(variable: str, column: str) -> str:
 def address(uid: str, *variables: str) -> str:
     """The address of a dashboard with the time of this one; ``variables`` from `kept`, `field` or written out."""
     return f"/d/{uid}/{uid}?{'&'.join((*variables, '${__url_time_range}'))}"
+
+
+def address_of_period(uid: str, *variables: str, to: str) -> str:
+    """The address of a dashboard from the time in column From, in Unix ms, to another one."""
+    return f"/d/{uid}/{uid}?{'&'.join(variables)}&from=${{__data.fields.From}}&to={to}"
 
 
 def links_to_others(uid: str) -> list[DashboardLink]:

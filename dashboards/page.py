@@ -7,6 +7,7 @@ from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.dashboard import DashboardCursorSync, VariableModel
 
+from dashboards.annotations import Marks
 from dashboards.links import TITLES, links_to_others
 from dashboards.panels import Panel
 
@@ -22,9 +23,13 @@ def page(
     variables: Sequence[Builder[VariableModel]],
     lines: Sequence[Line | str],
     *,
+    marks: Sequence[Marks] = (),
     period: str = "now-24h",
 ) -> str:
-    """The JSON of a dashboard; a text among the lines is a row's title. Raises ValueError for a line with holes."""
+    """The JSON of a dashboard; a text among the lines is a row's title, and ``marks`` stand on its trends.
+
+    Raises ValueError for a line with holes.
+    """
     board = (
         Dashboard(TITLES[uid])
         .uid(uid)
@@ -38,6 +43,8 @@ def page(
         .links([*links_to_others(uid)])
         .variables([*variables])
     )
+    for mark in marks:
+        board.annotation(mark)
     for line in lines:
         if isinstance(line, str):
             board.with_row(Row(line))

@@ -24,6 +24,7 @@ from dashboards.columns import Column, every_column, fixed, prop, unit
 from dashboards.queries import DATASOURCE, UNSETTLED, Query
 
 NO_VALUE = "–"
+MOST_BUCKETS = 150  # of a trend: ten minutes of a day; more are thinner than an eye can tell
 
 Panel = stat.Panel | table.Panel | timeseries.Panel | bargauge.Panel
 Steps = Sequence[tuple[float | None, str]]
@@ -93,8 +94,10 @@ def grid(
 def lines(
     title: str, description: str, sql: str, series: Mapping[str, str], *, unit: str, empty: str
 ) -> timeseries.Panel:
-    """A line for each series, by the name of its column and its colour."""
-    return _series(title, description, sql, series, unit=unit, empty=empty).fill_opacity(0).line_width(2)
+    """A line for each series, by the name of its column and its colour, for numbers of any size: on a log scale."""
+    scale = common.ScaleDistributionConfig().type(models.ScaleDistribution.LOG).log(10)
+    panel = _series(title, description, sql, series, unit=unit, empty=empty)
+    return panel.fill_opacity(0).line_width(2).scale_distribution(scale)
 
 
 def bars(
@@ -107,6 +110,7 @@ def bars(
         .draw_style(models.GraphDrawStyle.BARS)
         .bar_alignment(models.BarAlignment.AFTER)
         .bar_width_factor(0.85)
+        .min(0)
         .fill_opacity(80)
         .line_width(0)
         .stacking(stacked)
@@ -123,8 +127,8 @@ def _series(
         .datasource(DATASOURCE)
         .with_target(Query(sql, "timeseries"))
         .interval("1m")
+        .max_data_points(MOST_BUCKETS)
         .unit(unit)
-        .min(0)
         .no_value(empty)
         .show_points(models.VisibilityMode.AUTO)
         .legend(
@@ -180,6 +184,8 @@ def _shade() -> list[DynamicConfigValue]:
         "custom.fillOpacity": 25,
         "custom.stacking": {"group": "B", "mode": "none"},
         "custom.axisPlacement": "hidden",
+        "custom.scaleDistribution": {"type": "linear"},
+        "min": 0,
         "max": 1,
         "mappings": [ValueMap({"1": ValueMappingResult(text="yes", index=0)})],
     }

@@ -80,8 +80,8 @@ def sample_columns(column: Callable[[str, c.Properties], c.Column] = c.nested_co
         column("Message id", c.width(170) + c.link("What became of this event", trace("Message id"))),
         column("Answer in its own words", c.wrapped()),
         column("You sent", c.payload()),
-        column("Request to the destination", c.payload()),
-        column("Response of the destination", c.payload()),
+        column("Request", c.payload()),
+        column("Response", c.payload()),
     )
 
 
@@ -93,4 +93,4 @@ def trace(column: str) -> str:
 SAMPLE = """\
 s.message_id AS `Message id`,
        if(s.delivery_id = '', 'no sample of it is kept', s.message) AS `Answer in its own words`, s.event AS `You sent`,
-       s.request AS `Request to the destination`, s.response AS `Response of the destination`"""
+       s.request AS `Request`, s.response AS `Response`"""

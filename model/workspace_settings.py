@@ -127,6 +127,8 @@ class StoreRetention(Section):
     """Counts by the minute."""
     hours_days: int = Field(default=400, ge=1, le=3650)
     """Counts by the hour."""
+    alerts_days: int = Field(default=400, ge=1, le=3650)
+    """What alert rules did, and what was told to whom."""
 
 
 class RetentionConfig(Section):

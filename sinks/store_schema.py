@@ -28,6 +28,8 @@ RETAINED = {
     "minute_totals": "minute",
     "hours": "hour",
     "hour_totals": "hour",
+    "alert_transitions": "toDateTime(at)",
+    "alert_messages": "toDateTime(at)",
 }
 _RETENTION = re.compile(r"\bTTL .*?toIntervalSecond\((\d+)\)")
 _VIEW = re.compile(r"^CREATE (?:OR REPLACE )?VIEW (?:IF NOT EXISTS )?(\w+) AS$(.*?);$", re.MULTILINE | re.DOTALL)

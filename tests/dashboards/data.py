@@ -5,6 +5,7 @@ from typing import Any
 
 from model.facts import AttemptFailed, Fact, Outcome, Redriven, Sample, State
 from sinks.store import Store
+from tests.dashboards.alert_data import fill_alerts
 from tests.grafana.variables import PanelTime
 from tests.sql.recording import BASE_MS, Event, Log, rejected, tick
 
@@ -88,6 +89,7 @@ def fill(store: Store, *, lost: bool = False) -> None:
     without = next(fact for _, fact, _ in log.entries if fact == retry_of_the_seventh()) if lost else None
     log.append(tick(WATERMARK_MS, position=9, end=11))
     log.record(store, without=without)
+    fill_alerts(store)
     # What a destination was found to be is forgotten after 30 days, so this one is found now.
     mail = {"destination": "mail", "at": round(time.time() * 1000), "state": "setup", "code": "401", "until": 0}
     assert store.insert("destination_states", [mail | {"message": "token revoked"}]) == []

@@ -8,10 +8,9 @@ from urllib.parse import quote
 import pytest
 
 from sinks.store import StoreError
-from tests.dashboards.boards import BOARDS, GIVEN, panels
+from tests.dashboards.boards import BOARDS, GIVEN
 from tests.dashboards.data import TIME
 from tests.grafana.choices import resolve
-from tests.grafana.dashboard import Panel
 from tests.grafana.engine import Answer, Run
 from tests.grafana.macros import expand
 from tests.grafana.variables import Choice, interpolate
@@ -38,9 +37,12 @@ VARIABLES = [(uid, variable.name) for uid, board in BOARDS.items() for variable 
 SAFE = re.compile(r"[\w.~%-]*", re.ASCII)
 
 
-def concerned(uid: str, name: str) -> list[Panel]:
-    """Panels whose SQL the variable is in."""
-    found = [item for item in panels(uid) if f"${{{name}:" in item.targets[0].raw_sql]
+def concerned(uid: str, name: str) -> list[str]:
+    """The SQL of panels and annotations that the variable is in."""
+    board = BOARDS[uid]
+    found = [target.raw_sql for item in board.panels for target in item.targets]
+    found += [annotation.target.raw_sql for annotation in board.annotations]
+    found = [sql for sql in found if f"${{{name}:" in sql]
     assert found
     return found
 
@@ -56,8 +58,7 @@ def ask(sql: str, run: Run, choices: Mapping[str, Choice]) -> Answer | None:
 @pytest.mark.parametrize(("uid", "name"), VARIABLES)
 def test_a_value_changes_nothing_but_what_is_inside_its_literal(uid: str, name: str) -> None:
     choices = dict.fromkeys((variable.name for variable in BOARDS[uid].variables), Choice("x"))
-    for item in concerned(uid, name):
-        sql = item.targets[0].raw_sql
+    for sql in concerned(uid, name):
         harmless = expand(sql, choices | {name: Choice(UNHEARD_OF)}, TIME)
         for vector in VECTORS:
             encoded = quote(vector, safe="")
@@ -69,7 +70,7 @@ def test_a_value_changes_nothing_but_what_is_inside_its_literal(uid: str, name: 
 def test_a_hostile_value_finds_what_a_name_nobody_has_finds(uid: str, name: str, full: Run) -> None:
     choices = resolve(BOARDS[uid], full, TIME, given=GIVEN.get(uid))
     # Views called with it take long to plan, so the quickest panel stands for the others, whose SQL is looked at above.
-    sql = min((item.targets[0].raw_sql for item in concerned(uid, name)), key=len)
+    sql = min(concerned(uid, name), key=len)
     expected = without_ages(ask(sql, full, choices | {name: Choice(UNHEARD_OF)}))
     for vector in VECTORS if uid == "event-trace" else VECTORS[:3]:
         found = without_ages(ask(sql, full, choices | {name: Choice(vector)}))

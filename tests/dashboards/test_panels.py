@@ -140,7 +140,7 @@ def test_errors_are_explained_and_open_to_three_payloads(full: Run) -> None:
     }
     refused = errors["400"]
     assert refused["What happened"] and refused["What to do"] and refused["More"].startswith("https://")
-    assert [refused[name] for name in ("You sent", "Request to the destination", "Response of the destination")] == [
+    assert [refused[name] for name in ("You sent", "Request", "Response")] == [
         '{"type":"track"}', '{"method":"POST"}', '{"status":400}',
     ]  # fmt: skip
     assert errors["ECONNREFUSED"]["Sampled at"] is None  # the row stays though there is no sample of it

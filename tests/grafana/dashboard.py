@@ -82,6 +82,18 @@ class Variable:
 
 
 @dataclass(frozen=True, slots=True)
+class Annotation:
+    """A query whose rows are marks on every time series; ``is_on``: until a person switches it off."""
+
+    place: str
+    name: str
+    colour: str
+    is_on: bool
+    target: Target
+    json: Json
+
+
+@dataclass(frozen=True, slots=True)
 class Dashboard:
     """A dashboard; ``panels`` holds rows and what is inside them, in the order of the file."""
 
@@ -89,6 +101,7 @@ class Dashboard:
     title: str
     panels: tuple[Panel, ...]
     variables: tuple[Variable, ...]
+    annotations: tuple[Annotation, ...]
     links: tuple[Link, ...]
     json: Json
 
@@ -96,6 +109,13 @@ class Dashboard:
         yield from self.links
         for panel in self.panels:
             yield from panel.links
+
+    def queries(self) -> Iterator[tuple[str, str]]:
+        """All SQL, with what messages call its place: of panels, annotations and variables."""
+        for panel in self.panels:
+            yield from ((f"{panel.name}, query {target.ref_id or '?'}", target.raw_sql) for target in panel.targets)
+        yield from ((f"annotation {mark.name}", mark.target.raw_sql) for mark in self.annotations)
+        yield from ((f"variable {item.name}", item.query) for item in self.variables if item.kind == "query")
 
     def time_range_ms(self, now_ms: int) -> tuple[int, int]:
         """The range the dashboard opens with. Rounding as in ``now/d`` is left out. Raises `DashboardError`."""
@@ -130,6 +150,7 @@ def parse_dashboard(document: Any) -> Dashboard:
         variables=tuple(
             _variable(item, f"templating.list[{at}]") for at, item in enumerate(templating.get("list") or [])
         ),
+        annotations=tuple(_annotations(document)),
         links=tuple(_links(document.get("links"), "links", in_data=False)),
         json=document,
     )
@@ -169,6 +190,23 @@ def _target(target: Any, place: str) -> Target:
     if not isinstance(target, Mapping):
         raise DashboardError(f"{place} is no object")
     return Target(_text(target, "refId", place), _text(target, "rawSql", place), target.get("format"), target)
+
+
+def _annotations(document: Json) -> Iterator[Annotation]:
+    """Those with a query; the one built into Grafana has its own store."""
+    for at, item in enumerate(_mapping(document, "annotations", "annotations").get("list") or []):
+        place = f"annotations.list[{at}]"
+        if not isinstance(item, Mapping):
+            raise DashboardError(f"{place} is no object")
+        if not item.get("builtIn"):
+            yield Annotation(
+                place=place,
+                name=_text(item, "name", place),
+                colour=_text(item, "iconColor", place),
+                is_on=bool(item.get("enable")),
+                target=_target(item.get("target"), f"{place}.target"),
+                json=item,
+            )
 
 
 def _links(links: Any, place: str, *, in_data: bool) -> Iterator[Link]:

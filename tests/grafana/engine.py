@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from sinks.store import Store
-from tests.grafana.dashboard import Panel
+from tests.grafana.dashboard import Annotation, Panel
 from tests.grafana.macros import expand
 from tests.grafana.variables import Choice, PanelTime
 
@@ -50,6 +50,26 @@ def run_on(store: Store) -> Run:
 def panel_answers(panel: Panel, run: Run, choices: Mapping[str, Choice], time: PanelTime) -> dict[str, Answer]:
     """The answer to each query of a panel by its refId."""
     return {target.ref_id: run(expand(target.raw_sql, choices, time)) for target in panel.targets}
+
+
+def annotation_marks(annotation: Annotation, answer: Answer) -> list[dict[str, Any]]:
+    """An answer as the marks Grafana makes of it: time (Unix ms), title, text and tags, of the columns so named.
+
+    Without them it takes the first column of times and, as text, the first of strings. Raises ValueError without a
+    column of times, and for a row without a time.
+    """
+    kinds = [kind_of(type_) for type_ in answer.types]
+    places = {name.lower(): at for at, name in enumerate(answer.names)}
+    for name, kind in (("time", "time"), ("text", "string")):
+        if name not in places and kind in kinds:
+            places[name] = kinds.index(kind)
+    if "time" not in places or kinds[places["time"]] != "time":
+        raise ValueError(f"annotation {annotation.name} has no column of times")
+    taken: dict[str, int] = {name: places[name] for name in ("time", "title", "text", "tags") if name in places}
+    marks = [{name: _plain(row[at]) for name, at in taken.items()} for row in answer.rows]
+    if any(mark["time"] is None for mark in marks):
+        raise ValueError(f"annotation {annotation.name} has a row without a time")
+    return marks
 
 
 def panel_frames(panel: Panel, answers: Mapping[str, Answer]) -> list[dict[str, Any]]:

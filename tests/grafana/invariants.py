@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from tests.grafana.dashboard import Dashboard, Panel
+from tests.grafana.dashboard import Dashboard, Panel, Target
 from tests.grafana.links import link_problems
 from tests.grafana.macros import BROWSER_NAMES
 from tests.grafana.variables import REFERENCE, referenced
@@ -28,7 +28,7 @@ _CONDITIONAL_NAME = re.compile(r",\s*\$\{?\w+\}?\s*\)", re.ASCII)
 
 def problems(dashboard: Dashboard) -> Iterator[str]:
     """Everything wrong with one dashboard."""
-    for check in (header, panel_ids, grid, words, units, thresholds, queries, sql_safety, variables, references):
+    for check in _CHECKS:
         yield from (f"{dashboard.uid or dashboard.title}: {problem}" for problem in check(dashboard))
 
 
@@ -143,38 +143,66 @@ def queries(dashboard: Dashboard) -> Iterator[str]:
             yield f"{panel.name}: datasource is not {DATASOURCE}"
         for target in panel.targets:
             place = f"{panel.name}, query {target.ref_id or '?'}"
-            if not target.ref_id:
-                yield f"{place}: no refId"
-            if not target.raw_sql.strip():
-                yield f"{place}: no rawSql"
-            if target.json.get("datasource") != DATASOURCE:
-                yield f"{place}: datasource is not {DATASOURCE}"
-            if target.json.get("editorType") != "sql":
-                yield f"{place}: editorType is not sql"
-            if target.format not in _QUERY_TYPES or target.json.get("queryType") != _QUERY_TYPES[target.format]:
-                yield f"{place}: format {target.format} and queryType {target.json.get('queryType')} do not agree"
+            yield from _query(place, target)
             if panel.kind == "timeseries" and target.format != 0:
                 yield f"{place}: a time series panel needs format 0"
 
 
+def _query(place: str, target: Target) -> Iterator[str]:
+    if not target.ref_id:
+        yield f"{place}: no refId"
+    if not target.raw_sql.strip():
+        yield f"{place}: no rawSql"
+    if target.json.get("datasource") != DATASOURCE:
+        yield f"{place}: datasource is not {DATASOURCE}"
+    if target.json.get("editorType") != "sql":
+        yield f"{place}: editorType is not sql"
+    if target.format not in _QUERY_TYPES or target.json.get("queryType") != _QUERY_TYPES[target.format]:
+        yield f"{place}: format {target.format} and queryType {target.json.get('queryType')} do not agree"
+
+
+def annotations(dashboard: Dashboard) -> Iterator[str]:
+    """Each has a name, a colour and a switch, and its query gives a table: the plugin's frames of rows."""
+    counts = Counter(mark.name for mark in dashboard.annotations)
+    yield from (f"annotation {name!r} is there {count} times" for name, count in counts.items() if count > 1)
+    for mark in dashboard.annotations:
+        place = f"annotation {mark.name or mark.place}"
+        if not mark.name:
+            yield f"{place}: no name"
+        if not mark.colour:
+            yield f"{place}: no iconColor"
+        if mark.json.get("hide") or mark.json.get("placement"):
+            yield f"{place}: no switch for it on top of the dashboard"
+        if mark.json.get("datasource") != DATASOURCE:
+            yield f"{place}: datasource is not {DATASOURCE}"
+        if mark.target.format != 1:
+            yield f"{place}: an annotation needs format 1"
+        yield from _query(place, mark.target)
+
+
 def sql_safety(dashboard: Dashboard) -> Iterator[str]:
-    """Any other format lets a value out of its literal, and so do quotes around this one."""
-    texts = [(f"{panel.name}, query {target.ref_id}", target.raw_sql) for panel, target in _targets(dashboard)]
-    texts += [(f"variable {item.name}", item.query) for item in dashboard.variables if item.kind == "query"]
-    names = {variable.name for variable in dashboard.variables}
-    for place, sql in texts:
+    """A value comes percent-encoded in a literal of its own, which ClickHouse decodes.
+
+    Every other format lets a value out: of ``:sqlstring`` and ``:singlequote`` a backslash leads, which ClickHouse
+    reads as an escape. Many values would arrive as one text.
+    """
+    named = {variable.name: variable for variable in dashboard.variables}
+    for place, sql in dashboard.queries():
         for match in REFERENCE.finditer(sql):
             name = match["plain"] or match["square"] or match["name"]
             before, after = sql[: match.start()], sql[match.end() :]
             in_conditional = "$__conditionalAll(" in before and _CONDITIONAL_NAME.match(
                 "," + before.rpartition(",")[2] + match[0] + after.partition(")")[0] + ")"
             )
-            if name not in names or in_conditional:
+            if name not in named or in_conditional:
                 continue
-            if (match["square_format"] or match["format"]) != "sqlstring":
-                yield f"{place}: {match[0]} is not :sqlstring"
-            elif before.endswith("'") or after.startswith("'"):
-                yield f"{place}: {match[0]} brings its own quotes"
+            form = match["square_format"] or match["format"]
+            if form == "sqlstring":
+                yield f"{place}: {match[0]} is unsafe: a backslash leads out of it"
+            if not (form == "percentencode" and before.endswith("decodeURLComponent('") and after.startswith("')")):
+                yield f"{place}: {match[0]} is not decodeURLComponent('${{{name}:percentencode}}')"
+            elif named[name].multi:
+                yield f"{place}: {match[0]} may be many values, which arrive as one text"
 
 
 def variables(dashboard: Dashboard) -> Iterator[str]:
@@ -207,16 +235,15 @@ def references(dashboard: Dashboard) -> Iterator[str]:
     for place, text in texts:
         yield from (f"{place}: ${name} is not defined" for name in sorted(referenced(text) - known))
     # In SQL, names with two underscores are macros, which the expansion checks.
-    sql = [(f"{panel.name}, query {target.ref_id}", target.raw_sql) for panel, target in _targets(dashboard)]
-    sql += [(f"variable {variable.name}", variable.query) for variable in dashboard.variables]
-    for place, text in sql:
+    for place, text in dashboard.queries():
         mentioned = {name for name in referenced(text) if not name.startswith("__")}
         yield from (f"{place}: ${name} is not defined" for name in sorted(mentioned - known))
 
 
-def _targets(dashboard: Dashboard) -> Iterator[tuple[Panel, Any]]:
-    return ((panel, target) for panel in dashboard.panels for target in panel.targets)
-
-
 def _defaults(panel: Panel) -> dict[str, Any]:
     return (panel.json.get("fieldConfig") or {}).get("defaults") or {}
+
+
+_CHECKS = (
+    header, panel_ids, grid, words, units, thresholds, queries, annotations, sql_safety, variables, references,
+)  # fmt: skip

@@ -10,8 +10,9 @@ import pytest
 from sinks.store import StoreError
 from tests.grafana.choices import Pick, resolve
 from tests.grafana.dashboard import DashboardError, load_dashboard, parse_dashboard
-from tests.grafana.engine import Answer, Run, kind_of, panel_answers, panel_frames
+from tests.grafana.engine import Answer, Run, annotation_marks, kind_of, panel_answers, panel_frames
 from tests.grafana.example import TIME, broken, document, example
+from tests.grafana.macros import expand
 from tests.grafana.variables import ALL
 
 
@@ -39,6 +40,8 @@ def test_the_range_counts_from_now() -> None:
         ("panels", None, "classic schema"),
         ("panels.0", [], r"panels\[0\] is no object"),
         ("templating.list.0", 3, r"templating.list\[0\] is no object"),
+        ("annotations.list.1", 3, r"annotations.list\[1\] is no object"),
+        ("annotations.list.1.target", None, r"annotations.list\[1\].target is no object"),
     ],
 )
 def test_what_cannot_be_read_is_named(path: str, value: Any, message: str) -> None:
@@ -62,7 +65,9 @@ def test_a_file_that_is_no_json_is_named(tmp_path: Path) -> None:
     ],
 )
 def test_each_choice_of_a_person(run: Run, pick: Pick, source: str, destination: tuple[str, ...]) -> None:
-    choices = resolve(example(), run, TIME, pick)
+    changed = document()
+    changed["templating"]["list"][1] |= {"multi": True, "current": {"value": [ALL]}}
+    choices = resolve(parse_dashboard(changed), run, TIME, pick)
     assert (choices["source"].value, choices["destination"].value) == (source, destination)
 
 
@@ -135,6 +140,23 @@ def test_a_time_series_that_does_not_ascend_or_has_no_time_is_refused() -> None:
         panel_frames(panel, {"A": Answer(("time", "n"), ("DateTime", "UInt8"), ((_at(2), 1), (_at(1), 1)))})
     with pytest.raises(ValueError, match="without a column of times"):
         panel_frames(panel, {"A": Answer(("n",), ("UInt8",), ())})
+
+
+def test_marks_are_the_rows_of_an_annotation_but_not_of_the_one_built_in(run: Run) -> None:
+    [annotation] = example().annotations
+    choices = resolve(example(), run, TIME, given={"source": "o'web"})
+    assert annotation_marks(annotation, run(expand(annotation.target.raw_sql, choices, TIME))) == [
+        {"time": TIME.from_ms + number * 3_600_000, "title": f"Release {number}", "text": "o'web"} for number in (1, 2)
+    ]
+
+
+def test_marks_without_the_usual_names_take_the_first_columns_that_would_do() -> None:
+    [annotation] = example().annotations
+    answer = Answer(("n", "what", "at"), ("UInt8", "String", "Nullable(DateTime)"), ((1, "a", _at(2)),))
+    assert annotation_marks(annotation, answer) == [{"time": 2_000, "text": "a"}]
+    for wrong in (Answer(("time",), ("String",), ()), Answer(("at",), answer.types[2:], ((None,),))):
+        with pytest.raises(ValueError, match="annotation Releases has"):
+            annotation_marks(annotation, wrong)
 
 
 def _at(second: int) -> Any:

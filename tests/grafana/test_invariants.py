@@ -8,6 +8,7 @@ from tests.grafana.example import broken, document, example
 from tests.grafana.invariants import problems, problems_between
 
 SQL = "panels.0.targets.0.rawSql"
+MARKS = "annotations.list.1.target.rawSql"
 
 
 @pytest.mark.parametrize("name", ["example", "example-detail"])
@@ -47,10 +48,15 @@ def test_an_example_breaks_none(name: str) -> None:
         ("panels.0.targets.0.format", 0, "do not agree"),
         ("panels.4.targets.0.format", 1, "needs format 0"),
         (SQL, " ", "no rawSql"),
-        (SQL, "SELECT $source", "$source is not :sqlstring"),
-        (SQL, "SELECT ${source:singlequote}", "is not :sqlstring"),
-        (SQL, "SELECT [[source]]", "is not :sqlstring"),
-        (SQL, "SELECT '${source:sqlstring}'", "brings its own quotes"),
+        (SQL, "SELECT $source", "$source is not decodeURLComponent('${source:percentencode}')"),
+        (SQL, "SELECT ${source:singlequote}", "is not decodeURLComponent"),
+        (SQL, "SELECT [[source]]", "is not decodeURLComponent"),
+        (SQL, "SELECT ${source:sqlstring}", "${source:sqlstring} is unsafe"),
+        (SQL, "SELECT decodeURLComponent('${source:sqlstring}')", "is unsafe"),
+        (SQL, "SELECT decodeURLComponent(${source:percentencode})", "is not decodeURLComponent('"),
+        (SQL, "SELECT decodeURLComponent('${source:percentencode}%27')", "is not decodeURLComponent('"),
+        (SQL, "SELECT '${source:percentencode}'", "is not decodeURLComponent("),
+        ("templating.list.0.multi", True, "${source:percentencode} may be many values"),
         (SQL, "SELECT ${sorce:sqlstring}", "$sorce is not defined"),
         ("panels.7.title", "Errors of $nobody", "$nobody is not defined"),
         ("panels.8.options.content", "$nobody", "$nobody is not defined"),
@@ -61,7 +67,16 @@ def test_an_example_breaks_none(name: str) -> None:
         ("templating.list.0.label", "", "no label"),
         ("templating.list.0.refresh", 0, "never loaded"),
         ("templating.list.0.datasource", None, "datasource is not"),
-        ("templating.list.1.query", {"rawSql": "SELECT '$source'"}, "$source is not :sqlstring"),
+        ("templating.list.1.query", {"rawSql": "SELECT '$source'"}, "variable destination: $source is not"),
+        ("annotations.list.1.name", "", "no name"),
+        ("annotations.list.1.iconColor", "", "annotation Releases: no iconColor"),
+        ("annotations.list.1.hide", True, "no switch"),
+        ("annotations.list.1.placement", "inControlsMenu", "no switch"),
+        ("annotations.list.1.datasource", None, "annotation Releases: datasource is not"),
+        ("annotations.list.1.target.format", 0, "annotation Releases: an annotation needs format 1"),
+        (MARKS, " ", "annotation Releases: no rawSql"),
+        (MARKS, "SELECT '${source:raw}'", "annotation Releases: ${source:raw} is not"),
+        (MARKS, "SELECT '$nobody'", "annotation Releases: $nobody is not defined"),
     ],
 )
 def test_a_broken_dashboard_is_caught(path: str, value: Any, problem: str) -> None:
@@ -75,9 +90,15 @@ def test_two_queries_with_one_name_are_caught() -> None:
 
 
 def test_the_variable_of_a_condition_needs_no_format() -> None:
-    sql = "SELECT 1 AS a WHERE $__conditionalAll(source IN (${source:sqlstring}), $source)"
+    encoded = "decodeURLComponent('${source:percentencode}')"
+    sql = f"SELECT 1 AS a WHERE $__conditionalAll(source = {encoded}, $source)"
     assert list(problems(broken(SQL, sql))) == []
-    assert list(problems(broken(SQL, sql.replace("(${source:sqlstring})", "($source)"))))
+    assert list(problems(broken(SQL, sql.replace(encoded, "'$source'"))))
+
+
+def test_two_annotations_with_one_name_are_caught() -> None:
+    marks = document()["annotations"]["list"][1:] * 2
+    assert any("'Releases' is there 2 times" in text for text in problems(broken("annotations.list", marks)))
 
 
 def test_dashboards_that_share_a_name_are_caught() -> None:

@@ -28,6 +28,21 @@ def test_a_panel_is_drawn_with_its_answer_and_without_its_query(recorded: Any) -
     assert "targets" not in first
 
 
+def test_a_panel_that_limits_its_points_gets_wider_ones(run: Run) -> None:
+    changed = document()
+    assert changed["panels"][4]["type"] == "timeseries"
+    changed["panels"][4]["targets"][0]["rawSql"] = "SELECT now() AS time, $__interval_s AS seconds"
+    for limits, seconds in (
+        ({}, 60),
+        ({"maxDataPoints": 24}, 3_600),
+        ({"maxDataPoints": 1_000, "interval": "5m"}, 300),
+    ):
+        changed["panels"][4] |= limits
+        dashboard = parse_dashboard(changed)
+        frames = record(dashboard, run, resolve(dashboard, run, TIME), TIME)["frames"]["5"]
+        assert frames[0]["fields"][1]["values"] == [seconds]
+
+
 def test_variables_in_titles_and_texts_are_put_in(recorded: Any) -> None:
     panels = {panel["id"]: panel for panel in drawn(recorded)["panels"]}
     assert panels[8]["title"] == "Errors of All"
@@ -46,6 +61,17 @@ def test_a_picker_that_is_hidden_is_not_shown(recorded: Any) -> None:
     assert [picker["label"] for picker in drawn(recorded, parse_dashboard(changed))["pickers"]] == ["Destination"]
 
 
+def test_marks_are_drawn_while_their_annotation_is_on(recorded: Any) -> None:
+    [shown] = drawn(recorded)["annotations"]
+    assert (shown["name"], shown["colour"], [mark["title"] for mark in shown["marks"]]) == (
+        "Releases", "red", ["Release 1", "Release 2"],
+    )  # fmt: skip
+    changed = document()
+    changed["annotations"]["list"][1]["enable"] = False
+    [hidden] = drawn(recorded, parse_dashboard(changed))["annotations"]
+    assert (hidden["isOn"], hidden["marks"]) == (False, [])
+
+
 def test_what_a_collapsed_row_hides_is_not_drawn(recorded: Any) -> None:
     changed = document()
     inner = changed["panels"][7:]
@@ -57,5 +83,6 @@ def test_what_a_collapsed_row_hides_is_not_drawn(recorded: Any) -> None:
 
 def test_a_panel_nobody_recorded_is_named(recorded: Any) -> None:
     del recorded["frames"]["1"]
-    with pytest.raises(ValueError, match=r"nothing recorded for panel 1 \(Delivered\)"):
+    del recorded["marks"]["Releases"]
+    with pytest.raises(ValueError, match=r"nothing recorded for panel 1 \(Delivered\), Releases"):
         drawn(recorded)

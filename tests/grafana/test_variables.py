@@ -10,6 +10,7 @@ from tests.grafana.variables import (
     PanelTime,
     UnknownFormat,
     interpolate,
+    interval_ms,
     interval_text,
     query_interval_ms,
     referenced,
@@ -55,10 +56,17 @@ def test_all_variables_go_into_an_address() -> None:
     assert interpolate("${__all_variables}", {"a": Choice("1"), "b": Choice((ALL,))}, TIME) == "var-a=1&var-b=%24__all"
 
 
+def test_an_interval_is_read_as_it_is_written() -> None:
+    assert [interval_ms(text) for text in ("1ms", "30s", "1m", "2h")] == [1, 30_000, 60_000, 7_200_000]
+    with pytest.raises(ValueError, match="no interval"):
+        interval_ms("1 minute")
+
+
 def test_a_row_gives_its_fields_to_a_link() -> None:
     row = {"error id": "1/2", "code": 7}
     text = '${__data.fields["error id"]:percentencode}|${__data.fields.code}|${__data.fields[1]}|${__data.fields.no}'
     assert interpolate(text, {}, TIME, row) == "1%2F2|7|7|${__data.fields.no}"
+    assert interpolate("${__data.fields.all:percentencode}", {}, TIME, {"all": ALL}) == "%24__all"
 
 
 def test_a_format_grafana_does_not_know_is_refused() -> None:

@@ -95,7 +95,7 @@ def interpolate(
             return "&".join(_query_parameters(choice, variable) for variable, choice in choices.items())
         if name == "__data" and row is not None:
             value = _field(row, match["path"] or "")
-            return match[0] if value is None else _formatted(Choice(value), wanted, name)
+            return match[0] if value is None else _written(value, wanted, name)  # no All, whatever it says
         choice = choices.get(name) or _built_in(name, time)
         return match[0] if choice is None else _formatted(choice, wanted, name)
 
@@ -114,6 +114,14 @@ def interval_text(interval_ms: int) -> str:
     )
 
 
+def interval_ms(text: str) -> int:
+    """The width that a panel's least interval names, such as 1m. Raises ValueError for none."""
+    match = re.fullmatch(r"(\d+)(ms|[smhdy])", text)
+    if match is None:
+        raise ValueError(f"{text!r} is no interval such as 30s or 1m")
+    return int(match[1]) * next((unit for unit, sign in _INTERVALS if sign == match[2]), 1)
+
+
 def query_interval_ms(range_ms: int, points: int, least_ms: int = 1) -> int:
     """The width Grafana chooses for one point, given the range and how many points the panel has room for."""
     ideal_ms = range_ms / points
@@ -122,14 +130,18 @@ def query_interval_ms(range_ms: int, points: int, least_ms: int = 1) -> int:
 
 
 def _formatted(choice: Choice, wanted: str, name: str) -> str:
-    kind, _, argument = wanted.partition(":")
+    kind = wanted.partition(":")[0]
     if kind == "queryparam":
         return _query_parameters(choice, name)
     if kind == "text":
         return choice.text
     if choice.is_all and choice.all_value is not None:
         return quote(choice.all_value, safe=_STRICT) if kind == "percentencode" else choice.all_value
-    values = choice.values
+    return _written(choice.values, wanted, name)
+
+
+def _written(values: str | tuple[str, ...], wanted: str, name: str) -> str:
+    kind, _, argument = wanted.partition(":")
     if not kind:
         return "'" + "','".join(values) + "'" if isinstance(values, tuple) else values
     if kind == "date":
@@ -165,6 +177,7 @@ def _percent_encoded(values: str | tuple[str, ...]) -> str:
 _FORMATS: dict[str, Callable[[str | tuple[str, ...]], str]] = {
     "raw": _each(str),
     "csv": _each(str),
+    "text": _each(str),
     "singlequote": _each(lambda value: "'" + value.replace("'", "\\'") + "'"),
     "doublequote": _each(lambda value: '"' + value.replace('"', '\\"') + '"'),
     # A backslash is left alone, though ClickHouse reads it as an escape: this format is not safe by itself.

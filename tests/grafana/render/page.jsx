@@ -30,6 +30,11 @@ function Header({ state, theme }) {
       {state.pickers.map(({ label, text }) => (
         <span key={label} style={box}><span style={{ color: theme.colors.text.secondary }}>{label} </span>{text}</span>
       ))}
+      {state.annotations.map(({ name, colour, isOn }) => (
+        <span key={name} style={{ ...box, display: 'flex', alignItems: 'center', gap: 6, opacity: isOn ? 1 : 0.5 }}>
+          <span style={{ width: 8, height: 8, borderRadius: 4, background: theme.visualization.getColorByName(colour) }} />{name}
+        </span>
+      ))}
       <span style={{ ...box, marginLeft: 'auto' }}>{state.period}</span>
     </div>
   );
@@ -39,10 +44,10 @@ function Row({ panel }) {
   return <div style={{ display: 'flex', alignItems: 'center', height: '100%', fontWeight: 500 }}>{panel.collapsed ? '›' : '⌄'}&nbsp; {panel.title}</div>;
 }
 
-function Panel({ panel, prepared, theme, range, width, height }) {
+function Panel({ panel, prepared, theme, range, annotations, width, height }) {
   const shape = PANELS[panel.type];
   const content = (innerWidth, innerHeight) =>
-    shape ? createElement(shape, { panel, prepared, theme, range, width: innerWidth, height: innerHeight }) : <>No picture for panels of type {panel.type}</>;
+    shape ? createElement(shape, { panel, prepared, theme, range, annotations, width: innerWidth, height: innerHeight }) : <>No picture for panels of type {panel.type}</>;
   return (
     <PanelChrome title={panel.title} description={panel.description} width={width} height={height}
       padding={panel.type === 'table' ? 'none' : 'md'} displayMode={panel.transparent ? 'transparent' : 'default'}>
@@ -83,7 +88,7 @@ async function main() {
         const box = place(panel.gridPos, state.width);
         return (
           <div key={panel.id} data-panel={panel.type} style={{ position: 'absolute', ...box }}>
-            {panel.type === 'row' ? <Row panel={panel} /> : <Panel panel={panel} prepared={prepared[at]} theme={theme} range={state.range} width={box.width} height={box.height} />}
+            {panel.type === 'row' ? <Row panel={panel} /> : <Panel panel={panel} prepared={prepared[at]} theme={theme} range={state.range} annotations={state.annotations} width={box.width} height={box.height} />}
           </div>
         );
       })}

@@ -17,6 +17,7 @@ import {
 } from '@grafana/data';
 import { BarGauge, BigValue, TimeSeries, VizRepeater } from '@grafana/ui';
 import { TableNG } from '@grafana/ui/unstable';
+import { useLayoutEffect } from 'react';
 import { firstValueFrom } from 'rxjs';
 
 const TIME_ZONE = 'utc';
@@ -126,13 +127,49 @@ function Bars({ panel, prepared, theme, width, height }) {
   );
 }
 
-function Lines({ panel, prepared, theme, width, height, range }) {
+const MARK_PX = 5;
+
+// A dashed line through the plot and a triangle below it, as Grafana draws an annotation.
+function Marks({ annotations, config, theme }) {
+  useLayoutEffect(() => {
+    config.addHook('draw', ({ ctx, bbox, valToPos }) => {
+      const bottom = bbox.top + bbox.height;
+      const size = MARK_PX * devicePixelRatio;
+      ctx.save();
+      for (const { colour, marks } of annotations) {
+        ctx.strokeStyle = ctx.fillStyle = theme.visualization.getColorByName(colour);
+        ctx.lineWidth = 2 * devicePixelRatio;
+        ctx.setLineDash([size, size]);
+        for (const { time } of marks) {
+          const x = valToPos(time, 'x', true);
+          ctx.beginPath();
+          ctx.moveTo(x, bbox.top);
+          ctx.lineTo(x, bottom);
+          ctx.stroke();
+          ctx.beginPath();
+          ctx.moveTo(x - size, bottom + size);
+          ctx.lineTo(x, bottom);
+          ctx.lineTo(x + size, bottom + size);
+          ctx.fill();
+        }
+      }
+      ctx.restore();
+    });
+  }, [config]);
+  return null;
+}
+
+function Lines({ panel, prepared, theme, width, height, range, annotations }) {
   if (!prepared.data.some((frame) => frame.length)) {
     return <Empty config={prepared.config} width={width} height={height} />;
   }
   const timeRange = { from: dateTime(range.from), to: dateTime(range.to), raw: { from: dateTime(range.from), to: dateTime(range.to) } };
   const legend = { displayMode: 'list', placement: 'bottom', calcs: [], showLegend: true, ...panel.options?.legend };
-  return <TimeSeries frames={prepared.data} timeZone={TIME_ZONE} options={{}} {...{ width, height, theme, legend, timeRange }} />;
+  return (
+    <TimeSeries frames={prepared.data} timeZone={TIME_ZONE} options={{}} {...{ width, height, theme, legend, timeRange }}>
+      {(config) => <Marks {...{ annotations, config, theme }} />}
+    </TimeSeries>
+  );
 }
 
 function Table({ panel, prepared, width, height }) {

@@ -1,15 +1,18 @@
 """What a picture shows: the answers of every panel, and what the pickers said, kept as one JSON file per dashboard.
 
-{"range": {"from": 0, "to": 0}, "choices": {"source": {...}}, "frames": {"1": [...]}}       times: Unix ms
+{"range": {"from": 0, "to": 0}, "choices": {"source": {...}}, "frames": {"1": [...]}, "marks": {"Releases": [...]}}
+
+Times are Unix ms.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from tests.grafana.dashboard import Dashboard, Panel
-from tests.grafana.engine import Run, panel_answers, panel_frames
-from tests.grafana.variables import Choice, PanelTime, interpolate
+from tests.grafana.engine import Run, annotation_marks, panel_answers, panel_frames
+from tests.grafana.macros import expand
+from tests.grafana.variables import Choice, PanelTime, interpolate, interval_ms, query_interval_ms
 
 HIDDEN = 2  # the `hide` of a variable without a picker
 COLLAPSED = ".panels["
@@ -22,11 +25,24 @@ def record(dashboard: Dashboard, run: Run, choices: Mapping[str, Choice], time: 
         "range": {"from": time.from_ms, "to": time.to_ms},
         "choices": {name: asdict(choice) for name, choice in choices.items()},
         "frames": {
-            str(panel.id): panel_frames(panel, panel_answers(panel, run, choices, time))
+            str(panel.id): panel_frames(panel, panel_answers(panel, run, choices, _of_panel(time, panel)))
             for panel in dashboard.panels
             if panel.targets
         },
+        "marks": {
+            annotation.name: annotation_marks(annotation, run(expand(annotation.target.raw_sql, choices, time)))
+            for annotation in dashboard.annotations
+        },
     }
+
+
+def _of_panel(time: PanelTime, panel: Panel) -> PanelTime:
+    """With the width of a point that the panel itself asks for."""
+    points = panel.json.get("maxDataPoints")
+    if not points:
+        return time
+    least = interval_ms(panel.json.get("interval") or "1ms")
+    return replace(time, interval_ms=query_interval_ms(time.to_ms - time.from_ms, points, least))
 
 
 def state(
@@ -37,6 +53,7 @@ def state(
     choices = {name: _choice(saved) for name, saved in recorded["choices"].items()}
     panels = [panel for panel in dashboard.panels if COLLAPSED not in panel.place]
     missing = [panel.name for panel in panels if panel.targets and str(panel.id) not in recorded["frames"]]
+    missing += [annotation.name for annotation in dashboard.annotations if annotation.name not in recorded["marks"]]
     if missing:
         raise ValueError(f"nothing recorded for {', '.join(missing)}: record {dashboard.uid} again")
     return {
@@ -50,6 +67,15 @@ def state(
             {"label": variable.json.get("label") or variable.name, "text": choices[variable.name].text}
             for variable in dashboard.variables
             if variable.json.get("hide") != HIDDEN and variable.name in choices
+        ],
+        "annotations": [
+            {
+                "name": annotation.name,
+                "colour": annotation.colour,
+                "isOn": annotation.is_on,
+                "marks": recorded["marks"][annotation.name] if annotation.is_on else [],
+            }
+            for annotation in dashboard.annotations
         ],
         "panels": [_drawn(panel, recorded["frames"], choices, time) for panel in panels],
     }

@@ -1,4 +1,4 @@
-import type { Dashboard } from '@grafana/schema/dist/esm/raw/dashboard/x/Dashboard_types.gen';
+import type { AnnotationQuery, Dashboard } from '@grafana/schema/dist/esm/raw/dashboard/x/Dashboard_types.gen';
 
 // JSON has texts where the types have enums, so each enum becomes the texts it stands for.
 type Plain<T> = T extends string
@@ -9,4 +9,8 @@ type Plain<T> = T extends string
       ? { [Key in keyof T]: Plain<T[Key]> }
       : T;
 
-export type Checked = Plain<Dashboard>;
+// The type knows annotations of Grafana's own store alone; it says itself that this should be any query.
+type Query = { refId: string; datasource: { type: string; uid: string }; [key: string]: unknown };
+type Annotation = Omit<AnnotationQuery, 'target'> & { target?: Query };
+
+export type Checked = Plain<Omit<Dashboard, 'annotations'>> & { annotations?: { list?: Plain<Annotation>[] } };
