@@ -44,7 +44,7 @@ class Evaluation(StatefulBatchLogic[Record, Transition, dict[str, Any]]):
         heard: Callable[[], None],
         resume_state: dict[str, Any] | None,
     ) -> None:
-        """``partitions``: of topic outcomes. ``clock``: Unix ms. ``heard``: called for every bundle that arrives."""
+        """``partitions``: of topic outcomes. ``clock``: Unix ms. ``heard``: called when minutes are whole."""
         self._known = known
         self._workspace = workspace
         self._clock = clock
@@ -63,12 +63,12 @@ class Evaluation(StatefulBatchLogic[Record, Transition, dict[str, Any]]):
         for record in values:
             try:
                 self._bundles.add(read_bundle(record.value))
-                self._heard()
             except UnreadableRecord as error:  # recording writes them; the minutes before and after are right
                 log.error("topic minutes %d/%d: %s", record.partition, record.offset, error)
         minutes = list(self._bundles.whole())
         if not minutes:
             return [], StatefulBatchLogic.RETAIN
+        self._heard()  # not before: while a minute waits for a partition, no alert can fire either
         found = self._known.versions(minutes[0].minute_ms)
         if found is not None:
             self._versions = found
@@ -120,29 +120,35 @@ class Evaluation(StatefulBatchLogic[Record, Transition, dict[str, Any]]):
 
     def _evaluate_destinations(self, minute: Minute, end_ms: int, now_ms: int) -> list[Transition]:
         """Waybill's own rule: a destination that needs a person."""
-        workspace = self._workspace()
-        channels = told_on(workspace.alerts.always)
         transitions = []
-        # Those said earlier are brought again, for reminders.
-        news = [replace(said, at_ms=end_ms) for said in self._said.values()]
         for state in minute.states:
             try:
-                news.append(DestinationSaid.from_bundle(state))
+                said = DestinationSaid.from_bundle(state)
             except (KeyError, TypeError) as error:
                 log.error("topic minutes: a destination's state that cannot be read: %r", error)
-        for said in news:
-            key = StateKey(setup_rule_id(said.destination), Check.SETUP)
-            before = self._states.get(key, NEVER_FIRED)
-            if said.destination in workspace.http_destinations():
-                after, made = setup(said, before, channels, now_ms)
-            else:
-                after, made = destination_removed(said.destination, before, end_ms, channels)
-            self._states[key] = after
-            if after.firing:
-                self._said[said.destination] = said if said.state == "setup" else self._said[said.destination]
-            else:
-                self._said.pop(said.destination, None)
-                del self._states[key]
-            if made is not None:
-                transitions.append(made)
+                continue
+            last = self._said.get(said.destination)
+            # Never before a reminder: the newest of its states is the one people see.
+            said = replace(said, at_ms=max(said.at_ms, last.at_ms)) if last else said
+            transitions.extend(self._evaluate_destination(said, end_ms, now_ms))
+        for said in list(self._said.values()):  # brought again, for reminders
+            transitions.extend(self._evaluate_destination(replace(said, at_ms=end_ms), end_ms, now_ms))
         return transitions
+
+    def _evaluate_destination(self, said: DestinationSaid, end_ms: int, now_ms: int) -> list[Transition]:
+        workspace = self._workspace()
+        channels = told_on(workspace.alerts.always)
+        key = StateKey(setup_rule_id(said.destination), Check.SETUP)
+        before = self._states.get(key, NEVER_FIRED)
+        if said.destination in workspace.http_destinations():
+            after, made = setup(said, before, channels, now_ms)
+        else:
+            after, made = destination_removed(said.destination, before, end_ms, channels)
+        if not after.firing:
+            self._said.pop(said.destination, None)
+            self._states.pop(key, None)
+        else:
+            self._states[key] = after
+            if said.state == "setup":
+                self._said[said.destination] = said
+        return [] if made is None else [made]

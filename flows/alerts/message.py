@@ -44,7 +44,8 @@ class Message:
 def messages_of(transition: Transition, notice: Notice, workspace: Workspace) -> list[Message]:
     """The messages of a transition that is told: in the app in any case, and on the channels of its rule."""
     emails = {user.id: user.email for user in workspace.users}
-    found = [(IN_APP, transition.author if transition.kind == _PERSONAL else "")]
+    personal = transition.kind == _PERSONAL and transition.author in emails  # the workspace file is nobody
+    found = [(IN_APP, transition.author if personal else "")]
     for name in transition.channels:
         target = target_of(name, emails.get(transition.author))
         if target is not None and target.channel != IN_APP:
@@ -59,9 +60,9 @@ def message_to(channel: str, recipient: str, notice: Notice, transition_id: str 
     return Message(id=made_id, transition_id=transition_id, channel=channel, recipient=recipient, notice=notice)
 
 
-def channel_disabled(channel: str, code: str, said: str, at_ms: int) -> Notice:
-    """What others are told when a channel refuses everything."""
-    digest = hashlib.sha256(f"channel-disabled\x1f{channel}\x1f{at_ms}".encode()).hexdigest()[:32]
+def channel_disabled(channel: str, code: str, said: str, at_ms: int, refused: str) -> Notice:
+    """What others are told when a channel refuses everything. ``refused``: id of the message by which that was seen."""
+    digest = hashlib.sha256(f"channel-disabled\x1f{channel}\x1f{refused}".encode()).hexdigest()[:32]
     found = " ".join(filter(None, (code, said)))
     return Notice(
         id=digest,

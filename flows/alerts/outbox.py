@@ -18,6 +18,8 @@ from model.alerts.notice import Notice
 from model.alerts.transition import Transition
 
 KEPT_MS = 60 * 86_400_000  # of what was told and recorded; replays reach back as far as topic minutes
+MOST_DUE = 200  # of a channel at a time; more than one message tells
+MOST_WAITING = 1_000
 _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS transitions (id TEXT PRIMARY KEY, at_ms INTEGER, record BLOB, recorded INTEGER)",
     """CREATE TABLE IF NOT EXISTS messages (
@@ -90,12 +92,19 @@ class Outbox:
     def put(
         self, transitions: Iterable[Transition], messages: Iterable[Message], mark: tuple[str, bytes] | None = None
     ) -> None:
-        """Keep what is not there yet, and a small value by name; all or nothing, durable on return."""
+        """Keep what is not there yet, and a small value by name; all or nothing, durable on return.
+
+        Messages of a transition that is there are not made again: the workspace may name other recipients by now.
+        """
         with self._connection.transaction() as sqlite:
-            sqlite.executemany(
-                "INSERT OR IGNORE INTO transitions VALUES (?, ?, ?, 0)",
-                [(made.id, made.at_ms, orjson.dumps(made.to_record())) for made in transitions],
-            )
+            known = {
+                made.id
+                for made in transitions
+                if not sqlite.execute(
+                    "INSERT OR IGNORE INTO transitions VALUES (?, ?, ?, 0)",
+                    (made.id, made.at_ms, orjson.dumps(made.to_record())),
+                ).rowcount
+            }
             sqlite.executemany(
                 "INSERT OR IGNORE INTO messages VALUES (?, ?, ?, ?, ?, ?, ?, 0, 0, '', '', '', 1, 0)",
                 [
@@ -104,19 +113,25 @@ class Outbox:
                         orjson.dumps(notice_record(made.notice)), made.notice.at_ms, str(made.first_state),
                     )
                     for made in messages
+                    if made.transition_id not in known
                 ],
             )  # fmt: skip
             if mark is not None:
                 sqlite.execute("INSERT OR REPLACE INTO marks VALUES (?, ?)", mark)
 
     def queued(self, now_ms: int) -> list[Queued]:
-        """Messages due now, oldest first."""
-        found = self._connection.rows(
-            "SELECT id, channel, recipient, notice, at_ms, attempts, due_ms, parcel FROM messages"
-            " WHERE state IN ('queued', 'failed') AND due_ms <= ? ORDER BY at_ms, id LIMIT 1000",
-            now_ms,
-        )
-        return [Queued(row[0], row[1], row[2], notice_from(orjson.loads(row[3])), *row[4:]) for row in found]
+        """Messages due now, oldest first; of each channel only some, so that none waits behind another's."""
+        channels = self._connection.rows("SELECT DISTINCT channel FROM messages WHERE state IN ('queued', 'failed')")
+        due = [
+            queued
+            for (channel,) in list(channels)
+            for queued in self._waiting("channel = ? AND due_ms <= ?", channel, now_ms, MOST_DUE)
+        ]
+        return sorted(due, key=lambda queued: (queued.at_ms, queued.id))
+
+    def parcel(self, name: str) -> list[Queued]:
+        """The messages that go out together, as far as they still wait."""
+        return self._waiting("parcel = ?", name, MOST_WAITING)
 
     def transition_of(self, message_id: str) -> Transition | None:
         """What a message tells of; None for what no rule said."""
@@ -146,8 +161,8 @@ class Outbox:
             )
 
     def waiting_on(self, channel: str) -> list[Queued]:
-        """All messages that wait for a channel, due or not."""
-        return [queued for queued in self.queued(2**62) if queued.channel == channel]
+        """Messages that wait for a channel, due or not."""
+        return self._waiting("channel = ?", channel, MOST_WAITING)
 
     def health(self, channel: str) -> ChannelHealth | None:
         """How a channel is, as far as it was used."""
@@ -219,6 +234,15 @@ class Outbox:
                 "DELETE FROM messages WHERE recorded_version = version AND state IN ('sent', 'dropped') AND at_ms < ?",
                 (now_ms - KEPT_MS,),
             )
+
+    def _waiting(self, which: str, *parameters: object) -> list[Queued]:
+        """Those ``which`` says, oldest first; the last parameter says how many at most."""
+        found = self._connection.rows(
+            "SELECT id, channel, recipient, notice, at_ms, attempts, due_ms, parcel FROM messages"  # noqa: S608
+            f" WHERE state IN ('queued', 'failed') AND {which} ORDER BY at_ms, id LIMIT ?",
+            *parameters,
+        )
+        return [Queued(row[0], row[1], row[2], notice_from(orjson.loads(row[3])), *row[4:]) for row in found]
 
     def close(self) -> None:
         """Release the file."""

@@ -1,6 +1,7 @@
 """Copies what alerting found and told into the store's tables, where people read it. A store that is away is waited
 for by nobody else: alerts go out all the same."""
 
+import logging
 from typing import Any
 
 from flows.alerts.message import MessageState
@@ -11,6 +12,8 @@ from model.alerts.transition import Transition
 from model.mail_address import masked_address
 from sinks.store import Store
 
+log = logging.getLogger("waybill")
+
 
 def record(outbox: Outbox, store: Store, now_ms: int) -> bool:
     """Copy some of what is not there yet; say whether there was anything. Raises `sinks.store.StoreError`."""
@@ -18,8 +21,8 @@ def record(outbox: Outbox, store: Store, now_ms: int) -> bool:
     if not found:
         return False
     for table, rows in _tables(found).items():
-        if rows:
-            store.insert(table, rows)
+        if rows and (refused := store.insert(table, rows)):
+            log.error("the store refused %d rows for %s: %s", len(refused), table, refused[0].reason)
     outbox.recorded(found, now_ms)
     return True
 

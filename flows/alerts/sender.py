@@ -96,14 +96,14 @@ class Sender:
         """Send one message and write down at once what came of it: a crash between the two repeats it."""
         with closing(self._outbox.another()) as outbox:
             parcel = self._pack(outbox, due, sends.max_notices, workspace)
-            sent = sends.send([queued.notice for queued in parcel], parcel[0].recipient)
-            self._write_down(outbox, channel, parcel, sent)
+            sent = _try(channel, sends, parcel)
+            self._write_down(outbox, workspace, channel, parcel, sent)
 
     def _pack(self, outbox: Outbox, due: list[Queued], most: int, workspace: Workspace) -> list[Queued]:
         """Those that go out together with the oldest one, as decided before or now."""
         oldest = due[0]
         if oldest.parcel:
-            return [queued for queued in due if queued.parcel == oldest.parcel]
+            return outbox.parcel(oldest.parcel)
         together = [queued for queued in due if not queued.parcel and queued.recipient == oldest.recipient][:most]
         base_url = workspace.alerts.base_url.value if workspace.alerts.base_url else ""
         packed: list[tuple[str, Notice]] = []
@@ -117,14 +117,15 @@ class Sender:
             Queued(q.id, q.channel, q.recipient, told[q.id], q.at_ms, q.attempts, q.due_ms, oldest.id) for q in together
         ]
 
-    def _write_down(self, outbox: Outbox, channel: str, parcel: list[Queued], sent: Sent) -> None:
+    def _write_down(self, outbox: Outbox, workspace: Workspace, channel: str, parcel: list[Queued], sent: Sent) -> None:
+        """``workspace``: the version it was sent by; there may be another one by now."""
         ids = [queued.id for queued in parcel]
         now_ms = self._clock()
         if sent.outcome is Outcome.TAKEN:
             outbox.settle(ids, MessageState.SENT)
-            self._note(outbox, channel, "ok", now_ms, sent)
+            self._note(outbox, workspace, channel, "ok", now_ms, sent)
         elif sent.outcome is Outcome.CHANNEL_REFUSED:
-            self._disable(outbox, channel, now_ms, sent)
+            self._disable(outbox, workspace, channel, parcel[0].id, now_ms, sent)
         elif sent.outcome is Outcome.AGAIN:
             wait_ms = min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** min(parcel[0].attempts, 10))
             wait_ms = max(wait_ms, round((sent.after_seconds or 0) * 1000))
@@ -134,7 +135,7 @@ class Sender:
             outbox.settle(old, MessageState.DROPPED, code=sent.code, message=sent.message)
             due_ms = now_ms + wait_ms
             outbox.settle(young, MessageState.FAILED, due_ms=due_ms, code=sent.code, message=sent.message)
-            self._note(outbox, channel, "failing", now_ms, sent)
+            self._note(outbox, workspace, channel, "failing", now_ms, sent)
         elif sent.outcome is Outcome.MESSAGE_REFUSED and len(parcel) > 1:
             # Only one of them may be at fault.
             outbox.settle(ids, MessageState.FAILED, code=sent.code, message=sent.message, alone=True)
@@ -142,11 +143,12 @@ class Sender:
             log.error("alert channel %s refused a message: %s %s", channel, sent.code, sent.message)
             outbox.settle(ids, MessageState.DROPPED, code=sent.code, message=sent.message)
 
-    def _disable(self, outbox: Outbox, channel: str, now_ms: int, sent: Sent) -> None:
+    def _disable(
+        self, outbox: Outbox, workspace: Workspace, channel: str, refused: str, now_ms: int, sent: Sent
+    ) -> None:
         log.error("alert channel %s is disabled: %s %s", channel, sent.code, sent.message)
         waiting = outbox.waiting_on(channel)
-        notice = channel_disabled(channel, sent.code, sent.message, now_ms)
-        workspace = self._workspace()
+        notice = channel_disabled(channel, sent.code, sent.message, now_ms, refused)
         others = {(IN_APP, "")}
         for queued in waiting:
             transition = outbox.transition_of(queued.id)
@@ -155,17 +157,25 @@ class Sender:
         messages = [message_to(other, recipient, notice) for other, recipient in sorted(others) if other != channel]
         # Told first: what is dropped below without it would be known to nobody after a crash.
         outbox.put([], messages)
-        self._note(outbox, channel, "disabled", now_ms, sent)
+        self._note(outbox, workspace, channel, "disabled", now_ms, sent)
         ids = [queued.id for queued in waiting]
         outbox.settle(ids, MessageState.DROPPED, code=sent.code, message=sent.message)
 
-    def _note(self, outbox: Outbox, channel: str, state: str, now_ms: int, sent: Sent) -> None:
+    def _note(self, outbox: Outbox, workspace: Workspace, channel: str, state: str, now_ms: int, sent: Sent) -> None:
         known = outbox.health(channel)
-        identity = identity_of(self._workspace(), channel)
+        identity = identity_of(workspace, channel)
         if known is not None and (known.state, known.identity, known.code) == (state, identity, sent.code):
             return
         since_ms = known.since_ms if known is not None and known.state == state else now_ms
         outbox.put_health(ChannelHealth(channel, identity, state, since_ms, now_ms, sent.code, sent.message))
+
+
+def _try(channel: str, sends: Channel, parcel: list[Queued]) -> Sent:
+    try:
+        return sends.send([queued.notice for queued in parcel], parcel[0].recipient)
+    except Exception as error:  # a fault of ours is not to keep this message for ever, nor the other channels waiting
+        log.error("alert channel %s failed in a way that is Waybill's fault: %s", channel, type(error).__name__)
+        return Sent(outcome=Outcome.AGAIN, code="INTERNAL", message="a fault of Waybill; its log has more")
 
 
 def identity_of(workspace: Workspace, channel: str) -> str:

@@ -11,7 +11,7 @@ from flows.alerts.message import messages_of
 from flows.alerts.outbox import Outbox
 from model.alerts.messages import notice_of
 from model.alerts.state import RuleState
-from model.alerts.system import monitor_blind, told_on
+from model.alerts.system import BLIND_AFTER_MS, monitor_blind, told_on
 from model.workspace import Workspace
 
 _MARK = "monitor-blind"
@@ -24,12 +24,13 @@ class Watch:
         self._outbox = outbox
         self._workspace = workspace
         self._clock = clock
-        self._heard_ms = clock()
         known = outbox.mark(_MARK)
         self._state = RuleState.from_record(orjson.loads(known)) if known else RuleState()
+        # To start again is not to hear anything: what it was blind to it is still.
+        self._heard_ms = self._state.since_ms - BLIND_AFTER_MS if self._state.firing else clock()
 
     def heard(self) -> None:
-        """A bundle came."""
+        """Minutes were counted."""
         self._heard_ms = self._clock()
 
     def look(self) -> None:

@@ -36,6 +36,9 @@ class DestinationSaid:
     @classmethod
     def from_bundle(cls, said: Mapping[str, Any]) -> "DestinationSaid":
         """One of a bundle's ``states``. Raises KeyError or TypeError for what is none."""
+        texts = said["destination"], said["state"], said["code"], said["message"]
+        if not (all(isinstance(text, str) for text in texts) and type(said["at_ms"]) is int):
+            raise TypeError("a field is of another type")
         return cls(said["destination"], said["at_ms"], said["state"], said["code"], cut(said["message"]))
 
 
