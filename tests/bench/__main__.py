@@ -1,7 +1,8 @@
 """The main job under load: `waybill up` and the receiver as processes of their own, one request per event.
 
 Scenarios: as fast as it goes, the same over a Kafka broker on this machine (where there is Java), there also with
-delivery in 1 and in 2 processes, and a steady half of the rate we promise. Bounded in events and time.
+delivery in 1 and in 2 processes, and a steady half of the rate we promise. Bounded in events and time. Last, with
+nothing beside it, `reading`: how fast a dashboard is read that stands on 30 days of deliveries.
 """
 
 import sys
@@ -20,6 +21,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from tests.bench.processes import measure_processes
+from tests.bench.reading import measure_reading
 from tests.kafka.broker import Broker
 from tests.kafka.install import CannotInstall, find_java, install
 from tests.system import WRITE_KEY, Receiver, Waybill, receiver, running, wait_until, workspace_text
@@ -30,6 +32,7 @@ SCENARIOS: dict[str, tuple[int, float | None, bool]] = {  # events, rate per sec
     "steady_750_per_s": (15_000, 750.0, False),
 }
 PROCESSES = "processes"
+READING = "reading"
 BATCH = 100
 SETTLE_SECONDS = 300.0
 
@@ -154,23 +157,31 @@ def scenario(
 
 def main() -> None:
     """Run every scenario; one JSON line each on stdout."""
-    only = set(sys.argv[1:])
-    if only - {*SCENARIOS, PROCESSES}:
-        sys.exit(f"scenarios are {', '.join((*SCENARIOS, PROCESSES))}")
-    with receiver() as target, Progress(console=Console(stderr=True)) as progress, ExitStack() as stack:
+    names = (*SCENARIOS, PROCESSES, READING)
+    wanted = set(sys.argv[1:]) or set(names)
+    if wanted - set(names):
+        sys.exit(f"scenarios are {', '.join(names)}")
+    with Progress(console=Console(stderr=True)) as progress:
+        if wanted - {READING}:
+            measure_delivering(wanted, progress)
+        if READING in wanted:
+            print(orjson.dumps(measure_reading(progress)).decode(), flush=True)
+
+
+def measure_delivering(wanted: set[str], progress: Progress) -> None:
+    """Run the scenarios in which events are delivered; one JSON line each on stdout."""
+    with receiver() as target, ExitStack() as stack:
         try:
             kafka = stack.enter_context(broker(Path(stack.enter_context(tempfile.TemporaryDirectory()))))
         except CannotInstall as reason:
             progress.console.print(f"what needs Kafka is left out: {reason}")
             kafka = None
         for name, (events, rate, over_kafka) in SCENARIOS.items():
-            if (only and name not in only) or (over_kafka and kafka is None):
+            if name not in wanted or (over_kafka and kafka is None):
                 continue
-            print(
-                orjson.dumps(scenario(name, events, rate, target, progress, kafka if over_kafka else None)).decode(),
-                flush=True,
-            )
-        if kafka and (not only or PROCESSES in only):
+            measured = scenario(name, events, rate, target, progress, kafka if over_kafka else None)
+            print(orjson.dumps(measured).decode(), flush=True)
+        if kafka and PROCESSES in wanted:
             for measured in measure_processes(kafka.address, target, progress):
                 print(orjson.dumps(measured).decode(), flush=True)
 

@@ -10,64 +10,33 @@
 -- Segment's "% change" of a step is share_change_points here.
 -- Rates and shares go from 0 to 1 and are NULL over none. Latencies are in ms and NULL over none.
 
--- Old partitions become one part each, in which every row is the last of its key: FINAL costs nothing there.
-ALTER TABLE facts MODIFY SETTING min_age_to_force_merge_seconds = 3600, min_age_to_force_merge_on_partition_only = 1;
-ALTER TABLE minutes MODIFY SETTING min_age_to_force_merge_seconds = 3600, min_age_to_force_merge_on_partition_only = 1;
-ALTER TABLE hours MODIFY SETTING min_age_to_force_merge_seconds = 3600, min_age_to_force_merge_on_partition_only = 1;
-
--- Which append minutes there are of an hour is asked by every reading of counts; this answers without reading the rows.
-ALTER TABLE minutes MODIFY SETTING deduplicate_merge_projection_mode = 'rebuild';
-ALTER TABLE minutes ADD PROJECTION IF NOT EXISTS appended (
-    SELECT log_partition, toStartOfHour(minute), append_minute
-    GROUP BY log_partition, toStartOfHour(minute), append_minute
-);
-ALTER TABLE minutes MATERIALIZE PROJECTION appended;
-
--- counts: every count of the period, once. THE way to read minutes and hours; nothing else may read them.
--- A whole hour inside the period comes from hours, where its partition's hour was built and the buckets are whole hours
--- wide; all the rest comes from minutes: the edges, hours not built, and what was appended after an hour was built.
--- at: start of the minute or hour.
--- Planning a view costs twice that of the views in it, so what people wait for stands close to this one.
-CREATE OR REPLACE VIEW counts AS
+-- delivery_series: as in 003.
+CREATE OR REPLACE VIEW delivery_series AS
 WITH
-    toDateTime(intDiv({from_ms:Int64}, 60000) * 60, 'UTC') AS first_minute,
-    toDateTime(intDiv({to_ms:Int64} + 59999, 60000) * 60, 'UTC') AS end_minute,
-    toDateTime(intDiv({from_ms:Int64} + 3599999, 3600000) * 3600, 'UTC') AS first_hour,
-    if({step_seconds:UInt32} % 3600 = 0,
-       toDateTime(intDiv({to_ms:Int64} + 59999, 3600000) * 3600, 'UTC'), first_hour) AS end_hour
-SELECT hour AS at, source, destination, mapping, event_type, event_name, app_version, status, code,
-       count, latency, by_attempt
-FROM hours FINAL
-WHERE hour >= first_hour AND hour < end_hour
-  AND ({source:String} = '' OR source = {source:String})
-  AND ({destination:String} = '' OR destination = {destination:String})
-UNION ALL
-SELECT minute AS at, source, destination, mapping, event_type, event_name, app_version, status, code,
-       count, latency, by_attempt
-FROM minutes FINAL
-WHERE minute >= first_minute AND minute < end_minute AND (minute < first_hour OR minute >= end_hour)
-  AND ({source:String} = '' OR source = {source:String})
-  AND ({destination:String} = '' OR destination = {destination:String})
-UNION ALL
-SELECT minute AS at, source, destination, mapping, event_type, event_name, app_version, status, code,
-       count, latency, by_attempt
-FROM minutes FINAL
-WHERE minute >= first_hour AND minute < end_hour
-  AND ({source:String} = '' OR source = {source:String})
-  AND ({destination:String} = '' OR destination = {destination:String})
-  AND (log_partition, toStartOfHour(minute), append_minute) IN (
-      SELECT log_partition, hour, append_minute
-      FROM (
-          SELECT DISTINCT log_partition, toStartOfHour(minute) AS hour, append_minute FROM minutes
-          WHERE toStartOfHour(minute) >= first_hour AND toStartOfHour(minute) < end_hour
-      ) AS appended
-      LEFT JOIN (
-          SELECT log_partition, hour, max(through) AS through FROM hours
-          WHERE hour >= first_hour AND hour < end_hour
-          GROUP BY log_partition, hour
-      ) AS built USING (log_partition, hour)
-      WHERE append_minute > ifNull(through, toDateTime(0, 'UTC')))
-SETTINGS do_not_merge_across_partitions_select_final = 1;
+    if({step_seconds:UInt32} = 0, 4294967296, greatest({step_seconds:UInt32}, 60)) AS width,
+    (index -> toUInt64(round(2 * pow(1.005 / 0.995, index) / (1.005 / 0.995 + 1)))) AS value_ms
+SELECT
+    bucket, delivered, discarded + expired AS not_delivered, discarded, expired, filtered, attempts_failed,
+    possible_duplicates,
+    if(delivered + not_delivered <= 0, NULL, delivered / (delivered + not_delivered)) AS success_rate,
+    if(timed = 0, NULL, value_ms(ranked[1])) AS p50_latency_ms,
+    if(timed = 0, NULL, value_ms(ranked[2])) AS p95_latency_ms,
+    if(timed = 0, NULL, value_ms(ranked[3])) AS p99_latency_ms
+FROM (
+    SELECT
+        toDateTime(intDiv(toUnixTimestamp(at), width) * width, 'UTC') AS bucket,
+        sumIf(count, status = 'delivered') AS delivered,
+        sumIf(count, status = 'discarded') AS discarded,
+        sumIf(count, status = 'expired') AS expired,
+        sumIf(count, status = 'filtered') AS filtered,
+        sumIf(count, status = 'attempt_failed') AS attempts_failed,
+        sumIf(count, status = 'possible_duplicate') AS possible_duplicates,
+        countIf(notEmpty(latency)) AS timed,
+        quantilesExactWeightedArray(0.5, 0.95, 0.99)(mapKeys(latency), mapValues(latency)) AS ranked
+    FROM totals(from_ms = {from_ms:Int64}, split_ms = 0, to_ms = {to_ms:Int64}, source = {source:String},
+                destination = {destination:String}, step_seconds = {step_seconds:UInt32})
+    GROUP BY bucket
+);
 
 -- delivery_trend: the series with a row for every bucket of the period, oldest first; at most 11,000 of them.
 -- step_seconds must not be 0 here. Counts of an empty bucket are 0, its rate and latencies NULL.
@@ -92,12 +61,10 @@ ORDER BY bucket;
 -- key_metrics: the headline numbers beside those of the period before; always one row.
 -- delivered, not_delivered and filtered are deliveries; possible_duplicates are calls that may repeat one made before a
 -- crash. Filtered deliveries are in no rate. The numbers are those of delivery_metrics, read at once for both periods.
-CREATE VIEW IF NOT EXISTS key_metrics AS
+CREATE OR REPLACE VIEW key_metrics AS
 WITH
     (n, n_before) -> if(n_before > 0, 100 * (n - n_before) / n_before, NULL) AS change_percent,
-    index -> toUInt64(round(2 * pow(1.005 / 0.995, index) / (1.005 / 0.995 + 1))) AS value_ms,
-    latencies -> arrayReduce('quantilesExactWeighted(0.5, 0.95, 0.99)', mapKeys(latencies),
-                             arrayMap(n -> toUInt64(n), mapValues(latencies))) AS ranked
+    index -> toUInt64(round(2 * pow(1.005 / 0.995, index) / (1.005 / 0.995 + 1))) AS value_ms
 SELECT
     delivered, delivered_before, change_percent(delivered, delivered_before) AS delivered_change_percent,
     not_delivered, not_delivered_before,
@@ -107,14 +74,14 @@ SELECT
     if(delivered_before + not_delivered_before <= 0, NULL,
        delivered_before / (delivered_before + not_delivered_before)) AS success_rate_before,
     100 * (success_rate - success_rate_before) AS success_rate_change_points,
-    if(empty(latencies), NULL, value_ms(ranked(latencies)[1])) AS p50_latency_ms,
-    if(empty(latencies_before), NULL, value_ms(ranked(latencies_before)[1])) AS p50_latency_ms_before,
+    if(timed = 0, NULL, value_ms(ranked[1])) AS p50_latency_ms,
+    if(timed_before = 0, NULL, value_ms(ranked_before[1])) AS p50_latency_ms_before,
     toInt64(p50_latency_ms) - toInt64(p50_latency_ms_before) AS p50_latency_change_ms,
-    if(empty(latencies), NULL, value_ms(ranked(latencies)[2])) AS p95_latency_ms,
-    if(empty(latencies_before), NULL, value_ms(ranked(latencies_before)[2])) AS p95_latency_ms_before,
+    if(timed = 0, NULL, value_ms(ranked[2])) AS p95_latency_ms,
+    if(timed_before = 0, NULL, value_ms(ranked_before[2])) AS p95_latency_ms_before,
     toInt64(p95_latency_ms) - toInt64(p95_latency_ms_before) AS p95_latency_change_ms,
-    if(empty(latencies), NULL, value_ms(ranked(latencies)[3])) AS p99_latency_ms,
-    if(empty(latencies_before), NULL, value_ms(ranked(latencies_before)[3])) AS p99_latency_ms_before,
+    if(timed = 0, NULL, value_ms(ranked[3])) AS p99_latency_ms,
+    if(timed_before = 0, NULL, value_ms(ranked_before[3])) AS p99_latency_ms_before,
     toInt64(p99_latency_ms) - toInt64(p99_latency_ms_before) AS p99_latency_change_ms,
     possible_duplicates, possible_duplicates_before,
     change_percent(possible_duplicates, possible_duplicates_before) AS possible_duplicates_change_percent
@@ -128,18 +95,16 @@ FROM (
         sumIf(count, NOT is_now AND status = 'filtered') AS filtered_before,
         sumIf(count, is_now AND status = 'possible_duplicate') AS possible_duplicates,
         sumIf(count, NOT is_now AND status = 'possible_duplicate') AS possible_duplicates_before,
-        mapFilter((index, n) -> n > 0, sumMapIf(latency, is_now)) AS latencies,
-        mapFilter((index, n) -> n > 0, sumMapIf(latency, NOT is_now)) AS latencies_before
+        countIf(is_now AND notEmpty(latency)) AS timed, countIf(NOT is_now AND notEmpty(latency)) AS timed_before,
+        quantilesExactWeightedArrayIf(0.5, 0.95, 0.99)(mapKeys(latency), mapValues(latency), is_now) AS ranked,
+        quantilesExactWeightedArrayIf(0.5, 0.95, 0.99)(mapKeys(latency), mapValues(latency), NOT is_now)
+            AS ranked_before
     FROM (
-        SELECT true AS is_now, status, count, latency
-        FROM counts(from_ms = {from_ms:Int64}, to_ms = {to_ms:Int64}, source = {source:String},
-                    destination = {destination:String}, step_seconds = 0)
-        UNION ALL
-        SELECT false AS is_now, status, count, latency
-        FROM counts(
+        SELECT at >= toDateTime(intDiv({from_ms:Int64}, 60000) * 60, 'UTC') AS is_now, status, count, latency
+        FROM totals(
             from_ms = greatest(0, 2 * intDiv({from_ms:Int64}, 60000) - intDiv({to_ms:Int64} + 59999, 60000)) * 60000,
-            to_ms = intDiv({from_ms:Int64}, 60000) * 60000,
-            source = {source:String}, destination = {destination:String}, step_seconds = 0)
+            split_ms = {from_ms:Int64}, to_ms = {to_ms:Int64}, source = {source:String},
+            destination = {destination:String}, step_seconds = 0)
     )
 );
 
@@ -180,8 +145,8 @@ WHERE {destination:String} != '' AND destination = '' AND status IN ('received',
 
 -- step_series: step_counts by bucket and by what `by` names; only buckets with anything in them, oldest first.
 -- by: any of event_type, event_name, app_version, mapping, code, source; the columns it does not name are ''.
--- retry_count: of successful_delivery, those delivered by a second call or later. by_attempt: by number of calls.
-CREATE VIEW IF NOT EXISTS step_series AS
+-- by_attempt and retry_count are of successful_delivery: by number of calls; by a second call or later.
+CREATE OR REPLACE VIEW step_series AS
 WITH if({step_seconds:UInt32} = 0, 4294967296, greatest({step_seconds:UInt32}, 60)) AS width
 SELECT
     toDateTime(intDiv(toUnixTimestamp(c.at), width) * width, 'UTC') AS bucket, c.step AS step,
@@ -192,7 +157,7 @@ SELECT
     if(has({by:Array(String)}, 'app_version'), c.app_version, '') AS app_version,
     if(has({by:Array(String)}, 'code'), c.code, '') AS code,
     sum(c.count) AS count,
-    sumMap(c.by_attempt) AS by_attempt,
+    sumMapIf(c.by_attempt, c.step = 'successful_delivery') AS by_attempt,
     arraySum(mapValues(mapFilter((attempt, n) -> attempt > 1, by_attempt))) AS retry_count
 FROM step_counts(from_ms = {from_ms:Int64}, to_ms = {to_ms:Int64}, source = {source:String},
                  destination = {destination:String}, step_seconds = {step_seconds:UInt32}) AS c
@@ -204,41 +169,38 @@ ORDER BY bucket, step, source, mapping, event_type, event_name, app_version, cod
 -- success_by_attempt: at which call deliveries were delivered in the period, and at which they failed; by number of
 -- call. share: of all delivered; cumulative_share: delivered at this call or before.
 -- attempts_failed: calls that failed and were waited after; not_delivered: deliveries discarded or expired after so
--- many calls, 0 without any. Both from facts, so NULL-free but 0 past the facts' retention; possibly repeated calls
--- included.
-CREATE VIEW IF NOT EXISTS success_by_attempt AS
+-- many calls, 0 without any. All by the minute in which it happened; calls that may repeat one are included.
+CREATE OR REPLACE VIEW success_by_attempt AS
 SELECT
-    attempt, sum(d) AS delivered,
+    attempt, sumIf(n, status = 'delivered') AS delivered,
     if(sum(delivered) OVER () > 0, delivered / sum(delivered) OVER (), NULL) AS share,
     if(sum(delivered) OVER () > 0, sum(delivered) OVER (ORDER BY attempt) / sum(delivered) OVER (), NULL)
         AS cumulative_share,
-    sum(f) AS attempts_failed, sum(x) AS not_delivered
+    sumIf(n, status = 'attempt_failed') AS attempts_failed,
+    sumIf(n, status IN ('discarded', 'expired')) AS not_delivered
 FROM (
-    SELECT toUInt16(calls) AS attempt, n AS d, toUInt64(0) AS f, toUInt64(0) AS x
-    FROM (
-        SELECT sumMap(by_attempt) AS attempts
-        FROM counts(from_ms = {from_ms:Int64}, to_ms = {to_ms:Int64}, source = {source:String},
-                    destination = {destination:String}, step_seconds = 0)
-        WHERE status = 'delivered'
-    )
-    ARRAY JOIN mapKeys(attempts) AS calls, mapValues(attempts) AS n
-    UNION ALL
-    SELECT facts.attempt, toInt64(0), uniqExactIf((log_partition, log_offset), kind = 'attempt_failed'),
-           uniqExactIf((log_partition, log_offset), kind = 'outcome')
-    FROM facts
-    WHERE kind IN ('attempt_failed', 'outcome') AND count = 1
-      AND (kind != 'outcome' OR state IN ('discarded', 'expired')
-           -- A verdict taken back has been replaced by a better one.
-           AND delivery_id NOT IN (SELECT delivery_id FROM facts WHERE correction = 1))
-      AND at >= fromUnixTimestamp64Milli(intDiv({from_ms:Int64}, 60000) * 60000, 'UTC')
-      AND at < fromUnixTimestamp64Milli(intDiv({to_ms:Int64} + 59999, 60000) * 60000, 'UTC')
-      AND ({source:String} = '' OR source = {source:String})
-      AND ({destination:String} = '' OR destination = {destination:String})
-    GROUP BY facts.attempt
+    SELECT status, toUInt16(calls) AS attempt, sum(told) AS n
+    FROM totals(from_ms = {from_ms:Int64}, split_ms = 0, to_ms = {to_ms:Int64}, source = {source:String},
+                destination = {destination:String}, step_seconds = 0)
+    ARRAY JOIN mapKeys(by_attempt) AS calls, mapValues(by_attempt) AS told
+    GROUP BY status, attempt
 )
 GROUP BY attempt
 HAVING delivered > 0 OR attempts_failed > 0 OR not_delivered > 0
 ORDER BY attempt;
+
+-- latency_split: where the time of the deliveries delivered in the period went: the mean of each part of their way, in
+-- ms, by connection. The four add up to the mean latency.
+CREATE OR REPLACE VIEW latency_split AS
+SELECT source, destination, sum(t.count) AS delivered,
+       sum(t.queue_ms) / delivered AS mean_queue_ms, sum(t.retry_wait_ms) / delivered AS mean_retry_wait_ms,
+       sum(t.limit_wait_ms) / delivered AS mean_limit_wait_ms, sum(t.calls_ms) / delivered AS mean_calls_ms
+FROM totals(from_ms = {from_ms:Int64}, split_ms = 0, to_ms = {to_ms:Int64}, source = {source:String},
+            destination = {destination:String}, step_seconds = 0) AS t
+WHERE status = 'delivered'
+GROUP BY source, destination
+HAVING delivered > 0
+ORDER BY source, destination;
 
 -- pending_deliveries: one row for each delivery of the events received in [from_ms, to_ms) that has no outcome and is
 -- not left behind by the low watermark: balance counts as many as pending. Only what is due or was received after the
@@ -246,7 +208,7 @@ ORDER BY attempt;
 -- attempt: calls made so far. code and message: of the last failed call, else of the last putting back; '' before
 -- either. waits_for: 'first attempt', 'retry' (a call failed), or 'its turn' (put back without a call). due_at: NULL
 -- for the first.
-CREATE VIEW IF NOT EXISTS pending_deliveries AS
+CREATE OR REPLACE VIEW pending_deliveries AS
 WITH
     fromUnixTimestamp64Milli({from_ms:Int64}, 'UTC') AS first,
     fromUnixTimestamp64Milli({to_ms:Int64}, 'UTC') AS end,
@@ -270,22 +232,27 @@ FROM (
     UNION ALL
     SELECT source, destination, mapping, delivery_id, message_id, event_type, event_name, app_version, received_at,
            attempt, code, message, at, due_at, if(kind = 'attempt_failed', 2, 1)
-    FROM facts
+    FROM undelivered
     WHERE kind IN ('attempt_failed', 'spilled') AND received_at >= first AND received_at < end
       AND ({source:String} = '' OR source = {source:String})
       AND ({destination:String} = '' OR destination = {destination:String})
       AND delivery_id IN (
-          SELECT delivery_id FROM facts
+          SELECT delivery_id FROM undelivered
           WHERE kind IN ('attempt_failed', 'spilled') AND received_at >= first AND received_at < end
             AND (due_at >= passed OR received_at >= passed))
 )
 WHERE delivery_id NOT IN (
+    -- Outcomes of what was received after the watermark, and of what is due after it; both found by the key of facts.
     SELECT delivery_id FROM facts
-    WHERE kind = 'outcome' AND count = 1 AND received_at >= first AND received_at < end
-      AND (received_at >= passed OR delivery_id IN (
-          SELECT delivery_id FROM facts
+    WHERE destination != '' AND received_at >= greatest(first, passed) AND received_at < end
+      AND kind = 'outcome' AND count = 1
+    UNION ALL
+    SELECT delivery_id FROM facts
+    WHERE kind = 'outcome' AND count = 1
+      AND (destination, toStartOfHour(received_at), delivery_id) IN (
+          SELECT destination, toStartOfHour(received_at), delivery_id FROM undelivered
           WHERE kind IN ('attempt_failed', 'spilled') AND received_at >= first AND received_at < end
-            AND due_at >= passed)))
+            AND due_at >= passed))
 GROUP BY delivery_id;
 
 -- oldest_undelivered: per connection, how many of the events received in [from_ms, to_ms) are pending, and the one that

@@ -1,5 +1,5 @@
 -- The pipeline as people look at it, and error details: what did not arrive and why. Parameters, and the endings
--- _before and _change_…, as in 010; code: one reason, '' for all. Facts are read without FINAL: rows of one log
+-- _before and _change_…, as in 011; code: one reason, '' for all. Facts are read without FINAL: rows of one log
 -- position are alike, and are told apart by it.
 
 -- funnel: always seven rows, in the order of the pipeline: the steps of step_counts, and pending_retry before the
@@ -152,18 +152,20 @@ ORDER BY count DESC, count_before DESC, step, code;
 -- error_groups: as in 007: messages of failed attempts and of undelivered outcomes in [from_ms, to_ms), similar ones
 -- joined; most first.
 CREATE OR REPLACE VIEW error_groups AS
-SELECT source, destination, code, error_group, uniqExact(log_partition, log_offset) AS attempts,
-       uniqExact(delivery_id) AS deliveries, min(facts.at) AS first_seen, max(facts.at) AS last_seen,
-       argMax(message, (facts.at, log_partition, log_offset)) AS message
-FROM facts
-WHERE kind IN ('attempt_failed', 'outcome') AND count = 1 AND (kind != 'outcome' OR state IN ('discarded', 'expired'))
-  AND destination != ''
-  AND facts.at >= fromUnixTimestamp64Milli({from_ms:Int64}, 'UTC')
-  AND facts.at < fromUnixTimestamp64Milli({to_ms:Int64}, 'UTC')
+SELECT source, destination, code, error_group, count() AS attempts, uniqExact(delivery_id) AS deliveries,
+       min(undelivered.at) AS first_seen, max(undelivered.at) AS last_seen,
+       -- The newest; of one millisecond, the last in the log.
+       argMax(message, toUnixTimestamp64Milli(undelivered.at) * 1048576 + log_offset % 1048576) AS message
+FROM undelivered FINAL
+WHERE kind IN ('attempt_failed', 'outcome') AND count = 1
+  AND toStartOfHour(undelivered.at) >= toStartOfHour(fromUnixTimestamp64Milli({from_ms:Int64}, 'UTC'))
+  AND undelivered.at >= fromUnixTimestamp64Milli({from_ms:Int64}, 'UTC')
+  AND undelivered.at < fromUnixTimestamp64Milli({to_ms:Int64}, 'UTC')
   AND ({source:String} = '' OR source = {source:String})
   AND ({destination:String} = '' OR destination = {destination:String})
 GROUP BY source, destination, code, error_group
-ORDER BY attempts DESC, source, destination, code, error_group;
+ORDER BY attempts DESC, source, destination, code, error_group
+SETTINGS do_not_merge_across_partitions_select_final = 1;
 
 -- delivery_errors: one row per state, destination and code; counted in deliveries, not attempts; most first.
 -- discarded and expired: outcomes in the period (whole minutes, as in delivery_metrics, with which they agree).
@@ -172,6 +174,8 @@ ORDER BY attempts DESC, source, destination, code, error_group;
 -- share: of all rows shown. message: the destination's own words, a recent one. first_seen and last_seen: in the
 -- period, of awaiting_retry when the oldest and the newest of them was received; NULL when the facts are past their
 -- retention.
+-- messages: a recent one of each of the five largest groups of similar messages of the destination and code, over calls
+-- that were tried again too; message_attempts: how many calls failed so.
 CREATE OR REPLACE VIEW delivery_errors AS
 WITH
     fromUnixTimestamp64Milli(intDiv({from_ms:Int64}, 60000) * 60000, 'UTC') AS first,
@@ -185,29 +189,20 @@ SELECT
     reasons.action AS action, reasons.link AS link,
     errors.deliveries AS deliveries,
     errors.deliveries / sum(errors.deliveries) OVER () AS share,
-    errors.message AS message, errors.first_seen AS first_seen, errors.last_seen AS last_seen
+    multiIf(state = 'discarded', said.discarded.3, state = 'expired', said.expired.3, errors.message) AS message,
+    multiIf(state = 'awaiting_retry', errors.first_at, said.discarded.1 > 0 AND state = 'discarded', said.discarded.1,
+            said.expired.1 > 0 AND state = 'expired', said.expired.1, NULL) AS first_seen,
+    multiIf(state = 'awaiting_retry', errors.last_at, said.discarded.1 > 0 AND state = 'discarded', said.discarded.2,
+            said.expired.1 > 0 AND state = 'expired', said.expired.2, NULL) AS last_seen,
+    said.messages AS messages, said.message_attempts AS message_attempts
 FROM (
-    SELECT ended.state AS state, ended.destination AS destination, ended.code AS code, ended.deliveries AS deliveries,
-           seen.message AS message,
-           if(seen.last_at > 0, seen.first_at, NULL) AS first_seen,
-           if(seen.last_at > 0, seen.last_at, NULL) AS last_seen
-    FROM (
-        SELECT status AS state, destination, code, sum(count) AS deliveries
-        FROM counts(from_ms = {from_ms:Int64}, to_ms = {to_ms:Int64}, source = {source:String},
-                    destination = {destination:String}, step_seconds = 0)
-        WHERE status IN ('discarded', 'expired')
-        GROUP BY state, destination, code
-        HAVING deliveries > 0
-    ) AS ended
-    LEFT JOIN (
-        SELECT state, destination, code, min(at) AS first_at, max(at) AS last_at,
-               argMaxIf(message, at, message != '') AS message
-        FROM facts
-        WHERE kind = 'outcome' AND state IN ('discarded', 'expired') AND count = 1 AND at >= first AND at < end
-          AND ({source:String} = '' OR source = {source:String})
-          AND ({destination:String} = '' OR destination = {destination:String})
-        GROUP BY state, destination, code
-    ) AS seen ON seen.state = ended.state AND seen.destination = ended.destination AND seen.code = ended.code
+    SELECT status AS state, destination, code, sum(count) AS deliveries, '' AS message,
+           toDateTime64(0, 3, 'UTC') AS first_at, toDateTime64(0, 3, 'UTC') AS last_at
+    FROM totals(from_ms = {from_ms:Int64}, split_ms = 0, to_ms = {to_ms:Int64}, source = {source:String},
+                destination = {destination:String}, step_seconds = 0)
+    WHERE status IN ('discarded', 'expired')
+    GROUP BY state, destination, code
+    HAVING deliveries > 0
     UNION ALL
     SELECT 'awaiting_retry', destination, code, toInt64(count()), argMaxIf(message, received_at, message != ''),
            min(received_at), max(received_at)
@@ -217,36 +212,39 @@ FROM (
     WHERE waits_for != 'first attempt'
     GROUP BY destination, code
 ) AS errors
-LEFT JOIN (SELECT * FROM reasons FINAL) AS reasons ON reasons.code = errors.code
-ORDER BY deliveries DESC, state, destination, code;
-
--- error_details: the rows of delivery_errors with what the destination said, in its own words.
--- messages: a recent one of each of the five largest groups of similar messages of the destination and code, over calls
--- that were tried again too; message_attempts: how many calls failed so.
-CREATE VIEW IF NOT EXISTS error_details AS
-SELECT
-    errors.state AS state, errors.destination AS destination, errors.code AS code, errors.severity AS severity,
-    errors.owner AS owner, errors.retryable AS retryable, errors.description AS description, errors.action AS action,
-    errors.link AS link, errors.deliveries AS deliveries, errors.share AS share, errors.message AS message,
-    errors.first_seen AS first_seen, errors.last_seen AS last_seen,
-    said.messages AS messages, said.message_attempts AS message_attempts
-FROM delivery_errors(from_ms = {from_ms:Int64}, to_ms = {to_ms:Int64}, source = {source:String},
-                     destination = {destination:String}) AS errors
 LEFT JOIN (
     SELECT destination, code,
-           arraySlice(arrayReverseSort(groupArray((n, words))), 1, 5) AS largest,
+           (minIf(d.1, d.2 > 0), max(d.2), argMax(d.3, d.2)) AS discarded,
+           (minIf(e.1, e.2 > 0), max(e.2), argMax(e.3, e.2)) AS expired,
+           arraySlice(arrayReverseSort(groupArrayIf((n, words), words != '')), 1, 5) AS largest,
            largest.2 AS messages, largest.1 AS message_attempts
     FROM (
-        SELECT destination, code, error_group, sum(attempts) AS n, argMax(message, last_seen) AS words
-        FROM error_groups(
-            from_ms = intDiv({from_ms:Int64}, 60000) * 60000, to_ms = intDiv({to_ms:Int64} + 59999, 60000) * 60000,
-            source = {source:String}, destination = {destination:String})
-        WHERE message != ''
+        -- The newest message; of one millisecond, the last in the log.
+        WITH toUnixTimestamp64Milli(at) * 1048576 + log_offset % 1048576 AS place
+        SELECT destination, code, error_group, count() AS n, argMaxIf(message, place, message != '') AS words,
+               (minIf(at, state = 'discarded'), maxIf(at, state = 'discarded'),
+                argMaxIf(message, place, message != '' AND state = 'discarded')) AS d,
+               (minIf(at, state = 'expired'), maxIf(at, state = 'expired'),
+                argMaxIf(message, place, message != '' AND state = 'expired')) AS e
+        FROM undelivered FINAL
+        WHERE kind IN ('attempt_failed', 'outcome') AND count = 1
+          AND toStartOfHour(at) >= toStartOfHour(first) AND at >= first AND at < end
+          AND ({source:String} = '' OR source = {source:String})
+          AND ({destination:String} = '' OR destination = {destination:String})
         GROUP BY destination, code, error_group
     )
     GROUP BY destination, code
 ) AS said ON said.destination = errors.destination AND said.code = errors.code
-ORDER BY deliveries DESC, state, destination, code;
+LEFT JOIN (SELECT * FROM reasons FINAL) AS reasons ON reasons.code = errors.code
+ORDER BY deliveries DESC, state, destination, code
+SETTINGS do_not_merge_across_partitions_select_final = 1;
+
+-- error_details: the rows of delivery_errors, under the name that pages call them by.
+CREATE OR REPLACE VIEW error_details AS
+SELECT state, destination, code, severity, owner, retryable, description, action, link, deliveries, share, message,
+       first_seen, last_seen, messages, message_attempts
+FROM delivery_errors(from_ms = {from_ms:Int64}, to_ms = {to_ms:Int64}, source = {source:String},
+                     destination = {destination:String});
 
 -- error_samples: the newest samples of each state, destination and code, `limit` of each; columns as of
 -- delivery_samples. For rows of error_details that open. code: '' for all.
@@ -283,7 +281,7 @@ LEFT JOIN (
     SELECT toDateTime(intDiv(toUnixTimestamp(at), width) * width, 'UTC') AS bucket,
            sumIf(count, status = 'discarded') AS discarded, sumIf(count, status = 'expired') AS expired,
            sumIf(count, status = 'attempt_failed') AS attempts_failed
-    FROM counts(from_ms = {from_ms:Int64}, to_ms = {to_ms:Int64}, source = {source:String},
+    FROM totals(from_ms = {from_ms:Int64}, split_ms = 0, to_ms = {to_ms:Int64}, source = {source:String},
                 destination = {destination:String}, step_seconds = greatest({step_seconds:UInt32}, 60))
     WHERE {code:String} IN ('', code)
     GROUP BY bucket

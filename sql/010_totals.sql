@@ -1,0 +1,255 @@
+-- Totals: what people look at all day, kept so that a period is read in a tenth of a second.
+
+-- Old partitions become one part each, in which every row is the last of its key: FINAL costs nothing there.
+ALTER TABLE facts MODIFY SETTING min_age_to_force_merge_seconds = 3600, min_age_to_force_merge_on_partition_only = 1;
+ALTER TABLE minutes MODIFY SETTING min_age_to_force_merge_seconds = 3600, min_age_to_force_merge_on_partition_only = 1;
+ALTER TABLE hours MODIFY SETTING min_age_to_force_merge_seconds = 3600, min_age_to_force_merge_on_partition_only = 1;
+
+-- minute_totals has the rows of minutes without mapping, event type, name and version: one for each minute, append
+-- minute, source, destination, status and code. Made by the recording flow beside minutes and in the same way (002).
+-- hour_totals is to it what hours is to minutes.
+--   by_attempt   of delivered, attempt_failed, discarded and expired: how many by number of calls made; 0: no call
+--   …_ms         of delivered: the four parts of their latencies, added up
+-- (The retentions of new tables are ten years until the workspace's are set, after everything older is in them.)
+CREATE TABLE IF NOT EXISTS minute_totals (
+    minute DateTime('UTC') CODEC(DoubleDelta, ZSTD(1)),
+    append_minute DateTime('UTC') CODEC(DoubleDelta, ZSTD(1)),
+    log_partition UInt16,
+    source LowCardinality(String),
+    destination LowCardinality(String),
+    status LowCardinality(String),
+    code LowCardinality(String),
+    count Int64,
+    latency Map(Int16, UInt32) CODEC(ZSTD(1)),
+    by_attempt Map(UInt8, Int64) CODEC(ZSTD(1)),
+    queue_ms Int64,
+    retry_wait_ms Int64,
+    limit_wait_ms Int64,
+    calls_ms Int64,
+    version UInt64,
+    INDEX appended append_minute TYPE minmax GRANULARITY 1
+)
+ENGINE = ReplacingMergeTree(version)
+PARTITION BY toYYYYMMDD(minute)
+ORDER BY (minute, destination, source, status, code, log_partition, append_minute)
+TTL minute + toIntervalSecond(315360000)
+SETTINGS ttl_only_drop_parts = 1, min_age_to_force_merge_seconds = 3600, min_age_to_force_merge_on_partition_only = 1;
+
+CREATE TABLE IF NOT EXISTS hour_totals (
+    hour DateTime('UTC') CODEC(DoubleDelta, ZSTD(1)),
+    through DateTime('UTC') CODEC(DoubleDelta, ZSTD(1)),
+    log_partition UInt16,
+    source LowCardinality(String),
+    destination LowCardinality(String),
+    status LowCardinality(String),
+    code LowCardinality(String),
+    count Int64,
+    latency Map(Int16, UInt32) CODEC(ZSTD(1)),
+    by_attempt Map(UInt8, Int64) CODEC(ZSTD(1)),
+    queue_ms Int64,
+    retry_wait_ms Int64,
+    limit_wait_ms Int64,
+    calls_ms Int64,
+    PROJECTION built (SELECT log_partition, max(hour), max(through) GROUP BY log_partition)
+)
+ENGINE = ReplacingMergeTree(through)
+PARTITION BY toYYYYMM(hour)
+ORDER BY (hour, destination, source, status, code, log_partition)
+TTL hour + toIntervalSecond(315360000)
+SETTINGS ttl_only_drop_parts = 1, min_age_to_force_merge_seconds = 3600, min_age_to_force_merge_on_partition_only = 1,
+    deduplicate_merge_projection_mode = 'rebuild';
+
+ALTER TABLE minutes ADD INDEX IF NOT EXISTS appended append_minute TYPE minmax GRANULARITY 1;
+ALTER TABLE minutes MATERIALIZE INDEX appended;
+
+-- Up to where hours are built is asked by every reading of counts: all that was appended up to the last `through` of a
+-- partition and speaks of hours up to its last one is in them. This answers without reading the rows.
+ALTER TABLE hours MODIFY SETTING deduplicate_merge_projection_mode = 'rebuild';
+ALTER TABLE hours ADD PROJECTION IF NOT EXISTS built (
+    SELECT log_partition, max(hour), max(through) GROUP BY log_partition
+);
+ALTER TABLE hours MATERIALIZE PROJECTION built;
+
+-- undelivered: the facts of deliveries that did not arrive at the first call: failed calls, puttings back, outcomes
+-- discarded and expired. Some in a hundred of all facts, so that errors and what waits are found without the rest.
+CREATE TABLE IF NOT EXISTS undelivered (
+    kind LowCardinality(String),
+    correction UInt8,
+    count Int8,
+    log_partition UInt16,
+    log_offset UInt64 CODEC(Delta, ZSTD(1)),
+    at DateTime64(3, 'UTC') CODEC(Delta, ZSTD(1)),
+    source LowCardinality(String),
+    destination LowCardinality(String),
+    mapping LowCardinality(String),
+    message_id String CODEC(ZSTD(1)),
+    event_type LowCardinality(String),
+    event_name LowCardinality(String),
+    app_version LowCardinality(String),
+    received_at DateTime64(3, 'UTC') CODEC(Delta, ZSTD(1)),
+    delivery_id String CODEC(ZSTD(1)),
+    attempt UInt16,
+    code LowCardinality(String),
+    message String CODEC(ZSTD(1)),
+    state LowCardinality(String),
+    due_at DateTime64(3, 'UTC') CODEC(Delta, ZSTD(1)),
+    error_group String,
+    INDEX by_due due_at TYPE minmax GRANULARITY 1,
+    INDEX by_receipt received_at TYPE minmax GRANULARITY 1
+)
+ENGINE = ReplacingMergeTree
+PARTITION BY toYYYYMMDD(received_at)
+ORDER BY (toStartOfHour(at), destination, code, source, log_partition, log_offset, correction)
+TTL toDateTime(received_at) + toIntervalSecond(315360000)
+SETTINGS ttl_only_drop_parts = 1, min_age_to_force_merge_seconds = 3600, min_age_to_force_merge_on_partition_only = 1;
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS undelivered_of_facts TO undelivered AS
+SELECT kind, correction, count, log_partition, log_offset, at, source, destination, mapping, message_id, event_type,
+       event_name, app_version, received_at, delivery_id, attempt, code, message, state, due_at, error_group
+FROM facts
+WHERE destination != ''
+  AND (kind IN ('attempt_failed', 'spilled') OR kind = 'outcome' AND state IN ('discarded', 'expired'));
+
+-- What was recorded before this migration.
+INSERT INTO undelivered
+SELECT kind, correction, count, log_partition, log_offset, at, source, destination, mapping, message_id, event_type,
+       event_name, app_version, received_at, delivery_id, attempt, code, message, state, due_at, error_group
+FROM facts FINAL
+WHERE destination != ''
+  AND (kind IN ('attempt_failed', 'spilled') OR kind = 'outcome' AND state IN ('discarded', 'expired'));
+
+INSERT INTO minute_totals
+SELECT m.minute, m.append_minute, m.log_partition, m.source, m.destination, m.status, m.code, m.count, m.latency,
+       if(m.status = 'delivered', m.by_attempt, told.by_attempt), told.queue_ms, told.retry_wait_ms, told.limit_wait_ms,
+       told.calls_ms, m.version
+FROM (
+    SELECT minute, append_minute, log_partition, source, destination, status, code, sum(minutes.count) AS count,
+           sumMap(minutes.latency) AS latency, sumMap(minutes.by_attempt) AS by_attempt, max(minutes.version) AS version
+    FROM minutes FINAL
+    GROUP BY minute, append_minute, log_partition, source, destination, status, code
+) AS m
+LEFT JOIN (
+    SELECT toStartOfMinute(toDateTime(at)) AS minute, toStartOfMinute(toDateTime(appended_at)) AS append_minute,
+           log_partition, source, destination, toString(if(kind = 'outcome', state, kind)) AS status, code,
+           sumMap(map(toUInt8(least(attempt, 255)), toInt64(facts.count))) AS by_attempt,
+           sum(toInt64(facts.queue_ms)) AS queue_ms, sum(toInt64(facts.retry_wait_ms)) AS retry_wait_ms,
+           sum(toInt64(facts.limit_wait_ms)) AS limit_wait_ms, sum(toInt64(facts.calls_ms)) AS calls_ms
+    FROM facts FINAL
+    WHERE kind IN ('outcome', 'attempt_failed') AND state != 'filtered' AND count != 0
+    GROUP BY minute, append_minute, log_partition, source, destination, status, code
+) AS told USING (minute, append_minute, log_partition, source, destination, status, code);
+
+INSERT INTO hour_totals
+SELECT toStartOfHour(t.minute) AS hour, any(built.through), t.log_partition, t.source, t.destination, t.status, t.code,
+       sum(t.count), sumMap(t.latency), sumMap(t.by_attempt), sum(t.queue_ms), sum(t.retry_wait_ms),
+       sum(t.limit_wait_ms), sum(t.calls_ms)
+FROM (SELECT * FROM minute_totals FINAL) AS t
+INNER JOIN (
+    SELECT log_partition, max(hour) + toIntervalHour(1) AS end, max(hours.through) AS through
+    FROM hours GROUP BY log_partition
+) AS built ON built.log_partition = t.log_partition
+WHERE t.minute < built.end AND t.append_minute <= built.through
+GROUP BY hour, t.log_partition, t.source, t.destination, t.status, t.code;
+
+-- Hours whose minutes are past their retention: where their time went, and at which call they failed, is not known.
+INSERT INTO hour_totals
+SELECT hour, max(hours.through), log_partition, source, destination, status, code, sum(hours.count),
+       sumMap(hours.latency), sumMap(hours.by_attempt), 0, 0, 0, 0
+FROM hours FINAL
+WHERE hour < (SELECT toStartOfHour(min(minute)) FROM minutes)
+GROUP BY hour, log_partition, source, destination, status, code;
+
+-- totals: the counts of the period by source, destination, status and code, once. THE way to read minute_totals and
+-- hour_totals; parameters as in 003, and
+--   split_ms     a moment in the period whose minute no row reaches across, so that the two sides can be told apart by
+--                `at`; 0 for none
+-- Whole hours inside the period come from hour_totals as far as hours are built; the edges, hours not built yet, and
+-- what was appended after building come from minute_totals.
+-- at: start of the minute or hour.
+CREATE OR REPLACE VIEW totals AS
+WITH
+    toDateTime(intDiv({from_ms:Int64}, 60000) * 60, 'UTC') AS first_minute,
+    toDateTime(intDiv({to_ms:Int64} + 59999, 60000) * 60, 'UTC') AS end_minute,
+    toDateTime(intDiv({from_ms:Int64} + 3599999, 3600000) * 3600, 'UTC') AS first_hour,
+    if(intDiv({split_ms:Int64}, 60000) % 60 = 0, toDateTime(0, 'UTC'),
+       toDateTime(intDiv({split_ms:Int64}, 3600000) * 3600, 'UTC')) AS split_hour,
+    (SELECT mapFromArrays(groupArray(log_partition), groupArray((end, through)))
+     FROM (SELECT log_partition, max(hour) + toIntervalHour(1) AS end, max(hour_totals.through) AS through
+           FROM hour_totals GROUP BY log_partition)) AS built,
+    least(if({step_seconds:UInt32} % 3600 = 0,
+             toDateTime(intDiv({to_ms:Int64} + 59999, 3600000) * 3600, 'UTC'), first_hour),
+          arrayMin(mapValues(built).1)) AS end_hour
+SELECT hour AS at, source, destination, status, code, count, latency, by_attempt,
+       queue_ms, retry_wait_ms, limit_wait_ms, calls_ms
+FROM hour_totals FINAL
+WHERE hour >= first_hour AND hour < end_hour AND hour != split_hour
+  AND ({source:String} = '' OR source = {source:String})
+  AND ({destination:String} = '' OR destination = {destination:String})
+UNION ALL
+SELECT minute AS at, source, destination, status, code, count, latency, by_attempt,
+       queue_ms, retry_wait_ms, limit_wait_ms, calls_ms
+FROM minute_totals FINAL
+WHERE minute >= first_minute AND minute < end_minute
+  AND (minute < first_hour OR minute >= end_hour
+       OR minute >= split_hour AND minute < split_hour + toIntervalHour(1))
+  AND ({source:String} = '' OR source = {source:String})
+  AND ({destination:String} = '' OR destination = {destination:String})
+UNION ALL
+SELECT minute AS at, source, destination, status, code, count, latency, by_attempt,
+       queue_ms, retry_wait_ms, limit_wait_ms, calls_ms
+FROM minute_totals FINAL
+WHERE minute >= first_hour AND minute < end_hour
+  AND (minute < split_hour OR minute >= split_hour + toIntervalHour(1))
+  AND append_minute > arrayMin(mapValues(built).2) AND append_minute > built[log_partition].2
+  AND ({source:String} = '' OR source = {source:String})
+  AND ({destination:String} = '' OR destination = {destination:String})
+SETTINGS do_not_merge_across_partitions_select_final = 1;
+
+-- counts: as in 003, with every dimension: for breaking down.
+CREATE OR REPLACE VIEW counts AS
+WITH
+    toDateTime(intDiv({from_ms:Int64}, 60000) * 60, 'UTC') AS first_minute,
+    toDateTime(intDiv({to_ms:Int64} + 59999, 60000) * 60, 'UTC') AS end_minute,
+    toDateTime(intDiv({from_ms:Int64} + 3599999, 3600000) * 3600, 'UTC') AS first_hour,
+    (SELECT mapFromArrays(groupArray(log_partition), groupArray((end, through)))
+     FROM (SELECT log_partition, max(hour) + toIntervalHour(1) AS end, max(hours.through) AS through
+           FROM hours GROUP BY log_partition)) AS built,
+    least(if({step_seconds:UInt32} % 3600 = 0,
+             toDateTime(intDiv({to_ms:Int64} + 59999, 3600000) * 3600, 'UTC'), first_hour),
+          arrayMin(mapValues(built).1)) AS end_hour
+SELECT hour AS at, source, destination, mapping, event_type, event_name, app_version, status, code,
+       count, latency, by_attempt
+FROM hours FINAL
+WHERE hour >= first_hour AND hour < end_hour
+  AND ({source:String} = '' OR source = {source:String})
+  AND ({destination:String} = '' OR destination = {destination:String})
+UNION ALL
+SELECT minute AS at, source, destination, mapping, event_type, event_name, app_version, status, code,
+       count, latency, by_attempt
+FROM minutes FINAL
+WHERE minute >= first_minute AND minute < end_minute AND (minute < first_hour OR minute >= end_hour)
+  AND ({source:String} = '' OR source = {source:String})
+  AND ({destination:String} = '' OR destination = {destination:String})
+UNION ALL
+SELECT minute AS at, source, destination, mapping, event_type, event_name, app_version, status, code,
+       count, latency, by_attempt
+FROM minutes FINAL
+WHERE minute >= first_hour AND minute < end_hour
+  AND append_minute > arrayMin(mapValues(built).2) AND append_minute > built[log_partition].2
+  AND ({source:String} = '' OR source = {source:String})
+  AND ({destination:String} = '' OR destination = {destination:String})
+SETTINGS do_not_merge_across_partitions_select_final = 1;
+
+-- prior_outcomes: as in 007, with the number of calls made.
+CREATE OR REPLACE VIEW prior_outcomes AS
+SELECT delivery_id, state, code, at, attempt
+FROM facts FINAL
+WHERE destination IN {destinations:Array(String)}
+  AND received_at >= fromUnixTimestamp64Milli({first_received_ms:Int64}, 'UTC')
+  AND received_at <= fromUnixTimestamp64Milli({last_received_ms:Int64}, 'UTC')
+  AND delivery_id IN {delivery_ids:Array(String)}
+  AND kind IN ('outcome', 'redrive_outcome')
+  AND log_partition = {log_partition:UInt16} AND log_offset < {before_offset:UInt64}
+GROUP BY delivery_id, state, code, at, attempt
+HAVING sum(count) > 0
+SETTINGS do_not_merge_across_partitions_select_final = 1;
