@@ -108,7 +108,7 @@ def test_a_message_id_that_is_no_text_is_refused(tmp_path: Path) -> None:
 def test_recover_knows_its_flows(tmp_path: Path) -> None:
     file = write_workspace(tmp_path, SMALL)
     told = waybill("recover", "deliver", "--yes", workspace=file, data=tmp_path / "data")
-    assert told.code == 2 and "delivery and recording" in told.err
+    assert told.code == 2 and "delivery, recording, alerting" in told.err
 
 
 def test_recover_changes_nothing_without_a_yes(tmp_path: Path) -> None:
