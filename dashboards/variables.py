@@ -13,20 +13,20 @@ _EVERYTHING = {"source": "''", "destination": "''"}
 
 def source() -> QueryVariable:
     """The sources anything happened with in the period."""
-    counted = call("counts", **_EVERYTHING, step_seconds="0")
+    counted = call("totals", **_EVERYTHING, split_ms="0", step_seconds="0")
     return _picker("source", "Source", f"SELECT DISTINCT source FROM {counted} WHERE source != '' ORDER BY source")
 
 
 def destination() -> QueryVariable:
     """The destinations anything happened with in the period, of the source picked, and those in trouble."""
-    counted = call("counts", destination="''", source=picked("source"), step_seconds="0")
+    counted = call("totals", destination="''", source=picked("source"), split_ms="0", step_seconds="0")
     return _picker(
         "destination",
         "Destination",
         f"SELECT DISTINCT destination FROM (\n"
         f"    SELECT destination FROM {counted} WHERE destination != ''\n"
         f"    UNION ALL\n"
-        f"    SELECT destination FROM {call('banners')}\n"
+        f"    SELECT destination FROM {call('troubled_destinations')}\n"
         f") ORDER BY destination",
     )
 

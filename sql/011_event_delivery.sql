@@ -213,7 +213,10 @@ WITH
     fromUnixTimestamp64Milli({from_ms:Int64}, 'UTC') AS first,
     fromUnixTimestamp64Milli({to_ms:Int64}, 'UTC') AS end,
     (SELECT fromUnixTimestamp64Milli(greatest(0, ifNull(watermark_ms - {settle_seconds:UInt32} * 1000, 0)), 'UTC')
-     FROM low_watermark) AS passed
+     FROM low_watermark) AS passed,
+    (SELECT min(received_at) FROM undelivered
+     WHERE kind IN ('attempt_failed', 'spilled') AND received_at >= first AND received_at < end
+       AND (due_at >= passed OR received_at >= passed)) AS earliest
 SELECT
     any(source) AS source, any(destination) AS destination, any(mapping) AS mapping, delivery_id,
     any(message_id) AS message_id, any(event_type) AS event_type, any(event_name) AS event_name,
@@ -233,7 +236,7 @@ FROM (
     SELECT source, destination, mapping, delivery_id, message_id, event_type, event_name, app_version, received_at,
            attempt, code, message, at, due_at, if(kind = 'attempt_failed', 2, 1)
     FROM undelivered
-    WHERE kind IN ('attempt_failed', 'spilled') AND received_at >= first AND received_at < end
+    WHERE kind IN ('attempt_failed', 'spilled') AND received_at >= earliest AND received_at < end
       AND ({source:String} = '' OR source = {source:String})
       AND ({destination:String} = '' OR destination = {destination:String})
       AND delivery_id IN (
@@ -299,6 +302,14 @@ LEFT JOIN (
     GROUP BY destination
 ) AS waiting ON waiting.destination = states.destination
 LEFT JOIN (SELECT * FROM reasons FINAL) AS reasons ON reasons.code = states.code AND states.code != ''
+ORDER BY destination;
+
+-- troubled_destinations: the destinations of destination_health, and nothing else of them.
+CREATE VIEW IF NOT EXISTS troubled_destinations AS
+SELECT destination
+FROM destination_states AS found FINAL
+GROUP BY destination
+HAVING argMax(found.state, (at, log_offset)) != 'ok'
 ORDER BY destination;
 
 -- banners: what has to be said above every number: a row per destination that takes nothing now. No row: all is well.

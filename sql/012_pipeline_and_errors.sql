@@ -252,14 +252,18 @@ CREATE VIEW IF NOT EXISTS error_samples AS
 SELECT at, source, destination, mapping, message_id, event_type, event_name, delivery_id, attempt, attempt_id, state,
        code, message, batch_items, redrive, event, request, response
 FROM samples FINAL
-WHERE state IN ('discarded', 'expired', 'awaiting_retry')
-  AND at >= fromUnixTimestamp64Milli(intDiv({from_ms:Int64}, 60000) * 60000, 'UTC')
-  AND at < fromUnixTimestamp64Milli(intDiv({to_ms:Int64} + 59999, 60000) * 60000, 'UTC')
-  AND ({source:String} = '' OR source = {source:String})
-  AND ({destination:String} = '' OR destination = {destination:String})
-  AND ({code:String} = '' OR code = {code:String})
-QUALIFY row_number() OVER (PARTITION BY state, destination, code ORDER BY at DESC, log_partition, log_offset)
-        <= {limit:UInt32}
+-- Their keys first: payloads are large, and only those shown are read.
+WHERE (destination, code, toStartOfHour(received_at), delivery_id, log_partition, log_offset) IN (
+    SELECT destination, code, toStartOfHour(received_at), delivery_id, log_partition, log_offset
+    FROM samples FINAL
+    WHERE state IN ('discarded', 'expired', 'awaiting_retry')
+      AND at >= fromUnixTimestamp64Milli(intDiv({from_ms:Int64}, 60000) * 60000, 'UTC')
+      AND at < fromUnixTimestamp64Milli(intDiv({to_ms:Int64} + 59999, 60000) * 60000, 'UTC')
+      AND ({source:String} = '' OR source = {source:String})
+      AND ({destination:String} = '' OR destination = {destination:String})
+      AND ({code:String} = '' OR code = {code:String})
+    ORDER BY at DESC, log_partition, log_offset
+    LIMIT {limit:UInt32} BY state, destination, code)
 ORDER BY destination, code, state, at DESC, log_partition, log_offset
 SETTINGS do_not_merge_across_partitions_select_final = 1;
 
