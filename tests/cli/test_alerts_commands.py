@@ -33,7 +33,7 @@ class Shell:
         return waybill("alerts", *arguments, workspace=self.workspace, data=self.data, stdin=stdin)
 
 
-@pytest.fixture(scope="module", params=["store", "server"])
+@pytest.fixture(scope="module", params=["store", pytest.param("server", marks=pytest.mark.slow)])
 def alerts(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
     directory = tmp_path_factory.mktemp(request.param)
     if request.param == "server":
