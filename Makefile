@@ -23,8 +23,9 @@ test: .venv/installed-dev  ## Everything but the slow parts, under 12 minutes on
 test-slow: .venv/installed-dev  ## Crashes, bursts, hangs: under 20 minutes
 	$(BIN)/pytest -m slow
 
-bench: .venv/installed-dev  ## Measure the embedded main job; one JSON line per scenario
+bench: .venv/installed-dev  ## Measure delivery, reading and alerting; one JSON line per scenario
 	$(BIN)/python -m tests.bench
+	$(BIN)/python -m tests.bench.alerts
 
 schema: .venv/installed-dev  ## Write workspace.schema.json, which editors complete workspace files from
 	$(BIN)/python -c "from model.workspace import workspace_schema_text as t; print(t(), end='')" > workspace.schema.json.new
