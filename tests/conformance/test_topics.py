@@ -167,8 +167,11 @@ class TestReading:
         # What a retry rung is: many records, the first of which is not due yet, looked at again and again.
         for _ in range(20):
             append(topics, *[b"x" * 1_000] * 1_000, topic="quiet")
-        gaps = [_longest_gap_seconds(topics, seconds=1.0) for _ in range(3)]
-        assert min(gaps) < 0.1, gaps  # the best of three: the machine may be busy with something else
+        # One good second will do: the machine may be busy with something else, but a gap that waiting causes is in each.
+        gaps: list[float] = []
+        while len(gaps) < 10 and min(gaps, default=1.0) >= 0.1:
+            gaps.append(_longest_gap_seconds(topics, seconds=1.0))
+        assert min(gaps) < 0.1, gaps
 
 
 def _longest_gap_seconds(topics: Topics, seconds: float) -> float:
