@@ -167,7 +167,7 @@ class TestReading:
         # What a retry rung is: many records, the first of which is not due yet, looked at again and again.
         for _ in range(20):
             append(topics, *[b"x" * 1_000] * 1_000, topic="quiet")
-        # One good second will do: the machine may be busy with something else, but a gap that waiting causes is in each.
+        # One good second will do: the machine may be busy, but a gap that waiting causes is in each of them.
         gaps: list[float] = []
         while len(gaps) < 10 and min(gaps, default=1.0) >= 0.1:
             gaps.append(_longest_gap_seconds(topics, seconds=1.0))
