@@ -92,6 +92,7 @@ def play(store: Store) -> Counter[tuple[str, str, str]]:
     return seen
 
 
+@pytest.mark.slow
 def test_the_numbers_of_alerts_are_those_the_views_show(store: Store) -> None:
     seen = play(store)
     for rule_id in ("all", "web"):

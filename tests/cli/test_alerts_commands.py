@@ -51,6 +51,7 @@ def made(alerts: Shell, *options: str) -> str:
     return str(done.json()["rule"]["id"])
 
 
+@pytest.mark.slow
 def test_a_rule_goes_its_way_from_made_to_deleted(alerts: Shell) -> None:
     rule = made(alerts, "--kind", "source-volume", "--source", "web", "--change-percent", "4", "--direction", "down")
     shown = alerts("list", "--source", "web")
@@ -71,6 +72,7 @@ def test_a_rule_goes_its_way_from_made_to_deleted(alerts: Shell) -> None:
     assert alerts("list", "--source", "web", "--json").json() == {"rules": []}
 
 
+@pytest.mark.slow
 def test_a_rule_from_a_file_is_changed_by_options(alerts: Shell) -> None:
     file = alerts.workspace.parent / "rule.yaml"
     file.write_text("kind: delivery-rate\nname: From a file\ndestination: crm\nbelow_percent: 95\n")
@@ -84,6 +86,7 @@ def test_a_rule_from_a_file_is_changed_by_options(alerts: Shell) -> None:
     assert alerts("delete", rule, "--yes").code == 0
 
 
+@pytest.mark.slow
 def test_somebody_subscribes_looks_and_unsubscribes(alerts: Shell) -> None:
     assert "Failed events of crm" in alerts("subscribe", "failed-events", "--destination", "crm").out
     by_mail = alerts("subscribe", "failed-events", "--destination", "crm", "--channel", "email")

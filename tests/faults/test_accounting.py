@@ -5,6 +5,8 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from flows.delivery import FLOW
 from flows.flow_identity import log_of
 from flows.topics import EVENTS as EVENTS_TOPIC
@@ -68,6 +70,7 @@ def test_every_prescribed_answer_is_followed_and_accounted_for(tmp_path: Path) -
     assert tally["calls_after_success"] == 0
 
 
+@pytest.mark.slow
 def test_a_retry_record_that_disappears_is_unexplained(tmp_path: Path) -> None:
     delivery = "attempts: 3\nwindow_seconds: 600\nfirst_wait_seconds: 2\njitter: 0\n"
     with cluster(tmp_path, {"crm": "/status/503"}, delivery) as made:

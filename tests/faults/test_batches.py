@@ -48,6 +48,7 @@ def balance(*, delivered: int, discarded: int = 0) -> dict[str, int]:
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_events_that_spoil_their_batch_are_discarded_and_take_no_neighbour_along(tmp_path: Path) -> None:
     count = 2_000
     spoilers = {f"m-{number}" for number in POISONED}
@@ -137,6 +138,7 @@ def test_nothing_is_lost_when_delivery_is_killed_in_the_middle_of_batches(tmp_pa
     assert numbers["metrics"]["possible_duplicates"] >= len(repeated)
 
 
+@pytest.mark.slow
 def test_a_clean_stop_neither_loses_nor_repeats_a_batch_that_is_still_filling(tmp_path: Path) -> None:
     first = 30
     with batch_cluster(tmp_path, refuse_poisoned, batched(25)) as (made, partner):
@@ -171,6 +173,7 @@ def test_a_batch_may_take_longer_to_fill_than_a_delivery_may_wait_for_its_turn(t
     assert [len(call.messages) for call in partner.calls] == [10]
 
 
+@pytest.mark.slow
 def test_a_batch_that_failed_as_a_whole_is_labelled_so_and_delivered_later(tmp_path: Path) -> None:
     outages = iter([500] * 3)
 

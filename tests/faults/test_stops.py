@@ -13,6 +13,7 @@ from tests.system import wait_until
 EVENTS = 1_500
 
 
+@pytest.mark.slow
 def test_a_clean_stop_under_load_sends_nothing_twice(tmp_path: Path) -> None:
     with cluster(tmp_path, {"crm": "/slow?ms=20"}) as made:
         made.start("recording")
@@ -31,6 +32,7 @@ def test_a_clean_stop_under_load_sends_nothing_twice(tmp_path: Path) -> None:
     assert numbers["balance"]["delivered"] == EVENTS and numbers["balance"]["unexplained"] == 0
 
 
+@pytest.mark.slow
 def test_downtime_expires_nothing_unsent_and_the_numbers_are_exact_after_it(tmp_path: Path) -> None:
     window = "attempts: 3\nwindow_seconds: 2\nfirst_wait_seconds: 0.3\n"
     with cluster(tmp_path, {"crm": "/healthy"}, window) as made:

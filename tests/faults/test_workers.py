@@ -123,6 +123,7 @@ def test_the_number_of_processes_and_of_lanes_may_change_with_deliveries_in_ever
         assert twice == numbers["metrics"]["possible_duplicates"] == 0
 
 
+@pytest.mark.slow
 def test_a_lost_recovery_directory_stops_all_of_them_and_says_what_to_do(tmp_path: Path) -> None:
     with cluster(tmp_path, {"crm": "/healthy"}) as made:
         made.start_processes(2)

@@ -77,6 +77,7 @@ def test_kafka_returns_what_was_appended_at_the_time_the_broker_says(kafka: Brok
         assert before_ms - 60_000 < ms < before_ms + 60_000  # another broker may have a clock of its own
 
 
+@pytest.mark.slow
 def test_kafka_keeps_messages_when_it_is_stopped_and_when_it_is_killed(own_kafka: Broker, topic: str) -> None:
     servers = {"bootstrap.servers": own_kafka.address}
     assert append(topic, b"a", **servers) == [None]

@@ -51,14 +51,27 @@ def receiver() -> Iterator[Receiver]:
         thread.join()
 
 
-def made_for(receiver: Receiver, audited: list[Audited], *, allowed: bool = True) -> ChannelTester:
+class Rows:
+    """What a tester needs of a store."""
+
+    def __init__(self) -> None:
+        self.inserted: list[tuple[str, dict[str, Any]]] = []
+
+    def insert(self, table: str, rows: list[dict[str, Any]]) -> list[Any]:
+        self.inserted += [(table, row) for row in rows]
+        return []
+
+
+def made_for(
+    receiver: Receiver, audited: list[Audited], *, allowed: bool = True, rows: Rows | None = None
+) -> ChannelTester:
     delivery = {"allow_addresses": ["127.0.0.0/8"]} if allowed else {}
     made = workspace([webhook("crm")], delivery=delivery)
     url = f"http://127.0.0.1:{receiver.server_port}/hook-path"
     config = AlertsConfig.model_validate_json(
         orjson.dumps({"channels": [{"id": "team", "type": "webhook", "url": url}]}), context={"environ": {}}
     )
-    store: Any = None  # a webhook needs none
+    store: Any = rows or Rows()
     return ChannelTester(
         store, audited.append, lambda: Setting(made, config), lambda: 1_790_000_000_000, lambda: "a" * 32
     )
@@ -66,15 +79,20 @@ def made_for(receiver: Receiver, audited: list[Audited], *, allowed: bool = True
 
 def test_a_test_is_audited_and_sent_once(receiver: Receiver) -> None:
     audited: list[Audited] = []
-    answer = made_for(receiver, audited).test("team", ADA)
+    rows = Rows()
+    answer = made_for(receiver, audited, rows=rows).test("team", ADA)
     assert (answer["taken"], answer["channel"], answer["message_id"]) == (True, "team", "a" * 32)
+    # By this, alerting uses a channel again that it had disabled.
+    [(table, row)] = rows.inserted
+    assert (table, row["channel"], row["state"]) == ("alert_channels", "team", "ok")
     assert len(receiver.got) == 1 and "Waybill reaches this channel" in str(receiver.got)
     assert [(said.action, said.subject, said.author) for said in audited] == [("test-channel", "team", "ada")]
 
 
 def test_a_channel_that_refuses_is_told_with_its_code(receiver: Receiver) -> None:
-    receiver.status = 410
-    answer = made_for(receiver, []).test("team", ADA)
+    receiver.status, rows = 410, Rows()
+    answer = made_for(receiver, [], rows=rows).test("team", ADA)
+    assert rows.inserted == []
     assert (answer["taken"], answer["outcome"], answer["code"]) == (False, "channel-refused", "410")
     assert "hook-path" not in str(answer)
 
