@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from model.environment_text import fault
+from model.mail_address import MailAddress
 from model.permissions import Role
 from model.workspace_fields import Name, Slug
 from model.workspace_settings import Section
@@ -16,13 +17,6 @@ _HASH_CHARS = 64
 def _check_hash(text: str) -> str:
     if len(text) != _HASH_CHARS or not all(char in "0123456789abcdef" for char in text):
         raise fault("this is no hash of a token", "Write what `waybill token` prints: 64 hex digits")
-    return text
-
-
-def _check_email(text: str) -> str:
-    name, at, host = text.partition("@")
-    if not (name and at and "." in host and text.isascii() and text.isprintable() and " " not in text):
-        raise fault("this is no mail address", "Write one such as ada@example.com")
     return text
 
 
@@ -38,7 +32,7 @@ class User(Section):
     """Short name used in the audit log."""
     name: Name = ""
     """Name for people; not given: the id."""
-    email: Annotated[str, Field(max_length=254), AfterValidator(_check_email)] | None = None
+    email: MailAddress | None = None
     """Mail address."""
     role: Literal["owner", "write", "read"]
     """owner: everything. write: also what has consequences outside. read: look only."""

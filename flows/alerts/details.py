@@ -16,13 +16,16 @@ log = logging.getLogger("waybill")
 
 
 class Details:
-    """``base_url``: where Grafana is; '' for no links."""
+    """Asks the store; never waits for it to come back."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     def add(self, notice: Notice, transition: Transition, base_url: str) -> Notice:
-        """Return the notice with them; as it is when the store is away. Texts of the store are redacted."""
+        """Return the notice with them, without errors when the store is away. Texts of the store are redacted.
+
+        ``base_url``: where Grafana is; '' for no links.
+        """
         link = _event_delivery(base_url, transition)
         if transition.change is Change.RECOVERED or not (transition.destination and transition.to_ms):
             return replace(notice, link=link)

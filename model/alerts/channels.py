@@ -242,7 +242,7 @@ class AlertsConfig(Section):
     smtp: SmtpConfig | None = None
     """The mail server. Not given: there is no channel email."""
     base_url: Annotated[Url, AfterValidator(_check_base_url)] | None = None
-    """Where people reach this installation's pages; not given: messages carry no links."""
+    """Where Grafana shows the dashboards, such as https://grafana.example.com; not given: messages carry no links."""
     always: tuple[ChannelName, ...] = Field(default=(), max_length=10)
     """Channels told, besides in-app, when a destination cannot be reached because of its settings and when Waybill has
     stopped counting."""

@@ -14,13 +14,13 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator, TypeAdapter, WithJsonSchema
 
 from model.environment_text import fault
+from model.mail_address import is_mail_address
 from model.workspace_fields import Slug
 from model.workspace_settings import Section
 
 HOUR_SECONDS = 3_600
 IN_APP = "in-app"
 EMAIL_PREFIX = "email:"
-_EMAIL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
 _CHANNEL = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
 
@@ -58,7 +58,7 @@ def _check_name(name: str) -> str:
 def _check_channel(name: str) -> str:
     if name.startswith(EMAIL_PREFIX):
         address = name.removeprefix(EMAIL_PREFIX)
-        if address != "me" and not (len(address) <= 254 and _EMAIL.fullmatch(address)):
+        if address != "me" and not is_mail_address(address):
             raise fault("this is no mail address", "Write email:me, or an address such as email:ada@example.com")
     elif not _CHANNEL.fullmatch(name):
         raise fault("this is no channel", "Write in-app, email:me, email:ADDRESS, or the id of one of alerts.channels")
