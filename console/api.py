@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from console.author import AUTHOR_HEADER
 from console.public_api.routes import PublicApi, no_such_path
 from flows.live_workspace import LiveWorkspace
 from flows.topics import TopicError
@@ -23,7 +24,6 @@ from sinks.store import Store, StoreError
 from sinks.store_schema import VIEWS
 
 LONGEST_BODY_BYTES = 64 * 1024
-AUTHOR_HEADER = "waybill-author"  # from a command of whoever owns the data directory: their name, percent-encoded
 AUTHOR_LIMIT_CHARS = 100
 _HIGHEST = {"UInt32": 2**32 - 1, "Int64": 2**63 - 1}  # by type of a view's parameter; nothing asked for is negative
 

@@ -22,6 +22,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from console.demo_events import WRITE_KEY, demo_event
+from console.failures import Failure
 from console.report import Report, build_report
 from console.up import Running, run_all
 from flows.clock import wall_clock_ms
@@ -52,7 +53,7 @@ delivery:
 """
 
 
-class DemoFailed(Exception):
+class DemoFailed(Failure):
     """The demo could not run; the text says where."""
 
 

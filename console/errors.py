@@ -7,26 +7,14 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from console.demo import DemoFailed
-from console.http_server import ServerFailed
-from console.server_file import AlreadyRunning, NotAnswering
+from console.failures import Failure
 from flows.flow_identity import RecoveryLost
 from flows.topics import TopicError
 from model.workspace_errors import WorkspaceInvalid
 from sinks.store import StoreError
 from sinks.store_schema import MigrationFailed
 
-EXPECTED = (
-    AlreadyRunning,
-    DemoFailed,
-    MigrationFailed,
-    NotAnswering,
-    RecoveryLost,
-    ServerFailed,
-    StoreError,
-    TopicError,
-    ValueError,
-)
+EXPECTED = (Failure, MigrationFailed, RecoveryLost, StoreError, TopicError, ValueError)
 
 
 @contextmanager

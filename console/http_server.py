@@ -7,12 +7,14 @@ from dataclasses import dataclass
 import uvicorn
 from starlette.types import ASGIApp
 
+from console.failures import Failure
+
 BACKLOG = 2_048  # connections the kernel holds while the loop is busy
 STOP_SECONDS = 10  # requests under way get this long to finish
 START_SECONDS = 30
 
 
-class ServerFailed(RuntimeError):
+class ServerFailed(Failure):
     """The app's own start-up failed; the log says why."""
 
 

@@ -1,12 +1,14 @@
-"""Periods as people write them: 15m, 24h, 7d."""
+"""Periods and times as people write them: 15m, 24h, 7d; 2026-11-20T08:30."""
 
 import re
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import typer
 
 MINUTE_MS = 60_000
 _UNITS = {"m": 60, "h": 3_600, "d": 86_400}
+FIRST_YEAR = 1971  # before it, and with an offset, a time may come before Unix time begins
 LONGEST_SECONDS = 400 * 86_400  # hours are kept no longer by default
 
 
@@ -29,3 +31,17 @@ def parse_period(text: str) -> Period:
     if not 0 < seconds <= LONGEST_SECONDS:
         raise typer.BadParameter(f"{text!r} is no period; write 15m, 24h or 7d, up to {LONGEST_SECONDS // 86_400}d")
     return Period(seconds)
+
+
+def parse_time(text: str, option: str) -> int | None:
+    """Read a time for a command line option as Unix ms: ISO 8601, UTC where no offset is given; '' is None."""
+    if not text:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+        if moment.year < FIRST_YEAR:
+            raise ValueError
+    except ValueError:
+        remedy = "write 2026-11-20 or 2026-11-20T08:30, which are UTC, or add an offset such as +01:00"
+        raise typer.BadParameter(f"{text!r} is no time; {remedy}", param_hint=option) from None
+    return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1_000)

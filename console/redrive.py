@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,7 @@ from rich.table import Table
 from rich.text import Text
 
 from console.banner import WAITING_MS, draw_banner, read_banners
+from console.period import parse_time
 from console.report_parts import count, day_and_time, duration, printable
 from console.server_file import AlreadyRunning, View, find_server, open_views
 from flows.clock import wall_clock_ms
@@ -39,8 +39,6 @@ from model.facts import Audited
 from model.redrive import Choice, Earlier, Lookup, Skip
 from model.workspace import Workspace
 from model.workspace_errors import did_you_mean, quoted
-
-FIRST_YEAR = 1971  # before it, and with an offset, a time may come before Unix time begins
 
 _WHY = {
     Skip.PENDING: "a redrive of them is under way",
@@ -72,20 +70,6 @@ class Result:
             "sent": self.sent,
             "stopped": self.stopped,
         }
-
-
-def parse_time(text: str, option: str) -> int | None:
-    """Read a time for a command line option as Unix ms: ISO 8601, UTC where no offset is given; '' is None."""
-    if not text:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-        if moment.year < FIRST_YEAR:
-            raise ValueError
-    except ValueError:
-        remedy = "write 2026-11-20 or 2026-11-20T08:30, which are UTC, or add an offset such as +01:00"
-        raise typer.BadParameter(f"{text!r} is no time; {remedy}", param_hint=option) from None
-    return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1_000)
 
 
 def choose(workspace: Workspace, destination: str, codes: Iterable[str], from_text: str, to_text: str) -> Choice:

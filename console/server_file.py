@@ -19,21 +19,21 @@ from typing import IO, Any
 import httpx
 import orjson
 
+from console.failures import Failure
 from sinks.store import Store, open_store
 
 View = Callable[[str, dict[str, Any]], list[dict[str, Any]]]
 ASK_TIMEOUT_SECONDS = 60.0
 LOOK_SECONDS = 1.0  # `find_server` holds the lock for a moment; whoever really runs holds it longer
 
-
 SERVER, DELIVERY, RECORDING, ALERTING = "server", "delivery", "recording", "alerting"
 
 
-class AlreadyRunning(Exception):
+class AlreadyRunning(Failure):
     """Another process runs on this data directory."""
 
 
-class NotAnswering(Exception):
+class NotAnswering(Failure):
     """A running Waybill did not answer as expected; the text says what to do."""
 
 

@@ -1,6 +1,5 @@
 """`waybill test-event`: one real call to one destination, shown first, confirmed, and in no count."""
 
-import getpass
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -55,11 +54,6 @@ class TestResult:
     def delivered(self) -> bool:
         """All calls were taken."""
         return bool(self.shipped) and all(state_of(one) == "delivered" for one in self.shipped)
-
-
-def local_author() -> str:
-    """Who sits at this shell: it owns the data directory, so it acts as owner."""
-    return getpass.getuser()
 
 
 def run_test(

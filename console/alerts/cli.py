@@ -4,7 +4,9 @@ import typer
 
 from console.alerts import rule_commands, told_commands, trying_commands
 
-alerts_app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich", help="Rules that tell you when it goes wrong.")
+alerts_app = typer.Typer(
+    name="alerts", no_args_is_help=True, rich_markup_mode="rich", help="Rules that tell you when it goes wrong."
+)
 
 for _name, _command, _example in (
     ("list", rule_commands.list_, "list --destination crm"),

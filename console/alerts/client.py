@@ -4,9 +4,8 @@ process over the store itself. Either way the same code answers.
 
 import asyncio
 import json
-import os
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -14,17 +13,9 @@ from urllib.parse import quote
 
 import httpx
 import orjson
-from starlette.applications import Starlette
 
-from console.alerts.api import AlertsApi
-from console.alerts.service import alerts_of
-from console.api import AUTHOR_HEADER, Caller
-from console.server_file import ASK_TIMEOUT_SECONDS, SERVER, NotAnswering, ServerFile, find_server, sole_process
-from console.test_event import local_author
-from flows.installation import open_installation
-from flows.workspace_file import load_workspace
-from model.permissions import Role
-from sinks.store import open_store
+from console.author import AUTHOR_HEADER, local_author
+from console.server_file import ASK_TIMEOUT_SECONDS, NotAnswering, ServerFile, find_server
 
 Method = Literal["GET", "POST", "PUT", "DELETE"]
 
@@ -77,16 +68,9 @@ def open_alerts(workspace_file: Path, data: Path) -> Iterator[AlertsClient]:
     if server is not None:
         yield AlertsClient(lambda: _connect_to(server), f"`waybill up` (process {server.pid}) at {server.address}")
         return
-    installation = open_installation(load_workspace(workspace_file, os.environ), data)
-    with (
-        closing(installation.topics),
-        sole_process(data, SERVER),  # whoever changes rules is the only one
-        closing(open_store(installation.store_url)) as store,
-    ):
-        alerts = alerts_of(installation, store)
-        alerts.rules.take_over_file()
-        me = Caller(local_author(), Role.OWNER)
-        app = Starlette(routes=AlertsApi(alerts, lambda request: me).routes())
+    from console.alerts.in_process import answering_itself  # the whole API, which asking needs nothing of
+
+    with answering_itself(workspace_file, data) as app:
         yield AlertsClient(
             lambda: httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://waybill/"), "Waybill"
         )

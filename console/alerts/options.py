@@ -8,14 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from console.alerts.rule_text import parse_rule
-from console.period import parse_period
-from console.redrive import parse_time
-
-WorkspaceFile = Annotated[Path, typer.Option("--workspace", "-w", envvar="WAYBILL_WORKSPACE", help="Workspace file.")]
-DataDirectory = Annotated[Path, typer.Option("--data", "-d", envvar="WAYBILL_DATA", help="Data directory.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the answer as one JSON line.")]
-WORKSPACE = Path("workspace.yaml")
-DATA = Path("data")
+from console.period import parse_period, parse_time
 
 RuleId = Annotated[str, typer.Argument(metavar="ID", help="Id of the rule, as `waybill alerts list` shows it.")]
 Source = Annotated[str | None, typer.Option(help="The source whose events it is about.")]

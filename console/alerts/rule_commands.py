@@ -8,14 +8,10 @@ from rich.console import Console
 from console.alerts import drawing
 from console.alerts.asking import asking, path_of, printed, show_rule
 from console.alerts.options import (
-    DATA,
-    WORKSPACE,
-    AsJson,
     Baseline,
     BelowPercent,
     ChangePercent,
     ChannelList,
-    DataDirectory,
     Destination,
     Direction,
     FirstBelowPercent,
@@ -29,10 +25,10 @@ from console.alerts.options import (
     RuleFile,
     RuleId,
     Source,
-    WorkspaceFile,
     definition,
     named,
 )
+from console.commands.shared import DATA, WORKSPACE, AsJson, DataDirectory, WorkspaceFile
 from console.report_parts import printable
 from flows.clock import wall_clock_ms
 

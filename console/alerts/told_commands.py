@@ -8,7 +8,8 @@ from rich.console import Console
 
 from console.alerts import drawing
 from console.alerts.asking import asking, path_of, printed, show_rule
-from console.alerts.options import DATA, WORKSPACE, AsJson, DataDirectory, RuleId, WorkspaceFile, period_ms, until_ms
+from console.alerts.options import RuleId, period_ms, until_ms
+from console.commands.shared import DATA, WORKSPACE, AsJson, DataDirectory, WorkspaceFile
 from flows.clock import wall_clock_ms
 
 

@@ -8,7 +8,8 @@ from rich.console import Console
 
 from console.alerts import drawing
 from console.alerts.asking import asking, printed
-from console.alerts.options import DATA, WORKSPACE, AsJson, DataDirectory, WorkspaceFile, definition, named
+from console.alerts.options import definition, named
+from console.commands.shared import DATA, WORKSPACE, AsJson, DataDirectory, WorkspaceFile
 
 
 def backtest(

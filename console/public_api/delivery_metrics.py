@@ -1,6 +1,6 @@
 """The summary of one destination. Segment's documents name no metrics; ours are the states of a delivery.
 
-From views delivery_metrics (totals and latencies), delivery_errors (codes of what failed or waits) and step_series
+From views delivery_metrics (totals and latencies), error_details (codes of what failed or waits) and step_series
 (reasons of what was filtered, calls of what was delivered).
 """
 
@@ -21,7 +21,7 @@ def read_metrics(view: View, source: str, destination: str, kind: str, period: P
     """Read the summary; ``kind``: the destination's type. Raises `sinks.store.StoreError`."""
     asked = {"from_ms": period.start_ms, "to_ms": period.end_ms, "source": source, "destination": destination}
     [totals] = view("delivery_metrics", asked)
-    errors = view("delivery_errors", asked)
+    errors = view("error_details", asked)
     steps = view("step_series", {**asked, "step": "", "step_seconds": 0, "by": ["code"]})
     summary = DeliveryMetricsSummary(
         source_id=source, destination_metadata_id=kind, metrics=metrics_of(totals, errors, steps)

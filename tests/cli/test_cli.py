@@ -1,5 +1,7 @@
 """The commands that need nothing running: what they say, in text and in JSON, and their exit codes."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -116,3 +118,17 @@ def test_recover_changes_nothing_without_a_yes(tmp_path: Path) -> None:
     told = waybill("recover", "delivery", "--json", workspace=file, data=data, stdin="n\n")
     assert told.code == 2 and told.out.strip() == "" and "Start there?" in told.err
     assert not (data / "recovery").exists()
+
+
+@pytest.mark.parametrize(
+    ("module", "unused"),
+    [
+        ("console.cli", "model.workspace"),
+        ("console.commands.report", "console.serving"),
+        ("console.commands.run", "console.serving"),
+        ("console.alerts.cli", "console.api"),
+    ],
+)
+def test_a_command_imports_only_what_it_needs(module: str, unused: str) -> None:
+    code = f"import sys, {module}; sys.exit({unused!r} in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,33 @@
+"""The API of alerts in the process of a command, over the store itself, when nothing runs that could answer."""
+
+import os
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from starlette.applications import Starlette
+
+from console.alerts.api import AlertsApi
+from console.alerts.service import alerts_of
+from console.api import Caller
+from console.author import local_author
+from console.server_file import SERVER, sole_process
+from flows.installation import open_installation
+from flows.workspace_file import load_workspace
+from model.permissions import Role
+from sinks.store import open_store
+
+
+@contextmanager
+def answering_itself(workspace_file: Path, data: Path) -> Iterator[Starlette]:
+    """Open installation and store, and answer as their owner. Raises what opening them raises, and `AlreadyRunning`."""
+    installation = open_installation(load_workspace(workspace_file, os.environ), data)
+    with (
+        closing(installation.topics),
+        sole_process(data, SERVER),  # whoever changes rules is the only one
+        closing(open_store(installation.store_url)) as store,
+    ):
+        alerts = alerts_of(installation, store)
+        alerts.rules.take_over_file()
+        me = Caller(local_author(), Role.OWNER)
+        yield Starlette(routes=AlertsApi(alerts, lambda request: me).routes())

@@ -1,0 +1,1 @@
+"""The commands of `waybill`, one module each; `console.cli` names them."""

@@ -1,0 +1,48 @@
+"""`waybill check`."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from console import check as checking
+from console import explain as explaining
+from console.commands.shared import WORKSPACE, AsJson, WorkspaceFile, print_json
+from console.errors import explain_errors
+from console.event_file import read_event, source_of
+from flows.clock import wall_clock_ms
+from flows.configuration import configure
+from flows.workspace_file import load_workspace
+
+
+def check(
+    workspace: WorkspaceFile = WORKSPACE,
+    explain: Annotated[
+        Path | None, typer.Option(help="An event as an app sends it (JSON; - for standard input).")
+    ] = None,
+    source: Annotated[str, typer.Option(help="The source the event is from, if there are several.")] = "",
+    json: AsJson = False,
+) -> None:
+    """Show everything that is wrong with the workspace file, or what goes where. Exit 1 when it cannot be used.
+
+    With --explain: what would happen to an event on every connection. Nothing is sent; insert functions do run.
+    """
+    if explain is not None:
+        with explain_errors():
+            configuration = configure(load_workspace(workspace, os.environ))
+            from_source = source_of(configuration.workspace, source)
+            event = read_event(explain, from_source, wall_clock_ms())
+            explained = explaining.explain_event(configuration, event)
+        if json:
+            print_json(explaining.to_json(event, explained))
+        else:
+            explaining.render(event, explained, configuration.redactor, Console())
+        return
+    result = checking.check(workspace, os.environ)
+    if json:
+        print_json(checking.to_json(result))
+    else:
+        checking.render(result, Console())
+    raise typer.Exit(result.exit_code)

@@ -1,0 +1,31 @@
+"""`waybill demo`."""
+
+import logging
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from console import report_drawing
+from console.commands.shared import AsJson, print_json
+from console.demo import run_demo
+from console.errors import explain_errors
+from console.foreground import log_to_stderr
+
+
+def demo(
+    events: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many events to send.")] = 5_000,
+    json: AsJson = False,
+) -> None:
+    """Send events through the whole system to three made-up destinations and show the report.
+
+    Exit 0 only when every delivery is accounted for: none unexplained, none pending.
+    """
+    log_to_stderr(logging.ERROR)
+    with explain_errors():
+        result = run_demo(events, Console(stderr=True))
+    if json:
+        print_json(result.report.to_json())
+    else:
+        report_drawing.render(result.report, Console())
+    raise typer.Exit(0 if result.complete else 1)

@@ -1,0 +1,42 @@
+"""`waybill migrate`."""
+
+import time
+from contextlib import closing
+from typing import Annotated
+
+import typer
+
+from console.commands.shared import DATA, WORKSPACE, AsJson, DataDirectory, WorkspaceFile, installed, print_json
+from console.errors import explain_errors
+from flows.installation import Installation, migrate_store
+from sinks.store import Store, StoreUnavailable, open_store
+
+TRY_AGAIN_SECONDS = 1.0
+
+
+def migrate(
+    wait: Annotated[float, typer.Option(min=0, help="Seconds to keep trying while the store is away.")] = 0,
+    workspace: WorkspaceFile = WORKSPACE,
+    data: DataDirectory = DATA,
+    json: AsJson = False,
+) -> None:
+    """Bring the store's schema up to date. Doing it twice is harmless; `waybill up` does it by itself."""
+    with explain_errors(), installed(workspace, data) as installation:
+        with closing(open_store(installation.store_url, may_be_away=True)) as store:
+            applied = _migrate_waiting(installation, store, wait)
+    if json:
+        print_json({"applied": applied})
+    else:
+        typer.echo(f"{store.name}: {applied} migrations applied" if applied else f"{store.name}: up to date")
+
+
+def _migrate_waiting(installation: Installation, store: Store, wait_seconds: float) -> int:
+    """Migrate, trying again for ``wait_seconds`` while the store is away. Returns how many migrations were applied."""
+    deadline = time.monotonic() + wait_seconds
+    while True:
+        try:
+            return migrate_store(installation, store)
+        except StoreUnavailable:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(TRY_AGAIN_SECONDS)

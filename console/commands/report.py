@@ -1,0 +1,50 @@
+"""`waybill report`."""
+
+import os
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from console import report as reporting
+from console import report_drawing
+from console.commands.shared import DATA, WORKSPACE, AsJson, DataDirectory, WorkspaceFile, print_json
+from console.errors import explain_errors
+from console.period import parse_period
+from console.server_file import open_views
+from flows.clock import wall_clock_ms
+from flows.installation import store_url
+from flows.workspace_file import load_workspace
+
+
+def report(
+    workspace: WorkspaceFile = WORKSPACE,
+    data: DataDirectory = DATA,
+    period: Annotated[str, typer.Option(help="How far back: 15m, 24h, 7d.")] = "1h",
+    source: Annotated[str, typer.Option(help="Only this source.")] = "",
+    destination: Annotated[str, typer.Option(help="Only this destination.")] = "",
+    errors: Annotated[bool, typer.Option("--errors", help="All details of each error.")] = False,
+    json: AsJson = False,
+) -> None:
+    """Show what was delivered, what was not and why, latency, trend, balance. Exit 1: something is unexplained."""
+    length = parse_period(period)
+    with explain_errors():
+        settings = load_workspace(workspace, os.environ)
+        with open_views(data, store_url(settings, data)) as view:
+            from_ms, to_ms = length.until(wall_clock_ms())
+            shown = reporting.build_report(
+                view,
+                from_ms,
+                to_ms,
+                source=source,
+                destination=destination,
+                not_reportable=[
+                    reporting.NotReportable(connection.source, connection.destination, reason)
+                    for connection, reason in settings.not_reportable()
+                ],
+            )
+    if json:
+        print_json(shown.to_json())
+    else:
+        report_drawing.render(shown, Console(), with_error_details=errors)
+    raise typer.Exit(1 if shown.unexplained else 0)

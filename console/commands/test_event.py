@@ -1,0 +1,71 @@
+"""`waybill test-event`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from console import test_event as testing
+from console.author import local_author
+from console.commands.shared import DATA, WORKSPACE, AsJson, DataDirectory, WorkspaceFile, installed, print_json
+from console.errors import explain_errors
+from console.event_file import complete, find_event, read_event, source_of
+from flows.clock import wall_clock_ms
+from flows.configuration import configure
+from flows.testing import TestPlan
+from model.attempt import Answer
+from model.http import HttpRequest
+
+
+def test_event(
+    destination: Annotated[str, typer.Option(help="Where it is sent.")],
+    source: Annotated[str, typer.Option(help="The source it is from, if there are several.")] = "",
+    mapping: Annotated[str, typer.Option(help="Only this mapping; else all that take the event.")] = "",
+    event: Annotated[
+        Path | None, typer.Option(help="An event as an app sends it (JSON; - for standard input).")
+    ] = None,
+    message_id: Annotated[str, typer.Option(help="An event received before.")] = "",
+    apply_filters: Annotated[bool, typer.Option("--apply-filters", help="Do not pass filters by.")] = False,
+    apply_insert_function: Annotated[
+        bool, typer.Option("--apply-insert-function", help="Do not pass the insert function by.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Send without asking.")] = False,
+    workspace: WorkspaceFile = WORKSPACE,
+    data: DataDirectory = DATA,
+    json: AsJson = False,
+) -> None:
+    """Send one event to one destination and show the answer. It is a real call; it is in no count.
+
+    Without --event or --message-id an event of Waybill's own is sent. Exit 1: it was not delivered; 2: not sent.
+    """
+    shown = Console(stderr=json)
+    with explain_errors(), installed(workspace, data) as installation:
+        configuration = configure(installation.workspace)
+        from_source = source_of(configuration.workspace, source, destination)
+        if message_id:
+            found = find_event(installation.topics, configuration.workspace, message_id, from_source)
+        elif event is not None:
+            found = read_event(event, from_source, wall_clock_ms())
+        else:
+            found = complete(testing.sample_event(), from_source, wall_clock_ms())
+
+        def agreed(plan: TestPlan, requests: list[HttpRequest | Answer], words: list[str]) -> bool:
+            testing.render_plan(configuration, plan, requests, words, shown)
+            question = f"This is a real event that will appear in {destination}, send it?"
+            if not yes and not typer.confirm(question, err=True):
+                raise typer.Exit(2)
+            return True
+
+        wish = testing.Test(
+            destination=destination,
+            mapping=mapping,
+            apply_filters=apply_filters,
+            apply_insert_function=apply_insert_function,
+            author=local_author(),
+        )
+        result = testing.run_test(configuration, installation.topics, found, wish, agreed=agreed)
+        testing.render_result(configuration, result, shown)
+    if json:
+        print_json(testing.to_json(configuration, result))
+    raise typer.Exit(0 if result.delivered else 1)

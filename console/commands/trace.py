@@ -1,0 +1,33 @@
+"""`waybill trace`."""
+
+import os
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from console import trace as tracing
+from console.commands.shared import DATA, WORKSPACE, AsJson, DataDirectory, WorkspaceFile, is_text, print_json
+from console.errors import explain_errors
+from console.server_file import open_views
+from flows.clock import wall_clock_ms
+from flows.installation import store_url
+from flows.workspace_file import load_workspace
+
+
+def trace(
+    message_id: Annotated[str, typer.Argument(help="The messageId of an event.")],
+    workspace: WorkspaceFile = WORKSPACE,
+    data: DataDirectory = DATA,
+    json: AsJson = False,
+) -> None:
+    """Show what became of one event: received, routed, each attempt, outcome. Exit 1 when it is not known."""
+    if not is_text(message_id):
+        raise typer.BadParameter("a messageId is text in UTF-8")
+    with explain_errors(), open_views(data, store_url(load_workspace(workspace, os.environ), data)) as view:
+        found = tracing.build_trace(view, message_id, wall_clock_ms())
+    if json:
+        print_json(found.to_json())
+    else:
+        tracing.render(found, Console())
+    raise typer.Exit(0 if found.steps else 1)
