@@ -66,6 +66,7 @@ def store_retention_seconds(workspace: Workspace) -> dict[str, int]:
     days = {
         "facts": kept.facts_days,
         "undelivered": kept.facts_days,
+        "error_hours": kept.facts_days,  # they tell what destinations said, as facts do
         "samples": kept.samples_days,
         "minutes": kept.minutes_days,
         "minute_totals": kept.minutes_days,

@@ -34,4 +34,22 @@ FROM minute_totals FINAL
 GROUP BY hour, log_partition, source, destination, status, code
 """  # noqa: S608  as above
 
-REBUILD_HOURS = (_HOURS, _HOUR_TOTALS)
+# With a row for each hour built, whether anything failed in it or not. FINAL reads few rows: `undelivered` is in order
+# of the hour.
+_ERROR_HOURS = """
+INSERT INTO error_hours
+    (hour, through, log_partition, source, destination, code, error_group, state, attempts, first_at, last_at, message)
+SELECT toStartOfHour(at) AS hour, toDateTime({through:UInt32}, 'UTC'), log_partition, source, destination, code,
+       error_group, state, count() AS attempts, min(at), max(at), argMax(message, (at, log_offset))
+FROM undelivered FINAL
+WHERE log_partition = {log_partition:UInt16}
+  AND toStartOfHour(at) IN (SELECT toDateTime(arrayJoin({hours:Array(UInt32)}), 'UTC'))
+  AND appended_at < toDateTime({through:UInt32} + 60, 'UTC')
+  AND kind IN ('attempt_failed', 'outcome') AND count = 1
+GROUP BY hour, log_partition, source, destination, code, error_group, state
+UNION ALL
+SELECT toDateTime(arrayJoin({hours:Array(UInt32)}), 'UTC'), toDateTime({through:UInt32}, 'UTC'),
+       {log_partition:UInt16}, '', '', '', '', '', 0, toDateTime64(0, 3, 'UTC'), toDateTime64(0, 3, 'UTC'), ''
+"""
+
+REBUILD_HOURS = (_HOURS, _HOUR_TOTALS, _ERROR_HOURS)

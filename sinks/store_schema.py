@@ -24,6 +24,7 @@ RETAINED = {
     "facts": "toDateTime(received_at)",
     "samples": "toDateTime(received_at)",
     "undelivered": "toDateTime(received_at)",
+    "error_hours": "hour",
     "minutes": "minute",
     "minute_totals": "minute",
     "hours": "hour",

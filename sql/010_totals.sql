@@ -59,6 +59,32 @@ TTL hour + toIntervalSecond(315360000)
 SETTINGS ttl_only_drop_parts = 1, min_age_to_force_merge_seconds = 3600, min_age_to_force_merge_on_partition_only = 1,
     deduplicate_merge_projection_mode = 'rebuild';
 
+-- error_hours: what destinations said, by hour: the failed calls and the undelivered outcomes of `undelivered`, by group
+-- of similar messages. Built with the hours of minutes; a row without destination says only that they were.
+--   state        of outcomes discarded or expired; '' of calls that were made again
+--   message      the newest one, at last_at
+CREATE TABLE IF NOT EXISTS error_hours (
+    hour DateTime('UTC') CODEC(DoubleDelta, ZSTD(1)),
+    through DateTime('UTC') CODEC(DoubleDelta, ZSTD(1)),
+    log_partition UInt16,
+    source LowCardinality(String),
+    destination LowCardinality(String),
+    code LowCardinality(String),
+    error_group String CODEC(ZSTD(1)),
+    state LowCardinality(String),
+    attempts UInt64,
+    first_at DateTime64(3, 'UTC') CODEC(Delta, ZSTD(1)),
+    last_at DateTime64(3, 'UTC') CODEC(Delta, ZSTD(1)),
+    message String CODEC(ZSTD(1)),
+    PROJECTION built (SELECT log_partition, max(hour), max(through) GROUP BY log_partition)
+)
+ENGINE = ReplacingMergeTree(through)
+PARTITION BY toYYYYMM(hour)
+ORDER BY (hour, destination, code, error_group, state, source, log_partition)
+TTL hour + toIntervalSecond(315360000)
+SETTINGS ttl_only_drop_parts = 1, min_age_to_force_merge_seconds = 3600, min_age_to_force_merge_on_partition_only = 1,
+    deduplicate_merge_projection_mode = 'rebuild';
+
 ALTER TABLE minutes ADD INDEX IF NOT EXISTS appended append_minute TYPE minmax GRANULARITY 1;
 ALTER TABLE minutes MATERIALIZE INDEX appended;
 
@@ -78,6 +104,7 @@ CREATE TABLE IF NOT EXISTS undelivered (
     count Int8,
     log_partition UInt16,
     log_offset UInt64 CODEC(Delta, ZSTD(1)),
+    appended_at DateTime64(3, 'UTC') CODEC(Delta, ZSTD(1)),
     at DateTime64(3, 'UTC') CODEC(Delta, ZSTD(1)),
     source LowCardinality(String),
     destination LowCardinality(String),
@@ -95,7 +122,8 @@ CREATE TABLE IF NOT EXISTS undelivered (
     due_at DateTime64(3, 'UTC') CODEC(Delta, ZSTD(1)),
     error_group String,
     INDEX by_due due_at TYPE minmax GRANULARITY 1,
-    INDEX by_receipt received_at TYPE minmax GRANULARITY 1
+    INDEX by_receipt received_at TYPE minmax GRANULARITY 1,
+    INDEX appended appended_at TYPE minmax GRANULARITY 1
 )
 ENGINE = ReplacingMergeTree
 PARTITION BY toYYYYMMDD(received_at)
@@ -104,16 +132,16 @@ TTL toDateTime(received_at) + toIntervalSecond(315360000)
 SETTINGS ttl_only_drop_parts = 1, min_age_to_force_merge_seconds = 3600, min_age_to_force_merge_on_partition_only = 1;
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS undelivered_of_facts TO undelivered AS
-SELECT kind, correction, count, log_partition, log_offset, at, source, destination, mapping, message_id, event_type,
-       event_name, app_version, received_at, delivery_id, attempt, code, message, state, due_at, error_group
+SELECT kind, correction, count, log_partition, log_offset, appended_at, at, source, destination, mapping, message_id,
+       event_type, event_name, app_version, received_at, delivery_id, attempt, code, message, state, due_at, error_group
 FROM facts
 WHERE destination != ''
   AND (kind IN ('attempt_failed', 'spilled') OR kind = 'outcome' AND state IN ('discarded', 'expired'));
 
 -- What was recorded before this migration.
 INSERT INTO undelivered
-SELECT kind, correction, count, log_partition, log_offset, at, source, destination, mapping, message_id, event_type,
-       event_name, app_version, received_at, delivery_id, attempt, code, message, state, due_at, error_group
+SELECT kind, correction, count, log_partition, log_offset, appended_at, at, source, destination, mapping, message_id,
+       event_type, event_name, app_version, received_at, delivery_id, attempt, code, message, state, due_at, error_group
 FROM facts FINAL
 WHERE destination != ''
   AND (kind IN ('attempt_failed', 'spilled') OR kind = 'outcome' AND state IN ('discarded', 'expired'));
@@ -150,6 +178,20 @@ INNER JOIN (
 ) AS built ON built.log_partition = t.log_partition
 WHERE t.minute < built.end AND t.append_minute <= built.through
 GROUP BY hour, t.log_partition, t.source, t.destination, t.status, t.code;
+
+INSERT INTO error_hours
+SELECT toStartOfHour(u.at) AS hour, any(built.through), u.log_partition, u.source, u.destination, u.code, u.error_group,
+       u.state, count(), min(u.at), max(u.at), argMax(u.message, (u.at, u.log_offset))
+FROM (SELECT * FROM undelivered FINAL WHERE kind IN ('attempt_failed', 'outcome') AND undelivered.count = 1) AS u
+INNER JOIN (
+    SELECT log_partition, max(hour) + toIntervalHour(1) AS end, max(hours.through) AS through
+    FROM hours GROUP BY log_partition
+) AS built ON built.log_partition = u.log_partition
+WHERE u.at < built.end AND toStartOfMinute(u.appended_at) <= built.through
+GROUP BY hour, u.log_partition, u.source, u.destination, u.code, u.error_group, u.state;
+
+INSERT INTO error_hours (hour, through, log_partition)
+SELECT max(hour), max(hours.through), log_partition FROM hours GROUP BY log_partition;
 
 -- Hours whose minutes are past their retention: where their time went, and at which call they failed, is not known.
 INSERT INTO hour_totals

@@ -167,7 +167,7 @@ GROUP BY source, destination, code, error_group
 ORDER BY attempts DESC, source, destination, code, error_group
 SETTINGS do_not_merge_across_partitions_select_final = 1;
 
--- delivery_errors: one row per state, destination and code; counted in deliveries, not attempts; most first.
+-- error_details: one row per state, destination and code; counted in deliveries, not attempts; most first.
 -- discarded and expired: outcomes in the period (whole minutes, as in delivery_metrics, with which they agree).
 -- awaiting_retry: received in the period, tried or put back at least once, and pending (pending_deliveries); the code
 -- is that of the last failed attempt, or of the last putting back if there was none.
@@ -175,11 +175,17 @@ SETTINGS do_not_merge_across_partitions_select_final = 1;
 -- period, of awaiting_retry when the oldest and the newest of them was received; NULL when the facts are past their
 -- retention.
 -- messages: a recent one of each of the five largest groups of similar messages of the destination and code, over calls
--- that were tried again too; message_attempts: how many calls failed so.
-CREATE OR REPLACE VIEW delivery_errors AS
+-- that were tried again too; message_attempts: how many calls failed so. From error_hours where hours are built, the
+-- edges from undelivered: as totals, which see.
+CREATE VIEW IF NOT EXISTS error_details AS
 WITH
-    fromUnixTimestamp64Milli(intDiv({from_ms:Int64}, 60000) * 60000, 'UTC') AS first,
-    fromUnixTimestamp64Milli(intDiv({to_ms:Int64} + 59999, 60000) * 60000, 'UTC') AS end
+    toDateTime(intDiv({from_ms:Int64}, 60000) * 60, 'UTC') AS first,
+    toDateTime(intDiv({to_ms:Int64} + 59999, 60000) * 60, 'UTC') AS end,
+    toDateTime(intDiv({from_ms:Int64} + 3599999, 3600000) * 3600, 'UTC') AS first_hour,
+    (SELECT mapFromArrays(groupArray(log_partition), groupArray((end, through)))
+     FROM (SELECT log_partition, max(hour) + toIntervalHour(1) AS end, max(error_hours.through) AS through
+           FROM error_hours GROUP BY log_partition)) AS built,
+    least(toDateTime(intDiv({to_ms:Int64} + 59999, 3600000) * 3600, 'UTC'), arrayMin(mapValues(built).1)) AS end_hour
 SELECT
     errors.state AS state, errors.destination AS destination, errors.code AS code,
     reasons.severity AS severity, reasons.owner AS owner, reasons.retryable AS retryable,
@@ -190,10 +196,10 @@ SELECT
     errors.deliveries AS deliveries,
     errors.deliveries / sum(errors.deliveries) OVER () AS share,
     multiIf(state = 'discarded', said.discarded.3, state = 'expired', said.expired.3, errors.message) AS message,
-    multiIf(state = 'awaiting_retry', errors.first_at, said.discarded.1 > 0 AND state = 'discarded', said.discarded.1,
-            said.expired.1 > 0 AND state = 'expired', said.expired.1, NULL) AS first_seen,
-    multiIf(state = 'awaiting_retry', errors.last_at, said.discarded.1 > 0 AND state = 'discarded', said.discarded.2,
-            said.expired.1 > 0 AND state = 'expired', said.expired.2, NULL) AS last_seen,
+    multiIf(state = 'awaiting_retry', errors.first_at, said.discarded.2 > 0 AND state = 'discarded', said.discarded.1,
+            said.expired.2 > 0 AND state = 'expired', said.expired.1, NULL) AS first_seen,
+    multiIf(state = 'awaiting_retry', errors.last_at, said.discarded.2 > 0 AND state = 'discarded', said.discarded.2,
+            said.expired.2 > 0 AND state = 'expired', said.expired.2, NULL) AS last_seen,
     said.messages AS messages, said.message_attempts AS message_attempts
 FROM (
     SELECT status AS state, destination, code, sum(count) AS deliveries, '' AS message,
@@ -219,18 +225,36 @@ LEFT JOIN (
            arraySlice(arrayReverseSort(groupArrayIf((n, words), words != '')), 1, 5) AS largest,
            largest.2 AS messages, largest.1 AS message_attempts
     FROM (
-        -- The newest message; of one millisecond, the last in the log.
-        WITH toUnixTimestamp64Milli(at) * 1048576 + log_offset % 1048576 AS place
-        SELECT destination, code, error_group, count() AS n, argMaxIf(message, place, message != '') AS words,
-               (minIf(at, state = 'discarded'), maxIf(at, state = 'discarded'),
-                argMaxIf(message, place, message != '' AND state = 'discarded')) AS d,
-               (minIf(at, state = 'expired'), maxIf(at, state = 'expired'),
-                argMaxIf(message, place, message != '' AND state = 'expired')) AS e
-        FROM undelivered FINAL
-        WHERE kind IN ('attempt_failed', 'outcome') AND count = 1
-          AND toStartOfHour(at) >= toStartOfHour(first) AND at >= first AND at < end
-          AND ({source:String} = '' OR source = {source:String})
-          AND ({destination:String} = '' OR destination = {destination:String})
+        SELECT destination, code, error_group, sum(attempts) AS n,
+               argMaxIf(message, (last_at, message), message != '') AS words,
+               (minIf(first_at, state = 'discarded'), maxIf(last_at, state = 'discarded'),
+                argMaxIf(message, (last_at, message), message != '' AND state = 'discarded')) AS d,
+               (minIf(first_at, state = 'expired'), maxIf(last_at, state = 'expired'),
+                argMaxIf(message, (last_at, message), message != '' AND state = 'expired')) AS e
+        FROM (
+            SELECT destination, code, error_group, state, attempts, first_at, last_at, message
+            FROM error_hours FINAL
+            WHERE hour >= first_hour AND hour < end_hour AND destination != ''
+              AND ({source:String} = '' OR source = {source:String})
+              AND ({destination:String} = '' OR destination = {destination:String})
+            UNION ALL
+            SELECT destination, code, error_group, state, toUInt64(1), at, at, message
+            FROM undelivered FINAL
+            WHERE kind IN ('attempt_failed', 'outcome') AND count = 1
+              AND (toStartOfHour(at) >= toStartOfHour(first) AND toStartOfHour(at) < first_hour
+                   OR toStartOfHour(at) >= end_hour)
+              AND at >= first AND at < end AND (at < first_hour OR at >= end_hour)
+              AND ({source:String} = '' OR source = {source:String})
+              AND ({destination:String} = '' OR destination = {destination:String})
+            UNION ALL
+            SELECT destination, code, error_group, state, toUInt64(1), at, at, message
+            FROM undelivered FINAL
+            WHERE kind IN ('attempt_failed', 'outcome') AND count = 1
+              AND toStartOfHour(at) >= first_hour AND toStartOfHour(at) < end_hour
+              AND appended_at >= arrayMin(mapValues(built).2) + 60 AND appended_at >= built[log_partition].2 + 60
+              AND ({source:String} = '' OR source = {source:String})
+              AND ({destination:String} = '' OR destination = {destination:String})
+        )
         GROUP BY destination, code, error_group
     )
     GROUP BY destination, code
@@ -239,12 +263,12 @@ LEFT JOIN (SELECT * FROM reasons FINAL) AS reasons ON reasons.code = errors.code
 ORDER BY deliveries DESC, state, destination, code
 SETTINGS do_not_merge_across_partitions_select_final = 1;
 
--- error_details: the rows of delivery_errors, under the name that pages call them by.
-CREATE OR REPLACE VIEW error_details AS
+-- delivery_errors: error_details by its older name.
+CREATE OR REPLACE VIEW delivery_errors AS
 SELECT state, destination, code, severity, owner, retryable, description, action, link, deliveries, share, message,
        first_seen, last_seen, messages, message_attempts
-FROM delivery_errors(from_ms = {from_ms:Int64}, to_ms = {to_ms:Int64}, source = {source:String},
-                     destination = {destination:String});
+FROM error_details(from_ms = {from_ms:Int64}, to_ms = {to_ms:Int64}, source = {source:String},
+                   destination = {destination:String});
 
 -- error_samples: the newest samples of each state, destination and code, `limit` of each; columns as of
 -- delivery_samples. For rows of error_details that open. code: '' for all.

@@ -194,11 +194,12 @@ _EARLIER_SAMPLES = _earlier("samples", "received_at", "at", "appended_at")
 
 # The day before the last, but not the first hour of all.
 _HOURS_BACK = f"""
-    INSERT INTO {{table}} SELECT * REPLACE (hour - toIntervalDay({{{{back:UInt16}}}}) AS hour) FROM {{table}} FINAL
+    INSERT INTO {{table}} SELECT * REPLACE ({{shifted}}) FROM {{table}} FINAL
     WHERE {{table}}.hour >= toDateTime({(_CLOSED_MS - 2 * DAY_MS) // 1_000}, 'UTC')
       AND {{table}}.hour < toDateTime({(_CLOSED_MS - DAY_MS) // 1_000}, 'UTC')
       AND {{table}}.hour - toIntervalDay({{{{back:UInt16}}}}) > toDateTime({{{{first:UInt32}}}}, 'UTC')
 """
+_HOURLY = {"hours": ("hour",), "hour_totals": ("hour",), "error_hours": ("hour", "first_at", "last_at")}
 
 
 def fill(store: Store, amount: Amount, progress: Progress) -> None:
@@ -221,8 +222,10 @@ def _build_hours(store: Store, amount: Amount) -> None:
         store.rebuild_hours(partition, added_up, _CLOSED_MS)
     with store.client() as client:
         for back in range(1, amount.days - 1):
-            for table in ("hours", "hour_totals"):
-                client.command(_HOURS_BACK.format(table=table), parameters={"back": back, "first": first_ms // 1_000})
+            for table, times in _HOURLY.items():
+                shifted = ", ".join(f"{name} - toIntervalDay({{back:UInt16}}) AS {name}" for name in times)
+                statement = _HOURS_BACK.format(table=table, shifted=shifted)
+                client.command(statement, parameters={"back": back, "first": first_ms // 1_000})
 
 
 def _steps(amount: Amount) -> Iterator[tuple[str, Mapping[str, int]]]:

@@ -113,7 +113,7 @@ class Cluster:
             ("balance", {**chosen, "settle_seconds": settle_seconds}),
             ("ingest_balance", {**EVER, "settle_seconds": settle_seconds}),
             ("delivery_metrics", chosen),
-            ("delivery_errors", chosen),
+            ("error_details", chosen),
         )
         fates = ("routed", "filtered", "delivered", "discarded", "expired", "pending", "unexplained")
         return {

@@ -33,6 +33,7 @@ def store(open_chdb: Store) -> Store:
             "minute_totals",
             "hours",
             "hour_totals",
+            "error_hours",
             "destination_states",
         ):
             client.command(f"TRUNCATE TABLE {table}")

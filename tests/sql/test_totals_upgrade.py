@@ -11,7 +11,13 @@ from tests.sql.recording import BASE_MS
 from tests.sql.test_views import HOUR, mixed_log
 
 SHOWN = ("key_metrics", "latency_split", "success_by_attempt", "delivery_errors", "error_groups", "delivery_metrics")
-MADE = ("VIEW undelivered_of_facts", "TABLE undelivered", "TABLE minute_totals", "TABLE hour_totals")
+MADE = (
+    "VIEW undelivered_of_facts",
+    "TABLE undelivered",
+    "TABLE minute_totals",
+    "TABLE hour_totals",
+    "TABLE error_hours",
+)
 
 
 def shown(store: Store) -> dict[str, Any]:

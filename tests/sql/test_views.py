@@ -226,7 +226,8 @@ def test_hours_give_the_same_numbers_as_minutes_and_take_late_rows_up(store: Sto
         return [
             (store.view("delivery_metrics", from_ms=BASE_MS + a, to_ms=BASE_MS + b),
              store.view("delivery_trend", from_ms=BASE_MS + a, to_ms=BASE_MS + b, step_seconds=3600),
-             store.view("delivery_trend", from_ms=BASE_MS + a, to_ms=BASE_MS + b, step_seconds=60))
+             store.view("delivery_trend", from_ms=BASE_MS + a, to_ms=BASE_MS + b, step_seconds=60),
+             store.view("error_details", from_ms=BASE_MS + a, to_ms=BASE_MS + b))
             for a, b in periods
         ]  # fmt: skip
 
@@ -235,17 +236,24 @@ def test_hours_give_the_same_numbers_as_minutes_and_take_late_rows_up(store: Sto
     for through in (BASE_MS + 2 * HOUR + 30 * MINUTE, BASE_MS + 3 * HOUR):  # the first one covers hour 2 in part
         store.rebuild_hours(0, hours, through)
         assert numbers() == from_minutes
-    late = Event(9_000, BASE_MS + HOUR + 1)
-    log.append(late.received(), late.outcome(State.DELIVERED, 50), appended_ms=BASE_MS + 6 * HOUR)
+    late, lost = Event(9_000, BASE_MS + HOUR + 1), Event(9_001, BASE_MS + HOUR + 2)
+    log.append(
+        late.received(), late.outcome(State.DELIVERED, 50),
+        lost.received(), lost.outcome(State.DISCARDED, 60, code="418", message="I am a teapot"),
+        appended_ms=BASE_MS + 6 * HOUR,
+    )  # fmt: skip
     log.record(store)
     after = numbers()
     assert after[0][0][0]["delivered"] == from_minutes[0][0][0]["delivered"] + 1
+    assert ["I am a teapot"] in [error["messages"] for error in after[3][3]]
     store.rebuild_hours(0, hours, BASE_MS + 7 * HOUR)
     assert numbers() == after
     with store.client() as client:  # whole hours really are read from hours
-        client.command("TRUNCATE TABLE minutes")
+        client.command("TRUNCATE TABLE minute_totals")
+        client.command("TRUNCATE TABLE undelivered")
     [metrics] = store.view("delivery_metrics", from_ms=BASE_MS + HOUR, to_ms=BASE_MS + 2 * HOUR)
     assert metrics["delivered"] == after[3][0][0]["delivered"] > 0
+    assert store.view("error_details", from_ms=BASE_MS + HOUR, to_ms=BASE_MS + 2 * HOUR) == after[3][3]
 
 
 def test_errors_tell_state_reason_and_the_destinations_words(store: Store) -> None:

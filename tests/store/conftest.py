@@ -34,6 +34,6 @@ def open_http(running_server: ClickHouse) -> Iterator[Store]:
 def store(server: ClickHouse, open_http: Store) -> Store:
     migrate(open_http, dict.fromkeys(RETAINED, TEN_YEARS_SECONDS), ALL)
     with open_http.client() as client:
-        for table in ("facts", "undelivered", "samples", "ticks", "minutes", "minute_totals", "hours", "hour_totals"):
+        for table in RETAINED.keys() | {"ticks"}:
             client.command(f"TRUNCATE TABLE {table}")
     return open_http
