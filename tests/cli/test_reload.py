@@ -39,7 +39,7 @@ def outcomes(system: Waybill, message_id: str) -> dict[str, tuple[str, str]]:
 
 def start(directory: Path, target: Receiver) -> tuple[Waybill, str]:
     urls = {"crm": f"{target.address}/healthy/crm", "locked": f"{target.address}/status/401"}
-    text = workspace_text(urls)
+    text = workspace_text(urls, delivery="setup_probe_seconds: 5\nfirst_wait_seconds: 5")
     return Waybill(directory, text), text
 
 
@@ -60,7 +60,7 @@ def test_a_change_is_in_force_for_new_events_for_what_waits_and_at_ingest(tmp_pa
             write(system.file, changed)
             wait_until(lambda: system.post([event(3)]).status_code == 200, PICKED_UP_SECONDS, "the key is back")
             wait_until(lambda: outcomes(system, "m-3") == {"crm": ("filtered", "FILTERED_BY_RULES")}, 20, "filtered")
-            # It waits for the destination's probe, so at the latest when that comes.
+            # It waits for its next attempt, so at the latest when that comes.
             removed = ("discarded", "CONNECTION_REMOVED")
             wait_until(lambda: outcomes(system, "m-1").get("locked") == removed, 90, "what waited has ended")
             assert balance(system, "locked")["unexplained"] == balance(system, "crm")["unexplained"] == 0
