@@ -15,6 +15,8 @@ from clickhouse_migrations.migration import MigrationStorage  # type: ignore[imp
 from clickhouse_migrations.migrator import Migrator  # type: ignore[import-untyped]
 from clickhouse_migrations.util import quote_identifier  # type: ignore[import-untyped]
 
+from sinks.store_views import fingerprint, flatten, parameters_of, read_definitions, without_views
+
 if TYPE_CHECKING:
     from sinks.store import Store
 
@@ -33,12 +35,10 @@ RETAINED = {
     "alert_messages": "toDateTime(at)",
 }
 _RETENTION = re.compile(r"\bTTL .*?toIntervalSecond\((\d+)\)")
-_VIEW = re.compile(r"^CREATE (?:OR REPLACE )?VIEW (?:IF NOT EXISTS )?(\w+) AS$(.*?);$", re.MULTILINE | re.DOTALL)
 _OBJECT = re.compile(
     r"^((?:CREATE (?:OR REPLACE )?(?:TABLE|(?:MATERIALIZED )?VIEW) (?:IF NOT EXISTS )?|ALTER TABLE )\w+)", re.MULTILINE
 )
 _ENGINE = re.compile(r"^(ENGINE = )(?=\w*MergeTree\b)", re.MULTILINE)
-_PARAMETER = re.compile(r"\{(\w+):([\w()]+)\}")
 
 
 class Reason(Protocol):
@@ -64,16 +64,9 @@ class MigrationFailed(Exception):
     """The schema could not be brought up to date; the text says which migration and why."""
 
 
-def read_views(directory: Path) -> dict[str, dict[str, str]]:
-    """Return the parameters (name to ClickHouse type) of every view the migrations create; a later one replaces."""
-    views: dict[str, dict[str, str]] = {}
-    for path in sorted(directory.glob("*.sql")):
-        for name, body in _VIEW.findall(path.read_text(encoding="utf-8")):
-            views[name] = dict(_PARAMETER.findall(body))
-    return views
-
-
-VIEWS = read_views(SQL)
+_DEFINITIONS = read_definitions(SQL)
+VIEWS = {name: parameters_of(definition) for name, definition in _DEFINITIONS.items()}
+"""The parameters of each view: name to ClickHouse type."""
 
 
 def on_cluster(sql: str, cluster: str) -> str:
@@ -94,7 +87,7 @@ def migrate(
     """
     with store.client() as client:
         migrator = Migrator(ClickhouseConnectConnection(client))
-        incoming = MigrationStorage(SQL).migrations()
+        incoming = [step._replace(script=without_views(step.script)) for step in MigrationStorage(SQL).migrations()]
         if cluster is not None:
             _refuse_unreplicated(store, client)
             client.command(f"CREATE DATABASE IF NOT EXISTS `{store.database}` {_on(cluster)} ENGINE = Atomic")
@@ -105,6 +98,7 @@ def migrate(
             migrator.apply_migration(incoming, True)
         except MigrationException as error:
             raise MigrationFailed(f"{store.name}: {error}") from error
+        _make_views(store, client, cluster)
         for table, seconds in retention_seconds.items():
             if table not in RETAINED or seconds <= 0:
                 raise ValueError(f"retention of {table!r}: tables are {', '.join(RETAINED)}, seconds more than 0")
@@ -118,6 +112,17 @@ def migrate(
     if refused:
         raise MigrationFailed(f"{store.name}: reason {refused[0].row.get('code')!r} was refused: {refused[0].reason}")
     return missing
+
+
+def _make_views(store: "Store", client: Client, cluster: str | None) -> None:
+    """Make the views that are not in the store as the migrations define them."""
+    sql = "SELECT name, comment FROM system.tables WHERE database = {store:String} AND engine = 'View'"
+    made = dict(client.query(sql, parameters={"store": store.database}).result_rows)
+    for name, definition in _DEFINITIONS.items():
+        flat = flatten(definition, _DEFINITIONS)
+        if made.get(name) != (told := fingerprint(flat)):
+            on = _on(cluster) if cluster is not None else ""
+            client.command(f"CREATE OR REPLACE VIEW {name} {on} AS {flat} COMMENT '{told}'")
 
 
 def _on(cluster: str) -> str:

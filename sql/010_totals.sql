@@ -27,6 +27,7 @@ CREATE TABLE IF NOT EXISTS minute_totals (
     limit_wait_ms Int64,
     calls_ms Int64,
     version UInt64,
+    INDEX by_minute minute TYPE minmax GRANULARITY 1,
     INDEX appended append_minute TYPE minmax GRANULARITY 1
 )
 ENGINE = ReplacingMergeTree(version)
@@ -85,7 +86,10 @@ TTL hour + toIntervalSecond(315360000)
 SETTINGS ttl_only_drop_parts = 1, min_age_to_force_merge_seconds = 3600, min_age_to_force_merge_on_partition_only = 1,
     deduplicate_merge_projection_mode = 'rebuild';
 
+-- The key begins with the minute, but only indexes of this kind are put together by OR (totals and counts).
+ALTER TABLE minutes ADD INDEX IF NOT EXISTS by_minute minute TYPE minmax GRANULARITY 1;
 ALTER TABLE minutes ADD INDEX IF NOT EXISTS appended append_minute TYPE minmax GRANULARITY 1;
+ALTER TABLE minutes MATERIALIZE INDEX by_minute;
 ALTER TABLE minutes MATERIALIZE INDEX appended;
 
 -- Up to where hours are built is asked by every reading of counts: all that was appended up to the last `through` of a
@@ -233,16 +237,8 @@ SELECT minute AS at, source, destination, status, code, count, latency, by_attem
 FROM minute_totals FINAL
 WHERE minute >= first_minute AND minute < end_minute
   AND (minute < first_hour OR minute >= end_hour
-       OR minute >= split_hour AND minute < split_hour + toIntervalHour(1))
-  AND ({source:String} = '' OR source = {source:String})
-  AND ({destination:String} = '' OR destination = {destination:String})
-UNION ALL
-SELECT minute AS at, source, destination, status, code, count, latency, by_attempt,
-       queue_ms, retry_wait_ms, limit_wait_ms, calls_ms
-FROM minute_totals FINAL
-WHERE minute >= first_hour AND minute < end_hour
-  AND (minute < split_hour OR minute >= split_hour + toIntervalHour(1))
-  AND append_minute > arrayMin(mapValues(built).2) AND append_minute > built[log_partition].2
+       OR minute >= split_hour AND minute < split_hour + toIntervalHour(1)
+       OR append_minute > arrayMin(mapValues(built).2) AND append_minute > built[log_partition].2)
   AND ({source:String} = '' OR source = {source:String})
   AND ({destination:String} = '' OR destination = {destination:String})
 SETTINGS do_not_merge_across_partitions_select_final = 1;
@@ -269,15 +265,9 @@ UNION ALL
 SELECT minute AS at, source, destination, mapping, event_type, event_name, app_version, status, code,
        count, latency, by_attempt
 FROM minutes FINAL
-WHERE minute >= first_minute AND minute < end_minute AND (minute < first_hour OR minute >= end_hour)
-  AND ({source:String} = '' OR source = {source:String})
-  AND ({destination:String} = '' OR destination = {destination:String})
-UNION ALL
-SELECT minute AS at, source, destination, mapping, event_type, event_name, app_version, status, code,
-       count, latency, by_attempt
-FROM minutes FINAL
-WHERE minute >= first_hour AND minute < end_hour
-  AND append_minute > arrayMin(mapValues(built).2) AND append_minute > built[log_partition].2
+WHERE minute >= first_minute AND minute < end_minute
+  AND (minute < first_hour OR minute >= end_hour
+       OR append_minute > arrayMin(mapValues(built).2) AND append_minute > built[log_partition].2)
   AND ({source:String} = '' OR source = {source:String})
   AND ({destination:String} = '' OR destination = {destination:String})
 SETTINGS do_not_merge_across_partitions_select_final = 1;

@@ -1,0 +1,84 @@
+"""The views of ``sql/`` as the store keeps them: with the views they are made of written out.
+
+ClickHouse analyses a view anew at each level that calls it: what stands two levels up begins twice as slowly. People
+read and change views nested, and the store has them flat. A view that is defined again is another's part as it was
+defined last.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+_VIEW = re.compile(r"^CREATE (?:OR REPLACE )?VIEW (?:IF NOT EXISTS )?(\w+) AS$(.*?);$", re.MULTILINE | re.DOTALL)
+_PARAMETER = re.compile(r"\{(\w+):([\w()]+)\}")
+_COMMENT = re.compile(r"--[^\n]*")
+_CALL = re.compile(r"\b(FROM|JOIN)\s+(\w+)\b(\(?)")
+_TEXT = re.compile(r"'(?:[^'\\]|\\.)*'")
+
+
+def read_definitions(directory: Path) -> dict[str, str]:
+    """Return the definition of every view the migrations create, by name; a later one replaces."""
+    return {
+        name: _COMMENT.sub("", body).strip()
+        for path in sorted(directory.glob("*.sql"))
+        for name, body in _VIEW.findall(path.read_text(encoding="utf-8"))
+    }
+
+
+def parameters_of(definition: str) -> dict[str, str]:
+    """Return the parameters of a view: name to ClickHouse type."""
+    return dict(_PARAMETER.findall(definition))
+
+
+def without_views(script: str) -> str:
+    """Return a migration without the views it creates: they are made when all migrations are applied."""
+    return _VIEW.sub("", script)
+
+
+def fingerprint(definition: str) -> str:
+    """Return what a view's comment in the store says of its definition."""
+    return f"written out from sql/, {hashlib.sha256(definition.encode()).hexdigest()[:16]}"
+
+
+def flatten(definition: str, definitions: Mapping[str, str]) -> str:
+    """Return a view's definition with each view it reads written out in its place."""
+    parts, done = [], 0
+    for called in _CALL.finditer(definition):
+        inner = definitions.get(called[2])
+        if inner is None or called.start() < done:
+            continue
+        end = called.end()
+        values: dict[str, str] = {}
+        if called[3]:
+            arguments, end = _arguments(definition, end)
+            values = dict(arguments)
+        flat = flatten(_with_values(inner, values), definitions)
+        parts += [definition[done : called.start()], f"{called[1]} ({flat})"]
+        done = end
+    return "".join([*parts, definition[done:]])
+
+
+def _with_values(definition: str, values: Mapping[str, str]) -> str:
+    def value(parameter: re.Match[str]) -> str:
+        given = values[parameter[1]]
+        return given if given == parameter[0] else f"CAST({given}, '{parameter[2]}')"
+
+    return _PARAMETER.sub(value, definition)
+
+
+def _arguments(text: str, start: int) -> tuple[Iterator[tuple[str, str]], int]:
+    """Return the arguments of a call, ``name = value``, and where the call ends; ``start``: after its parenthesis."""
+    depth, at, cuts = 1, start, [start]
+    while depth:
+        if text[at] == "'":
+            quoted = _TEXT.match(text, at)
+            assert quoted is not None
+            at = quoted.end()
+            continue
+        depth += (text[at] in "([{") - (text[at] in ")]}")
+        if depth == 0 or depth == 1 and text[at] == ",":
+            cuts.append(at)
+        at += 1
+    pairs = (text[a:b].lstrip(",").split("=", 1) for a, b in zip(cuts, cuts[1:], strict=False))
+    return ((name.strip(), value.strip()) for name, value in pairs), at
