@@ -86,11 +86,14 @@ TTL hour + toIntervalSecond(315360000)
 SETTINGS ttl_only_drop_parts = 1, min_age_to_force_merge_seconds = 3600, min_age_to_force_merge_on_partition_only = 1,
     deduplicate_merge_projection_mode = 'rebuild';
 
--- The key begins with the minute, but only indexes of this kind are put together by OR (totals and counts).
+-- Keys begin with the time, but only indexes of this kind are put together by OR (totals, counts, error_details).
 ALTER TABLE minutes ADD INDEX IF NOT EXISTS by_minute minute TYPE minmax GRANULARITY 1;
 ALTER TABLE minutes ADD INDEX IF NOT EXISTS appended append_minute TYPE minmax GRANULARITY 1;
 ALTER TABLE minutes MATERIALIZE INDEX by_minute;
 ALTER TABLE minutes MATERIALIZE INDEX appended;
+
+ALTER TABLE samples ADD INDEX IF NOT EXISTS by_time at TYPE minmax GRANULARITY 1;
+ALTER TABLE samples MATERIALIZE INDEX by_time;
 
 -- Up to where hours are built is asked by every reading of counts: all that was appended up to the last `through` of a
 -- partition and speaks of hours up to its last one is in them. This answers without reading the rows.
@@ -125,6 +128,7 @@ CREATE TABLE IF NOT EXISTS undelivered (
     state LowCardinality(String),
     due_at DateTime64(3, 'UTC') CODEC(Delta, ZSTD(1)),
     error_group String,
+    INDEX by_time at TYPE minmax GRANULARITY 1,
     INDEX by_due due_at TYPE minmax GRANULARITY 1,
     INDEX by_receipt received_at TYPE minmax GRANULARITY 1,
     INDEX appended appended_at TYPE minmax GRANULARITY 1
