@@ -37,7 +37,7 @@ def end(
 ) -> None:
     paced = failure not in {THROTTLE, SETUP} and not room.gate.probing
     room.gate.ended(failure, now_ms=now_ms, took_ms=5, code="", message="", retry_after_ms=retry_after_ms)
-    room.finished(group, calls=1, now_ms=now_ms, paced=paced)
+    room.finished(group, calls=1, took_ms=0, now_ms=now_ms, paced=paced)
 
 
 def put_back(room: Room, now_ms: int, over_share: int = 0, make_room: bool = False) -> list[PutBack]:
