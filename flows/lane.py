@@ -96,7 +96,7 @@ class Lane(StatefulBatchLogic[list[LaneItem], list[Output], dict[str, Any]]):
             return next_poll(BUSY_POLL_MS[0])
         ends_ms = [end_ms for room in self._rooms.values() if (end_ms := room.next_end_ms) is not None]
         if ends_ms:
-            return next_poll(_poll_ms(min(ends_ms)))
+            return next_poll(poll_ms(min(ends_ms)))
         if any(not room.idle for room in self._rooms.values()):
             return next_poll(WAIT_POLL_MS)
         return None
@@ -264,9 +264,9 @@ class Lane(StatefulBatchLogic[list[LaneItem], list[Output], dict[str, Any]]):
         return outputs
 
 
-def _poll_ms(call_ms: float) -> int:
+def poll_ms(call_ms: float) -> int:
     """How often to look for the ends of calls that take so long: a look costs, most of all where processes share."""
-    return next((poll_ms for poll_ms in reversed(BUSY_POLL_MS) if 3 * poll_ms <= call_ms), BUSY_POLL_MS[0])
+    return next((every_ms for every_ms in reversed(BUSY_POLL_MS) if 3 * every_ms <= call_ms), BUSY_POLL_MS[0])
 
 
 def _together(outputs: list[Output]) -> list[list[Output]]:

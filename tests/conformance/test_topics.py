@@ -109,6 +109,20 @@ class TestReading:
             assert reader.read(10, ALL) == []
             assert reader.position == 1
 
+    def test_a_backlog_in_several_partitions_is_read_at_20_000_records_a_second(self, topics: Topics) -> None:
+        with closing(topics.producer()) as producer:
+            for number in range(40_000):
+                producer.send("events", b"k", b"x" * 600, number % 2)
+            producer.flush()
+        readers = [topics.reader("events", partition, 0) for partition in range(2)]
+        read, started = [0, 0], time.monotonic()
+        while (took_seconds := time.monotonic() - started) < WAIT_SECONDS and min(read) < 20_000:
+            for partition, reader in enumerate(readers):
+                read[partition] += len(reader.read(250, 1 << 20))
+        for reader in readers:
+            reader.close()
+        assert read == [20_000, 20_000] and took_seconds < 2
+
     def test_many_readers_at_once_see_everything_in_order(self, topics: Topics) -> None:
         def read_offsets(count: int) -> list[int]:
             with closing(topics.reader("events", 0, 0)) as reader:
