@@ -29,12 +29,13 @@ _ERROR = (
 def _key_metric(
     title: str, description: str, name: str, changed: str, unit: str, *, more_is: str, colours: Steps = ((None, PLAIN),)
 ) -> stat.Panel:
-    """A number of key_metrics and, below it, its change: ``changed`` names its column."""
+    """A number of key_counts or key_latencies and, below it, its change: ``changed`` names its column."""
     changes_in = {"percent": "%", "points": "points", "ms": "ms"}[changed.rpartition("_")[2]]
+    view = "key_latencies" if changes_in == "ms" else "key_counts"
     return number(
         title,
         f"{description} Below it, the change against the equally long period before.",
-        f"SELECT {name} AS `{title}`, {change(changed, changes_in)} AS `change`\nFROM {call('key_metrics')}",
+        f"SELECT {name} AS `{title}`, {change(changed, changes_in)} AS `change`\nFROM {call(view)}",
         unit=unit,
         empty="none ended",
         colours=colours,

@@ -117,7 +117,7 @@ def migrate(
 def _make_views(store: "Store", client: Client, cluster: str | None) -> None:
     """Make the views that are not in the store as the migrations define them."""
     sql = "SELECT name, comment FROM system.tables WHERE database = {store:String} AND engine = 'View'"
-    made = dict(client.query(sql, parameters={"store": store.database}).result_rows)
+    made = {name: told for name, told in client.query(sql, parameters={"store": store.database}).result_rows}
     for name, definition in _DEFINITIONS.items():
         flat = flatten(definition, _DEFINITIONS)
         if made.get(name) != (told := fingerprint(flat)):

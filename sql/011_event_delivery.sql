@@ -41,30 +41,25 @@ FROM (
 -- delivery_trend: the series with a row for every bucket of the period, oldest first; at most 11,000 of them.
 -- step_seconds must not be 0 here. Counts of an empty bucket are 0, its rate and latencies NULL.
 CREATE OR REPLACE VIEW delivery_trend AS
-WITH greatest({step_seconds:UInt32}, 60) AS width
-SELECT buckets.bucket AS bucket, s.delivered AS delivered, s.not_delivered AS not_delivered, s.filtered AS filtered,
-       s.attempts_failed AS attempts_failed, s.success_rate AS success_rate, s.p50_latency_ms AS p50_latency_ms,
-       s.p95_latency_ms AS p95_latency_ms, s.p99_latency_ms AS p99_latency_ms
-FROM (
-    SELECT
-        toUInt64(intDiv(intDiv({from_ms:Int64}, 1000), width) * width) AS first,
-        toUInt64(intDiv({to_ms:Int64} + 59999, 60000) * 60) AS end,
-        throwIf(intDiv(toInt64(end) - toInt64(first), width) > 11000,
-                'more than 11000 buckets: choose a larger step_seconds or a shorter period') AS too_many,
-        toDateTime(arrayJoin(range(first, if(too_many = 0, end, first), width)), 'UTC') AS bucket
-) AS buckets
-LEFT JOIN delivery_series(from_ms = {from_ms:Int64}, to_ms = {to_ms:Int64}, source = {source:String},
-                          destination = {destination:String}, step_seconds = {step_seconds:UInt32}) AS s
-    ON s.bucket = buckets.bucket
-ORDER BY bucket;
+SELECT bucket, delivered, not_delivered, filtered, attempts_failed, success_rate, p50_latency_ms, p95_latency_ms,
+       p99_latency_ms
+FROM delivery_series(from_ms = {from_ms:Int64}, to_ms = {to_ms:Int64}, source = {source:String},
+                     destination = {destination:String}, step_seconds = {step_seconds:UInt32})
+ORDER BY bucket WITH FILL
+    FROM toDateTime(intDiv(intDiv({from_ms:Int64}, 1000), greatest({step_seconds:UInt32}, 60))
+                    * greatest({step_seconds:UInt32}, 60), 'UTC')
+    TO toDateTime(intDiv({to_ms:Int64} + 59999, 60000) * 60 + assumeNotNull((
+        SELECT throwIf(intDiv({to_ms:Int64} - {from_ms:Int64}, 1000 * greatest({step_seconds:UInt32}, 60)) > 11000,
+                       'more than 11000 buckets: choose a larger step_seconds or a shorter period'))), 'UTC')
+    STEP greatest({step_seconds:UInt32}, 60);
 
--- key_metrics: the headline numbers beside those of the period before; always one row.
+-- key_counts: the headline numbers beside those of the period before; always one row.
 -- delivered, not_delivered and filtered are deliveries; possible_duplicates are calls that may repeat one made before a
 -- crash. Filtered deliveries are in no rate. The numbers are those of delivery_metrics, read at once for both periods.
-CREATE OR REPLACE VIEW key_metrics AS
+CREATE VIEW IF NOT EXISTS key_counts AS
 WITH
-    (n, n_before) -> if(n_before > 0, 100 * (n - n_before) / n_before, NULL) AS change_percent,
-    index -> toUInt64(round(2 * pow(1.005 / 0.995, index) / (1.005 / 0.995 + 1))) AS value_ms
+    at >= toDateTime(intDiv({from_ms:Int64}, 60000) * 60, 'UTC') AS is_now,
+    (n, n_before) -> if(n_before > 0, 100 * (n - n_before) / n_before, NULL) AS change_percent
 SELECT
     delivered, delivered_before, change_percent(delivered, delivered_before) AS delivered_change_percent,
     not_delivered, not_delivered_before,
@@ -74,15 +69,6 @@ SELECT
     if(delivered_before + not_delivered_before <= 0, NULL,
        delivered_before / (delivered_before + not_delivered_before)) AS success_rate_before,
     100 * (success_rate - success_rate_before) AS success_rate_change_points,
-    if(timed = 0, NULL, value_ms(ranked[1])) AS p50_latency_ms,
-    if(timed_before = 0, NULL, value_ms(ranked_before[1])) AS p50_latency_ms_before,
-    toInt64(p50_latency_ms) - toInt64(p50_latency_ms_before) AS p50_latency_change_ms,
-    if(timed = 0, NULL, value_ms(ranked[2])) AS p95_latency_ms,
-    if(timed_before = 0, NULL, value_ms(ranked_before[2])) AS p95_latency_ms_before,
-    toInt64(p95_latency_ms) - toInt64(p95_latency_ms_before) AS p95_latency_change_ms,
-    if(timed = 0, NULL, value_ms(ranked[3])) AS p99_latency_ms,
-    if(timed_before = 0, NULL, value_ms(ranked_before[3])) AS p99_latency_ms_before,
-    toInt64(p99_latency_ms) - toInt64(p99_latency_ms_before) AS p99_latency_change_ms,
     possible_duplicates, possible_duplicates_before,
     change_percent(possible_duplicates, possible_duplicates_before) AS possible_duplicates_change_percent
 FROM (
@@ -94,19 +80,50 @@ FROM (
         sumIf(count, is_now AND status = 'filtered') AS filtered,
         sumIf(count, NOT is_now AND status = 'filtered') AS filtered_before,
         sumIf(count, is_now AND status = 'possible_duplicate') AS possible_duplicates,
-        sumIf(count, NOT is_now AND status = 'possible_duplicate') AS possible_duplicates_before,
-        countIf(is_now AND notEmpty(latency)) AS timed, countIf(NOT is_now AND notEmpty(latency)) AS timed_before,
+        sumIf(count, NOT is_now AND status = 'possible_duplicate') AS possible_duplicates_before
+    FROM totals(
+        from_ms = greatest(0, 2 * intDiv({from_ms:Int64}, 60000) - intDiv({to_ms:Int64} + 59999, 60000)) * 60000,
+        split_ms = {from_ms:Int64}, to_ms = {to_ms:Int64}, source = {source:String},
+        destination = {destination:String}, step_seconds = 0)
+);
+
+-- key_latencies: the latencies of the period beside those of the period before; always one row. Apart from key_counts,
+-- because to add up latencies takes longer than everything else there.
+CREATE VIEW IF NOT EXISTS key_latencies AS
+WITH
+    at >= toDateTime(intDiv({from_ms:Int64}, 60000) * 60, 'UTC') AS is_now,
+    index -> toUInt64(round(2 * pow(1.005 / 0.995, index) / (1.005 / 0.995 + 1))) AS value_ms
+SELECT
+    if(timed = 0, NULL, value_ms(ranked[1])) AS p50_latency_ms,
+    if(timed_before = 0, NULL, value_ms(ranked_before[1])) AS p50_latency_ms_before,
+    toInt64(p50_latency_ms) - toInt64(p50_latency_ms_before) AS p50_latency_change_ms,
+    if(timed = 0, NULL, value_ms(ranked[2])) AS p95_latency_ms,
+    if(timed_before = 0, NULL, value_ms(ranked_before[2])) AS p95_latency_ms_before,
+    toInt64(p95_latency_ms) - toInt64(p95_latency_ms_before) AS p95_latency_change_ms,
+    if(timed = 0, NULL, value_ms(ranked[3])) AS p99_latency_ms,
+    if(timed_before = 0, NULL, value_ms(ranked_before[3])) AS p99_latency_ms_before,
+    toInt64(p99_latency_ms) - toInt64(p99_latency_ms_before) AS p99_latency_change_ms
+FROM (
+    SELECT
+        countIf(is_now) AS timed, countIf(NOT is_now) AS timed_before,
         quantilesExactWeightedArrayIf(0.5, 0.95, 0.99)(mapKeys(latency), mapValues(latency), is_now) AS ranked,
         quantilesExactWeightedArrayIf(0.5, 0.95, 0.99)(mapKeys(latency), mapValues(latency), NOT is_now)
             AS ranked_before
-    FROM (
-        SELECT at >= toDateTime(intDiv({from_ms:Int64}, 60000) * 60, 'UTC') AS is_now, status, count, latency
-        FROM totals(
-            from_ms = greatest(0, 2 * intDiv({from_ms:Int64}, 60000) - intDiv({to_ms:Int64} + 59999, 60000)) * 60000,
-            split_ms = {from_ms:Int64}, to_ms = {to_ms:Int64}, source = {source:String},
-            destination = {destination:String}, step_seconds = 0)
-    )
+    FROM totals(
+        from_ms = greatest(0, 2 * intDiv({from_ms:Int64}, 60000) - intDiv({to_ms:Int64} + 59999, 60000)) * 60000,
+        split_ms = {from_ms:Int64}, to_ms = {to_ms:Int64}, source = {source:String},
+        destination = {destination:String}, step_seconds = 0)
+    WHERE notEmpty(latency)
 );
+
+-- key_metrics: key_counts and key_latencies beside each other; always one row.
+CREATE OR REPLACE VIEW key_metrics AS
+SELECT counts.* EXCEPT (possible_duplicates, possible_duplicates_before, possible_duplicates_change_percent),
+       latencies.*, possible_duplicates, possible_duplicates_before, possible_duplicates_change_percent
+FROM key_counts(from_ms = {from_ms:Int64}, to_ms = {to_ms:Int64}, source = {source:String},
+                destination = {destination:String}) AS counts
+CROSS JOIN key_latencies(from_ms = {from_ms:Int64}, to_ms = {to_ms:Int64}, source = {source:String},
+                         destination = {destination:String}) AS latencies;
 
 -- step_counts: counts by step of the pipeline, in its order:
 --   successfully_received    events delivery took from the log, duplicates included; at the minute it took them
