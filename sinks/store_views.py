@@ -62,7 +62,8 @@ def flatten(definition: str, definitions: Mapping[str, str]) -> str:
 def _with_values(definition: str, values: Mapping[str, str]) -> str:
     def value(parameter: re.Match[str]) -> str:
         given = values[parameter[1]]
-        return given if given == parameter[0] else f"CAST({given}, '{parameter[2]}')"
+        same = _PARAMETER.fullmatch(given)
+        return given if same and same[2] == parameter[2] else f"CAST({given}, '{parameter[2]}')"
 
     return _PARAMETER.sub(value, definition)
 
