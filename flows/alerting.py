@@ -28,6 +28,7 @@ from sinks.store import Store, StoreUnavailable, open_store
 
 FLOW = "alerting"
 THE_KEY = "alerts"  # a window is one thing: it cannot be shared
+LONGEST_QUESTION_SECONDS = 10.0  # a store that hangs must not hold up what is told without it
 
 
 def alerting_flow(
@@ -72,11 +73,13 @@ def flow() -> Dataflow:
         except StoreUnavailable:
             pass  # alerting does not wait for it: rules are known from before, and channels are told
         desk = AlertDesk(installation, store, installation.recovery(FLOW))
+        asked = store.answering_within(LONGEST_QUESTION_SECONDS)
 
         def close(clean: bool) -> None:
             desk.close()
+            asked.close()
             store.close()
 
-        return Prepared(prepare(installation, store, desk, worker.stop), close)
+        return Prepared(prepare(installation, asked, desk, worker.stop), close)
 
     return become_worker(FLOW, make)

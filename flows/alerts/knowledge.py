@@ -1,4 +1,4 @@
-"""What alerting asks of the store: the rules, and what happened before its windows reach. Never waits for it.
+"""What alerting asks of the store: the rules, and what happened before its windows reach. Never waits for it long.
 
 A store that is away leaves alerting with what it knew: rules go on as they were, and comparisons with last week wait.
 """

@@ -188,7 +188,7 @@ def _earlier(table: str, day: str, *columns: str) -> str:
 _EARLIER = (
     _earlier("minutes", "minute", "append_minute"),
     _earlier("minute_totals", "minute", "append_minute"),
-    _earlier("undelivered", "received_at", "at", "due_at"),
+    _earlier("undelivered", "received_at", "at", "due_at", "appended_at"),
 )
 _EARLIER_SAMPLES = _earlier("samples", "received_at", "at", "appended_at")
 
