@@ -32,7 +32,7 @@ from model.failure import FailureClass
 from model.identity import lane_of
 
 SNAPSHOT_VERSION = 1
-BUSY_POLL_MS = (5, 10, 20)  # calls are under way: the longest of these within a third of what they usually take
+BUSY_POLL_MS = 5  # calls are under way
 WAIT_POLL_MS = 20  # deliveries wait for a pause to end, a batch to fill or a share to free up
 STOP_WAIT_MS = 10_000  # how long a clean stop waits for calls in flight
 
@@ -92,11 +92,8 @@ class Lane(StatefulBatchLogic[list[LaneItem], list[Output], dict[str, Any]]):
 
     def notify_at(self) -> datetime | None:
         """Soon while something is held; with nothing held the lane sleeps until the next batch."""
-        if self._restored:
-            return next_poll(BUSY_POLL_MS[0])
-        ends_ms = [end_ms for room in self._rooms.values() if (end_ms := room.next_end_ms) is not None]
-        if ends_ms:
-            return next_poll(poll_ms(min(ends_ms)))
+        if self._in_flight or self._restored:
+            return next_poll(BUSY_POLL_MS)
         if any(not room.idle for room in self._rooms.values()):
             return next_poll(WAIT_POLL_MS)
         return None
@@ -223,10 +220,7 @@ class Lane(StatefulBatchLogic[list[LaneItem], list[Output], dict[str, Any]]):
                 message=call.message,
                 retry_after_ms=call.retry_after_ms,
             )
-        calls = finished.shipment.calls
-        room.finished(
-            finished.group, calls=len(calls), took_ms=sum(call.took_ms for call in calls), now_ms=now_ms, paced=paced
-        )
+        room.finished(finished.group, calls=len(finished.shipment.calls), now_ms=now_ms, paced=paced)
         for waiting, shipped in zip(finished.group, finished.shipment.shipped, strict=True):
             self._in_flight.discard(waiting)
             desk.held.settle(waiting.delivery.destination, waiting.delivery.size_bytes)
@@ -262,11 +256,6 @@ class Lane(StatefulBatchLogic[list[LaneItem], list[Output], dict[str, Any]]):
             if setup is not None and before is not None and setup.destination != before.destination:
                 room.reopen(self._desk.gate(name), setup.batching)
         return outputs
-
-
-def poll_ms(call_ms: float) -> int:
-    """How often to look for the ends of calls that take so long: a look costs, most of all where processes share."""
-    return next((every_ms for every_ms in reversed(BUSY_POLL_MS) if 3 * every_ms <= call_ms), BUSY_POLL_MS[0])
 
 
 def _together(outputs: list[Output]) -> list[list[Output]]:

@@ -13,7 +13,6 @@ FARTHEST_SLOT_MS = 600_000  # a recovered destination is tried again after ten m
 SHORT_PAUSE_MS = 1_000  # a pause of this length is sat out
 BEHIND_AFTER_MS = 2_000  # before this, much that waits is a burst, and the destination's pace hardly known
 MOST_PUT_BACK = 128  # at a time: 5 ms of work, in which nothing else is done for anybody
-CALLS_REMEMBERED = 8  # about so many say how long a call usually takes
 IN_TIME_MS = 5_000  # a delivery that has its turn within this time need not make way
 
 
@@ -57,7 +56,6 @@ class Room:
         self._waiting: deque[Waiting] = deque()
         self._waiting_bytes = 0
         self._in_flight = 0
-        self._usual_call_ms = 0.0
         self._behind = False  # it did not keep up, and has not caught up since
         self._slot_ms = 0.0
         self._rate_per_second = float(concurrency)  # until measured: one call a second on each connection
@@ -69,11 +67,6 @@ class Room:
     def idle(self) -> bool:
         """Nothing waits for a call."""
         return not self._waiting
-
-    @property
-    def next_end_ms(self) -> float | None:
-        """How long calls usually take, 0 when that is not known; None when none is under way."""
-        return self._usual_call_ms if self._in_flight else None
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -104,10 +97,9 @@ class Room:
             self.gate.began(now_ms, len(started))
         return started
 
-    def finished(self, group: list[Waiting], *, calls: int, took_ms: int, now_ms: int, paced: bool) -> None:
+    def finished(self, group: list[Waiting], *, calls: int, now_ms: int, paced: bool) -> None:
         """Note the end of a shipment, which took so many calls; ``paced``: it tells how fast the destination is."""
         self._in_flight -= 1
-        self._usual_call_ms += (took_ms - self._usual_call_ms) / CALLS_REMEMBERED
         self._quiet_since_ms = now_ms
         if not self._waiting and now_ms >= self.gate.paused_until_ms:
             self._behind = False

@@ -8,7 +8,7 @@ from flows.calls import CallLoop
 from flows.configuration import configure
 from flows.desk import Desk
 from flows.held import Held
-from flows.lane import STOP_WAIT_MS, Lane, poll_ms
+from flows.lane import STOP_WAIT_MS, Lane
 from flows.room import Waiting
 from flows.ticks import LaneProgress
 from flows.topic_sink import Output
@@ -131,11 +131,6 @@ def test_a_delivery_is_called_at_once_and_its_answer_ends_it() -> None:
         of.delivery_id,
     )
     assert working.held.deliveries == 0 and working.lane.notify_at() is None
-
-
-@pytest.mark.parametrize(("call_ms", "expected_ms"), [(0, 5), (29, 5), (30, 10), (59, 10), (60, 20), (10_000, 20)])
-def test_ends_of_calls_are_looked_for_as_often_as_they_come(call_ms: float, expected_ms: int) -> None:
-    assert poll_ms(call_ms) == expected_ms
 
 
 def test_no_more_calls_than_connections_and_the_next_begins_when_one_ends() -> None:

@@ -33,16 +33,11 @@ def offsets(groups: list[list[Waiting]]) -> list[int]:
 
 
 def end(
-    room: Room,
-    group: list[Waiting],
-    failure: FailureClass,
-    now_ms: int,
-    retry_after_ms: int | None = None,
-    took_ms: int = 5,
+    room: Room, group: list[Waiting], failure: FailureClass, now_ms: int, retry_after_ms: int | None = None
 ) -> None:
     paced = failure not in {THROTTLE, SETUP} and not room.gate.probing
-    room.gate.ended(failure, now_ms=now_ms, took_ms=took_ms, code="", message="", retry_after_ms=retry_after_ms)
-    room.finished(group, calls=1, took_ms=took_ms, now_ms=now_ms, paced=paced)
+    room.gate.ended(failure, now_ms=now_ms, took_ms=5, code="", message="", retry_after_ms=retry_after_ms)
+    room.finished(group, calls=1, now_ms=now_ms, paced=paced)
 
 
 def put_back(room: Room, now_ms: int, over_share: int = 0, make_room: bool = False) -> list[PutBack]:
@@ -62,20 +57,6 @@ def test_as_many_calls_as_connections_start_oldest_first() -> None:
     end(room, started[0], DELIVERED, T0)
     assert offsets(room.start(T0)) == [4]
     assert len(room) == 1 and offsets([room.held()]) == [5]
-
-
-def test_a_room_knows_how_long_its_calls_usually_take_while_one_is_under_way() -> None:
-    room = room_of(40)
-    assert room.next_end_ms is None
-    groups = room.start(T0)
-    assert room.next_end_ms == 0  # not known yet, so perhaps at once
-    for _ in range(30):
-        end(room, groups.pop(), DELIVERED, T0, took_ms=90)
-        groups += room.start(T0)
-    assert room.next_end_ms == pytest.approx(90, abs=3)
-    while groups:
-        end(room, groups.pop(), DELIVERED, T0)
-    assert room.next_end_ms is None
 
 
 def test_throttling_pauses_the_room_as_long_as_asked() -> None:
