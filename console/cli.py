@@ -66,4 +66,4 @@ app = typer.Typer(
 
 @app.callback()
 def _waybill() -> None:
-    """Without one, an app that has no commands of its own has nothing to be a group of."""
+    """Only there so that an app whose commands are found later is a group of commands."""

@@ -100,7 +100,7 @@ def open_store(url: str, *, may_be_away: bool = False) -> "Store":
 class Store:
     """One open store. Any number of threads may use it; each call takes a client of its own from a pool."""
 
-    def __init__(self, options: dict[str, Any], database: str, name: str) -> None:
+    def __init__(self, options: Mapping[str, Any], database: str, name: str) -> None:
         self.name = name  # for messages: without user and password
         self.database = database
         self._options = options
@@ -112,7 +112,7 @@ class Store:
     def answering_within(self, seconds: float) -> "Store":
         """Return this store for who would rather know nothing than wait: a server gets so long for an answer."""
         hasty = {"send_receive_timeout": seconds} if "host" in self._options else {}
-        return Store(self._options | hasty, self.database, self.name)
+        return Store({**self._options, **hasty}, self.database, self.name)
 
     def connect(self) -> None:
         """Reach the store and make its database, unless that is done. Raises `StoreLocked` and `StoreUnavailable`."""

@@ -117,12 +117,12 @@ def migrate(
 def _make_views(store: "Store", client: Client, cluster: str | None) -> None:
     """Make the views that are not in the store as the migrations define them."""
     sql = "SELECT name, comment FROM system.tables WHERE database = {store:String} AND engine = 'View'"
-    made = {name: told for name, told in client.query(sql, parameters={"store": store.database}).result_rows}
+    made = {name: comment for name, comment in client.query(sql, parameters={"store": store.database}).result_rows}
     for name, definition in _DEFINITIONS.items():
         flat = flatten(definition, _DEFINITIONS)
-        if made.get(name) != (told := fingerprint(flat)):
-            on = _on(cluster) if cluster is not None else ""
-            client.command(f"CREATE OR REPLACE VIEW {name} {on} AS {flat} COMMENT '{told}'")
+        if made.get(name) != fingerprint(flat):
+            statement = f"CREATE OR REPLACE VIEW {name} AS {flat} COMMENT '{fingerprint(flat)}'"
+            client.command(statement if cluster is None else on_cluster(statement, cluster))
 
 
 def _on(cluster: str) -> str:

@@ -64,6 +64,7 @@ SETTINGS ttl_only_drop_parts = 1, min_age_to_force_merge_seconds = 3600, min_age
 -- of similar messages. Built with the hours of minutes; a row without destination says only that they were.
 --   state        of outcomes discarded or expired; '' of calls that were made again
 --   message      the newest one, at last_at
+-- Parts of a week: what destinations said is gone a week after its facts at the latest.
 CREATE TABLE IF NOT EXISTS error_hours (
     hour DateTime('UTC') CODEC(DoubleDelta, ZSTD(1)),
     through DateTime('UTC') CODEC(DoubleDelta, ZSTD(1)),
@@ -80,7 +81,7 @@ CREATE TABLE IF NOT EXISTS error_hours (
     PROJECTION built (SELECT log_partition, max(hour), max(through) GROUP BY log_partition)
 )
 ENGINE = ReplacingMergeTree(through)
-PARTITION BY toYYYYMM(hour)
+PARTITION BY toMonday(hour)
 ORDER BY (hour, destination, code, error_group, state, source, log_partition)
 TTL hour + toIntervalSecond(315360000)
 SETTINGS ttl_only_drop_parts = 1, min_age_to_force_merge_seconds = 3600, min_age_to_force_merge_on_partition_only = 1,

@@ -271,7 +271,8 @@ FROM error_details(from_ms = {from_ms:Int64}, to_ms = {to_ms:Int64}, source = {s
 -- error_samples: the newest samples of each state, destination and code, `limit` of each; columns as of
 -- delivery_samples. For rows of error_details that open. code: '' for all.
 -- Where they stand is found first: payloads are large, and only those shown are read. To put numbers in order takes a
--- third of the time of rows, so a place is one: the time, and how many hours before, and one, the event was received (clocks may disagree).
+-- third of the time of rows, so a place is one number: the time, and how many hours before the event was received. One
+-- is added to these, because clocks may disagree.
 CREATE VIEW IF NOT EXISTS error_samples AS
 SELECT at, source, destination, mapping, message_id, event_type, event_name, delivery_id, attempt, attempt_id, state,
        code, message, batch_items, redrive, event, request, response
