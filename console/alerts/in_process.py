@@ -1,6 +1,5 @@
 """The API of alerts in the process of a command, over the store itself, when nothing runs that could answer."""
 
-import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -11,9 +10,8 @@ from console.alerts.api import AlertsApi
 from console.alerts.service import alerts_of
 from console.api import Caller
 from console.author import local_author
+from console.commands.shared import installed
 from console.server_file import SERVER, sole_process
-from flows.installation import open_installation
-from flows.workspace_file import load_workspace
 from model.permissions import Role
 from sinks.store import open_store
 
@@ -21,9 +19,8 @@ from sinks.store import open_store
 @contextmanager
 def answering_itself(workspace_file: Path, data: Path) -> Iterator[Starlette]:
     """Open installation and store, and answer as their owner. Raises what opening them raises, and `AlreadyRunning`."""
-    installation = open_installation(load_workspace(workspace_file, os.environ), data)
     with (
-        closing(installation.topics),
+        installed(workspace_file, data) as installation,
         sole_process(data, SERVER),  # whoever changes rules is the only one
         closing(open_store(installation.store_url)) as store,
     ):
