@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flows.backoff import Restarts
+from flows.epochs import EPOCH
 from flows.worker import EXIT_NEEDS_A_PERSON, SUPERVISED
 
 LOOK_SECONDS = 0.1
 PEERS_END_SECONDS = 5.0  # when one has died, the others notice at their next word to it
 STOP_SECONDS = 45.0  # a clean stop of delivery waits 10 s for calls; the rest is for its last flush
-EPOCH_SECONDS = 1
 
 log = logging.getLogger("waybill")
 
@@ -36,10 +36,10 @@ class Unit:
         """What to run, on free ports of this machine."""
         recovery = str(self.data.absolute() / "recovery" / self.flow)
         runner = [sys.executable, "-m", "bytewax.run", f"flows.{self.flow}:flow()"]
-        runner += ["-r", recovery, "-s", str(EPOCH_SECONDS), "-b", "0"]
+        runner += ["-r", recovery, "-s", f"{EPOCH.total_seconds():.0f}", "-b", "0"]
         if self.processes == 1:
             return [runner]
-        addresses = ";".join(_free_addresses(self.processes))
+        addresses = ";".join(free_addresses(self.processes))
         return [[*runner, "-i", str(number), "-a", addresses] for number in range(self.processes)]
 
     def environment(self) -> dict[str, str]:
@@ -103,7 +103,7 @@ def _wait_until(process: subprocess.Popen[bytes], deadline: float) -> None:
         log.warning("process %d does not end: killing it; nothing is lost", process.pid)
 
 
-def _free_addresses(count: int) -> list[str]:
+def free_addresses(count: int) -> list[str]:
     """Ports nobody listens on now; one that is taken meanwhile only means another start."""
     listening = [socket.socket() for _ in range(count)]
     try:

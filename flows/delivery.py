@@ -10,6 +10,7 @@ import bytewax.operators as op
 from bytewax.dataflow import Dataflow
 from bytewax.operators import KeyedStream
 
+from flows.epochs import Epochs
 from flows.installation import Installation
 from flows.lane import Lane
 from flows.router import LaneItem, Router
@@ -25,11 +26,18 @@ SOURCES = (EVENTS, *(rung.topic for rung in RUNGS))
 
 
 def delivery_flow(
-    source: Callable[[str], TopicSource], router: Router, lane: Callable[[dict[str, Any] | None], Lane], sink: TopicSink
+    source: Callable[[str], TopicSource],
+    router: Router,
+    lane: Callable[[dict[str, Any] | None], Lane],
+    sink: TopicSink,
+    epochs: Epochs | None = None,
 ) -> Dataflow:
-    """Wire the flow from its parts; ``source`` makes the source of a topic, ``lane`` a lane from its snapshot."""
+    """Wire the flow from its parts; ``source`` makes the source of a topic, ``lane`` a lane from its snapshot.
+
+    ``epochs``: of this process, where several share the flow.
+    """
     flow = Dataflow(FLOW)
-    items = op.input("topics", flow, TopicsSource({topic: source(topic) for topic in SOURCES}))
+    items = op.input("topics", flow, TopicsSource({topic: source(topic) for topic in SOURCES}, epochs))
     # Sourced("events", Record(0, 17, 1763690000000, key, b'{"v":1,"source":"web"}\n{"type":"track",...}'))
     routed: KeyedStream[list[LaneItem]] = op.flat_map_batch("route", items, router)
     # ("3.5", [Waiting(Delivery(destination="crm", ...), topic="events", partition=0, offset=17)])

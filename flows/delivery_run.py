@@ -15,6 +15,7 @@ from flows.clock import wall_clock_ms
 from flows.delivery import FLOW, SOURCES, delivery_flow
 from flows.desk import Desk
 from flows.duplicates import DuplicateStores
+from flows.epochs import Epochs
 from flows.flow_identity import log_of
 from flows.functions.host import FunctionHost
 from flows.held import Held
@@ -147,7 +148,8 @@ def prepare(
             reading = reading.ripening(rung.wait_ms, lambda ms: rung.earliest_due_ms(ms, longest_wait_ms))
         return TopicSource(reading)
 
-    flow = delivery_flow(source, router, lambda resume_state: Lane(desk, resume_state), TopicSink(topics))
+    epochs = Epochs(clock) if share.processes > 1 else None
+    flow = delivery_flow(source, router, lambda resume_state: Lane(desk, resume_state), TopicSink(topics), epochs)
     made = DeliveryRun(flow, calls, journal, duplicates, versions, functions, installation.live)
     installation.live.listen(made.reload)
     return made

@@ -3,6 +3,7 @@
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Any
 
@@ -78,20 +79,22 @@ class KafkaProducer:
             raise UnknownTopic(f"topic {topic} has {count} partitions, no partition {partition}")
         self._buffer.append((self._name_of(topic), partition, key, value))
 
+    def push(self) -> None:
+        self._check_open()
+        with suppress(KafkaException):  # what was not taken stays in the buffer
+            self._hand_over(deadline=0.0)
+            self._producer.poll(0)
+
     def flush(self) -> None:
         self._check_open()
         deadline = time.monotonic() + FLUSH_SECONDS
-        self._refused.clear()
         try:
             self._hand_over(deadline)
             left = self._producer.flush(max(0.0, deadline - time.monotonic()))
         except KafkaException as error:
             raise ProduceFailed(str(named(error, "appending to topics"))) from None
         if self._refused:
-            first = self._refused[0]
-            if any(error.fatal() for error in self._refused):
-                self._producer = self._idle.connect()  # this one will not append any more
-            raise ProduceFailed(str(named(first, f"{len(self._refused)} records were not appended")))
+            raise ProduceFailed(str(named(self._refused[0], f"{len(self._refused)} records were not appended")))
         if left or self._buffer:
             waiting = left + len(self._buffer)
             raise ProduceFailed(
@@ -115,6 +118,9 @@ class KafkaProducer:
             self._idle.put(self._producer)
 
     def _hand_over(self, deadline: float) -> None:
+        if any(error.fatal() for error in self._refused):
+            self._producer = self._idle.connect()  # the one before will not append any more
+        self._refused.clear()  # they are in the buffer again
         while self._buffer:
             record = self._buffer[0]
             topic, partition, key, value = record

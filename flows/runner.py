@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
 from pathlib import Path
 from threading import Event as StopEvent
 
@@ -19,10 +18,9 @@ from bytewax.recovery import RecoveryConfig
 from bytewax.run import cli_main
 
 from flows.backoff import Restarts
+from flows.epochs import EPOCH
 from flows.flow_identity import RecoveryLost, claim
 from flows.topics import PositionLost, Topics
-
-EPOCH = timedelta(seconds=1)  # one flush and one snapshot a second; what is sent again after a crash is of this length
 
 log = logging.getLogger("waybill")
 

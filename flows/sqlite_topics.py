@@ -162,6 +162,9 @@ class SqliteProducer:
             found.check_partition(partition)
         self._buffers.setdefault(topic, {}).setdefault(partition, []).append((key, value))
 
+    def push(self) -> None:
+        self.flush()
+
     def flush(self) -> None:
         for topic in list(self._buffers):
             try:

@@ -11,7 +11,8 @@ from flows.raised import remembered
 from flows.topics import OUTCOMES, Producer, TopicError, Topics
 
 PARTS = 16
-FLUSH_FACTS = 64  # appended in 2 ms or so; an epoch's worth at once would hold everything up for ten times as long
+PUSH_FACTS = 64  # a file takes 2 ms for them; an epoch's worth at once would hold everything up for ten times as long
+APPENDING = "appending to topics"
 
 
 class Output(NamedTuple):
@@ -39,7 +40,7 @@ class TopicSinkPartition(StatefulSinkPartition[list[Output], None]):
 
     @remembered
     def write_batch(self, values: list[list[Output]]) -> None:
-        """Buffer, and append facts when there are enough."""
+        """Buffer, and set facts off when there are enough."""
         for output in chain.from_iterable(values):
             if output.topic != OUTCOMES:
                 self._records.append(output)
@@ -48,8 +49,9 @@ class TopicSinkPartition(StatefulSinkPartition[list[Output], None]):
             else:
                 self._producer.send(*output)
                 self._facts += 1
-                if self._facts >= FLUSH_FACTS:
-                    self._flush()
+                if self._facts >= PUSH_FACTS:
+                    self._facts = 0
+                    until_it_works(self._producer.push, TopicError, APPENDING)
 
     @remembered
     def snapshot(self) -> None:
@@ -68,7 +70,7 @@ class TopicSinkPartition(StatefulSinkPartition[list[Output], None]):
             self._producer.close()
 
     def _flush(self) -> None:
-        until_it_works(self._producer.flush, TopicError, "appending to topics")
+        until_it_works(self._producer.flush, TopicError, APPENDING)
         self._facts = 0
 
 

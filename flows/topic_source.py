@@ -12,6 +12,7 @@ from threading import Event as StopEvent
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 
 from flows.clock import next_poll
+from flows.epochs import Epochs, PartitionInStep
 from flows.raised import remembered
 from flows.topics import Reader, Record, Topics, TopicsAway
 
@@ -19,6 +20,7 @@ BATCH_RECORDS = 250
 RUNG_BATCH_RECORDS = 25  # of each partition of each rung: however many come due together, events are not kept waiting
 BATCH_BYTES = 1024 * 1024
 POLL_MS = 20
+RUNG_POLL_MS = 100  # a wait is a second or more; the events beside it keep the epoch going
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +65,17 @@ class Reading:
     before_reading: Callable[[str, int, int], None] = lambda topic, partition, next_offset: None
     earliest_due_ms: Callable[[int], int] = lambda appended_ms: appended_ms
     progress_ms: int = 10_000  # between two Progress items
+    poll_ms: int = POLL_MS
 
     def ripening(self, wait_ms: int, earliest_due_ms: Callable[[int], int]) -> "Reading":
         """The same for a rung, whose records wait ``wait_ms``; ``earliest_due_ms`` bounds when one appended is due."""
-        return replace(self, wait_ms=wait_ms, most_records=RUNG_BATCH_RECORDS, earliest_due_ms=earliest_due_ms)
+        return replace(
+            self,
+            wait_ms=wait_ms,
+            most_records=RUNG_BATCH_RECORDS,
+            earliest_due_ms=earliest_due_ms,
+            poll_ms=RUNG_POLL_MS,
+        )
 
 
 class TopicPartition(StatefulSourcePartition[Item, int]):
@@ -115,7 +124,7 @@ class TopicPartition(StatefulSourcePartition[Item, int]):
 
     def next_awake(self) -> datetime | None:
         """At once while records flow, else after a short poll."""
-        return next_poll(POLL_MS) if self._idle else None
+        return next_poll(self._reading.poll_ms) if self._idle else None
 
     def snapshot(self) -> int:
         """Offset of the next record to give out."""
@@ -176,15 +185,17 @@ class TopicsSource(FixedPartitionedSource[Item, int]):
     for the last: events would stand still for as long, every second.
     """
 
-    def __init__(self, sources: Mapping[str, TopicSource]) -> None:
-        """``sources``: by topic."""
+    def __init__(self, sources: Mapping[str, TopicSource], epochs: Epochs | None = None) -> None:
+        """``sources``: by topic; ``epochs``: this process', where there are others beside it."""
         self._sources = sources
+        self._epochs = epochs
 
     def list_parts(self) -> list[str]:
         """Topic and partition number, as ``events/0``."""
         return [f"{topic}/{part}" for topic, source in self._sources.items() for part in source.list_parts()]
 
-    def build_part(self, step_id: str, for_part: str, resume_state: int | None) -> TopicPartition:
+    def build_part(self, step_id: str, for_part: str, resume_state: int | None) -> StatefulSourcePartition[Item, int]:
         """Resume where the snapshot says, or begin where a partition never read before begins."""
         topic, _, part = for_part.rpartition("/")
-        return self._sources[topic].build_part(step_id, part, resume_state)
+        partition = self._sources[topic].build_part(step_id, part, resume_state)
+        return partition if self._epochs is None else PartitionInStep(partition, self._epochs)

@@ -86,6 +86,10 @@ class Producer(Protocol):
     def send(self, topic: str, key: bytes, value: bytes, partition: int | None = None) -> None:
         """Buffer one record for the partition given, or the one the key hashes to (model.identity.partition_of)."""
 
+    def push(self) -> None:
+        """Set off what is buffered: brokers append it in the background, a file appends it now. Promises nothing, and
+        what fails is for `flush` to tell, but where there is no background it raises `ProduceFailed` as that does."""
+
     def flush(self) -> None:
         """Return after every buffered record is acknowledged: it survives kill -9 of any process (and power loss with
         fsync). Raises `ProduceFailed`: nothing may be relied on, what is not written stays buffered, and another flush

@@ -23,6 +23,7 @@ from typing import Any
 from bytewax import run as bytewax_run
 from bytewax.dataflow import Dataflow
 
+from flows.epochs import EPOCH
 from flows.flow_identity import IDENTITY_FILE, RecoveryLost, claim, identity_of
 from flows.installation import Installation, open_installation
 from flows.keepers import EXIT_AGAIN, keep_clock, keep_workspace
@@ -151,6 +152,8 @@ def check(arguments: Any, flow: str, data: Path) -> None:
             f"its positions are kept in {recovery}: give `-r {recovery} -s 1 -b 0` to python -m bytewax.run "
             "(without it nothing would be written)"
         )
+    if arguments.snapshot_interval != EPOCH:
+        raise Unusable(f"its epochs are of {EPOCH.total_seconds():.0f} s, also where it is shared: give `-s 1`")
     if (arguments.workers_per_process or 1) != 1:
         raise Unusable("a process has one worker: start more processes (-i and -a) instead of -w")
 

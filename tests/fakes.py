@@ -107,6 +107,9 @@ class MemoryProducer:
     def send(self, topic: str, key: bytes, value: bytes, partition: int | None = None) -> None:
         self._buffer.append((topic, key, value, partition))
 
+    def push(self) -> None:
+        self.flush()
+
     def flush(self) -> None:
         if self._topics.failure is not None:
             raise self._topics.failure

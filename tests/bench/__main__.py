@@ -182,7 +182,7 @@ def measure_delivering(wanted: set[str], progress: Progress) -> None:
             measured = scenario(name, events, rate, target, progress, kafka if over_kafka else None)
             print(orjson.dumps(measured).decode(), flush=True)
         if kafka and PROCESSES in wanted:
-            for measured in measure_processes(kafka.address, target, progress):
+            for measured in measure_processes(kafka.address, progress):
                 print(orjson.dumps(measured).decode(), flush=True)
 
 

@@ -50,6 +50,17 @@ class TestAppending:
         producer.close()
         assert values(read_all(topics)) == [b"kept"]
 
+    def test_what_is_set_off_comes_without_a_flush_and_once_with_one(self, topics: Topics) -> None:
+        with closing(topics.producer()) as producer, closing(topics.reader("events", 0, 0)) as reader:
+            for value in (b"first", b"second"):
+                producer.send("events", b"k", value, 0)
+                producer.push()
+            assert values(read_to(reader, 2)) == [b"first", b"second"]
+            producer.send("events", b"k", b"third", 0)
+            producer.push()
+            producer.flush()
+        assert values(read_all(topics)) == [b"first", b"second", b"third"]
+
     def test_a_key_always_comes_to_the_same_partition(self, topics: Topics, topics_factory: Installed) -> None:
         for opened in (topics, topics_factory()):
             with closing(opened.producer()) as producer:

@@ -1,7 +1,7 @@
 import pytest
 
 from flows import backoff
-from flows.topic_sink import FLUSH_FACTS, Output, TopicSink
+from flows.topic_sink import PUSH_FACTS, Output, TopicSink
 from flows.topics import OUTCOMES, ProduceFailed
 from tests.fakes import Clock, MemoryTopics
 from tests.samples import T0
@@ -13,9 +13,9 @@ def test_facts_are_appended_in_small_parts_and_the_rest_waits_for_the_snapshot_w
     topics = MemoryTopics(Clock(T0), names=[OUTCOMES, "retries.1s"])
     partition = TopicSink(topics).build_part("append", "0", None)
     tick, retry = Output(OUTCOMES, b"t", b"tick", 0), Output("retries.1s", b"k", b"retry")
-    facts = [Output(OUTCOMES, b"k", b"%d" % number) for number in range(FLUSH_FACTS + 1)]
+    facts = [Output(OUTCOMES, b"k", b"%d" % number) for number in range(PUSH_FACTS + 1)]
     partition.write_batch([[tick, retry], facts])
-    assert [record.value for record in topics.records(OUTCOMES)] == [fact.value for fact in facts[:FLUSH_FACTS]]
+    assert [record.value for record in topics.records(OUTCOMES)] == [fact.value for fact in facts[:PUSH_FACTS]]
     assert topics.records("retries.1s") == []
     topics.failure = ProduceFailed("no room")
     with pytest.MonkeyPatch.context() as patch:

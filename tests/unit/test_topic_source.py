@@ -3,9 +3,13 @@ from threading import Event as StopEvent
 
 import pytest
 
+from flows.clock import wall_clock_ms
+from flows.epochs import Epochs, PartitionInStep
 from flows.recording import OutcomesPartition
 from flows.topic_source import (
     BATCH_RECORDS,
+    POLL_MS,
+    RUNG_POLL_MS,
     Item,
     Progress,
     Reading,
@@ -234,3 +238,25 @@ def test_several_topics_are_one_source_whose_parts_resume_by_topic_and_partition
     assert isinstance(first, Sourced) and (first.topic, first.record.value) == ("a.1s", b"a.1s")
     (second, *_) = source.build_part("step", "b/0", 1).next_batch()
     assert isinstance(second, Sourced) and (second.topic, second.record.value) == ("b", b"second")
+
+
+def test_rungs_are_polled_less_often_than_events() -> None:
+    events, rung = Partition(), Partition(RUNG.topic)
+    assert events.reading.poll_ms == POLL_MS < rung.reading.poll_ms == RUNG_POLL_MS
+    for partition in (events, rung):
+        partition.source.next_batch()
+        awake = partition.source.next_awake()
+        assert awake is not None
+        soon_ms = awake.timestamp() * 1_000 - wall_clock_ms()
+        assert (
+            soon_ms <= partition.reading.poll_ms and round(awake.timestamp() * 1_000) % partition.reading.poll_ms == 0
+        )
+
+
+def test_where_there_are_other_processes_parts_keep_step_with_them() -> None:
+    partition = Partition()
+    source = TopicsSource({EVENTS: TopicSource(partition.reading)}, Epochs(partition.clock))
+    partition.append()
+    part = source.build_part("step", "events/0", None)
+    assert isinstance(part, PartitionInStep) and len(list(part.next_batch())) == 2
+    assert part.snapshot() == 1

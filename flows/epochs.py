@@ -1,0 +1,145 @@
+"""Keeps the epochs of a flow's processes together, and a process that waits for the others from spinning.
+
+Bytewax ends an epoch of a process when it is a second old, whatever the others do, and then lets the process read
+nothing until all have ended theirs and all of it is written. Left alone, a process that was once busy when its epoch
+should have ended stays behind for good: in each epoch the others read nothing for as long as it is behind, and spend
+that time asking at full speed whether they may.
+
+A source can only say when it wants to be asked again. That is enough for both: asked when the others are about to end
+their epochs, a process ends its own with them; and it is not asked while it would wait in vain.
+"""
+
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
+from typing import TypeVar
+
+from bytewax.inputs import StatefulSourcePartition
+
+Item = TypeVar("Item")
+Position = TypeVar("Position")
+
+EPOCH = timedelta(seconds=1)  # one flush and one snapshot a second; what is sent again after a crash is of this length
+EPOCH_MS = round(EPOCH.total_seconds() * 1_000)
+USUAL_WAIT_MS = 50  # a process whose peers end their epochs with it waits for this long or less
+SLACK_MS = 5  # how exactly it is known when Bytewax does something
+SHORTEST_NAP_MS = 5
+LONGEST_LOOK_MS = 500
+
+
+class Epochs:
+    """The epochs of this process, as its partitions see them go by. All times are Unix ms of ``clock``.
+
+    All processes are let go on at the same moment. A second after it, less the usual wait, is when each tries to end
+    its next epoch; one that was ahead ends it later than it might, by as much as it was ahead.
+    """
+
+    def __init__(self, clock: Callable[[], int]) -> None:
+        self._clock = clock
+        self._asked: set[object] = set()  # in this look of Bytewax at the step
+        self._look_ms = 0
+        self._asked_for_ms = 0
+        self._began_ms = 0  # not before
+        self._began_by_ms = 0  # not after; 0: the first epoch, of which nothing is known
+        self._waiting: set[object] = set()  # their epoch has ended
+        self._ended_ms = 0
+        self._went_on_ms = 0
+        self._nap_ms = 0
+        self._steps_back = False
+        self._waits_ms = (0, 0)  # the last two
+
+    def asked(self, partition: object) -> bool:
+        """Bytewax asks for records; whether to give it none, because the epoch ends now.
+
+        Some are given in each epoch, even in one that ends when it has hardly begun.
+        """
+        now_ms = self._clock()
+        goes_on = partition in self._waiting
+        if goes_on:
+            self._go_on(now_ms)
+        if partition in self._asked:
+            self._asked.clear()
+        if not self._asked:
+            self._look_ms = now_ms
+        self._asked.add(partition)
+        return not goes_on and self._ends_now()
+
+    def ended(self, partition: object) -> None:
+        """Bytewax takes the snapshot with which a partition's epoch ends."""
+        now_ms = self._clock()
+        if not self._waiting:
+            self._ended_ms = now_ms
+        self._waiting.add(partition)
+        self._began_ms, self._began_by_ms = self._look_ms, now_ms + 1
+
+    def next_awake(self, wanted: datetime | None) -> datetime | None:
+        """When to be asked again, if the source wants to be at ``wanted`` (None: at once)."""
+        if not self._began_by_ms:
+            return wanted
+        now_ms = self._clock()
+        if self._steps_back:
+            self._nap_ms = 2 * EPOCH_MS - USUAL_WAIT_MS
+            return _time(self._look_ms + self._nap_ms)
+        if self._ends_now():
+            self._nap_ms = max(SHORTEST_NAP_MS, min(self._waits_ms) * 9 // 10)
+            return _time(self._look_ms + self._nap_ms)
+        wanted_ms = now_ms if wanted is None else round(wanted.timestamp() * 1_000)
+        # Bytewax may look later than asked to, and then it ends whatever is over.
+        late_ms = min(max(0, self._look_ms - self._asked_for_ms), LONGEST_LOOK_MS)
+        self._asked_for_ms = wanted_ms
+        if wanted_ms + late_ms < self._began_ms + EPOCH_MS - SLACK_MS:
+            return wanted
+        return _time(max(self._began_by_ms, self._went_on_ms - USUAL_WAIT_MS) + EPOCH_MS)
+
+    def _ends_now(self) -> bool:
+        return bool(self._waiting) or 0 < self._began_by_ms <= self._look_ms - EPOCH_MS
+
+    def _go_on(self, now_ms: int) -> None:
+        if self._steps_back:
+            self._steps_back = False
+        else:
+            waited_ms = now_ms - self._ended_ms
+            # While it waited, the next epoch came to its end as well. One ahead of the others it would be for good, and
+            # read next to nothing: so it lets them have theirs.
+            self._steps_back = waited_ms >= EPOCH_MS - SLACK_MS
+            slept_through = waited_ms <= self._nap_ms + 1
+            self._waits_ms = self._waits_ms[1], self._nap_ms * 3 // 4 if slept_through else min(waited_ms, EPOCH_MS)
+        self._went_on_ms = now_ms
+        self._waiting.clear()
+        self._asked.clear()
+
+
+class PartitionInStep(StatefulSourcePartition[Item, Position]):
+    """A partition of a source whose process keeps step with its peers."""
+
+    def __init__(self, partition: StatefulSourcePartition[Item, Position], epochs: Epochs) -> None:
+        self._partition = partition
+        self._epochs = epochs
+        self._at_end = False
+
+    def next_batch(self) -> Iterable[Item]:
+        """Give out what the partition does, but nothing more when the epoch ends."""
+        if self._epochs.asked(self):
+            return []
+        try:
+            return self._partition.next_batch()
+        except StopIteration:
+            self._at_end = True
+            raise
+
+    def next_awake(self) -> datetime | None:
+        """As the partition wants, as far as the epochs allow it."""
+        return self._epochs.next_awake(self._partition.next_awake())
+
+    def snapshot(self) -> Position:
+        """The partition's."""
+        if not self._at_end:
+            self._epochs.ended(self)
+        return self._partition.snapshot()
+
+    def close(self) -> None:
+        """Release the partition."""
+        self._partition.close()
+
+
+def _time(ms: int) -> datetime:
+    return datetime.fromtimestamp(ms / 1_000, UTC)
