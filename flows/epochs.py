@@ -20,10 +20,12 @@ Position = TypeVar("Position")
 
 EPOCH = timedelta(seconds=1)  # one flush and one snapshot a second; what is sent again after a crash is of this length
 EPOCH_MS = round(EPOCH.total_seconds() * 1_000)
-USUAL_WAIT_MS = 50  # a process whose peers end their epochs with it waits for this long or less
+USUAL_WAIT_MS = 50  # a process whose peers end their epochs with it waits for this long or less, as a rule
+WAITS = 4  # as many long ones in a row are what it takes here
 SLACK_MS = 5  # how exactly it is known when Bytewax does something
 SHORTEST_NAP_MS = 5
 LONGEST_LOOK_MS = 500
+STEPS_BACK_EVERY_MS = 10_000
 
 
 class Epochs:
@@ -45,7 +47,8 @@ class Epochs:
         self._went_on_ms = 0
         self._nap_ms = 0
         self._steps_back = False
-        self._waits_ms = (0, 0)  # the last two
+        self._stepped_back_ms = 0
+        self._waits_ms = [0] * WAITS  # the last ones
 
     def asked(self, partition: object) -> bool:
         """Bytewax asks for records; whether to give it none, because the epoch ends now.
@@ -80,7 +83,7 @@ class Epochs:
             self._nap_ms = 2 * EPOCH_MS - USUAL_WAIT_MS
             return _time(self._look_ms + self._nap_ms)
         if self._ends_now():
-            self._nap_ms = max(SHORTEST_NAP_MS, min(self._waits_ms) * 9 // 10)
+            self._nap_ms = max(SHORTEST_NAP_MS, min(self._waits_ms[-2:]) * 9 // 10)
             return _time(self._look_ms + self._nap_ms)
         wanted_ms = now_ms if wanted is None else round(wanted.timestamp() * 1_000)
         # Bytewax may look later than asked to, and then it ends whatever is over.
@@ -88,7 +91,8 @@ class Epochs:
         self._asked_for_ms = wanted_ms
         if wanted_ms + late_ms < self._began_ms + EPOCH_MS - SLACK_MS:
             return wanted
-        return _time(max(self._began_by_ms, self._went_on_ms - USUAL_WAIT_MS) + EPOCH_MS)
+        usual_ms = max(USUAL_WAIT_MS, min(self._waits_ms))
+        return _time(max(self._began_by_ms, self._went_on_ms - usual_ms) + EPOCH_MS)
 
     def _ends_now(self) -> bool:
         return bool(self._waiting) or 0 < self._began_by_ms <= self._look_ms - EPOCH_MS
@@ -96,13 +100,17 @@ class Epochs:
     def _go_on(self, now_ms: int) -> None:
         if self._steps_back:
             self._steps_back = False
+            self._stepped_back_ms = now_ms
+            self._waits_ms = [0] * WAITS
         else:
             waited_ms = now_ms - self._ended_ms
             # While it waited, the next epoch came to its end as well. One ahead of the others it would be for good, and
-            # read next to nothing: so it lets them have theirs.
-            self._steps_back = waited_ms >= EPOCH_MS - SLACK_MS
+            # read next to nothing: so it lets them have theirs. But where all are that slow, nobody is ahead.
+            lately = now_ms - self._stepped_back_ms < STEPS_BACK_EVERY_MS
+            self._steps_back = waited_ms >= EPOCH_MS - SLACK_MS and not lately
             slept_through = waited_ms <= self._nap_ms + 1
-            self._waits_ms = self._waits_ms[1], self._nap_ms * 3 // 4 if slept_through else min(waited_ms, EPOCH_MS)
+            known_ms = self._nap_ms * 3 // 4 if slept_through else min(waited_ms, EPOCH_MS)
+            self._waits_ms = [*self._waits_ms[1:], known_ms]
         self._went_on_ms = now_ms
         self._waiting.clear()
         self._asked.clear()

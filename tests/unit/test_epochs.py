@@ -71,7 +71,9 @@ class Process:
             self.ends_ms.append(now_ms)
 
 
-def run(seconds: int, *, in_step: bool, idle: bool, busy: dict[int, tuple[int, int]]) -> list[Process]:
+def run(
+    seconds: int, *, in_step: bool, idle: bool, busy: dict[int, tuple[int, int]], writing_ms: int = WRITING_MS
+) -> list[Process]:
     """``busy``: at which ms which process begins to be busy, and for how long."""
     clock = Clock(T0)
     processes = [Process(clock, in_step=in_step, idle=idle) for _ in range(2)]
@@ -84,7 +86,7 @@ def run(seconds: int, *, in_step: bool, idle: bool, busy: dict[int, tuple[int, i
             process.step(allowed)
         if all_ended_ms is None and all(len(process.ends_ms) > allowed for process in processes):
             all_ended_ms = clock()
-        if all_ended_ms is not None and clock() >= all_ended_ms + WRITING_MS:
+        if all_ended_ms is not None and clock() >= all_ended_ms + writing_ms:
             allowed, all_ended_ms = allowed + 1, None
         clock.advance(1)
     return processes
@@ -115,7 +117,7 @@ def test_in_step_the_others_wait_for_it_in_the_next_epoch_and_not_in_vain(idle: 
         assert sorted(gaps)[-10] <= USUAL_WAIT_MS + POLL_MS  # but for the one time, they read on all the while
 
 
-@settings(max_examples=12, deadline=None, phases=[Phase.explicit, Phase.generate])
+@settings(max_examples=8, deadline=None, phases=[Phase.explicit, Phase.generate])
 @given(
     st.dictionaries(st.integers(0, 8_000), st.tuples(st.sampled_from([0, 1]), st.integers(1, 1_500)), max_size=8),
     st.booleans(),
@@ -123,12 +125,21 @@ def test_in_step_the_others_wait_for_it_in_the_next_epoch_and_not_in_vain(idle: 
 def test_whatever_keeps_them_busy_they_go_on_and_end_together_again(
     busy: dict[int, tuple[int, int]], idle: bool
 ) -> None:
-    processes = run(19, in_step=True, idle=idle, busy=busy)
+    processes = run(26, in_step=True, idle=idle, busy=busy)
     assert min(len(process.ends_ms) for process in processes) >= 8
     assert max(apart_ms(processes)[-2:]) <= 3 * POLL_MS
     for process in processes:
-        quiet = [at for source in process.sources for at in source.given_ms if at >= T0 + 16_000]
+        quiet = [at for source in process.sources for at in source.given_ms if at >= T0 + 23_000]
         assert len(quiet) >= 2 * 3_000 / POLL_MS * 0.8  # two partitions, three seconds
+
+
+@pytest.mark.parametrize("writing_ms", [300, 900, 1_200])
+def test_where_all_are_slow_to_write_most_of_what_is_read_alone_is_read_in_step(writing_ms: int) -> None:
+    def read(*, in_step: bool) -> int:
+        processes = run(40, in_step=in_step, idle=True, busy={}, writing_ms=writing_ms)
+        return sum(len(source.given_ms) for process in processes for source in process.sources)
+
+    assert read(in_step=True) > 0.6 * read(in_step=False)
 
 
 def test_a_partition_at_its_end_ends_no_epoch() -> None:
