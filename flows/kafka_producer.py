@@ -81,6 +81,8 @@ class KafkaProducer:
 
     def push(self) -> None:
         self._check_open()
+        if self._refused:  # a flush puts that right
+            return
         with suppress(KafkaException):  # what was not taken stays in the buffer
             self._hand_over(deadline=0.0)
             self._producer.poll(0)
@@ -89,6 +91,12 @@ class KafkaProducer:
         self._check_open()
         deadline = time.monotonic() + FLUSH_SECONDS
         try:
+            if any(error.fatal() for error in self._refused):
+                # It will not append any more. What it still has is reported first, or it would be forgotten.
+                if left := self._producer.flush(FLUSH_SECONDS):
+                    raise ProduceFailed(f"{left} records of a producer that cannot go on were not reported yet")
+                self._producer = self._idle.connect()
+            self._refused.clear()  # they are in the buffer again
             self._hand_over(deadline)
             left = self._producer.flush(max(0.0, deadline - time.monotonic()))
         except KafkaException as error:
@@ -118,9 +126,6 @@ class KafkaProducer:
             self._idle.put(self._producer)
 
     def _hand_over(self, deadline: float) -> None:
-        if any(error.fatal() for error in self._refused):
-            self._producer = self._idle.connect()  # the one before will not append any more
-        self._refused.clear()  # they are in the buffer again
         while self._buffer:
             record = self._buffer[0]
             topic, partition, key, value = record
