@@ -13,6 +13,7 @@ from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 
 from flows.clock import next_poll
 from flows.epochs import Epochs, PartitionInStep
+from flows.main_thread import be_on_time
 from flows.raised import remembered
 from flows.topics import Reader, Record, Topics, TopicsAway
 
@@ -166,7 +167,8 @@ class TopicSource(FixedPartitionedSource[Item, int]):
 
     @remembered
     def list_parts(self) -> list[str]:
-        """Partition numbers as text."""
+        """Partition numbers as text. The first thing that Bytewax asks for on the thread that works."""
+        be_on_time()
         return [str(number) for number in range(self._reading.topics.partitions(self._reading.topic))]
 
     @remembered

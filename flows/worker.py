@@ -27,6 +27,7 @@ from flows.epochs import EPOCH
 from flows.flow_identity import IDENTITY_FILE, RecoveryLost, claim, identity_of
 from flows.installation import Installation, open_installation
 from flows.keepers import EXIT_AGAIN, keep_clock, keep_workspace
+from flows.main_thread import let_main_thread_sleep
 from flows.placement import Share
 from flows.raised import first_raised
 from flows.runner import Prepared, collect_less_garbage
@@ -141,6 +142,8 @@ def become_worker(flow: str, prepare: Callable[[Installation, Worker], Prepared]
         sys.exit(EXIT_AGAIN)
     atexit.register(worker.end)
     sys.excepthook = _only_what_is_news
+    if worker.share.processes > 1:
+        let_main_thread_sleep()
     return made
 
 

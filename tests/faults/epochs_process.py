@@ -1,11 +1,16 @@
 """One of two processes of a flow: ``python -m tests.faults.epochs_process in-step|alone NUMBER ADDRESS;ADDRESS``.
 
-Process 0 is busy once when its epoch should end. Each writes the share of a core it takes in the quiet time after that.
+Process 0 is busy once when its epoch should end. Each writes what the quiet time after that was like, as JSON: the
+share of a core it takes, and how often in a second its main thread wakes and its source is asked. In step, it does all
+that a worker of Waybill's does.
 """
 
+import json
+import os
 import sys
 import time
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import bytewax.operators as op
@@ -16,6 +21,7 @@ from bytewax.testing import TestingSink, cluster_main
 from flows.clock import next_poll, wall_clock_ms
 from flows.epochs import EPOCH, PartitionInStep
 from flows.epochs import Epochs as OfProcess
+from flows.main_thread import be_on_time, let_main_thread_sleep
 
 BUSY_SECONDS = 0.45
 BUSY_AFTER_EPOCHS = 2
@@ -30,6 +36,7 @@ class Idle(StatefulSourcePartition[int, int]):
         self._began = self._epoch_began = time.monotonic()
         self._epochs = 0
         self._cpu_before: float | None = None
+        self._wakes_before = self._asked = 0
 
     def next_batch(self) -> list[int]:
         since = time.monotonic() - self._began
@@ -38,10 +45,13 @@ class Idle(StatefulSourcePartition[int, int]):
             self._busy_once = False
             time.sleep(BUSY_SECONDS)
         if self._cpu_before is None and since >= MEASURED_SECONDS[0]:
-            self._cpu_before = time.process_time()
+            self._cpu_before, self._wakes_before, self._asked = time.process_time(), main_thread_wakes(), 0
+        self._asked += 1
         if self._cpu_before is not None and since >= MEASURED_SECONDS[1]:
-            share = (time.process_time() - self._cpu_before) / (since - MEASURED_SECONDS[0])
-            sys.stdout.write(f"{share:.3f}\n")
+            seconds = since - MEASURED_SECONDS[0]
+            wakes, core = main_thread_wakes() - self._wakes_before, time.process_time() - self._cpu_before
+            said = {"core": core / seconds, "main_thread": wakes / seconds, "asked": self._asked / seconds}
+            sys.stdout.write(json.dumps(said) + "\n")
             raise StopIteration
         return []
 
@@ -62,6 +72,8 @@ class OnePartitionEach(FixedPartitionedSource[int, int]):
         self._in_step = in_step
 
     def list_parts(self) -> list[str]:
+        if self._in_step:
+            be_on_time()
         return [str(self._process)]
 
     def build_part(self, step_id: str, for_part: str, resume_state: int | None) -> StatefulSourcePartition[int, int]:
@@ -69,10 +81,18 @@ class OnePartitionEach(FixedPartitionedSource[int, int]):
         return PartitionInStep(partition, OfProcess(wall_clock_ms)) if self._in_step else partition
 
 
+def main_thread_wakes() -> int:
+    """Since the process began."""
+    status = Path(f"/proc/{os.getpid()}/status").read_text()
+    return int(status.split("\nvoluntary_ctxt_switches:")[1].split()[0])
+
+
 def main(how: str, process: int, addresses: list[str]) -> None:
     """Run to the end."""
     flow = Dataflow("epochs")
     said: list[Any] = []
+    if how == "in-step":
+        let_main_thread_sleep()
     op.output("nowhere", op.input("idle", flow, OnePartitionEach(process, in_step=how == "in-step")), TestingSink(said))
     cluster_main(flow, addresses, process, epoch_interval=EPOCH)  # type: ignore[no-untyped-call]
 

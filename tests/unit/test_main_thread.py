@@ -1,0 +1,29 @@
+"""By how much Linux lets a thread's sleeps be late."""
+
+import ctypes
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from flows.main_thread import LATE_NS, ON_TIME_NS, be_on_time, let_main_thread_sleep
+
+GET_TIMER_SLACK = 30  # linux/prctl.h
+
+
+def slack_ns() -> int:
+    return int(ctypes.CDLL(None).prctl(GET_TIMER_SLACK, 0, 0, 0, 0))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="timer slack is Linux's")
+def test_a_thread_started_by_one_that_may_be_late_is_on_time_once_it_says_so() -> None:
+    def late() -> tuple[int, int, int]:
+        let_main_thread_sleep()
+        with ThreadPoolExecutor(1) as started:
+            inherited = started.submit(slack_ns).result()
+            started.submit(be_on_time).result()
+            return slack_ns(), inherited, started.submit(slack_ns).result()
+
+    with ThreadPoolExecutor(1) as thread:
+        assert thread.submit(late).result() == (LATE_NS, LATE_NS, ON_TIME_NS)
+    assert slack_ns() == ON_TIME_NS  # of this thread, nothing was changed
