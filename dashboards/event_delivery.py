@@ -104,7 +104,7 @@ _TREND = bars(
     "Deliveries",
     "What became of deliveries, by the time in which it happened. In shaded buckets the numbers may still change.",
     trend(
-        "delivery_trend",
+        "count_trend",
         {"Delivered": "delivered", "Not delivered": "not_delivered", "Filtered": "filtered"},
     ),
     {"Delivered": DELIVERED, "Not delivered": NOT_DELIVERED, "Filtered": FILTERED},
@@ -114,7 +114,7 @@ _LATENCY_TREND = lines(
     "Latency",
     "From the moment we received an event until the destination had taken it, by the time of delivery: half, 95 and 99"
     " of 100 deliveries took at most so long. In shaded buckets the numbers may still change.",
-    trend("delivery_trend", {f"P{percent}": f"p{percent}_latency_ms" for percent in (50, 95, 99)}),
+    trend("latency_trend", {f"P{percent}": f"p{percent}_latency_ms" for percent in (50, 95, 99)}),
     dict(zip(("P50", "P95", "P99"), LATENCY, strict=True)),
     unit="ms",
     empty=NOTHING_ENDED,

@@ -72,6 +72,7 @@ def store_retention_seconds(workspace: Workspace) -> dict[str, int]:
         "minute_totals": kept.minutes_days,
         "hours": kept.hours_days,
         "hour_totals": kept.hours_days,
+        "hour_latencies": kept.hours_days,
         "alert_transitions": kept.alerts_days,
         "alert_messages": kept.alerts_days,
     }

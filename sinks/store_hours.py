@@ -34,6 +34,28 @@ FROM minute_totals FINAL
 GROUP BY hour, log_partition, source, destination, status, code
 """  # noqa: S608  as above
 
+# From the hours just added up. Each hour built has a row of all, whether anything was delivered in it or not.
+_OF_HOUR = """
+FROM hour_totals FINAL
+WHERE log_partition = {log_partition:UInt16} AND hour IN (SELECT toDateTime(arrayJoin({hours:Array(UInt32)}), 'UTC'))
+  AND notEmpty(latency)
+"""
+_HOUR_LATENCIES = f"""
+INSERT INTO hour_latencies (hour, through, log_partition, source, destination, latency)
+SELECT hour, toDateTime({{through:UInt32}}, 'UTC'), log_partition, source, destination, sumMap(latency)
+{_OF_HOUR}
+GROUP BY GROUPING SETS (
+    (hour, log_partition, source, destination), (hour, log_partition, source), (hour, log_partition, destination))
+UNION ALL
+SELECT hour, toDateTime({{through:UInt32}}, 'UTC'), {{log_partition:UInt16}}, '', '', sumMap(latency)
+FROM (
+    SELECT hour, latency {_OF_HOUR}
+    UNION ALL
+    SELECT toDateTime(arrayJoin({{hours:Array(UInt32)}}), 'UTC'), CAST(map(), 'Map(Int16, UInt32)')
+)
+GROUP BY hour
+"""  # noqa: S608  as above
+
 # With a row for each hour built, whether anything failed in it or not. FINAL reads few rows: `undelivered` is in order
 # of the hour.
 _ERROR_HOURS = """
@@ -52,4 +74,4 @@ SELECT toDateTime(arrayJoin({hours:Array(UInt32)}), 'UTC'), toDateTime({through:
        {log_partition:UInt16}, '', '', '', '', '', 0, toDateTime64(0, 3, 'UTC'), toDateTime64(0, 3, 'UTC'), ''
 """
 
-REBUILD_HOURS = (_HOURS, _HOUR_TOTALS, _ERROR_HOURS)
+REBUILD_HOURS = (_HOURS, _HOUR_TOTALS, _HOUR_LATENCIES, _ERROR_HOURS)

@@ -31,6 +31,7 @@ RETAINED = {
     "minute_totals": "minute",
     "hours": "hour",
     "hour_totals": "hour",
+    "hour_latencies": "hour",
     "alert_transitions": "toDateTime(at)",
     "alert_messages": "toDateTime(at)",
 }

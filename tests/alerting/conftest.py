@@ -10,7 +10,8 @@ from sinks.store_schema import RETAINED, migrate
 
 TEN_YEARS_SECONDS = 10 * 366 * 86_400  # the facts of these tests lie at fixed times
 TABLES = (
-    "facts", "minutes", "minute_totals", "hours", "hour_totals", "error_hours", "alert_rules", "alert_transitions",
+    "facts", "minutes", "minute_totals", "hours", "hour_totals", "hour_latencies", "error_hours",
+    "alert_rules", "alert_transitions",
     "alert_states", "alert_messages", "alert_channels",
 )  # fmt: skip
 

@@ -199,7 +199,12 @@ _HOURS_BACK = f"""
       AND {{table}}.hour < toDateTime({(_CLOSED_MS - DAY_MS) // 1_000}, 'UTC')
       AND {{table}}.hour - toIntervalDay({{{{back:UInt16}}}}) > toDateTime({{{{first:UInt32}}}}, 'UTC')
 """
-_HOURLY = {"hours": ("hour",), "hour_totals": ("hour",), "error_hours": ("hour", "first_at", "last_at")}
+_HOURLY = {
+    "hours": ("hour",),
+    "hour_totals": ("hour",),
+    "hour_latencies": ("hour",),
+    "error_hours": ("hour", "first_at", "last_at"),
+}
 
 
 def fill(store: Store, amount: Amount, progress: Progress) -> None:

@@ -40,7 +40,17 @@ def test_every_panel_and_picker_is_timed(result: dict[str, Any]) -> None:
 
 
 def test_sizes_are_told_of_every_table_that_grows(result: dict[str, Any]) -> None:
-    tables = {"facts", "samples", "undelivered", "minutes", "minute_totals", "hours", "hour_totals", "error_hours"}
+    tables = {
+        "facts",
+        "samples",
+        "undelivered",
+        "minutes",
+        "minute_totals",
+        "hours",
+        "hour_totals",
+        "error_hours",
+        "hour_latencies",
+    }
     assert result["rows"].keys() == result["bytes_per_million_outcomes"].keys() == tables
     assert all(rows > 0 for rows in result["rows"].values())
 

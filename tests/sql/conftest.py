@@ -33,6 +33,7 @@ def store(open_chdb: Store) -> Store:
             "minute_totals",
             "hours",
             "hour_totals",
+            "hour_latencies",
             "error_hours",
             "destination_states",
         ):

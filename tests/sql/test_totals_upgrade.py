@@ -7,6 +7,7 @@ from clickhouse_migrations.migrator import split_statement_tokens  # type: ignor
 
 from sinks.store import Store
 from sinks.store_schema import SQL
+from sinks.store_views import without_views
 from tests.sql.recording import BASE_MS
 from tests.sql.test_views import HOUR, mixed_log
 
@@ -20,6 +21,19 @@ MADE = (
 )
 
 
+def apply_again(store: Store, migration: str, made: tuple[str, ...]) -> None:
+    """As on a store that was never given the migration."""
+    [file] = SQL.glob(migration)
+    with store.client() as client:
+        for name in made:
+            client.command(f"DROP {name} SYNC")
+        for tokens in split_statement_tokens(without_views(file.read_text(encoding="utf-8"))):
+            statement = "".join(token.text for token in tokens if token.kind != "line_comment").strip()
+            if statement:
+                assert re.match("CREATE|ALTER|INSERT", statement)
+                client.command(statement)
+
+
 def shown(store: Store) -> dict[str, Any]:
     period = {"from_ms": BASE_MS + 7 * 60_000, "to_ms": BASE_MS + 5 * HOUR}
     return {view: store.view(view, **period, destination="crm") for view in SHOWN}
@@ -30,12 +44,17 @@ def test_the_numbers_are_those_of_what_was_recorded_before(store: Store) -> None
     store.rebuild_hours(0, [BASE_MS, BASE_MS + HOUR], BASE_MS + 2 * HOUR)
     before = shown(store)
     assert before["latency_split"] and before["delivery_errors"]
-    [migration] = SQL.glob("*_totals.sql")
-    with store.client() as client:
-        for made in MADE:
-            client.command(f"DROP {made} SYNC")
-        for tokens in split_statement_tokens(migration.read_text(encoding="utf-8")):
-            statement = "".join(token.text for token in tokens if token.kind != "line_comment").strip()
-            assert re.match("CREATE|ALTER|INSERT", statement)
-            client.command(statement)
+    apply_again(store, "*_totals.sql", MADE)
     assert shown(store) == before
+
+
+def test_latencies_of_hours_built_before_are_added_up(store: Store) -> None:
+    mixed_log(6, span_ms=4 * HOUR).record(store)
+    store.rebuild_hours(0, [BASE_MS, BASE_MS + HOUR], BASE_MS + 2 * HOUR)
+    added_up = "SELECT * FROM hour_latencies FINAL ORDER BY ALL"
+    with store.client() as client:
+        before = client.query(added_up).result_rows
+    assert len({row[3:5] for row in before}) > 4
+    apply_again(store, "*_latencies.sql", ("TABLE hour_latencies",))
+    with store.client() as client:
+        assert client.query(added_up).result_rows == before

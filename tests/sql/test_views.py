@@ -222,12 +222,17 @@ def test_hours_give_the_same_numbers_as_minutes_and_take_late_rows_up(store: Sto
     log.record(store)
     periods = [(0, 4 * HOUR), (17 * MINUTE, 3 * HOUR + 9 * MINUTE), (5 * MINUTE, 50 * MINUTE), (HOUR, 2 * HOUR)]
 
+    choices = [{"source": source, "destination": destination} for source in ("", "web") for destination in ("", "crm")]
+
     def numbers() -> list[Any]:
         return [
             (store.view("delivery_metrics", from_ms=BASE_MS + a, to_ms=BASE_MS + b),
              store.view("delivery_trend", from_ms=BASE_MS + a, to_ms=BASE_MS + b, step_seconds=3600),
              store.view("delivery_trend", from_ms=BASE_MS + a, to_ms=BASE_MS + b, step_seconds=60),
-             store.view("error_details", from_ms=BASE_MS + a, to_ms=BASE_MS + b))
+             store.view("error_details", from_ms=BASE_MS + a, to_ms=BASE_MS + b),
+             *(store.view("latency_trend", **chosen, from_ms=BASE_MS + a, to_ms=BASE_MS + b, step_seconds=3600)
+               for chosen in choices),
+             *(store.view("key_latencies", **chosen, from_ms=BASE_MS + a, to_ms=BASE_MS + b) for chosen in choices))
             for a, b in periods
         ]  # fmt: skip
 
@@ -254,6 +259,11 @@ def test_hours_give_the_same_numbers_as_minutes_and_take_late_rows_up(store: Sto
     [metrics] = store.view("delivery_metrics", from_ms=BASE_MS + HOUR, to_ms=BASE_MS + 2 * HOUR)
     assert metrics["delivered"] == after[3][0][0]["delivered"] > 0
     assert store.view("error_details", from_ms=BASE_MS + HOUR, to_ms=BASE_MS + 2 * HOUR) == after[3][3]
+    for number, chosen in enumerate(choices):
+        [trend] = store.view(
+            "latency_trend", **chosen, from_ms=BASE_MS + HOUR, to_ms=BASE_MS + 2 * HOUR, step_seconds=3600
+        )
+        assert [trend] == after[3][4 + number] and trend["p50_latency_ms"] > 0
 
 
 def test_errors_tell_state_reason_and_the_destinations_words(store: Store) -> None:
