@@ -11,9 +11,8 @@ from flows.sqlite_file import Connection, SqliteFile
 from flows.topics import TopicError
 
 EVERY_SECONDS = 1.0
-TRIES = (
-    3  # what was appended meanwhile takes another, shorter one; a WAL moved as a whole is written from its start again
-)
+# What was appended meanwhile takes another, shorter one; a WAL moved as a whole is written from its start again.
+TRIES = 3
 
 
 class Checkpoints:

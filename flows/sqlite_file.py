@@ -12,8 +12,10 @@ from urllib.parse import quote
 from flows.topics import ProduceFailed, TopicError, TopicFull
 
 BUSY_SECONDS = 30.0  # longer than any transaction of ours; a writer that waits this long is not waiting but stuck
-WAL_LIMIT_BYTES = 64 * 1024 * 1024  # what a checkpoint leaves of a WAL that a burst has made large
+WAL_LIMIT_BYTES = 64 * 1024 * 1024  # past it a WAL is begun anew even if somebody must wait, and cut to this length
 WAL_PAGES = 2_000  # 8 MB: an append moves them into the file only if `Checkpoints` did not
+PAGE_BYTES = 4096
+RESTART_MS = 100  # a checkpoint that waits for readers holds up appends for as long at most
 CACHE_KIB = 512  # a connection: there is one for each reader and each writer of each topic
 
 _creating = threading.Lock()
@@ -109,9 +111,20 @@ class Connection:
             raise named(error, self._file.path, ProduceFailed) from error
 
     def checkpoint(self) -> bool:
-        """Move what the WAL holds into the file, without keeping anybody waiting; says whether that was all of it."""
+        """Move what the WAL holds into the file; says whether that was all of it.
+
+        Nobody is kept waiting, unless the WAL is past its limit: readers whose reads overlap leave no gap in which a
+        writer could begin it anew, so then appends wait until those that read now have ended.
+        """
         _, in_wal, moved = self.row("PRAGMA wal_checkpoint(PASSIVE)")
-        return bool(in_wal == moved)
+        if in_wal * PAGE_BYTES < WAL_LIMIT_BYTES:
+            return bool(in_wal == moved)
+        self.row(f"PRAGMA busy_timeout = {RESTART_MS}")
+        try:
+            busy, _, _ = self.row("PRAGMA wal_checkpoint(RESTART)")
+        finally:
+            self.row(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1_000:.0f}")
+        return not busy
 
     def close(self) -> None:
         """Release the connection."""
