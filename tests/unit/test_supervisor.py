@@ -2,7 +2,6 @@
 
 import sys
 import threading
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,8 +15,19 @@ from tests.system import wait_until
 
 FOR_EVER = "import time; time.sleep(600)"
 ENDS = "import sys; sys.exit({code})"
-DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(600)"
-CLEAN = "import signal, sys, time; signal.signal(signal.SIGTERM, lambda *_: sys.exit(0)); time.sleep(600)"
+# These say when they are ready, by a file: a signal before that would end them in another way.
+DEAF = """
+import signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+open({ready!r}, "x").close()
+time.sleep(600)
+"""
+CLEAN = """
+import signal, sys, time
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+open({ready!r}, "x").close()
+time.sleep(600)
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +55,13 @@ class Supervised:
         self._thread = threading.Thread(target=run)
         self._thread.start()
 
+    def __enter__(self) -> "Supervised":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop.set()
+        self._thread.join()
+
     def end(self, seconds: float = 20) -> int | None:
         self._thread.join(seconds)
         assert not self._thread.is_alive()
@@ -60,35 +77,29 @@ def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_when_one_dies_all_are_started_again() -> None:
-    supervised = Supervised(FOR_EVER, ENDS.format(code=75))
-    wait_until(lambda: len(supervised.starts) >= 3, 20, "started three times")
-    assert len({pid for pids in supervised.starts for pid in pids}) == 2 * len(supervised.starts)
-    supervised.stop.set()
-    supervised.end()
+    with Supervised(FOR_EVER, ENDS.format(code=75)) as supervised:
+        wait_until(lambda: len(supervised.starts) >= 3, 20, "started three times")
+        assert len({pid for pids in supervised.starts for pid in pids}) == 2 * len(supervised.starts)
+        supervised.stop.set()
+        supervised.end()
 
 
 def test_nothing_is_started_again_that_needs_a_person() -> None:
-    supervised = Supervised(FOR_EVER, ENDS.format(code=EXIT_NEEDS_A_PERSON))
-    assert supervised.end() == EXIT_NEEDS_A_PERSON
-    assert len(supervised.starts) == 1
+    with Supervised(FOR_EVER, ENDS.format(code=EXIT_NEEDS_A_PERSON)) as supervised:
+        assert supervised.end() == EXIT_NEEDS_A_PERSON
+        assert len(supervised.starts) == 1
 
 
-def test_a_clean_stop_is_one_of_all_processes() -> None:
-    supervised = Supervised(CLEAN, CLEAN)
-    wait_until(lambda: bool(supervised.starts), 10, "started")
-    time_to_listen = time.monotonic() + 0.5
-    wait_until(lambda: time.monotonic() > time_to_listen, 5, "they listen to SIGTERM")
-    supervised.stop.set()
-    assert supervised.end() == 0
-
-
-def test_one_that_does_not_end_is_killed_and_the_stop_is_not_called_clean() -> None:
-    supervised = Supervised(CLEAN, DEAF)
-    wait_until(lambda: bool(supervised.starts), 10, "started")
-    deaf = psutil.Process(supervised.starts[0][1])
-    wait_until(lambda: deaf.cpu_times().user > 0 and deaf.status() == "sleeping", 10, "deaf")
-    supervised.stop.set()
-    assert supervised.end() == 1
+@pytest.mark.parametrize(("other", "code"), [(CLEAN, 0), (DEAF, 1)], ids=["clean", "deaf"])
+def test_a_clean_stop_is_one_of_all_processes_and_one_that_does_not_end_is_killed(
+    other: str, code: int, tmp_path: Path
+) -> None:
+    ready = [tmp_path / "first", tmp_path / "second"]
+    scripts = (script.format(ready=str(path)) for script, path in zip((CLEAN, other), ready, strict=True))
+    with Supervised(*scripts) as supervised:
+        wait_until(lambda: all(path.exists() for path in ready), 20, "ready for SIGTERM")
+        supervised.stop.set()
+        assert supervised.end() == code
 
 
 def test_commands_are_those_of_the_runner_of_bytewax(tmp_path: Path) -> None:
