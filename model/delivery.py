@@ -119,6 +119,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
             retry_wait_ms=self.retry_wait_ms,
             limit_wait_ms=self.limit_wait_ms,
             calls_ms=self.calls_ms,
+            due_at_ms=self.due_at_ms if self.waits_from_ms else 0,
             at_ms=at_ms,
             run=run,
             attempt=self.calls,

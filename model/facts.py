@@ -108,6 +108,7 @@ class Outcome(DeliveryFact, frozen=True, kw_only=True, tag="outcome"):
     retry_wait_ms: int = 0  # between a failed attempt and the next one
     limit_wait_ms: int = 0  # the destination's pause, rate limit, breaker or setup stood in the way
     calls_ms: int = 0  # in all of its calls
+    due_at_ms: int = 0  # what it was to wait for last; 0: it never was put on the retry ladder
 
 
 class Redriven(DeliveryFact, frozen=True, kw_only=True, tag="redriven"):

@@ -175,6 +175,7 @@ def _fact(fact: Fact, position: LogPosition) -> dict[str, Any]:
             "retry_wait_ms": fact.retry_wait_ms,
             "limit_wait_ms": fact.limit_wait_ms,
             "calls_ms": fact.calls_ms,
+            "due_at": fact.due_at_ms,
         }
     elif isinstance(fact, Redriven):
         row["author"] = fact.author

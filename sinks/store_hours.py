@@ -67,7 +67,7 @@ FROM undelivered FINAL
 WHERE log_partition = {log_partition:UInt16}
   AND toStartOfHour(at) IN (SELECT toDateTime(arrayJoin({hours:Array(UInt32)}), 'UTC'))
   AND appended_at < toDateTime({through:UInt32} + 60, 'UTC')
-  AND kind IN ('attempt_failed', 'outcome') AND count = 1
+  AND (kind = 'attempt_failed' OR state IN ('discarded', 'expired')) AND count = 1
 GROUP BY hour, log_partition, source, destination, code, error_group, state
 UNION ALL
 SELECT toDateTime(arrayJoin({hours:Array(UInt32)}), 'UTC'), toDateTime({through:UInt32}, 'UTC'),

@@ -19,12 +19,13 @@ def half_settled_log(seed: int) -> Log:
         event = Event(offset, BASE_MS + chance.randrange(HOUR), source=chance.choice(("web", "ios")))
         facts.append(event.received())
         steps = chance.choice(("", "f", "s", "fs", "ff", "o", "fo", "so"))
+        due = 0
         for number, step in enumerate(steps):
-            after, due = 10 * number + 10, event.received_at_ms + chance.randrange(2 * HOUR)
+            after, waited_until, due = 10 * number + 10, due, event.received_at_ms + chance.randrange(2 * HOUR)
             made: dict[str, Fact] = {
                 "f": event.failed(after, due, attempt=number + 1),
                 "s": event.spilled(after, due),
-                "o": event.outcome(State.DELIVERED, after),
+                "o": event.outcome(State.DELIVERED, after, due_at_ms=waited_until),
             }
             facts.append(made[step])
     log.append(*sorted(facts, key=lambda fact: fact.at_ms))
@@ -163,3 +164,15 @@ def test_every_error_has_its_own_samples(store: Store) -> None:
     samples = store.view("error_samples", **PERIOD, limit=3)
     assert [sample["attempt_id"] for sample in samples] == ["a4", "a3", "a2", "a5"]
     assert len(store.view("error_samples", **PERIOD, limit=3, code="404")) == 1
+
+
+def test_the_newest_samples_of_a_period_are_found_wherever_it_ends(store: Store) -> None:
+    """One in each hour, received hours before; and a burst in the last minutes of the one in which the period ends."""
+    row: dict[str, Any] = {"state": "expired", "destination": "crm", "code": "503", "received_at": BASE_MS}
+    times = [*(BASE_MS + hour * HOUR + MINUTE for hour in range(6)), *(BASE_MS + 6 * HOUR - n for n in range(1, 40))]
+    rows = [{**row, "at": at, "log_offset": n, "attempt_id": str(n)} for n, at in enumerate(times)]
+    assert store.insert("samples", rows) == store.insert("samples", rows) == []
+    for end, limit in ((6 * HOUR, 3), (5 * HOUR + 30 * MINUTE, 3), (5 * HOUR + 30 * MINUTE, 1), (5 * HOUR, 2)):
+        within = sorted((at for at in times if BASE_MS + MINUTE < at < BASE_MS + end), reverse=True)
+        period = {"from_ms": BASE_MS + 2 * MINUTE, "to_ms": BASE_MS + end}
+        assert [sample["at"] for sample in store.view("error_samples", **period, limit=limit)] == within[:limit]

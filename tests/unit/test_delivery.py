@@ -64,3 +64,4 @@ def test_a_wait_is_counted_as_what_it_was_for_and_as_long_as_it_really_took(
     assert Delivery.from_record(waiting.to_record()) == waiting
     end = waiting.waited(T0 + 307).end(State.EXPIRED, at_ms=T0 + 307, run="r")
     assert (end.queue_ms, end.retry_wait_ms, end.limit_wait_ms) == parts
+    assert end.due_at_ms == T0 + 107
