@@ -57,6 +57,7 @@ class Room:
         self._waiting_bytes = 0
         self._in_flight = 0
         self._behind = False  # it did not keep up, and has not caught up since
+        self._made_way_ms = 0  # when something was last put back because of that
         self._slot_ms = 0.0
         self._rate_per_second = float(concurrency)  # until measured: one call a second on each connection
         self._settled_since_ms = 0
@@ -101,8 +102,8 @@ class Room:
         """Note the end of a shipment, which took so many calls; ``paced``: it tells how fast the destination is."""
         self._in_flight -= 1
         self._quiet_since_ms = now_ms
-        if not self._waiting and now_ms >= self.gate.paused_until_ms:
-            self._behind = False
+        if not self._waiting and now_ms >= max(self.gate.paused_until_ms, self._made_way_ms + BEHIND_AFTER_MS):
+            self._behind = False  # and not because all that waited was put back
         if calls > 1:
             self.gate.began(now_ms, calls - 1)  # more than was asked for: they count against the rate limit too
         if paced:
@@ -112,8 +113,9 @@ class Room:
         """Take out what must not wait here any longer, a part at a time.
 
         Newest first: what the destination holds beyond its share and, where others want the memory (``make_room``),
-        what cannot have its turn soon: all of it during a pause, and of a slow destination what is too far back at the
-        pace it shows. Oldest first: what has waited longer than a room may keep a delivery.
+        what cannot have its turn soon: all of it during a pause, of a slow destination what is too far back at the
+        pace it shows, and while single calls try whether it takes events again, all but what one call takes. Oldest
+        first: what has waited longer than a room may keep a delivery.
 
         A destination that keeps up puts nothing back, however much of it comes at once.
         """
@@ -126,9 +128,14 @@ class Room:
         if pause_ms > (SHORT_PAUSE_MS if make_room else self._max_wait_ms):
             while self._waiting and len(spilled) < MOST_PUT_BACK:
                 spilled.append((self._popped(self._waiting.popleft()), self.gate.waiting_code, Wait.LIMIT))
+        elif make_room and self.gate.probing:
+            # Or a second's worth would be put back in one go when the call fails, and nothing be read meanwhile.
+            while len(self._waiting) > self._batching.max_events and len(spilled) < MOST_PUT_BACK:
+                spilled.append(self._pop_newest(self.gate.waiting_code, Wait.LIMIT))
         elif make_room and self._is_behind(now_ms):
             while len(self._waiting) > max(self._batching.max_events, in_time) and len(spilled) < MOST_PUT_BACK:
                 spilled.append(self._pop_newest("WAITED_TOO_LONG", Wait.QUEUE))
+                self._made_way_ms = now_ms
         late = "RATE_LIMITED" if self.gate.rate_limited else "WAITED_TOO_LONG"
         while self._waiting and self._late_ms(now_ms) >= self._max_wait_ms and len(spilled) < MOST_PUT_BACK:
             spilled.append((self._popped(self._waiting.popleft()), late, Wait.QUEUE))

@@ -39,7 +39,9 @@ def shared_room(self: Lane, destination: str) -> Room:
 def tell(file: Path) -> None:
     """Write the maximum down for ever."""
     while not threading.Event().wait(EVERY_SECONDS):
-        file.write_text(str(most_held[0]), encoding="utf-8")
+        written = file.with_suffix(".new")  # the process is killed, maybe amid this
+        written.write_text(str(most_held[0]), encoding="utf-8")
+        written.replace(file)
 
 
 Held.take = watched_take  # type: ignore[method-assign]

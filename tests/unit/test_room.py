@@ -172,6 +172,33 @@ def test_while_a_destination_is_behind_what_comes_in_new_makes_way_at_once_and_n
     assert put_back(room, now_ms, make_room=True) == []
 
 
+def test_a_destination_that_is_behind_has_not_caught_up_when_all_its_long_calls_end_at_once() -> None:
+    room = room_of(400, concurrency=8)
+    groups = room.start(T0)
+    put_back(room, T0 + 2_000, make_room=True)
+    for group in groups:
+        end(room, group, DELIVERED, T0 + 10_000)
+        put_back(room, T0 + 10_000, make_room=True)
+        room.start(T0 + 10_000)
+    assert room.idle  # all that waited was put back, or has begun
+    for number in range(400, 450):
+        room.add(waiting(number, T0 + 10_010), T0 + 10_010)
+    assert len(put_back(room, T0 + 10_010, make_room=True)) == 45  # one a second
+
+
+def test_while_single_calls_try_a_destination_what_comes_in_new_makes_way_at_once() -> None:
+    room = room_of(1, concurrency=1)
+    (group,) = room.start(T0)
+    end(room, group, SETUP, T0)
+    for number in range(1, 11):  # in the last second of the pause
+        room.add(waiting(number, T0 + 59_500), T0 + 59_500)
+    assert put_back(room, T0 + 59_500) == []
+    put = put_back(room, T0 + 59_500, make_room=True)
+    assert [back.waiting.offset for back in put] == list(range(10, 1, -1))
+    assert {(back.code, back.wait) for back in put} == {("SETUP_PROBE", Wait.LIMIT)}
+    assert offsets(room.start(T0 + 60_000)) == [1]
+
+
 def test_put_back_deliveries_return_one_after_another_at_the_pace_the_destination_showed() -> None:
     room = room_of(1_000, concurrency=10)
     for now_ms in range(T0, T0 + 2_000, 100):  # ten calls of 100 ms each: 100 a second
