@@ -73,25 +73,17 @@ SELECT source, destination, mapping, delivery_id, message_id, event_type, event_
 FROM pending_retries(from_ms = {from_ms:Int64}, to_ms = {to_ms:Int64}, source = {source:String},
                      destination = {destination:String}, settle_seconds = {settle_seconds:UInt32})
 UNION ALL
-SELECT any(source), any(destination), any(mapping), delivery_id, any(message_id), any(event_type), any(event_name),
-       any(app_version), any(received_at), toUInt16(0), '', '', NULL, 'first attempt'
-FROM (
-    SELECT facts.source AS source, route.destination AS destination, route.mapping AS mapping,
-           route.delivery_id AS delivery_id, message_id, event_type, event_name, app_version, received_at,
-           false AS is_begun
-    FROM facts ARRAY JOIN routes AS route
-    WHERE facts.destination = '' AND kind = 'received'
-      AND received_at >= since AND received_at < end
-      AND ({source:String} = '' OR source = {source:String})
-      AND ({destination:String} = '' OR route.destination = {destination:String})
-    UNION ALL
-    SELECT '', '', '', delivery_id, '', '', '', '', received_at, true
-    FROM facts
-    WHERE facts.destination != '' AND kind IN ('attempt_failed', 'spilled', 'outcome')
-      AND received_at >= since AND received_at < end
-)
-GROUP BY delivery_id
-HAVING max(is_begun) = 0;
+SELECT any(facts.source), any(route.destination), any(route.mapping), route.delivery_id, any(message_id),
+       any(event_type), any(event_name), any(app_version), any(received_at), toUInt16(0), '', '', NULL, 'first attempt'
+FROM facts ARRAY JOIN routes AS route
+WHERE facts.destination = '' AND kind = 'received' AND received_at >= since AND received_at < end
+  AND ({source:String} = '' OR facts.source = {source:String})
+  AND ({destination:String} = '' OR route.destination = {destination:String})
+  AND route.delivery_id NOT IN (
+      SELECT delivery_id FROM facts
+      WHERE destination != '' AND kind IN ('attempt_failed', 'spilled', 'outcome')
+        AND received_at >= since AND received_at < end)
+GROUP BY route.delivery_id;
 
 -- error_groups: as in 012.
 CREATE OR REPLACE VIEW error_groups AS

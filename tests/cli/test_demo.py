@@ -2,6 +2,8 @@
 
 from collections import Counter
 
+import pytest
+
 from tests.cli.commands import waybill
 
 PROMISED = {
@@ -23,6 +25,7 @@ PROMISED = {
 EVENTS = 300
 
 
+@pytest.mark.slow
 def test_the_demo_accounts_for_every_delivery() -> None:
     told = waybill("demo", "--json", "--events", str(EVENTS), seconds=120)
     assert told.code == 0, told.err
