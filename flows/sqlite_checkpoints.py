@@ -53,6 +53,7 @@ class Checkpoints:
                         if file not in connections:
                             connections[file] = file.connect()
                         any(connections[file].checkpoint() for _ in range(TRIES))
+                        connections[file].limit_wal()
         finally:
             for connection in connections.values():
                 connection.close()

@@ -111,20 +111,25 @@ class Connection:
             raise named(error, self._file.path, ProduceFailed) from error
 
     def checkpoint(self) -> bool:
-        """Move what the WAL holds into the file; says whether that was all of it.
-
-        Nobody is kept waiting, unless the WAL is past its limit: readers whose reads overlap leave no gap in which a
-        writer could begin it anew, so then appends wait until those that read now have ended.
-        """
+        """Move what the WAL holds into the file, without keeping anybody waiting; says whether that was all of it."""
         _, in_wal, moved = self.row("PRAGMA wal_checkpoint(PASSIVE)")
+        return bool(in_wal == moved)
+
+    def limit_wal(self) -> bool:
+        """Begin a WAL that is past its limit anew; says whether it is within it.
+
+        Readers whose reads overlap leave no gap in which a writer could. So appends wait until those that read now have
+        ended, and if one of them is stuck, for `RESTART_MS`.
+        """
+        _, in_wal, _ = self.row("PRAGMA wal_checkpoint(PASSIVE)")
         if in_wal * PAGE_BYTES < WAL_LIMIT_BYTES:
-            return bool(in_wal == moved)
+            return True
         self.row(f"PRAGMA busy_timeout = {RESTART_MS}")
         try:
-            busy, _, _ = self.row("PRAGMA wal_checkpoint(RESTART)")
+            is_busy, _, _ = self.row("PRAGMA wal_checkpoint(RESTART)")
         finally:
             self.row(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1_000:.0f}")
-        return not busy
+        return not is_busy
 
     def close(self) -> None:
         """Release the connection."""

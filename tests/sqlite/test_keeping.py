@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from flows.open_topics import open_topics
+from flows.sqlite_checkpoints import Checkpoints
 from flows.sqlite_file import BUSY_SECONDS, RESTART_MS, SqliteFile
 from flows.topics import (
     EVENTS,
@@ -237,7 +238,7 @@ class TestManyProcessesAndThreads:
                         sqlite.execute("INSERT INTO wide VALUES (zeroblob(?))", (4 * MIB,))
                     reads.hand_over()
                     if restarts:
-                        checkpoint = pool.submit(checkpoints.checkpoint)
+                        checkpoint = pool.submit(checkpoints.limit_wal)
                         while not checkpoint.done():
                             reads.hand_over()
                         checkpoint.result()
@@ -246,6 +247,19 @@ class TestManyProcessesAndThreads:
                     largest[restarts] = max(largest[restarts], wal.stat().st_size)
         assert largest[False] > 100 * MIB, "the control: checkpoints that wait for nobody never begin the WAL anew"
         assert largest[True] < 80 * MIB, f"{largest[True] / MIB:.0f} MiB of WAL for 100 MiB of records"
+
+    def test_checkpoints_of_what_they_watch_keep_the_limit(
+        self, directory: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        limited = threading.Event()
+        monkeypatch.setattr("flows.sqlite_checkpoints.EVERY_SECONDS", 0.01)
+        monkeypatch.setattr("flows.sqlite_file.Connection.limit_wal", lambda _: limited.set())
+        directory.mkdir()
+        file = SqliteFile(directory / "wide.sqlite", fsync=False)
+        file.create()
+        with closing(Checkpoints()) as checkpoints:
+            checkpoints.watch(file)
+            assert limited.wait(20)
 
     def test_a_reader_that_is_stuck_holds_up_appends_for_a_moment_only(self, directory: Path) -> None:
         directory.mkdir()
@@ -258,11 +272,11 @@ class TestManyProcessesAndThreads:
                 with appending.transaction() as sqlite:
                     sqlite.execute("INSERT INTO wide VALUES (zeroblob(?))", (65 * MIB,))
                 began = time.monotonic()
-                assert not checkpoints.checkpoint()
+                assert not checkpoints.limit_wal()
                 assert RESTART_MS / 1_000 <= time.monotonic() - began < BUSY_SECONDS
                 with appending.transaction() as sqlite:
                     sqlite.execute("INSERT INTO wide VALUES (NULL)")
-            assert checkpoints.checkpoint()
+            assert checkpoints.limit_wal()
 
     def test_a_reader_loads_only_as_much_as_it_was_asked_for(self, topics: Topics) -> None:
         append(topics, *[b"x" * MIB] * 20)
