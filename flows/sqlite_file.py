@@ -3,6 +3,7 @@
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -16,6 +17,7 @@ WAL_LIMIT_BYTES = 64 * 1024 * 1024  # past it a WAL is begun anew even if somebo
 WAL_PAGES = 2_000  # 8 MB: an append moves them into the file only if `Checkpoints` did not
 PAGE_BYTES = 4096
 RESTART_MS = 100  # a checkpoint that waits for readers holds up appends for as long at most
+SWITCH_PAUSE_SECONDS = 0.005  # between two tries to switch a new file to its WAL: a switch takes a millisecond
 CACHE_KIB = 512  # a connection: there is one for each reader and each writer of each topic
 
 _creating = threading.Lock()
@@ -69,7 +71,7 @@ class Connection:
                 check_same_thread=False,
                 uri=True,
             )
-            self._sqlite.execute("PRAGMA journal_mode = WAL")
+            self._write_ahead()
             self._sqlite.execute(f"PRAGMA synchronous = {'FULL' if file.fsync else 'NORMAL'}")
             self._sqlite.execute(f"PRAGMA wal_autocheckpoint = {WAL_PAGES}")
             self._sqlite.execute(f"PRAGMA journal_size_limit = {WAL_LIMIT_BYTES}")
@@ -140,6 +142,19 @@ class Connection:
         # files would stay open until the cycle collector happens to come by.
         with suppress(AttributeError):  # it never connected
             self.close()
+
+    def _write_ahead(self) -> None:
+        # A file is switched by whoever opens it first. Of several at once SQLite refuses all but one, without waiting:
+        # each has begun to read what the other wants to write.
+        give_up = time.monotonic() + BUSY_SECONDS
+        while True:
+            try:
+                self._sqlite.execute("PRAGMA journal_mode = WAL")
+                return
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > give_up:
+                    raise
+            time.sleep(SWITCH_PAUSE_SECONDS)
 
     def _check_open(self) -> None:
         if self._file.closed:

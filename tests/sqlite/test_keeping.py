@@ -26,7 +26,7 @@ from flows.topics import (
     TopicSpec,
     UnknownTopic,
 )
-from tests.sqlite.kit import DAY_SECONDS, MIB, Clock, append, opened, read_all, send
+from tests.sqlite.kit import DAY_SECONDS, MIB, WAIT_SECONDS, Clock, append, opened, read_all, send
 
 
 class OverlappingReads:
@@ -179,6 +179,18 @@ class TestManyProcessesAndThreads:
         for maker in makers:
             maker.communicate()
         assert [maker.returncode for maker in makers] == [0] * 5
+
+    def test_one_that_comes_while_another_switches_a_new_file_to_its_wal_waits(self, directory: Path) -> None:
+        directory.mkdir()
+        file = SqliteFile(directory / "new.sqlite", fsync=False)
+        file.create()
+        with closing(sqlite3.connect(file.path, isolation_level=None)) as other, ThreadPoolExecutor(1) as pool:
+            other.execute("BEGIN IMMEDIATE")
+            opening = pool.submit(file.connect)
+            with pytest.raises(TimeoutError):
+                opening.result(0.2)
+            other.execute("COMMIT")
+            opening.result(WAIT_SECONDS).close()
 
     def test_another_instance_in_this_process_does_not_drop_the_locks_of_the_first(
         self, topics: Topics, directory: Path, clock: Clock
