@@ -219,7 +219,8 @@ class Connection(asyncio.Protocol):
         path, _, query = self._url.decode("latin-1").partition("?")
         answer = self._receiver.answer(path.strip("/"), query, self._key, self._body)
         if answer.delay_ms:
-            asyncio.get_running_loop().call_later(answer.delay_ms / 1000, self._reply, answer)
+            # One ms more: uvloop counts in whole ms, and may be up to one early.
+            asyncio.get_running_loop().call_later((answer.delay_ms + 1) / 1000, self._reply, answer)
         else:
             self._reply(answer)
 
