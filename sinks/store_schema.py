@@ -1,21 +1,21 @@
-"""The schema of the store: migrations and views as they stand in ``sql/``, retention, and the catalogue of reasons.
+"""The schema of the store: migrations of ``sql/``, views of ``sql/views/``, retention, and the catalogue of reasons.
 
 On a cluster (one shard, any number of replicas) the same migrations make replicated tables on every replica.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from clickhouse_connect.driver.client import Client
 from clickhouse_migrations.connection import ClickhouseConnectConnection  # type: ignore[import-untyped]
 from clickhouse_migrations.exceptions import MigrationException  # type: ignore[import-untyped]
-from clickhouse_migrations.migration import MigrationStorage  # type: ignore[import-untyped]
+from clickhouse_migrations.migration import Migration, MigrationStorage  # type: ignore[import-untyped]
 from clickhouse_migrations.migrator import Migrator  # type: ignore[import-untyped]
 from clickhouse_migrations.util import quote_identifier  # type: ignore[import-untyped]
 
-from sinks.store_views import fingerprint, flatten, parameters_of, read_definitions, without_views
+from sinks.store_views import fingerprint, flatten, parameters_of, read_definitions, statements_of
 
 if TYPE_CHECKING:
     from sinks.store import Store
@@ -65,7 +65,7 @@ class MigrationFailed(Exception):
     """The schema could not be brought up to date; the text says which migration and why."""
 
 
-_DEFINITIONS = read_definitions(SQL)
+_DEFINITIONS = read_definitions(SQL / "views")
 VIEWS = {name: parameters_of(definition) for name, definition in _DEFINITIONS.items()}
 """The parameters of each view: name to ClickHouse type."""
 
@@ -88,13 +88,14 @@ def migrate(
     """
     with store.client() as client:
         migrator = Migrator(ClickhouseConnectConnection(client))
-        incoming = [step._replace(script=without_views(step.script)) for step in MigrationStorage(SQL).migrations()]
+        incoming = MigrationStorage(SQL).migrations()
         if cluster is not None:
             _refuse_unreplicated(store, client)
             client.command(f"CREATE DATABASE IF NOT EXISTS `{store.database}` {_on(cluster)} ENGINE = Atomic")
             incoming = [step._replace(script=on_cluster(step.script, cluster)) for step in incoming]
         try:
             migrator.init_schema(cluster)
+            incoming = as_applied(incoming, migrator.query_applied_migrations())
             missing = len(migrator.migrations_to_apply(incoming))
             migrator.apply_migration(incoming, True)
         except MigrationException as error:
@@ -115,8 +116,23 @@ def migrate(
     return missing
 
 
+def as_applied(incoming: Sequence[Migration], applied: Sequence[Migration]) -> list[Migration]:
+    """Return ``incoming`` so that what was applied is known again where its file has changed in comments and views.
+
+    Views stood among the migrations once. An applied migration is its statements without them; one that had no other
+    statement has no file any more.
+    """
+    was = {step.version: step for step in applied}
+    now = {step.version: step for step in incoming}
+    for version, old in was.items():
+        new = now.get(version)
+        if statements_of(old.script) == ("" if new is None else statements_of(new.script)):
+            now[version] = old
+    return [now[version] for version in sorted(now)]
+
+
 def _make_views(store: "Store", client: Client, cluster: str | None) -> None:
-    """Make the views that are not in the store as the migrations define them."""
+    """Make the views that are not in the store as they are defined."""
     sql = "SELECT name, comment FROM system.tables WHERE database = {store:String} AND engine = 'View'"
     made = {name: comment for name, comment in client.query(sql, parameters={"store": store.database}).result_rows}
     for name, definition in _DEFINITIONS.items():

@@ -1,8 +1,7 @@
-"""The views of ``sql/`` as the store keeps them: with the views they are made of written out.
+"""The views of ``sql/views/`` as the store keeps them: with the views they are made of written out.
 
 ClickHouse analyses a view anew at each level that calls it: what stands two levels up begins twice as slowly. People
-read and change views nested, and the store has them flat. A view that is defined again is another's part as it was
-defined last.
+read and change views nested, and the store has them flat.
 """
 
 import hashlib
@@ -18,12 +17,14 @@ _TEXT = re.compile(r"'(?:[^'\\]|\\.)*'")
 
 
 def read_definitions(directory: Path) -> dict[str, str]:
-    """Return the definition of every view the migrations create, by name; a later one replaces."""
-    return {
-        name: _COMMENT.sub("", body).strip()
-        for path in sorted(directory.glob("*.sql"))
-        for name, body in _VIEW.findall(path.read_text(encoding="utf-8"))
-    }
+    """Return the definition of every view in the files of a directory, by name. `ValueError`: defined twice."""
+    definitions: dict[str, str] = {}
+    for path in sorted(directory.glob("*.sql")):
+        for name, body in _VIEW.findall(path.read_text(encoding="utf-8")):
+            if name in definitions:
+                raise ValueError(f"{path}: view {name} is defined a second time")
+            definitions[name] = _COMMENT.sub("", body).strip()
+    return definitions
 
 
 def parameters_of(definition: str) -> dict[str, str]:
@@ -31,9 +32,9 @@ def parameters_of(definition: str) -> dict[str, str]:
     return dict(_PARAMETER.findall(definition))
 
 
-def without_views(script: str) -> str:
-    """Return a migration without the views it creates: they are made when all migrations are applied."""
-    return _VIEW.sub("", script)
+def statements_of(script: str) -> str:
+    """Return what a migration does besides making views, without comments and line breaks: '' for nothing."""
+    return " ".join(_COMMENT.sub("", _VIEW.sub("", script)).split())
 
 
 def fingerprint(definition: str) -> str:

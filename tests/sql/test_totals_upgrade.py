@@ -7,7 +7,6 @@ from clickhouse_migrations.migrator import split_statement_tokens  # type: ignor
 
 from sinks.store import Store
 from sinks.store_schema import SQL
-from sinks.store_views import without_views
 from tests.sql.recording import BASE_MS
 from tests.sql.test_views import HOUR, mixed_log
 
@@ -27,7 +26,7 @@ def apply_again(store: Store, migration: str, made: tuple[str, ...]) -> None:
     with store.client() as client:
         for name in made:
             client.command(f"DROP {name} SYNC")
-        for tokens in split_statement_tokens(without_views(file.read_text(encoding="utf-8"))):
+        for tokens in split_statement_tokens(file.read_text(encoding="utf-8")):
             statement = "".join(token.text for token in tokens if token.kind != "line_comment").strip()
             if statement:
                 assert re.match("CREATE|ALTER|INSERT", statement)

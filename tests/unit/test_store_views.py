@@ -3,8 +3,10 @@
 from pathlib import Path
 
 import pytest
+from clickhouse_migrations.migration import Migration  # type: ignore[import-untyped]
 
-from sinks.store_views import flatten, parameters_of, read_definitions, without_views
+from sinks.store_schema import as_applied
+from sinks.store_views import flatten, parameters_of, read_definitions, statements_of
 
 VIEWS = {
     "plain": "SELECT 1 AS one",
@@ -39,10 +41,40 @@ def test_each_view_stands_in_the_place_of_its_name(nested: str, flat: str) -> No
     assert flatten(nested, VIEWS) == flat
 
 
-def test_the_last_definition_counts_and_migrations_are_left_without_views(tmp_path: Path) -> None:
-    first = "CREATE TABLE t (x Int8) ENGINE = Memory;\n\n-- v: a view.\nCREATE VIEW IF NOT EXISTS v AS\nSELECT 1;\n"
-    (tmp_path / "001_first.sql").write_text(first)
-    (tmp_path / "002_second.sql").write_text("CREATE OR REPLACE VIEW v AS\nSELECT {n:UInt8} -- n\nFROM t;\n")
+def test_views_are_read_with_their_parameters_and_without_comments(tmp_path: Path) -> None:
+    (tmp_path / "first.sql").write_text("-- v: a view.\nCREATE VIEW v AS\nSELECT {n:UInt8} -- n\nFROM t;\n")
     assert read_definitions(tmp_path) == {"v": "SELECT {n:UInt8} \nFROM t"}
     assert parameters_of("SELECT {n:UInt8}, {names:Array(String)}") == {"n": "UInt8", "names": "Array(String)"}
-    assert without_views(first) == "CREATE TABLE t (x Int8) ENGINE = Memory;\n\n-- v: a view.\n\n"
+
+
+def test_a_view_that_is_defined_twice_is_refused(tmp_path: Path) -> None:
+    for name in ("first", "second"):
+        (tmp_path / f"{name}.sql").write_text("CREATE VIEW v AS\nSELECT 1;\n")
+    with pytest.raises(ValueError, match=r"second\.sql: view v is defined a second time"):
+        read_definitions(tmp_path)
+
+
+def test_a_migration_is_its_statements_without_comments_and_views() -> None:
+    bare = "CREATE TABLE t (x Int8)\nENGINE = Memory;\n"
+    with_view = f"-- t: a table.\n{bare}\n-- v: a view.\nCREATE VIEW IF NOT EXISTS v AS\nSELECT 1;\n"
+    assert statements_of(with_view) == statements_of(bare) == "CREATE TABLE t (x Int8) ENGINE = Memory;"
+    assert statements_of("-- Only views.\nCREATE OR REPLACE VIEW v AS\nSELECT 1;\n") == ""
+
+
+APPLIED = [
+    Migration(1, "a", "-- Old words.\nCREATE TABLE t (x Int8);\nCREATE VIEW IF NOT EXISTS v AS\nSELECT 1;\n"),
+    Migration(2, "b", "CREATE OR REPLACE VIEW v AS\nSELECT 2;\n"),
+]
+
+
+def test_applied_migrations_are_known_again_by_their_statements() -> None:
+    now = [Migration(1, "c", "-- New words.\nCREATE TABLE t (x Int8);\n"), Migration(3, "d", "DROP TABLE t;")]
+    assert as_applied(now, APPLIED) == [*APPLIED, now[1]]
+    assert as_applied(now, []) == now
+
+
+def test_control_an_applied_migration_that_does_something_else_now_is_not_known() -> None:
+    now = [Migration(1, "c", "CREATE TABLE t (x Int16);")]
+    assert as_applied(now, APPLIED) == [now[0], APPLIED[1]]
+    gone = [Migration(1, "a", "CREATE TABLE t (x Int8);"), Migration(2, "b", "DROP TABLE t;")]
+    assert as_applied([gone[0]], gone) == [gone[0]]

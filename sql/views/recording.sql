@@ -1,21 +1,23 @@
 -- What recording asks before it counts a fact that may repeat an earlier one: only what stands before an offset of one
 -- log partition, so that recording the same log again gets the same answers. Times are Unix ms, ends included.
 
--- prior_outcomes: the verdict that counts for each of the deliveries.
-CREATE VIEW IF NOT EXISTS prior_outcomes AS
-SELECT delivery_id, state, code, at
+-- prior_outcomes: the verdict that counts for each of the deliveries, and the number of calls made. Of redrives too: they
+-- are told apart by their delivery_id.
+CREATE VIEW prior_outcomes AS
+SELECT delivery_id, state, code, at, attempt
 FROM facts FINAL
 WHERE destination IN {destinations:Array(String)}
   AND received_at >= fromUnixTimestamp64Milli({first_received_ms:Int64}, 'UTC')
   AND received_at <= fromUnixTimestamp64Milli({last_received_ms:Int64}, 'UTC')
   AND delivery_id IN {delivery_ids:Array(String)}
-  AND kind = 'outcome' AND log_partition = {log_partition:UInt16} AND log_offset < {before_offset:UInt64}
-GROUP BY delivery_id, state, code, at
+  AND kind IN ('outcome', 'redrive_outcome')
+  AND log_partition = {log_partition:UInt16} AND log_offset < {before_offset:UInt64}
+GROUP BY delivery_id, state, code, at, attempt
 HAVING sum(count) > 0
 SETTINGS do_not_merge_across_partitions_select_final = 1;
 
 -- prior_events: which of the events (offsets of one events partition) were said to be received or dropped as duplicates.
-CREATE VIEW IF NOT EXISTS prior_events AS
+CREATE VIEW prior_events AS
 SELECT DISTINCT events_partition, events_offset
 FROM facts FINAL
 WHERE destination = ''

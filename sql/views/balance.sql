@@ -3,7 +3,7 @@
 
 -- low_watermark: always one row. watermark_ms: nothing due before it is held or unread by the delivery flow, and all
 -- that was said before is recorded here; NULL until every worker has ticked in every partition.
-CREATE VIEW IF NOT EXISTS low_watermark AS
+CREATE VIEW low_watermark AS
 SELECT
     if(count() > 0 AND uniqExact(worker, log_partition) = any(workers) * uniqExact(log_partition),
        toUnixTimestamp64Milli(min(watermark)), NULL) AS watermark_ms,
@@ -13,7 +13,7 @@ FROM ticks FINAL
 WHERE workers = (SELECT argMax(workers, (at, log_offset)) FROM ticks FINAL);
 
 -- freshness: up to when the numbers are complete, and how long ago that is. Always one row; NULL without ticks.
-CREATE VIEW IF NOT EXISTS freshness AS
+CREATE VIEW freshness AS
 SELECT fromUnixTimestamp64Milli(watermark_ms, 'UTC') AS watermark, newest_tick,
        if(watermark_ms IS NULL, NULL, greatest(0, toUnixTimestamp64Milli(now64(3)) - watermark_ms) / 1000) AS lag_seconds
 FROM low_watermark;
@@ -22,7 +22,8 @@ FROM low_watermark;
 -- routed. pending: no outcome yet, and its due time (that of its last failed attempt or spill, else received_at) is not
 -- yet passed by the watermark. unexplained: passed without an outcome; or an outcome nobody routed; or outcomes that do
 -- not add up to one. An outcome recorded a moment before its routing is left out until the watermark has passed it.
-CREATE VIEW IF NOT EXISTS balance AS
+-- Of first deliveries only: redrives have their own (redrive_balance), tests have none.
+CREATE VIEW balance AS
 WITH
     fromUnixTimestamp64Milli({from_ms:Int64}, 'UTC') AS first,
     fromUnixTimestamp64Milli({to_ms:Int64}, 'UTC') AS end,
@@ -62,7 +63,8 @@ FROM (
                count * (state = 'discarded'), count * (state = 'expired'),
                toUnixTimestamp64Milli(due_at), toUnixTimestamp64Milli(received_at)
         FROM facts FINAL
-        WHERE destination != '' AND received_at >= first AND received_at < end
+        WHERE destination != '' AND kind IN ('attempt_failed', 'spilled', 'outcome')
+          AND received_at >= first AND received_at < end
           AND ({source:String} = '' OR source = {source:String})
           AND ({destination:String} = '' OR destination = {destination:String})
     )
@@ -80,7 +82,7 @@ SETTINGS do_not_merge_across_partitions_select_final = 1;
 -- watermark, so a period that ends before now may show events received after it. unexplained: offsets inside the span
 -- which the watermark has passed and nobody spoke of, and those counted other than once.
 -- An unreadable record of the events log (an outcome without destination) counts as a routed event.
-CREATE VIEW IF NOT EXISTS ingest_balance AS
+CREATE VIEW ingest_balance AS
 WITH
     fromUnixTimestamp64Milli({from_ms:Int64}, 'UTC') AS first,
     fromUnixTimestamp64Milli({to_ms:Int64}, 'UTC') AS end,
@@ -138,4 +140,46 @@ FROM (
         GROUP BY events_partition
     ) AS lag USING (events_partition)
 )
+SETTINGS do_not_merge_across_partitions_select_final = 1;
+
+-- redrive_balance: one row per source and destination, of the redrives begun in [from_ms, to_ms). A redrive is routed by
+-- its redriven fact; the rest is as in balance. recovered: delivered by the redrive. In no other number.
+CREATE VIEW redrive_balance AS
+WITH
+    fromUnixTimestamp64Milli({from_ms:Int64}, 'UTC') AS first,
+    fromUnixTimestamp64Milli({to_ms:Int64}, 'UTC') AS end,
+    (SELECT watermark_ms - {settle_seconds:UInt32} * 1000 FROM low_watermark) AS passed_ms
+SELECT
+    source, destination,
+    count() AS redriven,
+    countIf(fate = 'filtered') AS filtered,
+    countIf(fate = 'delivered') AS recovered,
+    countIf(fate = 'discarded') AS discarded,
+    countIf(fate = 'expired') AS expired,
+    countIf(fate = 'pending') AS pending,
+    countIf(fate = 'unexplained') AS unexplained
+FROM (
+    SELECT
+        any(source) AS source, any(destination) AS destination,
+        minIf(at, kind = 'redriven') AS begun_at,
+        sumIf(count, kind = 'redrive_outcome' AND state = 'filtered') AS f,
+        sumIf(count, kind = 'redrive_outcome' AND state = 'delivered') AS d,
+        sumIf(count, kind = 'redrive_outcome' AND state = 'discarded') AS x,
+        sumIf(count, kind = 'redrive_outcome' AND state = 'expired') AS e,
+        f + d + x + e AS outcomes,
+        ifNull(toUnixTimestamp64Milli(greatest(max(due_at), begun_at)) < passed_ms, 0) AS is_passed,
+        multiIf(
+            outcomes = 1 AND abs(f) + abs(d) + abs(x) + abs(e) = 1,
+                multiIf(f = 1, 'filtered', d = 1, 'delivered', x = 1, 'discarded', 'expired'),
+            outcomes = 0 AND NOT is_passed, 'pending',
+            'unexplained') AS fate
+    FROM facts FINAL
+    WHERE facts.destination != '' AND redrive > 0
+      AND ({source:String} = '' OR facts.source = {source:String})
+      AND ({destination:String} = '' OR facts.destination = {destination:String})
+    GROUP BY delivery_id
+    HAVING countIf(kind = 'redriven') > 0 AND begun_at >= first AND begun_at < end
+)
+GROUP BY source, destination
+ORDER BY source, destination
 SETTINGS do_not_merge_across_partitions_select_final = 1;

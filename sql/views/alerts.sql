@@ -1,0 +1,180 @@
+-- Alerting. Parameters as in counts.sql, and
+--   rule_id  one rule, '' for all. Ids that start with 'workspace:' are rules of the workspace file; 'setup:…' and
+--            'monitor-blind' are Waybill's own, always on.
+
+-- alert_rules_now: a row per rule there is, those that fire first.
+-- channels      with mail addresses hidden
+-- muted_until, acknowledged_at: NULL when it is not muted (or no more), not acknowledged
+-- status        firing when any of its checks is, else ok; NULL before it changed for the first time
+-- since, numerator, denominator, threshold_bp: of the check that fires, else of the last that changed; or NULL
+CREATE VIEW alert_rules_now AS
+SELECT
+    rule_id, version, JSONExtractString(definition, 'name') AS name, JSONExtractString(definition, 'kind') AS kind,
+    JSONExtractBool(definition, 'enabled') AS enabled, JSONExtractString(definition, 'source') AS source,
+    JSONExtractString(definition, 'destination') AS destination, JSONExtractString(definition, 'mapping') AS mapping,
+    arrayMap(channel -> replaceRegexpOne(channel, '^email:(.).*@', 'email:\\1…@'),
+             JSONExtract(definition, 'channels', 'Array(String)')) AS channels,
+    owner, creator, author, rules.at AS changed_at, change,
+    if(muted_until > now64(3), muted_until, NULL) AS muted_until,
+    if(toUnixTimestamp64Milli(acknowledged_at) > 0, acknowledged_at, NULL) AS acknowledged_at,
+    status, since, numerator, denominator, threshold_bp
+FROM (SELECT * FROM alert_rules FINAL ORDER BY version DESC LIMIT 1 BY rule_id) AS rules
+LEFT JOIN (
+    SELECT rule_id, toNullable(status) AS status, toNullable(since) AS since, toNullable(numerator) AS numerator,
+           toNullable(denominator) AS denominator, toNullable(threshold_bp) AS threshold_bp
+    FROM alert_states_now
+    ORDER BY status = 'firing' DESC, at DESC
+    LIMIT 1 BY rule_id
+) AS states USING rule_id
+WHERE NOT deleted
+ORDER BY ifNull(status, '') = 'firing' DESC, name, rule_id;
+
+-- alert_rule_versions: every version made at or after from_ms and, of each rule, the last one before: all it takes to
+-- say what was in force at any time from then on; rule_id: '' for all. For Waybill itself, not for people: definitions
+-- hold mail addresses.
+CREATE VIEW alert_rule_versions AS
+WITH fromUnixTimestamp64Milli(toInt64({from_ms:UInt64}), 'UTC') AS first
+SELECT rule_id, version, at, author, change, definition, muted_until, acknowledged_at, deleted, owner, creator
+FROM alert_rules FINAL
+WHERE {rule_id:String} IN ('', rule_id)
+  AND (at >= first
+       OR (rule_id, version) IN (SELECT rule_id, max(version) FROM alert_rules WHERE at < first GROUP BY rule_id))
+ORDER BY rule_id, version;
+
+-- alert_states_now: alert_states, the ones that fire first. Rows of rules since deleted are among them.
+CREATE VIEW alert_states_now AS
+SELECT rule_id, `check`, status, since, at, numerator, denominator, threshold_bp
+FROM alert_states FINAL
+ORDER BY status = 'firing' DESC, since DESC, rule_id, `check`;
+
+-- alert_history: what rules did in [from_ms, to_ms), newest first; limit: how many. source, destination: '' for all.
+-- sent, waiting, dropped: how many messages of it channels took, wait for one, were given up.
+CREATE VIEW alert_history AS
+SELECT
+    happened.id AS id, happened.at AS at, happened.rule_id AS rule_id, happened.rule_version AS rule_version,
+    happened.rule_name AS rule_name, happened.kind AS kind, happened.check AS `check`, happened.change AS change,
+    happened.source AS source, happened.destination AS destination, happened.mapping AS mapping,
+    happened.operator AS operator, happened.numerator AS numerator, happened.denominator AS denominator,
+    happened.threshold_bp AS threshold_bp, happened.minimum AS minimum, happened.hour_numerator AS hour_numerator,
+    happened.hour_denominator AS hour_denominator, happened.excluded AS excluded, happened.code AS code,
+    happened.message AS message, happened.notes AS notes, happened.since AS since,
+    happened.window_from AS window_from, happened.window_to AS window_to, happened.told AS told,
+    happened.told_reason AS told_reason, messages.sent AS sent, messages.waiting AS waiting, messages.dropped AS dropped
+FROM (
+    SELECT *
+    FROM alert_transitions FINAL
+    WHERE at >= fromUnixTimestamp64Milli({from_ms:Int64}, 'UTC') AND at < fromUnixTimestamp64Milli({to_ms:Int64}, 'UTC')
+      AND {rule_id:String} IN ('', rule_id)
+      AND {source:String} IN ('', source)
+      AND {destination:String} IN ('', destination)
+    ORDER BY at DESC, rule_id, id
+    LIMIT {limit:UInt32}
+) AS happened
+LEFT JOIN (
+    SELECT transition_id, countIf(state = 'sent') AS sent, countIf(state IN ('queued', 'failed')) AS waiting,
+           countIf(state = 'dropped') AS dropped
+    FROM alert_messages FINAL
+    WHERE at >= fromUnixTimestamp64Milli({from_ms:Int64}, 'UTC')
+    GROUP BY transition_id
+) AS messages ON messages.transition_id = happened.id
+ORDER BY at DESC, rule_id, id;
+
+-- alert_inbox: messages in the app in [from_ms, to_ms), newest first; limit: how many. user: those for everybody and
+-- for this user; '' for all there are.
+CREATE VIEW alert_inbox AS
+SELECT message_id, at, change, rule_id, rule_name, title, summary, link, recipient
+FROM alert_messages FINAL
+WHERE channel = 'in-app'
+  AND at >= fromUnixTimestamp64Milli({from_ms:Int64}, 'UTC') AND at < fromUnixTimestamp64Milli({to_ms:Int64}, 'UTC')
+  AND ({user:String} = '' OR recipient IN ('', {user:String}))
+ORDER BY at DESC, message_id
+LIMIT {limit:UInt32};
+
+-- alert_message_log: messages to channels in [from_ms, to_ms), newest first; limit: how many. Columns as in
+-- alert_messages.
+CREATE VIEW alert_message_log AS
+SELECT message_id, transition_id, rule_id, rule_name, change, channel, recipient, state, attempts, at, code, message,
+       title
+FROM alert_messages FINAL
+WHERE at >= fromUnixTimestamp64Milli({from_ms:Int64}, 'UTC') AND at < fromUnixTimestamp64Milli({to_ms:Int64}, 'UTC')
+  AND {rule_id:String} IN ('', rule_id)
+ORDER BY at DESC, message_id
+LIMIT {limit:UInt32};
+
+-- alert_channel_health: how each channel is that was ever used, those in trouble first.
+-- sent_24h, dropped_24h: messages of the last 24 hours; waiting: those still to be sent, however old.
+CREATE VIEW alert_channel_health AS
+SELECT channel, health.state AS state, health.since AS since, health.at AS at, health.code AS code,
+       health.message AS message, messages.sent_24h AS sent_24h, messages.dropped_24h AS dropped_24h,
+       messages.waiting AS waiting
+FROM (SELECT * FROM alert_channels FINAL) AS health
+LEFT JOIN (
+    SELECT channel, countIf(state = 'sent' AND at >= now64(3) - INTERVAL 24 HOUR) AS sent_24h,
+           countIf(state = 'dropped' AND at >= now64(3) - INTERVAL 24 HOUR) AS dropped_24h,
+           countIf(state IN ('queued', 'failed')) AS waiting
+    FROM alert_messages FINAL
+    GROUP BY channel
+) AS messages USING channel
+ORDER BY state = 'ok', channel;
+
+-- alert_slots: what rules count, by slots of step_seconds (300, or 60 for the finest), oldest first; only slots with
+-- anything in them.
+-- destination   '' reads what a source sent (received) and no delivery; else deliveries to it, and received is 0
+-- source, mapping: '' for all. In a slot with several mappings of a connection, they are added up.
+-- received      accepted events, duplicates not among them
+-- not_delivered discarded and expired; filtered deliveries are in no rate
+-- first_ok, first_failed: first calls, by what came of them; a first call that failed may be delivered by a later one
+CREATE VIEW alert_slots AS
+WITH greatest({step_seconds:UInt32}, 60) AS width
+SELECT
+    toDateTime(intDiv(toUnixTimestamp(c.at), width) * width, 'UTC') AS slot,
+    sumIf(c.count, c.status = 'received') AS received,
+    sumIf(c.count, c.status = 'delivered') AS delivered,
+    sumIf(c.count, c.status IN ('discarded', 'expired')) AS not_delivered,
+    sumIf(c.count, c.status = 'filtered') AS filtered,
+    sumIf(c.by_attempt[1], c.status = 'delivered') AS first_ok,
+    sumIf(c.by_attempt[1], c.status IN ('attempt_failed', 'discarded', 'expired')) AS first_failed
+FROM (
+    SELECT at, destination, status, count, by_attempt
+    FROM totals(from_ms = {from_ms:Int64}, split_ms = 0, to_ms = {to_ms:Int64}, source = {source:String},
+                destination = {destination:String}, step_seconds = 60)
+    WHERE {mapping:String} = ''
+    UNION ALL
+    SELECT at, destination, status, count, by_attempt
+    FROM counts(from_ms = {from_ms:Int64}, to_ms = {to_ms:Int64}, source = {source:String},
+                destination = {destination:String}, step_seconds = 60)
+    WHERE {mapping:String} != '' AND mapping = {mapping:String}
+) AS c
+WHERE c.destination = {destination:String}
+  AND c.status IN ('received', 'delivered', 'discarded', 'expired', 'filtered', 'attempt_failed')
+GROUP BY slot
+HAVING received != 0 OR delivered != 0 OR not_delivered != 0 OR filtered != 0 OR first_ok != 0 OR first_failed != 0
+ORDER BY slot;
+
+-- volume_of: accepted events of [from_ms, to_ms) by source, duplicates not among them; source: '' for all.
+CREATE VIEW volume_of AS
+SELECT c.source AS source, sum(c.count) AS received
+FROM totals(from_ms = {from_ms:Int64}, split_ms = 0, to_ms = {to_ms:Int64}, source = {source:String}, destination = '',
+            step_seconds = 0) AS c
+WHERE c.destination = '' AND c.status = 'received'
+GROUP BY source
+ORDER BY source;
+
+-- first_events: when each source sent the first event that is still known of, up to to_ms; source: '' for all. To the
+-- minute within the last 7 days and where no hour was built, else to the hour.
+CREATE VIEW first_events AS
+SELECT source, min(at) AS first_at
+FROM (
+    SELECT c.source AS source, c.at AS at, c.count AS count
+    FROM totals(from_ms = 0, split_ms = 0, to_ms = greatest(0, {to_ms:Int64} - 604800000), source = {source:String},
+                destination = '', step_seconds = 3600) AS c
+    WHERE c.destination = '' AND c.status = 'received'
+    UNION ALL
+    SELECT c.source, c.at, c.count
+    FROM totals(from_ms = greatest(0, {to_ms:Int64} - 604800000), split_ms = 0, to_ms = {to_ms:Int64},
+                source = {source:String}, destination = '', step_seconds = 60) AS c
+    WHERE c.destination = '' AND c.status = 'received'
+)
+WHERE count > 0
+GROUP BY source
+ORDER BY source;

@@ -1,0 +1,190 @@
+-- What did not arrive and why, in the destinations' words, and samples of it. Facts are read without FINAL where rows of
+-- one log position are alike and are told apart by it.
+
+-- error_details: one row per state, destination and code; counted in deliveries, not attempts; most first.
+-- discarded and expired: outcomes in the period (whole minutes, as in delivery_metrics, with which they agree).
+-- awaiting_retry: received in the period, tried or put back at least once, and pending (pending_deliveries); the code
+-- is that of the last failed attempt, or of the last putting back if there was none.
+-- share: of all rows shown. message: the destination's own words, a recent one. first_seen and last_seen: in the
+-- period, of awaiting_retry when the oldest and the newest of them was received; NULL when the facts are past their
+-- retention.
+-- messages: a recent one of each of the five largest groups of similar messages of the destination and code, over calls
+-- that were tried again too; message_attempts: how many calls failed so. From error_hours where hours are built, the
+-- edges from undelivered: as totals, which see.
+CREATE VIEW error_details AS
+WITH
+    toDateTime(intDiv({from_ms:Int64}, 60000) * 60, 'UTC') AS first_minute,
+    toDateTime(intDiv({to_ms:Int64} + 59999, 60000) * 60, 'UTC') AS end_minute,
+    toDateTime(intDiv({from_ms:Int64} + 3599999, 3600000) * 3600, 'UTC') AS first_hour,
+    (SELECT mapFromArrays(groupArray(log_partition), groupArray((end, through)))
+     FROM (SELECT log_partition, max(hour) + toIntervalHour(1) AS end, max(error_hours.through) AS through
+           FROM error_hours GROUP BY log_partition)) AS built,
+    least(toDateTime(intDiv({to_ms:Int64} + 59999, 3600000) * 3600, 'UTC'), arrayMin(mapValues(built).1)) AS end_hour
+SELECT
+    errors.state AS state, errors.destination AS destination, errors.code AS code,
+    reasons.severity AS severity, reasons.owner AS owner, reasons.retryable AS retryable,
+    if(reasons.description != '', reasons.description,
+       if(match(errors.code, '^[0-9]{3}$'), concat('The destination answered with HTTP status ', errors.code, '.'), ''))
+        AS description,
+    reasons.action AS action, reasons.link AS link,
+    errors.deliveries AS deliveries,
+    errors.deliveries / sum(errors.deliveries) OVER () AS share,
+    multiIf(state = 'discarded', said.discarded.3, state = 'expired', said.expired.3, errors.message) AS message,
+    multiIf(state = 'awaiting_retry', errors.first_at, said.discarded.2 > 0 AND state = 'discarded', said.discarded.1,
+            said.expired.2 > 0 AND state = 'expired', said.expired.1, NULL) AS first_seen,
+    multiIf(state = 'awaiting_retry', errors.last_at, said.discarded.2 > 0 AND state = 'discarded', said.discarded.2,
+            said.expired.2 > 0 AND state = 'expired', said.expired.2, NULL) AS last_seen,
+    said.messages AS messages, said.message_attempts AS message_attempts
+FROM (
+    SELECT status AS state, destination, code, sum(count) AS deliveries, '' AS message,
+           toDateTime64(0, 3, 'UTC') AS first_at, toDateTime64(0, 3, 'UTC') AS last_at
+    FROM totals(from_ms = {from_ms:Int64}, split_ms = 0, to_ms = {to_ms:Int64}, source = {source:String},
+                destination = {destination:String}, step_seconds = 0)
+    WHERE status IN ('discarded', 'expired')
+    GROUP BY state, destination, code
+    HAVING deliveries > 0
+    UNION ALL
+    SELECT 'awaiting_retry', destination, code, toInt64(count()), argMaxIf(message, received_at, message != ''),
+           min(received_at), max(received_at)
+    FROM pending_retries(
+        from_ms = intDiv({from_ms:Int64}, 60000) * 60000, to_ms = intDiv({to_ms:Int64} + 59999, 60000) * 60000,
+        source = {source:String}, destination = {destination:String}, settle_seconds = 120)
+    GROUP BY destination, code
+) AS errors
+LEFT JOIN (
+    SELECT destination, code,
+           (minIf(d.1, d.2 > 0), max(d.2), argMax(d.3, d.2)) AS discarded,
+           (minIf(e.1, e.2 > 0), max(e.2), argMax(e.3, e.2)) AS expired,
+           arraySlice(arrayReverseSort(groupArrayIf((n, words), words != '')), 1, 5) AS largest,
+           largest.2 AS messages, largest.1 AS message_attempts
+    FROM (
+        SELECT destination, code, error_group, sum(attempts) AS n, argMaxIf(message, place, message != '') AS words,
+               (minIf(first_at, state = 'discarded'), maxIf(last_at, state = 'discarded'),
+                argMaxIf(message, place, message != '' AND state = 'discarded')) AS d,
+               (minIf(first_at, state = 'expired'), maxIf(last_at, state = 'expired'),
+                argMaxIf(message, place, message != '' AND state = 'expired')) AS e
+        FROM (
+            SELECT destination, code, error_group, state, attempts, first_at, last_at, message,
+                   toUnixTimestamp64Milli(last_at) * 65536 + log_partition AS place
+            FROM error_hours FINAL
+            WHERE hour >= first_hour AND hour < end_hour AND destination != ''
+              AND ({source:String} = '' OR source = {source:String})
+              AND ({destination:String} = '' OR destination = {destination:String})
+            UNION ALL
+            SELECT destination, code, error_group, state, toUInt64(1), at, at, message,
+                   toUnixTimestamp64Milli(at) * 65536 + log_partition
+            FROM undelivered FINAL
+            WHERE (kind = 'attempt_failed' OR state IN ('discarded', 'expired')) AND count = 1
+              AND toStartOfHour(at) >= toStartOfHour(first_minute) AND at >= first_minute AND at < end_minute
+              AND (at < first_hour OR at >= end_hour
+                   OR appended_at >= arrayMin(mapValues(built).2) + 60
+                      AND appended_at >= built[log_partition].2 + 60)
+              AND ({source:String} = '' OR source = {source:String})
+              AND ({destination:String} = '' OR destination = {destination:String})
+        )
+        GROUP BY destination, code, error_group
+    )
+    GROUP BY destination, code
+) AS said ON said.destination = errors.destination AND said.code = errors.code
+LEFT JOIN (SELECT * FROM reasons FINAL) AS reasons ON reasons.code = errors.code
+ORDER BY deliveries DESC, state, destination, code
+SETTINGS do_not_merge_across_partitions_select_final = 1;
+
+-- delivery_errors: error_details by its older name.
+CREATE VIEW delivery_errors AS
+SELECT state, destination, code, severity, owner, retryable, description, action, link, deliveries, share, message,
+       first_seen, last_seen, messages, message_attempts
+FROM error_details(from_ms = {from_ms:Int64}, to_ms = {to_ms:Int64}, source = {source:String},
+                   destination = {destination:String});
+
+-- error_groups: messages of failed attempts and of undelivered outcomes in [from_ms, to_ms), similar ones joined; most
+-- first. attempts: calls that failed so; deliveries: how many met it. 'other': beyond 20 groups of a connection and day.
+CREATE VIEW error_groups AS
+SELECT source, destination, code, error_group, count() AS attempts, uniqExact(delivery_id) AS deliveries,
+       min(undelivered.at) AS first_seen, max(undelivered.at) AS last_seen,
+       -- The newest; of one millisecond, the last in the log.
+       argMax(message, toUnixTimestamp64Milli(undelivered.at) * 1048576 + log_offset % 1048576) AS message
+FROM undelivered FINAL
+WHERE (kind = 'attempt_failed' OR state IN ('discarded', 'expired')) AND count = 1
+  AND toStartOfHour(undelivered.at) >= toStartOfHour(fromUnixTimestamp64Milli({from_ms:Int64}, 'UTC'))
+  AND undelivered.at >= fromUnixTimestamp64Milli({from_ms:Int64}, 'UTC')
+  AND undelivered.at < fromUnixTimestamp64Milli({to_ms:Int64}, 'UTC')
+  AND ({source:String} = '' OR source = {source:String})
+  AND ({destination:String} = '' OR destination = {destination:String})
+GROUP BY source, destination, code, error_group
+ORDER BY attempts DESC, source, destination, code, error_group
+SETTINGS do_not_merge_across_partitions_select_final = 1;
+
+-- error_trend: one code over time: deliveries that ended with it and calls that failed with it and were waited after; a
+-- row for every bucket, oldest first, at most 11,000. code '' for all. step_seconds must not be 0.
+CREATE VIEW error_trend AS
+WITH greatest({step_seconds:UInt32}, 60) AS width
+SELECT buckets.bucket AS bucket, found.discarded AS discarded, found.expired AS expired,
+       found.discarded + found.expired AS not_delivered, found.attempts_failed AS attempts_failed
+FROM (
+    SELECT
+        toUInt64(intDiv(intDiv({from_ms:Int64}, 1000), width) * width) AS first,
+        toUInt64(intDiv({to_ms:Int64} + 59999, 60000) * 60) AS end,
+        throwIf(intDiv(toInt64(end) - toInt64(first), width) > 11000,
+                'more than 11000 buckets: choose a larger step_seconds or a shorter period') AS too_many,
+        toDateTime(arrayJoin(range(first, if(too_many = 0, end, first), width)), 'UTC') AS bucket
+) AS buckets
+LEFT JOIN (
+    SELECT toDateTime(intDiv(toUnixTimestamp(at), width) * width, 'UTC') AS bucket,
+           sumIf(count, status = 'discarded') AS discarded, sumIf(count, status = 'expired') AS expired,
+           sumIf(count, status = 'attempt_failed') AS attempts_failed
+    FROM totals(from_ms = {from_ms:Int64}, split_ms = 0, to_ms = {to_ms:Int64}, source = {source:String},
+                destination = {destination:String}, step_seconds = greatest({step_seconds:UInt32}, 60))
+    WHERE {code:String} IN ('', code)
+    GROUP BY bucket
+) AS found ON found.bucket = buckets.bucket
+ORDER BY bucket;
+
+-- error_samples: the newest samples of each state, destination and code, `limit` of each; columns as of
+-- delivery_samples. For rows of error_details that open. code: '' for all.
+-- Where they stand is found first, because payloads are large: the hours that have any, by a projection; in the newest of
+-- these (the last one may have none before the period's end), the times; and then what was sampled at these times.
+CREATE VIEW error_samples AS
+SELECT DISTINCT at, source, destination, mapping, message_id, event_type, event_name, delivery_id, attempt, attempt_id,
+       state, code, message, batch_items, redrive, event, request, response
+FROM samples
+PREWHERE (destination, code, toStartOfHour(received_at), state, at) IN (
+    SELECT DISTINCT destination, code, toStartOfHour(received_at), state, at
+    FROM samples
+    WHERE (destination, code, state, toStartOfHour(at)) IN (
+        SELECT destination, code, state, hour
+        FROM (
+            SELECT destination, code, state, toStartOfHour(at) AS hour
+            FROM samples
+            WHERE state IN ('discarded', 'expired', 'awaiting_retry')
+              AND hour >= toStartOfHour(fromUnixTimestamp64Milli({from_ms:Int64}, 'UTC'))
+              AND hour < fromUnixTimestamp64Milli(intDiv({to_ms:Int64} + 59999, 60000) * 60000, 'UTC')
+              AND ({source:String} = '' OR source = {source:String})
+              AND ({destination:String} = '' OR destination = {destination:String})
+              AND ({code:String} = '' OR code = {code:String})
+            GROUP BY destination, code, state, hour
+        )
+        ORDER BY hour DESC
+        LIMIT {limit:UInt32} + 1 BY destination, code, state)
+      AND at >= fromUnixTimestamp64Milli(intDiv({from_ms:Int64}, 60000) * 60000, 'UTC')
+      AND at < fromUnixTimestamp64Milli(intDiv({to_ms:Int64} + 59999, 60000) * 60000, 'UTC')
+      AND ({source:String} = '' OR source = {source:String})
+    ORDER BY at DESC
+    LIMIT {limit:UInt32} BY destination, code, state)
+WHERE {source:String} = '' OR source = {source:String}
+ORDER BY destination, code, state, at DESC, log_partition, log_offset
+LIMIT {limit:UInt32} BY destination, code, state;
+
+-- delivery_samples: redacted payloads of attempts in the period, newest first; code '' for all, limit: how many.
+-- batch_items: how many deliveries the answer spoke of together; 0: of this one. Tests are not among them.
+CREATE VIEW delivery_samples AS
+SELECT at, source, destination, mapping, message_id, event_type, event_name, delivery_id, attempt, attempt_id, state,
+       code, message, batch_items, redrive, event, request, response
+FROM samples FINAL
+WHERE state != 'test' AND at >= fromUnixTimestamp64Milli({from_ms:Int64}, 'UTC') AND at < fromUnixTimestamp64Milli({to_ms:Int64}, 'UTC')
+  AND ({source:String} = '' OR source = {source:String})
+  AND ({destination:String} = '' OR destination = {destination:String})
+  AND ({code:String} = '' OR code = {code:String})
+ORDER BY at DESC, log_partition, log_offset
+LIMIT {limit:UInt32}
+SETTINGS do_not_merge_across_partitions_select_final = 1;
