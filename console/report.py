@@ -13,6 +13,7 @@ from console.server_file import View
 
 TREND_BUCKETS = 40
 DEFAULT_SETTLE_SECONDS = 120
+MESSAGES = 5  # of each error
 FATES = ("routed", "filtered", "delivered", "discarded", "expired", "pending", "unexplained")
 
 
@@ -103,8 +104,7 @@ class ErrorGroup:
     description: str
     action: str
     link: str  # '' when there is nothing more to read
-    message: str
-    messages: tuple[str, ...]  # one of each of the largest groups of similar ones
+    messages: tuple[str, ...]  # what the destination said with this code: one of each of the largest groups
     message_attempts: tuple[int, ...]  # how many calls failed with such a message
     first_seen_ms: int | None
     last_seen_ms: int | None
@@ -206,7 +206,7 @@ def build_report(
     [key_metrics] = view("key_metrics", chosen)
     [ingest] = view("ingest_balance", {**period, **settled})
     [freshness] = view("freshness", {})
-    errors = view("error_details", chosen)
+    messages = view("error_messages", {**chosen, "limit": MESSAGES})
     return Report(
         **period,
         source=source,
@@ -216,7 +216,7 @@ def build_report(
         ingest=Ingest(**_only(Ingest, ingest)),
         balance=tuple(ConnectionBalance(**row) for row in view("balance", {**chosen, **settled})),
         redrives=tuple(RedriveBalance(**row) for row in view("redrive_balance", {**chosen, **settled})),
-        errors=tuple(_error(row) for row in errors),
+        errors=tuple(_error(row, messages) for row in view("error_details", chosen)),
         trend=tuple(
             TrendPoint(row["bucket"], row["delivered"], row["not_delivered"], row["p95_latency_ms"])
             for row in view("delivery_trend", {**chosen, "step_seconds": step_seconds})
@@ -234,7 +234,8 @@ def _trend_step_seconds(length_ms: int) -> int:
     return max(1, minutes) * 60 if minutes < 60 else -(-minutes // 60) * 3_600
 
 
-def _error(row: Mapping[str, Any]) -> ErrorGroup:
+def _error(row: Mapping[str, Any], messages: Sequence[Mapping[str, Any]]) -> ErrorGroup:
+    said = [words for words in messages if (words["destination"], words["code"]) == (row["destination"], row["code"])]
     return ErrorGroup(
         state=row["state"],
         destination=row["destination"],
@@ -245,9 +246,8 @@ def _error(row: Mapping[str, Any]) -> ErrorGroup:
         description=row["description"],
         action=row["action"],
         link=row["link"],
-        message=row["message"],
-        messages=tuple(row["messages"]),
-        message_attempts=tuple(row["message_attempts"]),
+        messages=tuple(words["message"] for words in said),
+        message_attempts=tuple(words["attempts"] for words in said),
         first_seen_ms=row["first_seen"],
         last_seen_ms=row["last_seen"],
     )

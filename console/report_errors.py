@@ -34,8 +34,8 @@ def draw_errors(errors: Sequence[ErrorGroup]) -> RenderableType:
     table.add_column("What happened, and what to do", ratio=1)
     for error in errors:
         words = Text(error.description)
-        if error.message:
-            words.append(f"\n“{printable(error.message)}”", "italic dim")
+        for message in error.messages[:1]:
+            words.append(f"\n“{printable(message)}”", "italic dim")
         if error.action:
             words.append(f"\n→ {error.action}", "cyan")
         where = (Text(printable(error.destination)), Text(printable(error.code)))

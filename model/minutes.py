@@ -30,6 +30,7 @@ MINUTE_MS = 60_000
 SERIES_LIMIT = 2_000  # rows an append minute may have under their own event name and app version
 OTHER = "(other)"
 ATTEMPT_LIMIT = 255  # attempts beyond are counted as this one
+_UNDELIVERED = frozenset({State.DISCARDED, State.EXPIRED})
 
 
 class Series(NamedTuple):
@@ -68,12 +69,15 @@ class Counts:
 
 @dataclass(slots=True)
 class TotalCounts(Counts):
-    """The numbers of a row of totals; of delivered, also the parts of their latencies, added up."""
+    """The numbers of a row of totals; of delivered, also the parts of their latencies, added up; of discarded and
+    expired, also when the first and the last of them ended (0: none counted)."""
 
     queue_ms: int = 0
     retry_wait_ms: int = 0
     limit_wait_ms: int = 0
     calls_ms: int = 0
+    first_at_ms: int = 0
+    last_at_ms: int = 0
 
 
 class AppendMinute:
@@ -105,6 +109,9 @@ class AppendMinute:
                 total.retry_wait_ms += fact.retry_wait_ms
                 total.limit_wait_ms += fact.limit_wait_ms
                 total.calls_ms += fact.calls_ms
+            if series.status in _UNDELIVERED and count > 0:
+                total.first_at_ms = min(total.first_at_ms or fact.at_ms, fact.at_ms)
+                total.last_at_ms = max(total.last_at_ms, fact.at_ms)
 
     def changed(self) -> Iterator[tuple[Series, Counts]]:
         """Give each row that changed since the last call, with its counts so far."""

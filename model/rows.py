@@ -86,6 +86,8 @@ def total_row(total: Total, counts: TotalCounts, *, append_minute_ms: int, parti
         "retry_wait_ms": counts.retry_wait_ms,
         "limit_wait_ms": counts.limit_wait_ms,
         "calls_ms": counts.calls_ms,
+        "first_at": counts.first_at_ms,
+        "last_at": counts.last_at_ms,
         **_numbers_of(counts),
     }
     return Row("minute_totals", values)

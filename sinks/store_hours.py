@@ -25,10 +25,11 @@ GROUP BY hour, log_partition, source, destination, mapping, event_type, event_na
 _HOUR_TOTALS = f"""
 INSERT INTO hour_totals
     (hour, through, log_partition, source, destination, status, code, count, latency, by_attempt,
-     queue_ms, retry_wait_ms, limit_wait_ms, calls_ms)
+     queue_ms, retry_wait_ms, limit_wait_ms, calls_ms, first_at, last_at)
 SELECT toStartOfHour(minute) AS hour, toDateTime({{through:UInt32}}, 'UTC'), log_partition, source, destination, status,
        code, sum(count), sumMap(latency), sumMap(by_attempt),
-       sum(queue_ms), sum(retry_wait_ms), sum(limit_wait_ms), sum(calls_ms)
+       sum(queue_ms), sum(retry_wait_ms), sum(limit_wait_ms), sum(calls_ms),
+       minIf(minute_totals.first_at, minute_totals.first_at > 0), max(minute_totals.last_at)
 FROM minute_totals FINAL
 {_CLOSED_MINUTES}
 GROUP BY hour, log_partition, source, destination, status, code

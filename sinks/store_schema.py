@@ -15,7 +15,7 @@ from clickhouse_migrations.migration import Migration, MigrationStorage  # type:
 from clickhouse_migrations.migrator import Migrator  # type: ignore[import-untyped]
 from clickhouse_migrations.util import quote_identifier  # type: ignore[import-untyped]
 
-from sinks.store_views import fingerprint, flatten, parameters_of, read_definitions, statements_of
+from sinks.store_views import WRITTEN_OUT, fingerprint, flatten, parameters_of, read_definitions, statements_of
 
 if TYPE_CHECKING:
     from sinks.store import Store
@@ -132,7 +132,7 @@ def as_applied(incoming: Sequence[Migration], applied: Sequence[Migration]) -> l
 
 
 def _make_views(store: "Store", client: Client, cluster: str | None) -> None:
-    """Make the views that are not in the store as they are defined."""
+    """Make the views that are not in the store as they are defined, and drop those that no file defines any more."""
     sql = "SELECT name, comment FROM system.tables WHERE database = {store:String} AND engine = 'View'"
     made = {name: comment for name, comment in client.query(sql, parameters={"store": store.database}).result_rows}
     for name, definition in _DEFINITIONS.items():
@@ -140,6 +140,9 @@ def _make_views(store: "Store", client: Client, cluster: str | None) -> None:
         if made.get(name) != fingerprint(flat):
             statement = f"CREATE OR REPLACE VIEW {name} AS {flat} COMMENT '{fingerprint(flat)}'"
             client.command(statement if cluster is None else on_cluster(statement, cluster))
+    for name in made.keys() - _DEFINITIONS.keys():
+        if made[name].startswith(WRITTEN_OUT):  # others are people's own
+            client.command(f"DROP VIEW {name} {'' if cluster is None else _on(cluster)}")
 
 
 def _on(cluster: str) -> str:

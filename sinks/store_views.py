@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+WRITTEN_OUT = "written out from sql/"  # how the comment of each view we made begins
 _VIEW = re.compile(r"^CREATE (?:OR REPLACE )?VIEW (?:IF NOT EXISTS )?(\w+) AS$(.*?);$", re.MULTILINE | re.DOTALL)
 _PARAMETER = re.compile(r"\{(\w+):([\w()]+)\}")
 _COMMENT = re.compile(r"--[^\n]*")
@@ -39,7 +40,7 @@ def statements_of(script: str) -> str:
 
 def fingerprint(definition: str) -> str:
     """Return what a view's comment in the store says of its definition."""
-    return f"written out from sql/, {hashlib.sha256(definition.encode()).hexdigest()[:16]}"
+    return f"{WRITTEN_OUT}, {hashlib.sha256(definition.encode()).hexdigest()[:16]}"
 
 
 def flatten(definition: str, definitions: Mapping[str, str]) -> str:

@@ -26,14 +26,14 @@ WITH
              toDateTime(intDiv({to_ms:Int64} + 59999, 3600000) * 3600, 'UTC'), first_hour),
           arrayMin(mapValues(built).1)) AS end_hour
 SELECT hour AS at, source, destination, status, code, count, latency, by_attempt,
-       queue_ms, retry_wait_ms, limit_wait_ms, calls_ms
+       queue_ms, retry_wait_ms, limit_wait_ms, calls_ms, first_at, last_at
 FROM hour_totals FINAL
 WHERE hour >= first_hour AND hour < end_hour AND hour != split_hour
   AND ({source:String} = '' OR source = {source:String})
   AND ({destination:String} = '' OR destination = {destination:String})
 UNION ALL
 SELECT minute AS at, source, destination, status, code, count, latency, by_attempt,
-       queue_ms, retry_wait_ms, limit_wait_ms, calls_ms
+       queue_ms, retry_wait_ms, limit_wait_ms, calls_ms, first_at, last_at
 FROM minute_totals FINAL
 WHERE minute >= first_minute AND minute < end_minute
   AND (minute < first_hour OR minute >= end_hour

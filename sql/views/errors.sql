@@ -5,21 +5,9 @@
 -- discarded and expired: outcomes in the period (whole minutes, as in delivery_metrics, with which they agree).
 -- awaiting_retry: received in the period, tried or put back at least once, and pending (pending_deliveries); the code
 -- is that of the last failed attempt, or of the last putting back if there was none.
--- share: of all rows shown. message: the destination's own words, a recent one. first_seen and last_seen: in the
--- period, of awaiting_retry when the oldest and the newest of them was received; NULL when the facts are past their
--- retention.
--- messages: a recent one of each of the five largest groups of similar messages of the destination and code, over calls
--- that were tried again too; message_attempts: how many calls failed so. From error_hours where hours are built, the
--- edges from undelivered: as totals, which see.
+-- share: of all rows shown. first_seen and last_seen: in the period, of awaiting_retry when the oldest and the newest of
+-- them was received; NULL where nobody knows any more. In the destinations' words: error_messages.
 CREATE VIEW error_details AS
-WITH
-    toDateTime(intDiv({from_ms:Int64}, 60000) * 60, 'UTC') AS first_minute,
-    toDateTime(intDiv({to_ms:Int64} + 59999, 60000) * 60, 'UTC') AS end_minute,
-    toDateTime(intDiv({from_ms:Int64} + 3599999, 3600000) * 3600, 'UTC') AS first_hour,
-    (SELECT mapFromArrays(groupArray(log_partition), groupArray((end, through)))
-     FROM (SELECT log_partition, max(hour) + toIntervalHour(1) AS end, max(error_hours.through) AS through
-           FROM error_hours GROUP BY log_partition)) AS built,
-    least(toDateTime(intDiv({to_ms:Int64} + 59999, 3600000) * 3600, 'UTC'), arrayMin(mapValues(built).1)) AS end_hour
 SELECT
     errors.state AS state, errors.destination AS destination, errors.code AS code,
     reasons.severity AS severity, reasons.owner AS owner, reasons.retryable AS retryable,
@@ -29,73 +17,61 @@ SELECT
     reasons.action AS action, reasons.link AS link,
     errors.deliveries AS deliveries,
     errors.deliveries / sum(errors.deliveries) OVER () AS share,
-    multiIf(state = 'discarded', said.discarded.3, state = 'expired', said.expired.3, errors.message) AS message,
-    multiIf(state = 'awaiting_retry', errors.first_at, said.discarded.2 > 0 AND state = 'discarded', said.discarded.1,
-            said.expired.2 > 0 AND state = 'expired', said.expired.1, NULL) AS first_seen,
-    multiIf(state = 'awaiting_retry', errors.last_at, said.discarded.2 > 0 AND state = 'discarded', said.discarded.2,
-            said.expired.2 > 0 AND state = 'expired', said.expired.2, NULL) AS last_seen,
-    said.messages AS messages, said.message_attempts AS message_attempts
+    if(errors.last_at > 0, errors.first_at, NULL) AS first_seen, if(errors.last_at > 0, errors.last_at, NULL) AS last_seen
 FROM (
-    SELECT status AS state, destination, code, sum(count) AS deliveries, '' AS message,
-           toDateTime64(0, 3, 'UTC') AS first_at, toDateTime64(0, 3, 'UTC') AS last_at
+    SELECT status AS state, destination, code, sum(count) AS deliveries,
+           minIf(t.first_at, t.first_at > 0) AS first_at, max(t.last_at) AS last_at
     FROM totals(from_ms = {from_ms:Int64}, split_ms = 0, to_ms = {to_ms:Int64}, source = {source:String},
-                destination = {destination:String}, step_seconds = 0)
+                destination = {destination:String}, step_seconds = 0) AS t
     WHERE status IN ('discarded', 'expired')
     GROUP BY state, destination, code
     HAVING deliveries > 0
     UNION ALL
-    SELECT 'awaiting_retry', destination, code, toInt64(count()), argMaxIf(message, received_at, message != ''),
-           min(received_at), max(received_at)
+    SELECT 'awaiting_retry', destination, code, toInt64(count()), min(received_at), max(received_at)
     FROM pending_retries(
         from_ms = intDiv({from_ms:Int64}, 60000) * 60000, to_ms = intDiv({to_ms:Int64} + 59999, 60000) * 60000,
         source = {source:String}, destination = {destination:String}, settle_seconds = 120)
     GROUP BY destination, code
 ) AS errors
-LEFT JOIN (
-    SELECT destination, code,
-           (minIf(d.1, d.2 > 0), max(d.2), argMax(d.3, d.2)) AS discarded,
-           (minIf(e.1, e.2 > 0), max(e.2), argMax(e.3, e.2)) AS expired,
-           arraySlice(arrayReverseSort(groupArrayIf((n, words), words != '')), 1, 5) AS largest,
-           largest.2 AS messages, largest.1 AS message_attempts
-    FROM (
-        SELECT destination, code, error_group, sum(attempts) AS n, argMaxIf(message, place, message != '') AS words,
-               (minIf(first_at, state = 'discarded'), maxIf(last_at, state = 'discarded'),
-                argMaxIf(message, place, message != '' AND state = 'discarded')) AS d,
-               (minIf(first_at, state = 'expired'), maxIf(last_at, state = 'expired'),
-                argMaxIf(message, place, message != '' AND state = 'expired')) AS e
-        FROM (
-            SELECT destination, code, error_group, state, attempts, first_at, last_at, message,
-                   toUnixTimestamp64Milli(last_at) * 65536 + log_partition AS place
-            FROM error_hours FINAL
-            WHERE hour >= first_hour AND hour < end_hour AND destination != ''
-              AND ({source:String} = '' OR source = {source:String})
-              AND ({destination:String} = '' OR destination = {destination:String})
-            UNION ALL
-            SELECT destination, code, error_group, state, toUInt64(1), at, at, message,
-                   toUnixTimestamp64Milli(at) * 65536 + log_partition
-            FROM undelivered FINAL
-            WHERE (kind = 'attempt_failed' OR state IN ('discarded', 'expired')) AND count = 1
-              AND toStartOfHour(at) >= toStartOfHour(first_minute) AND at >= first_minute AND at < end_minute
-              AND (at < first_hour OR at >= end_hour
-                   OR appended_at >= arrayMin(mapValues(built).2) + 60
-                      AND appended_at >= built[log_partition].2 + 60)
-              AND ({source:String} = '' OR source = {source:String})
-              AND ({destination:String} = '' OR destination = {destination:String})
-        )
-        GROUP BY destination, code, error_group
-    )
-    GROUP BY destination, code
-) AS said ON said.destination = errors.destination AND said.code = errors.code
 LEFT JOIN (SELECT * FROM reasons FINAL) AS reasons ON reasons.code = errors.code
 ORDER BY deliveries DESC, state, destination, code
 SETTINGS do_not_merge_across_partitions_select_final = 1;
 
--- delivery_errors: error_details by its older name.
-CREATE VIEW delivery_errors AS
-SELECT state, destination, code, severity, owner, retryable, description, action, link, deliveries, share, message,
-       first_seen, last_seen, messages, message_attempts
-FROM error_details(from_ms = {from_ms:Int64}, to_ms = {to_ms:Int64}, source = {source:String},
-                   destination = {destination:String});
+-- error_messages: what destinations said in the period, in calls that were made again too: a recent message of each group
+-- of similar ones; of each destination and code the `limit` largest groups. attempts: how many calls failed so. From
+-- error_hours where hours are built, the edges from undelivered: as totals, which see.
+CREATE VIEW error_messages AS
+WITH
+    toDateTime(intDiv({from_ms:Int64}, 60000) * 60, 'UTC') AS first_minute,
+    toDateTime(intDiv({to_ms:Int64} + 59999, 60000) * 60, 'UTC') AS end_minute,
+    toDateTime(intDiv({from_ms:Int64} + 3599999, 3600000) * 3600, 'UTC') AS first_hour,
+    (SELECT mapFromArrays(groupArray(log_partition), groupArray((end, through)))
+     FROM (SELECT log_partition, max(hour) + toIntervalHour(1) AS end, max(error_hours.through) AS through
+           FROM error_hours GROUP BY log_partition)) AS built,
+    least(toDateTime(intDiv({to_ms:Int64} + 59999, 3600000) * 3600, 'UTC'), arrayMin(mapValues(built).1)) AS end_hour
+SELECT destination, code, argMax(words, place) AS message, sum(n) AS attempts
+FROM (
+    SELECT destination, code, error_group, attempts AS n, message AS words,
+           toUnixTimestamp64Milli(last_at) * 65536 + log_partition AS place
+    FROM error_hours FINAL
+    WHERE hour >= first_hour AND hour < end_hour AND error_hours.message != ''
+      AND ({source:String} = '' OR source = {source:String})
+      AND ({destination:String} = '' OR destination = {destination:String})
+    UNION ALL
+    SELECT destination, code, error_group, toUInt64(1), message, toUnixTimestamp64Milli(at) * 65536 + log_partition
+    FROM undelivered FINAL
+    WHERE (kind = 'attempt_failed' OR state IN ('discarded', 'expired')) AND count = 1 AND undelivered.message != ''
+      AND toStartOfHour(at) >= toStartOfHour(first_minute) AND at >= first_minute AND at < end_minute
+      AND (at < first_hour OR at >= end_hour
+           OR appended_at >= arrayMin(mapValues(built).2) + 60
+              AND appended_at >= built[log_partition].2 + 60)
+      AND ({source:String} = '' OR source = {source:String})
+      AND ({destination:String} = '' OR destination = {destination:String})
+)
+GROUP BY destination, code, error_group
+ORDER BY attempts DESC, destination, code, message
+LIMIT {limit:UInt32} BY destination, code
+SETTINGS do_not_merge_across_partitions_select_final = 1;
 
 -- error_groups: messages of failed attempts and of undelivered outcomes in [from_ms, to_ms), similar ones joined; most
 -- first. attempts: calls that failed so; deliveries: how many met it. 'other': beyond 20 groups of a connection and day.

@@ -126,20 +126,21 @@ _OF_SPAN = (
 )
 
 
-def _counted(table: str, dimensions: str, added: tuple[str, ...]) -> str:
-    """A statement that counts the facts of some minutes by minute; ``added``: columns that are added up besides."""
+def _counted(table: str, dimensions: str, more: Mapping[str, tuple[str, str]]) -> str:
+    """A statement that counts the facts of some minutes by minute; ``more``: columns besides, each with what it is of
+    facts, and of parts of them."""
     keys = f"minute, append_minute, log_partition, {dimensions}"
     return f"""
-        INSERT INTO {table} ({", ".join((keys, "count", "latency", "by_attempt", "version", *added))})
+        INSERT INTO {table} ({", ".join((keys, "count", "latency", "by_attempt", "version", *more))})
         SELECT {keys}, sum(n), sumMapIf(map(index, n), status = 'delivered'),
                sumMapIf(map(calls, n), status IN ('delivered', 'attempt_failed', 'discarded', 'expired')), 1
-               {"".join(f", sum(parts.{name})" for name in added)}
+               {"".join(f", {of_parts}(parts.{name})" for name, (_, of_parts) in more.items())}
         FROM (
             SELECT toStartOfMinute(toDateTime(at)) AS minute, toStartOfMinute(toDateTime(appended_at)) AS append_minute,
                    if(kind = 'outcome', state, kind) AS status, toUInt8(attempt) AS calls,
                    toInt16(ceil(log(greatest(latency_ms, 1)) / log({GAMMA}))) AS index,
                    log_partition, source, destination, mapping, event_type, event_name, app_version, code,
-                   toInt64(count()) AS n {"".join(f", sum({name}) AS {name}" for name in added)}
+                   toInt64(count()) AS n {"".join(f", {of_facts} AS {name}" for name, (of_facts, _) in more.items())}
             FROM facts
             WHERE {_OF_SPAN}
             GROUP BY ALL
@@ -150,11 +151,13 @@ def _counted(table: str, dimensions: str, added: tuple[str, ...]) -> str:
 
 _FROM_FACTS = (
     _counted(
-        "minutes", "source, destination, mapping, event_type, event_name, app_version, status, code", (),
+        "minutes", "source, destination, mapping, event_type, event_name, app_version, status, code", {},
     ),
     _counted(
         "minute_totals", "source, destination, status, code",
-        ("queue_ms", "retry_wait_ms", "limit_wait_ms", "calls_ms"),
+        {name: (f"sum({name})", "sum") for name in ("queue_ms", "retry_wait_ms", "limit_wait_ms", "calls_ms")}
+        | {"first_at": ("minIf(at, state IN ('discarded', 'expired'))", "min"),
+           "last_at": ("maxIf(at, state IN ('discarded', 'expired'))", "max")},
     ),
     f"""
         INSERT INTO samples (log_partition, log_offset, appended_at, at, source, destination, mapping, message_id,
@@ -175,9 +178,14 @@ _FROM_FACTS = (
 )  # fmt: skip
 
 
+def _shifted(column: str) -> str:
+    """Some days back; 1970 stays, for it stands for no time."""
+    return f"if({column} > 0, {column} - toIntervalDay({{back:UInt16}}), {column}) AS {column}"
+
+
 def _earlier(table: str, day: str, *columns: str) -> str:
     """A statement that puts the last day into a table again, some days back; ``day``: the column of its partitions."""
-    times = ", ".join(f"{name} - toIntervalDay({{back:UInt16}}) AS {name}" for name in (day, *columns))
+    times = ", ".join(_shifted(name) for name in (day, *columns))
     named = ", lower(hex(sipHash128(delivery_id, {back:UInt16}))) AS delivery_id" if day == "received_at" else ""
     return (
         f"INSERT INTO {table} SELECT * REPLACE ({times}{named}) FROM {table}"
@@ -187,7 +195,7 @@ def _earlier(table: str, day: str, *columns: str) -> str:
 
 _EARLIER = (
     _earlier("minutes", "minute", "append_minute"),
-    _earlier("minute_totals", "minute", "append_minute"),
+    _earlier("minute_totals", "minute", "append_minute", "first_at", "last_at"),
     _earlier("undelivered", "received_at", "at", "due_at", "appended_at"),
 )
 _EARLIER_SAMPLES = _earlier("samples", "received_at", "at", "appended_at")
@@ -201,7 +209,7 @@ _HOURS_BACK = f"""
 """
 _HOURLY = {
     "hours": ("hour",),
-    "hour_totals": ("hour",),
+    "hour_totals": ("hour", "first_at", "last_at"),
     "hour_latencies": ("hour",),
     "error_hours": ("hour", "first_at", "last_at"),
 }
@@ -228,7 +236,7 @@ def _build_hours(store: Store, amount: Amount) -> None:
     with store.client() as client:
         for back in range(1, amount.days - 1):
             for table, times in _HOURLY.items():
-                shifted = ", ".join(f"{name} - toIntervalDay({{back:UInt16}}) AS {name}" for name in times)
+                shifted = ", ".join(map(_shifted, times))
                 statement = _HOURS_BACK.format(table=table, shifted=shifted)
                 client.command(statement, parameters={"back": back, "first": first_ms // 1_000})
 

@@ -55,8 +55,12 @@ def test_views_are_kept_with_the_views_they_read_written_out_and_made_again_when
     assert "ticks" in kept and not any(f"{view}(" in kept for view in VIEWS)
     with store.client() as client:
         client.command("CREATE OR REPLACE VIEW banners AS SELECT 1 AS one")  # as another release may have made it
+        client.command("CREATE VIEW gone AS SELECT 1 AS one COMMENT 'written out from sql/, 0123456789abcdef'")
+        client.command("CREATE VIEW of_people AS SELECT 1 AS one")
     assert migrate(store, {}, ()) == 0
     assert rows_of(store, query) == [(kept,)]
+    names = rows_of(store, "SELECT name FROM system.tables WHERE name IN ('gone', 'of_people')")
+    assert names == [("of_people",)]
 
 
 def test_times_go_in_and_come_out_as_unix_ms(store: Store) -> None:

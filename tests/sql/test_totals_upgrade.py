@@ -10,7 +10,7 @@ from sinks.store_schema import SQL
 from tests.sql.recording import BASE_MS
 from tests.sql.test_views import HOUR, mixed_log
 
-SHOWN = ("key_metrics", "latency_split", "success_by_attempt", "delivery_errors", "error_groups", "delivery_metrics")
+SHOWN = ("key_metrics", "latency_split", "success_by_attempt", "error_details", "error_groups", "delivery_metrics")
 MADE = (
     "VIEW undelivered_of_facts",
     "TABLE undelivered",
@@ -42,9 +42,10 @@ def test_the_numbers_are_those_of_what_was_recorded_before(store: Store) -> None
     mixed_log(6, span_ms=4 * HOUR).record(store)
     store.rebuild_hours(0, [BASE_MS, BASE_MS + HOUR], BASE_MS + 2 * HOUR)
     before = shown(store)
-    assert before["latency_split"] and before["delivery_errors"]
+    assert before["latency_split"] and None not in {row["first_seen"] for row in before["error_details"]}
     apply_again(store, "*_totals.sql", MADE)
     apply_again(store, "*_retries.sql", ())
+    apply_again(store, "*_errors_seen.sql", ())
     assert shown(store) == before
 
 

@@ -20,7 +20,7 @@ FATES = ("routed", "filtered", "delivered", "discarded", "expired", "pending", "
 
 def everything(store: Store) -> dict[str, Any]:
     """All numbers of the period, for before and after."""
-    names = ("delivery_metrics", "delivery_errors", "balance", "ingest_balance", "low_watermark")
+    names = ("delivery_metrics", "error_details", "balance", "ingest_balance", "low_watermark")
     answers = {name: store.view(name, **(PERIOD if name != "low_watermark" else {})) for name in names}
     answers["trend"] = store.view("delivery_trend", **PERIOD, step_seconds=60)
     answers["trace"] = store.view("event_trace", message_id="m1")
@@ -62,7 +62,7 @@ def test_nothing_recorded_gives_zeros_and_nulls(store: Store) -> None:
     [metrics] = store.view("delivery_metrics", **PERIOD)
     assert metrics["delivered"] == metrics["not_delivered"] == 0
     assert metrics["success_rate"] is None and metrics["p95_latency_ms"] is None
-    assert store.view("delivery_errors", **PERIOD) == store.view("balance", **PERIOD) == []
+    assert store.view("error_details", **PERIOD) == store.view("balance", **PERIOD) == []
     assert set(store.view("ingest_balance", **PERIOD)[0].values()) == {0}
     assert store.view("freshness") == [{"watermark": None, "newest_tick": None, "lag_seconds": None}]
     trend = store.view("delivery_trend", **PERIOD, step_seconds=600)
@@ -101,7 +101,7 @@ def test_minutes_facts_and_balance_agree(store: Store) -> None:
     for fate in ("filtered", "delivered", "discarded", "expired"):
         assert metrics[fate] == cohort[fate] > 0
     assert cohort["routed"] == 600 and cohort["pending"] == cohort["unexplained"] == 0
-    errors = store.view("delivery_errors", **period)
+    errors = store.view("error_details", **period)
     assert sum(row["deliveries"] for row in errors) == metrics["not_delivered"]
     assert sum(row["share"] for row in errors) == pytest.approx(1)
     trend = store.view("delivery_trend", **period, step_seconds=300)
@@ -146,7 +146,7 @@ def test_a_correction_moves_a_delivery_and_is_counted_once(store: Store) -> None
     assert nonzero(balance(store)) == {"routed": 1, "delivered": 1}
     [metrics] = store.view("delivery_metrics", **PERIOD)
     assert (metrics["delivered"], metrics["not_delivered"], metrics["possible_duplicates"]) == (1, 0, 1)
-    assert store.view("delivery_errors", **PERIOD) == []
+    assert store.view("error_details", **PERIOD) == []
     before = {"destinations": ["crm"], "first_received_ms": BASE_MS, "last_received_ms": BASE_MS,
               "delivery_ids": [event.delivery(), "x'\\"], "log_partition": 0}  # fmt: skip
     prior = store.view("prior_outcomes", **before, before_offset=2)
@@ -175,7 +175,7 @@ def test_a_retry_is_pending_while_its_due_time_lies_ahead(store: Store, kind: st
     log.append(event.received(), getattr(event, kind)(10, BASE_MS + 500_000), tick(BASE_MS + 400_000))
     log.record(store)
     assert nonzero(balance(store)) == {"routed": 1, "pending": 1}
-    [error] = store.view("delivery_errors", **PERIOD)
+    [error] = store.view("error_details", **PERIOD)
     assert (error["state"], error["deliveries"]) == ("awaiting_retry", 1)
     log.append(tick(BASE_MS + 500_001))
     log.record(store)
@@ -232,6 +232,7 @@ def test_hours_give_the_same_numbers_as_minutes_and_take_late_rows_up(store: Sto
              store.view("delivery_trend", from_ms=BASE_MS + a, to_ms=BASE_MS + b, step_seconds=3600),
              store.view("delivery_trend", from_ms=BASE_MS + a, to_ms=BASE_MS + b, step_seconds=60),
              store.view("error_details", from_ms=BASE_MS + a, to_ms=BASE_MS + b),
+             store.view("error_messages", from_ms=BASE_MS + a, to_ms=BASE_MS + b, limit=100),
              store.view("latency_trend", **chosen, from_ms=BASE_MS + a, to_ms=BASE_MS + b, step_seconds=3600),
              store.view("key_latencies", **chosen, from_ms=BASE_MS + a, to_ms=BASE_MS + b))
             for (a, b), chosen in zip(periods, choices, strict=True)
@@ -255,7 +256,7 @@ def test_hours_give_the_same_numbers_as_minutes_and_take_late_rows_up(store: Sto
     log.record(store)
     after = numbers()
     assert after[0][0][0]["delivered"] == from_minutes[0][0][0]["delivered"] + 1
-    assert ["I am a teapot"] in [error["messages"] for error in after[3][3]]
+    assert "I am a teapot" in [said["message"] for said in after[3][4]]
     store.rebuild_hours(0, hours, BASE_MS + 7 * HOUR)
     assert numbers() == after
     latencies = of_an_hour()
@@ -264,7 +265,9 @@ def test_hours_give_the_same_numbers_as_minutes_and_take_late_rows_up(store: Sto
         client.command("TRUNCATE TABLE undelivered")
     [metrics] = store.view("delivery_metrics", from_ms=BASE_MS + HOUR, to_ms=BASE_MS + 2 * HOUR)
     assert metrics["delivered"] == after[3][0][0]["delivered"] > 0
-    assert store.view("error_details", from_ms=BASE_MS + HOUR, to_ms=BASE_MS + 2 * HOUR) == after[3][3]
+    hour = {"from_ms": BASE_MS + HOUR, "to_ms": BASE_MS + 2 * HOUR}
+    assert store.view("error_details", **hour) == after[3][3]
+    assert store.view("error_messages", **hour, limit=100) == after[3][4]
     assert of_an_hour() == latencies
     assert len({trend["p50_latency_ms"] for [trend] in latencies}) > 1
 
@@ -278,12 +281,14 @@ def test_errors_tell_state_reason_and_the_destinations_words(store: Store) -> No
     log.append(waiting.received(), waiting.failed(10, BASE_MS + 99, code="ECONNREFUSED"))
     log.append(waiting.failed(20, BASE_MS + 199, attempt=2, code="503"), waiting.spilled(30, BASE_MS + 500))
     log.record(store)
-    first, second = store.view("delivery_errors", **PERIOD)
+    first, second = store.view("error_details", **PERIOD)
     assert (first["state"], first["code"], first["deliveries"], first["share"]) == ("discarded", "400", 3, 0.75)
-    assert first["message"] == "no such field" and first["description"] and first["action"]
+    assert first["description"] and first["action"]
     assert (first["first_seen"], first["last_seen"]) == (BASE_MS + 100, BASE_MS + 102)
     assert (second["state"], second["code"], second["deliveries"]) == ("awaiting_retry", "503", 1)
-    assert store.view("delivery_errors", **PERIOD, destination="mail") == []
+    said = [tuple(row.values()) for row in store.view("error_messages", **PERIOD, limit=1)]
+    assert said == [("crm", "400", "no such field", 3), ("crm", "503", "busy", 1), ("crm", "ECONNREFUSED", "busy", 1)]
+    assert store.view("error_details", **PERIOD, destination="mail") == []
 
 
 def test_ingest_balance_finds_an_event_nobody_spoke_of(store: Store) -> None:

@@ -98,6 +98,16 @@ def test_totals_are_the_rows_without_what_is_for_breaking_down() -> None:
     assert list(minute.changed_totals()) == []
 
 
+def test_totals_tell_when_the_first_and_the_last_that_did_not_arrive_ended() -> None:
+    minute = AppendMinute(T0)
+    for after_ms in (300, 100, 200):
+        minute.add(outcome(State.EXPIRED, code="503", at_ms=T0 + after_ms), COUNTED)
+    minute.add(outcome(State.EXPIRED, code="503", at_ms=T0 + 1), Verdict(0))  # repeats an earlier one
+    minute.add(outcome(State.DELIVERED, at_ms=T0 + 2), COUNTED)
+    found = {total.status: (counts.first_at_ms, counts.last_at_ms) for total, counts in minute.changed_totals()}
+    assert found == {"expired": (T0 + 100, T0 + 300), "delivered": (0, 0)}
+
+
 def test_only_rows_that_changed_are_given_again_with_all_they_count() -> None:
     minute = AppendMinute(T0)
     minute.add(outcome(), COUNTED)

@@ -29,9 +29,14 @@ ROW = {"source": "web", "destination": "crm", "routed": 5_000, "filtered": 40, "
 ERROR = {
     "state": "discarded", "destination": "crm", "code": "400", "severity": "error", "owner": "source", "link": "",
     "description": "The destination says the request is wrong.", "action": "Read its message, then correct the events.",
-    "retryable": False, "messages": ["unknown field \x1b[31m'colour'", "too long"], "message_attempts": [300, 1],
-    "deliveries": 311, "share": 0.53, "message": "unknown field \x1b[31m'colour'", "first_seen": FROM, "last_seen": TO,
+    "retryable": False, "deliveries": 311, "share": 0.53, "first_seen": FROM, "last_seen": TO,
 }  # fmt: skip
+MESSAGES = [
+    {"destination": "crm", "code": "400", "message": "unknown field \x1b[31m'colour'", "attempts": 300},
+    {"destination": "mail", "code": "400", "message": "of another destination", "attempts": 9},
+    {"destination": "crm", "code": "503", "message": "with another code", "attempts": 8},
+    {"destination": "crm", "code": "400", "message": "too long", "attempts": 1},
+]
 
 
 class Views:
@@ -43,6 +48,7 @@ class Views:
         answers: dict[str, Any] = {
             "delivery_metrics": [METRICS], "key_metrics": [CHANGES],
             "ingest_balance": [INGEST], "balance": [ROW], "error_details": [ERROR],
+            "error_messages": MESSAGES,
             "delivery_trend": trend, "freshness": [{"watermark": TO - 50_000, "newest_tick": TO, "lag_seconds": 1.0}],
             "destination_health": [], "redrive_balance": [],
         }  # fmt: skip
@@ -77,6 +83,7 @@ def test_views_are_asked_for_the_period_and_what_was_chosen() -> None:
     build_report(views, FROM, TO, source="web", destination="crm", settle_seconds=5)
     chosen = {"from_ms": FROM, "to_ms": TO, "source": "web", "destination": "crm"}
     assert views.asked["delivery_metrics"] == views.asked["error_details"] == chosen
+    assert views.asked["error_messages"] == {**chosen, "limit": 5}
     assert views.asked["balance"] == chosen | {"settle_seconds": 5}
     assert views.asked["delivery_trend"] == chosen | {"step_seconds": 60}
 
@@ -121,6 +128,7 @@ def test_error_details_tell_everything_about_an_error() -> None:
                   "→ Read its message", "whoever sends the events", "More: https://docs.example/400",
                   "Seen 2026-09-21 14:14:00 to 2026-09-21 14:19:00 UTC"):  # fmt: skip
         assert words in text, words
+    assert "another" not in text
     assert "\x1b" not in text and max(map(len, text.splitlines())) <= 100
     unseen = Views(error_details=[{**ERROR, "first_seen": None, "last_seen": None}])
     assert "Seen – to – UTC" in shown(build_report(unseen, FROM, TO), errors=True)
