@@ -20,7 +20,7 @@ from console.public_api.routes import PublicApi, no_such_path
 from flows.live_workspace import LiveWorkspace
 from flows.topics import TopicError
 from model.permissions import Action, Role, may
-from sinks.store import Store, StoreError
+from sinks.store import Store, StoreError, ViewRefused
 from sinks.store_schema import VIEWS
 
 LONGEST_BODY_BYTES = 64 * 1024
@@ -78,7 +78,7 @@ def create_api(
                 if not isinstance(parameters, dict):
                     raise ValueError("parameters must be a JSON object")
                 said = await run_in_threadpool(lambda: answer(request, parameters, known))
-            except (ValueError, TypeError) as error:
+            except (ValueError, TypeError, ViewRefused) as error:
                 return _json({"error": str(error)}, 400)
             except (StoreError, TopicError) as error:
                 return _json({"error": str(error)}, 503)

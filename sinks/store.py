@@ -46,11 +46,16 @@ class StoreError(Exception):
     StoreError
       StoreUnavailable  now, but may be able to later: try again with backoff, for ever
       StoreLocked       another process holds the chDB directory
+      ViewRefused       the view does not take these parameters: ask otherwise
     """
 
 
 class StoreUnavailable(StoreError):
     """The store did not answer, or refuses everything at the moment."""
+
+
+class ViewRefused(StoreError):
+    """A view does not take these parameters; the text is the view's own."""
 
 
 class StoreLocked(StoreError):
@@ -159,7 +164,7 @@ class Store:
     def view(self, name: str, **parameters: Any) -> list[dict[str, Any]]:
         """Read a view of ``sql/``; rows by column name, times as Unix ms. `DEFAULTS` fill what is not given.
 
-        Raises `ValueError` for an unknown view or parameter, or one that is missing.
+        Raises `ValueError` for an unknown view or parameter, or one that is missing, and `ViewRefused`.
         """
         types = VIEWS.get(name)
         if types is None:
@@ -238,7 +243,7 @@ class Store:
             if "EmbeddedServer already initialized" in text:
                 raise StoreError(f"{self.name}: this process has another chDB directory open; close it first") from None
             if getattr(error, "name", None) == "FUNCTION_THROW_IF_VALUE_IS_NON_ZERO":  # a view says what is wrong
-                raise StoreError(text.rpartition("DB::Exception: ")[2].partition(": while")[0]) from None
+                raise ViewRefused(text.rpartition("DB::Exception: ")[2].partition(": while")[0]) from None
             if getattr(error, "name", None) in _SCHEMA_ERRORS:
                 raise StoreError(f"{self.name} has no schema of this version: {_MIGRATE}") from error
             if getattr(error, "name", None) in _LOGIN_ERRORS:

@@ -72,6 +72,7 @@ def test_an_unknown_view_is_refused_with_those_there_are(server: ServerFile) -> 
         ("event_trace", b'{"message_id": "\\ud800"}', ""),
         ("event_trace", b"[" * 60_000, ""),
         ("prior_outcomes", {}, "prior_outcomes"),
+        ("delivery_trend", {"from_ms": 0, "to_ms": 10**12, "step_seconds": 60}, "larger step_seconds"),
     ],
 )
 def test_hostile_parameters_are_refused_by_name(server: ServerFile, view: str, parameters: Any, named: str) -> None:

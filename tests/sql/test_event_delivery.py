@@ -6,7 +6,7 @@ import pytest
 
 from model.facts import Outcome, State
 from model.verdict import Prior, Verdict
-from sinks.store import Store, StoreError
+from sinks.store import Store, ViewRefused
 from tests.sql.recording import BASE_MS, Event, Log, rejected, tick
 from tests.sql.test_views import FATES, HOUR, MINUTE, PERIOD, mixed_log
 
@@ -159,7 +159,7 @@ def test_a_breakdown_adds_up_to_its_step(store: Store, by: str) -> None:
 
 def test_a_breakdown_by_anything_else_is_refused(store: Store) -> None:
     settled_log().record(store)
-    with pytest.raises(StoreError, match="by must be event_type"):
+    with pytest.raises(ViewRefused, match="by must be event_type"):
         store.view("breakdown", **PERIOD, step="failed_delivery", by="message_id")
 
 

@@ -10,7 +10,7 @@ import pytest
 from model.facts import Fact, Outcome, State
 from model.latency import bucket, value_ms
 from model.verdict import Prior, Verdict
-from sinks.store import Store, StoreError
+from sinks.store import Store, ViewRefused
 from tests.sql.recording import BASE_MS, Event, Log, rejected, tick
 
 MINUTE, HOUR = 60_000, 3_600_000
@@ -359,7 +359,7 @@ def test_events_said_before_are_found_for_recording(store: Store) -> None:
 
 
 def test_a_trend_of_too_many_buckets_is_refused_with_the_remedy(store: Store) -> None:
-    with pytest.raises(StoreError, match="larger step_seconds"):
+    with pytest.raises(ViewRefused, match="larger step_seconds"):
         store.view("delivery_trend", from_ms=0, to_ms=BASE_MS, step_seconds=60)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from model.facts import Fact, State
-from sinks.store import Store, StoreError
+from sinks.store import Store, ViewRefused
 from tests.sql.recording import BASE_MS, Event, Log, tick
 from tests.sql.test_views import HOUR, MINUTE, PERIOD, mixed_log
 
@@ -139,7 +139,7 @@ def test_error_details_tell_reason_remedy_and_the_destinations_words(store: Stor
     assert [row["not_delivered"] for row in trend] == [9] + [0] * 59
     assert sum(row["attempts_failed"] for row in store.view("error_trend", **PERIOD, step_seconds=3600)) == 1
     assert {row["discarded"] for row in store.view("error_trend", **PERIOD, code="4'--", step_seconds=60)} == {0}
-    with pytest.raises(StoreError, match="larger step_seconds"):
+    with pytest.raises(ViewRefused, match="larger step_seconds"):
         store.view("error_trend", from_ms=0, to_ms=BASE_MS, step_seconds=60)
 
 
