@@ -2,14 +2,14 @@
 
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from queue import Empty, SimpleQueue
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from flows.kafka_errors import named
+from flows.kafka_errors import kafka_error, named
 from flows.topics import ProduceFailed, UnknownTopic
 from model.identity import partition_of
 
@@ -25,6 +25,9 @@ _SETTINGS = {
     "queue.buffering.max.kbytes": QUEUE_KIB,
     "compression.type": "lz4",
 }
+
+
+_Record = tuple[str, int, bytes, bytes]  # topic, partition, key, value
 
 
 class IdleProducers:
@@ -65,9 +68,10 @@ class KafkaProducer:
         self._partitions = partitions
         self._name_of = name_of
         self._check_open = check_open
-        self._buffer: deque[tuple[str, int, bytes, bytes]] = deque()
+        self._buffer: deque[_Record] = deque()
         self._round = 0  # what was discarded with an earlier one is nobody's concern any more
-        self._refused: list[KafkaError] = []
+        self._refused: list[tuple[KafkaError, _Record]] = []
+        self._failed: KafkaError | None = None  # after this the library's producer appends nothing any more
         self._producer = idle.take()
 
     def send(self, topic: str, key: bytes, value: bytes, partition: int | None = None) -> None:
@@ -81,9 +85,9 @@ class KafkaProducer:
 
     def push(self) -> None:
         self._check_open()
-        if self._refused:  # a flush puts that right
+        if self._refused or self._failed:  # a flush puts that right
             return
-        with suppress(KafkaException):  # what was not taken stays in the buffer
+        with suppress(KafkaException), self._noting_failure():  # what was not taken stays in the buffer
             self._hand_over(deadline=0.0)
             self._producer.poll(0)
 
@@ -91,18 +95,18 @@ class KafkaProducer:
         self._check_open()
         deadline = time.monotonic() + FLUSH_SECONDS
         try:
-            if any(error.fatal() for error in self._refused):
-                # It will not append any more. What it still has is reported first, or it would be forgotten.
-                if left := self._producer.flush(FLUSH_SECONDS):
-                    raise ProduceFailed(f"{left} records of a producer that cannot go on were not reported yet")
-                self._producer = self._idle.connect()
-            self._refused.clear()  # they are in the buffer again
-            self._hand_over(deadline)
-            left = self._producer.flush(max(0.0, deadline - time.monotonic()))
+            with self._noting_failure():
+                if self._failed:
+                    self._replace_producer()
+                self._buffer.extend(record for _, record in self._refused)
+                self._refused.clear()
+                self._hand_over(deadline)
+                left = self._producer.flush(max(0.0, deadline - time.monotonic()))
         except KafkaException as error:
-            raise ProduceFailed(str(named(error, "appending to topics"))) from None
+            raise ProduceFailed(str(named(self._failed or error, "appending to topics"))) from None
         if self._refused:
-            raise ProduceFailed(str(named(self._refused[0], f"{len(self._refused)} records were not appended")))
+            first, _ = self._refused[0]
+            raise ProduceFailed(str(named(first, f"{len(self._refused)} records were not appended")))
         if left or self._buffer:
             waiting = left + len(self._buffer)
             raise ProduceFailed(
@@ -113,17 +117,46 @@ class KafkaProducer:
     def discard(self) -> None:
         self._round += 1
         self._buffer.clear()
-        if len(self._producer):
+        self._refused.clear()
+        if len(self._producer) or self._failed:
             self._producer.purge()  # this takes its time, and would take with it what is sent meanwhile
             self._producer = self._idle.take()
+            self._failed = None
 
     def close(self) -> None:
         self._round += 1
         self._buffer.clear()
-        if len(self._producer):
+        if len(self._producer) or self._failed:
             self._producer.purge()
         else:
             self._idle.put(self._producer)
+
+    def _replace_producer(self) -> None:
+        """Go on with another producer, once the one that failed has reported what it held: or that were forgotten."""
+        if left := self._producer.flush(FLUSH_SECONDS):
+            raise ProduceFailed(f"{left} records of a producer that cannot go on were not reported yet")
+        self._producer = self._idle.connect()
+        self._failed = None
+
+    @contextmanager
+    def _noting_failure(self) -> Iterator[None]:
+        """Note an error that ended the library's producer. Raises `KafkaException`."""
+        try:
+            yield
+        except (KafkaException, SystemError) as error:
+            # The library raises what ended it while it goes on to report records, whose callbacks then seem to fail.
+            cause: BaseException | None = error
+            while isinstance(cause, SystemError):
+                cause = cause.__cause__
+            if not isinstance(cause, KafkaException):
+                raise
+            found = kafka_error(cause)
+            if found.code() == KafkaError._FATAL:  # that it is over; why is told once, to whoever polls
+                with self._noting_failure():
+                    self._producer.poll(0)
+            if found.fatal() or found.code() == KafkaError._FATAL:
+                self._failed = self._failed or found
+            raise cause from None
 
     def _hand_over(self, deadline: float) -> None:
         while self._buffer:
@@ -143,7 +176,6 @@ class KafkaProducer:
 
         def report(error: KafkaError | None, _: Message) -> None:
             if error is not None and made_in == self._round:
-                self._refused.append(error)
-                self._buffer.append(record)
+                self._refused.append((error, record))  # one step: it is done even where it seems to fail (see above)
 
         return report
