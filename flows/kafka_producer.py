@@ -143,20 +143,20 @@ class KafkaProducer:
         """Note an error that ended the library's producer. Raises `KafkaException`."""
         try:
             yield
-        except (KafkaException, SystemError) as error:
-            # The library raises what ended it while it goes on to report records, whose callbacks then seem to fail.
-            cause: BaseException | None = error
-            while isinstance(cause, SystemError):
-                cause = cause.__cause__
-            if not isinstance(cause, KafkaException):
-                raise
-            found = kafka_error(cause)
-            if found.code() == KafkaError._FATAL:  # that it is over; why is told once, to whoever polls
+        except SystemError as error:
+            # What ended it is raised while records are still reported, and Python takes that for a fault of the report.
+            cause = error.__cause__
+            ended = cause if isinstance(cause, KafkaException) else KafkaException(KafkaError(KafkaError._FATAL))
+            self._failed = self._failed or kafka_error(ended)
+            raise ended from None
+        except KafkaException as error:
+            found = kafka_error(error)
+            if found.code() == KafkaError._FATAL:  # it has ended; why is told once, to whoever polls
                 with self._noting_failure():
                     self._producer.poll(0)
             if found.fatal() or found.code() == KafkaError._FATAL:
                 self._failed = self._failed or found
-            raise cause from None
+            raise
 
     def _hand_over(self, deadline: float) -> None:
         while self._buffer:

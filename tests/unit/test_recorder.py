@@ -48,7 +48,7 @@ class Tables:
                 self._write_minute(item, self.totals)
 
     def _write_minute(self, row: Row, table: dict[TableKey, dict[str, Any]]) -> None:
-        is_number = re.compile(r"count|latency|by_attempt|version|\w+_ms").fullmatch
+        is_number = re.compile(r"count|latency|by_attempt|version|first_at|last_at|\w+_ms").fullmatch
         key = tuple(value for name, value in row.values.items() if not is_number(name))
         known = table.get(key)
         if known is None or known["version"] <= row.values["version"]:
