@@ -117,10 +117,16 @@ class Fetcher:
 
     def seek(self, fetched: Fetched) -> None:
         """Fetch again from the offset that is to come next."""
+        position = TopicPartition(fetched.topic, fetched.partition, fetched.next_offset)
         try:
-            self._consumer.seek(TopicPartition(fetched.topic, fetched.partition, fetched.next_offset))
-        except KafkaException:  # it has only just been assigned, or its broker is away: the next read tries again
-            return
+            self._consumer.seek(position)
+        except KafkaException:  # the library has let go of the partition, as it does where an offset was out of range
+            try:
+                self._consumer.incremental_unassign([fetched.place])
+                self._consumer.incremental_assign([position])
+            except KafkaException as error:
+                raise named(error, f"reading topic {fetched.topic}") from None
+            fetched.paused = False
         fetched.sought = fetched.next_offset
         fetched.out_of_range = False
 

@@ -243,6 +243,15 @@ class TestPositionsThatAreLost:
                 assert reader.position == 2
         assert values(read_all(topics, position=6)) == [b"6", b"7", b"8", b"9"]
 
+    def test_a_position_past_the_end_is_read_from_once_the_log_has_grown_to_it(self, topics: Topics) -> None:
+        append(topics, *[b"%d" % number for number in range(3)])
+        with closing(topics.reader("events", 0, 5)) as reader:
+            for _ in range(500):  # long enough for a broker to say so, too
+                with pytest.raises(PositionLost, match="ends at 3"):
+                    reader.read(10, ALL)
+            append(topics, *[b"%d" % number for number in range(3, 7)])
+            assert values(read_to(reader, 7)) == [b"5", b"6"]
+
     def test_retention_that_overtakes_a_reader_is_noticed_if_it_missed_anything(
         self, topics: Topics, topics_factory: Installed
     ) -> None:
