@@ -126,7 +126,6 @@ class Fetcher:
                 self._consumer.incremental_assign([position])
             except KafkaException as error:
                 raise named(error, f"reading topic {fetched.topic}") from None
-            fetched.paused = False
         fetched.sought = fetched.next_offset
         fetched.out_of_range = False
 
