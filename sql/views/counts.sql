@@ -121,7 +121,8 @@ FROM totals(from_ms = {from_ms:Int64}, split_ms = 0, to_ms = {to_ms:Int64}, sour
             destination = {destination:String}, step_seconds = {step_seconds:UInt32})
 GROUP BY bucket;
 
--- count_trend: the series with a row for every bucket of the period, oldest first, as in delivery_trend.
+-- count_trend: the series with a row for every bucket of the period, oldest first; at most 11,000 of them.
+-- step_seconds must not be 0 here. Counts of an empty bucket are 0, its rate NULL.
 CREATE VIEW count_trend AS
 SELECT bucket, delivered, not_delivered, filtered, attempts_failed, success_rate
 FROM count_series(from_ms = {from_ms:Int64}, to_ms = {to_ms:Int64}, source = {source:String},
@@ -152,8 +153,7 @@ FROM (
     GROUP BY bucket
 );
 
--- latency_trend: the series with a row for every bucket of the period, oldest first, as in delivery_trend; NULL in an
--- empty one.
+-- latency_trend: the series with a row for every bucket of the period, as in count_trend; NULL in an empty one.
 CREATE VIEW latency_trend AS
 SELECT bucket, p50_latency_ms, p95_latency_ms, p99_latency_ms
 FROM latency_series(from_ms = {from_ms:Int64}, to_ms = {to_ms:Int64}, source = {source:String},
@@ -176,20 +176,16 @@ LEFT JOIN latency_series(from_ms = {from_ms:Int64}, to_ms = {to_ms:Int64}, sourc
                          destination = {destination:String}, step_seconds = {step_seconds:UInt32}) AS latencies
     ON latencies.bucket = counts.bucket;
 
--- delivery_trend: the series with a row for every bucket of the period, oldest first; at most 11,000 of them.
--- step_seconds must not be 0 here. Counts of an empty bucket are 0, its rate and latencies NULL.
+-- delivery_trend: count_trend and latency_trend beside each other.
 CREATE VIEW delivery_trend AS
-SELECT bucket, delivered, not_delivered, filtered, attempts_failed, success_rate, p50_latency_ms, p95_latency_ms,
-       p99_latency_ms
-FROM delivery_series(from_ms = {from_ms:Int64}, to_ms = {to_ms:Int64}, source = {source:String},
-                     destination = {destination:String}, step_seconds = {step_seconds:UInt32})
-ORDER BY bucket WITH FILL
-    FROM toDateTime(intDiv(intDiv({from_ms:Int64}, 1000), greatest({step_seconds:UInt32}, 60))
-                    * greatest({step_seconds:UInt32}, 60), 'UTC')
-    TO toDateTime(intDiv({to_ms:Int64} + 59999, 60000) * 60 + assumeNotNull((
-        SELECT throwIf(intDiv({to_ms:Int64} - {from_ms:Int64}, 1000 * greatest({step_seconds:UInt32}, 60)) > 11000,
-                       'more than 11000 buckets: choose a larger step_seconds or a shorter period'))), 'UTC')
-    STEP greatest({step_seconds:UInt32}, 60);
+SELECT counts.*, latencies.p50_latency_ms AS p50_latency_ms, latencies.p95_latency_ms AS p95_latency_ms,
+       latencies.p99_latency_ms AS p99_latency_ms
+FROM count_trend(from_ms = {from_ms:Int64}, to_ms = {to_ms:Int64}, source = {source:String},
+                 destination = {destination:String}, step_seconds = {step_seconds:UInt32}) AS counts
+LEFT JOIN latency_trend(from_ms = {from_ms:Int64}, to_ms = {to_ms:Int64}, source = {source:String},
+                        destination = {destination:String}, step_seconds = {step_seconds:UInt32}) AS latencies
+    ON latencies.bucket = counts.bucket
+ORDER BY counts.bucket;
 
 -- delivery_metrics: the headline numbers of a period; always one row. Rates and latencies are NULL over none.
 CREATE VIEW delivery_metrics AS
