@@ -15,7 +15,6 @@ BURST_EVENTS = 9_000
 ROUNDS = 3
 SECONDS = 16.0
 BUDGET = 2_000  # deliveries a process holds by default
-ONE_READ = 600  # read at once, before it is known how many deliveries they are
 MORE_MEMORY_BYTES = 64 << 20
 
 
@@ -66,7 +65,8 @@ def test_control_with_one_room_for_all_the_healthy_one_suffers(comparison: Compa
 
 
 def test_of_the_backlog_no_more_than_the_budget_is_in_memory(comparison: Comparison) -> None:
-    assert all(measured.most_held <= BUDGET + ONE_READ for measured in comparison.beside), comparison
+    # Twice, because both partitions and the rungs are read at the same moment, each as much as is free.
+    assert all(measured.most_held <= 2 * BUDGET for measured in comparison.beside), comparison
     usual_bytes = median(measured.peak_bytes for measured in comparison.alone)
     assert max(measured.peak_bytes for measured in comparison.beside) <= usual_bytes + MORE_MEMORY_BYTES
 
