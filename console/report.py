@@ -1,6 +1,6 @@
 """The Event Delivery report: what arrived, what did not and why, how long it took, and whether it all adds up.
 
-`build_report` reads the views of ``sql/`` and nothing else; `Report.to_json` is what ``--json`` prints, and
+`build_report` reads the views of ``sql/views/`` and nothing else; `Report.to_json` is what ``--json`` prints, and
 `console.report_drawing` draws it for a terminal.
 """
 

@@ -1,4 +1,4 @@
-"""SQL of panels: views of ``sql/`` called with what the pickers hold, and texts made of their numbers.
+"""SQL of panels: views of ``sql/views/`` called with what the pickers hold, and texts made of their numbers.
 
 Grafana puts the value of a variable into the SQL before the plugin sees it, and none of its quoting formats minds
 backslashes, which lead out of a literal in ClickHouse. So a value comes percent-encoded, where it is letters, digits,

@@ -116,7 +116,7 @@ class Fetcher:
             fetched.paused = False
 
     def seek(self, fetched: Fetched) -> None:
-        """Fetch again from the offset that is to come next."""
+        """Fetch again from the offset that is to come next. Raises `TopicError`."""
         position = TopicPartition(fetched.topic, fetched.partition, fetched.next_offset)
         try:
             self._consumer.seek(position)

@@ -98,7 +98,7 @@ class KafkaProducer:
             with self._noting_failure():
                 if self._failed:
                     self._replace_producer()
-                self._buffer.extend(record for _, record in self._refused)
+                self._buffer.extendleft(record for _, record in reversed(self._refused))
                 self._refused.clear()
                 self._hand_over(deadline)
                 left = self._producer.flush(max(0.0, deadline - time.monotonic()))
@@ -176,6 +176,7 @@ class KafkaProducer:
 
         def report(error: KafkaError | None, _: Message) -> None:
             if error is not None and made_in == self._round:
-                self._refused.append((error, record))  # one step: it is done even where it seems to fail (see above)
+                # One step, which is done even where Python takes it for failed (`_noting_failure`).
+                self._refused.append((error, record))
 
         return report

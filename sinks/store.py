@@ -162,7 +162,7 @@ class Store:
             return writer.insert(client, rows)
 
     def view(self, name: str, **parameters: Any) -> list[dict[str, Any]]:
-        """Read a view of ``sql/``; rows by column name, times as Unix ms. `DEFAULTS` fill what is not given.
+        """Read a view of ``sql/views/``; rows by column name, times as Unix ms. `DEFAULTS` fill what is not given.
 
         Raises `ValueError` for an unknown view or parameter, or one that is missing, and `ViewRefused`.
         """

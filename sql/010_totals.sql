@@ -87,7 +87,7 @@ TTL hour + toIntervalSecond(315360000)
 SETTINGS ttl_only_drop_parts = 1, min_age_to_force_merge_seconds = 3600, min_age_to_force_merge_on_partition_only = 1,
     deduplicate_merge_projection_mode = 'rebuild';
 
--- Keys begin with the time, but only indexes of this kind are put together by OR (totals, counts, error_details).
+-- Keys begin with the time, but only indexes of this kind are put together by OR (totals, counts, error_messages).
 ALTER TABLE minutes ADD INDEX IF NOT EXISTS by_minute minute TYPE minmax GRANULARITY 1;
 ALTER TABLE minutes ADD INDEX IF NOT EXISTS appended append_minute TYPE minmax GRANULARITY 1;
 ALTER TABLE minutes MATERIALIZE INDEX by_minute;

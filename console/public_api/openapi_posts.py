@@ -16,7 +16,7 @@ VIEW_TYPES: dict[str, dict[str, Any]] = {
     "Array(String)": {"type": "array", "items": {"type": "string"}},
 }
 _REFUSALS = {
-    "400": "Parameters that cannot be read.",
+    "400": "Parameters that cannot be read, or that are refused.",
     "401": "The token is missing or not known.",
     "403": "The token's role may not do this.",
     "413": "The body is too large, or its length is not said.",

@@ -11,7 +11,8 @@
 --                `at`; 0 for none
 -- Whole hours inside the period come from hour_totals as far as hours are built; the edges, hours not built yet, and
 -- what was appended after building come from minute_totals.
--- at: start of the minute or hour.
+-- at: start of the minute or hour. first_at, last_at: of discarded and expired, when the first and the last of those
+-- counted ended; 1970 where nobody knows any more.
 CREATE VIEW totals AS
 WITH
     toDateTime(intDiv({from_ms:Int64}, 60000) * 60, 'UTC') AS first_minute,
