@@ -4,7 +4,7 @@ The rules read plain data that may be wrong in any way (`model.workspace_yaml`),
 another: what is not of the expected shape is somebody else's problem and skipped here.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from ipaddress import ip_address
 from math import ceil
 from typing import Any, NamedTuple
@@ -14,6 +14,8 @@ from pydantic_core import PydanticCustomError
 
 from model.environment_text import refers_to_environment, substitute
 from model.fql.filters import compile_filter
+from model.fql.syntax import FqlProblem
+from model.fql.triggers import compile_trigger
 from model.mapping.compiling import MappingInvalid, compile_mapping
 from model.workspace import Workspace
 from model.workspace_errors import FieldPath, Severity, did_you_mean, format_path, quoted
@@ -53,11 +55,12 @@ def errors(data: Any, environ: Mapping[str, str]) -> Iterator[Breach]:
 def warnings(workspace: Workspace) -> Iterator[Breach]:
     """Yield what is allowed and probably not meant."""
     for index, connection in enumerate(workspace.connections):
-        for number, config in enumerate(connection.filters):
-            for problem in compile_filter(config.condition).warnings:
-                message = f"line {problem.line}, column {problem.column}: {problem.message}"
-                path: FieldPath = ("connections", index, "filters", number, "if")
-                yield Breach(path, message, problem.remedy, Severity.WARNING)
+        place: FieldPath = ("connections", index)
+        for number, rule in enumerate(connection.filters):
+            yield from _doubts(compile_filter(rule.condition).warnings, (*place, "filters", number, "if"))
+        for number, config in enumerate(connection.mappings):
+            if config.trigger is not None:
+                yield from _doubts(compile_trigger(config.trigger).warnings, (*place, "mappings", number, "trigger"))
     from_sources = {connection.source for connection in workspace.connections}
     to_destinations = {connection.destination for connection in workspace.connections}
     for index, source in enumerate(workspace.sources):
@@ -75,6 +78,12 @@ def warnings(workspace: Workspace) -> Iterator[Breach]:
             message = "the URL names a private or loopback address, which is refused"
             remedy = "Add its network to delivery.allow_addresses if you mean it"
             yield Breach(("destinations", index, "url"), message, remedy, Severity.WARNING)
+
+
+def _doubts(problems: Iterable[FqlProblem], path: FieldPath) -> Iterator[Breach]:
+    for problem in problems:
+        message = f"line {problem.line}, column {problem.column}: {problem.message}"
+        yield Breach(path, message, problem.remedy, Severity.WARNING)
 
 
 def _private_address(url: str) -> str | None:

@@ -1,4 +1,7 @@
-"""FQL tokens to a syntax tree. What binds most comes first: ``!``, comparison, ``and``, ``or``."""
+"""FQL tokens to a syntax tree. What binds most comes first: ``!``, comparison, ``and``, ``or``.
+
+``AND``, ``OR``, a comma for ``and``, and ``==`` are read too, with a warning: triggers Segment ships have them.
+"""
 
 import math
 import re
@@ -71,30 +74,48 @@ class _Parser:
         self._index += found
         return found
 
-    def _conditions(self) -> Expression:
+    def _conditions(self, *, in_list: bool = False) -> Expression:
         groups = [[self._comparison()]]
         joints: list[Token] = []
-        while self._peek().text in ("and", "or"):
-            joints.append(self._take())
-            if joints[-1].text == "or":
+        while joint := self._accept_joint(in_list):
+            joints.append(joint)
+            if joint.text == "or":
                 groups.append([])
             groups[-1].append(self._comparison())
         mixed = next((joint for joint in joints if joint.text != joints[0].text), None)
         if mixed:
             remedy = "Put parentheses around the conditions that belong together"
-            self.warnings.append(FqlProblem("and, or stand side by side without parentheses", remedy, *mixed.at))
+            message = "and, or stand side by side without parentheses"
+            self.warnings.append(FqlProblem(message, remedy, *mixed.at, ambiguous=True))
         operands = [group[0] if len(group) == 1 else And(tuple(group), at=group[0].at) for group in groups]
         return operands[0] if len(operands) == 1 else Or(tuple(operands), at=operands[0].at)
+
+    def _accept_joint(self, in_list: bool) -> Token | None:
+        """Take an ``and`` or ``or``, in whatever letters: no field can stand where one is possible."""
+        token = self._peek()
+        word = "and" if token.text == "," and not in_list else token.text.lower()
+        if word not in ("and", "or"):
+            return None
+        self._index += 1
+        if token.text != word:
+            message, remedy = f"{quoted(token.text)} is read as {word}", f"Write {word} instead"
+            self.warnings.append(FqlProblem(message, remedy, *token.at))
+        return token._replace(text=word)
 
     def _comparison(self) -> Expression:
         first = self._peek()
         left = self._operand()
-        if self._peek().text not in _OPERATORS:
+        sign = self._peek()
+        if sign.text == "==":
+            self.warnings.append(FqlProblem("== is read as =", "Write a single =", *sign.at))
+        elif sign.text not in _OPERATORS:
             return left
         if first.text == "!":
             remedy = "Put parentheses around the comparison, or use !="
-            self.warnings.append(FqlProblem("the ! belongs to the left side alone", remedy, *first.at))
-        operator = Operator(self._take().text)
+            message = "the ! belongs to the left side alone"
+            self.warnings.append(FqlProblem(message, remedy, *first.at, ambiguous=True))
+        self._index += 1
+        operator = Operator.EQUAL if sign.text == "==" else Operator(sign.text)
         return Comparison(operator, left, self._operand(), at=left.at)
 
     def _operand(self) -> Expression:
@@ -139,9 +160,9 @@ class _Parser:
         items: list[Expression] = []
         if self._accept(closing):
             return ()
-        items.append(self._conditions())
+        items.append(self._conditions(in_list=True))
         while self._accept(","):
-            items.append(self._conditions())
+            items.append(self._conditions(in_list=True))
         self._close(opening, closing)
         return tuple(items)
 

@@ -18,12 +18,16 @@ class Position(NamedTuple):
 
 
 class FqlProblem(NamedTuple):
-    """Something allowed and probably not meant; ``line`` and ``column`` count from 1."""
+    """Something allowed that is better written otherwise; ``line`` and ``column`` count from 1.
+
+    ``ambiguous``: it can be read in two ways, and the one taken may not be the one meant.
+    """
 
     message: str
     remedy: str
     line: int
     column: int
+    ambiguous: bool = False
 
 
 class FqlInvalid(ValueError):

@@ -2,6 +2,9 @@
 
 A condition is one field against one value written out. What is missing differs from every text, and satisfies nothing
 else: ``!contains`` and ``!match`` too need a string. Only double quotes delimit; single quotes belong to the text.
+
+``type``, ``event``, ``name`` and ``userId`` hold texts: a value that is no text is compared as one (``userId = 123`` as
+``"123"``). Fields inside an object are looked up as in mappings, so ``properties.list.length`` is a number.
 """
 
 import operator
@@ -26,8 +29,12 @@ from model.fql.syntax import (
     Operator,
     Or,
     Path,
+    Position,
     String,
 )
+from model.mapping.paths import reader_of
+from model.mapping.values import MISSING
+from model.mapping.values import text as as_text
 from model.workspace_errors import did_you_mean, quoted
 
 _FIELDS = ("type", "event", "name", "userId")
@@ -45,6 +52,8 @@ _LITERAL = r"((?:[^*?\[\\]|\\[*?\[\]\\])*+)"
 _PREFIX = re.compile(_LITERAL + r"\*", re.DOTALL)
 _SUFFIX = re.compile(r"\*" + _LITERAL, re.DOTALL)
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+_WITHOUT_BRACKETS = re.compile(r"[^\[\]]+")
+_EQUALITIES = (Operator.EQUAL, Operator.NOT_EQUAL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +66,12 @@ class CompiledTrigger:
 
 def compile_trigger(text: str) -> CompiledTrigger:
     """Compile the text of a trigger. Raises FqlInvalid, also where ``and``, ``or`` are mixed without parentheses."""
-    expression, ambiguities = parse_with_warnings(text)
-    for ambiguity in ambiguities:
-        raise FqlInvalid(*ambiguity)
+    expression, warnings = parse_with_warnings(text)
+    for message, remedy, line, column, ambiguous in warnings:
+        if ambiguous:
+            raise FqlInvalid(message, remedy, line, column)
     compiler = _Compiler()
-    return CompiledTrigger(compiler.condition(expression), tuple(compiler.warnings))
+    return CompiledTrigger(compiler.condition(expression), (*warnings, *compiler.warnings))
 
 
 class _Compiler:
@@ -88,7 +98,8 @@ class _Compiler:
                 raise FqlInvalid(message, 'Compare a field with a value, such as type = "track"', *expression.at)
 
     def _comparison(self, comparison: Comparison) -> Condition:
-        sign, value, expected = comparison.operator, _field(comparison.left), comparison.right
+        sign, value = comparison.operator, _field(comparison.left)
+        expected = self._expected(comparison)
         if sign is Operator.IN:
             remedy = 'Write one comparison for each value: (event = "A" or event = "B")'
             raise FqlInvalid("triggers know no in", remedy, *comparison.right.at)
@@ -117,6 +128,33 @@ class _Compiler:
                 remedy = "Put texts between double quotes"
                 raise FqlInvalid("a field is compared with a text, a number, true, false or null", remedy, *expected.at)
 
+    def _expected(self, comparison: Comparison) -> Expression:
+        """Return what the field is compared with; what Segment takes for a text becomes one, with a warning."""
+        sign, expected = comparison.operator, comparison.right
+        match comparison.left, expected:
+            case Path(), Path() as word if sign in _EQUALITIES and not _is_field(word):
+                return self._word(word)
+            case Path((name,)), Constant(value) if sign in _EQUALITIES and name in _FIELDS:
+                if not _is_asked_of_texts(name, sign, value):
+                    return self._constant_as_text(f"{name} {sign}", expected)
+        return expected
+
+    def _constant_as_text(self, compared: str, constant: Constant) -> String:
+        text = "null" if constant.value is None else as_text(constant.value)
+        remedy = f'Write {compared} "{text}"'
+        if constant.value is None:
+            remedy += " if that is meant; a filter can ask whether the field is missing"
+        self._warn(f'Segment compares this field with the text "{text}"', remedy, constant.at)
+        return String(text, '"', at=constant.at)
+
+    def _word(self, word: Path) -> String:
+        text = ".".join(word.names)
+        remedy = "Put it between double quotes"
+        if text.lower() in ("true", "false", "null"):
+            remedy = f"Write {text.lower()} in small letters, or put it between double quotes if the text is meant"
+        self._warn(f"{quoted(text)} without quotes is read as a text", remedy, word.at)
+        return String(text, '"', at=word.at)
+
     def _call(self, call: Call, *, negated: bool) -> Condition:
         if call.function not in ("contains", "match"):
             remedy = did_you_mean(call.function, ("contains", "match"), "Only contains and match are there")
@@ -124,6 +162,8 @@ class _Compiler:
         match call.arguments:
             case (field, String() as text):
                 value = _field(field)
+            case (field, Path() as word) if call.function == "contains" and not _is_field(word):
+                value, text = _field(field), self._word(word)
             case _:
                 remedy = f'Write {call.function}(field, "text")'
                 raise FqlInvalid(f"{call.function} takes a field and a text between quotes", remedy, *call.at)
@@ -143,8 +183,11 @@ class _Compiler:
         if literal.quote == '"':
             return literal.value
         remedy = "Use double quotes, unless the quotes are meant"
-        self.warnings.append(FqlProblem("in triggers single quotes are part of the text", remedy, *literal.at))
+        self._warn("in triggers single quotes are part of the text", remedy, literal.at)
         return f"'{literal.value}'"
+
+    def _warn(self, message: str, remedy: str, at: Position) -> None:
+        self.warnings.append(FqlProblem(message, remedy, *at))
 
 
 def _field(expression: Expression) -> Reader:
@@ -152,7 +195,7 @@ def _field(expression: Expression) -> Reader:
         case Path((name,)) if name in _FIELDS:
             return reader((name,))
         case Path((name, _, *_) as names) if name in _OBJECTS:
-            return reader(names)
+            return _inside(names)
         case Path((name, *rest)):
             known = ", ".join((*_FIELDS, *(f"{name}.…" for name in _OBJECTS)))
             remedy = f"The fields are {known}"
@@ -161,6 +204,28 @@ def _field(expression: Expression) -> Reader:
             message = f"triggers know no field {quoted('.'.join((name, *rest)))}"
             raise FqlInvalid(message, remedy, *expression.at)
     raise FqlInvalid("a condition begins with a field", 'Write it first, such as type = "track"', *expression.at)
+
+
+def _inside(names: tuple[str, ...]) -> Reader:
+    """Compile a path into an object. Segment's editor writes ``list[0]`` as ``list\\[0\\]``, so brackets part names."""
+    read = reader_of(part for name in names for part in _WITHOUT_BRACKETS.findall(name))
+
+    def value(event: Event) -> Any:
+        found = read(event)
+        return None if found is MISSING else found
+
+    return value
+
+
+def _is_field(path: Path) -> bool:
+    return path.names[0] in _FIELDS or path.names[0] in _OBJECTS
+
+
+def _is_asked_of_texts(name: str, sign: Operator, value: bool | int | float | None) -> bool:
+    """Whether a field that holds a text can be compared with a constant as it is, as Segment has it."""
+    if value is None:
+        return name in ("name", "userId")
+    return isinstance(value, bool) and name == "userId" and sign is Operator.EQUAL
 
 
 def _on_numbers(compare: Callable[[Any, Any], bool], value: Reader, expected: int | float) -> Condition:

@@ -5,7 +5,7 @@ Three habits of JavaScript that mappings rely on: a path that goes on past 0, fa
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
 from model.mapping.values import MISSING
@@ -25,7 +25,12 @@ def from_root(path: str) -> Resolver:
 
 def reader(path: str) -> Resolver:
     """Compile a path without ``$``. Other brackets than ``[0]``, ``['a']`` and ``["a"]`` are part of a name."""
-    steps = tuple((name, int(name) if _INDEX.fullmatch(name) else None) for name in _names(path))
+    return reader_of(_names(path))
+
+
+def reader_of(names: Iterable[str]) -> Resolver:
+    """Compile a path given as its names; none at all is the whole event."""
+    steps = tuple((name, int(name) if _INDEX.fullmatch(name) else None) for name in names)
 
     def read(payload: Any) -> Any:
         value = payload

@@ -129,6 +129,17 @@ def test_a_mix_of_and_and_or_is_read_by_precedence_and_warned_about() -> None:
     assert (warning.line, warning.column) == (1, 33)
 
 
+@pytest.mark.parametrize(
+    ("text", "column"),
+    [("type = 'track' AND userId = 'u1'", 16), ("type = 'x' OR userId = 'u1'", 12), ("type == 'track'", 6)],
+)
+def test_how_other_languages_write_it_is_read_and_warned_about(text: str, column: int) -> None:
+    compiled = compile_filter(text)
+    assert compiled.matches(EVENT)
+    (warning,) = compiled.warnings
+    assert (warning.line, warning.column) == (1, column)
+
+
 def test_a_malformed_pattern_is_warned_about() -> None:
     (warning,) = compile_filter("match( event, 'x[' )").warnings
     assert (warning.line, warning.column) == (1, 15)

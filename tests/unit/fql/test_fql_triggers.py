@@ -85,6 +85,102 @@ def test_what_holds(text: str, expected: bool) -> None:
     assert holds(text) is expected
 
 
+TEXTS: dict[str, Any] = {"type": "track", "event": "404", "name": "5", "userId": "123"}
+
+
+@pytest.mark.parametrize(
+    ("text", "event", "expected"),
+    [
+        ("userId = 123", TEXTS, True),
+        ("userId = 123", {"userId": 123}, False),
+        ("userId != 123", TEXTS, False),
+        ("userId != 123", {"userId": 123}, True),
+        ("userId != 123", {}, True),
+        ("event = 404", TEXTS, True),
+        ("event = +404.0", TEXTS, True),
+        ("name = 5", TEXTS, True),
+        ("name = 5.5", TEXTS, False),
+        ("type = 5", TEXTS, False),
+        ("userId = 12345678901234567890", {"userId": "12345678901234567890"}, True),
+        ("event = true", {"event": "true"}, True),
+        ("event = true", {"event": True}, False),
+        ("name != false", {"name": "false"}, False),
+        ("userId = true", {"userId": True}, True),
+        ("userId = true", {"userId": "true"}, False),
+        ("userId != true", {"userId": "true"}, False),
+        ("event = null", {"event": "null"}, True),
+        ("event = null", {}, False),
+        ("type != null", {}, True),
+        ("name = null", {}, True),
+        ("userId != null", {}, False),
+        ("userId >= 123", {"userId": 123}, True),
+        ("userId >= 123", TEXTS, False),
+        ("properties.n = 5", {"properties": {"n": "5"}}, False),
+    ],
+)
+def test_a_field_that_holds_a_text_is_compared_as_text(text: str, event: dict[str, Any], expected: bool) -> None:
+    assert holds(text, event) is expected
+
+
+@pytest.mark.parametrize(
+    ("text", "column", "remedy"),
+    [
+        ("userId = 123", 10, 'Write userId = "123"'),
+        ('type = "track" and event != 1.0', 29, 'Write event != "1"'),
+        ("name = true", 8, 'Write name = "true"'),
+        ("event != null", 10, 'Write event != "null" if that is meant; a filter can ask whether the field is missing'),
+        ('type = "track" AND event = "x"', 16, "Write and instead"),
+        ('type = "track" Or event = "x"', 16, "Write or instead"),
+        ('type = "track", event = "x"', 15, "Write and instead"),
+        ('event == "x"', 7, "Write a single ="),
+        ("type=identify", 6, "Put it between double quotes"),
+        ("contains(event, Order)", 17, "Put it between double quotes"),
+        ("traits.vip = TRUE", 14, "Write true in small letters, or put it between double quotes if the text is meant"),
+    ],
+)
+def test_what_is_read_leniently_is_warned_about_with_the_clear_form(text: str, column: int, remedy: str) -> None:
+    (warning,) = compile_trigger(text).warnings
+    assert (warning.line, warning.column, warning.remedy) == (1, column, remedy)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'type = "track" AND event = "Order Completed"',
+        'type = "page" OR event = "Order Completed"',
+        'type = "track", (event = "Nope" or properties.n = 5)',
+        'type=track and event=="Order Completed"',
+        "type = track and userId=u1 and properties.nest.k = v",
+        r"event = Order\ Completed and contains(event, Order)",
+    ],
+)
+def test_what_segment_ships_is_read_as_it_is_meant(text: str) -> None:
+    assert holds(text)
+    assert not holds(text, {"type": "screen"})
+
+
+@pytest.mark.parametrize("text", ["type = event", "event = properties.x", 'type = "a" and event = "b" OR name = "c"'])
+def test_what_can_be_meant_in_two_ways_is_refused(text: str) -> None:
+    with pytest.raises(FqlInvalid):
+        compile_trigger(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("properties.list.length = 2", True),
+        ('properties.word.length > 4 and properties.list.0 = "a"', True),
+        (r'properties.list\[1\].k = "v" and properties.list.1.k = "v"', True),
+        ("properties.list.2 = null and properties.list.k = null", True),
+        ("properties.off.deeper = false and properties.zero.deeper = 0", True),
+        ('properties.list != "a" and properties.missing.deeper = null', True),
+    ],
+)
+def test_fields_in_objects_are_looked_up_as_in_mappings(text: str, expected: bool) -> None:
+    event = {"properties": {"list": ["a", {"k": "v"}], "word": "hello", "off": False, "zero": 0}}
+    assert holds(text, event) is expected
+
+
 def test_single_quotes_are_part_of_the_text_and_warned_about() -> None:
     compiled = compile_trigger("event = 'X'")
     assert compiled.matches({"event": "'X'"})
