@@ -114,6 +114,8 @@ class _Compiler:
                 if call.function == "match" and isinstance(call.arguments[1], String):
                     return self._match(first, call.arguments[1])
                 return lambda event: of_two(first(event), second(event))
+            case [first, second, third] if of_three := functions.OF_THREE.get(call.function):
+                return lambda event: of_three(first(event), second(event), third(event))
         raise _uncallable(call)
 
     def _match(self, text: Reader, pattern: String) -> Condition:
@@ -165,7 +167,11 @@ def _one_of(value: Reader, texts: frozenset[str]) -> Condition:
 
 
 def _uncallable(call: Call) -> FqlInvalid:
-    known = {**dict.fromkeys(functions.OF_ONE, 1), **dict.fromkeys(functions.OF_TWO, 2)}
+    known = {
+        **dict.fromkeys(functions.OF_ONE, 1),
+        **dict.fromkeys(functions.OF_TWO, 2),
+        **dict.fromkeys(functions.OF_THREE, 3),
+    }
     expected = known.get(call.function)
     if expected is None:
         remedy = did_you_mean(call.function, known, f"The functions are {', '.join(sorted(known))}")

@@ -4,6 +4,7 @@ Lengths count the bytes of UTF-8, as Segment's servers do.
 """
 
 import math
+import operator
 import re
 from collections.abc import Callable
 from typing import Any
@@ -20,6 +21,15 @@ _TYPES = {
     dict: "object",
 }
 _NUMBER = re.compile(r"[+-]?[0-9]{1,64}(\.[0-9]{1,64})?([eE][+-]?[0-9]{1,4})?")
+_VERSION_PART = re.compile(r"\s*([+-]?[0-9]+)")  # what follows the number, such as -beta, does not count
+_VERSION_ORDERS: dict[str, Callable[[Any, Any], bool]] = {
+    "=": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
 _INTEGER_LIMIT_BITS = 1024  # beyond it no text: writing an integer out takes the square of its length
 _WHOLE_LIMIT = 2.0**53  # a float below it that has no fraction is written without one
 
@@ -73,6 +83,20 @@ def match(text: Any, pattern: Any) -> bool:
         return False
     matches = compile_glob(pattern)
     return matches is not None and matches(text)
+
+
+def semver(version: Any, sign: Any, other: Any) -> bool:
+    """Compare versions of up to three numbers, such as ``1.10.0``; missing numbers are 0. What is none never holds."""
+    if not (isinstance(version, str) and isinstance(sign, str) and isinstance(other, str)):
+        return False
+    one, two = _version(version), _version(other)
+    return sign in _VERSION_ORDERS and one is not None and two is not None and _VERSION_ORDERS[sign](one, two)
+
+
+def _version(text: str) -> tuple[float, ...] | None:
+    parts = [_VERSION_PART.match(part) for part in text.split(".", 3)]
+    numbers = tuple(float(part[1]) for part in parts if part)
+    return (*numbers, 0.0, 0.0)[:3] if len(numbers) == len(parts) <= 3 else None
 
 
 def length(value: Any) -> int | None:
@@ -145,3 +169,4 @@ OF_ONE: dict[str, Callable[[Any], Any]] = {
     "uppercase": uppercase,
 }
 OF_TWO: dict[str, Callable[[Any, Any], bool]] = {"contains": contains, "match": match}
+OF_THREE: dict[str, Callable[[Any, Any, Any], bool]] = {"semver": semver}

@@ -88,6 +88,10 @@ def test_the_vectors_of_the_original(text: str, expected: bool) -> None:
         "number('5x') = null and number('1e999') = null and number(properties.f) = 5",
         "bool('true') and !bool('no') and bool(1) and bool(null) = false and bool('x') = null and bool([]) = null",
         "match(event, event) and contains(event, 'Comp')",
+        "semver('1.10.0', '>', '1.9.9') and semver('2', '=', '2.0.0') and semver('1.2', '!=', '1.2.1')",
+        "semver('1.2.3-beta', '=', '1.2.3') and semver(' 1 . 2', '<=', '1.2') and !semver('1.2.3', '<', '1.2.3')",
+        "!semver('v1', '=', '1') and !semver('1.2.3.4', '>', '1') and !semver('', '=', '0') and !semver(no, '=', '1')",
+        "!semver(properties.n, '=', '5') and !semver('5', '~', '5') and !semver('1..2', '>=', '0')",
         "contains(type, '')",
     ],
 )
@@ -155,6 +159,7 @@ def test_a_malformed_pattern_is_warned_about() -> None:
         ("fnord(event)", "there is no function 'fnord'. The functions are bool, contains"),
         ("type = 'x' and contains(event)", "column 16: contains is given 1 values. Give it 2"),
         ("length()", "length is given 0 values. Give it 1"),
+        ("semver(event, '1')", "semver is given 2 values. Give it 3"),
         ("contains(event, 'x', 'y')", "Give it 2"),
     ],
 )
@@ -176,10 +181,13 @@ def test_no_event_raises(expression: Expression, event: dict[str, Any]) -> None:
     assert compile_filter(to_text(expression)).matches(event) in (True, False)
 
 
+SEMVER = "semver(name, '<', name)"
+
+
 @pytest.mark.parametrize("function", ["typeof(name)", "length(name)", "string(name)", "bool(name)", "number(name)"])
 def test_deep_and_huge_values_do_not_raise(function: str) -> None:
     for value in (nested(100_000)["name"], 10**6000, -(10**6000), 1e308, "\ud800", "9" * 10_000, ""):
-        for comparison in (f"{function} = name", f"{function} > 1.5", f"{function} in [name, 'x']"):
+        for comparison in (f"{function} = name", f"{function} > 1.5", f"{function} in [name, 'x']", SEMVER):
             assert holds(comparison, {"name": value}) in (True, False)
 
 
