@@ -16,7 +16,7 @@ from model.filter_actions import FilterAction, Sample, apply
 from model.fql.filters import CompiledFilter
 from model.fql.triggers import CompiledTrigger
 from model.identity import uniform
-from model.mapping.compiling import CompiledMapping
+from model.mapping.compiling import CompiledMapping, MappingFailed
 from model.validation import CALL_TYPES
 
 WHOLE_EVENT = ""  # name of the mapping that sends the event as it is
@@ -89,6 +89,8 @@ def route(plan: ConnectionPlan, event: dict[str, Any], payload: bytes, identity:
     for rule in plan.filters:
         try:
             result = _filtered(rule, event, kept, identity)
+        except MappingFailed as error:
+            return [_ended(payload, State.DISCARDED, "FILTER_ERROR", f"{_said(rule)}: {error}")]
         except Exception as error:  # none is known; but a filter that cannot be decided must not let an event pass
             return [_ended(payload, State.DISCARDED, "FILTER_ERROR", f"{_said(rule)}: {type(error).__name__}")]
         if isinstance(result, str):

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from enum import StrEnum
+from typing import NamedTuple
 
 FieldPath = tuple[str | int, ...]  # keys and list indexes from the top of the file to a value
 
@@ -18,6 +19,15 @@ class Severity(StrEnum):
 
     ERROR = "error"
     WARNING = "warning"
+
+
+class Breach(NamedTuple):
+    """A rule broken at a place."""
+
+    path: FieldPath
+    message: str
+    remedy: str
+    severity: Severity = Severity.ERROR
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

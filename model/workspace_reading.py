@@ -12,8 +12,7 @@ from pydantic import ValidationError
 from model import workspace_rules
 from model.alerts import section_rules as alerts_rules
 from model.workspace import Workspace, workspace_schema
-from model.workspace_errors import FieldPath, Problem, Severity, WorkspaceInvalid, did_you_mean, quoted
-from model.workspace_rules import Breach
+from model.workspace_errors import Breach, FieldPath, Problem, Severity, WorkspaceInvalid, did_you_mean, quoted
 from model.workspace_yaml import Document, read_yaml
 
 FILE_LIMIT_BYTES = 5 * 1024 * 1024
@@ -136,7 +135,8 @@ def _fields_at(path: FieldPath) -> list[str]:
         if isinstance(step, int):
             nodes = [node["items"] for node in nodes if "items" in node]
         else:
-            nodes = [node["properties"][step] for node in nodes if step in node.get("properties", {})]
+            inner = [node.get("properties", {}).get(step, node.get("additionalProperties")) for node in nodes]
+            nodes = [node for node in inner if isinstance(node, dict)]
     choices = [_resolve(choice) for node in nodes for choice in _choices(node)]
     return sorted({name for choice in choices for name in choice.get("properties", {})})
 

@@ -4,33 +4,22 @@ The rules read plain data that may be wrong in any way (`model.workspace_yaml`),
 another: what is not of the expected shape is somebody else's problem and skipped here.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from ipaddress import ip_address
 from math import ceil
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from pydantic_core import PydanticCustomError
 
 from model.environment_text import refers_to_environment, substitute
-from model.fql.filters import compile_filter
-from model.fql.syntax import FqlProblem
-from model.fql.triggers import compile_trigger
 from model.mapping.compiling import MappingInvalid, compile_mapping
 from model.workspace import Workspace
-from model.workspace_errors import FieldPath, Severity, did_you_mean, format_path, quoted
+from model.workspace_doubts import connection_doubts
+from model.workspace_errors import Breach, FieldPath, Severity, did_you_mean, format_path, quoted
 from model.workspace_settings import DAY_SECONDS, DeliveryConfig, RetentionConfig
 
 _CREDENTIAL_WORDS = ("authorization", "apikey", "cookie", "token", "secret", "password", "credential", "signature")
-
-
-class Breach(NamedTuple):
-    """A rule broken at a place."""
-
-    path: FieldPath
-    message: str
-    remedy: str
-    severity: Severity = Severity.ERROR
 
 
 def looks_like_credential(name: str) -> bool:
@@ -55,12 +44,7 @@ def errors(data: Any, environ: Mapping[str, str]) -> Iterator[Breach]:
 def warnings(workspace: Workspace) -> Iterator[Breach]:
     """Yield what is allowed and probably not meant."""
     for index, connection in enumerate(workspace.connections):
-        place: FieldPath = ("connections", index)
-        for number, rule in enumerate(connection.filters):
-            yield from _doubts(compile_filter(rule.condition).warnings, (*place, "filters", number, "if"))
-        for number, config in enumerate(connection.mappings):
-            if config.trigger is not None:
-                yield from _doubts(compile_trigger(config.trigger).warnings, (*place, "mappings", number, "trigger"))
+        yield from connection_doubts(connection, ("connections", index))
     from_sources = {connection.source for connection in workspace.connections}
     to_destinations = {connection.destination for connection in workspace.connections}
     for index, source in enumerate(workspace.sources):
@@ -78,12 +62,6 @@ def warnings(workspace: Workspace) -> Iterator[Breach]:
             message = "the URL names a private or loopback address, which is refused"
             remedy = "Add its network to delivery.allow_addresses if you mean it"
             yield Breach(("destinations", index, "url"), message, remedy, Severity.WARNING)
-
-
-def _doubts(problems: Iterable[FqlProblem], path: FieldPath) -> Iterator[Breach]:
-    for problem in problems:
-        message = f"line {problem.line}, column {problem.column}: {problem.message}"
-        yield Breach(path, message, problem.remedy, Severity.WARNING)
 
 
 def _private_address(url: str) -> str | None:

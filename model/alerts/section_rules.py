@@ -9,8 +9,7 @@ from typing import Any
 
 from model.alerts.channels import EMAIL
 from model.alerts.rule import EMAIL_PREFIX, IN_APP
-from model.workspace_errors import FieldPath, did_you_mean, quoted
-from model.workspace_rules import Breach
+from model.workspace_errors import Breach, FieldPath, did_you_mean, quoted
 
 
 def errors(data: Any) -> Iterator[Breach]:

@@ -1,7 +1,7 @@
 """Reading a value at a path such as ``$.context.traits['e.mail']`` or ``products[0].price``, as Segment does.
 
 Three habits of JavaScript that mappings rely on: a path that goes on past 0, false, '' or null gives that value itself;
-``length`` of texts and lists can be read; and in lists ``a.0`` is ``a[0]``.
+``length`` of texts and lists can be read; and in both ``a.0`` is ``a[0]``.
 """
 
 import re
@@ -50,6 +50,8 @@ def reader_of(names: Iterable[str]) -> Resolver:
                 return value
             elif isinstance(value, str) and name == "length":
                 value = _length(value)
+            elif isinstance(value, str) and index is not None and index < len(value):
+                value = value[index]
             else:
                 return MISSING
         return value

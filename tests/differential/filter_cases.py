@@ -3,6 +3,7 @@
 What it takes differently is in `test_filters`: null and missing, lengths of what is missing, functions of functions.
 """
 
+from collections.abc import Callable
 from random import Random
 from typing import Any
 
@@ -77,6 +78,10 @@ def ir_of(node: Expression) -> Any:
             return ["or", *map(ir_of, operands)]
 
 
+def _one_of(draw: Random, *kinds: Callable[[Random], Expression]) -> Expression:
+    return draw.choice(kinds)(draw)
+
+
 def _path(draw: Random) -> Path:
     if draw.random() < 0.3:
         return Path((draw.choice(ALWAYS_THERE),))
@@ -89,6 +94,18 @@ def _text(draw: Random) -> String:
 
 def _number(draw: Random) -> Constant:
     return Constant(draw.choice([5, 0, -1, 4.5, 100_000]))
+
+
+def _glob(draw: Random) -> String:
+    return String(draw.choice(GLOBS), "'")
+
+
+def _version(draw: Random) -> String:
+    return String(draw.choice(VERSIONS), "'")
+
+
+def _app_version(draw: Random) -> Path:
+    return Path(("context", "app", "version"))
 
 
 def _compared(draw: Random) -> Expression:
@@ -108,7 +125,7 @@ def _compared(draw: Random) -> Expression:
 
 def _ordered(draw: Random) -> Expression:
     sign = draw.choice([Operator.LESS, Operator.AT_MOST, Operator.GREATER, Operator.AT_LEAST])
-    sides = [_path(draw), draw.choice([_number, _path, _text])(draw)]
+    sides: list[Expression] = [_path(draw), _one_of(draw, _number, _path, _text)]
     draw.shuffle(sides)
     return Comparison(sign, *sides)
 
@@ -119,18 +136,16 @@ def _length(draw: Random) -> Expression:
 
 
 def _in(draw: Random) -> Expression:
-    items = [draw.choice([_text, _text, _number])(draw) for _ in range(draw.randrange(4))]
-    return Comparison(Operator.IN, draw.choice([_path, _path, _text])(draw), Elements(tuple(items)))
+    items = [_one_of(draw, _text, _text, _number) for _ in range(draw.randrange(4))]
+    return Comparison(Operator.IN, _one_of(draw, _path, _path, _text), Elements(tuple(items)))
 
 
 def _contains(draw: Random) -> Expression:
-    return Call("contains", (draw.choice([_path, _text])(draw), draw.choice([_path, _text, _text])(draw)))
+    return Call("contains", (_one_of(draw, _path, _text), _one_of(draw, _path, _text, _text)))
 
 
 def _match(draw: Random) -> Expression:
-    return Call(
-        "match", (draw.choice([_path, _text])(draw), draw.choice([String(draw.choice(GLOBS), "'"), _path(draw)]))
-    )
+    return Call("match", (_one_of(draw, _path, _text), _one_of(draw, _glob, _path)))
 
 
 def _case(draw: Random) -> Expression:
@@ -143,5 +158,5 @@ def _type(draw: Random) -> Expression:
 
 
 def _semver(draw: Random) -> Expression:
-    version = draw.choice([Path(("context", "app", "version")), String(draw.choice(VERSIONS), "'"), _path(draw)])
-    return Call("semver", (version, String(draw.choice(SIGNS), "'"), String(draw.choice(VERSIONS), "'")))
+    version = _one_of(draw, _app_version, _version, _path)
+    return Call("semver", (version, String(draw.choice(SIGNS), "'"), _version(draw)))

@@ -7,7 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.filter_actions import AllowProperties, Drop, DropProperties, FilterAction, Sample, apply
+from model.field_edits import Change
+from model.field_path import FieldPathInvalid
+from model.filter_actions import AllowProperties, Drop, DropProperties, FilterAction, MapProperties, Sample, apply
+from model.mapping.errors import MappingFailed
 from tests.unit.fql.expressions import EVENTS, nested
 
 EVENT: dict[str, Any] = {
@@ -63,6 +66,168 @@ def test_a_path_goes_on_through_the_objects_of_a_list() -> None:
     event = {"rooms": [{"bed": {"size": 1, "color": 2}}, {"bed": None}, {}]}
     result = applied(DropProperties({"rooms.bed": ("size",)}), event=event)
     assert result == {"rooms": [{"bed": {"color": 2}}, {"bed": None}, {}]}
+
+
+PRODUCTS: dict[str, Any] = {
+    "properties": {
+        "products": [{"email": "a", "id": 1, "by": {"ip": 1}}, {"email": "b"}, "c", [{"email": "d"}]],
+        "mails": ["a", "b"],
+        "a.b": 1,
+        "a": {"b": 2, "c": 3},
+        "0": 4,
+    }
+}
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "gone"),
+    [
+        ("properties.products.0", "email", {"a"}),
+        ("properties.products.1", "email", {"b"}),
+        ("properties.products.3", "email", {"d"}),
+        ("properties.products.3.0", "email", {"d"}),
+        ("properties.products", "email", {"a", "b", "d"}),
+        ("properties", "products.0.email", {"a"}),
+        ("", "properties.products.email", {"a", "b", "d"}),
+        ("properties.products.4", "email", set()),
+        ("properties.products.-1", "email", set()),
+        ("properties.products.00", "email", {"a"}),
+        ("properties.products.99999999999", "email", set()),
+    ],
+)
+def test_a_drop_reaches_the_item_it_names_or_every_item(path: str, name: str, gone: set[str]) -> None:
+    result = applied(DropProperties({path: (name,)}), event=PRODUCTS)
+    assert result is not None
+    first, second, text, inner = result["properties"]["products"]
+    left = {item["email"] for item in (first, second, *inner) if "email" in item}
+    assert left == {"a", "b", "d"} - gone
+    assert (first["id"], text) == (1, "c")
+    assert (result is PRODUCTS) is (gone == set())
+
+
+def test_an_item_that_is_dropped_leaves_its_place_empty() -> None:
+    action = DropProperties({"properties.mails": ("0", "1", "2"), "properties.products": ("2",)})
+    result = applied(action, event=PRODUCTS)
+    assert result is not None
+    assert result["properties"]["mails"] == [None, None]
+    assert result["properties"]["products"][2] is None
+    assert result["properties"]["products"][0] == PRODUCTS["properties"]["products"][0]
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "literal", "inner"),
+    [
+        ("properties", "a.b", False, False),
+        ("properties", r"a\.b", False, True),
+        ("properties.a", "b", True, False),
+        (r"properties.\a", r"\b", True, False),
+    ],
+)
+def test_a_name_with_a_dot_is_dropped_in_both_its_meanings(path: str, name: str, literal: bool, inner: bool) -> None:
+    result = applied(DropProperties({path: (name,)}), event=PRODUCTS)
+    assert result is not None
+    assert ("a.b" in result["properties"], "b" in result["properties"]["a"]) == (literal, inner)
+    assert result["properties"]["a"]["c"] == 3
+    assert result["properties"]["0"] == 4
+
+
+def test_allowed_names_are_no_paths() -> None:
+    assert applied(AllowProperties({"properties": ("a.b", r"0")}), event=PRODUCTS) == {"properties": {"a.b": 1, "0": 4}}
+    result = applied(AllowProperties({"properties.products.0": ("id",)}), event=PRODUCTS)
+    assert result is not None
+    assert result["properties"]["products"] == [{"id": 1}, *PRODUCTS["properties"]["products"][1:]]
+
+
+MAPPED: dict[str, Any] = {
+    "userId": "u1",
+    "properties": {
+        "n": 5,
+        "zero": 0,
+        "none": None,
+        "list": [{"n": 1}, {"n": 2.5}, "x"],
+        "name": "N",
+        "inner": {"k": [1]},
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"properties.plan": Change("free")}, {"plan": "free"}),
+        ({"properties.n": Change(None)}, {"n": None}),
+        ({"properties.n": Change({"a": 1})}, {"n": {"a": 1}}),
+        ({"properties.user": Change(copy="userId")}, {"user": "u1"}),
+        ({"properties.first": Change(copy="properties.list.0.n")}, {"first": 1}),
+        ({"properties.n": Change(copy="properties.nothing")}, {}),
+        ({"properties.n": Change(copy="properties.none")}, {"n": None}),
+        ({"properties.total": Change(move="properties.n")}, {"total": 5, "n": ...}),
+        ({"properties.total": Change(move="properties.zero")}, {"total": 0, "zero": ...}),
+        ({"properties.total": Change(move="properties.nothing")}, {}),
+        ({"properties.nothing.total": Change(move="properties.n"), "traits.n": Change(move="properties.zero")}, {}),
+        (
+            {"properties.inner.k": Change(move="properties.n"), "x": Change(move="properties.nope")},
+            {"inner": {"k": 5}, "n": ...},
+        ),
+        (
+            {"properties.n": Change(move="properties.name"), "properties.name": Change(move="properties.n")},
+            {"n": "N", "name": 5},
+        ),
+        ({"properties.name": Change(7), "properties.n": Change(copy="properties.name")}, {"name": 7, "n": "N"}),
+        ({"properties.inner": Change(move="properties.inner.k")}, {"inner": [1]}),
+        ({"properties.n": Change(to_string=True)}, {"n": "5"}),
+        ({"properties.none": Change(to_string=True)}, {"none": "null"}),
+        ({"properties.n": Change(True, to_string=True)}, {"n": "true"}),
+        ({"properties.n": Change(5e-7, to_string=True)}, {"n": "5e-7"}),
+        ({"properties.n": Change(2.0, to_string=True)}, {"n": "2"}),
+        ({"properties.x": Change(copy="properties.n", to_string=True)}, {"x": "5"}),
+        ({"properties.inner": Change(to_string=True), "properties.name": Change(to_string=True)}, {}),
+        ({"properties.nothing": Change(to_string=True)}, {}),
+        ({"properties.nothing.deeper": Change(1), "properties.n.deeper": Change(1), "traits.x": Change(1)}, {}),
+        ({"properties.list.1.n": Change(0)}, {"list": [{"n": 1}, {"n": 0}, "x"]}),
+        ({"properties.list.n": Change(to_string=True)}, {"list": [{"n": "1"}, {"n": "2.5"}, "x"]}),
+        ({"properties.list.n": Change("gone")}, {"list": [{"n": "gone"}, {"n": "gone"}, "x"]}),
+        ({"properties.list.2": Change("y")}, {"list": [{"n": 1}, {"n": 2.5}, "y"]}),
+        ({"properties.list.3": Change("y")}, {}),
+        ({r"properties.a\.b": Change(1)}, {"a.b": 1}),
+    ],
+)
+def test_properties_are_mapped(changes: dict[str, Change], expected: dict[str, Any]) -> None:
+    result = applied(MapProperties(changes), event=MAPPED)
+    assert result is not None
+    properties = {name: value for name, value in {**MAPPED["properties"], **expected}.items() if value is not ...}
+    assert result == {"userId": "u1", "properties": properties}
+    assert (result is MAPPED) is (expected == {})
+
+
+def test_what_was_dropped_is_not_there_to_be_copied() -> None:
+    drop = DropProperties({"properties": ("n",)})
+    result = applied(MapProperties({"properties.kept": Change(copy="properties.n")}), drop, event=MAPPED)
+    assert result is not None
+    assert "kept" not in result["properties"]
+
+
+def test_an_event_that_grows_out_of_bounds_is_refused() -> None:
+    double = MapProperties({"a": Change(copy="b"), "b.x": Change(copy="a"), "b.y": Change(copy="b")})
+    event: dict[str, Any] = {"a": {}, "b": {"text": "x" * 10_000}}
+    with pytest.raises(MappingFailed, match="more than 4 MB of one event"):
+        for _ in range(100):
+            event = apply([double], event, never) or {}
+
+
+@pytest.mark.parametrize("path", ["$.a", "a..b", ".a", "a.", "a[0].b", "a[].b", "a.*.b", "a.$.b", "a\\", "x" * 1_001])
+def test_a_path_that_would_lead_nowhere_raises(path: str) -> None:
+    actions: list[FilterAction] = [
+        DropProperties({path: ("a",)}),
+        DropProperties({"": (path,)}),
+        AllowProperties({path: ("a",)}),
+        MapProperties({path: Change(1)}),
+        MapProperties({"a": Change(copy=path)}),
+        Sample(0.5, path),
+    ]
+    for action in actions:
+        with pytest.raises(FieldPathInvalid):
+            apply([action], EVENT, never)
 
 
 def test_allowed_properties_alone_stay_in_the_objects_listed() -> None:
@@ -139,7 +304,18 @@ def test_an_event_without_the_value_is_sampled_by_chance(event: dict[str, Any]) 
 
 PATHS = st.sampled_from(["", "properties", "properties.and", "traits.or.in", "context", "name"])
 FIELDS = st.dictionaries(PATHS, st.lists(st.sampled_from(["and", "or", "type", "properties"]).map(str)).map(tuple))
-ACTIONS = st.builds(DropProperties, FIELDS) | st.builds(AllowProperties, FIELDS) | st.builds(Sample, st.floats(), PATHS)
+INNER = st.sampled_from(["properties.and", "traits.or.in", "context.0", "name", "properties.0.type"])
+CHANGES = st.one_of(
+    st.builds(Change, st.just(1), to_string=st.booleans()),
+    st.builds(Change, copy=INNER, to_string=st.booleans()),
+    st.builds(Change, move=INNER),
+)
+ACTIONS = st.one_of(
+    st.builds(DropProperties, FIELDS),
+    st.builds(AllowProperties, FIELDS),
+    st.builds(Sample, st.floats(), PATHS),
+    st.builds(MapProperties, st.dictionaries(INNER, CHANGES, max_size=3)),
+)
 
 
 @given(st.lists(ACTIONS, max_size=4), EVENTS)
@@ -147,7 +323,13 @@ def test_any_event_is_taken_and_none_is_modified(actions: list[FilterAction], ev
     before = deepcopy(event)
     result = apply(actions, event, random.Random(7).random)
     assert event == before
-    assert result is None or result is event or result != event
+    maps = any(isinstance(action, MapProperties) for action in actions)
+    assert result is None or result is event or result != event or maps
+
+
+def test_a_number_is_sampled_as_javascript_writes_it() -> None:
+    for percent in (0.1, 0.3, 0.5, 0.7, 0.9):
+        assert kept(Sample(percent, "userId"), [5.0]) == kept(Sample(percent, "userId"), [5])
 
 
 def test_values_nested_very_deeply_are_taken() -> None:

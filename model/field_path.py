@@ -1,0 +1,63 @@
+r"""Paths to fields of an event, as filter actions are given them: names with dots between, such as ``context.ip``.
+
+In lists a number is an item, from 0: ``properties.products.0.email``. A path that names no item goes on in every item.
+A backslash takes the next character into a name: ``properties.a\.b`` is the field ``a.b``.
+"""
+
+import re
+from functools import lru_cache
+
+LIMIT_CHARS = 1_000
+_INDEX = re.compile(r"[0-9]{1,9}", re.ASCII)
+_STEP = re.compile(r"((?:[^.\\]|\\.)*+)(\.|\Z)", re.DOTALL)
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+_BRACKETS = re.compile(r"(?:[^\[\]\\]|\\.)*+[\[\]]", re.DOTALL)
+
+
+class FieldPathInvalid(ValueError):
+    """The text is no path; ``remedy`` says what to write."""
+
+    def __init__(self, message: str, remedy: str) -> None:
+        super().__init__(message)
+        self.remedy = remedy
+
+
+@lru_cache(maxsize=4096)
+def names_of(path: str) -> tuple[str, ...]:
+    """Split a path into its names; '' is the event itself, which has none. Raises FieldPathInvalid.
+
+    What other notations mark lists with is refused: taken for a name, it would silently lead nowhere.
+    """
+    if len(path) > LIMIT_CHARS:
+        raise FieldPathInvalid(f"a path is longer than {LIMIT_CHARS} characters", "Name an object nearer to the event")
+    names: list[str] = []
+    at = 0
+    while path:
+        step = _STEP.match(path, at)
+        if step is None:
+            raise FieldPathInvalid("a backslash stands at the end", "Write two if the name ends in one")
+        names.append(_name(step[1], is_first=not names))
+        at = step.end()
+        if not step[2]:
+            break
+    return tuple(names)
+
+
+def index_of(name: str) -> int | None:
+    """Return the index of a list's item a name stands for; None when it is a name alone."""
+    return int(name) if _INDEX.fullmatch(name) else None
+
+
+def _name(written: str, *, is_first: bool) -> str:
+    if not written:
+        raise FieldPathInvalid(
+            "an empty name stands in a path", "Write one dot between two names, and none at the ends"
+        )
+    if written == "$" and is_first:
+        raise FieldPathInvalid("a path begins at the event itself", "Leave out the $ and its dot")
+    if written in ("$", "*") or _BRACKETS.match(written):
+        remedy = (
+            "Write products.0 for one item and products for every item; put a backslash before what is part of a name"
+        )
+        raise FieldPathInvalid("$, * and brackets do not stand for the items of a list", remedy)
+    return _ESCAPED.sub(r"\1", written)
