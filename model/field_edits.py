@@ -5,6 +5,7 @@ Each function returns the very same event when nothing changed, and raises Field
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 from model.field_path import index_of, names_of
@@ -38,8 +39,7 @@ def without(event: Event, path: str, names: Iterable[str]) -> Event:
     edited, changed = dict(event), False
     containers = _inside([edited], names_of(path))
     for name in names:
-        inner = names_of(name) or ("",)
-        for way in {inner, (".".join(inner),)}:
+        for way in _ways(name):
             changed = _take_out(containers, way) or changed
     return edited if changed else event
 
@@ -109,15 +109,27 @@ def _found(event: Event, path: str) -> Any:
     return value
 
 
-def _take_out(containers: Iterable[Container], path: tuple[str, ...]) -> bool:
-    *way, last = path
-    found = [place for container in _inside(containers, way) for place in _places(container, last)]
-    for holder, place in found:
-        if isinstance(holder, list):
-            holder[place] = None
-        else:
-            del holder[place]
-    return bool(found)
+@lru_cache(maxsize=4096)
+def _ways(name: str) -> tuple[tuple[str, ...], ...]:
+    """Where a name to drop leads: to the field of that name and, if there are dots in it, to the field at that path."""
+    names = names_of(name) or ("",)
+    return (names,) if len(names) == 1 else (names, (".".join(names),))
+
+
+def _take_out(containers: list[Container], path: tuple[str, ...]) -> bool:
+    way, last = path[:-1], path[-1]
+    changed = False
+    for container in _inside(containers, way) if way else containers:
+        if isinstance(container, dict):
+            changed = container.pop(last, MISSING) is not MISSING or changed
+            continue
+        for holder, place in _places(container, last):
+            changed = True
+            if isinstance(holder, list):
+                holder[place] = None
+            else:
+                del holder[place]
+    return changed
 
 
 def _inside(containers: Iterable[Container], way: Iterable[str]) -> list[Container]:

@@ -8,6 +8,11 @@ import re
 from functools import lru_cache
 
 LIMIT_CHARS = 1_000
+EVENT_FIELDS = (  # of Segment's events; others may stand beside them
+    *("anonymousId", "category", "channel", "context", "event", "groupId", "integrations", "messageId", "name"),
+    *("originalTimestamp", "previousId", "projectId", "properties", "receivedAt", "sentAt", "timestamp", "traits"),
+    *("type", "userId", "version", "writeKey"),
+)
 _INDEX = re.compile(r"[0-9]{1,9}", re.ASCII)
 _STEP = re.compile(r"((?:[^.\\]|\\.)*+)(\.|\Z)", re.DOTALL)
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)

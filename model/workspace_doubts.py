@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from model.field_path import names_of
+from model.field_path import EVENT_FIELDS, names_of
 from model.fql.filters import compile_filter
 from model.fql.syntax import FqlProblem
 from model.fql.triggers import compile_trigger
@@ -15,13 +15,6 @@ from model.workspace_connection import (
     SampleConfig,
 )
 from model.workspace_errors import Breach, FieldPath, Severity, did_you_mean, quoted
-
-# An event may have others, so only a name that is nearly one of these is doubted.
-_EVENT_FIELDS = (
-    *("anonymousId", "category", "channel", "context", "event", "groupId", "integrations", "messageId", "name"),
-    *("originalTimestamp", "previousId", "projectId", "properties", "receivedAt", "sentAt", "timestamp", "traits"),
-    *("type", "userId", "version", "writeKey"),
-)
 
 
 def connection_doubts(connection: Connection, place: FieldPath) -> Iterator[Breach]:
@@ -62,8 +55,9 @@ def _action(action: AnyActionConfig, place: FieldPath) -> Iterator[Breach]:
 
 
 def _misspelt(path: str | None, place: FieldPath) -> Iterator[Breach]:
+    # An event may have fields of its own, so only a name that is nearly one of Segment's is doubted.
     for name in names_of(path or "")[:1]:
-        remedy = "" if name in _EVENT_FIELDS else did_you_mean(name, _EVENT_FIELDS, "")
+        remedy = "" if name in EVENT_FIELDS else did_you_mean(name, EVENT_FIELDS, "")
         if remedy:
             yield Breach(place, f"events usually have no field {quoted(name)}", remedy, Severity.WARNING)
 

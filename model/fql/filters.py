@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from model.field_path import EVENT_FIELDS
 from model.fql import functions
 from model.fql.glob import LIMIT_CHARS, compile_glob
 from model.fql.parser import parse_with_warnings
@@ -30,6 +31,8 @@ from model.fql.syntax import (
 from model.workspace_errors import did_you_mean, quoted
 
 ALL = "all"  # the whole text of a filter for every event
+
+_TEXT_FIELDS = ("type", "event", "name", "userId", "anonymousId", "groupId", "previousId", "messageId")
 
 Condition: TypeAlias = Callable[[Event], bool]
 
@@ -129,6 +132,7 @@ class _Compiler:
     def _equality(self, left: Expression, right: Expression) -> Condition:
         if isinstance(left, String | Constant):
             left, right = right, left
+        self._doubt(left, right)
         value = self._value(left)
         match right:
             case String(text, _):
@@ -138,6 +142,16 @@ class _Compiler:
             case _:
                 other = self._value(right)
                 return lambda event: functions.equal(value(event), other(event))
+
+    def _doubt(self, left: Expression, right: Expression) -> None:
+        """Warn about what is never equal: such a filter would silently let everything pass."""
+        match left, right:
+            case Path(), Path((word,)) if word not in EVENT_FIELDS:
+                message = f"{quoted(word)} without quotes is a field of the event"
+                self.warnings.append(FqlProblem(message, "Put quotes around it if a text is meant", *right.at))
+            case Path((name,)), Constant(bool() | int() | float()) if name in _TEXT_FIELDS:
+                message = f"{name} holds a text, which equals no number, true or false"
+                self.warnings.append(FqlProblem(message, "Put quotes around the value", *right.at))
 
 
 def all_of(conditions: list[Condition]) -> Condition:

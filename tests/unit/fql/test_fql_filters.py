@@ -144,6 +144,28 @@ def test_how_other_languages_write_it_is_read_and_warned_about(text: str, column
     assert (warning.line, warning.column) == (1, column)
 
 
+@pytest.mark.parametrize(
+    ("text", "column", "message"),
+    [
+        ("type = track", 8, "'track' without quotes is a field of the event"),
+        ("!(properties.plan != free)", 22, "'free' without quotes is a field"),
+        ("userId = 123 and missing = 1", 10, "userId holds a text, which equals no number"),
+        ("true = event", 1, "event holds a text"),
+    ],
+)
+def test_what_is_never_equal_is_warned_about(text: str, column: int, message: str) -> None:
+    (warning,) = compile_filter(text).warnings
+    assert warning.column == column
+    assert warning.message.startswith(message)
+
+
+@pytest.mark.parametrize(
+    "text", ["userId = anonymousId", "properties.a = properties.b", "userId = '1' and name = null"]
+)
+def test_what_can_be_equal_is_not_warned_about(text: str) -> None:
+    assert compile_filter(text).warnings == ()
+
+
 def test_a_malformed_pattern_is_warned_about() -> None:
     (warning,) = compile_filter("match( event, 'x[' )").warnings
     assert (warning.line, warning.column) == (1, 15)
