@@ -345,4 +345,6 @@ def test_values_nested_very_deeply_are_taken() -> None:
     result = apply(actions, {**event, "deep": deep}, lambda: 0.1)
     assert result is not None
     assert result["deep"][1] == {}
+    with pytest.raises(MappingFailed, match="more than 200 levels"):
+        apply([MapProperties({"deep.price": Change(2)})], {**event, "deep": deep}, never)
     assert result["name"] == {} or result["name"] == [{}]

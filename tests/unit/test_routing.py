@@ -147,3 +147,36 @@ def test_every_event_becomes_at_least_one_delivery_whatever_is_in_it(event: dict
         "mappings": [{"name": "all"}, {"name": "t", "trigger": 'properties.a != "b"'}],
     }
     assert routed({"type": "track", **event}, **settings)
+
+
+def with_actions(*actions: dict[str, Any]) -> list[dict[str, Any]]:
+    return [{"if": "all", "actions": [action]} for action in actions]
+
+
+def test_a_drop_of_one_item_and_mapped_fields_are_what_goes_on() -> None:
+    event = {**EVENT, "properties": {"products": [{"email": "a", "id": 1}, {"email": "b"}], "plan": 3}}
+    filters = with_actions(
+        {"type": "DROP_PROPERTIES", "fields": {"properties.products.0": ["email"]}},
+        {"type": "MAP_PROPERTIES", "map": {"properties.level": {"move": "properties.plan", "to_string": True}}},
+        {"type": "MAP_PROPERTIES", "map": {"userId": {"set": None}, "properties.user": {"copy": "userId"}}},
+    )
+    (one,) = routed(event, filters=filters)
+    assert one.state is None
+    assert orjson.loads(one.event) == {
+        **EVENT,
+        "userId": None,
+        "properties": {"products": [{"id": 1}, {"email": "b"}], "level": "3", "user": "u1"},
+    }
+
+
+def test_an_event_that_filters_make_too_large_is_discarded_and_says_so() -> None:
+    grow = with_actions(
+        *[
+            {"type": "MAP_PROPERTIES", "map": {"properties.one": {"copy": "properties"}}},
+            {"type": "MAP_PROPERTIES", "map": {"properties.two": {"copy": "properties"}}},
+        ]
+        * 10
+    )
+    (one,) = routed({**EVENT, "properties": {"text": "x" * 1000}}, filters=grow)
+    assert (one.state, one.code) == (State.DISCARDED, "FILTER_ERROR")
+    assert one.message.startswith("filters[") and one.message.endswith("makes more than 4 MB of one event")
