@@ -83,7 +83,7 @@ def _panel(one: Explained) -> Panel:
     if one.message:
         lines.append(Text(printable(one.message), "italic"))
     if one.stripped:
-        lines.append(Text("filters take fields out", "dim"))
+        lines.append(Text("filters drop or change fields", "dim"))
     if one.function:
         lines.append(Text(f"insert function {one.function} ran", "dim"))
     if one.request is not None:

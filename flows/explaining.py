@@ -30,7 +30,7 @@ class Explained:
     """One delivery the event would become. Everything is redacted.
 
     ``state``: sent, filtered, discarded or retried (the insert function asks for it). ``rule``: which filter or mapping
-    decided. ``stripped``: filters took fields out. ``function``: the insert function that ran.
+    decided. ``stripped``: filters dropped or changed fields. ``function``: the insert function that ran.
     """
 
     destination: str
