@@ -1,0 +1,116 @@
+"""Segment's own packages, run in a Node child that answers questions: what Waybill computes is compared with them."""
+
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from threading import Thread, Timer
+from typing import Any
+
+import pytest
+
+HERE = Path(__file__).parent
+CACHE = HERE.parent.parent / ".cache" / "node"
+INSTALL_TIMEOUT_SECONDS = 180.0
+ANSWERS_TIMEOUT_SECONDS = 120.0  # for all questions of one call of `ask_all`
+_CHUNK_QUESTIONS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the reference says: a JSON value, nothing at all (JavaScript's undefined), or an error."""
+
+    result: Any = None
+    is_undefined: bool = False
+    error: str | None = None
+
+
+class Reference:
+    """A running Node child. Kinds of questions are the ``.cjs`` files beside this one."""
+
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        self._process = process
+
+    def ask(self, kind: str, question: Any) -> Answer:
+        """Ask one question."""
+        return self.ask_all(kind, [question])[0]
+
+    def ask_all(self, kind: str, questions: Iterable[Any]) -> list[Answer]:
+        """Ask many questions of one kind; the answers come in their order."""
+        assert self._process.stdin and self._process.stdout
+        lines = [f"{json.dumps({'kind': kind, 'input': question})}\n" for question in questions]
+        answers = []
+        watchdog = Timer(ANSWERS_TIMEOUT_SECONDS, self._process.kill)
+        watchdog.start()
+        try:
+            for start in range(0, len(lines), _CHUNK_QUESTIONS):
+                chunk = lines[start : start + _CHUNK_QUESTIONS]
+                # Written beside the reading: pipes hold less than a chunk, and both ends would wait for each other.
+                writer = Thread(target=self._write, args=("".join(chunk),), daemon=True)
+                writer.start()
+                for line in chunk:
+                    said = self._process.stdout.readline()
+                    assert said, f"the Node child ended, or gave no answer in time, at: {line[:1_000]}"
+                    answers.append(_answer(json.loads(said)))
+                writer.join()
+        finally:
+            watchdog.cancel()
+        return answers
+
+    def _write(self, text: str) -> None:
+        assert self._process.stdin
+        self._process.stdin.write(text)
+        self._process.stdin.flush()
+
+
+def _answer(said: dict[str, Any]) -> Answer:
+    if "error" in said:
+        return Answer(error=said["error"])
+    return Answer(said.get("result"), is_undefined="result" not in said)
+
+
+def install_packages() -> Path:
+    """Return a ``node_modules`` with the pinned packages, installed once. Skips the test where npm is missing."""
+    if not shutil.which("node") or not shutil.which("npm"):
+        pytest.skip("node or npm is missing: install Node.js 20 or newer to compare with Segment's packages")
+    wanted = (HERE / "package.json").read_text()
+    installed = CACHE / f"differential-{sha256(wanted.encode()).hexdigest()[:12]}"
+    if not installed.exists():
+        CACHE.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=CACHE) as scratch:
+            (Path(scratch) / "package.json").write_text(wanted)
+            command = ["npm", "install", "--no-package-lock", "--ignore-scripts", "--no-audit", "--no-fund"]
+            done = subprocess.run(
+                command, cwd=scratch, capture_output=True, text=True, timeout=INSTALL_TIMEOUT_SECONDS, check=False
+            )
+            assert done.returncode == 0, f"npm install failed: {done.stderr}"
+            # Renamed when complete, so that an interrupted install, or another test run's, is never used half done.
+            try:
+                (Path(scratch) / "node_modules").rename(installed)
+            except OSError:
+                assert installed.exists()  # another test run was first
+    return installed
+
+
+@contextmanager
+def running_reference() -> Iterator[Reference]:
+    """Run the Node child, in UTC as Segment's servers do, until the block ends."""
+    node_modules = install_packages()
+    process = subprocess.Popen(
+        ["node", str(HERE / "harness.cjs")],
+        env={**os.environ, "NODE_PATH": str(node_modules), "TZ": "UTC"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield Reference(process)
+    finally:
+        process.kill()
+        process.communicate()
