@@ -1,4 +1,4 @@
-from time import perf_counter
+from time import process_time
 from typing import Any
 
 import pytest
@@ -51,10 +51,50 @@ def render(template: str, event: dict[str, Any] = EVENT) -> Any:
         ("{{ timestamp | date: '%Y-%m-%d %H:%M:%S.%L %s %-d %%' }}", "2026-01-31 21:05:09.123 1769893509 31 %"),
         ("{{ 0 | date: '%F' }} {{ 'soon' | date: '%F' }}{{ none | date: '%F' }}", "1970-01-01 soon"),
         ("{{ now }}{{ today }}", ""),
+        ("{{ 1999 | divided_by: 100 }} {{ 7 | divided_by: 2, true }} {{ 1 | divided_by: 0 }}", "19.99 3 Infinity"),
+        ("{{ 10.125 | round: 2 }} {{ 2.5 | round }} {{ -2.5 | round }} {{ 1.005 | round: 2 }}", "10.13 3 -3 1.01"),
+        ("{{ 0.1 | plus: 0.2 }} {{ 3 | times: 1.1 }} {{ -7 | modulo: 3 }}", "0.30000000000000004 3.3000000000000003 2"),
+        ("{{ '12.5' | times: 2 }} {{ event | plus: 1 }} {{ event | divided_by: 0 }}", "25 1 NaN"),
+        ("{% if '6' > 5 %}y{% else %}n{% endif %}{% if event < 5 %}y{% else %}n{% endif %}", "yn"),
+        ("{% if properties.none >= 0 %}y{% endif %}{% if properties.list == 1 %}y{% else %}n{% endif %}", "yn"),
+        ("{{ properties.list | json }}", '["a",1,null,[true]]'),
+        ("{{ properties.list | push: 'z' | pop | size }}{{ '12.5' | to_integer }}", "412.5"),
+        ("{{ 'Größe & <x>' | slugify }} {{ 'a<b' | xml_escape }} {{ 'a b/c' | cgi_escape }}", "größe-x a&lt;b a+b%2Fc"),
+        (
+            "{{ 'January 31, 2026' | date: '%Y-%m-%d' }} {{ '2026-01-31 10:00' | date: '%l:%M %P %N' }}",
+            "2026-01-31 10:00 am 000000000",
+        ),
+        ("{{ timestamp | date: '%^a %-d %e %j %c' }}", "SAT 31 31 031 1/31/2026, 9:05:09 PM"),
+        (
+            "{{ timestamp | date: '%H:%M %z', 'America/New_York' }} {{ 1769893509123 | date: '%Y' }}",
+            "16:05 -0500 58055",
+        ),
+        ("{{ 'ab' | replace: '', '-' }} {{ 'a b c' | truncatewords: 2 }} {{ '' | split: ',' | size }}", "a-b a b... 0"),
+        (
+            "{{ missing | default: 0 }}{{ properties.yes | default: 1 }}{{ false | default: 'd', allow_false: true }}",
+            "0truefalse",
+        ),
+        ("{{ nil | json }}{{ missing | json }}{{ 'b' | first }}{{ properties.list | where: 'x' | size }}", "{}b0"),
+        ("{{ not true or event }} {{ 1 == 1.0 }} {{ 'a' 'b' }} {{ empty == '' }}", "true true a true"),
     ],
 )
 def test_a_template_is_rendered_over_the_event(template: str, result: str) -> None:
     assert render(template) == result
+
+
+def test_the_clock_is_the_moment_the_event_was_received() -> None:
+    event = {"receivedAt": "2026-01-31T08:00:00.000Z"}
+    assert render("{{ 'now' | date: '%Y-%m-%d' }} {{ 'today' | date: '%s' }}", event) == "2026-01-31 1769846400"
+
+
+def test_half_a_character_is_nothing_that_cannot_be_sent() -> None:
+    assert render("{{ a | slice: 0 }}{{ a | slice: 0, 2 }}{{ a | size }}", {"a": "😀"}) == "\ufffd😀2"
+
+
+def test_counting_leaves_the_event_as_it_is() -> None:
+    event = {"n": 5}
+    assert render("{% increment n %}{% increment n %}{{ n }}{% decrement m %}", event) == "567-1"
+    assert event == {"n": 5}
 
 
 def test_names_of_the_event_go_before_the_engine_s_own() -> None:
@@ -139,17 +179,17 @@ def test_a_failure_says_where_and_shows_nothing_of_the_event(template: str, word
     ],
 )
 def test_templates_that_blow_values_up_are_stopped(template: str) -> None:
-    started = perf_counter()
+    started = process_time()
     with pytest.raises(MappingFailed, match="makes"):
         render(template, {"a": "a" * 10_000})
-    assert perf_counter() - started < 2
+    assert process_time() - started < 2
 
 
 def test_a_template_that_reads_much_again_and_again_is_stopped() -> None:
-    started = perf_counter()
+    started = process_time()
     with pytest.raises(MappingFailed, match="on its way"):
-        render("{{ a | where: 'k' }}" * 45, {"a": [1] * LIMIT_CHARS})
-    assert perf_counter() - started < 5
+        render("{{ a | compact | size }}" * 40, {"a": [1] * LIMIT_CHARS})
+    assert process_time() - started < 5
 
 
 @pytest.mark.parametrize("name", sorted({*FROM_LIBRARY, *OWN}))
@@ -157,12 +197,12 @@ def test_every_filter_is_quick_on_every_text(name: str) -> None:
     for value in WORST:
         for arguments in ("", ": b", ": b, b", ": 1000000000", ": c, 1000000000"):
             mapping = compile_mapping({"x": {"@liquid": f"{{{{ a | {name}{arguments} }}}}"}})
-            started = perf_counter()
+            started = process_time()
             try:
                 assert len(mapping({"a": value, "b": "a" + "b" * 8_000 + "a", "c": 5})["x"]) <= LIMIT_CHARS
             except MappingFailed:
                 pass
-            assert perf_counter() - started < 1
+            assert process_time() - started < 1
 
 
 TOKENS = [
