@@ -146,7 +146,8 @@ def _replacer(pattern: str, replacement: str, everywhere: bool, ignore_case: boo
 
 def _replaced_in_any_case(value: str, pattern: str, replacement: str, everywhere: bool) -> str:
     searched, sought = _folded(value), _folded(pattern)
-    parts, end = [], 0
+    parts: list[str] = []
+    end = 0
     while (begin := searched.find(sought, end)) >= 0:
         parts += (value[end:begin], _filled(replacement, value[begin : begin + len(sought)]))
         end = begin + len(sought)

@@ -43,7 +43,7 @@ def _named(name: str, values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 
 
 def _options(optional: dict[str, Any] | None = None, **required: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    return st.fixed_dictionaries(required, optional=optional)
+    return st.fixed_dictionaries(dict[Any, st.SearchStrategy[Any]](required), optional=optional or {})
 
 
 def _directives(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
@@ -52,7 +52,7 @@ def _directives(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     made |= st.just({"@path": "$.o"})
     given = _named("@path", PATHS) | _named("@template", TEMPLATES) | _named("@literal", inner)
     lists = _named("@path", PATHS) | _named("@literal", st.lists(inner, max_size=3)) | _named("@literal", objects)
-    shapes = objects | _named("@path", PATHS) | st.sampled_from([{}, [], "x", None])
+    shapes: st.SearchStrategy[Any] = objects | _named("@path", PATHS) | st.sampled_from([{}, [], "x", None])
     replace = {"replacement": _REPLACEMENTS, "ignorecase": st.booleans(), "global": st.booleans()}
     replace |= {"pattern2": st.sampled_from("zbe"), "replacement2": st.just("Q")}
     operators, modes = st.sampled_from(["lower", "upper"]), st.sampled_from(["encode", "decode"])

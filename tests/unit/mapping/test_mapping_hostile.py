@@ -147,7 +147,7 @@ def test_texts_that_grow_with_every_step_are_refused() -> None:
         repeated({"a": "a" * 1_000})
 
 
-HOSTILE = {
+HOSTILE: dict[str, tuple[str, dict[str, Any]]] = {
     "many places": ("{{s}}" * 2_000, {"s": "x" * 501}),
     "many texts": ("{{s}}" * 20_000, {"s": [1, [2]]}),
     "braces that open": ("{" * 200_000, {}),
