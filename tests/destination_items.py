@@ -30,11 +30,7 @@ def _mappings(kind: type[HttpDestination]) -> list[tuple[str, CompiledTrigger, C
 
 def payloads(of: HttpDestination, event: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """What the default mappings make of an event, by the name of the mapping."""
-    return {
-        name: of.finish(mapping(event))
-        for name, trigger, mapping in _mappings(type(of))
-        if trigger.matches(event)
-    }
+    return {name: of.finish(mapping(event)) for name, trigger, mapping in _mappings(type(of)) if trigger.matches(event)}
 
 
 def items(of: HttpDestination, *events: dict[str, Any]) -> list[Item]:

@@ -4,10 +4,12 @@ Endpoint: ``POST /2/httpapi`` (or ``/batch``) at api2.amplitude.com, in the EU a
 the project stands in the body: ``{"api_key": …, "events": […], "options": {"min_id_length": …}}``.
 
 Default mappings: a track call is an event of its name; a page or screen call is "Viewed <name>"; identify sets user
-properties (``$identify``), and so does any other call that carries traits of the user in its context; a group call makes two deliveries, one puts the user into the group and one sets the group's
-properties (``$groupidentify``), both with the group type "company". alias is not supported: merging users is another
-API. Every event carries the delivery's key as ``insert_id``, unless the mapping gives one: Amplitude ignores an event
-whose insert_id it has seen in the last 7 days, so nothing sent twice counts twice. ``time`` may be any date.
+properties (``$identify``), and so does any other call of a user that carries traits in its context; a group call makes
+two deliveries, one puts the user into the group and one sets the group's properties (``$groupidentify``), both with the
+group type "company". alias is not supported: merging users is another API. Every event carries the delivery's key as
+``insert_id``, unless the mapping gives one: Amplitude ignores an event whose insert_id it has seen in the last 7 days,
+so nothing sent twice counts twice. ``time`` may be any date. An event without a user or a device, or with an id such as
+"null", which would make Amplitude refuse the whole request, is discarded as PAYLOAD_VALIDATION_FAILED.
 
 Batching: up to 2,000 events and 1 MB. Amplitude recommends at most 10 events a request on its Starter plan:
 ``batch: {max_events: 10}``.

@@ -8,11 +8,13 @@ What a mapping makes says where it goes: ``{"event", "properties"}`` is imported
 "$set"}`` updates a group, ``{"$distinct_id", "$set"}`` a user. A request carries only one of these kinds.
 
 Default mappings: a track call is an event of its name; a page or screen call is "Viewed <name>"; identify sets the
-user's profile by traits and context.traits; group sets the group's profile under the group key ``$group_id``; alias is a ``$create_alias`` event,
-which projects with Simplified ID Merge ignore. Events carry ``$user_id`` and ``$device_id`` (the anonymous id), by
-which these projects merge ids. Every event carries the delivery's key as ``$insert_id``, unless the mapping gives one,
-so that nothing sent twice counts twice. ``properties.time`` may be any date. An event without the user's address
-(context.ip) is sent with none: Mixpanel would place the user where this machine stands.
+user's profile by the traits of the call and of its context; group sets the group's profile under the group key
+``$group_id``; alias is a ``$create_alias`` event, which projects with Simplified ID Merge ignore. Events carry
+``$user_id`` and ``$device_id`` (the anonymous id), by which these projects merge ids. Every event carries the
+delivery's key as ``$insert_id``, unless the mapping gives one, so that nothing sent twice counts twice.
+``properties.time`` may be any date. An event without the user's address (context.ip) is sent with none: Mixpanel would
+place the user where this machine stands. What Mixpanel adds up (``$add`` and ``$amount`` of ``$transactions``) must be
+a number or a text that says one; properties stay what they are.
 
 Batching: up to 2,000 records. Mixpanel takes 10 MB; a request here has at most 2 MB, the limit it had earlier and
 enough for 2,000 usual events. It recommends 10 to 20 requests at a time.

@@ -12,7 +12,9 @@ _LIMIT_CHARS = 64
 _LARGEST_EXACT = 2**53
 _PLAIN = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,4})?")
 # One kind of separator throughout. No leading zero: 0,125 has a decimal comma.
-_GROUPED = re.compile(r"[+-]?[1-9][0-9]{0,2}(?P<mark>[,'\u2019 \u00a0\u2009\u202f])[0-9]{3}((?P=mark)[0-9]{3})*(\.[0-9]*)?")
+_GROUPED = re.compile(
+    r"[+-]?[1-9][0-9]{0,2}(?P<mark>[,'\u2019 \u00a0\u2009\u202f])[0-9]{3}((?P=mark)[0-9]{3})*(\.[0-9]*)?"
+)
 _MARKS = re.compile(r"[,'\u2019 \u00a0\u2009\u202f]")
 _CURRENCY = r"([A-Z]{3}|[A-Z]{0,3}[\u0024\u00a2-\u00a5\u058f\u060b\u0e3f\u20a0-\u20cf])"
 _BEFORE = re.compile(rf"(?P<sign>[+-]?)\s*{_CURRENCY}\s*(?P<number>[-+]?[0-9.].*)", re.DOTALL)
