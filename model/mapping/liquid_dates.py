@@ -76,6 +76,7 @@ def _now_ms(scope: Scope) -> int:
 
 
 def _offset_minutes(zone: str, moment_ms: int) -> float:
+    # Zones come from the time zone database, which Python reads once: data, like its table of characters.
     # Python's years end with 9999; the calendar, and with it what zones do, repeats itself every 400 years.
     cycles = moment_ms // _CALENDAR_CYCLE_MS
     try:
@@ -128,8 +129,7 @@ def _formatted(shown: _Shown, pattern: str) -> str:
 
 def _part(shown: _Shown, directive: "re.Match[str]") -> str:
     flags, digits, _, code = directive.groups(default="")
-    check_growth(0 if len(digits) <= _WIDTH_LIMIT_DIGITS else 10**_WIDTH_LIMIT_DIGITS)
-    width = int(digits or 0)
+    width = int(digits[:_WIDTH_LIMIT_DIGITS] or 0)
     check_growth(width)
     if code in _COMPOSED:
         made = _formatted(shown, _COMPOSED[code])

@@ -7,7 +7,7 @@ from typing import Any
 from model.mapping import javascript as js
 from model.mapping.liquid_paths import path
 from model.mapping.liquid_text_filters import check_growth, or_default
-from model.mapping.liquid_values import Scope, Word, equals, is_false, is_nil, liquid_text, own, plain, value_at
+from model.mapping.liquid_values import Scope, equals, is_false, is_nil, liquid_text, own, plain, value_at
 from model.mapping.values import MISSING
 
 _LARGEST_INDENT = 10
@@ -80,15 +80,19 @@ def _slice(scope: Scope, value: Any, begin: Any = MISSING, length: Any = MISSING
 
 def _sum(scope: Scope, value: Any, name: Any = MISSING) -> float:
     steps: list[Any] = liquid_text(name).split(".") if js.is_truthy(name) else []
+    items = _items(value)
+    scope.charge(len(items) * len(steps))
     total = 0.0
-    for item in _items(value):
+    for item in items:
         number = js.to_number(plain(value_at(item, steps)))
         total += 0.0 if isnan(number) else number
     return total
 
 
 def _where(scope: Scope, value: Any, name: Any = MISSING, expected: Any = MISSING) -> list[Any]:
-    read = path(liquid_text(name))
+    written, items = liquid_text(name), _items(value)
+    scope.charge(len(items) * (written.count(".") + written.count("[")))
+    read = path(written)
     inner = Scope(MISSING)
 
     def holds(item: Any) -> bool:
@@ -96,7 +100,7 @@ def _where(scope: Scope, value: Any, name: Any = MISSING, expected: Any = MISSIN
         found = read(inner) if read else MISSING
         return not is_false(found) if expected is MISSING else equals(found, expected)
 
-    return [item for item in _items(value) if holds(item)]
+    return [item for item in items if holds(item)]
 
 
 def _default(scope: Scope, value: Any, default: Any = MISSING, option: Any = MISSING) -> Any:
@@ -119,11 +123,7 @@ def _json(scope: Scope, value: Any, indent: Any = MISSING) -> Any:
 
 
 def _to_integer(scope: Scope, value: Any) -> float | int:
-    return value if isinstance(value, int) and not isinstance(value, bool) else js.to_number(_primitive(value))
-
-
-def _primitive(value: Any) -> Any:
-    return plain(value) if isinstance(value, Word) else value
+    return value if isinstance(value, int) and not isinstance(value, bool) else js.to_number(plain(value))
 
 
 def _raw(scope: Scope, value: Any) -> Any:

@@ -8,12 +8,25 @@ from model.mapping import javascript as js
 from model.mapping.liquid_tokens import Cursor, LiquidInvalid
 from model.mapping.liquid_values import LIMIT_CHARS, LITERALS, LiquidFailed, Scope, plain, value_at
 
+NESTING_LIMIT = 20  # brackets and ranges
+
 Evaluator: TypeAlias = Callable[[Scope], Any]
 
 
 def value(cursor: Cursor) -> Evaluator | None:
     """Read one value: a literal, a text, a range, a number or a path; None when none comes next."""
     cursor.skip_blanks()
+    cursor.depth += 1
+    if cursor.depth > NESTING_LIMIT:
+        raise LiquidInvalid(
+            f"more than {NESTING_LIMIT} brackets inside one another", "Name the inner value with assign"
+        )
+    found = _value(cursor)
+    cursor.depth -= 1
+    return found
+
+
+def _value(cursor: Cursor) -> Evaluator | None:
     literal = cursor.keyword(LITERALS)
     base = constant(LITERALS[literal]) if literal else _text(cursor) or _range(cursor) or _number(cursor)
     steps = _steps(cursor, is_path=base is None)

@@ -43,6 +43,7 @@ class Cursor:
     def __init__(self, words: str, position: int = 0) -> None:
         self.words = words
         self.position = position
+        self.depth = 0  # brackets and ranges around what is read
 
     def at_end(self) -> bool:
         """Say whether everything was read."""

@@ -9,6 +9,7 @@ import orjson
 from model.mapping.compiler import Compiler, constant
 from model.mapping.errors import MappingFailed
 from model.mapping.javascript import json_text
+from model.mapping.liquids import LiquidInvalid, compile_liquid
 from model.mapping.paths import Resolver
 from model.mapping.templates import TemplateInvalid, compile_template
 from model.mapping.values import MISSING, fresh, limited, text
@@ -117,9 +118,6 @@ def json(compiler: Compiler, raw: Any, path: FieldPath) -> Resolver:
 
 def liquid(compiler: Compiler, raw: Any, path: FieldPath) -> Resolver:
     """``"@liquid": "{{ properties.total | round: 2 }}"``: a text by a Liquid template; see `model.mapping.liquids`."""
-    # The library takes a tenth of a second to import: only who uses it should wait for it.
-    from model.mapping.liquids import LiquidInvalid, compile_liquid
-
     template_text = compiler.text(raw, path, shortest=0, longest=_LIQUID_LIMIT_CHARS)
     try:
         return compile_liquid(template_text, path)

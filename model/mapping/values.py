@@ -39,7 +39,9 @@ def is_blank(value: Any) -> bool:
 
 def is_empty(value: Any) -> bool:
     """Say whether a value says nothing: missing, null, a blank text, or an object or a list without anything in it."""
-    return value is MISSING or value is None or is_blank(value) or (isinstance(value, dict | list) and not value)
+    if isinstance(value, dict):
+        return all(inner is MISSING for inner in value.values())
+    return value is MISSING or value is None or is_blank(value) or value == []
 
 
 def kind(value: Any) -> str:

@@ -25,6 +25,9 @@ WORST = (
 )
 
 
+DEEP = ("{{" + "[" * 400 + "a" + "]" * 400 + "}}", "{{" + "(" * 300, "{% if a %}" * 41 + "{% endif %}" * 41)
+
+
 def render(template: str, event: dict[str, Any] = EVENT) -> Any:
     return compile_mapping({"x": {"@liquid": template}})(event)["x"]
 
@@ -143,7 +146,9 @@ def test_a_range_of_too_many_numbers_is_stopped() -> None:
             render(template)
 
 
-@pytest.mark.parametrize("template", ["{{ a", "{% if %}{% endif %}", "{% if a %}", "{{ a | }}", "{{" * 500, "{% a"])
+@pytest.mark.parametrize(
+    "template", ["{{ a", "{% if %}{% endif %}", "{% if a %}", "{{ a | }}", "{{" * 500, "{% a", *DEEP]
+)
 def test_what_is_no_template_is_refused(template: str) -> None:
     with pytest.raises(MappingInvalid, match="Liquid: "):
         render(template)
@@ -190,6 +195,14 @@ def test_a_template_that_reads_much_again_and_again_is_stopped() -> None:
     with pytest.raises(MappingFailed, match="on its way"):
         render("{{ a | compact | size }}" * 40, {"a": [1] * LIMIT_CHARS})
     assert process_time() - started < 5
+
+
+@pytest.mark.parametrize("name", ["where", "sum"])
+def test_a_long_path_through_many_items_is_stopped(name: str) -> None:
+    started = process_time()
+    with pytest.raises(MappingFailed, match="on its way"):
+        render(f"{{{{ a | {name}: b }}}}", {"a": [{}] * 10_000, "b": "b." * 20_000})
+    assert process_time() - started < 1
 
 
 @pytest.mark.parametrize("name", sorted({*FROM_LIBRARY, *OWN}))

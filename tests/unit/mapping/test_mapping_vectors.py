@@ -150,3 +150,8 @@ def test_a_mapping_makes_of_an_event_what_segment_makes(mapping: Any, event: dic
 
 def test_a_mapping_to_nothing_gives_none() -> None:
     assert compile_mapping({"@path": "$.none"})({}) is None
+
+
+def test_an_object_whose_fields_are_all_missing_says_nothing() -> None:
+    mapping = {"x": {"@first": [{"a": {"@path": "$.none"}}, {"@path": "$.b"}]}}
+    assert compile_mapping(mapping)({"b": 1}) == {"x": 1}
