@@ -56,8 +56,10 @@ DEVIATIONS = (
     Deviation(
         "What an event holds stays data",
         "In Segment's @template, braces within a value of the event are filled in again, so an event could read fields "
-        "it is not meant to; a template is the text in the mapping, never one that an event gives.",
+        "it is not meant to; a template is the text in the mapping, never one that an event gives, and its braces "
+        "do not close across a value.",
         (
+            ({"x": {"@template": "{{a}{{{b}}}}}"}}, {"a": 1}, {"x": "{{a}}}"}),
             ({"x": {"@template": "{{{a}}}"}}, {"a": "{{b}}", "b": "secret"}, {"x": "{{b}}"}),
             ({"x": {"@template": {"@path": "$.a"}}}, {"a": "{{b}}", "b": 1}, REFUSED),
         ),

@@ -35,9 +35,9 @@ def test_mappings_make_what_segment_makes(reference: Reference, mapping: dict[st
 
 
 @pytest.mark.slow
-@settings(COMMON, max_examples=10_000)
+@settings(COMMON, max_examples=2_000)
 @given(mapping=MAPPINGS, event=EVENTS)
-def test_ten_thousand_mappings_make_what_segment_makes(
+def test_two_thousand_mappings_make_what_segment_makes(
     reference: Reference, mapping: dict[str, Any], event: dict[str, Any]
 ) -> None:
     check_mapping(reference, mapping, event)
