@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 from model.mapping.errors import MappingProblem
 from model.mapping.paths import Resolver
-from model.mapping.values import MISSING, kind
+from model.mapping.values import kind
 from model.workspace_errors import FieldPath, did_you_mean, quoted
 
 Directive: TypeAlias = Callable[["Compiler", Any, FieldPath], Resolver]  # takes what stands under its name, and where
@@ -45,7 +45,10 @@ class Compiler:
         return constant(raw)
 
     def object(self, raw: dict[Any, Any], path: FieldPath) -> Resolver:
-        """Compile an object that is no directive; the result has only the fields that are not missing."""
+        """Compile an object that is no directive.
+
+        Fields whose value is missing are there as such until the result is copied: in `@merge` they hide others.
+        """
         fields = []
         for name, inner in raw.items():
             if isinstance(name, str):
@@ -54,12 +57,7 @@ class Compiler:
                 self.problem(path, f"the name of a field is {kind(name)}, not a text", "Put it in quotes")
 
         def resolve(payload: Any) -> dict[str, Any]:
-            result = {}
-            for name, resolver in fields:
-                value = resolver(payload)
-                if value is not MISSING:
-                    result[name] = value
-            return result
+            return {name: resolver(payload) for name, resolver in fields}
 
         return resolve
 
@@ -107,11 +105,7 @@ class Compiler:
     def _list(self, raw: list[Any], path: FieldPath) -> Resolver:
         items = [self.resolver(inner, (*path, index)) for index, inner in enumerate(raw)]
 
-        def resolve(payload: Any) -> list[Any]:
-            # In a list what is missing keeps its place.
-            return [None if value is MISSING else value for value in (item(payload) for item in items)]
-
-        return resolve
+        return lambda payload: [item(payload) for item in items]
 
     def _directive(self, raw: dict[Any, Any], path: FieldPath) -> Resolver:
         names = [name for name in raw if _names_directive(name)]

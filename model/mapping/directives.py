@@ -4,11 +4,13 @@ from typing import Any
 
 from model.mapping.compiler import Compiler, constant, is_directive
 from model.mapping.errors import MappingFailed
+from model.mapping.javascript import names_in_order
 from model.mapping.paths import Resolver, from_root
-from model.mapping.values import MISSING, fresh, is_given, kind, text
+from model.mapping.values import MISSING, fresh, is_empty, is_given, kind, text
 from model.workspace_errors import FieldPath
 
 _SEPARATOR_LIMIT_CHARS = 10
+_NAMES_LIMIT_CHARS = 4 << 20
 
 
 def path_(compiler: Compiler, raw: Any, path: FieldPath) -> Resolver:
@@ -47,7 +49,7 @@ def if_(compiler: Compiler, raw: Any, path: FieldPath) -> Resolver:
             message = "has both exists and blank" if conditions else "has neither exists nor blank"
             compiler.problem(path, message, "Give one of them, such as exists: {'@path': '$.userId'}")
         return constant(None)
-    name = conditions[0]
+    name = "exists" if "exists" in options else "blank"
     holds = is_given if name == "exists" else _is_filled
     value = compiler.resolver(options[name], (*path, name))
     then = compiler.resolver(options["then"], (*path, "then")) if "then" in options else constant(MISSING)
@@ -57,26 +59,39 @@ def if_(compiler: Compiler, raw: Any, path: FieldPath) -> Resolver:
     return lambda payload: then(payload) if holds(value(payload)) else otherwise(payload)
 
 
+def first(compiler: Compiler, raw: Any, path: FieldPath) -> Resolver:
+    """``"@first": [{"@path": "$.userId"}, …]``: the first that says something; missing when none does. Not Segment's.
+
+    What official SDKs send for nothing is passed over: null, a blank text, an object or a list without anything in it.
+    """
+    if not isinstance(raw, list) or not raw:
+        compiler.problem(path, f"must be a list of values, not {kind(raw)}", "Write the values, the best one first")
+        return constant(None)
+    resolvers = [compiler.resolver(inner, (*path, index)) for index, inner in enumerate(raw)]
+    return lambda payload: next((v for v in (r(payload) for r in resolvers) if not is_empty(v)), MISSING)
+
+
 def array_path(compiler: Compiler, raw: Any, path: FieldPath) -> Resolver:
     """``"@arrayPath": ["$.properties.products", {…}]``: the list there, each item mapped by the shape, if there is one.
 
-    In the shape ``$`` is the item. An object counts as a list of one; anything else is left as it is.
+    The list is at a path, or is what a directive gives. In the shape ``$`` is the item. An object counts as a list of
+    one; anything else is left as it is. A shape that is no object, or has no fields, leaves all as it is.
     """
     if not isinstance(raw, list) or len(raw) not in (1, 2):
         message = "must be a list of a path and, if wanted, the shape of an item"
         compiler.problem(path, message, "Write [path] or [path, shape]")
         return constant(None)
-    read = path_(compiler, raw[0], (*path, 0))
-    if len(raw) == 1:
+    first = raw[0]
+    read = compiler.resolver(first, (*path, 0)) if is_directive(first) else path_(compiler, first, (*path, 0))
+    shape = compiler.resolver(raw[1], (*path, 1)) if len(raw) == 2 else constant(None)
+    if len(raw) == 1 or not isinstance(raw[1], dict) or not raw[1]:
         return read
-    shape = compiler.resolver(raw[1], (*path, 1))
 
     def resolve(payload: Any) -> Any:
         root = read(payload)
         if not isinstance(root, list | dict):
             return root
-        shaped = (shape(item) for item in (root if isinstance(root, list) else [root]))
-        return [None if item is MISSING else item for item in shaped]
+        return [shape(item) for item in (root if isinstance(root, list) else [root])]
 
     return resolve
 
@@ -84,7 +99,8 @@ def array_path(compiler: Compiler, raw: Any, path: FieldPath) -> Resolver:
 def merge(compiler: Compiler, raw: Any, path: FieldPath) -> Resolver:
     """``"@merge": {"objects": […], "direction": "right"}``: one object of several; the last to have a field wins.
 
-    With ``left`` the first wins. Only the first level is merged; what is no object is passed over.
+    With ``left`` the first wins. Only the first level is merged; what is no object is passed over. A field whose value
+    is missing hides one of the same name.
     """
     options = compiler.options(raw, path, required={"objects", "direction"})
     direction = compiler.choice(options, "direction", path, ("left", "right"))
@@ -123,7 +139,8 @@ def chain(apply: Resolver, mapping: Resolver, path: FieldPath) -> Resolver:
 def flatten(compiler: Compiler, raw: Any, path: FieldPath) -> Resolver:
     """``"@flatten": {"separator": ".", "value": …}``: one level, with the names of all levels joined.
 
-    Items of lists are numbered, or with ``omitArrays`` lists are kept whole. Objects without fields vanish.
+    Items of lists are numbered, or with ``omitArrays`` lists are kept whole. Objects without fields vanish, and what is
+    missing becomes one.
     """
     options = compiler.options(raw, path, required={"separator", "value"}, optional={"omitArrays"})
     given, place = options.get("separator", "."), (*path, "separator")
@@ -132,17 +149,27 @@ def flatten(compiler: Compiler, raw: Any, path: FieldPath) -> Resolver:
     value = compiler.resolver(options.get("value"), (*path, "value"))
     into = (dict,) if omit_arrays else (dict, list)
 
-    def descend(branch: Any, prefix: str, result: dict[str, Any]) -> dict[str, Any]:
-        for name, inner in branch.items() if isinstance(branch, dict) else enumerate(branch):
+    def descend(branch: Any, prefix: str, result: dict[str, Any], names_chars: int) -> int:
+        for name in names_in_order(branch) if isinstance(branch, dict) else range(len(branch)):
+            inner = branch[name]
+            joined = f"{prefix}{separator}{name}" if prefix else str(name)
+            # Counted on the way: a name of 100,000 characters may have a thousand names below it.
+            names_chars += len(joined)
+            if names_chars > _NAMES_LIMIT_CHARS:
+                raise MappingFailed(path, f"makes names of more than {_NAMES_LIMIT_CHARS >> 20} MB of one event")
             if isinstance(inner, into):
-                descend(inner, f"{prefix}{name}{separator}", result)
+                names_chars = descend(inner, joined, result, names_chars)
             else:
-                result[f"{prefix}{name}"] = inner
-        return result
+                result[joined] = inner
+        return names_chars
 
     def resolve(payload: Any) -> Any:
         found = value(payload)
-        return descend(found, "", {}) if isinstance(found, into) else found
+        if not isinstance(found, into):
+            return {} if found is MISSING else found
+        result: dict[str, Any] = {}
+        descend(found, "", result, 0)
+        return result
 
     return resolve
 
@@ -154,7 +181,7 @@ def exclude_when_null(compiler: Compiler, raw: Any, path: FieldPath) -> Resolver
     def clean(found: Any) -> Any:
         if not isinstance(found, dict):
             return found
-        return {name: clean(inner) for name, inner in found.items() if inner is not None}
+        return {name: MISSING if inner is None else clean(inner) for name, inner in found.items()}
 
     def resolve(payload: Any) -> Any:
         found = value(payload)

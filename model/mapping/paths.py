@@ -1,18 +1,21 @@
 """Reading a value at a path such as ``$.context.traits['e.mail']`` or ``products[0].price``, as Segment does.
 
 Three habits of JavaScript that mappings rely on: a path that goes on past 0, false, '' or null gives that value itself;
-``length`` of texts and lists can be read; and in both ``a.0`` is ``a[0]``.
+``length`` and single characters of texts, and ``length`` of lists, can be read; and in lists ``a.0`` is ``a[0]``.
 """
 
 import re
 from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
+from model.mapping.javascript import length, sendable, units
 from model.mapping.values import MISSING
 
 Resolver: TypeAlias = Callable[[Any], Any]  # takes the event (or an item of a list), gives a JSON value or MISSING
 
-_BRACKET = re.compile(r"""\[(?:([0-9]{1,9})|'([^']*)'|"([^"]*)")\]""")
+_QUOTED = re.compile(r"""\[(?:'([^']*)'|"([^"]*)")\]""")
+# A bracket belongs to a name unless it stands beside a quote or a digit.
+_SEPARATOR = re.compile(r"""\[(?=["'0-9])|\.|(?<=["'0-9])\]+""")
 _INDEX = re.compile(r"0|[1-9][0-9]{0,8}")
 
 
@@ -20,11 +23,11 @@ def from_root(path: str) -> Resolver:
     """Compile the text of ``@path``. ``$`` stands for the event and may be left out; no path at all is all of it."""
     if path == "$" or path.startswith("$["):
         return reader(path[1:])
-    return reader(path.removeprefix("$."))
+    return reader(path.replace("$.", "", 1))
 
 
 def reader(path: str) -> Resolver:
-    """Compile a path without ``$``. Other brackets than ``[0]``, ``['a']`` and ``["a"]`` are part of a name."""
+    """Compile a path without ``$``. Brackets that hold neither a number nor a name in quotes are part of a name."""
     return reader_of(_names(path))
 
 
@@ -49,9 +52,9 @@ def reader_of(names: Iterable[str]) -> Resolver:
             elif not value:
                 return value
             elif isinstance(value, str) and name == "length":
-                value = _length(value)
-            elif isinstance(value, str) and index is not None and index < len(value):
-                value = value[index]
+                value = length(value)
+            elif isinstance(value, str) and index is not None:
+                value = sendable(units(value)[index : index + 1]) or MISSING
             else:
                 return MISSING
         return value
@@ -78,14 +81,13 @@ def reader_of(names: Iterable[str]) -> Resolver:
 def _names(path: str) -> list[str]:
     names: list[str] = []
     end = 0
-    for bracket in _BRACKET.finditer(path):
-        names += filter(None, path[end : bracket.start()].split("."))
-        names += [name for name in bracket.groups() if name is not None]
+    for bracket in _QUOTED.finditer(path):
+        name = bracket[1] if bracket[2] is None else bracket[2]
+        names += _separated(path[end : bracket.start()])
+        names += [name] if name else []
         end = bracket.end()
-    names += filter(None, path[end:].split("."))
-    return names
+    return names + _separated(path[end:])
 
 
-def _length(value: str) -> int:
-    """Count as JavaScript does, where a character outside the first 65,536 is two."""
-    return len(value) if value.isascii() else len(value) + sum(char > "\uffff" for char in value)
+def _separated(path: str) -> list[str]:
+    return [name.replace("'", "").replace('"', "") for name in _SEPARATOR.split(path) if name]

@@ -1,13 +1,12 @@
 """``@template``: a text with ``{{paths}}`` in it. What an event holds stays data, braces included."""
 
-import re
+from collections.abc import Iterator
 from typing import Any
 
+from model.mapping.javascript import SPACES
 from model.mapping.paths import Resolver, reader
-from model.mapping.values import limited, text
+from model.mapping.values import check_length, text
 from model.workspace_errors import FieldPath
-
-_PLACE = re.compile(r"\{\{\{([^{}]*)\}\}\}|\{\{([^{}]*)\}\}")
 
 
 class TemplateInvalid(ValueError):
@@ -19,25 +18,52 @@ def compile_template(template: str, path: FieldPath) -> Resolver:
 
     Both kinds of braces mean the same: nothing is escaped, because nothing here is a web page.
     """
-    readers: list[Resolver] = []
-    texts: list[str] = []
-    end = 0
-    for place in _PLACE.finditer(template):
-        name = (place[1] or place[2] or "").strip()
-        if not name:
-            raise TemplateInvalid(f"there is no path between the braces {place[0]}")
-        readers.append(reader(name))
-        texts.append(template[end : place.start()])
-        end = place.end()
-    rest = template[end:]
-    parts = tuple(zip(texts, readers, strict=True))
+    parts: list[str | Resolver] = []
+    for text_or_braces, name in _parts(template):
+        if name is None:
+            parts.append(text_or_braces)
+        elif not name.strip(SPACES):
+            raise TemplateInvalid(f"there is no path between the braces {text_or_braces}")
+        else:
+            parts.append(reader(name.strip(SPACES)))
 
     def render(payload: Any) -> str:
-        result = ""
-        for before, read in parts:
-            value = read(payload)
-            # Limited on the way: a place may stand here ten thousand times, and each may be a megabyte.
-            result = limited(f"{result}{before}{value if type(value) is str else text(value)}", path)
-        return result + rest
+        made: list[str] = []
+        made_chars = 0
+        for part in parts:
+            value = part if isinstance(part, str) else part(payload)
+            made.append(value if type(value) is str else text(value))
+            made_chars += len(made[-1])
+            # Counted on the way: a place may stand here ten thousand times, and each may be a megabyte.
+            check_length(made_chars, path)
+        return "".join(made)
 
     return render
+
+
+def _parts(template: str) -> Iterator[tuple[str, str | None]]:
+    """Yield texts, and braces with what stands between them. Three braces are looked for first, as Segment does."""
+    for part, name in _braces(template, 3):
+        if name is None:
+            yield from _braces(part, 2)
+        else:
+            yield part, name
+
+
+def _braces(template: str, count: int) -> Iterator[tuple[str, str | None]]:
+    """Cut a text at braces that open and close with a count, and have no closing one between them."""
+    opening, closing = "{" * count, "}" * count
+    end = searched = 0
+    while (begin := template.find(opening, searched)) >= 0:
+        close = template.find("}", begin + count)
+        if close < 0:
+            break
+        if close == begin + count or not template.startswith(closing, close):
+            searched = close  # braces that open between here and there would be closed by the same one
+            continue
+        if begin > end:
+            yield template[end:begin], None
+        end = searched = close + count
+        yield template[begin:end], template[begin + count : close]
+    if end < len(template):
+        yield template[end:], None

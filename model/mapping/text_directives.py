@@ -8,6 +8,8 @@ import orjson
 
 from model.mapping.compiler import Compiler, constant
 from model.mapping.errors import MappingFailed
+from model.mapping.javascript import json_text
+from model.mapping.liquids import LiquidInvalid, compile_liquid
 from model.mapping.paths import Resolver
 from model.mapping.templates import TemplateInvalid, compile_template
 from model.mapping.values import MISSING, fresh, limited, text
@@ -40,14 +42,14 @@ def case(compiler: Compiler, raw: Any, path: FieldPath) -> Resolver:
     """``"@case": {"operator": "lower", "value": …}``: a text in lower or upper case; what is no text stays as it is."""
     options = compiler.options(raw, path, required={"operator"}, optional={"value"})
     operator = compiler.choice(options, "operator", path, ("lower", "upper"))
-    value = compiler.resolver(options["value"], (*path, "value")) if "value" in options else constant(MISSING)
+    value = compiler.resolver(options.get("value"), (*path, "value"))
     change = str.lower if operator == "lower" else str.upper
 
     def resolve(payload: Any) -> Any:
         found = value(payload)
         return change(found) if isinstance(found, str) else found
 
-    return resolve
+    return resolve if options.get("value", "") != "" else constant(MISSING)
 
 
 def replace(compiler: Compiler, raw: Any, path: FieldPath) -> Resolver:
@@ -81,7 +83,7 @@ def replace(compiler: Compiler, raw: Any, path: FieldPath) -> Resolver:
             result = limited(replacer(result), path)
         return result
 
-    return resolve
+    return resolve if options.get("value") != "" else constant(MISSING)
 
 
 def json(compiler: Compiler, raw: Any, path: FieldPath) -> Resolver:
@@ -97,10 +99,7 @@ def json(compiler: Compiler, raw: Any, path: FieldPath) -> Resolver:
         found = fresh(value(payload), path)
         if found is MISSING:
             return MISSING
-        try:
-            return limited(orjson.dumps(found).decode(), path)
-        except orjson.JSONEncodeError:
-            raise MappingFailed(path, "the value holds a text or number that JSON cannot") from None
+        return limited(json_text(found) or "", path)
 
     def decode(payload: Any) -> Any:
         found = value(payload)
@@ -119,9 +118,6 @@ def json(compiler: Compiler, raw: Any, path: FieldPath) -> Resolver:
 
 def liquid(compiler: Compiler, raw: Any, path: FieldPath) -> Resolver:
     """``"@liquid": "{{ properties.total | round: 2 }}"``: a text by a Liquid template; see `model.mapping.liquids`."""
-    # The library takes a tenth of a second to import: only who uses it should wait for it.
-    from model.mapping.liquids import LiquidInvalid, compile_liquid
-
     template_text = compiler.text(raw, path, shortest=0, longest=_LIQUID_LIMIT_CHARS)
     try:
         return compile_liquid(template_text, path)
@@ -141,10 +137,32 @@ def _replacement(compiler: Compiler, raw: Any, path: FieldPath, number: str) -> 
 
 def _replacer(pattern: str, replacement: str, everywhere: bool, ignore_case: bool) -> _Replacer:
     if ignore_case:
-        found = re.compile(re.escape(pattern), re.IGNORECASE)
-        return lambda value: found.sub(lambda match: _filled(replacement, match[0]), value, 0 if everywhere else 1)
+        return lambda value: _replaced_in_any_case(value, pattern, replacement, everywhere)
     new = _filled(replacement, pattern)
     return lambda value: value.replace(pattern, new, -1 if everywhere else 1)
+
+
+def _replaced_in_any_case(value: str, pattern: str, replacement: str, everywhere: bool) -> str:
+    searched, sought = _folded(value), _folded(pattern)
+    parts: list[str] = []
+    end = 0
+    while (begin := searched.find(sought, end)) >= 0:
+        parts += (value[end:begin], _filled(replacement, value[begin : begin + len(sought)]))
+        end = begin + len(sought)
+        if not everywhere:
+            break
+    return "".join(parts) + value[end:]
+
+
+def _folded(value: str) -> str:
+    """Write a text as JavaScript's expressions compare it in any case: by the upper case of each character."""
+    return value.upper() if value.isascii() else "".join(map(_folded_character, value))
+
+
+def _folded_character(char: str) -> str:
+    upper = char.upper()
+    # Characters that have no single one in upper case, or leave their block for ASCII (ſ, ı), stay what they are.
+    return char if len(upper) != 1 or char > "\uffff" or (char > "\x7f" and upper <= "\x7f") else upper
 
 
 def _filled(replacement: str, found: str) -> str:

@@ -32,6 +32,18 @@ def is_given(value: Any) -> bool:
     return value is not MISSING and value is not None
 
 
+def is_blank(value: Any) -> bool:
+    """Say whether a value is a text without a visible character."""
+    return isinstance(value, str) and (not value or value.isspace())
+
+
+def is_empty(value: Any) -> bool:
+    """Say whether a value says nothing: missing, null, a blank text, or an object or a list without anything in it."""
+    if isinstance(value, dict):
+        return all(inner is MISSING for inner in value.values())
+    return value is MISSING or value is None or is_blank(value) or value == []
+
+
 def kind(value: Any) -> str:
     """Name the kind of a value for messages, which must not show the value itself."""
     match value:
@@ -72,6 +84,8 @@ def text(value: Any) -> str:
 def fresh(value: Any, path: FieldPath = ()) -> Any:
     """Copy a value, so that it shares no list or object with anything; ``path`` is the place that made it.
 
+    Missing fields are left out, missing items are null.
+
     Raises MappingFailed when it is too large or too deep: mappings can multiply what they are given.
     """
     return _Copying(path).branch(value, DEPTH_LIMIT) if type(value) in _BRANCHES else value
@@ -79,9 +93,14 @@ def fresh(value: Any, path: FieldPath = ()) -> Any:
 
 def limited(made: str, path: FieldPath) -> str:
     """Return a text made at a place. Raises MappingFailed when it is too long."""
-    if len(made) > TEXT_LIMIT_CHARS:
-        raise MappingFailed(path, f"makes a text longer than {TEXT_LIMIT_CHARS} characters")
+    check_length(len(made), path)
     return made
+
+
+def check_length(made_chars: int, path: FieldPath) -> None:
+    """Raise MappingFailed when so many characters are too many for one text."""
+    if made_chars > TEXT_LIMIT_CHARS:
+        raise MappingFailed(path, f"makes a text longer than {TEXT_LIMIT_CHARS} characters")
 
 
 class _Copying:
@@ -101,6 +120,8 @@ class _Copying:
         if type(value) is dict:
             copied = {}
             for name, inner in value.items():
+                if inner is MISSING:
+                    continue
                 effort_chars += len(name)
                 if type(inner) is str:
                     effort_chars += len(inner)
@@ -108,7 +129,10 @@ class _Copying:
                 else:
                     copied[name] = self.branch(inner, depth - 1) if type(inner) in _BRANCHES else inner
         else:
-            copied = [self.branch(inner, depth - 1) if type(inner) in _BRANCHES else inner for inner in value]
+            copied = [
+                self.branch(inner, depth - 1) if type(inner) in _BRANCHES else None if inner is MISSING else inner
+                for inner in value
+            ]
             effort_chars += sum(len(inner) for inner in value if type(inner) is str)
         self.effort_left_chars -= effort_chars
         if self.effort_left_chars < 0:

@@ -1,6 +1,7 @@
 """Mappings and events of any shape: a clear refusal, never anything else, within bounded memory and time."""
 
 import copy
+from time import process_time
 from typing import Any
 
 import pytest
@@ -144,6 +145,65 @@ def test_texts_that_grow_with_every_step_are_refused() -> None:
     repeated = compile_mapping({"@template": "{{a}}" * 10_000})
     with pytest.raises(MappingFailed, match=f"longer than {TEXT_LIMIT_CHARS}"):
         repeated({"a": "a" * 1_000})
+
+
+HOSTILE: dict[str, tuple[str, dict[str, Any]]] = {
+    "many places": ("{{s}}" * 2_000, {"s": "x" * 501}),
+    "many texts": ("{{s}}" * 20_000, {"s": [1, [2]]}),
+    "braces that open": ("{" * 200_000, {}),
+    "braces that open and close once": ("{{a}" * 50_000, {}),
+    "braces that close": ("}" * 200_000, {}),
+    "empty braces": ("{{}}" * 50_000, {}),
+    "braces around braces": ("{{{" * 30_000 + "a" + "}}}" * 30_000, {}),
+}
+
+
+@pytest.mark.parametrize("case", HOSTILE)
+def test_templates_take_time_in_proportion_to_their_length(case: str) -> None:
+    template, event = HOSTILE[case]
+    started = process_time()
+    compiled = compile_mapping({"x": {"@template": template}})
+    try:
+        assert len(compiled(event)["x"]) <= TEXT_LIMIT_CHARS
+    except MappingFailed as error:
+        assert "longer than" in str(error)
+    assert process_time() - started < 1
+
+
+@pytest.mark.parametrize(
+    "directive",
+    [
+        {"@template": "{{a}}{{b}}"},
+        {"@replace": {"pattern": "aa", "replacement": "b", "value": {"@path": "$.a"}}},
+        {"@replace": {"pattern": "İa", "replacement": "b", "ignorecase": True, "value": {"@path": "$.a"}}},
+        {"@json": {"mode": "encode", "value": {"@path": "$.l"}}},
+        {"@json": {"mode": "decode", "value": {"@path": "$.j"}}},
+        {"@flatten": {"separator": ".", "value": {"@path": "$.l"}}},
+        {"@flatten": {"separator": ".", "value": {"@path": "$.wide"}}},
+        {"@merge": {"direction": "right", "objects": [{"@path": "$.wide"}] * 20}},
+        {"@arrayPath": ["$.l", {"i": {"@template": "{{k}}"}}]},
+        {"@excludeWhenNull": {"@path": "$.wide"}},
+        {"@if": {"blank": {"@path": "$.l"}, "then": 1}},
+        {"@path": "$.a.length"},
+        {"@liquid": "{{ a | size }}{{ l | json | size }}{{ a | strip | split: 'b' | size }}"},
+    ],
+    ids=lambda directive: next(iter(directive)),
+)
+def test_every_directive_is_quick_on_large_events(directive: Any) -> None:
+    event = {
+        "a": "aİ" * 100_000,
+        "b": "b" * 100_000,
+        "j": "[" + "1," * 100_000 + "1]",
+        "l": [{"k": "v"}] * 20_000,
+        "wide": {"n" * 100_000: {str(number): number for number in range(1_000)}},
+    }
+    compiled = compile_mapping({"x": directive})
+    started = process_time()
+    try:
+        compiled(event)
+    except MappingFailed as error:
+        assert "more than" in str(error) or "longer than" in str(error)
+    assert process_time() - started < 2
 
 
 def test_a_result_deeper_than_can_be_sent_is_refused() -> None:

@@ -31,6 +31,9 @@ ARRAY = {"@arrayPath": ["$.p", {"id": {"@path": "$.k"}}]}
         ({"@path": "a.length"}, {"a": "😀"}, 2),
         ({"@path": "a.length"}, {"a": [1, 2]}, 2),
         ({"@path": "a.0.n"}, {"a": [{"n": 5}]}, 5),
+        ({"@path": "a.1"}, {"a": "xyz"}, "y"),
+        ({"@path": "$.it's"}, {"its": 1}, 1),
+        ({"x": {"@path": "a.3"}}, {"a": "xyz"}, {}),
         ({"@path": "a[0].n"}, {"a": [{"n": 5}]}, 5),
         ({"@path": "$['a b']['c.d']"}, {"a b": {"c.d": 1}}, 1),
         ({"@path": '$.x["y"].z'}, {"x": {"y": {"z": 1}}}, 1),
@@ -57,6 +60,7 @@ ARRAY = {"@arrayPath": ["$.p", {"id": {"@path": "$.k"}}]}
         ({"x": {"@if": {"exists": {"@path": "$.none"}, "then": 1, "else": A}}}, {"a": 0}, {"x": 0}),
         ({"@if": {"exists": A, "then": 0, "else": 1}}, {"a": 1}, 0),
         ({"x": {"@if": {"exists": A, "else": 1}}}, {"a": 1}, {}),
+        ({"@template": "{{a{b}}|{{{{a}}|{{}}|{a}|{{a}|{{a} }}"}, {"a": 1}, "||{{}}|{a}|{{a}|{{a} }}"),
         ({"@template": "{{a}}-{{b}}"}, {"a": 1}, "1-"),
         ({"@template": "{{$.a}}"}, {"a": 1}, ""),
         ({"@template": "{{{ a.b }}}!"}, {"a": {"b": "<&>"}}, "<&>!"),
@@ -78,6 +82,8 @@ ARRAY = {"@arrayPath": ["$.p", {"id": {"@path": "$.k"}}]}
         ({"@replace": REPLACE}, {}, ""),
         ({"@replace": REPLACE}, {"a": ["-"]}, ""),
         ({"@replace": {"pattern": ".", "value": A}}, {"a": "a.b"}, "ab"),
+        ({"@replace": {"pattern": "s", "replacement": "z", "ignorecase": True, "value": A}}, {"a": "sSſ"}, "zzſ"),
+        ({"x": {"@replace": {"pattern": ".", "value": ""}}}, {}, {}),
         ({"@replace": {"pattern": "A", "replacement": "<$&$$>", "value": A}}, {"a": "aA"}, "a<A$>"),
         ({"@replace": {"pattern": "A", "replacement": "<$&$1>", "ignorecase": True, "value": A}}, {"a": "a"}, "<a$1>"),
         ({"@replace": {"pattern": "A", "ignorecase": True, "global": False, "value": A}}, {"a": "aA"}, "A"),
@@ -87,9 +93,16 @@ ARRAY = {"@arrayPath": ["$.p", {"id": {"@path": "$.k"}}]}
         (ARRAY, {"p": 5}, 5),
         ({"x": ARRAY}, {}, {}),
         ({"@arrayPath": ["$.p", {"@path": "$.k"}]}, {"p": [{"k": 1}, {}]}, [1, None]),
-        ({"@arrayPath": [{"@path": "$.name"}]}, {"name": "p", "p": {"k": 1}}, {"k": 1}),
+        ({"@arrayPath": [{"@path": "$.p"}]}, {"p": {"k": 1}}, {"k": 1}),
+        ({"@arrayPath": [{"@path": "$.p"}, {"i": {"@path": "$.k"}}]}, {"p": [{"k": 1}]}, [{"i": 1}]),
+        ({"@arrayPath": [{"@literal": [{"k": A}]}, {"i": {"@path": "$.k"}}]}, {"a": 7}, [{"i": 7}]),
+        ({"@arrayPath": [{"@path": "$.p"}, {"i": 1}]}, {"p": "text"}, "text"),
+        ({"@arrayPath": ["$.p", {}]}, {"p": [{"k": 1}, 2]}, [{"k": 1}, 2]),
+        ({"@arrayPath": ["$.p", [A]]}, {"p": [{"a": 1}]}, [{"a": 1}]),
         ({"@merge": {"direction": "left", "objects": [{"a": 1}, {"a": 2}]}}, {}, {"a": 1}),
         ({"@merge": {"direction": "right", "objects": [{"a": 1, "b": 3}, {"a": 2}]}}, {}, {"a": 2, "b": 3}),
+        ({"@merge": {"direction": "right", "objects": [{"a": 1}, {"a": {"@path": "$.none"}, "b": 2}]}}, {}, {"b": 2}),
+        ({"@merge": {"direction": "right", "objects": [{"a": 1}, {"@excludeWhenNull": {"a": None}}]}}, {}, {}),
         (
             {"@merge": {"direction": "right", "objects": [{"a": {"x": 1}}, A, {"b": 1}]}},
             {"a": "text"},
@@ -101,6 +114,12 @@ ARRAY = {"@arrayPath": ["$.p", {"id": {"@path": "$.k"}}]}
         ({"@json": {"mode": "decode", "value": A}}, {"a": 5}, 5),
         ({"@json": {"mode": "encode", "value": A}}, {"a": {"b": [1, None]}}, '{"b":[1,null]}'),
         ({"x": {"@json": {"mode": "encode", "value": A}}}, {}, {}),
+        (
+            {"@json": {"mode": "encode", "value": A}},
+            {"a": [3.0, 1e21, 1e-7, -0.0, "é\x01"]},
+            '[3,1e+21,1e-7,0,"é\\u0001"]',
+        ),
+        ({"@json": {"mode": "encode", "value": [{"@path": "$.none"}, {"b": {"@path": "$.none"}}]}}, {}, "[null,{}]"),
         ({"@flatten": {"separator": ".", "value": A}}, {"a": {"b": [1, {"c": 2}]}}, {"b.0": 1, "b.1.c": 2}),
         (
             {"@flatten": {"separator": ".", "value": A, "omitArrays": True}},
@@ -108,6 +127,9 @@ ARRAY = {"@arrayPath": ["$.p", {"id": {"@path": "$.k"}}]}
             {"b": [1, {"c": 2}], "d.e": 3},
         ),
         ({"@flatten": {"separator": ".", "value": A}}, {"a": 5}, 5),
+        ({"@flatten": {"separator": ".", "value": A}}, {"a": {"": {"b": 1}}}, {"b": 1}),
+        ({"@flatten": {"separator": ".", "value": [{"@path": "$.none"}, 1]}}, {}, {"1": 1}),
+        ({"@flatten": {"separator": ".", "value": A}}, {}, {}),
         ({"x": {"@excludeWhenNull": A}}, {"a": {"b": None, "c": 1}}, {"x": {"c": 1}}),
         ({"x": {"@excludeWhenNull": A}}, {"a": {"b": {"d": None}, "c": [None]}}, {"x": {"b": {}, "c": [None]}}),
         ({"x": {"@excludeWhenNull": A}}, {"a": None}, {}),
@@ -128,3 +150,8 @@ def test_a_mapping_makes_of_an_event_what_segment_makes(mapping: Any, event: dic
 
 def test_a_mapping_to_nothing_gives_none() -> None:
     assert compile_mapping({"@path": "$.none"})({}) is None
+
+
+def test_an_object_whose_fields_are_all_missing_says_nothing() -> None:
+    mapping = {"x": {"@first": [{"a": {"@path": "$.none"}}, {"@path": "$.b"}]}}
+    assert compile_mapping(mapping)({"b": 1}) == {"x": 1}
