@@ -4,9 +4,14 @@ import os
 from collections import Counter
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.kafka.fixture import kafka as kafka
 from tests.kafka.fixture import own_kafka as own_kafka
+
+# How long an example takes depends on the machine's neighbours; what a test claims does not.
+settings.register_profile("waybill", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("waybill")
 
 _skipped: dict[str, str] = {}  # why, by test
 
