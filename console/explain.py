@@ -79,7 +79,8 @@ def _panel(one: Explained) -> Panel:
     mapping = f" ({one.mapping})" if one.mapping else ""
     lines = [Text(said, style)]
     if one.code:
-        lines.append(Text(f"{one.code}: {reason(one.code).description}"))
+        known = reason(one.code)
+        lines += [Text(f"{one.code}: {known.description}"), Text(f"→ {known.action}", "cyan")]
     if one.message:
         lines.append(Text(printable(one.message), "italic"))
     if one.stripped:

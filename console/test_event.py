@@ -119,7 +119,10 @@ def render_plan(
         mapping = f" ({delivery.mapping})" if delivery.mapping else ""
         title = Text(f"request to {delivery.destination}{mapping}")
         if isinstance(made, Answer):
-            body: list[Text] = [Text(f"none: {made.code} {printable(made.message)}", "red")]
+            body: list[Text] = [
+                Text(f"none: {made.code} {printable(made.message)}", "red"),
+                Text(f"→ {reason(made.code).action}", "cyan"),
+            ]
         else:
             shown = show_request(made, configuration.redactor)
             body = [Text(printable(f"{shown['method']} {shown['url']}"), "cyan")]

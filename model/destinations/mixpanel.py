@@ -40,6 +40,7 @@ from model.failure_rules import FailureRule
 from model.http import HttpRequest, HttpResponse
 from model.mapping.fields import FieldSpec, PayloadInvalid, PayloadProblem
 from model.mapping.times import read_moment
+from model.mapping.values import is_empty
 from model.reason import Owner, Reason, Severity
 from model.workspace_fields import HeaderValue, Secret, Url
 from model.workspace_settings import Section
@@ -243,9 +244,11 @@ def _payload(item: Item) -> dict[str, Any]:
 
 def _event(item: Item, token: str) -> dict[str, Any]:
     event = _payload(item)
-    given = event.get("properties")
+    found = event.get("properties")
+    given = found if isinstance(found, dict) else {}
     # Without a distinct_id Mixpanel makes one of our address, the same for everybody; '' says that there is no user.
-    properties = {"distinct_id": "", "$insert_id": item.key, **(given if isinstance(given, dict) else {})}
+    ids = {"distinct_id": "", "$insert_id": item.key}
+    properties = given | {name: text for name, text in ids.items() if is_empty(given.get(name))}
     moment = read_moment(properties.get("time"))
     if moment is not None:
         properties["time"] = round(moment.timestamp() * 1_000)

@@ -59,6 +59,14 @@ def test_unlisted_statuses_are_explained_by_their_hundred() -> None:
     assert "418" in reason("418").description
 
 
+def test_every_status_is_in_the_catalogue_and_concerns_the_destination() -> None:
+    known = {entry.code: entry.owner for entry in ALL}
+    assert {known.get(str(status)) for status in range(100, 1_000)} == {Owner.DESTINATION}
+    assert "redirect" in reason("301").description and "URL" in reason("301").action
+    assert "no status HTTP defines" in reason("777").description
+    assert reason("CODE_OF_A_NEWER_VERSION").owner is Owner.US
+
+
 def test_links_lead_to_where_a_status_is_defined() -> None:
     assert reason("400").link == "https://www.rfc-editor.org/rfc/rfc9110#status.400"
     assert reason("414").link == "https://www.rfc-editor.org/rfc/rfc9110#status.414"

@@ -195,12 +195,14 @@ def test_what_an_import_needs_is_there_whatever_the_mapping_made() -> None:
         Item("d-1", b"{}", {"event": "Bought"}),
         Item("d-2", b"{}", {"event": "Bought", "properties": {"time": 1_700_000_000, "$insert_id": "o-7"}}),
         Item("d-3", b'{"event":"Bought","properties":[]}'),
+        Item("d-5", b"{}", {"event": "Bought", "properties": {"distinct_id": None, "$insert_id": " "}}),
         Item("d-4", b"{}", {"event": "$create_alias", "properties": {"distinct_id": "old", "alias": "new"}}),
     ]
     assert [event["properties"] for event in orjson.loads(mixpanel().request(sent, NOW_MS).body)] == [
         {"distinct_id": "", "$insert_id": "d-1"},
         {"distinct_id": "", "$insert_id": "o-7", "time": 1_700_000_000_000},
         {"distinct_id": "", "$insert_id": "d-3"},
+        {"distinct_id": "", "$insert_id": "d-5"},
         {"distinct_id": "old", "$insert_id": "d-4", "alias": "new", "token": "key-of-the-project"},
     ]
 
