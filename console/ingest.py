@@ -12,7 +12,7 @@ GET  /health
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import uuid4
 
@@ -27,16 +27,18 @@ from starlette.types import Receive, Scope, Send
 
 from console.ingest_answers import answer, failure, json_response, refusal
 from console.ingest_body import BodyReader, RequestRefused, basic_write_key
-from console.ingest_items import TrackingRequest, parse_batch, parse_call
+from console.ingest_items import BrokenItem, TrackingRequest, parse_batch, parse_call
 from console.ingest_paths import PlainPaths
 from console.ingest_rejections import Rejection, RejectionFacts
+from console.ingest_salvage import Salvage
 from console.ingest_writer import Append, GroupWriter, Saturated
 from flows.topics import EVENTS, ProduceFailed, TopicFull, Topics
 from model.envelope import seal
 from model.identity import event_key
 from model.tracking import Arrival, EventLimits, track
-from model.validation import CALL_TYPES, MESSAGE_ID_LIMIT_CHARACTERS, InvalidItem
+from model.validation import CALL_TYPES, InvalidItem, traced_id
 from model.workspace import Workspace
+from model.workspace_settings import IngestConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,9 @@ class IngestSources:
         return self.by_write_key.get(write_key) if isinstance(write_key, str) else None
 
 
+MERGED_BYTES = 16 * 1024 * 1024
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IngestLimits:
     """What one request may be, and what all of them together may hold in memory."""
@@ -77,11 +82,22 @@ class IngestLimits:
     event: EventLimits = field(default_factory=EventLimits)
     request_bytes: int = 500 * 1024  # after decompression
     items: int = 2_500
-    merged_bytes: int = 16 * 1024 * 1024  # a batch with its context merged into every item
+    merged_bytes: int = MERGED_BYTES  # a batch with its context merged into every item
     body_timeout_seconds: float = 30
     arriving_bytes: int = 64 * 1024 * 1024  # bodies being received
     waiting_bytes: int = 32 * 1024 * 1024  # records waiting to be written
     requests_per_second: int | None = None
+
+    @classmethod
+    def of(cls, config: IngestConfig) -> "IngestLimits":
+        """The limits of a workspace file."""
+        return cls(
+            event=EventLimits(event_bytes=config.max_event_bytes),
+            request_bytes=config.max_request_bytes,
+            items=config.max_items,
+            merged_bytes=max(MERGED_BYTES, 2 * config.max_request_bytes),
+            requests_per_second=config.max_requests_per_second,
+        )
 
 
 def create_ingest(
@@ -116,7 +132,7 @@ def create_ingest(
     app = Starlette(
         routes=[Route("/v1/{name}", tracking), Route("/health", _health, methods=["GET"])],
         middleware=[Middleware(PlainPaths)],
-        exception_handlers={HTTPException: _http_error},
+        exception_handlers={HTTPException: _http_error, Exception: _fault},
         lifespan=ingest.lifespan,
     )
     app.router.redirect_slashes = False  # few SDKs follow a redirect, and none sends its body twice
@@ -150,7 +166,9 @@ class _Ingest:
         self._anonymous_interval_seconds = anonymous_interval_seconds
         self._writer = GroupWriter(topics, max_waiting_bytes=limits.waiting_bytes)
         self._facts = RejectionFacts(clock=clock, run=run, new_id=new_id)
-        self._bodies = BodyReader(limits.request_bytes, limits.body_timeout_seconds, limits.arriving_bytes)
+        self._bodies = BodyReader(
+            limits.request_bytes, limits.body_timeout_seconds, limits.arriving_bytes, limits.items
+        )
         self._second = 0
         self._requests_this_second = 0
 
@@ -202,8 +220,10 @@ class _Ingest:
         self._check_rate()
         call_type = CALLS[name]
         header_key = basic_write_key(headers.get(b"authorization", b""))
+        body = b""
         try:
-            tracking = await self._parse(await self._bodies.read(headers, receive), call_type)
+            body = await self._bodies.read(headers, receive)
+            tracking = await self._parse(body, call_type)
             client = scope.get("client")
             arrival = Arrival(
                 received_at_ms=self._clock(),
@@ -216,7 +236,7 @@ class _Ingest:
             appends, rejected = self._judge(tracking, arrival, call_type, header_key)
         except RequestRefused as refused:
             if refused.retry_after_seconds is None:  # else the sender comes again: nothing is rejected yet
-                await self._record_refusal(refused, header_key)
+                await self._record_refusal(refused, header_key, body)
             raise
         accepted = bool(appends)
         if rejected:
@@ -239,11 +259,12 @@ class _Ingest:
         rejected: list[tuple[int, Rejection]] = []
         merged_bytes = 0
         for index, item in enumerate(tracking.items):
-            write_key = item.get("writeKey") if isinstance(item, dict) else None
+            fields = item.fields if isinstance(item, BrokenItem) else item if isinstance(item, dict) else {}
+            write_key = fields.get("writeKey")
             source = self._sources.find(write_key or tracking.write_key or header_key)
             try:
-                if isinstance(item, InvalidItem):
-                    raise item
+                if isinstance(item, BrokenItem):
+                    raise item.why
                 if source is None:
                     raise InvalidItem("unknown_source", "the write key is missing or belongs to no source")
                 if not source.enabled:
@@ -258,7 +279,7 @@ class _Ingest:
                     new_id=self._new_id,
                 )
             except InvalidItem as invalid:
-                rejected.append((index, _rejection(source, invalid, item, call_type)))
+                rejected.append((index, _rejection(source, invalid, fields, call_type)))
                 continue
             merged_bytes += len(tracked.payload)
             if merged_bytes > self._limits.merged_bytes:
@@ -269,12 +290,18 @@ class _Ingest:
             appends.append(Append(EVENTS, event_key(source.source, tracked.message_id), record))
         return appends, rejected
 
-    async def _record_refusal(self, refused: RequestRefused, header_key: str | None) -> None:
-        source = self._sources.find(refused.write_key or header_key)
-        rejection = Rejection(
-            source=source.source if source else "", code=refused.code, message=refused.message, count=refused.count
-        )
-        appends = self._facts.take([rejection])
+    async def _record_refusal(self, refused: RequestRefused, header_key: str | None, body: bytes) -> None:
+        salvage = refused.salvage
+        if salvage is None:
+            salvage = Salvage(self._limits.items)
+            salvage.feed(body)
+        keys = [refused.write_key, *salvage.write_keys, header_key]
+        source = next(filter(None, map(self._sources.find, keys)), None)
+        refusal = Rejection(source=source.source if source else "", code=refused.code, message=refused.message)
+        rejections = [replace(refusal, message_id=traced_id(message_id)) for message_id in salvage.message_ids]
+        if refused.count > len(rejections):
+            rejections.append(replace(refusal, count=refused.count - len(rejections)))
+        appends = self._facts.take(rejections)
         if appends:
             await self._writer.append(appends)
 
@@ -291,21 +318,26 @@ class _Ingest:
             raise RequestRefused(429, "too_many_requests", text, retry_after_seconds=1)
 
 
-def _rejection(source: IngestSource | None, invalid: InvalidItem, item: Any, call_type: str | None) -> Rejection:
-    fields = item if isinstance(item, dict) else {}
-    message_id, event_type = fields.get("messageId"), call_type or fields.get("type")
-    usable = isinstance(message_id, str) and len(message_id) <= MESSAGE_ID_LIMIT_CHARACTERS
+def _rejection(
+    source: IngestSource | None, invalid: InvalidItem, fields: Mapping[str, Any], call_type: str | None
+) -> Rejection:
+    event_type = call_type or fields.get("type")
     return Rejection(
         source=source.source if source else "",
         code=invalid.code,
         message=invalid.message,
-        message_id=str(message_id) if usable else "",
+        message_id=traced_id(fields.get("messageId")),
         event_type=event_type if isinstance(event_type, str) and event_type in CALL_TYPES else "",
     )
 
 
 async def _health(request: Request) -> Response:
     return json_response(200, {"status": "ok"})
+
+
+async def _fault(request: Request, error: Exception) -> Response:
+    """Answer a fault of our own, which Starlette logs."""
+    return failure(500, "unavailable", "the request could not be handled; send it again")
 
 
 async def _http_error(request: Request, error: Exception) -> Response:

@@ -37,7 +37,7 @@ def serving(
     workspace = installation.workspace
     token = secrets.token_urlsafe(32)
     stopped = threading.Event()
-    limits = IngestLimits(requests_per_second=workspace.ingest.max_requests_per_second)
+    limits = IngestLimits.of(workspace.ingest)
     sources = IngestSources.of(workspace)
     installation.live.listen(sources.change)
     app = create_ingest(sources, installation.topics, clock=wall_clock_ms, run=secrets.token_hex(8), limits=limits)

@@ -97,7 +97,11 @@ def track(
     if payload.count(b"{") + payload.count(b"[") > limits.depth and deeper_than(event, limits.depth):
         raise _too_deep(limits)
     if len(payload) > limits.event_bytes and _sent_bytes(item, arrival) > limits.event_bytes:
-        raise InvalidItem("event_too_large", f"the event is over {limits.event_bytes:,} bytes; send less with it")
+        text = (
+            f"the event is over {limits.event_bytes:,} bytes, which is ingest.max_event_bytes of the workspace; send "
+            "less with it, or raise it"
+        )
+        raise InvalidItem("event_too_large", text)
     return Tracked(message_id, payload)
 
 

@@ -1,14 +1,17 @@
 """The Tracking API over a real server and real topics: what is answered, and what stands in the topics then."""
 
+import gzip
 import json
 from typing import Any
 
 import httpx
 import pytest
 
+from console.ingest import IngestLimits
 from flows.topics import EVENTS, Topics
 from model.identity import event_key
-from tests.ingest.running import WRITE_KEY, call, events, eventually, post, records, rejections
+from model.workspace_settings import IngestConfig
+from tests.ingest.running import WRITE_KEY, call, events, eventually, post, records, rejections, running_ingest
 
 
 def codes(response: httpx.Response) -> list[tuple[int, str]]:
@@ -132,6 +135,13 @@ class TestAuthentication:
         assert (answer.status_code, answer.json()["code"]) == (400, "source_disabled")
         assert [(fact.source, fact.code) for fact in rejections(topics)] == [("off", "source_disabled")]
 
+    def test_unknown_keys_with_many_message_ids_make_bounded_facts(self, topics: Topics, url: str) -> None:
+        with httpx.Client(base_url=url) as client:
+            batch = [call(messageId=f"m{n}") for n in range(1_000)]
+            assert client.post("/v1/batch", json={"writeKey": "guess", "batch": batch}).status_code == 401
+        eventually(lambda: sum(fact.count for fact in rejections(topics)) == 1_000)
+        assert len(rejections(topics)) == 251
+
     def test_many_unknown_keys_make_few_facts_that_carry_the_count(self, topics: Topics, url: str) -> None:
         with httpx.Client(base_url=url) as client:
             for number in range(100):
@@ -195,8 +205,8 @@ class TestBatches:
     @pytest.mark.parametrize(
         ("code", "item"),
         [
-            ("invalid_string", rb'{"type":"track","event":"e","userId":"u","properties":{"a":"\ud83d"}}'),
-            ("invalid_string", b'{"type":"track","event":"e","userId":"\xff"}'),
+            ("number_too_large", b'{"type":"track","event":"e","userId":"u","properties":{"a":1e400}}'),
+            ("number_too_large", b'{"type":"track","event":"e","userId":"u","properties":{"a":-' + b"9" * 400 + b"}}"),
             ("not_json", b'{"type":"track","event":"e","userId":"u","properties":{"a":NaN}}'),
             ("not_json", b'{"type":"track","event":"e","userId":"u","properties":{"a":-Infinity}}'),
             ("not_json", b'{"type":"track","event":"e" oops}'),
@@ -244,6 +254,108 @@ class TestBatches:
         count = len(body["batch"]) if code == "too_many_items" else 1
         assert (fact.source, fact.code, fact.count) == ("web", code, count)
 
+    @pytest.mark.parametrize("coding", ["", "gzip"])
+    @pytest.mark.parametrize("key", [WRITE_KEY, None])
+    def test_the_items_of_a_request_too_large_are_recorded(
+        self, topics: Topics, url: str, key: str | None, coding: str
+    ) -> None:
+        batch = [call(messageId=f"m{n}", properties={"a": "x" * 9_000}) for n in range(100)]
+        body = json.dumps({"batch": batch, "writeKey": WRITE_KEY}).encode()
+        answer = post(url, gzip.compress(body) if coding else body, key=key, content_encoding=coding)
+        assert (answer.status_code, answer.json()["code"]) == (413, "batch_too_large")
+        assert "ingest.max_request_bytes" in answer.json()["message"]
+        assert "512,000" in answer.json()["message"]
+        facts = rejections(topics)
+        assert {(fact.source, fact.message_id, fact.count) for fact in facts} == {
+            ("web", f"m{n}", 1) for n in range(100)
+        }
+
+    @pytest.mark.parametrize(
+        "body", [b'[{"messageId":"a"},{"messageId":"b"}]', b'{"bitch":[{"messageId":"a","messageId":"b"']
+    )
+    def test_the_items_of_a_body_that_is_no_batch_are_recorded(self, topics: Topics, url: str, body: bytes) -> None:
+        assert post(url, body).status_code == 400
+        assert sorted(fact.message_id for fact in rejections(topics)) == ["a", "b"]
+
+    def test_items_of_an_unknown_key_are_recorded(self, topics: Topics, url: str) -> None:
+        assert post(url, {"batch": [call(messageId="a"), call(messageId="b")]}, key="nobody").status_code == 401
+        facts = eventually(lambda: rejections(topics))
+        assert {(fact.source, fact.code, fact.message_id) for fact in facts} == {
+            ("", "unknown_source", "a"),
+            ("", "unknown_source", "b"),
+        }
+
+    def test_refusals_carry_their_text_in_error_too(self, url: str) -> None:
+        refusals = [
+            post(url, b"{", "/v1/track"),
+            post(url, {"batch": [{}]}),
+            post(url, {"batch": []}),
+            post(url, call(), "/v1/track", key="nobody"),
+            post(url, b" " * 600_000),
+            post(url, {}, "/v1/nothing"),
+            httpx.get(url + "/v1/track"),
+        ]
+        assert [answer.status_code for answer in refusals] == [400, 400, 400, 401, 413, 404, 405]
+        for answer in refusals:
+            said = answer.json()
+            assert said["error"] and said["error"] == said["message"]
+
+    @pytest.mark.parametrize(
+        ("code", "message", "broken"),
+        [
+            ("not_json", "NaN", b'{"messageId":"bad","type":"track","event":"e","userId":"u","properties":{"a":NaN}}'),
+            ("not_json", "Infinity", b'{"type":"track","event":"e","userId":"u","a":[-Infinity],"messageId": "bad"}'),
+            ("not_json", "character", b'{"type":"track","event":"e" oops, "messageId"\n:\t"bad"}'),
+            ("number_too_large", "text", b'{"type":"track","properties":{"messageId":5,"a":1e999},"messageId":"bad"}'),
+            ("event_not_string", "string", b'{"type":"track","userId":"u","event":5,"messageId":"bad"}'),
+            ("too_deep", "flatten", b'{"type":"track","messageId":"bad","a":' + b"[" * 2_000 + b"]" * 2_000 + b"}"),
+        ],
+    )
+    def test_a_refused_item_is_recorded_with_its_message_id_and_type(
+        self, topics: Topics, url: str, code: str, message: str, broken: bytes
+    ) -> None:
+        answer = post(url, b'{"batch":[' + broken + b"," + json.dumps(call(messageId="good")).encode() + b"]}")
+        [said] = answer.json()["rejected"]
+        assert (said["messageId"], said["code"]) == ("bad", code)
+        assert message in said["message"]
+        [fact] = rejections(topics)
+        assert (fact.source, fact.code, fact.message_id, fact.event_type) == ("web", code, "bad", "track")
+        assert [event["messageId"] for _, event in events(topics)] == ["good"]
+
+    def test_each_of_many_items_refused_for_one_reason_is_recorded(self, topics: Topics, url: str) -> None:
+        batch = [call(event=5, messageId=f"m{n}") for n in range(300)] + [call(event=5)] * 7
+        post(url, {"batch": batch})
+        facts = rejections(topics)
+        assert {(fact.message_id, fact.count) for fact in facts} == {(f"m{n}", 1) for n in range(300)} | {("", 7)}
+        assert {fact.code for fact in facts} == {"event_not_string"}
+
+    @pytest.mark.parametrize(
+        ("message_id", "traced"), [(5, "5"), ("m" * 101, "m" * 101), ("m" * 300, "m" * 200), (True, ""), ([], "")]
+    )
+    def test_an_unusable_message_id_is_traced_as_far_as_it_goes(
+        self, topics: Topics, url: str, message_id: Any, traced: str
+    ) -> None:
+        assert post(url, {"batch": [call(messageId=message_id)]}).status_code == 400
+        assert [fact.message_id for fact in rejections(topics)] == [traced]
+
+    @pytest.mark.parametrize(
+        "text", [rb"\ud83d", rb"\udc00 x", b"\xff", b"\xed\xa0\x80", b"caf\xe9", rb"\ud83d\ud83d\ude00"]
+    )
+    def test_text_that_is_not_unicode_is_mended(self, topics: Topics, url: str, text: bytes) -> None:
+        item = (
+            b'{"type":"track","event":"e","userId":"u","messageId":"a","name":"x\\\\ud83d","properties":{"t":"'
+            + text
+            + b'"}}'
+        )
+        assert post(url, item, "/v1/track").json() == {"success": True}
+        assert post(url, b'{"batch":[' + item.replace(b'"a"', b'"b"') + b',{"n":NaN}]}').status_code == 200
+        found = [event for _, event in events(topics)]
+        assert [event["messageId"] for event in found] == ["a", "b"]
+        for event in found:
+            assert "\ufffd" in event["properties"]["t"]
+            assert event["properties"]["t"].endswith("\U0001f600") or len(text) < 18
+            assert event["name"] == "x\\ud83d"  # an escaped backslash begins no other escape
+
     def test_2500_items_are_accepted(self, topics: Topics, url: str) -> None:
         assert post(url, {"batch": [call(messageId=f"{n}") for n in range(2_500)]}).json() == {"success": True}
         assert len(records(topics, EVENTS)) == 2_500
@@ -268,13 +380,46 @@ class TestBatches:
         assert record.key == event_key("web", "a")
 
 
+class TestLimits:
+    def test_those_of_the_workspace_are_segments_unless_it_says_otherwise(self) -> None:
+        assert IngestLimits.of(IngestConfig()) == IngestLimits()
+
+    def test_larger_requests_batches_and_events_are_taken_where_the_workspace_says_so(self, topics: Topics) -> None:
+        config = IngestConfig(max_request_bytes=1_000_000, max_items=3_000, max_event_bytes=100_000)
+        with running_ingest(topics, IngestLimits.of(config)) as url:
+            assert post(url, {"batch": [call(properties={"a": "x" * 6_000})] * 150}).json() == {"success": True}
+            assert post(url, {"batch": [call()] * 2_900}).json() == {"success": True}
+            assert post(url, call(properties={"a": "x" * 90_000}), "/v1/track").json() == {"success": True}
+
+    @pytest.mark.parametrize(
+        ("limit", "config", "body"),
+        [
+            (
+                "ingest.max_request_bytes",
+                {"max_request_bytes": 2_000},
+                {"batch": [call(properties={"a": "x" * 2_000})]},
+            ),
+            ("ingest.max_items", {"max_items": 3}, {"batch": [call()] * 4}),
+            ("ingest.max_event_bytes", {"max_event_bytes": 1_500}, {"batch": [call(properties={"a": "x" * 2_000})]}),
+        ],
+    )
+    def test_a_refusal_names_the_setting_and_its_value(
+        self, topics: Topics, limit: str, config: dict[str, int], body: Any
+    ) -> None:
+        with running_ingest(topics, IngestLimits.of(IngestConfig(**config))) as url:
+            answer = post(url, body)
+        assert answer.status_code in {400, 413}
+        assert limit in answer.json()["message"]
+        assert f"{[*config.values()][0]:,}" in answer.json()["message"]
+
+
 class TestSingleCalls:
     @pytest.mark.parametrize(
         ("status", "code", "body"),
         [
             (400, "not_json", b"{"),
             (400, "not_json", b'{"userId":NaN}'),
-            (400, "invalid_string", rb'{"userId":"\udc00"}'),
+            (400, "number_too_large", b'{"userId":"u","event":"e","properties":{"a":1e309}}'),
             (400, "too_deep", b"[" * 5_000),
             (400, "item_not_object", b"[]"),
             (400, "no_user_anon_id", {"event": "e"}),
