@@ -10,7 +10,7 @@ GET  /health
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -32,13 +32,14 @@ from console.ingest_paths import PlainPaths
 from console.ingest_rejections import Rejection, RejectionFacts
 from console.ingest_salvage import Salvage
 from console.ingest_writer import Append, GroupWriter, Saturated
+from console.proxy_headers import ProxyHeaders
 from flows.topics import EVENTS, ProduceFailed, TopicFull, Topics
 from model.envelope import seal
 from model.identity import event_key
 from model.tracking import Arrival, EventLimits, track
 from model.validation import CALL_TYPES, InvalidItem, traced_id
 from model.workspace import Workspace
-from model.workspace_settings import IngestConfig
+from model.workspace_settings import IngestConfig, Network
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,13 +110,15 @@ def create_ingest(
     limits: IngestLimits | None = None,
     new_id: Callable[[], str] = lambda: str(uuid4()),
     anonymous_interval_seconds: float = 1,
+    trusted_proxies: Sequence[Network] = (),
 ) -> Starlette:
     """Make the app; topics `events` and `outcomes` must exist. ``run`` names this process in the facts it writes.
 
     Its lifespan must run. Starlette does not run that of a mounted app, so an app around this one takes it over:
     `Starlette(routes=[Mount("/", ingest)], lifespan=ingest.router.lifespan_context)`.
 
-    ``anonymous_interval_seconds``: rejections without a known source are written as one fact per code this often.
+    ``anonymous_interval_seconds``: rejections without a known source are written this often. ``trusted_proxies``: from
+    whom X-Forwarded-For and its like are believed, also by what is mounted into the app.
     """
     ingest = _Ingest(sources, topics, clock, run, limits or IngestLimits(), new_id, anonymous_interval_seconds)
     # Write keys are public and no cookie is read, so any page may post; credentials because beacons always send them.
@@ -129,9 +132,10 @@ def create_ingest(
         expose_headers=["Retry-After"],
         max_age=86_400,
     )
+    believing = [Middleware(ProxyHeaders, trusted_proxies)] if trusted_proxies else []
     app = Starlette(
         routes=[Route("/v1/{name}", tracking), Route("/health", _health, methods=["GET"])],
-        middleware=[Middleware(PlainPaths)],
+        middleware=[*believing, Middleware(PlainPaths)],
         exception_handlers={HTTPException: _http_error, Exception: _fault},
         lifespan=ingest.lifespan,
     )

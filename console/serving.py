@@ -37,10 +37,16 @@ def serving(
     workspace = installation.workspace
     token = secrets.token_urlsafe(32)
     stopped = threading.Event()
-    limits = IngestLimits.of(workspace.ingest)
     sources = IngestSources.of(workspace)
     installation.live.listen(sources.change)
-    app = create_ingest(sources, installation.topics, clock=wall_clock_ms, run=secrets.token_hex(8), limits=limits)
+    app = create_ingest(
+        sources,
+        installation.topics,
+        clock=wall_clock_ms,
+        run=secrets.token_hex(8),
+        limits=IngestLimits.of(workspace.ingest),
+        trusted_proxies=workspace.ingest.trusted_proxies,
+    )
     test_event = partial(test_over_api, installation)
     alerts = alerts_of(installation, store)
     api = create_api(

@@ -79,6 +79,9 @@ class IngestConfig(Section):
     """A batch may hold so many events; 2500 is Segment's limit."""
     max_event_bytes: int = Field(default=32 * KIB, ge=KIB, le=MIB // 2)
     """An event may be this large as JSON; 32768 is Segment's limit."""
+    trusted_proxies: Annotated[tuple[Network, ...], Field(max_length=100)] = ()
+    """Networks of the load balancers and reverse proxies in front, whose X-Forwarded-For, X-Forwarded-Proto and
+    Forwarded are believed: context.ip is then the client's address. Not given: nobody's are."""
 
 
 class DeliveryConfig(Section):

@@ -3,8 +3,9 @@
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -35,10 +36,18 @@ def new_topics(directory: Path) -> Topics:
 
 
 @contextmanager
-def running_ingest(topics: Topics, limits: IngestLimits | None = None) -> Iterator[str]:
+def running_ingest(
+    topics: Topics, limits: IngestLimits | None = None, trusted_proxies: Sequence[str] = ()
+) -> Iterator[str]:
     """Serve ingest; yields its base URL."""
     app = create_ingest(
-        SOURCES, topics, clock=wall_clock_ms, run="test", limits=limits, anonymous_interval_seconds=0.05
+        SOURCES,
+        topics,
+        clock=wall_clock_ms,
+        run="test",
+        limits=limits,
+        anonymous_interval_seconds=0.05,
+        trusted_proxies=[ip_network(network) for network in trusted_proxies],
     )
     server = serve_in_thread(app, "127.0.0.1", 0)
     try:

@@ -380,6 +380,19 @@ class TestBatches:
         assert record.key == event_key("web", "a")
 
 
+class TestProxies:
+    @pytest.mark.parametrize(
+        ("trusted", "ip"), [(["127.0.0.0/8"], "203.0.113.5"), (["10.0.0.0/8"], "127.0.0.1"), ([], "127.0.0.1")]
+    )
+    def test_the_ip_is_the_clients_where_the_proxy_is_trusted(
+        self, topics: Topics, trusted: list[str], ip: str
+    ) -> None:
+        with running_ingest(topics, trusted_proxies=trusted) as url:
+            item = call(context={"direct": True})
+            assert post(url, item, "/v1/track", x_forwarded_for="1.2.3.4, 203.0.113.5").status_code == 200
+        assert events(topics)[0][1]["context"]["ip"] == ip
+
+
 class TestLimits:
     def test_those_of_the_workspace_are_segments_unless_it_says_otherwise(self) -> None:
         assert IngestLimits.of(IngestConfig()) == IngestLimits()
