@@ -3,6 +3,7 @@
 POST /v1/{track,identify,page,screen,group,alias}   one event      (browser SDK: /v1/t i p s g a)
 POST /v1/{batch,import}                             many           (browser SDK: /v1/b)
 POST /v1/m                                          the browser SDK's own statistics, read and dropped
+GET  /v1/pixel/{track,identify,...}?data=           one event in an image's address; always 200 and the image
 GET  /health
 
 200 {"success":true}, with `rejected` when some items were not accepted     400 no item was accepted
@@ -10,9 +11,11 @@ GET  /health
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -23,12 +26,14 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from console.ingest_answers import answer, failure, json_response, refusal
 from console.ingest_body import BodyReader, RequestRefused, basic_write_key
 from console.ingest_items import BrokenItem, TrackingRequest, parse_batch, parse_call
+from console.ingest_limits import IngestLimits
 from console.ingest_paths import PlainPaths
+from console.ingest_pixel import FIELDS, image, pixel_body
 from console.ingest_rejections import Rejection, RejectionFacts
 from console.ingest_salvage import Salvage
 from console.ingest_writer import Append, GroupWriter, Saturated
@@ -36,10 +41,12 @@ from console.proxy_headers import ProxyHeaders
 from flows.topics import EVENTS, ProduceFailed, TopicFull, Topics
 from model.envelope import seal
 from model.identity import event_key
-from model.tracking import Arrival, EventLimits, track
+from model.tracking import Arrival, track
 from model.validation import CALL_TYPES, InvalidItem, traced_id
 from model.workspace import Workspace
-from model.workspace_settings import IngestConfig, Network
+from model.workspace_settings import Network
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,34 +78,6 @@ class IngestSources:
     def find(self, write_key: Any) -> IngestSource | None:
         """Whose key it is, of whatever type it came."""
         return self.by_write_key.get(write_key) if isinstance(write_key, str) else None
-
-
-MERGED_BYTES = 16 * 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IngestLimits:
-    """What one request may be, and what all of them together may hold in memory."""
-
-    event: EventLimits = field(default_factory=EventLimits)
-    request_bytes: int = 500 * 1024  # after decompression
-    items: int = 2_500
-    merged_bytes: int = MERGED_BYTES  # a batch with its context merged into every item
-    body_timeout_seconds: float = 30
-    arriving_bytes: int = 64 * 1024 * 1024  # bodies being received
-    waiting_bytes: int = 32 * 1024 * 1024  # records waiting to be written
-    requests_per_second: int | None = None
-
-    @classmethod
-    def of(cls, config: IngestConfig) -> "IngestLimits":
-        """The limits of a workspace file."""
-        return cls(
-            event=EventLimits(event_bytes=config.max_event_bytes),
-            request_bytes=config.max_request_bytes,
-            items=config.max_items,
-            merged_bytes=max(MERGED_BYTES, 2 * config.max_request_bytes),
-            requests_per_second=config.max_requests_per_second,
-        )
 
 
 def create_ingest(
@@ -134,13 +113,27 @@ def create_ingest(
     )
     believing = [Middleware(ProxyHeaders, trusted_proxies)] if trusted_proxies else []
     app = Starlette(
-        routes=[Route("/v1/{name}", tracking), Route("/health", _health, methods=["GET"])],
+        routes=[
+            Route("/v1/{name}", tracking),
+            Route("/v1/pixel/{name}", _Asgi(ingest.pixel)),
+            Route("/health", _health, methods=["GET"]),
+        ],
         middleware=[*believing, Middleware(PlainPaths)],
         exception_handlers={HTTPException: _http_error, Exception: _fault},
         lifespan=ingest.lifespan,
     )
     app.router.redirect_slashes = False  # few SDKs follow a redirect, and none sends its body twice
     return app
+
+
+@dataclass(frozen=True, slots=True)
+class _Asgi:
+    """A method as an ASGI app: Starlette takes a plain function for something else."""
+
+    app: ASGIApp
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.app(scope, receive, send)
 
 
 CALLS: dict[str, str | None] = {
@@ -223,19 +216,51 @@ class _Ingest:
             return answer(True, [], is_batch=True)
         self._check_rate()
         call_type = CALLS[name]
+        read = partial(self._bodies.read, headers, receive)
+        accepted, rejected = await self._take(read, call_type, scope, from_browser=b"origin" in headers)
+        return answer(accepted, rejected, is_batch=call_type is None)
+
+    async def pixel(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Take the event in an image's address (ASGI). Whoever shows an image reads no answer: it always succeeds."""
+        name = scope["path_params"]["name"]
+        if name not in CALL_TYPES:
+            raise HTTPException(404)
+        if scope["method"] not in {"GET", "HEAD"}:
+            raise HTTPException(405, headers={"Allow": "GET, HEAD"})
+        if scope["method"] == "GET":  # HEAD shows nobody an image
+            try:
+                self._check_rate()
+                await self._take(partial(self._read_query, scope["query_string"]), name, scope, from_browser=True)
+            except (RequestRefused, Saturated, ProduceFailed) as error:
+                log.warning("the event of an image was not taken: %s", error)
+        await image()(scope, receive, send)
+
+    async def _read_query(self, query: bytes) -> bytes:
+        if len(query) > self._limits.request_bytes:
+            raise RequestRefused(413, "batch_too_large", "the address is longer than ingest.max_request_bytes")
+        try:
+            return pixel_body(query)
+        except ValueError:
+            raise RequestRefused(400, "bad_request", f"the address has over {FIELDS:,} fields") from None
+
+    async def _take(
+        self, read: Callable[[], Awaitable[bytes]], call_type: str | None, scope: Scope, *, from_browser: bool
+    ) -> tuple[bool, list[tuple[int, Rejection]]]:
+        """Store what a request holds; whether anything was accepted, and by index what was not."""
+        headers: dict[bytes, bytes] = dict(scope["headers"])
         header_key = basic_write_key(headers.get(b"authorization", b""))
+        client = scope.get("client")
         body = b""
         try:
-            body = await self._bodies.read(headers, receive)
+            body = await read()
             tracking = await self._parse(body, call_type)
-            client = scope.get("client")
             arrival = Arrival(
                 received_at_ms=self._clock(),
                 sent_at=tracking.sent_at,
                 context=tracking.context,
                 integrations=tracking.integrations,
                 client_ip=client[0] if client else None,
-                from_browser=b"origin" in headers,
+                from_browser=from_browser,
             )
             appends, rejected = self._judge(tracking, arrival, call_type, header_key)
         except RequestRefused as refused:
@@ -247,7 +272,7 @@ class _Ingest:
             appends += self._facts.take(rejection for _, rejection in rejected)
         if appends:
             await self._writer.append(appends)
-        return answer(accepted, rejected, is_batch=call_type is None)
+        return accepted, rejected
 
     async def _parse(self, body: bytes, call_type: str | None) -> TrackingRequest:
         depth = self._limits.event.depth

@@ -15,7 +15,8 @@ from console.alerts.file_rules import keeping_file_rules
 from console.alerts.service import alerts_of
 from console.api import create_api
 from console.http_server import Server, ServerFailed, serve_in_thread
-from console.ingest import IngestLimits, IngestSources, create_ingest
+from console.ingest import IngestSources, create_ingest
+from console.ingest_limits import IngestLimits
 from console.server_file import ServerFile, write_server_file
 from console.test_api import test_over_api
 from flows.clock import wall_clock_ms

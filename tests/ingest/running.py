@@ -13,7 +13,8 @@ import httpx
 import orjson
 
 from console.http_server import serve_in_thread
-from console.ingest import IngestLimits, IngestSource, IngestSources, create_ingest
+from console.ingest import IngestSource, IngestSources, create_ingest
+from console.ingest_limits import IngestLimits
 from flows.clock import wall_clock_ms
 from flows.open_topics import open_topics
 from flows.topics import EVENTS, OUTCOMES, Producer, Record, Topics, TopicSpec
