@@ -10,6 +10,7 @@ import orjson
 from console.batch_split import NotABatch, split_batch
 from console.ingest_body import RequestRefused
 from console.ingest_salvage import salvaged_fields
+from model import exact_json
 from model.tracking import deeper_than
 from model.validation import InvalidItem
 
@@ -38,7 +39,7 @@ class TrackingRequest:
 def parse_call(body: bytes, *, max_depth: int) -> TrackingRequest:
     """Read a body that is one event. Never raises: a body that cannot be read is one broken item."""
     try:
-        item = orjson.loads(body)
+        item = exact_json.loads(body)
     except orjson.JSONDecodeError:
         item = _parse_item(with_text_mended(body), max_depth)
     return TrackingRequest(items=[item])
@@ -47,7 +48,7 @@ def parse_call(body: bytes, *, max_depth: int) -> TrackingRequest:
 async def parse_batch(body: bytes, *, max_items: int, max_depth: int) -> TrackingRequest:
     """Read a body that is a batch. Raises `RequestRefused` when there are no items to judge one by one."""
     try:
-        members = orjson.loads(body)
+        members = exact_json.loads(body)
         items = members.get("batch") if isinstance(members, dict) else None
     except orjson.JSONDecodeError:
         # Scanning is plain Python: off the event loop, so that a hostile body delays nobody else's answer.
@@ -90,7 +91,7 @@ def _shared_object(members: dict[str, Any], name: str, max_depth: int, count: in
 def _parse_scanned(body: bytes, max_items: int, max_depth: int) -> tuple[dict[str, Any], Any]:
     body = with_text_mended(body)
     try:
-        members = orjson.loads(body)
+        members = exact_json.loads(body)
         return members, members.get("batch") if isinstance(members, dict) else None
     except orjson.JSONDecodeError:
         pass  # something else is wrong
@@ -104,7 +105,7 @@ def _parse_scanned(body: bytes, max_items: int, max_depth: int) -> tuple[dict[st
     for name in ("writeKey", "sentAt", "context", "integrations"):
         if name in split.members:
             try:
-                members[name] = orjson.loads(split.members[name])
+                members[name] = exact_json.loads(split.members[name])
             except orjson.JSONDecodeError:
                 text = f"the batch's {name} is not valid JSON; correct it"
                 key = members.get("writeKey")
@@ -114,7 +115,7 @@ def _parse_scanned(body: bytes, max_items: int, max_depth: int) -> tuple[dict[st
 
 def _parse_item(text: bytes, max_depth: int) -> Any:
     try:
-        return orjson.loads(text)
+        return exact_json.loads(text)
     except orjson.JSONDecodeError as error:
         return BrokenItem(_why_invalid(error, text, max_depth), salvaged_fields(text))
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import orjson
 
+from model import exact_json
 from model.times import iso_ms, parse_iso_ms
 from model.validation import CALL_TYPES, InvalidItem, validate, without_empty_objects
 
@@ -90,7 +91,7 @@ def track(
     try:
         message_id = item.get("messageId") or _assign_message_id(item, source, index, new_id)
         event["messageId"] = message_id
-        payload = orjson.dumps(event)
+        payload = exact_json.dumps(event)
     except orjson.JSONEncodeError:  # of what was parsed from JSON, only depth can be too much for it
         raise _too_deep(limits) from None
     # Counting brackets is twenty times cheaper than looking, and enough for nearly every event.
@@ -142,7 +143,7 @@ def _assign_message_id(item: dict[str, Any], source: str, index: int, new_id: Ca
     if not (item.get("timestamp") or item.get("originalTimestamp")):
         return new_id()
     content = {name: value for name, value in item.items() if name not in {"sentAt", "writeKey"}}
-    text = orjson.dumps([source, index, content], option=orjson.OPT_SORT_KEYS)
+    text = exact_json.dumps([source, index, content], option=orjson.OPT_SORT_KEYS)
     return "waybill-" + blake2b(text, digest_size=16).hexdigest()
 
 
@@ -170,4 +171,4 @@ def _put_times(event: dict[str, Any], arrival: Arrival) -> None:
 
 def _sent_bytes(item: dict[str, Any], arrival: Arrival) -> int:
     shared = [part for part in (arrival.context, arrival.integrations) if part]
-    return len(orjson.dumps(item)) + sum(len(orjson.dumps(part)) for part in shared)
+    return len(exact_json.dumps(item)) + sum(len(exact_json.dumps(part)) for part in shared)

@@ -1,19 +1,14 @@
 """The Tracking API over a real server and real topics: what is answered, and what stands in the topics then."""
 
-import base64
-import gzip
 import json
 from typing import Any
-from urllib.parse import quote
 
 import httpx
 import pytest
 
-from console.ingest_limits import IngestLimits
 from flows.topics import EVENTS, Topics
 from model.identity import event_key
-from model.workspace_settings import IngestConfig
-from tests.ingest.running import WRITE_KEY, call, events, eventually, post, records, rejections, running_ingest
+from tests.ingest.running import WRITE_KEY, call, events, eventually, post, records, rejections
 
 
 def codes(response: httpx.Response) -> list[tuple[int, str]]:
@@ -137,20 +132,6 @@ class TestAuthentication:
         assert (answer.status_code, answer.json()["code"]) == (400, "source_disabled")
         assert [(fact.source, fact.code) for fact in rejections(topics)] == [("off", "source_disabled")]
 
-    def test_unknown_keys_with_many_message_ids_make_bounded_facts(self, topics: Topics, url: str) -> None:
-        with httpx.Client(base_url=url) as client:
-            batch = [call(messageId=f"m{n}") for n in range(1_000)]
-            assert client.post("/v1/batch", json={"writeKey": "guess", "batch": batch}).status_code == 401
-        eventually(lambda: sum(fact.count for fact in rejections(topics)) == 1_000)
-        assert len(rejections(topics)) == 251
-
-    def test_many_unknown_keys_make_few_facts_that_carry_the_count(self, topics: Topics, url: str) -> None:
-        with httpx.Client(base_url=url) as client:
-            for number in range(100):
-                client.post("/v1/track", json=call(writeKey=f"guess-{number}"))
-        eventually(lambda: sum(fact.count for fact in rejections(topics)) == 100)
-        assert len(rejections(topics)) < 60
-
 
 class TestBrowsers:
     def test_text_plain_as_beacons_send_it_is_accepted_with_the_clients_address(self, topics: Topics, url: str) -> None:
@@ -256,90 +237,6 @@ class TestBatches:
         count = len(body["batch"]) if code == "too_many_items" else 1
         assert (fact.source, fact.code, fact.count) == ("web", code, count)
 
-    @pytest.mark.parametrize("coding", ["", "gzip"])
-    @pytest.mark.parametrize("key", [WRITE_KEY, None])
-    def test_the_items_of_a_request_too_large_are_recorded(
-        self, topics: Topics, url: str, key: str | None, coding: str
-    ) -> None:
-        batch = [call(messageId=f"m{n}", properties={"a": "x" * 9_000}) for n in range(100)]
-        body = json.dumps({"batch": batch, "writeKey": WRITE_KEY}).encode()
-        answer = post(url, gzip.compress(body) if coding else body, key=key, content_encoding=coding)
-        assert (answer.status_code, answer.json()["code"]) == (413, "batch_too_large")
-        assert "ingest.max_request_bytes" in answer.json()["message"]
-        assert "512,000" in answer.json()["message"]
-        facts = rejections(topics)
-        assert {(fact.source, fact.message_id, fact.count) for fact in facts} == {
-            ("web", f"m{n}", 1) for n in range(100)
-        }
-
-    @pytest.mark.parametrize(
-        "body", [b'[{"messageId":"a"},{"messageId":"b"}]', b'{"bitch":[{"messageId":"a","messageId":"b"']
-    )
-    def test_the_items_of_a_body_that_is_no_batch_are_recorded(self, topics: Topics, url: str, body: bytes) -> None:
-        assert post(url, body).status_code == 400
-        assert sorted(fact.message_id for fact in rejections(topics)) == ["a", "b"]
-
-    def test_items_of_an_unknown_key_are_recorded(self, topics: Topics, url: str) -> None:
-        assert post(url, {"batch": [call(messageId="a"), call(messageId="b")]}, key="nobody").status_code == 401
-        facts = eventually(lambda: rejections(topics))
-        assert {(fact.source, fact.code, fact.message_id) for fact in facts} == {
-            ("", "unknown_source", "a"),
-            ("", "unknown_source", "b"),
-        }
-
-    def test_refusals_carry_their_text_in_error_too(self, url: str) -> None:
-        refusals = [
-            post(url, b"{", "/v1/track"),
-            post(url, {"batch": [{}]}),
-            post(url, {"batch": []}),
-            post(url, call(), "/v1/track", key="nobody"),
-            post(url, b" " * 600_000),
-            post(url, {}, "/v1/nothing"),
-            httpx.get(url + "/v1/track"),
-        ]
-        assert [answer.status_code for answer in refusals] == [400, 400, 400, 401, 413, 404, 405]
-        for answer in refusals:
-            said = answer.json()
-            assert said["error"] and said["error"] == said["message"]
-
-    @pytest.mark.parametrize(
-        ("code", "message", "broken"),
-        [
-            ("not_json", "NaN", b'{"messageId":"bad","type":"track","event":"e","userId":"u","properties":{"a":NaN}}'),
-            ("not_json", "Infinity", b'{"type":"track","event":"e","userId":"u","a":[-Infinity],"messageId": "bad"}'),
-            ("not_json", "character", b'{"type":"track","event":"e" oops, "messageId"\n:\t"bad"}'),
-            ("number_too_large", "text", b'{"type":"track","properties":{"messageId":5,"a":1e999},"messageId":"bad"}'),
-            ("event_not_string", "string", b'{"type":"track","userId":"u","event":5,"messageId":"bad"}'),
-            ("too_deep", "flatten", b'{"type":"track","messageId":"bad","a":' + b"[" * 2_000 + b"]" * 2_000 + b"}"),
-        ],
-    )
-    def test_a_refused_item_is_recorded_with_its_message_id_and_type(
-        self, topics: Topics, url: str, code: str, message: str, broken: bytes
-    ) -> None:
-        answer = post(url, b'{"batch":[' + broken + b"," + json.dumps(call(messageId="good")).encode() + b"]}")
-        [said] = answer.json()["rejected"]
-        assert (said["messageId"], said["code"]) == ("bad", code)
-        assert message in said["message"]
-        [fact] = rejections(topics)
-        assert (fact.source, fact.code, fact.message_id, fact.event_type) == ("web", code, "bad", "track")
-        assert [event["messageId"] for _, event in events(topics)] == ["good"]
-
-    def test_each_of_many_items_refused_for_one_reason_is_recorded(self, topics: Topics, url: str) -> None:
-        batch = [call(event=5, messageId=f"m{n}") for n in range(300)] + [call(event=5)] * 7
-        post(url, {"batch": batch})
-        facts = rejections(topics)
-        assert {(fact.message_id, fact.count) for fact in facts} == {(f"m{n}", 1) for n in range(300)} | {("", 7)}
-        assert {fact.code for fact in facts} == {"event_not_string"}
-
-    @pytest.mark.parametrize(
-        ("message_id", "traced"), [(5, "5"), ("m" * 101, "m" * 101), ("m" * 300, "m" * 200), (True, ""), ([], "")]
-    )
-    def test_an_unusable_message_id_is_traced_as_far_as_it_goes(
-        self, topics: Topics, url: str, message_id: Any, traced: str
-    ) -> None:
-        assert post(url, {"batch": [call(messageId=message_id)]}).status_code == 400
-        assert [fact.message_id for fact in rejections(topics)] == [traced]
-
     @pytest.mark.parametrize(
         "text", [rb"\ud83d", rb"\udc00 x", b"\xff", b"\xed\xa0\x80", b"caf\xe9", rb"\ud83d\ud83d\ude00"]
     )
@@ -380,143 +277,6 @@ class TestBatches:
         post(url, {"batch": [call(messageId="a")]})
         [record] = records(topics, EVENTS)
         assert record.key == event_key("web", "a")
-
-
-def base64_of(value: Any) -> str:
-    body = value if isinstance(value, bytes) else json.dumps(value, ensure_ascii=False).encode()
-    return base64.b64encode(body).decode()
-
-
-OPENED = {"writeKey": WRITE_KEY, "userId": "u", "event": "Email Opened", "messageId": "m", "properties": {"s": "?>~ü"}}
-
-
-class TestPixel:
-    @pytest.mark.parametrize(
-        "data",
-        [
-            quote(base64_of(OPENED)),
-            base64_of(OPENED),
-            base64_of(OPENED).rstrip("="),
-            base64_of(OPENED).replace("+", "-").replace("/", "_"),
-            quote(quote(base64_of(OPENED))),
-            quote(json.dumps(OPENED)),
-        ],
-    )
-    def test_an_event_in_an_images_address(self, topics: Topics, url: str, data: str) -> None:
-        answer = httpx.get(f"{url}/v1/pixel/track?data={data}")
-        assert (answer.status_code, answer.headers["content-type"]) == (200, "image/gif")
-        assert answer.headers["cache-control"] == "no-store"
-        assert answer.content.startswith(b"GIF89a") and len(answer.content) < 50
-        [(source, event)] = events(topics)
-        assert (source, event["type"], event["event"], event["properties"]) == (
-            "web",
-            "track",
-            "Email Opened",
-            {"s": "?>~ü"},
-        )
-        assert event["context"]["ip"] == "127.0.0.1"
-        assert "writeKey" not in event
-
-    @pytest.mark.parametrize(
-        ("name", "fields"),
-        [
-            ("track", {"event": "e"}),
-            ("identify", {}),
-            ("page", {}),
-            ("screen", {"name": "Home"}),
-            ("group", {"groupId": "g"}),
-            ("alias", {"previousId": "p"}),
-        ],
-    )
-    def test_every_call(self, topics: Topics, url: str, name: str, fields: dict[str, str]) -> None:
-        data = base64_of({"writeKey": WRITE_KEY, "userId": "u", **fields})
-        assert httpx.get(f"{url}/v1/pixel/{name}/", params={"data": data}).status_code == 200
-        assert [event["type"] for _, event in events(topics)] == [name]
-
-    def test_fields_by_themselves(self, topics: Topics, url: str) -> None:
-        fields = {"writeKey": WRITE_KEY, "userId": "u", "event": "Email Opened", "properties.subject": "News & more"}
-        httpx.get(f"{url}/v1/pixel/track", params=fields)
-        [(_, event)] = events(topics)
-        assert (event["event"], event["properties"]) == ("Email Opened", {"subject": "News & more"})
-
-    @pytest.mark.parametrize(
-        ("source", "code", "message_id", "query"),
-        [
-            (
-                "web",
-                "event_not_defined",
-                "m",
-                "data=" + base64_of({"writeKey": WRITE_KEY, "userId": "u", "messageId": "m"}),
-            ),
-            ("", "unknown_source", "m", "data=" + base64_of({**OPENED, "writeKey": "nobody"})),
-            ("", "unknown_source", "", ""),
-            ("", "not_json", "", "data="),
-            ("", "not_json", "", "data=!!!"),
-            ("web", "not_json", "m", "data=" + base64_of(json.dumps(OPENED).encode()[:-5])),
-            ("", "bad_request", "", "&".join(f"a{n}=1" for n in range(1_001))),
-        ],
-    )
-    def test_what_is_refused_is_recorded_and_answered_with_the_image_too(
-        self, topics: Topics, url: str, source: str, code: str, message_id: str, query: str
-    ) -> None:
-        answer = httpx.get(f"{url}/v1/pixel/track?{query}")
-        assert (answer.status_code, answer.headers["content-type"]) == (200, "image/gif")
-        [fact] = eventually(lambda: rejections(topics))
-        assert (fact.source, fact.code, fact.message_id) == (source, code, message_id)
-        assert events(topics) == []
-
-    def test_other_methods_and_names(self, topics: Topics, url: str) -> None:
-        address = f"{url}/v1/pixel/track?data={base64_of(OPENED)}"
-        assert httpx.head(address).status_code == 200
-        assert httpx.post(address).status_code == 405
-        assert httpx.get(f"{url}/v1/pixel/nothing").status_code == 404
-        assert events(topics) == []
-
-
-class TestProxies:
-    @pytest.mark.parametrize(
-        ("trusted", "ip"), [(["127.0.0.0/8"], "203.0.113.5"), (["10.0.0.0/8"], "127.0.0.1"), ([], "127.0.0.1")]
-    )
-    def test_the_ip_is_the_clients_where_the_proxy_is_trusted(
-        self, topics: Topics, trusted: list[str], ip: str
-    ) -> None:
-        with running_ingest(topics, trusted_proxies=trusted) as url:
-            item = call(context={"direct": True})
-            assert post(url, item, "/v1/track", x_forwarded_for="1.2.3.4, 203.0.113.5").status_code == 200
-        assert events(topics)[0][1]["context"]["ip"] == ip
-
-
-class TestLimits:
-    def test_those_of_the_workspace_are_segments_unless_it_says_otherwise(self) -> None:
-        assert IngestLimits.of(IngestConfig()) == IngestLimits()
-
-    def test_larger_requests_batches_and_events_are_taken_where_the_workspace_says_so(self, topics: Topics) -> None:
-        config = IngestConfig(max_request_bytes=1_000_000, max_items=3_000, max_event_bytes=100_000)
-        with running_ingest(topics, IngestLimits.of(config)) as url:
-            assert post(url, {"batch": [call(properties={"a": "x" * 6_000})] * 150}).json() == {"success": True}
-            assert post(url, {"batch": [call()] * 2_900}).json() == {"success": True}
-            assert post(url, call(properties={"a": "x" * 90_000}), "/v1/track").json() == {"success": True}
-
-    @pytest.mark.parametrize(
-        ("limit", "config", "body"),
-        [
-            (
-                "ingest.max_request_bytes",
-                {"max_request_bytes": 2_000},
-                {"batch": [call(properties={"a": "x" * 2_000})]},
-            ),
-            ("ingest.max_items", {"max_items": 3}, {"batch": [call()] * 4}),
-            ("ingest.max_event_bytes", {"max_event_bytes": 1_500}, {"batch": [call(properties={"a": "x" * 2_000})]}),
-        ],
-    )
-    def test_a_refusal_names_the_setting_and_its_value(
-        self, topics: Topics, limit: str, config: dict[str, int], body: Any
-    ) -> None:
-        with running_ingest(topics, IngestLimits.of(IngestConfig.model_validate(config))) as url:
-            answer = post(url, body)
-        assert answer.status_code in {400, 413}
-        assert limit in answer.json()["message"]
-        assert f"{[*config.values()][0]:,}" in answer.json()["message"]
 
 
 class TestSingleCalls:
