@@ -306,9 +306,14 @@ def test_a_refused_event_is_traced_with_its_reason_and_remedy() -> None:
 
 
 def test_an_id_too_long_is_looked_up_as_it_is_kept() -> None:
-    asked: list[str] = []
-    build_trace(lambda name, parameters: asked.append(parameters["message_id"]) or [], "m" * 300, TO)
-    assert asked == ["m" * 200]
+    asked: list[dict[str, Any]] = []
+
+    def view(name: str, parameters: dict[str, Any]) -> list[dict[str, Any]]:
+        asked.append(parameters)
+        return []
+
+    build_trace(view, "m" * 300, TO)
+    assert asked == [{"message_id": "m" * 200}]
 
 
 def test_a_trace_of_an_unknown_message_says_so() -> None:
