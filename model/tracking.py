@@ -8,16 +8,15 @@ Fields nobody knows are kept.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from hashlib import blake2b
 from typing import Any
 
 import orjson
 
+from model import exact_json
+from model.times import EPOCH, iso, parse_moment
 from model.validation import CALL_TYPES, InvalidItem, validate
-
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-MILLISECOND = timedelta(milliseconds=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,17 +43,19 @@ class Arrival:
     client_ip: str | None = None
     from_browser: bool = False
     received_at: str = field(init=False)
-    skew_ms: int = field(init=False)  # how much later our clock is than the sender's; 0 when it names no time
+    skew: timedelta = field(init=False)  # how much later our clock is than the sender's; 0 when it names no time
+    _received: datetime = field(init=False)
 
     def __post_init__(self) -> None:
         # Once per request, not once per item: times cost more than anything else done to an item.
-        object.__setattr__(self, "received_at", iso_ms(self.received_at_ms))
-        object.__setattr__(self, "skew_ms", self.skew_of(self.sent_at))
+        object.__setattr__(self, "_received", EPOCH + timedelta(milliseconds=self.received_at_ms))
+        object.__setattr__(self, "received_at", iso(self._received))
+        object.__setattr__(self, "skew", self.skew_of(self.sent_at))
 
-    def skew_of(self, sent_at: Any) -> int:
-        """What must be added to the sender's times, in ms, when it says it sent at ``sent_at``."""
-        sent_at_ms = parse_iso_ms(sent_at)
-        return 0 if sent_at_ms is None else self.received_at_ms - sent_at_ms
+    def skew_of(self, sent_at: Any) -> timedelta:
+        """What must be added to the sender's times when it says it sent at ``sent_at``."""
+        sent = parse_moment(sent_at)
+        return timedelta() if sent is None else self._received - sent
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,14 +93,18 @@ def track(
     try:
         message_id = item.get("messageId") or _assign_message_id(item, source, index, new_id)
         event["messageId"] = message_id
-        payload = orjson.dumps(event)
+        payload = exact_json.dumps(event)
     except orjson.JSONEncodeError:  # of what was parsed from JSON, only depth can be too much for it
         raise _too_deep(limits) from None
     # Counting brackets is twenty times cheaper than looking, and enough for nearly every event.
     if payload.count(b"{") + payload.count(b"[") > limits.depth and deeper_than(event, limits.depth):
         raise _too_deep(limits)
     if len(payload) > limits.event_bytes and _sent_bytes(item, arrival) > limits.event_bytes:
-        raise InvalidItem("event_too_large", f"the event is over {limits.event_bytes:,} bytes; send less with it")
+        text = (
+            f"the event is over {limits.event_bytes:,} bytes, which is ingest.max_event_bytes of the workspace; send "
+            "less with it, or raise it"
+        )
+        raise InvalidItem("event_too_large", text)
     return Tracked(message_id, payload)
 
 
@@ -122,24 +127,6 @@ def deeper_than(value: dict[str, Any], limit: int) -> bool:
     return True
 
 
-def iso_ms(at_ms: int) -> str:
-    """Write Unix ms as Segment does: 2026-05-01T10:00:00.000Z. Raises OverflowError outside the years 1 to 9999."""
-    return (EPOCH + timedelta(milliseconds=at_ms)).isoformat("T", "milliseconds")[:-6] + "Z"
-
-
-def parse_iso_ms(text: Any) -> int | None:
-    """Read an ISO 8601 date and time (UTC when it names no zone) as Unix ms; None when it is not one."""
-    if not isinstance(text, str):
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return (moment - EPOCH) // MILLISECOND
-
-
 def _merge(event: dict[str, Any], arrival: Arrival) -> None:
     if arrival.context:
         event["context"] = {**arrival.context, **(event.get("context") or {})}
@@ -158,12 +145,16 @@ def _assign_message_id(item: dict[str, Any], source: str, index: int, new_id: Ca
     if not (item.get("timestamp") or item.get("originalTimestamp")):
         return new_id()
     content = {name: value for name, value in item.items() if name not in {"sentAt", "writeKey"}}
-    text = orjson.dumps([source, index, content], option=orjson.OPT_SORT_KEYS)
+    text = exact_json.dumps([source, index, content], option=orjson.OPT_SORT_KEYS)
     return "waybill-" + blake2b(text, digest_size=16).hexdigest()
 
 
 def _put_times(event: dict[str, Any], arrival: Arrival) -> None:
-    """timestamp = receivedAt - (sentAt - originalTimestamp): the sender's clock is only trusted with differences."""
+    """timestamp = receivedAt - (sentAt - originalTimestamp): the sender's clock is only trusted with differences.
+
+    Without a time that can be read it is receivedAt: as at Segment, no event is lost for its time. originalTimestamp
+    keeps what was sent.
+    """
     given = event.get("originalTimestamp") or event.get("timestamp")
     sent_at = event.get("sentAt")
     if not sent_at and arrival.sent_at:
@@ -171,17 +162,15 @@ def _put_times(event: dict[str, Any], arrival: Arrival) -> None:
     event["receivedAt"] = arrival.received_at
     event["originalTimestamp"] = given or arrival.received_at
     event["timestamp"] = arrival.received_at
-    if not given:
+    original = parse_moment(given) if given else None
+    if original is None:
         return
-    original_ms = parse_iso_ms(given)
-    if original_ms is None:
-        raise InvalidItem("invalid_timestamp", "timestamp is not an ISO 8601 date and time; send one, or leave it out")
     try:
-        event["timestamp"] = iso_ms(original_ms + (arrival.skew_of(sent_at) if sent_at else arrival.skew_ms))
-    except OverflowError:
-        raise InvalidItem("invalid_timestamp", "timestamp is outside the years 1 to 9999; correct it") from None
+        event["timestamp"] = iso(original + (arrival.skew_of(sent_at) if sent_at else arrival.skew))
+    except OverflowError:  # outside the years 1 to 9999
+        return
 
 
 def _sent_bytes(item: dict[str, Any], arrival: Arrival) -> int:
     shared = [part for part in (arrival.context, arrival.integrations) if part]
-    return len(orjson.dumps(item)) + sum(len(orjson.dumps(part)) for part in shared)
+    return len(exact_json.dumps(item)) + sum(len(exact_json.dumps(part)) for part in shared)

@@ -1,7 +1,7 @@
 """What a tracking call must look like, type by type: the codes follow Segment's "failed on ingest" list.
 
-Two rules are kinder than that list, because official mobile SDKs break them by default: an empty ``userId`` beside a
-usable ``anonymousId``, and an empty ``category``, are accepted.
+Empty is missing, because official SDKs send fields they have no value for: an empty text or null in any field, and an
+empty array for an object (PHP's empty object), are refused only where the field is needed. Blank text is text.
 """
 
 from collections.abc import Callable
@@ -9,6 +9,7 @@ from typing import Any
 
 CALL_TYPES = frozenset({"track", "identify", "page", "screen", "group", "alias"})
 MESSAGE_ID_LIMIT_CHARACTERS = 100
+TRACED_ID_LIMIT_CHARACTERS = 200  # a refused event is traced by so much of its messageId, which may be too long
 CONSENT_EVENT = "Segment Consent Preference Updated"
 
 
@@ -21,8 +22,18 @@ class InvalidItem(ValueError):
         self.message = message
 
 
+def traced_id(message_id: Any) -> str:
+    """Return what an event with this messageId is traced by, whatever stands there; '' when there is none."""
+    if isinstance(message_id, bool) or not isinstance(message_id, str | int):
+        return ""
+    return str(message_id)[:TRACED_ID_LIMIT_CHARACTERS]
+
+
 def validate(event: dict[str, Any], *, max_properties: int) -> None:
-    """Check one event whose ``type`` is one of CALL_TYPES. Raises `InvalidItem` for the first thing wrong."""
+    """Check one event whose ``type`` is one of CALL_TYPES. Raises `InvalidItem` for the first thing wrong.
+
+    What stands for no object where the call has one, an empty text or array, is taken out of ``event``.
+    """
     _check_message_id(event.get("messageId"))
     _check_object(event, "context")
     _check_object(event, "integrations")
@@ -48,7 +59,9 @@ def _check_message_id(message_id: Any) -> None:
 def _check_object(event: dict[str, Any], field: str) -> None:
     value = event.get(field)
     if value is not None and not isinstance(value, dict):
-        raise InvalidItem(f"{field}_not_object", f"{field} is {_kind(value)}; send an object")
+        if value not in ("", []):
+            raise InvalidItem(f"{field}_not_object", f"{field} is {_kind(value)}; send an object")
+        del event[field]
 
 
 def _check_user(event: dict[str, Any]) -> None:
@@ -87,11 +100,10 @@ def _check_identify(event: dict[str, Any]) -> None:
 
 def _check_page_or_screen(event: dict[str, Any]) -> None:
     _check_user(event)
-    name, category = event.get("name"), event.get("category")
-    if name is not None and (not isinstance(name, str) or not name):
-        raise InvalidItem("name_not_string", f"name is {_kind(name)}; send a string that is not empty, or leave it out")
-    if category is not None and not isinstance(category, str):
-        raise InvalidItem("category_not_string", f"category is {_kind(category)}; send a string or leave it out")
+    for field in ("name", "category"):
+        value = event.get(field)
+        if value is not None and not isinstance(value, str):
+            raise InvalidItem(f"{field}_not_string", f"{field} is {_kind(value)}; send a string or leave it out")
     _check_object(event, "properties")
 
 
@@ -113,7 +125,7 @@ def _check_context(context: dict[str, Any], *, is_consent_event: bool) -> None:
         what = f"context.device.advertisingId is {_kind(advertising_id)}; send a string"
         raise InvalidItem("device_advertisingid_should_be_string", what)
     consent = context.get("consent")
-    if consent is None and not is_consent_event:
+    if consent in (None, "", []) and not is_consent_event:
         return
     preferences = consent.get("categoryPreferences") if isinstance(consent, dict) else None
     path = "context.consent.categoryPreferences"

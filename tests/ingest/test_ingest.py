@@ -55,6 +55,29 @@ class TestPaths:
         answer = httpx.request(method, url + "/v1/track")
         assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
 
+    @pytest.mark.parametrize(
+        "path", ["/v1/track/", "//v1/track", "/v1//track//", "/v1/t/", "/v1/import/", "//v1/batch/"]
+    )
+    def test_slashes_too_many_are_answered_in_place(self, topics: Topics, url: str, path: str) -> None:
+        body = {"batch": [call()]} if path.strip("/").endswith(("import", "batch")) else call()
+        answer = post(url, body, path, origin="https://shop.example")
+        assert (answer.status_code, answer.json()) == (200, {"success": True})
+        assert answer.headers["access-control-allow-origin"] in {"*", "https://shop.example"}
+        assert len(events(topics)) == 1
+
+    @pytest.mark.parametrize("path", ["/health/", "//health", "/v1/m/"])
+    def test_slashes_too_many_are_no_matter_on_any_path(self, url: str, path: str) -> None:
+        answer = httpx.get(url + path) if "health" in path else post(url, {}, path)
+        assert answer.status_code == 200
+
+    @pytest.mark.parametrize("path", ["/nothing/", "/v1/", "/v1/track/more/", "/"])
+    def test_no_path_is_redirected(self, url: str, path: str) -> None:
+        assert (httpx.get(url + path).status_code, httpx.post(url + path).status_code) == (404, 404)
+
+    def test_options_says_what_is_allowed(self, url: str) -> None:
+        answer = httpx.options(url + "/v1/track/")
+        assert (answer.status_code, answer.headers["allow"]) == (204, "OPTIONS, POST")
+
     def test_another_path_is_not_found(self, url: str) -> None:
         answer = post(url, {}, "/v2/track")
         assert (answer.status_code, answer.json()["success"]) == (404, False)
@@ -70,6 +93,18 @@ class TestAuthentication:
         [(source, event)] = events(topics)
         assert source == "app"
         assert "writeKey" not in event
+
+    @pytest.mark.parametrize(
+        "header", ["Basic d2ViLWtleTo=", "basic d2ViLWtleTo", "Basic  d2ViLWtleQ==", "Basic d2ViLWtleTp4"]
+    )
+    def test_basic_with_or_without_colon_password_and_padding(self, topics: Topics, url: str, header: str) -> None:
+        assert post(url, call(), "/v1/track", key=None, authorization=header).status_code == 200
+        assert [source for source, _ in events(topics)] == ["web"]
+
+    @pytest.mark.parametrize("empty", [None, ""])
+    def test_an_empty_write_key_in_the_body_is_none(self, topics: Topics, url: str, empty: str | None) -> None:
+        assert post(url, {"writeKey": empty, "batch": [call(writeKey=empty)]}).status_code == 200
+        assert [source for source, _ in events(topics)] == ["web"]
 
     def test_an_items_own_write_key_goes_first(self, topics: Topics, url: str) -> None:
         batch = [call(messageId="1", writeKey="app-key"), call(messageId="2")]
@@ -97,13 +132,6 @@ class TestAuthentication:
         assert (answer.status_code, answer.json()["code"]) == (400, "source_disabled")
         assert [(fact.source, fact.code) for fact in rejections(topics)] == [("off", "source_disabled")]
 
-    def test_many_unknown_keys_make_few_facts_that_carry_the_count(self, topics: Topics, url: str) -> None:
-        with httpx.Client(base_url=url) as client:
-            for number in range(100):
-                client.post("/v1/track", json=call(writeKey=f"guess-{number}"))
-        eventually(lambda: sum(fact.count for fact in rejections(topics)) == 100)
-        assert len(rejections(topics)) < 60
-
 
 class TestBrowsers:
     def test_text_plain_as_beacons_send_it_is_accepted_with_the_clients_address(self, topics: Topics, url: str) -> None:
@@ -113,13 +141,14 @@ class TestBrowsers:
         assert answer.headers["access-control-allow-origin"] in {"*", "https://a.example"}
         assert events(topics)[0][1]["context"]["ip"] == "127.0.0.1"
 
-    def test_a_preflight_allows_the_headers_the_sdk_sends(self, url: str) -> None:
+    @pytest.mark.parametrize("path", ["/v1/t", "/v1/import/"])
+    def test_a_preflight_allows_the_headers_the_sdk_sends(self, url: str, path: str) -> None:
         asked = {
             "origin": "https://shop.example",
             "access-control-request-method": "POST",
             "access-control-request-headers": "authorization,content-type,x-retry-count",
         }
-        answer = httpx.options(url + "/v1/t", headers=asked)
+        answer = httpx.options(url + path, headers=asked)
         assert answer.status_code == 200
         assert answer.headers["access-control-allow-origin"] == "https://shop.example"
         assert answer.headers["access-control-allow-credentials"] == "true"
@@ -159,8 +188,8 @@ class TestBatches:
     @pytest.mark.parametrize(
         ("code", "item"),
         [
-            ("invalid_string", rb'{"type":"track","event":"e","userId":"u","properties":{"a":"\ud83d"}}'),
-            ("invalid_string", b'{"type":"track","event":"e","userId":"\xff"}'),
+            ("number_too_large", b'{"type":"track","event":"e","userId":"u","properties":{"a":1e400}}'),
+            ("number_too_large", b'{"type":"track","event":"e","userId":"u","properties":{"a":-' + b"9" * 400 + b"}}"),
             ("not_json", b'{"type":"track","event":"e","userId":"u","properties":{"a":NaN}}'),
             ("not_json", b'{"type":"track","event":"e","userId":"u","properties":{"a":-Infinity}}'),
             ("not_json", b'{"type":"track","event":"e" oops}'),
@@ -208,6 +237,24 @@ class TestBatches:
         count = len(body["batch"]) if code == "too_many_items" else 1
         assert (fact.source, fact.code, fact.count) == ("web", code, count)
 
+    @pytest.mark.parametrize(
+        "text", [rb"\ud83d", rb"\udc00 x", b"\xff", b"\xed\xa0\x80", b"caf\xe9", rb"\ud83d\ud83d\ude00"]
+    )
+    def test_text_that_is_not_unicode_is_mended(self, topics: Topics, url: str, text: bytes) -> None:
+        item = (
+            b'{"type":"track","event":"e","userId":"u","messageId":"a","name":"x\\\\ud83d","properties":{"t":"'
+            + text
+            + b'"}}'
+        )
+        assert post(url, item, "/v1/track").json() == {"success": True}
+        assert post(url, b'{"batch":[' + item.replace(b'"a"', b'"b"') + b',{"n":NaN}]}').status_code == 200
+        found = [event for _, event in events(topics)]
+        assert [event["messageId"] for event in found] == ["a", "b"]
+        for event in found:
+            assert "\ufffd" in event["properties"]["t"]
+            assert event["properties"]["t"].endswith("\U0001f600") or len(text) < 18
+            assert event["name"] == "x\\ud83d"  # an escaped backslash begins no other escape
+
     def test_2500_items_are_accepted(self, topics: Topics, url: str) -> None:
         assert post(url, {"batch": [call(messageId=f"{n}") for n in range(2_500)]}).json() == {"success": True}
         assert len(records(topics, EVENTS)) == 2_500
@@ -238,7 +285,7 @@ class TestSingleCalls:
         [
             (400, "not_json", b"{"),
             (400, "not_json", b'{"userId":NaN}'),
-            (400, "invalid_string", rb'{"userId":"\udc00"}'),
+            (400, "number_too_large", b'{"userId":"u","event":"e","properties":{"a":1e309}}'),
             (400, "too_deep", b"[" * 5_000),
             (400, "item_not_object", b"[]"),
             (400, "no_user_anon_id", {"event": "e"}),
