@@ -28,6 +28,7 @@ from console.ingest_answers import answer, failure, json_response, refusal
 from console.ingest_body import BodyReader, RequestRefused, basic_write_key
 from console.ingest_items import TrackingRequest, parse_batch, parse_call
 from console.ingest_rejections import Rejection, RejectionFacts
+from console.ingest_settings import settings_routes
 from console.ingest_writer import Append, GroupWriter, Saturated
 from flows.topics import EVENTS, ProduceFailed, TopicFull, Topics
 from model.envelope import seal
@@ -112,7 +113,11 @@ def create_ingest(
         max_age=86_400,
     )
     return Starlette(
-        routes=[Route("/v1/{name}", tracking), Route("/health", _health, methods=["GET"])],
+        routes=[
+            *settings_routes(lambda write_key: sources.find(write_key) is not None),
+            Route("/v1/{name}", tracking),
+            Route("/health", _health, methods=["GET"]),
+        ],
         exception_handlers={HTTPException: _http_error},
         lifespan=ingest.lifespan,
     )
