@@ -3,6 +3,8 @@
 import asyncio
 import base64
 import binascii
+import codecs
+import json
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +14,9 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Receive
 
 DRAIN_BYTES = 8 * 1024 * 1024  # read and dropped of a body too large, so that the sender hears the answer
-MEDIA_TYPES = {"application/json", "text/plain", ""}  # browsers post text/plain, which needs no CORS preflight
+GZIP_MAGIC = b"\x1f\x8b"
+# Of the encodings a Content-Type may name, those that some senders really use beside Unicode.
+_SINGLE_BYTE_CHARSETS = {"iso8859-1", "iso8859-15", "cp1252"}
 
 
 class RequestRefused(Exception):
@@ -53,8 +57,13 @@ class BodyReader:
     _held_bytes: int = 0
 
     async def read(self, headers: Mapping[bytes, bytes], receive: Receive) -> bytes:
-        """Return the body, decompressed. Raises `RequestRefused` (400, 408, 413, 415 or 429) and `ClientDisconnect`."""
-        encoding = _check_headers(headers)
+        """Return the body, decompressed and in UTF-8, whatever Content-Type says: SDKs, beacons and curl say what they
+        like about their JSON. Raises `RequestRefused` (400, 408, 413, 415 or 429) and `ClientDisconnect`.
+        """
+        coding = headers.get(b"content-encoding", b"").strip().lower()
+        if coding not in _WINDOW_BITS:
+            text = "this Content-Encoding is not taken; send gzip, deflate or none"
+            raise RequestRefused(415, "bad_request", text)
         body = bytearray()
         try:
             async with asyncio.timeout(self.timeout_seconds):
@@ -64,7 +73,12 @@ class BodyReader:
             raise RequestRefused(408, "request_timeout", text, close=True) from None
         finally:
             self._held_bytes -= len(body)
-        return self._gunzip(bytes(body)) if encoding == "gzip" else bytes(body)
+        plain = bytes(body)
+        # JSON never begins as gzip does, so a body is decompressed also where the header got lost on the way, and not
+        # a second time where a proxy has decompressed it and left the header.
+        if plain.startswith(GZIP_MAGIC) or (_WINDOW_BITS[coding] and not plain.lstrip().startswith(b"{")):
+            plain = self._decompress(plain, coding)
+        return in_utf8(plain, headers.get(b"content-type", b""))
 
     async def _receive(self, receive: Receive, body: bytearray) -> None:
         dropped_bytes = 0
@@ -87,17 +101,21 @@ class BodyReader:
         if dropped_bytes:
             raise self._too_large()
 
-    def _gunzip(self, body: bytes) -> bytes:
+    def _decompress(self, body: bytes, coding: bytes) -> bytes:
         # One member only: thousands of empty ones would cost quadratic time, and no SDK sends more than one.
-        member = zlib.decompressobj(wbits=31)
+        window_bits = _GZIP if body.startswith(GZIP_MAGIC) else _WINDOW_BITS[coding]
+        if window_bits == _ZLIB and not _has_zlib_header(body):
+            window_bits = -_ZLIB  # some senders leave out the header that "deflate" stands for
+        member = zlib.decompressobj(window_bits)
         try:
             plain = member.decompress(body, self.max_bytes + 1)
         except zlib.error:
-            raise RequestRefused(400, "bad_request", "the body is not gzip as Content-Encoding says") from None
+            name = "deflate" if abs(window_bits) == _ZLIB else "gzip"
+            raise RequestRefused(400, "bad_request", f"the body is not {name} as Content-Encoding says") from None
         if len(plain) > self.max_bytes:
             raise self._too_large()
         if not member.eof or member.unused_data:
-            raise RequestRefused(400, "bad_request", "the gzip body is cut short, or something follows it")
+            raise RequestRefused(400, "bad_request", "the compressed body is cut short, or something follows it")
         return plain
 
     def _too_large(self, *, close: bool = False) -> RequestRefused:
@@ -114,28 +132,41 @@ def basic_write_key(authorization: bytes) -> str | None:
     if scheme.lower() != b"basic":
         return None
     try:
-        user, _, _ = base64.b64decode(credentials.strip(), validate=True).decode().partition(":")
+        encoded = credentials.strip().rstrip(b"=")
+        user, _, _ = base64.b64decode(encoded + b"=" * (-len(encoded) % 4), validate=True).decode().partition(":")
     except (binascii.Error, ValueError):
         return None
     return user or None
 
 
-def _check_headers(headers: Mapping[bytes, bytes]) -> str:
-    """Return the content encoding: '' or 'gzip'."""
-    content_type = headers.get(b"content-type", b"")
-    if content_type != b"application/json":
-        _check_content_type(content_type.decode("latin-1"))
-    encoding = headers.get(b"content-encoding", b"").strip().lower()
-    if encoding in {b"", b"identity"}:
+_ZLIB, _GZIP = 15, 31  # zlib's window bits by container
+_WINDOW_BITS = {b"": 0, b"identity": 0, b"gzip": _GZIP, b"x-gzip": _GZIP, b"deflate": _ZLIB}
+
+
+def _has_zlib_header(body: bytes) -> bool:
+    return len(body) >= 2 and body[0] & 0x0F == 8 and (body[0] << 8 | body[1]) % 31 == 0
+
+
+def in_utf8(body: bytes, content_type: bytes) -> bytes:
+    """Return JSON text in UTF-8: from UTF-16 or UTF-32, known by their zero bytes, or from the charset that
+    ``content_type`` names, where it is not UTF-8 already. What cannot be decoded stays as it is, or becomes U+FFFD.
+    """
+    unicode = "utf-8" if body[:1] == b"{" and body[1:2] != b"\0" else json.detect_encoding(body)
+    if unicode != "utf-8":
+        return body.decode(unicode, "replace").encode()
+    charset = _charset(content_type) if b"charset" in content_type else ""
+    if charset not in _SINGLE_BYTE_CHARSETS:
+        return body
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        return body.decode(charset, "replace").encode()
+    return body
+
+
+def _charset(content_type: bytes) -> str:
+    named = content_type.decode("latin-1").lower().partition("charset=")[2].split(";")[0].strip(" \"'")
+    try:
+        return codecs.lookup(named).name
+    except LookupError:
         return ""
-    if encoding in {b"gzip", b"x-gzip"}:
-        return "gzip"
-    raise RequestRefused(415, "bad_request", "this Content-Encoding is not taken; send gzip or none")
-
-
-def _check_content_type(content_type: str) -> None:
-    media_type, _, parameters = content_type.lower().partition(";")
-    charset = parameters.partition("charset=")[2].split(";")[0].strip(' "')
-    if media_type.strip() not in MEDIA_TYPES or charset not in {"", "utf-8", "utf8", "us-ascii"}:
-        text = "this Content-Type is not taken; send application/json (or text/plain) in UTF-8"
-        raise RequestRefused(415, "bad_request", text)
