@@ -18,6 +18,7 @@ from uuid import uuid4
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -27,6 +28,7 @@ from starlette.types import Receive, Scope, Send
 from console.ingest_answers import answer, failure, json_response, refusal
 from console.ingest_body import BodyReader, RequestRefused, basic_write_key
 from console.ingest_items import TrackingRequest, parse_batch, parse_call
+from console.ingest_paths import PlainPaths
 from console.ingest_rejections import Rejection, RejectionFacts
 from console.ingest_settings import settings_routes
 from console.ingest_writer import Append, GroupWriter, Saturated
@@ -112,15 +114,18 @@ def create_ingest(
         expose_headers=["Retry-After"],
         max_age=86_400,
     )
-    return Starlette(
+    app = Starlette(
         routes=[
             *settings_routes(lambda write_key: sources.find(write_key) is not None),
             Route("/v1/{name}", tracking),
             Route("/health", _health, methods=["GET"]),
         ],
+        middleware=[Middleware(PlainPaths)],
         exception_handlers={HTTPException: _http_error},
         lifespan=ingest.lifespan,
     )
+    app.router.redirect_slashes = False  # few SDKs follow a redirect, and none sends its body twice
+    return app
 
 
 CALLS: dict[str, str | None] = {
@@ -191,6 +196,8 @@ class _Ingest:
         name = scope["path_params"]["name"]
         if name not in CALLS and name != STATISTICS:
             raise HTTPException(404)
+        if scope["method"] == "OPTIONS":  # asked by no browser: that one is answered before
+            return Response(status_code=204, headers={"Allow": "OPTIONS, POST"})
         if scope["method"] != "POST":
             raise HTTPException(405, headers={"Allow": "POST"})
         headers: dict[bytes, bytes] = dict(scope["headers"])

@@ -55,6 +55,29 @@ class TestPaths:
         answer = httpx.request(method, url + "/v1/track")
         assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
 
+    @pytest.mark.parametrize(
+        "path", ["/v1/track/", "//v1/track", "/v1//track//", "/v1/t/", "/v1/import/", "//v1/batch/"]
+    )
+    def test_slashes_too_many_are_answered_in_place(self, topics: Topics, url: str, path: str) -> None:
+        body = {"batch": [call()]} if path.strip("/").endswith(("import", "batch")) else call()
+        answer = post(url, body, path, origin="https://shop.example")
+        assert (answer.status_code, answer.json()) == (200, {"success": True})
+        assert answer.headers["access-control-allow-origin"] in {"*", "https://shop.example"}
+        assert len(events(topics)) == 1
+
+    @pytest.mark.parametrize("path", ["/health/", "//health", "/v1/m/"])
+    def test_slashes_too_many_are_no_matter_on_any_path(self, url: str, path: str) -> None:
+        answer = httpx.get(url + path) if "health" in path else post(url, {}, path)
+        assert answer.status_code == 200
+
+    @pytest.mark.parametrize("path", ["/nothing/", "/v1/", "/v1/track/more/", "/"])
+    def test_no_path_is_redirected(self, url: str, path: str) -> None:
+        assert (httpx.get(url + path).status_code, httpx.post(url + path).status_code) == (404, 404)
+
+    def test_options_says_what_is_allowed(self, url: str) -> None:
+        answer = httpx.options(url + "/v1/track/")
+        assert (answer.status_code, answer.headers["allow"]) == (204, "OPTIONS, POST")
+
     def test_another_path_is_not_found(self, url: str) -> None:
         answer = post(url, {}, "/v2/track")
         assert (answer.status_code, answer.json()["success"]) == (404, False)
@@ -70,6 +93,18 @@ class TestAuthentication:
         [(source, event)] = events(topics)
         assert source == "app"
         assert "writeKey" not in event
+
+    @pytest.mark.parametrize(
+        "header", ["Basic d2ViLWtleTo=", "basic d2ViLWtleTo", "Basic  d2ViLWtleQ==", "Basic d2ViLWtleTp4"]
+    )
+    def test_basic_with_or_without_colon_password_and_padding(self, topics: Topics, url: str, header: str) -> None:
+        assert post(url, call(), "/v1/track", key=None, authorization=header).status_code == 200
+        assert [source for source, _ in events(topics)] == ["web"]
+
+    @pytest.mark.parametrize("empty", [None, ""])
+    def test_an_empty_write_key_in_the_body_is_none(self, topics: Topics, url: str, empty: str | None) -> None:
+        assert post(url, {"writeKey": empty, "batch": [call(writeKey=empty)]}).status_code == 200
+        assert [source for source, _ in events(topics)] == ["web"]
 
     def test_an_items_own_write_key_goes_first(self, topics: Topics, url: str) -> None:
         batch = [call(messageId="1", writeKey="app-key"), call(messageId="2")]
@@ -113,13 +148,14 @@ class TestBrowsers:
         assert answer.headers["access-control-allow-origin"] in {"*", "https://a.example"}
         assert events(topics)[0][1]["context"]["ip"] == "127.0.0.1"
 
-    def test_a_preflight_allows_the_headers_the_sdk_sends(self, url: str) -> None:
+    @pytest.mark.parametrize("path", ["/v1/t", "/v1/import/"])
+    def test_a_preflight_allows_the_headers_the_sdk_sends(self, url: str, path: str) -> None:
         asked = {
             "origin": "https://shop.example",
             "access-control-request-method": "POST",
             "access-control-request-headers": "authorization,content-type,x-retry-count",
         }
-        answer = httpx.options(url + "/v1/t", headers=asked)
+        answer = httpx.options(url + path, headers=asked)
         assert answer.status_code == 200
         assert answer.headers["access-control-allow-origin"] == "https://shop.example"
         assert answer.headers["access-control-allow-credentials"] == "true"
