@@ -62,7 +62,7 @@ async def parse_batch(body: bytes, *, max_items: int, max_depth: int) -> Trackin
 
 def _shared_object(members: dict[str, Any], name: str, max_depth: int, count: int) -> dict[str, Any] | None:
     value = members.get(name)
-    if value is None:
+    if value in (None, "", []):
         return None
     write_key = members.get("writeKey")
     if not isinstance(value, dict):

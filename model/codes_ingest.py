@@ -17,7 +17,7 @@ def _source_later(code: str, description: str, action: str) -> Reason:
 
 INGEST: tuple[Reason, ...] = (
     _source("not_json", "The item is not valid JSON.", "Send JSON in UTF-8; NaN and Infinity are not JSON."),
-    _source("bad_request", "The request could not be decoded.", "Send a JSON body with Content-Type application/json."),
+    _source("bad_request", "The request could not be decoded.", "Send JSON, plain or compressed with gzip."),
     _source("item_not_object", "The item is not a JSON object."),
     _source("unknown_type", "The item's type is not one of track, identify, page, screen, group, alias."),
     _source("empty_batch", "The batch holds no items.", "Send at least one item in `batch`."),
@@ -37,11 +37,10 @@ INGEST: tuple[Reason, ...] = (
     _source("traits_not_object", "The field `traits` is not an object.", "Send `traits` as an object."),
     _source("context_not_object", "The field `context` is not an object.", "Send `context` as an object."),
     _source("integrations_not_object", "The field `integrations` is not an object.", "Send it as an object."),
-    _source("name_not_string", "The page or screen name is empty or not a string.", "Send `name` as a string."),
+    _source("name_not_string", "The page or screen name is not a string.", "Send `name` as a string."),
     _source("category_not_string", "The page or screen category is not a string.", "Send `category` as a string."),
     _source("message_id_not_string", "The messageId is not a string.", "Send `messageId` as a string or leave it out."),
     _source("message_id_too_long", "The messageId is longer than 100 characters.", "Send a shorter one or none."),
-    _source("invalid_timestamp", "A timestamp is not an ISO 8601 date and time.", "Send timestamps in ISO 8601."),
     _source("unknown_source", "The write key is missing or belongs to no source.", "Use a key of the workspace file."),
     _source("source_disabled", "The source is disabled.", "Enable the source in the workspace file, or stop sending."),
     _source("device_advertisingid_should_be_string", "The device's advertisingId is not a string.", "Send a string."),

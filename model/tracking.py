@@ -8,16 +8,13 @@ Fields nobody knows are kept.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from typing import Any
 
 import orjson
 
-from model.validation import CALL_TYPES, InvalidItem, validate
-
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-MILLISECOND = timedelta(milliseconds=1)
+from model.times import iso_ms, parse_iso_ms
+from model.validation import CALL_TYPES, InvalidItem, validate, without_empty_objects
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +83,7 @@ def track(
     event["type"] = call_type or item.get("type")
     if not isinstance(event["type"], str) or event["type"] not in CALL_TYPES:
         raise InvalidItem("unknown_type", f"type is missing or unknown; send one of {', '.join(sorted(CALL_TYPES))}")
+    without_empty_objects(event)
     validate(event, max_properties=limits.properties)
     _merge(event, arrival)
     _put_times(event, arrival)
@@ -122,24 +120,6 @@ def deeper_than(value: dict[str, Any], limit: int) -> bool:
     return True
 
 
-def iso_ms(at_ms: int) -> str:
-    """Write Unix ms as Segment does: 2026-05-01T10:00:00.000Z. Raises OverflowError outside the years 1 to 9999."""
-    return (EPOCH + timedelta(milliseconds=at_ms)).isoformat("T", "milliseconds")[:-6] + "Z"
-
-
-def parse_iso_ms(text: Any) -> int | None:
-    """Read an ISO 8601 date and time (UTC when it names no zone) as Unix ms; None when it is not one."""
-    if not isinstance(text, str):
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return (moment - EPOCH) // MILLISECOND
-
-
 def _merge(event: dict[str, Any], arrival: Arrival) -> None:
     if arrival.context:
         event["context"] = {**arrival.context, **(event.get("context") or {})}
@@ -163,7 +143,11 @@ def _assign_message_id(item: dict[str, Any], source: str, index: int, new_id: Ca
 
 
 def _put_times(event: dict[str, Any], arrival: Arrival) -> None:
-    """timestamp = receivedAt - (sentAt - originalTimestamp): the sender's clock is only trusted with differences."""
+    """timestamp = receivedAt - (sentAt - originalTimestamp): the sender's clock is only trusted with differences.
+
+    Without a time that can be read it is receivedAt: as at Segment, no event is lost for its time. originalTimestamp
+    keeps what was sent.
+    """
     given = event.get("originalTimestamp") or event.get("timestamp")
     sent_at = event.get("sentAt")
     if not sent_at and arrival.sent_at:
@@ -171,15 +155,13 @@ def _put_times(event: dict[str, Any], arrival: Arrival) -> None:
     event["receivedAt"] = arrival.received_at
     event["originalTimestamp"] = given or arrival.received_at
     event["timestamp"] = arrival.received_at
-    if not given:
-        return
-    original_ms = parse_iso_ms(given)
+    original_ms = parse_iso_ms(given) if given else None
     if original_ms is None:
-        raise InvalidItem("invalid_timestamp", "timestamp is not an ISO 8601 date and time; send one, or leave it out")
+        return
     try:
         event["timestamp"] = iso_ms(original_ms + (arrival.skew_of(sent_at) if sent_at else arrival.skew_ms))
-    except OverflowError:
-        raise InvalidItem("invalid_timestamp", "timestamp is outside the years 1 to 9999; correct it") from None
+    except OverflowError:  # outside the years 1 to 9999
+        return
 
 
 def _sent_bytes(item: dict[str, Any], arrival: Arrival) -> int:

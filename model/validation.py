@@ -1,7 +1,7 @@
 """What a tracking call must look like, type by type: the codes follow Segment's "failed on ingest" list.
 
-Two rules are kinder than that list, because official mobile SDKs break them by default: an empty ``userId`` beside a
-usable ``anonymousId``, and an empty ``category``, are accepted.
+Empty is missing, because official SDKs send fields they have no value for: an empty text or null in any field, and an
+empty array for an object (PHP's empty object), are refused only where the field is needed. Blank text is text.
 """
 
 from collections.abc import Callable
@@ -19,6 +19,13 @@ class InvalidItem(ValueError):
         super().__init__(f"{code}: {message}")
         self.code = code
         self.message = message
+
+
+def without_empty_objects(event: dict[str, Any]) -> None:
+    """Take out of ``event`` what stands for no object: an empty text or array in a field that holds one."""
+    for field in ("properties", "traits", "context", "integrations"):
+        if event.get(field) in ("", []):
+            del event[field]
 
 
 def validate(event: dict[str, Any], *, max_properties: int) -> None:
@@ -87,11 +94,10 @@ def _check_identify(event: dict[str, Any]) -> None:
 
 def _check_page_or_screen(event: dict[str, Any]) -> None:
     _check_user(event)
-    name, category = event.get("name"), event.get("category")
-    if name is not None and (not isinstance(name, str) or not name):
-        raise InvalidItem("name_not_string", f"name is {_kind(name)}; send a string that is not empty, or leave it out")
-    if category is not None and not isinstance(category, str):
-        raise InvalidItem("category_not_string", f"category is {_kind(category)}; send a string or leave it out")
+    for field in ("name", "category"):
+        value = event.get(field)
+        if value is not None and not isinstance(value, str):
+            raise InvalidItem(f"{field}_not_string", f"{field} is {_kind(value)}; send a string or leave it out")
     _check_object(event, "properties")
 
 
@@ -113,7 +119,7 @@ def _check_context(context: dict[str, Any], *, is_consent_event: bool) -> None:
         what = f"context.device.advertisingId is {_kind(advertising_id)}; send a string"
         raise InvalidItem("device_advertisingid_should_be_string", what)
     consent = context.get("consent")
-    if consent is None and not is_consent_event:
+    if consent in (None, "", []) and not is_consent_event:
         return
     preferences = consent.get("categoryPreferences") if isinstance(consent, dict) else None
     path = "context.consent.categoryPreferences"

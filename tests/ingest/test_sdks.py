@@ -14,7 +14,7 @@ from segment.analytics.client import Client  # type: ignore[import-untyped]
 
 from console.ingest import IngestLimits
 from flows.topics import Topics
-from model.tracking import parse_iso_ms
+from model.times import parse_iso_ms
 from tests.ingest.running import WRITE_KEY, events, rejections, running_ingest
 
 HERE = Path(__file__).parent
