@@ -34,8 +34,7 @@ def settings_routes(known: Callable[[str], bool]) -> list[Route]:
     open_to_pages = CORSMiddleware(
         _Settings(known), allow_origins=["*"], allow_methods=["GET"], allow_headers=["*"], max_age=86_400
     )
-    paths = ("/v1/projects/{write_key:path}/settings", "/sourceConfig", "/sourceConfig/")
-    return [Route(path, open_to_pages) for path in paths]
+    return [Route(path, open_to_pages) for path in ("/v1/projects/{write_key:path}/settings", "/sourceConfig")]
 
 
 class _Settings:
