@@ -47,7 +47,7 @@ def go_program() -> Path:
     def make(directory: Path) -> None:
         (directory / "main.go").write_text(text)
         (directory / "go.mod").write_text(modules)
-        run([go, "build", "-mod=mod", "-o", "program", "."], directory, {"GOFLAGS": "-mod=mod", "GOTOOLCHAIN": "local"})
+        run([go, "build", "-o", "program", "."], directory, {"GOFLAGS": "-mod=mod -buildvcs=false"})
 
     return _kept("go", text + modules, make) / "program"
 

@@ -47,6 +47,12 @@ def test_only_address_and_key_are_put_into_the_lines() -> None:
     )
 
 
+@pytest.mark.parametrize("heading", [SNIPPET, "Kotlin and Android"])
+def test_the_readme_shows_the_same_lines(heading: str) -> None:
+    shown = "".join(f"    {line}" for line in docs_lines(heading).splitlines(keepends=True))
+    assert shown in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
 def pinned() -> dict[str, str]:
     """The versions the tests run, by package."""
     found: dict[str, str] = json.loads((PROGRAMS / "node" / "package.json").read_text())["dependencies"]

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from model.destinations.destination import Item
 from model.destinations.segment import SegmentDestination
 from model.http import HttpResponse
-from model.tracking import Arrival, EventLimits, iso_ms, track
+from model.times import iso_ms
+from model.tracking import Arrival, EventLimits, track
 from tests.destination_items import ENVIRON, destination
 from tests.samples import T0
 
