@@ -5,7 +5,7 @@ from contextlib import closing
 from pathlib import Path
 from uuid import uuid4
 
-from console.ingest_items import parse_call
+from console.ingest_items import BrokenItem, parse_call
 from flows.topics import EVENTS, Topics
 from model.envelope import UnreadableRecord
 from model.event import Event, from_record, to_record
@@ -34,8 +34,8 @@ def complete(body: bytes, source: str, now_ms: int, place: str = "the event") ->
     """Check and complete one event. Raises `NoSuchEvent` naming what is wrong with it."""
     (item,) = parse_call(body, max_depth=LIMITS.depth).items
     try:
-        if isinstance(item, InvalidItem):
-            raise item
+        if isinstance(item, BrokenItem):
+            raise item.why
         arrival = Arrival(received_at_ms=now_ms)
         tracked = track(item, arrival, LIMITS, call_type=None, source=source, index=0, new_id=lambda: str(uuid4()))
     except InvalidItem as error:

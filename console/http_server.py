@@ -58,6 +58,7 @@ def serve_in_thread(app: ASGIApp, host: str, port: int) -> Server:
         access_log=False,
         log_config=None,
         server_header=False,
+        proxy_headers=False,  # the app decides whom it believes; uvicorn would believe every caller on this machine
         timeout_graceful_shutdown=STOP_SECONDS,
     )
     server = _StartedServer(config)

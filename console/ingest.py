@@ -3,6 +3,8 @@
 POST /v1/{track,identify,page,screen,group,alias}   one event      (browser SDK: /v1/t i p s g a)
 POST /v1/{batch,import}                             many           (browser SDK: /v1/b)
 POST /v1/m                                          the browser SDK's own statistics, read and dropped
+GET  /v1/pixel/{track,identify,...}?data=           one event in an image's address; always 200 and the image
+GET  /v1/projects/{writeKey}/settings               what an SDK asks first: see `console.ingest_settings`
 GET  /health
 
 200 {"success":true}, with `rejected` when some items were not accepted     400 no item was accepted
@@ -10,9 +12,11 @@ GET  /health
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -23,21 +27,28 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from console.ingest_answers import answer, failure, json_response, refusal
 from console.ingest_body import BodyReader, RequestRefused, basic_write_key
-from console.ingest_items import TrackingRequest, parse_batch, parse_call
+from console.ingest_items import BrokenItem, TrackingRequest, parse_batch, parse_call
+from console.ingest_limits import IngestLimits
 from console.ingest_paths import PlainPaths
+from console.ingest_pixel import FIELDS, image, pixel_body
 from console.ingest_rejections import Rejection, RejectionFacts
+from console.ingest_salvage import Salvage
 from console.ingest_settings import settings_routes
 from console.ingest_writer import Append, GroupWriter, Saturated
+from console.proxy_headers import ProxyHeaders
 from flows.topics import EVENTS, ProduceFailed, TopicFull, Topics
 from model.envelope import seal
 from model.identity import event_key
-from model.tracking import Arrival, EventLimits, track
-from model.validation import CALL_TYPES, MESSAGE_ID_LIMIT_CHARACTERS, InvalidItem
+from model.tracking import Arrival, track
+from model.validation import CALL_TYPES, InvalidItem, traced_id
 from model.workspace import Workspace
+from model.workspace_settings import Network
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,20 +82,6 @@ class IngestSources:
         return self.by_write_key.get(write_key) if isinstance(write_key, str) else None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IngestLimits:
-    """What one request may be, and what all of them together may hold in memory."""
-
-    event: EventLimits = field(default_factory=EventLimits)
-    request_bytes: int = 500 * 1024  # after decompression
-    items: int = 2_500
-    merged_bytes: int = 16 * 1024 * 1024  # a batch with its context merged into every item
-    body_timeout_seconds: float = 30
-    arriving_bytes: int = 64 * 1024 * 1024  # bodies being received
-    waiting_bytes: int = 32 * 1024 * 1024  # records waiting to be written
-    requests_per_second: int | None = None
-
-
 def create_ingest(
     sources: IngestSources,
     topics: Topics,
@@ -94,13 +91,15 @@ def create_ingest(
     limits: IngestLimits | None = None,
     new_id: Callable[[], str] = lambda: str(uuid4()),
     anonymous_interval_seconds: float = 1,
+    trusted_proxies: Sequence[Network] = (),
 ) -> Starlette:
     """Make the app; topics `events` and `outcomes` must exist. ``run`` names this process in the facts it writes.
 
     Its lifespan must run. Starlette does not run that of a mounted app, so an app around this one takes it over:
     `Starlette(routes=[Mount("/", ingest)], lifespan=ingest.router.lifespan_context)`.
 
-    ``anonymous_interval_seconds``: rejections without a known source are written as one fact per code this often.
+    ``anonymous_interval_seconds``: rejections without a known source are written this often. ``trusted_proxies``: from
+    whom X-Forwarded-For and its like are believed, also by what is mounted into the app.
     """
     ingest = _Ingest(sources, topics, clock, run, limits or IngestLimits(), new_id, anonymous_interval_seconds)
     # Write keys are public and no cookie is read, so any page may post; credentials because beacons always send them.
@@ -114,18 +113,30 @@ def create_ingest(
         expose_headers=["Retry-After"],
         max_age=86_400,
     )
+    believing = [Middleware(ProxyHeaders, trusted_proxies)] if trusted_proxies else []
     app = Starlette(
         routes=[
             *settings_routes(lambda write_key: sources.find(write_key) is not None),
             Route("/v1/{name}", tracking),
+            Route("/v1/pixel/{name}", _Asgi(ingest.pixel)),
             Route("/health", _health, methods=["GET"]),
         ],
-        middleware=[Middleware(PlainPaths)],
-        exception_handlers={HTTPException: _http_error},
+        middleware=[*believing, Middleware(PlainPaths)],
+        exception_handlers={HTTPException: _http_error, Exception: _fault},
         lifespan=ingest.lifespan,
     )
     app.router.redirect_slashes = False  # few SDKs follow a redirect, and none sends its body twice
     return app
+
+
+@dataclass(frozen=True, slots=True)
+class _Asgi:
+    """A method as an ASGI app: Starlette takes a plain function for something else."""
+
+    app: ASGIApp
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.app(scope, receive, send)
 
 
 CALLS: dict[str, str | None] = {
@@ -155,7 +166,9 @@ class _Ingest:
         self._anonymous_interval_seconds = anonymous_interval_seconds
         self._writer = GroupWriter(topics, max_waiting_bytes=limits.waiting_bytes)
         self._facts = RejectionFacts(clock=clock, run=run, new_id=new_id)
-        self._bodies = BodyReader(limits.request_bytes, limits.body_timeout_seconds, limits.arriving_bytes)
+        self._bodies = BodyReader(
+            limits.request_bytes, limits.body_timeout_seconds, limits.arriving_bytes, limits.items
+        )
         self._second = 0
         self._requests_this_second = 0
 
@@ -206,29 +219,63 @@ class _Ingest:
             return answer(True, [], is_batch=True)
         self._check_rate()
         call_type = CALLS[name]
-        header_key = basic_write_key(headers.get(b"authorization", b""))
+        read = partial(self._bodies.read, headers, receive)
+        accepted, rejected = await self._take(read, call_type, scope, from_browser=b"origin" in headers)
+        return answer(accepted, rejected, is_batch=call_type is None)
+
+    async def pixel(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Take the event in an image's address (ASGI). Whoever shows an image reads no answer: it always succeeds."""
+        name = scope["path_params"]["name"]
+        if name not in CALL_TYPES:
+            raise HTTPException(404)
+        if scope["method"] not in {"GET", "HEAD"}:
+            raise HTTPException(405, headers={"Allow": "GET, HEAD"})
+        if scope["method"] == "GET":  # HEAD shows nobody an image
+            try:
+                self._check_rate()
+                await self._take(partial(self._read_query, scope["query_string"]), name, scope, from_browser=True)
+            except (RequestRefused, Saturated, ProduceFailed) as error:
+                log.warning("the event of an image was not taken: %s", error)
+        await image()(scope, receive, send)
+
+    async def _read_query(self, query: bytes) -> bytes:
+        if len(query) > self._limits.request_bytes:
+            raise RequestRefused(413, "batch_too_large", "the address is longer than ingest.max_request_bytes")
         try:
-            tracking = await self._parse(await self._bodies.read(headers, receive), call_type)
-            client = scope.get("client")
+            return pixel_body(query)
+        except ValueError:
+            raise RequestRefused(400, "bad_request", f"the address has over {FIELDS:,} fields") from None
+
+    async def _take(
+        self, read: Callable[[], Awaitable[bytes]], call_type: str | None, scope: Scope, *, from_browser: bool
+    ) -> tuple[bool, list[tuple[int, Rejection]]]:
+        """Store what a request holds; whether anything was accepted, and by index what was not."""
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        header_key = basic_write_key(headers.get(b"authorization", b""))
+        client = scope.get("client")
+        body = b""
+        try:
+            body = await read()
+            tracking = await self._parse(body, call_type)
             arrival = Arrival(
                 received_at_ms=self._clock(),
                 sent_at=tracking.sent_at,
                 context=tracking.context,
                 integrations=tracking.integrations,
                 client_ip=client[0] if client else None,
-                from_browser=b"origin" in headers,
+                from_browser=from_browser,
             )
             appends, rejected = self._judge(tracking, arrival, call_type, header_key)
         except RequestRefused as refused:
             if refused.retry_after_seconds is None:  # else the sender comes again: nothing is rejected yet
-                await self._record_refusal(refused, header_key)
+                await self._record_refusal(refused, header_key, body)
             raise
         accepted = bool(appends)
         if rejected:
             appends += self._facts.take(rejection for _, rejection in rejected)
         if appends:
             await self._writer.append(appends)
-        return answer(accepted, rejected, is_batch=call_type is None)
+        return accepted, rejected
 
     async def _parse(self, body: bytes, call_type: str | None) -> TrackingRequest:
         depth = self._limits.event.depth
@@ -244,11 +291,12 @@ class _Ingest:
         rejected: list[tuple[int, Rejection]] = []
         merged_bytes = 0
         for index, item in enumerate(tracking.items):
-            write_key = item.get("writeKey") if isinstance(item, dict) else None
+            fields = item.fields if isinstance(item, BrokenItem) else item if isinstance(item, dict) else {}
+            write_key = fields.get("writeKey")
             source = self._sources.find(write_key or tracking.write_key or header_key)
             try:
-                if isinstance(item, InvalidItem):
-                    raise item
+                if isinstance(item, BrokenItem):
+                    raise item.why
                 if source is None:
                     raise InvalidItem("unknown_source", "the write key is missing or belongs to no source")
                 if not source.enabled:
@@ -263,7 +311,7 @@ class _Ingest:
                     new_id=self._new_id,
                 )
             except InvalidItem as invalid:
-                rejected.append((index, _rejection(source, invalid, item, call_type)))
+                rejected.append((index, _rejection(source, invalid, fields, call_type)))
                 continue
             merged_bytes += len(tracked.payload)
             if merged_bytes > self._limits.merged_bytes:
@@ -274,12 +322,18 @@ class _Ingest:
             appends.append(Append(EVENTS, event_key(source.source, tracked.message_id), record))
         return appends, rejected
 
-    async def _record_refusal(self, refused: RequestRefused, header_key: str | None) -> None:
-        source = self._sources.find(refused.write_key or header_key)
-        rejection = Rejection(
-            source=source.source if source else "", code=refused.code, message=refused.message, count=refused.count
-        )
-        appends = self._facts.take([rejection])
+    async def _record_refusal(self, refused: RequestRefused, header_key: str | None, body: bytes) -> None:
+        salvage = refused.salvage
+        if salvage is None:
+            salvage = Salvage(self._limits.items)
+            salvage.feed(body)
+        keys = [refused.write_key, *salvage.write_keys, header_key]
+        source = next(filter(None, map(self._sources.find, keys)), None)
+        refusal = Rejection(source=source.source if source else "", code=refused.code, message=refused.message)
+        rejections = [replace(refusal, message_id=traced_id(message_id)) for message_id in salvage.message_ids]
+        if refused.count > len(rejections):
+            rejections.append(replace(refusal, count=refused.count - len(rejections)))
+        appends = self._facts.take(rejections)
         if appends:
             await self._writer.append(appends)
 
@@ -296,21 +350,26 @@ class _Ingest:
             raise RequestRefused(429, "too_many_requests", text, retry_after_seconds=1)
 
 
-def _rejection(source: IngestSource | None, invalid: InvalidItem, item: Any, call_type: str | None) -> Rejection:
-    fields = item if isinstance(item, dict) else {}
-    message_id, event_type = fields.get("messageId"), call_type or fields.get("type")
-    usable = isinstance(message_id, str) and len(message_id) <= MESSAGE_ID_LIMIT_CHARACTERS
+def _rejection(
+    source: IngestSource | None, invalid: InvalidItem, fields: Mapping[str, Any], call_type: str | None
+) -> Rejection:
+    event_type = call_type or fields.get("type")
     return Rejection(
         source=source.source if source else "",
         code=invalid.code,
         message=invalid.message,
-        message_id=str(message_id) if usable else "",
+        message_id=traced_id(fields.get("messageId")),
         event_type=event_type if isinstance(event_type, str) and event_type in CALL_TYPES else "",
     )
 
 
 async def _health(request: Request) -> Response:
     return json_response(200, {"status": "ok"})
+
+
+async def _fault(request: Request, error: Exception) -> Response:
+    """Answer a fault of our own, which Starlette logs."""
+    return failure(500, "unavailable", "the request could not be handled; send it again")
 
 
 async def _http_error(request: Request, error: Exception) -> Response:

@@ -26,7 +26,7 @@ def answer(accepted: bool, rejected: list[tuple[int, Rejection]], *, is_batch: b
     if len(codes) > 1:
         code, message = "empty_batch_result", "no item was accepted; `rejected` says why for each"
     status = 401 if code == "unknown_source" else 413 if code == "event_too_large" and not is_batch else 400
-    return json_response(status, {"success": False, "code": code, "message": message, "rejected": details})
+    return json_response(status, {**_refused(code, message), "rejected": details})
 
 
 def refusal(refused: RequestRefused) -> Response:
@@ -39,10 +39,15 @@ def refusal(refused: RequestRefused) -> Response:
 
 def failure(status: int, code: str, message: str, *, retry_after: int | None = None) -> Response:
     """Answer with a code and a message; ``retry_after`` in seconds asks the sender to come again."""
-    response = json_response(status, {"success": False, "code": code, "message": message})
+    response = json_response(status, _refused(code, message))
     if retry_after is not None:
         response.headers["Retry-After"] = str(retry_after)
     return response
+
+
+def _refused(code: str, message: str) -> dict[str, Any]:
+    # Some SDKs (Ruby, PHP) tell their users what stands in `error`, and nothing else.
+    return {"success": False, "code": code, "message": message, "error": message}
 
 
 def json_response(status: int, content: dict[str, Any]) -> Response:

@@ -13,7 +13,10 @@ from typing import Any
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive
 
+from console.ingest_salvage import Salvage
+
 DRAIN_BYTES = 8 * 1024 * 1024  # read and dropped of a body too large, so that the sender hears the answer
+_SALVAGED_PIECE_BYTES = 256 * 1024
 GZIP_MAGIC = b"\x1f\x8b"
 # Of the encodings a Content-Type may name, those that some senders really use beside Unicode.
 _SINGLE_BYTE_CHARSETS = {"iso8859-1", "iso8859-15", "cp1252"}
@@ -22,8 +25,9 @@ _SINGLE_BYTE_CHARSETS = {"iso8859-1", "iso8859-15", "cp1252"}
 class RequestRefused(Exception):
     """The whole request is refused with an HTTP ``status``; ``message`` is for the sender and repeats nothing of it.
 
-    ``count``: items it is known to have held. ``write_key``: as found in the body. ``close``: the rest of the body
-    was not read, so the connection is of no more use. ``retry_after_seconds``: the sender is to try again.
+    ``count``: items it is known to have held. ``write_key``: as found in the body. ``salvage``: what could be made out
+    in a body that was not read to its end. ``close``: the rest of the body was not read, so the connection is of no
+    more use. ``retry_after_seconds``: the sender is to try again.
     """
 
     def __init__(
@@ -34,6 +38,7 @@ class RequestRefused(Exception):
         *,
         count: int = 1,
         write_key: Any = None,
+        salvage: Salvage | None = None,
         close: bool = False,
         retry_after_seconds: int | None = None,
     ) -> None:
@@ -43,17 +48,22 @@ class RequestRefused(Exception):
         self.message = message
         self.count = count
         self.write_key = write_key
+        self.salvage = salvage
         self.close = close
         self.retry_after_seconds = retry_after_seconds
 
 
 @dataclass(slots=True)
 class BodyReader:
-    """Reads bodies of at most ``max_bytes``; all of them together hold at most ``max_held_bytes`` while they arrive."""
+    """Reads bodies of at most ``max_bytes``; all of them together hold at most ``max_held_bytes`` while they arrive.
+
+    ``max_items``: the most a request may hold, so no more are looked for in one that is refused.
+    """
 
     max_bytes: int
     timeout_seconds: float
     max_held_bytes: int
+    max_items: int
     _held_bytes: int = 0
 
     async def read(self, headers: Mapping[bytes, bytes], receive: Receive) -> bytes:
@@ -67,20 +77,22 @@ class BodyReader:
         body = bytearray()
         try:
             async with asyncio.timeout(self.timeout_seconds):
-                await self._receive(receive, body)
+                await self._receive(receive, body, coding)
         except TimeoutError:
             text = f"the body did not arrive within {self.timeout_seconds:g} s; send it again"
-            raise RequestRefused(408, "request_timeout", text, close=True) from None
+            salvage = self._salvage(body, coding)
+            raise RequestRefused(408, "request_timeout", text, salvage=salvage, close=True) from None
         finally:
             self._held_bytes -= len(body)
         plain = bytes(body)
         # JSON never begins as gzip does, so a body is decompressed also where the header got lost on the way, and not
         # a second time where a proxy has decompressed it and left the header.
-        if plain.startswith(GZIP_MAGIC) or (_WINDOW_BITS[coding] and not plain.lstrip().startswith(b"{")):
+        if _is_compressed(plain, coding):
             plain = self._decompress(plain, coding)
         return in_utf8(plain, headers.get(b"content-type", b""))
 
-    async def _receive(self, receive: Receive, body: bytearray) -> None:
+    async def _receive(self, receive: Receive, body: bytearray, coding: bytes) -> None:
+        salvage: Salvage | None = None  # of a body too large, whose rest is read and dropped
         dropped_bytes = 0
         more = True
         while more:
@@ -88,39 +100,62 @@ class BodyReader:
             if message["type"] == "http.disconnect":
                 raise ClientDisconnect
             chunk, more = message.get("body", b""), message.get("more_body", False)
-            if dropped_bytes or len(body) + len(chunk) > self.max_bytes:
+            if salvage is not None or len(body) + len(chunk) > self.max_bytes:
+                salvage = salvage or self._salvage(body, coding)
+                if not _is_compressed(body, coding):
+                    salvage.feed(chunk)
                 dropped_bytes += len(chunk)
                 if dropped_bytes > DRAIN_BYTES:
-                    raise self._too_large(close=True)
+                    raise self._too_large(salvage, close=True)
                 continue
             if self._held_bytes + len(chunk) > self.max_held_bytes:
                 text = "too many requests are arriving at once; send it again"
                 raise RequestRefused(429, "too_many_requests", text, close=True, retry_after_seconds=1)
             self._held_bytes += len(chunk)
             body += chunk
-        if dropped_bytes:
-            raise self._too_large()
+        if salvage is not None:
+            raise self._too_large(salvage)
 
     def _decompress(self, body: bytes, coding: bytes) -> bytes:
         # One member only: thousands of empty ones would cost quadratic time, and no SDK sends more than one.
-        window_bits = _GZIP if body.startswith(GZIP_MAGIC) else _WINDOW_BITS[coding]
-        if window_bits == _ZLIB and not _has_zlib_header(body):
-            window_bits = -_ZLIB  # some senders leave out the header that "deflate" stands for
-        member = zlib.decompressobj(window_bits)
+        member = zlib.decompressobj(_window_bits(body, coding))
         try:
             plain = member.decompress(body, self.max_bytes + 1)
         except zlib.error:
-            name = "deflate" if abs(window_bits) == _ZLIB else "gzip"
+            name = "deflate" if coding == b"deflate" else "gzip"
             raise RequestRefused(400, "bad_request", f"the body is not {name} as Content-Encoding says") from None
         if len(plain) > self.max_bytes:
-            raise self._too_large()
+            raise self._too_large(self._salvage(body, coding))
         if not member.eof or member.unused_data:
-            raise RequestRefused(400, "bad_request", "the compressed body is cut short, or something follows it")
+            salvage = self._salvage(body, coding)
+            text = "the compressed body is cut short, or something follows it"
+            raise RequestRefused(400, "bad_request", text, salvage=salvage)
         return plain
 
-    def _too_large(self, *, close: bool = False) -> RequestRefused:
-        text = f"the request is over {self.max_bytes:,} bytes (decompressed); send smaller batches"
-        return RequestRefused(413, "batch_too_large", text, close=close)
+    def _salvage(self, body: bytes | bytearray, coding: bytes) -> Salvage:
+        """Look through what there is of a body; of a compressed one through at most DRAIN_BYTES."""
+        salvage = Salvage(self.max_items)
+        if not _is_compressed(body, coding):
+            salvage.feed(bytes(body))
+            return salvage
+        member = zlib.decompressobj(_window_bits(bytes(body), coding))
+        rest = bytes(body)
+        try:
+            for _ in range(DRAIN_BYTES // _SALVAGED_PIECE_BYTES):
+                salvage.feed(member.decompress(rest, _SALVAGED_PIECE_BYTES))
+                rest = member.unconsumed_tail
+                if not rest:
+                    break
+        except zlib.error:
+            pass  # what came before it counts
+        return salvage
+
+    def _too_large(self, salvage: Salvage, *, close: bool = False) -> RequestRefused:
+        text = (
+            f"the request is over {self.max_bytes:,} bytes (decompressed), which is ingest.max_request_bytes of the "
+            "workspace; send smaller batches, or raise it"
+        )
+        return RequestRefused(413, "batch_too_large", text, salvage=salvage, close=close)
 
 
 def basic_write_key(authorization: bytes) -> str | None:
@@ -141,6 +176,18 @@ def basic_write_key(authorization: bytes) -> str | None:
 
 _ZLIB, _GZIP = 15, 31  # zlib's window bits by container
 _WINDOW_BITS = {b"": 0, b"identity": 0, b"gzip": _GZIP, b"x-gzip": _GZIP, b"deflate": _ZLIB}
+
+
+def _is_compressed(body: bytes | bytearray, coding: bytes) -> bool:
+    return body.startswith(GZIP_MAGIC) or (_WINDOW_BITS[coding] != 0 and not body[:64].lstrip().startswith(b"{"))
+
+
+def _window_bits(body: bytes, coding: bytes) -> int:
+    if body.startswith(GZIP_MAGIC):
+        return _GZIP
+    bits = _WINDOW_BITS[coding]
+    # Some senders leave out the header that "deflate" stands for.
+    return -_ZLIB if bits == _ZLIB and not _has_zlib_header(body) else bits
 
 
 def _has_zlib_header(body: bytes) -> bool:

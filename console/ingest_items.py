@@ -1,6 +1,7 @@
 """From the bytes of a request to its items, each one a parsed value or the reason why it is none."""
 
 import asyncio
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,17 +9,27 @@ import orjson
 
 from console.batch_split import NotABatch, split_batch
 from console.ingest_body import RequestRefused
+from console.ingest_salvage import salvaged_fields
+from model import exact_json
 from model.tracking import deeper_than
 from model.validation import InvalidItem
 
 SENT_AT_LIMIT_CHARACTERS = 64  # it is copied into every item of the batch
 
 
+@dataclass(frozen=True, slots=True)
+class BrokenItem:
+    """An item that is not JSON: why, and those of its messageId, writeKey and type that can be made out."""
+
+    why: InvalidItem
+    fields: dict[str, str]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrackingRequest:
     """The items of one request in order, and what they share."""
 
-    items: list[Any]  # parsed JSON, or `InvalidItem`
+    items: list[Any]  # parsed JSON, or `BrokenItem`
     write_key: Any = None
     sent_at: str | None = None
     context: dict[str, Any] | None = None
@@ -26,18 +37,18 @@ class TrackingRequest:
 
 
 def parse_call(body: bytes, *, max_depth: int) -> TrackingRequest:
-    """Read a body that is one event. Never raises: a body that cannot be read is one invalid item."""
+    """Read a body that is one event. Never raises: a body that cannot be read is one broken item."""
     try:
-        item = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        return TrackingRequest(items=[_why_invalid(error, max_depth)])
+        item = exact_json.loads(body)
+    except orjson.JSONDecodeError:
+        item = _parse_item(with_text_mended(body), max_depth)
     return TrackingRequest(items=[item])
 
 
 async def parse_batch(body: bytes, *, max_items: int, max_depth: int) -> TrackingRequest:
     """Read a body that is a batch. Raises `RequestRefused` when there are no items to judge one by one."""
     try:
-        members = orjson.loads(body)
+        members = exact_json.loads(body)
         items = members.get("batch") if isinstance(members, dict) else None
     except orjson.JSONDecodeError:
         # Scanning is plain Python: off the event loop, so that a hostile body delays nobody else's answer.
@@ -48,7 +59,10 @@ async def parse_batch(body: bytes, *, max_items: int, max_depth: int) -> Trackin
     if not items:
         raise RequestRefused(400, "empty_batch", "`batch` is empty; send at least one item", write_key=write_key)
     if len(items) > max_items:
-        text = f"`batch` has over {max_items:,} items; send smaller batches"
+        text = (
+            f"`batch` has over {max_items:,} items, which is ingest.max_items of the workspace; send smaller batches, "
+            "or raise it"
+        )
         raise RequestRefused(413, "too_many_items", text, count=len(items), write_key=write_key)
     sent_at = members.get("sentAt")
     return TrackingRequest(
@@ -74,18 +88,24 @@ def _shared_object(members: dict[str, Any], name: str, max_depth: int, count: in
     return value
 
 
-def _parse_scanned(body: bytes, max_items: int, max_depth: int) -> tuple[dict[str, Any], list[Any]]:
+def _parse_scanned(body: bytes, max_items: int, max_depth: int) -> tuple[dict[str, Any], Any]:
+    body = with_text_mended(body)
+    try:
+        members = exact_json.loads(body)
+        return members, members.get("batch") if isinstance(members, dict) else None
+    except orjson.JSONDecodeError:
+        pass  # something else is wrong
     try:
         split = split_batch(body, max_items=max_items)
     except NotABatch:
         text = "the body is not JSON, and no array `batch` can be made out in it; send valid JSON"
         raise RequestRefused(400, "not_json", text) from None
     items = [_parse_item(text, max_depth) for text in split.items]
-    members: dict[str, Any] = {}
+    members = {}
     for name in ("writeKey", "sentAt", "context", "integrations"):
         if name in split.members:
             try:
-                members[name] = orjson.loads(split.members[name])
+                members[name] = exact_json.loads(split.members[name])
             except orjson.JSONDecodeError:
                 text = f"the batch's {name} is not valid JSON; correct it"
                 key = members.get("writeKey")
@@ -95,16 +115,38 @@ def _parse_scanned(body: bytes, max_items: int, max_depth: int) -> tuple[dict[st
 
 def _parse_item(text: bytes, max_depth: int) -> Any:
     try:
-        return orjson.loads(text)
+        return exact_json.loads(text)
     except orjson.JSONDecodeError as error:
-        return _why_invalid(error, max_depth)
+        return BrokenItem(_why_invalid(error, text, max_depth), salvaged_fields(text))
 
 
-def _why_invalid(error: orjson.JSONDecodeError, max_depth: int) -> InvalidItem:
+def _why_invalid(error: orjson.JSONDecodeError, item: bytes, max_depth: int) -> InvalidItem:
     """Name the reason. orjson has one kind of error, so its words decide; tests hold them to what they are now."""
-    if "not valid UTF-8" in error.msg or "surrogate" in error.msg:
-        return InvalidItem("invalid_string", "the item holds text that is not Unicode (a lone surrogate or bad UTF-8)")
     if "depth limit" in error.msg:
         return InvalidItem("too_deep", f"the item is nested over {max_depth} levels; flatten it")
-    text = f"the item is not valid JSON at character {error.pos} of it; NaN and Infinity are not JSON"
-    return InvalidItem("not_json", text)
+    if "infinity" in error.msg:
+        return InvalidItem("number_too_large", "a number of the item is over 1.8e308; send it as text")
+    no_number = _NO_NUMBER.match(error.doc, error.pos)
+    if no_number:
+        return InvalidItem("not_json", f"the item holds {no_number[0]}, which is not JSON; send null or leave it out")
+    return InvalidItem("not_json", f"the item is not valid JSON at character {error.pos} of it; correct it")
+
+
+def with_text_mended(body: bytes) -> bytes:
+    """Return JSON whose text is Unicode: what is not (bad UTF-8, half of a surrogate pair) becomes U+FFFD.
+
+    Half a pair is what SDKs send of an emoji when they cut a text by its length in UTF-16.
+    """
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        body = body.decode("utf-8", "replace").encode()
+    return _ESCAPE.sub(lambda found: _REPLACEMENT if found["half"] else found[0], body)
+
+
+# Every escape is matched, so that a backslash escaped by one before it begins none.
+_ESCAPE = re.compile(
+    rb"\\(?:u[dD][89abAB][\da-fA-F]{2}\\u[dD][c-fC-F][\da-fA-F]{2}|(?P<half>u[dD][89a-fA-F][\da-fA-F]{2})|.)", re.DOTALL
+)
+_REPLACEMENT = rb"\ufffd"
+_NO_NUMBER = re.compile(r"-?(?:NaN|Infinity)\b")

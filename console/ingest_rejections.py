@@ -1,4 +1,7 @@
-"""Rejections become facts, one per request, source and code; those nobody can be held to are counted by the second."""
+"""Rejections become facts: one for each item with a messageId, by which it is traced; the others are counted by code.
+
+Anybody can send unknown write keys at any rate, so of those only so many a second are facts of their own.
+"""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -20,8 +23,11 @@ class Rejection:
     count: int = 1
 
 
+ANONYMOUS_FACTS = 250  # between two writes
+
+
 class RejectionFacts:
-    """Makes the facts. Anybody can send unknown write keys at any rate, so those are summed up between two writes."""
+    """Makes the facts. Rejections without a known source are summed up between two writes."""
 
     def __init__(self, *, clock: Callable[[], int], run: str, new_id: Callable[[], str]) -> None:
         self._clock = clock
@@ -33,11 +39,14 @@ class RejectionFacts:
         """Return the facts to append with the request; rejections without a source are kept for `write_anonymous`."""
         summed: dict[_Key, Rejection] = {}
         for rejection in rejections:
-            _add(summed if rejection.source else self._anonymous, rejection)
+            if rejection.source:
+                _add(summed, rejection)
+            else:
+                self._add_anonymous(rejection)
         return [self._fact(rejection) for rejection in summed.values()]
 
     async def write_anonymous(self, writer: GroupWriter) -> None:
-        """Append one fact per code for what came without a known source since the last call; keep it on failure."""
+        """Append the facts of what came without a known source since the last call; keep them on failure."""
         taken, self._anonymous = self._anonymous, {}
         if not taken:
             return
@@ -45,7 +54,12 @@ class RejectionFacts:
             await writer.append([self._fact(rejection) for rejection in taken.values()])
         except (Saturated, ProduceFailed):
             for rejection in taken.values():
-                _add(self._anonymous, rejection)
+                self._add_anonymous(rejection)
+
+    def _add_anonymous(self, rejection: Rejection) -> None:
+        if len(self._anonymous) >= ANONYMOUS_FACTS:
+            rejection = replace(rejection, message_id="", event_type="")
+        _add(self._anonymous, rejection)
 
     def _fact(self, rejection: Rejection) -> Append:
         fact = Rejected(
@@ -62,11 +76,11 @@ class RejectionFacts:
         return Append(OUTCOMES, fact.rejection_id.encode(), encode(fact))
 
 
-_Key = tuple[str, str]  # source and code: as few as there are sources and codes
+_Key = tuple[str, str, str]  # source, code and messageId
 
 
 def _add(summed: dict[_Key, Rejection], rejection: Rejection) -> None:
     """Sum up, keeping the first one's words."""
-    key = (rejection.source, rejection.code)
+    key = (rejection.source, rejection.code, rejection.message_id)
     first = summed.get(key)
     summed[key] = replace(first, count=first.count + rejection.count) if first else rejection

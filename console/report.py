@@ -50,15 +50,43 @@ class Changes:
 
 @dataclass(frozen=True, slots=True)
 class Ingest:
-    """The balance upstream of routing, for events received in the period."""
+    """The balance upstream of routing, for events received in the period, of the source asked for.
+
+    ``unread`` and ``unexplained`` are None where one source was asked for: nobody knows whose those are. `EventsLog`
+    has them of all sources.
+    """
 
     ingested: int
     accepted: int
     rejected: int
     duplicates: int
     routed_events: int
+    unread: int | None
+    unexplained: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class EventsLog:
+    """What of the events log the delivery flow has not spoken of, of all sources together."""
+
     unread: int
     unexplained: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """Items that ingest refused for one reason. ``source`` '': they had no known write key."""
+
+    source: str
+    code: str
+    items: int
+    message: str  # what the sender was told last
+    message_ids: tuple[str, ...]  # of the latest ones
+    first_seen_ms: int
+    last_seen_ms: int
+    description: str
+    action: str
+    owner: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +168,8 @@ class Report:
     metrics: Metrics
     changes: Changes
     ingest: Ingest
+    events_log: EventsLog
+    rejections: tuple[Rejected, ...]
     balance: tuple[ConnectionBalance, ...]
     redrives: tuple[RedriveBalance, ...]
     errors: tuple[ErrorGroup, ...]
@@ -156,12 +186,12 @@ class Report:
     @property
     def unexplained(self) -> int:
         """Events and deliveries nobody can account for; anything but 0 is a fault."""
-        return self.ingest.unexplained + self.total("unexplained")
+        return self.events_log.unexplained + self.total("unexplained")
 
     @property
     def pending(self) -> int:
-        """Deliveries without outcome yet, and events not yet read."""
-        return self.total("pending") + self.ingest.unread
+        """Deliveries without outcome yet, and events not yet read; those of the source asked for, as far as known."""
+        return self.total("pending") + (self.ingest.unread or 0)
 
     def to_json(self) -> dict[str, Any]:
         """Return the report as JSON types. Counts at the top are those of the cohort received in the period."""
@@ -179,6 +209,8 @@ class Report:
             "metrics": asdict(self.metrics),
             "changes": asdict(self.changes),
             "banners": [asdict(banner) for banner in self.banners],
+            "events_log": asdict(self.events_log),
+            "rejections": [asdict(rejected) for rejected in self.rejections],
             "errors": [asdict(error) for error in self.errors],
             "balance": [asdict(row) for row in self.balance],
             "redrives": [asdict(row) for row in self.redrives],
@@ -204,7 +236,7 @@ def build_report(
     step_seconds = _trend_step_seconds(to_ms - from_ms)
     [metrics] = view("delivery_metrics", chosen)
     [key_metrics] = view("key_metrics", chosen)
-    [ingest] = view("ingest_balance", {**period, **settled})
+    [events_log] = view("ingest_balance", {**period, **settled})
     [freshness] = view("freshness", {})
     messages = view("error_messages", {**chosen, "limit": MESSAGES})
     return Report(
@@ -213,7 +245,9 @@ def build_report(
         destination=destination,
         metrics=Metrics(**_only(Metrics, metrics)),
         changes=Changes(**_only(Changes, key_metrics)),
-        ingest=Ingest(**_only(Ingest, ingest)),
+        ingest=_ingest(view, period, source) if source else Ingest(**_only(Ingest, events_log)),
+        events_log=EventsLog(**_only(EventsLog, events_log)),
+        rejections=tuple(map(_rejected, view("rejections", {**period, "source": source}))),
         balance=tuple(ConnectionBalance(**row) for row in view("balance", {**chosen, **settled})),
         redrives=tuple(RedriveBalance(**row) for row in view("redrive_balance", {**chosen, **settled})),
         errors=tuple(_error(row, messages) for row in view("error_details", chosen)),
@@ -232,6 +266,27 @@ def _trend_step_seconds(length_ms: int) -> int:
     """Whole minutes that give a screen of buckets; whole hours from an hour on, which the store has added up."""
     minutes = -(-length_ms // (TREND_BUCKETS * 60_000))
     return max(1, minutes) * 60 if minutes < 60 else -(-minutes // 60) * 3_600
+
+
+def _ingest(view: View, period: dict[str, int], source: str) -> Ingest:
+    rows = view("ingest_by_source", {**period, "source": source})
+    known = dict.fromkeys(Ingest.__dataclass_fields__, 0) | (rows[0] if rows else {})
+    return Ingest(**{**_only(Ingest, known), "unread": None, "unexplained": None})
+
+
+def _rejected(row: Mapping[str, Any]) -> Rejected:
+    return Rejected(
+        source=row["source"],
+        code=row["code"],
+        items=row["items"],
+        message=row["message"],
+        message_ids=tuple(row["message_ids"]),
+        first_seen_ms=row["first_seen"],
+        last_seen_ms=row["last_seen"],
+        description=row["description"],
+        action=row["action"],
+        owner=row["owner"],
+    )
 
 
 def _error(row: Mapping[str, Any], messages: Sequence[Mapping[str, Any]]) -> ErrorGroup:

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from console.banner import draw_banner
 from console.report import FATES, Report
-from console.report_errors import draw_error_details, draw_errors
+from console.report_errors import draw_error_details, draw_errors, draw_rejections
 from console.report_parts import bars, change, clock_time, count, day_and_time, duration, percent, printable
 
 _HALF_A_DAY_MS = 43_200_000  # a time of day says enough
@@ -23,7 +23,10 @@ def render(report: Report, console: Console, *, with_error_details: bool = False
     """Draw the report; it fits 80 columns. Times are UTC."""
     parts: list[RenderableType] = [_headline(report), *map(draw_banner, report.banners)]
     errors = draw_error_details if with_error_details else draw_errors
-    parts += [_trend(report), errors(report.errors), _balance(report)]
+    parts += [_trend(report), errors(report.errors)]
+    if report.rejections:
+        parts.append(draw_rejections(report.rejections, with_details=with_error_details))
+    parts += [_balance(report), _ingest(report)]
     if report.redrives:
         parts.append(_redrives(report))
     if report.not_reportable:
@@ -93,14 +96,24 @@ def _balance(report: Report) -> RenderableType:
         table.add_row(Text(f"{printable(row.source)}\n→ {printable(row.destination)}"), *cells)
     table.add_section()
     table.add_row(Text("All", "bold"), *[_fate_cell(fate, report.total(fate)) for fate in FATES])
-    ingest = report.ingest
-    upstream = (
-        f"  {count(ingest.ingested)} ingested = {count(ingest.accepted)} accepted + {count(ingest.rejected)} rejected\n"
-        f"  {count(ingest.accepted)} accepted = {count(ingest.routed_events)} routed"
-        f" + {count(ingest.duplicates)} duplicates + {count(ingest.unread)} not yet read"
-        f" + {count(ingest.unexplained)} unexplained"
-    )
-    return Group(table, Text(upstream, "dim"))
+    return table
+
+
+def _ingest(report: Report) -> RenderableType:
+    """The balance upstream of routing, and whose it is: it knows no destinations, and the log's rest no sources."""
+    ingest, rest = report.ingest, report.events_log
+    parts = f"{count(ingest.routed_events)} routed + {count(ingest.duplicates)} duplicates"
+    accepted = f"{count(ingest.accepted)} accepted = {parts}"
+    more = f"{count(rest.unread)} not yet read + {count(rest.unexplained)} unexplained"
+    lines = [
+        f"  {count(ingest.ingested)} ingested = {count(ingest.accepted)} accepted + {count(ingest.rejected)} rejected",
+        f"  {accepted} + {more}" if not report.source else f"  {accepted}",
+    ]
+    if report.source:
+        lines.append(f"  Of all sources: {more}")
+    whose = printable(report.source) if report.source else "all sources"
+    heading = f"  At ingest, {whose}" + (", for all destinations" if report.destination else "")
+    return Text("\n".join([heading, *lines]), "dim")
 
 
 def _redrives(report: Report) -> RenderableType:

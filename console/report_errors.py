@@ -8,7 +8,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from console.report import ErrorGroup
+from console.report import ErrorGroup, Rejected
 from console.report_parts import count, day_and_time, percent, printable
 
 _TABLE: dict[str, Any] = {
@@ -82,4 +82,27 @@ def _state(error: ErrorGroup) -> Text:
 
 
 def _none() -> Text:
-    return Text("  No errors: nothing was discarded, expired or is awaiting a retry.\n", "green")
+    return Text("  No errors: of what was accepted, nothing was discarded, expired or is awaiting a retry.\n", "green")
+
+
+def draw_rejections(rejections: Sequence[Rejected], *, with_details: bool) -> RenderableType:
+    """Draw one line for each reason why items were refused at ingest; ``with_details``: when, and which."""
+    table = Table(title="Refused at ingest, in items", **_TABLE)
+    table.add_column("Source", max_width=16, overflow="fold")
+    table.add_column("Code", max_width=20, overflow="fold")
+    table.add_column("Count", justify="right", no_wrap=True)
+    table.add_column("What happened, and what to do", ratio=1)
+    for rejected in rejections:
+        words = Text(rejected.description or "–")
+        if rejected.message:
+            words.append(f"\n“{printable(rejected.message)}”", "italic dim")
+        if rejected.action:
+            words.append(f"\n→ {rejected.action}", "cyan")
+        shown = rejected.message_ids if with_details else rejected.message_ids[:1]
+        if shown:
+            words.append(f"\nFor example {', '.join(map(printable, shown))}", "dim")
+        if with_details:
+            words.append(f"\nSeen {_time(rejected.first_seen_ms)} to {_time(rejected.last_seen_ms)} UTC", "dim")
+        source = Text(printable(rejected.source)) if rejected.source else Text("unknown key", "dim")
+        table.add_row(source, Text(printable(rejected.code), "red"), count(rejected.items), words)
+    return table

@@ -15,7 +15,8 @@ from console.alerts.file_rules import keeping_file_rules
 from console.alerts.service import alerts_of
 from console.api import create_api
 from console.http_server import Server, ServerFailed, serve_in_thread
-from console.ingest import IngestLimits, IngestSources, create_ingest
+from console.ingest import IngestSources, create_ingest
+from console.ingest_limits import IngestLimits
 from console.server_file import ServerFile, write_server_file
 from console.test_api import test_over_api
 from flows.clock import wall_clock_ms
@@ -37,10 +38,16 @@ def serving(
     workspace = installation.workspace
     token = secrets.token_urlsafe(32)
     stopped = threading.Event()
-    limits = IngestLimits(requests_per_second=workspace.ingest.max_requests_per_second)
     sources = IngestSources.of(workspace)
     installation.live.listen(sources.change)
-    app = create_ingest(sources, installation.topics, clock=wall_clock_ms, run=secrets.token_hex(8), limits=limits)
+    app = create_ingest(
+        sources,
+        installation.topics,
+        clock=wall_clock_ms,
+        run=secrets.token_hex(8),
+        limits=IngestLimits.of(workspace.ingest),
+        trusted_proxies=workspace.ingest.trusted_proxies,
+    )
     test_event = partial(test_over_api, installation)
     alerts = alerts_of(installation, store)
     api = create_api(

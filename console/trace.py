@@ -10,6 +10,7 @@ from rich.text import Text
 from console.banner import WAITING_MS, Banner, draw_banner, read_banners
 from console.report_parts import day_and_time, duration, exact_time, printable
 from console.server_file import View
+from model.validation import traced_id
 
 _STYLES = {"delivered": "green", "filtered": "dim", "discarded": "bold red", "expired": "bold red"}
 
@@ -89,7 +90,8 @@ class Trace:
 
 def build_trace(view: View, message_id: str, now_ms: int) -> Trace:
     """Read the trace; ``view`` calls a parameterized view by name (`sinks.store.Store.view`)."""
-    steps = tuple(Step(**row) for row in view("event_trace", {"message_id": message_id}))
+    # No id of an accepted event is longer, and a refused one is kept under so much of it.
+    steps = tuple(Step(**row) for row in view("event_trace", {"message_id": traced_id(message_id)}))
     destinations = {step.destination for step in steps} - {""}
     banners = read_banners(view, now_ms - WAITING_MS, now_ms, destinations) if destinations else ()
     return Trace(message_id, steps, banners)
@@ -102,13 +104,15 @@ def render(trace: Trace, console: Console) -> None:
         console.print(title)
         console.print(
             "  Nothing is known of this messageId. Was it sent in the last few seconds, to another installation, or"
-            " longer ago than facts are kept? An event refused with others is told only by the first one's id.",
+            " longer ago than facts are kept?",
             style="yellow",
         )
         return
     first = trace.steps[0]
     name = f" “{first.event_name}”" if first.event_name else ""
-    title.append(printable(f"   {first.event_type}{name} from {first.source}, {day_and_time(first.at)} UTC"), "dim")
+    source = first.source or "an unknown source"
+    what = f"{first.event_type or 'event'}{name} from {source}, {day_and_time(first.at)} UTC"
+    title.append(printable(f"   {what}"), "dim")
     console.print(title)
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
     table.add_column(no_wrap=True, style="dim")
@@ -171,7 +175,7 @@ def _story(step: Step) -> Text:
         story.append(f"\n{_split(step)}", "dim")
     if step.message:
         story.append(f"\n“{printable(step.message)}”", "italic dim")
-    if step.state in {"discarded", "expired"} and step.action:
+    if (step.step == "rejected" or step.state in {"discarded", "expired"}) and step.action:
         story.append(f"\n→ {step.action}", "cyan")
     if step.due_at is not None:
         story.append(f"\nnext at {exact_time(step.due_at)}", "dim")

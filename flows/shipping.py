@@ -7,12 +7,12 @@ import asyncio
 from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
-import orjson
 from msgspec.structs import replace
 
 from flows.answers import CallEnd, answers_of
 from flows.configuration import Configuration, DestinationSetup
 from flows.functions import host
+from model import exact_json
 from model.attempt import Answer
 from model.delivery import Delivery
 from model.destinations.destination import Item
@@ -103,10 +103,10 @@ class Shipper:
         function = self._configuration().functions.get((delivery.source, delivery.destination))
         if function is None or delivery.inserted:
             return delivery, None
-        event = orjson.loads(delivery.event)
+        event = msgspec.json.decode(delivery.event)  # with integers of any size
         match await self._functions.run(function.handler, event, dict(function.settings)):
             case host.Returned(event=changed):
-                return replace(delivery, event=orjson.dumps(changed), inserted=True), None
+                return replace(delivery, event=exact_json.dumps(changed), inserted=True), None
             case host.Dropped(why=why):
                 return delivery, refusal("FILTERED_BY_FUNCTION", why, FailureClass.FILTER)
             case host.RetryAsked(why=why):

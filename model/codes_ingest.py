@@ -16,18 +16,30 @@ def _source_later(code: str, description: str, action: str) -> Reason:
 
 
 INGEST: tuple[Reason, ...] = (
-    _source("not_json", "The item is not valid JSON.", "Send JSON in UTF-8; NaN and Infinity are not JSON."),
+    _source("not_json", "The item is not valid JSON.", "Send JSON; NaN and Infinity are not JSON."),
     _source("bad_request", "The request could not be decoded.", "Send JSON, plain or compressed with gzip."),
     _source("item_not_object", "The item is not a JSON object."),
     _source("unknown_type", "The item's type is not one of track, identify, page, screen, group, alias."),
     _source("empty_batch", "The batch holds no items.", "Send at least one item in `batch`."),
     _source("batch_not_array", "The field `batch` is not an array.", "Send the items as an array in `batch`."),
-    _source("too_many_items", "The batch holds more than 2,500 items.", "Send smaller batches."),
-    _source("batch_too_large", "The request is larger than 500 KB.", "Send smaller batches."),
-    _source("event_too_large", "The event is larger than 32 KB.", "Send less with one event."),
+    _source(
+        "too_many_items",
+        "The batch holds more items than `ingest.max_items` allows.",
+        "Send smaller batches, or raise `ingest.max_items` in the workspace file.",
+    ),
+    _source(
+        "batch_too_large",
+        "The request is larger than `ingest.max_request_bytes` allows.",
+        "Send smaller batches, or raise `ingest.max_request_bytes` in the workspace file.",
+    ),
+    _source(
+        "event_too_large",
+        "The event is larger than `ingest.max_event_bytes` allows.",
+        "Send less with one event, or raise `ingest.max_event_bytes` in the workspace file.",
+    ),
     _source("too_many_properties", "The event has more than 10,000 properties.", "Send fewer properties."),
     _source("too_deep", "The event is nested too deeply.", "Flatten the event's properties."),
-    _source("invalid_string", "The event holds text that is not Unicode (a lone surrogate).", "Send valid UTF-8."),
+    _source("number_too_large", "The event holds a number over 1.8e308.", "Send such a number as text."),
     _source("id_required", "The event lacks an identifier its type needs.", "Send userId, anonymousId or groupId."),
     _source("no_user_anon_id", "The event has neither userId nor anonymousId.", "Send at least one of them."),
     _source("id_not_string", "An identifier is empty or not a string.", "Send identifiers as non-empty strings."),

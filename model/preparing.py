@@ -4,6 +4,7 @@ from typing import Any
 
 import orjson
 
+from model import exact_json
 from model.attempt import Answer
 from model.delivery import Delivery
 from model.destinations.destination import HttpDestination, Item
@@ -21,10 +22,13 @@ def prepare(delivery: Delivery, plan: ConnectionPlan, destination: HttpDestinati
     if rule.mapping is None:
         return Item(delivery.key, delivery.event)
     try:
-        payload = rule.mapping(orjson.loads(delivery.event))
+        # Partners whose payload has a form of its own count in doubles, as their JSON does.
+        is_exact = not destination.payload_fields and exact_json.holds_inexact(delivery.event)
+        payload = rule.mapping(exact_json.loads(delivery.event) if is_exact else orjson.loads(delivery.event))
         if not isinstance(payload, dict):
             return refusal("MAPPING_ERROR", f"{rule.place} made {_kind(payload)} of the event, not an object")
-        return Item(delivery.key, delivery.event, finish(payload, destination.payload_fields))
+        finished = finish(payload, destination.payload_fields)
+        return Item(delivery.key, delivery.event, exact_json.writable(finished) if is_exact else finished)
     except MappingFailed as error:
         return refusal("MAPPING_ERROR", f"{rule.place}: {error}")
     except PayloadInvalid as error:

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
-import orjson
 
+from model import exact_json
 from model.facts import State
 from model.filter_actions import FilterAction, Sample, apply
 from model.fql.filters import CompiledFilter
@@ -85,7 +85,9 @@ def route(plan: ConnectionPlan, event: dict[str, Any], payload: bytes, identity:
     excluded = _excluded_by(event.get("integrations"), plan.integration_names)
     if excluded:
         return [_ended(payload, State.FILTERED, "FILTERED_BY_INTEGRATIONS_OBJECT", excluded)]
-    kept = event
+    # What filters leave is written anew: with its numbers as they came.
+    whole = exact_json.loads(payload) if plan.filters and exact_json.holds_inexact(payload) else event
+    kept = whole
     for rule in plan.filters:
         try:
             result = _filtered(rule, event, kept, identity)
@@ -94,7 +96,7 @@ def route(plan: ConnectionPlan, event: dict[str, Any], payload: bytes, identity:
         if isinstance(result, str):
             return [_ended(payload, State.FILTERED, result, _said(rule))]
         kept = result
-    body = payload if kept is event else orjson.dumps(kept)
+    body = payload if kept is whole else exact_json.dumps(kept)
     matched = [rule for rule in plan.mappings if rule.trigger is None or rule.trigger.matches(event)]
     if not matched:
         tried = ", ".join(rule.name for rule in plan.mappings)

@@ -13,6 +13,7 @@ from typing import Any
 
 import orjson
 
+from model import exact_json
 from model.times import iso_ms, parse_iso_ms
 from model.validation import CALL_TYPES, InvalidItem, validate, without_empty_objects
 
@@ -90,14 +91,18 @@ def track(
     try:
         message_id = item.get("messageId") or _assign_message_id(item, source, index, new_id)
         event["messageId"] = message_id
-        payload = orjson.dumps(event)
+        payload = exact_json.dumps(event)
     except orjson.JSONEncodeError:  # of what was parsed from JSON, only depth can be too much for it
         raise _too_deep(limits) from None
     # Counting brackets is twenty times cheaper than looking, and enough for nearly every event.
     if payload.count(b"{") + payload.count(b"[") > limits.depth and deeper_than(event, limits.depth):
         raise _too_deep(limits)
     if len(payload) > limits.event_bytes and _sent_bytes(item, arrival) > limits.event_bytes:
-        raise InvalidItem("event_too_large", f"the event is over {limits.event_bytes:,} bytes; send less with it")
+        text = (
+            f"the event is over {limits.event_bytes:,} bytes, which is ingest.max_event_bytes of the workspace; send "
+            "less with it, or raise it"
+        )
+        raise InvalidItem("event_too_large", text)
     return Tracked(message_id, payload)
 
 
@@ -141,7 +146,7 @@ def _assign_message_id(item: dict[str, Any], source: str, index: int, new_id: Ca
     if not (item.get("timestamp") or item.get("originalTimestamp")):
         return new_id()
     content = {name: value for name, value in item.items() if name not in {"sentAt", "writeKey"}}
-    text = orjson.dumps([source, index, content], option=orjson.OPT_SORT_KEYS)
+    text = exact_json.dumps([source, index, content], option=orjson.OPT_SORT_KEYS)
     return "waybill-" + blake2b(text, digest_size=16).hexdigest()
 
 
@@ -169,4 +174,4 @@ def _put_times(event: dict[str, Any], arrival: Arrival) -> None:
 
 def _sent_bytes(item: dict[str, Any], arrival: Arrival) -> int:
     shared = [part for part in (arrival.context, arrival.integrations) if part]
-    return len(orjson.dumps(item)) + sum(len(orjson.dumps(part)) for part in shared)
+    return len(exact_json.dumps(item)) + sum(len(exact_json.dumps(part)) for part in shared)

@@ -9,6 +9,7 @@ from typing import Any
 
 CALL_TYPES = frozenset({"track", "identify", "page", "screen", "group", "alias"})
 MESSAGE_ID_LIMIT_CHARACTERS = 100
+TRACED_ID_LIMIT_CHARACTERS = 200  # a refused event is traced by so much of its messageId, which may be too long
 CONSENT_EVENT = "Segment Consent Preference Updated"
 
 
@@ -19,6 +20,13 @@ class InvalidItem(ValueError):
         super().__init__(f"{code}: {message}")
         self.code = code
         self.message = message
+
+
+def traced_id(message_id: Any) -> str:
+    """Return what an event with this messageId is traced by, whatever stands there; '' when there is none."""
+    if isinstance(message_id, bool) or not isinstance(message_id, str | int):
+        return ""
+    return str(message_id)[:TRACED_ID_LIMIT_CHARACTERS]
 
 
 def without_empty_objects(event: dict[str, Any]) -> None:

@@ -9,7 +9,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializ
 from model.environment_text import EnvironmentText, fault, refers_to_environment
 from model.schedule import RetryPolicy
 
-MIB = 1024 * 1024
+KIB = 1024
+MIB = 1024 * KIB
 DAY_SECONDS = 86_400
 
 
@@ -72,6 +73,15 @@ class IngestConfig(Section):
     """Port to listen on; 0 takes any free one."""
     max_requests_per_second: int | None = Field(default=None, ge=1)
     """Requests above this are answered 429 with Retry-After. Not given: no limit."""
+    max_request_bytes: int = Field(default=500 * KIB, ge=KIB, le=16 * MIB)
+    """A request may be this large, decompressed; 512000 is Segment's limit."""
+    max_items: int = Field(default=2_500, ge=1, le=100_000)
+    """A batch may hold so many events; 2500 is Segment's limit."""
+    max_event_bytes: int = Field(default=32 * KIB, ge=KIB, le=MIB // 2)
+    """An event may be this large as JSON; 32768 is Segment's limit."""
+    trusted_proxies: Annotated[tuple[Network, ...], Field(max_length=100)] = ()
+    """Networks of the load balancers and reverse proxies in front, whose X-Forwarded-For, X-Forwarded-Proto and
+    Forwarded are believed: context.ip is then the client's address. Not given: nobody's are."""
 
 
 class DeliveryConfig(Section):

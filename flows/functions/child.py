@@ -15,6 +15,7 @@ import orjson
 
 from flows.functions import DropEvent, RejectEvent, RetryEvent
 from flows.functions.messages import ANSWER_LIMIT_BYTES, WHY_LIMIT_CHARS, Word, decode_order, encode
+from model import exact_json
 
 MEMORY_LIMIT_BYTES = 1 << 30  # beyond what it starts with
 _PR_SET_PDEATHSIG = 1
@@ -80,7 +81,7 @@ def _handle(line: bytes, loop: asyncio.AbstractEventLoop, tell: Callable[[bytes]
         if not isinstance(event, dict):
             return Word("failed", f"it returned {type(event).__name__}, not an event")
         # The encoder that writes requests: what it refuses here fails by itself, not later in the worker.
-        return Word("returned", event=msgspec.Raw(orjson.dumps(event)))
+        return Word("returned", event=msgspec.Raw(_written(event, line)))
     except tuple(_RAISED) as error:
         kind = next(kind for raised, kind in _RAISED.items() if isinstance(error, raised))
         return Word(kind, _text(error))
@@ -88,6 +89,16 @@ def _handle(line: bytes, loop: asyncio.AbstractEventLoop, tell: Callable[[bytes]
         return Word("exhausted", _said(error))
     except BaseException as error:
         return Word("failed", _said(error))
+
+
+def _written(event: dict[str, Any], order: bytes) -> bytes:
+    """Encode what was returned. An integer beyond 64 bits may be passed on, and none may be made."""
+    try:
+        return orjson.dumps(event)
+    except orjson.JSONEncodeError:
+        if not exact_json.holds_inexact(order):
+            raise
+        return exact_json.dumps(event)
 
 
 def _load(name: str) -> Callable[[dict[str, Any], dict[str, str]], Any]:

@@ -6,6 +6,7 @@ from typing import Any, TypeAlias
 
 import orjson
 
+from model import exact_json
 from model.mapping.compiler import Compiler, constant
 from model.mapping.errors import MappingFailed
 from model.mapping.paths import Resolver
@@ -98,7 +99,7 @@ def json(compiler: Compiler, raw: Any, path: FieldPath) -> Resolver:
         if found is MISSING:
             return MISSING
         try:
-            return limited(orjson.dumps(found).decode(), path)
+            return limited(exact_json.dumps(found).decode(), path)
         except orjson.JSONEncodeError:
             raise MappingFailed(path, "the value holds a text or number that JSON cannot") from None
 

@@ -8,6 +8,7 @@ from enum import Enum
 from math import inf, isinf, isnan
 from typing import Any, Final
 
+from model.exact_json import Exact
 from model.mapping.errors import MappingFailed
 from model.workspace_errors import FieldPath
 
@@ -62,6 +63,8 @@ def text(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, int):
         return str(value) if -(10**21) < value < 10**21 else _float_text(_as_float(value))
+    if isinstance(value, Exact):
+        return value.written
     if isinstance(value, float):
         return _float_text(value)
     if isinstance(value, list):

@@ -142,6 +142,26 @@ FROM (
 )
 SETTINGS do_not_merge_across_partitions_select_final = 1;
 
+-- ingest_by_source: one row per source, of the same cohort as ingest_balance: ingested = accepted + rejected, accepted =
+-- duplicates + routed_events. An event counts from when the delivery flow has spoken of it: what is unread or unexplained
+-- has no known source, and is in ingest_balance alone. Source '': what was rejected without a known write key.
+CREATE VIEW ingest_by_source AS
+WITH
+    fromUnixTimestamp64Milli({from_ms:Int64}, 'UTC') AS first,
+    fromUnixTimestamp64Milli({to_ms:Int64}, 'UTC') AS end
+SELECT
+    source, accepted + rejected AS ingested, duplicates + routed_events AS accepted,
+    sumIf(count * toInt64(items), kind = 'rejected') AS rejected,
+    sumIf(count, kind = 'duplicate') AS duplicates,
+    sumIf(count, kind IN ('received', 'outcome')) AS routed_events
+FROM facts FINAL
+WHERE destination = '' AND received_at >= first AND received_at < end
+  AND (kind = 'rejected' OR kind IN ('received', 'duplicate', 'outcome') AND events_offset >= 0)
+  AND ({source:String} = '' OR source = {source:String})
+GROUP BY source
+ORDER BY source
+SETTINGS do_not_merge_across_partitions_select_final = 1;
+
 -- redrive_balance: one row per source and destination, of the redrives begun in [from_ms, to_ms). A redrive is routed by
 -- its redriven fact; the rest is as in balance. recovered: delivered by the redrive. In no other number.
 CREATE VIEW redrive_balance AS

@@ -164,3 +164,27 @@ WHERE state != 'test' AND at >= fromUnixTimestamp64Milli({from_ms:Int64}, 'UTC')
 ORDER BY at DESC, log_partition, log_offset
 LIMIT {limit:UInt32}
 SETTINGS do_not_merge_across_partitions_select_final = 1;
+
+-- rejections: what ingest refused in [from_ms, to_ms), by source and code; counted in items, most first. Their sum is
+-- rejected of ingest_by_source. Source '': without a known write key. message: what the sender was told last;
+-- message_ids: of the latest up to five items that had one, newest first.
+CREATE VIEW rejections AS
+SELECT
+    refused.source AS source, refused.code AS code, refused.n AS items, refused.words AS message,
+    refused.message_ids AS message_ids, refused.first_seen AS first_seen, refused.last_seen AS last_seen,
+    reasons.description AS description, reasons.action AS action, reasons.owner AS owner
+FROM (
+    SELECT source, code, sum(count * toInt64(items)) AS n, argMax(facts.message, (at, log_offset)) AS words,
+           arrayMap(newest -> newest.2, groupArraySortedIf(5)(
+               (-toUnixTimestamp64Milli(at), message_id), message_id != '')) AS message_ids,
+           min(at) AS first_seen, max(at) AS last_seen
+    FROM facts FINAL
+    WHERE destination = '' AND kind = 'rejected'
+      AND received_at >= fromUnixTimestamp64Milli({from_ms:Int64}, 'UTC')
+      AND received_at < fromUnixTimestamp64Milli({to_ms:Int64}, 'UTC')
+      AND ({source:String} = '' OR source = {source:String})
+    GROUP BY source, code
+) AS refused
+LEFT JOIN (SELECT * FROM reasons FINAL) AS reasons ON reasons.code = refused.code
+ORDER BY items DESC, source, code
+SETTINGS do_not_merge_across_partitions_select_final = 1;

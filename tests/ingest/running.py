@@ -3,8 +3,9 @@
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ import httpx
 import orjson
 
 from console.http_server import serve_in_thread
-from console.ingest import IngestLimits, IngestSource, IngestSources, create_ingest
+from console.ingest import IngestSource, IngestSources, create_ingest
+from console.ingest_limits import IngestLimits
 from flows.clock import wall_clock_ms
 from flows.open_topics import open_topics
 from flows.topics import EVENTS, OUTCOMES, Producer, Record, Topics, TopicSpec
@@ -35,10 +37,18 @@ def new_topics(directory: Path) -> Topics:
 
 
 @contextmanager
-def running_ingest(topics: Topics, limits: IngestLimits | None = None) -> Iterator[str]:
+def running_ingest(
+    topics: Topics, limits: IngestLimits | None = None, trusted_proxies: Sequence[str] = ()
+) -> Iterator[str]:
     """Serve ingest; yields its base URL."""
     app = create_ingest(
-        SOURCES, topics, clock=wall_clock_ms, run="test", limits=limits, anonymous_interval_seconds=0.05
+        SOURCES,
+        topics,
+        clock=wall_clock_ms,
+        run="test",
+        limits=limits,
+        anonymous_interval_seconds=0.05,
+        trusted_proxies=[ip_network(network) for network in trusted_proxies],
     )
     server = serve_in_thread(app, "127.0.0.1", 0)
     try:

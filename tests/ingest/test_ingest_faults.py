@@ -19,7 +19,7 @@ import httpx
 import pytest
 
 from console.http_server import serve_in_thread
-from console.ingest import IngestLimits
+from console.ingest_limits import IngestLimits
 from flows.topics import EVENTS, ProduceFailed, TopicFull, Topics
 from tests.ingest.running import (
     DEADLINE_SECONDS,

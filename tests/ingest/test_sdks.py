@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from segment.analytics.client import Client  # type: ignore[import-untyped]
 
-from console.ingest import IngestLimits
+from console.ingest_limits import IngestLimits
 from flows.topics import Topics
 from model.times import parse_iso_ms
 from tests.ingest.running import WRITE_KEY, events, rejections, running_ingest

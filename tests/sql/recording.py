@@ -69,11 +69,9 @@ class Event:
         }
 
 
-def rejected(at_ms: int, items: int) -> Rejected:
-    return Rejected(
-        at_ms=at_ms, rejection_id=f"r{at_ms}", source="web", code="event_too_large", message="40 KB", message_id="bad",
-        event_type="track", count=items,
-    )  # fmt: skip
+def rejected(at_ms: int, items: int, **more: Any) -> Rejected:
+    about = {"source": "web", "code": "event_too_large", "message": "40 KB", "message_id": "bad", "event_type": "track"}
+    return Rejected(at_ms=at_ms, rejection_id=f"r{at_ms}", count=items, **{**about, **more})
 
 
 def tick(watermark_ms: int, *, worker: str = "0", workers: int = 1, position: int = 0, end: int = 0) -> Tick:

@@ -89,6 +89,10 @@ def test_what_a_function_does_is_what_is_said(directory: Path, name: str, result
     assert results(directory, (name, {"n": 1})) == [result]
 
 
+def test_integers_of_any_size_are_passed_on(directory: Path) -> None:
+    assert results(directory, ("later", {"n": 2**70})) == [Returned({"n": 2**70, "later": True})]
+
+
 @pytest.mark.parametrize("name", ["odd", "huge", "endless", "hog"])
 def test_what_cannot_be_sent_is_a_failure_and_the_next_event_goes_on(directory: Path, name: str) -> None:
     failed, fine = results(directory, (name, {}), ("later", {}))

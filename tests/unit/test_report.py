@@ -24,6 +24,12 @@ CHANGES = {
 }  # fmt: skip
 INGEST = {"ingested": 5_012, "accepted": 5_000, "rejected": 12, "duplicates": 3, "routed_events": 4_990, "unread": 7,
           "unexplained": 0}  # fmt: skip
+OF_SOURCE = {"source": "web", "ingested": 52, "accepted": 50, "rejected": 2, "duplicates": 1, "routed_events": 49}
+REJECTED = {
+    "source": "web", "code": "event_not_defined", "items": 2, "message": "event is missing \x1b[31m", "owner": "source",
+    "message_ids": ["m-2", "m-1"], "first_seen": FROM, "last_seen": TO,
+    "description": "The track call has no event name.", "action": "Send the name in `event`.",
+}  # fmt: skip
 ROW = {"source": "web", "destination": "crm", "routed": 5_000, "filtered": 40, "delivered": 4_639, "discarded": 311,
        "expired": 0, "pending": 10, "unexplained": 0}  # fmt: skip
 ERROR = {
@@ -50,7 +56,7 @@ class Views:
             "ingest_balance": [INGEST], "balance": [ROW], "error_details": [ERROR],
             "error_messages": MESSAGES,
             "delivery_trend": trend, "freshness": [{"watermark": TO - 50_000, "newest_tick": TO, "lag_seconds": 1.0}],
-            "destination_health": [], "redrive_balance": [],
+            "destination_health": [], "redrive_balance": [], "ingest_by_source": [OF_SOURCE], "rejections": [],
         }  # fmt: skip
         self.answers = answers | changes
         self.asked: dict[str, dict[str, Any]] = {}
@@ -86,6 +92,47 @@ def test_views_are_asked_for_the_period_and_what_was_chosen() -> None:
     assert views.asked["error_messages"] == {**chosen, "limit": 5}
     assert views.asked["balance"] == chosen | {"settle_seconds": 5}
     assert views.asked["delivery_trend"] == chosen | {"step_seconds": 60}
+
+
+def test_the_numbers_of_ingest_are_those_of_the_source_asked_for() -> None:
+    views = Views(rejections=[REJECTED])
+    report = build_report(views, FROM, TO, source="web")
+    assert (
+        views.asked["ingest_by_source"] == views.asked["rejections"] == {"from_ms": FROM, "to_ms": TO, "source": "web"}
+    )
+    answer = report.to_json()
+    numbers = ("ingested", "accepted", "rejected", "duplicates", "routed_events", "unread", "pending", "unexplained")
+    assert [answer[name] for name in numbers] == [52, 50, 2, 1, 49, None, 10, 0]
+    assert answer["events_log"] == {"unread": 7, "unexplained": 0}
+    text = shown(report)
+    for words in ("At ingest, web", "52 ingested = 50 accepted + 2 rejected", "50 accepted = 49 routed + 1 duplicates",
+                  "Of all sources: 7 not yet read + 0 unexplained"):  # fmt: skip
+        assert words in text, words
+    assert "5,0" not in text.split("At ingest")[1]  # no number of all sources without its name
+    assert "At ingest, all sources, for all destinations" in shown(build_report(Views(), FROM, TO, destination="crm"))
+
+
+def test_a_source_that_sent_nothing_has_no_numbers_of_others() -> None:
+    report = build_report(Views(ingest_by_source=[]), FROM, TO, source="quiet")
+    assert (report.ingest.ingested, report.ingest.rejected) == (0, 0)
+
+
+def test_what_is_unexplained_in_the_log_is_loud_whatever_source_is_asked_for() -> None:
+    report = build_report(Views(ingest_balance=[INGEST | {"unexplained": 1}]), FROM, TO, source="web")
+    assert report.to_json()["unexplained"] == 1 and "1 UNEXPLAINED" in shown(report)
+
+
+@pytest.mark.parametrize("errors", [False, True])
+def test_what_was_refused_at_ingest_is_shown_with_its_reason(errors: bool) -> None:
+    report = build_report(Views(error_details=[], rejections=[REJECTED, REJECTED | {"source": ""}]), FROM, TO)
+    text = shown(report, errors=errors)
+    for words in ("Refused at ingest, in items", "event_not_defined", "The track call has no event name.",
+                  "→ Send the name in `event`.", "m-2", "unknown key", "of what was accepted"):  # fmt: skip
+        assert words in text, words
+    assert ("m-1" in text) is errors
+    assert "\x1b" not in text and max(map(len, text.splitlines())) <= 100
+    [first, _] = report.to_json()["rejections"]
+    assert (first["code"], first["items"], first["message_ids"]) == ("event_not_defined", 2, ("m-2", "m-1"))
 
 
 @pytest.mark.parametrize("hours", [1, 2, 24, 24 * 30])
@@ -206,10 +253,11 @@ def step(name: str, at: int, **more: Any) -> dict[str, Any]:
     blank: dict[str, Any] = dict.fromkeys(
         ("destination", "mapping", "delivery_id", "state", "code", "description", "action", "message"), ""
     )
+    more = {"source": "web", "event_type": "track", "event_name": "Order [red]Done"} | more
     numbers = {"attempt": 0, "http_status": None, "http_ms": 0, "latency_ms": None, "due_at": None, "counted": True,
                "queue_ms": None, "retry_wait_ms": None, "limit_wait_ms": None, "calls_ms": None, "batch_items": 0,
                "redrive": 0, "author": "", "resent": False, "events_partition": 1, "events_offset": 7}  # fmt: skip
-    about = {"at": FROM + at, "step": name, "source": "web", "event_type": "track", "event_name": "Order [red]Done"}
+    about = {"at": FROM + at, "step": name}
     return blank | numbers | about | more
 
 
@@ -246,6 +294,21 @@ def test_a_trace_shows_each_attempt_and_what_is_still_open() -> None:
 def test_a_trace_tells_that_a_destination_on_its_way_takes_nothing_and_of_no_other() -> None:
     assert "crm takes nothing until somebody acts. 1,234 pending" in traced(STEPS, [HEALTH])
     assert "takes nothing" not in traced(STEPS, [{**HEALTH, "destination": "ads"}])
+
+
+def test_a_refused_event_is_traced_with_its_reason_and_remedy() -> None:
+    told = {"code": "event_not_string", "description": "The event name is not a string.", "action": "Send `event` as a",
+            "message": "event is a number; send the event's name as a string"}  # fmt: skip
+    text = traced([step("rejected", 0, event_type="track", event_name="", **told)])
+    for words in ("track from web", "rejected", *told.values()):
+        assert words in text or words == "event_not_string", words
+    assert "event from an unknown source" in traced([step("rejected", 0, source="", event_type="", event_name="")])
+
+
+def test_an_id_too_long_is_looked_up_as_it_is_kept() -> None:
+    asked: list[str] = []
+    build_trace(lambda name, parameters: asked.append(parameters["message_id"]) or [], "m" * 300, TO)
+    assert asked == ["m" * 200]
 
 
 def test_a_trace_of_an_unknown_message_says_so() -> None:

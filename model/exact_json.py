@@ -1,0 +1,134 @@
+"""JSON whose numbers are passed on as they were written: integers beyond 64 bits, decimals longer than a double.
+
+`loads` reads such a number as an `Exact`, which calculates as the double nearest to it and is written by `dumps` as it
+came. Everything else is as with orjson, and as fast: an event without a long number is only looked through once.
+
+    dumps(loads(b'{"id":36893488147419103233}')) == b'{"id":36893488147419103233}'
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from decimal import Decimal, DecimalException
+from typing import Any
+
+import orjson
+
+_LONG = 16  # so many digits and more a double may not hold; a point counts as one here
+_MARKS = bytes.maketrans(b"123456789.E", b"0000000000e")
+_RUN = b"0" * _LONG
+_TINY = b"0e-000"  # as `_MARKS` leaves 1e-400, which a double cannot tell from 0
+_NUMBER = re.compile(rb"[-+.\deE]*")
+_BEFORE, _AFTER = b":,[ \t\r\n", b",]} \t\r\n"
+_SMALLEST, _LARGEST = -(2**63), 2**64 - 1  # what orjson reads as an integer
+_INTEGER_CHARACTERS = 20
+_LOOKED_AT = 100_000  # values, before it is given up to find out why something cannot be written
+
+
+class Exact(float):
+    """A number with more digits than a double has; ``written``: as it came."""
+
+    written: str
+
+    def __new__(cls, written: str) -> "Exact":
+        """Read it. Of what is over 1.8e308 orjson has made an error before."""
+        made = super().__new__(cls, written)
+        made.written = written
+        return made
+
+
+def loads(text: bytes) -> Any:
+    """Decode JSON. Raises orjson.JSONDecodeError."""
+    value = orjson.loads(text)
+    if not holds_inexact(text):
+        return value
+    try:
+        return json.loads(text, parse_int=_integer, parse_float=_float)
+    except (ValueError, RecursionError):  # nested deeper than any event may be
+        return value
+
+
+def dumps(value: Any, option: int = 0) -> bytes:
+    """Encode as JSON, integers of any size included. ``option``: of orjson. Raises orjson.JSONEncodeError."""
+    try:
+        return orjson.dumps(value, _as_written, option)
+    except orjson.JSONEncodeError:
+        if not _holds_large_integer(value):
+            raise
+        return orjson.dumps(writable(value), None, option)
+
+
+def writable(value: Any) -> Any:
+    """Return a copy that any use of orjson writes as `dumps` would: for requests, which destinations encode."""
+    if isinstance(value, dict):
+        return {name: writable(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [writable(inner) for inner in value]
+    if isinstance(value, Exact):
+        return orjson.Fragment(value.written)
+    return orjson.Fragment(str(value)) if _is_large_integer(value) else value
+
+
+def holds_inexact(text: bytes) -> bool:
+    """Say whether some number in JSON would be another one after reading and writing it.
+
+    May say yes for one inside a text, which costs time and changes nothing.
+    """
+    marked = text.translate(_MARKS)
+    if marked.rfind(_RUN) < 0 and marked.rfind(_TINY) < 0:  # from the end, which finds nothing several times faster
+        return False
+    return any(not _is_exact(number.decode()) for number in _long_numbers(text, marked))
+
+
+def _long_numbers(text: bytes, marked: bytes) -> Iterator[bytes]:
+    for mark in (_RUN, _TINY):
+        at = marked.find(mark)
+        while at >= 0:
+            start = at
+            while start and text[start - 1] in b"+-.0123456789eE":
+                start -= 1
+            found = _NUMBER.match(text, start)
+            end = found.end() if found else at + 1
+            before, after = text[start - 1 : start], text[end : end + 1]
+            if (not before or before in _BEFORE) and (not after or after in _AFTER):
+                yield text[start:end]
+            at = marked.find(mark, max(end, at + 1))
+
+
+def _is_exact(number: str) -> bool:
+    if number.lstrip("-").isdecimal():
+        return len(number) <= _INTEGER_CHARACTERS and _SMALLEST <= int(number) <= _LARGEST
+    try:
+        return Decimal(number) == Decimal(repr(float(number)))
+    except (ValueError, DecimalException):  # no number, or one with an exponent beyond all measure
+        return False
+
+
+def _integer(written: str) -> int | Exact:
+    return int(written) if _is_exact(written) else Exact(written)
+
+
+def _float(written: str) -> float:
+    return float(written) if _is_exact(written) else Exact(written)
+
+
+def _is_large_integer(value: Any) -> bool:
+    return type(value) is int and not _SMALLEST <= value <= _LARGEST
+
+
+def _holds_large_integer(value: Any) -> bool:
+    pending = [value]
+    for _ in range(_LOOKED_AT):
+        if not pending:
+            return False
+        found = pending.pop()
+        if _is_large_integer(found):
+            return True
+        pending += found.values() if isinstance(found, dict) else found if isinstance(found, list) else ()
+    return False
+
+
+def _as_written(value: Any) -> orjson.Fragment:
+    if isinstance(value, Exact):
+        return orjson.Fragment(value.written)
+    raise TypeError(type(value).__name__)
