@@ -1,6 +1,6 @@
 """Segment's and RudderStack's SDKs for servers and phones send to Waybill by the lines of docs/sdks.md, and no others.
 
-All programs run side by side, each against an ingest of its own that answers 503 and 429 first.
+All programs run side by side, each against an ingest of its own that is busy first and then loses an answer.
 """
 
 import sys
@@ -137,12 +137,10 @@ def program(programs: Programs, name: str, *, known: bool) -> Program:
 @pytest.mark.parametrize("name", SDKS)
 def test_calls_arrive_once_each_though_ingest_is_busy_first(programs: Programs, name: str) -> None:
     sdk, made = SDKS[name], program(programs, name, known=True)
-    found = made.arrived(sdk.calls)
+    found = made.arrived(sdk.calls, sdk.busy)
     assert len(found) == sdk.calls
     assert_calls(found, library=sdk.library, dated=sdk.dated, previous=sdk.previous)
-    posts = made.front.posts()
-    assert tuple(posts[: len(sdk.busy)]) == sdk.busy
-    assert set(posts[len(sdk.busy) :]) == {200}
+    assert set(made.front.posts()[len(sdk.busy) :]) == {200}
     assert rejections(made.topics) == []
 
 
