@@ -141,6 +141,8 @@ def _verdict(report: Report) -> RenderableType:
             f"{count(report.unexplained)} UNEXPLAINED. The delivery flow has passed these events, and no outcome, retry"
             " or filter accounts for them. They may be lost: keep the topics, and run `waybill recover --help`."
         )
+        if report.source and report.events_log.unexplained:
+            text += f" {count(report.events_log.unexplained)} of them may be of any source: nobody has read whose."
         return Panel(Text(text, "bold white on red"), border_style="red")
     settled = f", {count(report.pending)} of them still pending" if report.pending else ""
     return Text(f"\n  ✔ Every event is accounted for{settled}.", "green")

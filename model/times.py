@@ -13,37 +13,56 @@ _ODD = re.compile(
 )
 
 
+def iso(moment: datetime) -> str:
+    """Write a time in UTC as Segment does, to the millisecond below it: 2026-05-01T10:00:00.000Z."""
+    return moment.isoformat("T", "milliseconds")[:-6] + "Z"
+
+
 def iso_ms(at_ms: int) -> str:
-    """Write Unix ms as Segment does: 2026-05-01T10:00:00.000Z. Raises OverflowError outside the years 1 to 9999."""
-    return (EPOCH + timedelta(milliseconds=at_ms)).isoformat("T", "milliseconds")[:-6] + "Z"
+    """Write Unix ms as `iso` does. Raises OverflowError outside the years 1 to 9999."""
+    return iso(EPOCH + timedelta(milliseconds=at_ms))
 
 
 def parse_iso_ms(value: Any) -> int | None:
-    """Read an ISO 8601 date and time (UTC when it names no zone) as Unix ms; None when it is not one.
+    """Read what `parse_moment` reads as Unix ms, the one below it."""
+    moment = parse_moment(value)
+    return None if moment is None else (moment - EPOCH) // MILLISECOND
+
+
+def parse_moment(value: Any) -> datetime | None:
+    """Read an ISO 8601 date and time (UTC when it names no zone) as a time in UTC; None when it is not one.
 
     Read as well: lower-case t and z, a space for the T or before the zone, UTC and GMT for Z, 24:00:00 and the leap
-    second :60 (the next day, the next minute), the year of a month alone, and numbers: Unix seconds or ms, by size.
+    second :60 (the next day, the next minute), the year and month alone, and numbers: Unix seconds or ms, by size.
     """
-    if not isinstance(value, str):
-        return _epoch_ms(value)
-    if len(value) in _EPOCH_TEXT_LENGTHS and value.isdecimal():
-        return _epoch_ms(int(value))
     try:
-        moment = datetime.fromisoformat(value)
-    except ValueError:
-        return _parse_odd_ms(value)
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return (moment - EPOCH) // MILLISECOND
+        if not isinstance(value, str):
+            return _of_epoch(value)
+        if len(value) in _EPOCH_TEXT_LENGTHS and value.isdecimal():
+            return _of_epoch(int(value))
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            return _parse_odd(value)
+        return _in_utc(moment)
+    except OverflowError:  # outside the years 1 to 9999
+        return None
 
 
-def _epoch_ms(value: Any) -> int | None:
+def _in_utc(moment: datetime) -> datetime:
+    if moment.tzinfo is UTC:
+        return moment
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def _of_epoch(value: Any) -> datetime | None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not value:
         return None
-    return round(value if abs(value) >= _FIRST_EPOCH_MS else value * 1000)
+    ms = round(value if abs(value) >= _FIRST_EPOCH_MS else value * 1000)
+    return EPOCH + timedelta(milliseconds=ms)
 
 
-def _parse_odd_ms(text: str) -> int | None:
+def _parse_odd(text: str) -> datetime | None:
     found = _ODD.fullmatch(text.strip().upper())
     if found is None:
         return None
@@ -58,7 +77,6 @@ def _parse_odd_ms(text: str) -> int | None:
     zone = "+00:00" if zone in (None, "Z", "UTC", "GMT") else zone
     day = date if len(date) == len("2026-05-01") else f"{date}-01"
     try:
-        moment = datetime.fromisoformat(f"{day}T{hour}:{minute}:{second}{fraction or ''}{zone}")
+        return _in_utc(datetime.fromisoformat(f"{day}T{hour}:{minute}:{second}{fraction or ''}{zone}")) + later
     except ValueError:
         return None
-    return (moment - EPOCH + later) // MILLISECOND

@@ -8,14 +8,15 @@ Fields nobody knows are kept.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from hashlib import blake2b
 from typing import Any
 
 import orjson
 
 from model import exact_json
-from model.times import iso_ms, parse_iso_ms
-from model.validation import CALL_TYPES, InvalidItem, validate, without_empty_objects
+from model.times import EPOCH, iso, parse_moment
+from model.validation import CALL_TYPES, InvalidItem, validate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,17 +43,19 @@ class Arrival:
     client_ip: str | None = None
     from_browser: bool = False
     received_at: str = field(init=False)
-    skew_ms: int = field(init=False)  # how much later our clock is than the sender's; 0 when it names no time
+    skew: timedelta = field(init=False)  # how much later our clock is than the sender's; 0 when it names no time
+    _received: datetime = field(init=False)
 
     def __post_init__(self) -> None:
         # Once per request, not once per item: times cost more than anything else done to an item.
-        object.__setattr__(self, "received_at", iso_ms(self.received_at_ms))
-        object.__setattr__(self, "skew_ms", self.skew_of(self.sent_at))
+        object.__setattr__(self, "_received", EPOCH + timedelta(milliseconds=self.received_at_ms))
+        object.__setattr__(self, "received_at", iso(self._received))
+        object.__setattr__(self, "skew", self.skew_of(self.sent_at))
 
-    def skew_of(self, sent_at: Any) -> int:
-        """What must be added to the sender's times, in ms, when it says it sent at ``sent_at``."""
-        sent_at_ms = parse_iso_ms(sent_at)
-        return 0 if sent_at_ms is None else self.received_at_ms - sent_at_ms
+    def skew_of(self, sent_at: Any) -> timedelta:
+        """What must be added to the sender's times when it says it sent at ``sent_at``."""
+        sent = parse_moment(sent_at)
+        return timedelta() if sent is None else self._received - sent
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +87,6 @@ def track(
     event["type"] = call_type or item.get("type")
     if not isinstance(event["type"], str) or event["type"] not in CALL_TYPES:
         raise InvalidItem("unknown_type", f"type is missing or unknown; send one of {', '.join(sorted(CALL_TYPES))}")
-    without_empty_objects(event)
     validate(event, max_properties=limits.properties)
     _merge(event, arrival)
     _put_times(event, arrival)
@@ -163,11 +165,11 @@ def _put_times(event: dict[str, Any], arrival: Arrival) -> None:
     event["receivedAt"] = arrival.received_at
     event["originalTimestamp"] = given or arrival.received_at
     event["timestamp"] = arrival.received_at
-    original_ms = parse_iso_ms(given) if given else None
-    if original_ms is None:
+    original = parse_moment(given) if given else None
+    if original is None:
         return
     try:
-        event["timestamp"] = iso_ms(original_ms + (arrival.skew_of(sent_at) if sent_at else arrival.skew_ms))
+        event["timestamp"] = iso(original + (arrival.skew_of(sent_at) if sent_at else arrival.skew))
     except OverflowError:  # outside the years 1 to 9999
         return
 

@@ -29,15 +29,11 @@ def traced_id(message_id: Any) -> str:
     return str(message_id)[:TRACED_ID_LIMIT_CHARACTERS]
 
 
-def without_empty_objects(event: dict[str, Any]) -> None:
-    """Take out of ``event`` what stands for no object: an empty text or array in a field that holds one."""
-    for field in ("properties", "traits", "context", "integrations"):
-        if event.get(field) in ("", []):
-            del event[field]
-
-
 def validate(event: dict[str, Any], *, max_properties: int) -> None:
-    """Check one event whose ``type`` is one of CALL_TYPES. Raises `InvalidItem` for the first thing wrong."""
+    """Check one event whose ``type`` is one of CALL_TYPES. Raises `InvalidItem` for the first thing wrong.
+
+    What stands for no object where the call has one, an empty text or array, is taken out of ``event``.
+    """
     _check_message_id(event.get("messageId"))
     _check_object(event, "context")
     _check_object(event, "integrations")
@@ -63,7 +59,9 @@ def _check_message_id(message_id: Any) -> None:
 def _check_object(event: dict[str, Any], field: str) -> None:
     value = event.get(field)
     if value is not None and not isinstance(value, dict):
-        raise InvalidItem(f"{field}_not_object", f"{field} is {_kind(value)}; send an object")
+        if value not in ("", []):
+            raise InvalidItem(f"{field}_not_object", f"{field} is {_kind(value)}; send an object")
+        del event[field]
 
 
 def _check_user(event: dict[str, Any]) -> None:

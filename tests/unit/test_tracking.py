@@ -127,9 +127,19 @@ def test_empty_is_missing_in_every_field(call_type: str, field: str, refused: st
 
 
 @pytest.mark.parametrize("empty", ["", []])
-@pytest.mark.parametrize("field", ["properties", "traits", "context", "integrations"])
-def test_an_empty_text_or_array_for_an_object_is_left_out(field: str, empty: Any) -> None:
-    assert field not in accept({**TRACK, field: empty})
+@pytest.mark.parametrize(
+    ("call_type", "field"),
+    [
+        ("track", "properties"),
+        ("page", "properties"),
+        ("identify", "traits"),
+        ("group", "traits"),
+        ("alias", "context"),
+        ("track", "integrations"),
+    ],
+)
+def test_an_empty_text_or_array_for_an_object_is_left_out(call_type: str, field: str, empty: Any) -> None:
+    assert field not in accept({**CALLS[call_type], field: empty})
 
 
 @pytest.mark.parametrize(("call_type", "field"), [(call, field) for call, field, _ in FIELDS_BY_CALL])
