@@ -20,7 +20,7 @@ lint: .venv/installed-dev  ## Formatting, lint, types
 test: .venv/installed-dev  ## Everything but the slow parts, under 12 minutes on 2 cores
 	$(BIN)/pytest -m "not slow"
 
-test-slow: .venv/installed-dev  ## Crashes, bursts, hangs: under 20 minutes
+test-slow: .venv/installed-dev  ## Crashes, bursts, hangs, SDKs: under 20 minutes
 	$(BIN)/pytest -m slow
 
 bench: .venv/installed-dev  ## Measure delivery, reading and alerting; one JSON line per scenario

@@ -4,6 +4,7 @@ POST /v1/{track,identify,page,screen,group,alias}   one event      (browser SDK:
 POST /v1/{batch,import}                             many           (browser SDK: /v1/b)
 POST /v1/m                                          the browser SDK's own statistics, read and dropped
 GET  /v1/pixel/{track,identify,...}?data=           one event in an image's address; always 200 and the image
+GET  /v1/projects/{writeKey}/settings               what an SDK asks first: see `console.ingest_settings`
 GET  /health
 
 200 {"success":true}, with `rejected` when some items were not accepted     400 no item was accepted
@@ -36,6 +37,7 @@ from console.ingest_paths import PlainPaths
 from console.ingest_pixel import FIELDS, image, pixel_body
 from console.ingest_rejections import Rejection, RejectionFacts
 from console.ingest_salvage import Salvage
+from console.ingest_settings import settings_routes
 from console.ingest_writer import Append, GroupWriter, Saturated
 from console.proxy_headers import ProxyHeaders
 from flows.topics import EVENTS, ProduceFailed, TopicFull, Topics
@@ -114,6 +116,7 @@ def create_ingest(
     believing = [Middleware(ProxyHeaders, trusted_proxies)] if trusted_proxies else []
     app = Starlette(
         routes=[
+            *settings_routes(lambda write_key: sources.find(write_key) is not None),
             Route("/v1/{name}", tracking),
             Route("/v1/pixel/{name}", _Asgi(ingest.pixel)),
             Route("/health", _health, methods=["GET"]),

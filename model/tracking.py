@@ -135,6 +135,9 @@ def _merge(event: dict[str, Any], arrival: Arrival) -> None:
     context = event.get("context") or {}
     if arrival.client_ip and not context.get("ip") and (arrival.from_browser or context.get("direct") is True):
         event["context"] = {**context, "ip": arrival.client_ip}
+    # RudderStack's SDKs write the traits of an identify call into its context only.
+    if event["type"] == "identify" and not event.get("traits") and isinstance(context.get("traits"), dict):
+        event["traits"] = context["traits"]
 
 
 def _assign_message_id(item: dict[str, Any], source: str, index: int, new_id: Callable[[], str]) -> str:

@@ -1,7 +1,9 @@
 """Segment: a Segment-compatible Tracking API, such as Segment itself, RudderStack, Jitsu or another Waybill.
 
-Events go on as they came, with their own messageId and timestamps, so that the other side can recognise repetitions and
-correct clocks. Authentication is HTTP Basic with the write key as user name and no password.
+Events go on as they came, with their own messageId, so that the other side can recognise repetitions. Their times do
+not: ingest has corrected `timestamp` by the sender's clock, so it goes alone, without `originalTimestamp` and `sentAt`
+and with none of ours. The other side would correct it a second time by them, and by more the later a retry or a redrive
+comes. Authentication is HTTP Basic with the write key as user name and no password.
 
 One request takes 2,500 events and 500 KB, one event 32 KB. The answer counts for all events of a request; one that is
 refused with 400 or 413 is halved until the bad event stands alone. Segment answers 200 to nearly everything, an unknown
@@ -10,16 +12,22 @@ write key included: what it drops later only its own debugger tells.
 
 from base64 import b64encode
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import ClassVar, Literal
+
+import msgspec
+import orjson
 
 from model.destinations.destination import BatchLimits, HttpDestination, Item
 from model.environment_text import EnvironmentText
 from model.http import HttpRequest
-from model.mapping.times import write_moment
 from model.workspace_fields import Secret, Url
 
 _ADDRESS = "https://api.segment.io/v1/batch"
+# What a receiver corrects `timestamp` by: timestamp = receivedAt - (sentAt - originalTimestamp).
+_CORRECTED_BY = ("originalTimestamp", "sentAt")
+# Values stay the bytes they came as, such as integers beyond 64 bits.
+_members = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_encode = msgspec.json.Encoder().encode
 
 
 class SegmentDestination(HttpDestination):
@@ -28,7 +36,7 @@ class SegmentDestination(HttpDestination):
     title: ClassVar[str] = "Segment"
     integration_names: ClassVar[tuple[str, ...]] = ("Segment.io", "RudderStack")
     link: ClassVar[str] = "https://segment.com/docs/connections/sources/catalog/libraries/server/http-api/"
-    # The braces around the events, and sentAt, need room too.
+    # The braces around the events need room too.
     batch_limits: ClassVar[BatchLimits] = BatchLimits(max_events=2_500, max_bytes=500 * 1024 - 1_024)
 
     type: Literal["segment"]
@@ -46,8 +54,20 @@ class SegmentDestination(HttpDestination):
 
     def request(self, items: Sequence[Item], now_ms: int) -> HttpRequest:
         """Make the call."""
-        sent_at = write_moment(datetime.fromtimestamp(now_ms / 1_000, UTC))
-        body = b'{"batch":[' + b",".join(item.json for item in items) + b'],"sentAt":"' + sent_at.encode() + b'"}'
+        body = b'{"batch":[' + b",".join(_corrected(item) for item in items) + b"]}"
         credentials = b64encode(f"{self.write_key.value}:".encode()).decode()
         headers = {"authorization": f"Basic {credentials}"}
         return self.json_request(items, body, url=self.endpoint.value, headers=headers)
+
+
+def _corrected(item: Item) -> bytes:
+    """Encode an item with its corrected timestamp only. A mapping that makes none gets that of its event."""
+    if item.payload is None:
+        members = _members.decode(item.event)
+        for name in _CORRECTED_BY:
+            members.pop(name, None)
+        return _encode(members)
+    payload = {name: value for name, value in item.payload.items() if name not in _CORRECTED_BY}
+    if not payload.get("timestamp") and (timestamp := _members.decode(item.event).get("timestamp")):
+        payload["timestamp"] = msgspec.json.decode(timestamp)
+    return orjson.dumps(payload)

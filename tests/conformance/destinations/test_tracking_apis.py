@@ -45,7 +45,7 @@ class Api:
 
 
 class SegmentApi(Api):
-    """POST /v1/batch: 500 KB a request, 32 KB an event, 2,500 events, Basic write key."""
+    """POST /v1/batch: 500 KB a request, 32 KB an event, 2,500 events, Basic write key; corrects no time twice."""
 
     def answer(self, seen: Seen) -> tuple[int, Any]:
         expected = "Basic " + b64encode(f"{ENVIRON['KEY']}:".encode()).decode()
@@ -55,7 +55,7 @@ class SegmentApi(Api):
             return 413, {"success": False}
         content = orjson.loads(seen.body)
         batch = content["batch"]
-        if "sentAt" not in content or len(batch) > 2_500 or any(len(orjson.dumps(e)) > 32 * 1024 for e in batch):
+        if "sentAt" in content or len(batch) > 2_500 or any(len(orjson.dumps(e)) > 32 * 1024 for e in batch):
             return 400, {"success": False, "message": "Exceeds payload limit"}
         self.taken.extend(batch)
         return 200, {"success": True}

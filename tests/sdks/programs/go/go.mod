@@ -1,0 +1,9 @@
+module sdks
+
+go 1.17
+
+require (
+	github.com/google/uuid v1.3.0 // indirect
+	github.com/segmentio/analytics-go/v3 v3.3.0
+	github.com/segmentio/backo-go v1.0.0 // indirect
+)
