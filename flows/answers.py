@@ -9,19 +9,39 @@ from msgspec.structs import replace
 from flows.configuration import DestinationSetup
 from model.attempt import Answer
 from model.destinations.destination import Item, ItemAnswer
-from model.failure import FailureClass, cut, partner_message, retry_after_ms
+from model.failure import FailureClass, cut, partner_message, retry_after_ms, speaks_of_service
 from model.http import HttpFailure, HttpResponse
 from model.redaction import Redactor
 
 
 class CallEnd(msgspec.Struct, frozen=True, kw_only=True):
-    """One HTTP call as the destination's gate sees it."""
+    """One HTTP call as the destination's gate sees it.
+
+    ``answered``: there was an HTTP answer. ``retry_after_ms``: the pause it asks for on behalf of the whole service.
+    ``delivery``: the first it carried; ``refused_before_ms``: when all it carried were refused before, 0 if some never
+    were (`model.refusals`).
+    """
 
     failure: FailureClass
     code: str
     message: str
     took_ms: int
     retry_after_ms: int | None
+    answered: bool = True
+    delivery: str = ""
+    refused_before_ms: int = 0
+
+
+class Answered(msgspec.Struct, frozen=True, kw_only=True):
+    """A call's end, and what it says of each item, by position.
+
+    ``apart``: it was answered item by item; ``resend``: positions of items refused only because of others.
+    """
+
+    end: CallEnd
+    answers: list[Answer]
+    apart: bool = False
+    resend: frozenset[int] = frozenset()
 
 
 def answers_of(
@@ -32,25 +52,34 @@ def answers_of(
     *,
     now_ms: int,
     http_ms: int,
-) -> tuple[CallEnd, list[Answer]]:
+) -> Answered:
     """Classify a result. An answer that does not speak of single items counts for all, and says so of a batch."""
     whole = _whole(result, setup, redactor, now_ms=now_ms, http_ms=http_ms)
+    throttled = whole.failure is FailureClass.THROTTLE
     end = CallEnd(
         failure=whole.failure,
         code=whole.code,
         message=whole.message,
         took_ms=http_ms,
-        retry_after_ms=whole.retry_after_ms,
+        retry_after_ms=whole.retry_after_ms if throttled or speaks_of_service(whole.http_status) else None,
+        answered=isinstance(result, HttpResponse),
     )
     said = setup.destination.read(result, items) if isinstance(result, HttpResponse) else None
-    if said is None:
+    if said is None or all(item is None for item in said):
         shared = replace(whole, batch_items=len(items)) if len(items) > 1 and whole.code else whole
-        return end, [shared] * len(items)
+        return Answered(end=end, answers=[shared] * len(items))
     answers = [_of_item(item, whole, setup, redactor) for item in said]
-    if whole.failure is FailureClass.DISCARD and len(items) > 1:
-        # The partner took the batch apart: it is alive, whatever it thinks of single events.
-        end = replace(end, failure=FailureClass.DELIVERED)
-    return end, answers
+    resend = frozenset(place for place, item in enumerate(said) if item is not None and item.resend)
+    return Answered(end=_of_call(end, answers, resend), answers=answers, apart=True, resend=resend)
+
+
+def _of_call(end: CallEnd, answers: Sequence[Answer], resend: frozenset[int]) -> CallEnd:
+    """Judge a call that was answered item by item: the partner is alive, unless it failed or refused every single one."""
+    classes = {answer.failure for answer in answers}
+    if not resend and classes in ({FailureClass.RETRY}, {FailureClass.SETUP}):
+        first = answers[0]
+        return replace(end, failure=first.failure, code=first.code, message=first.message, retry_after_ms=None)
+    return replace(end, failure=FailureClass.DELIVERED, code="", message="", retry_after_ms=None)
 
 
 def _whole(
@@ -80,4 +109,6 @@ def _of_item(said: ItemAnswer | None, whole: Answer, setup: DestinationSetup, re
     if said.status:
         failure, code = setup.classifier.classify(said.status, "", {}, said.message.encode())
     message = cut(redactor.text(said.message)) if said.message else ""
-    return replace(whole, failure=failure, code=code, message=message)
+    # Who is named as the reason why a whole request was refused waits alone: it would have others refused again.
+    alone = 1 if whole.failure is not FailureClass.DELIVERED else 0
+    return replace(whole, failure=failure, code=code, message=message, batch_limit=alone)

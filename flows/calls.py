@@ -12,7 +12,8 @@ import msgspec
 import uvloop
 
 from flows.room import Waiting
-from flows.shipping import Shipment, Shipped, Shipper
+from flows.isolating import Shipped
+from flows.shipping import Shipment, Shipper
 from model.failure import FailureClass
 from model.preparing import refusal
 

@@ -6,7 +6,7 @@ import orjson
 
 from flows.desk import Desk
 from flows.outputs import fact
-from flows.shipping import Shipped
+from flows.isolating import Shipped
 from flows.topic_sink import Output
 from model.attempt import Conclusion
 from model.delivery import Delivery

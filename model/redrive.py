@@ -129,6 +129,8 @@ def redrive_of(delivery: Delivery, number: int, now_ms: int) -> Delivery:
         retry_wait_ms=0,
         limit_wait_ms=0,
         calls_ms=0,
+        batch_limit=0,
+        refused_at_ms=0,
         replayed=False,
         resent=False,
     )

@@ -187,9 +187,9 @@ def test_a_destination_that_is_behind_has_not_caught_up_when_all_its_long_calls_
 
 
 def test_while_single_calls_try_a_destination_what_comes_in_new_makes_way_at_once() -> None:
-    room = room_of(1, concurrency=1)
-    (group,) = room.start(T0)
-    end(room, group, SETUP, T0)
+    room = room_of(3, concurrency=3)
+    for group in room.start(T0):
+        end(room, group, SETUP, T0)
     for number in range(1, 11):  # in the last second of the pause
         room.add(waiting(number, T0 + 59_500), T0 + 59_500)
     assert put_back(room, T0 + 59_500) == []
