@@ -18,8 +18,8 @@ class CallEnd(msgspec.Struct, frozen=True, kw_only=True):
     """One HTTP call as the destination's gate sees it.
 
     ``answered``: there was an HTTP answer. ``retry_after_ms``: the pause it asks for on behalf of the whole service.
-    ``delivery``: the first it carried; ``refused_before_ms``: when all it carried were refused before, 0 if some never
-    were (`model.refusals`).
+    ``delivery``: the first it carried. ``refused_since_ms``: when the first of them was refused, 0 if some never were
+    (`model.refusals`).
     """
 
     failure: FailureClass
@@ -29,7 +29,7 @@ class CallEnd(msgspec.Struct, frozen=True, kw_only=True):
     retry_after_ms: int | None
     answered: bool = True
     delivery: str = ""
-    refused_before_ms: int = 0
+    refused_since_ms: int = 0
 
 
 class Answered(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,7 +74,7 @@ def answers_of(
 
 
 def _of_call(end: CallEnd, answers: Sequence[Answer], resend: frozenset[int]) -> CallEnd:
-    """Judge a call that was answered item by item: the partner is alive, unless it failed or refused every single one."""
+    """Judge a call answered item by item: the partner is alive, unless it failed or refused every single one."""
     classes = {answer.failure for answer in answers}
     if not resend and classes in ({FailureClass.RETRY}, {FailureClass.SETUP}):
         first = answers[0]

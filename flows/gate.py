@@ -96,14 +96,13 @@ class Gate:
         """How many calls may begin now."""
         if now_ms < self._paused_until_ms:
             free, blocked = 0, True
-        elif self.one_at_a_time:
-            free, blocked = max(0, 1 - in_flight), in_flight > 0
         else:
-            free, blocked = max(0, self._allowed - in_flight), False
+            most = 1 if self.one_at_a_time else self._allowed
+            free, blocked = max(0, most - in_flight), self.one_at_a_time and in_flight > 0
             if self._interval_ms:
                 burst_ms = max(self._interval_ms, BURST_MS)
                 tokens = int((now_ms + burst_ms - max(self._next_call_ms, now_ms)) / self._interval_ms)
-                blocked = tokens <= 0 < free
+                blocked = blocked or tokens <= 0 < free
                 free = min(free, max(0, tokens))
         self._note_blocked(now_ms, blocked)
         return free
@@ -132,7 +131,7 @@ class Gate:
         retry_after_ms: int | None,
         answered: bool = True,
         delivery: str = "",
-        refused_before_ms: int = 0,
+        refused_since_ms: int = 0,
         others: int = 0,
     ) -> None:
         """Note what one call brought; see `flows.answers.CallEnd`. ``others``: shipments under way beside its own."""
@@ -140,9 +139,7 @@ class Gate:
             # Too fast is the opposite of dead: the pause is what was asked for, and nothing else changes.
             self._pause(now_ms, 1_000 if retry_after_ms is None else retry_after_ms)
         elif failure is FailureClass.SETUP:
-            self._refusals.refused(
-                now_ms, delivery=delivery, refused_before_ms=refused_before_ms, answered=answered
-            )
+            self._refusals.refused(now_ms, delivery=delivery, refused_since_ms=refused_since_ms, answered=answered)
             self._refused(now_ms, code, message, others)
         elif failure is FailureClass.RETRY:
             if retry_after_ms is not None:  # the service itself says until when it is away
@@ -192,8 +189,9 @@ class Gate:
         self._breaker.record(now_ms, failed=True, took_ms=took_ms)
         complaint = self._breaker.complaint(now_ms)
         if self.condition is Condition.HALF_OPEN:
-            tried = "the call that tried again" if self._openings < 2 else f"the {self._openings} calls that tried again"
-            complaint = ", then ".join(text for text in (self._opened_for, f"{tried} failed") if text)
+            again = "call" if self._openings < 2 else f"{self._openings} calls"
+            found = (self._opened_for, f"the {again} that tried again failed")
+            complaint = ", then ".join(text for text in found if text)
         elif complaint:
             self._opened_for = complaint
         if complaint and self.condition is not Condition.OPEN:

@@ -1,9 +1,9 @@
 """The calls of one shipment. A verdict on a batch is no verdict on its events: who is to blame for it is found out.
 
 A batch refused for good is halved until the bad event stands alone. One refused as if nothing would be taken (class
-setup) is tried with a few single events first, so that wrong credentials cost a handful of calls. One that met a passing
-fault is not sent again at once; its events return on their schedule in smaller batches, and soon alone. Where the answer
-names the events it is about, the others are sent again without them.
+setup) is tried with a few single events first, so that wrong credentials cost a handful of calls. One that met a
+passing fault is not sent again at once: its events return on their schedule in smaller batches, and soon alone. Where
+the answer names the events it is about, the others are sent again without them.
 """
 
 from collections.abc import Callable, Sequence
@@ -92,7 +92,7 @@ class Sending:
                 await self._told_apart(part, call)
                 break
             else:
-                self._settle(part, call)
+                self._settle(part, call, limit or None)  # refused once more by itself, it stays so
                 break
 
     async def _told_apart(self, part: Sequence[Member], call: "_Call") -> None:
@@ -113,7 +113,7 @@ class Sending:
             await self.deliver(some, _power_of_two(len(some)))
 
     async def _refused(self, part: Sequence[Member], call: "_Call") -> None:
-        """Try single events, until one is taken or judged by itself. If none is, all share what was said of the batch."""
+        """Try single events until one is taken, or judged by itself. If none is, all share the answer to the batch."""
         places = sorted({0, len(part) // 2, len(part) - 1})
         while places and not self._judged and self._may_go_on():
             await self.deliver([part[places.pop(0)]], 1)
@@ -126,9 +126,7 @@ class Sending:
 
     def _may_go_on(self) -> bool:
         return not self.calls or (
-            not self._stopped
-            and len(self.calls) < self._most_calls
-            and self._clock() - self._began_ms < LONGEST_MS
+            not self._stopped and len(self.calls) < self._most_calls and self._clock() - self._began_ms < LONGEST_MS
         )
 
     async def _call(self, part: Sequence[Member]) -> "_Call":
@@ -145,7 +143,7 @@ class Sending:
             replace(
                 answered.end,
                 delivery=part[0].delivery.delivery_id,
-                refused_before_ms=min(one.delivery.refused_at_ms for one in part),
+                refused_since_ms=min(one.delivery.refused_since_ms for one in part),
             )
         )
         self._stopped = self._stopped or answered.end.failure in _STOPS

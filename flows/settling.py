@@ -4,10 +4,10 @@ from msgspec.structs import replace
 
 from flows.desk import Desk
 from flows.gate import Change
+from flows.isolating import Shipped
 from flows.outputs import fact, retry, undelivered
 from flows.room import PutBack, Waiting
 from flows.samples import sample
-from flows.isolating import Shipped
 from flows.topic_sink import Output
 from model.attempt import conclude
 from model.delivery import Delivery

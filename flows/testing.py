@@ -13,9 +13,9 @@ from msgspec.structs import replace
 
 from flows.configuration import Configuration
 from flows.explaining import deliveries_of
+from flows.isolating import Shipped
 from flows.outputs import fact
 from flows.samples import shown_request, shown_response
-from flows.isolating import Shipped
 from flows.shipping import Shipper
 from flows.topics import Topics
 from model import routing

@@ -81,8 +81,8 @@ def retry_after_ms(headers: Mapping[str, str], now_ms: int) -> int | None:
 def speaks_of_service(status: int) -> bool:
     """Whether a Retry-After of a failed call is about the whole service, and not about this one request.
 
-    RFC 9110 says so of 503, RFC 6585 of 429, and gateways send it with the other 5xx; 500 tells of a request that failed,
-    and of 3xx it is about the request that follows.
+    RFC 9110 says so of 503, RFC 6585 of 429, and gateways send it with other 5xx. 500 tells of one request that failed;
+    in a 3xx it is about the request that follows.
     """
     return status == 429 or status > 500
 

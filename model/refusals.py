@@ -48,13 +48,13 @@ class Refusals:
             return count >= ENOUGH_IF_MIXED or (count >= ENOUGH and lasted_ms >= 10 * self._patience_ms)
         return len(self._deliveries) >= ENOUGH or (self._calls >= ENOUGH and lasted_ms >= self._patience_ms)
 
-    def refused(self, now_ms: int, *, delivery: str, refused_before_ms: int, answered: bool) -> None:
+    def refused(self, now_ms: int, *, delivery: str, refused_since_ms: int, answered: bool) -> None:
         """Count one refusal of ``delivery`` ('': not known which).
 
-        ``refused_before_ms``: when it was refused before; 0 if never. If the destination has taken others since, the
+        ``refused_since_ms``: when it was first refused; 0 if it is now. If the destination has taken others since, the
         refusal is about this delivery, and tells nothing of the destination.
         """
-        if 0 < refused_before_ms < self._taken_ms:
+        if 0 < refused_since_ms < self._taken_ms:
             self._mixed_until_ms = now_ms + MIXED_MS
             return
         if not self._calls:

@@ -13,10 +13,10 @@ Batching: up to 2,000 events and 1 MB. Amplitude recommends at most 10 events a 
 ``batch: {max_events: 10}``.
 
 Answers: 200 took all events. 400 and 429 took none of them, but name those they are about: by position, or by user or
-device. The others are sent again at once without these. 400: what is named is bad. 429: a user or device sends more than
-30 events a second (1,000 by the batch API), and its events are tried again later, each by itself; or it has used up its
-daily quota (500,000 events), and its events are given up. A 400 or 413 that names nothing has the batch halved; a 429
-that names nothing is about the project, and pauses the destination.
+device. The others are sent again at once without these. 400: what is named is bad. 429: a user or device sends more
+than 30 events a second (1,000 by the batch API), and its events are tried again later, each by itself; or it has used
+up its daily quota (500,000 events), and its events are given up. A batch is halved after a 400 that names nothing and
+after a 413; a 429 that names nothing is about the project, and pauses the destination.
 """
 
 from collections.abc import Mapping, Sequence
@@ -287,7 +287,7 @@ def _positions(value: Any, count: int) -> list[int]:
 
 
 def _too_many(said: dict[str, Any], items: Sequence[Item]) -> list[list[str]]:
-    """Return of which events there are too many, and why: those at named positions, and all of a named user or device."""
+    """Return for each event why it is one too many: it is named itself, or its user or device is."""
     throttled = set(_positions(said.get("throttled_events"), len(items)))
     found: list[list[str]] = []
     for place, item in enumerate(items):

@@ -96,7 +96,9 @@ def test_throttling_is_no_failure_either_but_a_pause() -> None:
     assert gate.changes() == []
 
 
-def refuse(gate: Gate, now_ms: int, delivery: str = "", *, others: int = 0, before_ms: int = 0, code: str = "401") -> None:
+def refuse(
+    gate: Gate, now_ms: int, delivery: str = "", *, others: int = 0, before_ms: int = 0, code: str = "401"
+) -> None:
     gate.ended(
         FailureClass.SETUP,
         now_ms=now_ms,
@@ -106,7 +108,7 @@ def refuse(gate: Gate, now_ms: int, delivery: str = "", *, others: int = 0, befo
         retry_after_ms=None,
         answered=code.isdecimal(),
         delivery=delivery,
-        refused_before_ms=before_ms,
+        refused_since_ms=before_ms,
         others=others,
     )
 
@@ -163,9 +165,8 @@ def test_where_refused_and_taken_were_mixed_three_in_a_row_are_chance_but_ten_ar
     end(gate, FailureClass.DELIVERED, T0)
     for number in range(9):
         refuse(gate, T0 + number, f"d{number}")
-    assert gate.condition is Condition.OK
+    assert not gate.probing
     refuse(gate, T0 + 10, "d9")
-    assert gate.condition is Condition.SETUP
     assert gate.reason.startswith("401: 10 of the last 10 deliveries")
 
 
@@ -229,12 +230,12 @@ def test_a_probe_that_fails_in_another_way_mends_nothing_unless_it_shows_that_th
     gate = gate_of()
     for number in range(13):
         refuse(gate, T0 + number * 1_000, f"d{number}", code=code)
-    assert gate.condition is Condition.SETUP
+    assert gate.probing
     probe_ms = T0 + 200_000
     gate.ended(
         FailureClass.RETRY, now_ms=probe_ms, took_ms=5, code="503", message="", retry_after_ms=None, answered=answered
     )
-    assert (gate.condition is Condition.OK) == mended
+    assert gate.probing != mended
     assert gate.allowed(probe_ms + 59_999, 0) == (1 if mended else 0)
 
 

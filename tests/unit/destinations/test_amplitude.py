@@ -205,7 +205,8 @@ def test_a_wrong_key_is_no_fault_of_the_events(said: dict[str, Any]) -> None:
     ("said", "expected"),
     [
         ({"exceeded_daily_quota_users": {"user-1": 500_200}}, ["", "AMPLITUDE_DAILY_QUOTA", ""]),
-        ({"exceeded_daily_quota_devices": {"device-1": 1}, "exceeded_daily_quota_users": []}, ["AMPLITUDE_DAILY_QUOTA"] * 3),
+        ({"exceeded_daily_quota_devices": {"device-1": 1}}, ["AMPLITUDE_DAILY_QUOTA"] * 3),
+        ({"exceeded_daily_quota_users": [], "throttled_events": [1]}, ["", "AMPLITUDE_THROTTLED", ""]),
         ({"throttled_events": [0]}, ["AMPLITUDE_THROTTLED", "", ""]),
         ({"throttled_users": {"user-2": 44, "user-9": 50}}, ["", "", "AMPLITUDE_THROTTLED"]),
         ({"throttled_devices": {"device-1": 40}}, ["AMPLITUDE_THROTTLED"] * 3),
@@ -225,7 +226,9 @@ def test_of_too_many_events_only_those_of_the_named_users_and_devices_wait_or_ar
     assert codes(answer(429, {"code": 429, **said}), sent) == expected
 
 
-@pytest.mark.parametrize("said", [{}, {"throttled_events": [3]}, {"throttled_users": {"user-9": 40}, "eps_threshold": 30}])
+@pytest.mark.parametrize(
+    "said", [{}, {"throttled_events": [3]}, {"throttled_users": {"user-9": 40}, "eps_threshold": 30}]
+)
 def test_too_many_events_of_nobody_in_the_request_are_too_many_for_the_project(said: dict[str, Any]) -> None:
     assert read(answer(429, {"code": 429, "error": "Too many", **said}), some(3)) is None
     rules = Classifier(AmplitudeDestination.failure_rules)
@@ -256,7 +259,8 @@ JSON = st.recursive(
 )
 FIELDS = st.sampled_from(
     "error missing_field events_with_missing_fields events_with_invalid_fields events_with_invalid_id_lengths "
-    "silenced_events throttled_events throttled_users throttled_devices exceeded_daily_quota_users exceeded_daily_quota_devices".split()
+    "silenced_events throttled_events throttled_users throttled_devices exceeded_daily_quota_users "
+    "exceeded_daily_quota_devices".split()
 )
 RAW = Item("d-9", b'{"user_id":["user-0"]}')
 
