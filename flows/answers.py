@@ -18,8 +18,8 @@ class CallEnd(msgspec.Struct, frozen=True, kw_only=True):
     """One HTTP call as the destination's gate sees it.
 
     ``answered``: there was an HTTP answer. ``retry_after_ms``: the pause it asks for on behalf of the whole service.
-    ``delivery``: the first it carried. ``refused_since_ms``: when the first of them was refused, 0 if some never were
-    (`model.refusals`).
+    ``delivery``: the first it carried. ``failed_since_ms``: since when all it carried have failed in this way, or 0 if
+    some never did before.
     """
 
     failure: FailureClass
@@ -29,7 +29,7 @@ class CallEnd(msgspec.Struct, frozen=True, kw_only=True):
     retry_after_ms: int | None
     answered: bool = True
     delivery: str = ""
-    refused_since_ms: int = 0
+    failed_since_ms: int = 0
 
 
 class Answered(msgspec.Struct, frozen=True, kw_only=True):

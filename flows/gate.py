@@ -131,7 +131,7 @@ class Gate:
         retry_after_ms: int | None,
         answered: bool = True,
         delivery: str = "",
-        refused_since_ms: int = 0,
+        failed_since_ms: int = 0,
         others: int = 0,
     ) -> None:
         """Note what one call brought; see `flows.answers.CallEnd`. ``others``: shipments under way beside its own."""
@@ -139,12 +139,12 @@ class Gate:
             # Too fast is the opposite of dead: the pause is what was asked for, and nothing else changes.
             self._pause(now_ms, 1_000 if retry_after_ms is None else retry_after_ms)
         elif failure is FailureClass.SETUP:
-            self._refusals.refused(now_ms, delivery=delivery, refused_since_ms=refused_since_ms, answered=answered)
+            self._refusals.refused(now_ms, delivery=delivery, failed_since_ms=failed_since_ms, answered=answered)
             self._refused(now_ms, code, message, others)
         elif failure is FailureClass.RETRY:
             if retry_after_ms is not None:  # the service itself says until when it is away
                 self._pause(now_ms, retry_after_ms)
-            self._failed(now_ms, took_ms, code, message, answered)
+            self._failed(now_ms, took_ms, code, message, answered, failed_since_ms)
         else:
             self._succeeded(now_ms, took_ms)
 
@@ -178,7 +178,7 @@ class Gate:
         elif self._refusals.suspected and not self._refusals.answered:
             self._pause(now_ms, NO_ANSWER_PAUSE_MS)
 
-    def _failed(self, now_ms: int, took_ms: int, code: str, message: str, answered: bool) -> None:
+    def _failed(self, now_ms: int, took_ms: int, code: str, message: str, answered: bool, failed_since_ms: int) -> None:
         if self.condition is Condition.SETUP:
             if self._refusals.answered or not answered:  # nothing says that what was refused would be taken
                 self._pause(now_ms, self._setup_probe_ms)
@@ -186,7 +186,8 @@ class Gate:
             self._recover()  # its host was not found or not trusted, and answers
         if self._breaker is None:
             return
-        self._breaker.record(now_ms, failed=True, took_ms=took_ms)
+        own = self._refusals.passed_over(failed_since_ms)
+        self._breaker.record(now_ms, failed=True, took_ms=took_ms, own=own)
         complaint = self._breaker.complaint(now_ms)
         if self.condition is Condition.HALF_OPEN:
             again = "call" if self._openings < 2 else f"{self._openings} calls"

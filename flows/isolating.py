@@ -143,7 +143,7 @@ class Sending:
             replace(
                 answered.end,
                 delivery=part[0].delivery.delivery_id,
-                refused_since_ms=min(one.delivery.refused_since_ms for one in part),
+                failed_since_ms=min(_failed_since_ms(one.delivery, answered.end.failure) for one in part),
             )
         )
         self._stopped = self._stopped or answered.end.failure in _STOPS
@@ -184,6 +184,10 @@ class _Call(msgspec.Struct, frozen=True):
     answered: Answered
     answers: dict[int, Answer]  # by place in the shipment
     finished_ms: int
+
+
+def _failed_since_ms(delivery: Delivery, failure: FailureClass) -> int:
+    return delivery.refused_since_ms if failure is FailureClass.SETUP else delivery.failed_since_ms
 
 
 def _power_of_two(count: int) -> int:

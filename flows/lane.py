@@ -223,7 +223,7 @@ class Lane(StatefulBatchLogic[list[LaneItem], list[Output], dict[str, Any]]):
                 retry_after_ms=call.retry_after_ms,
                 answered=call.answered,
                 delivery=call.delivery,
-                refused_since_ms=call.refused_since_ms,
+                failed_since_ms=call.failed_since_ms,
                 others=room.in_flight - 1,
             )
         room.finished(finished.group, calls=len(finished.shipment.calls), now_ms=now_ms, paced=paced)

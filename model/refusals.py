@@ -48,13 +48,16 @@ class Refusals:
             return count >= ENOUGH_IF_MIXED or (count >= ENOUGH and lasted_ms >= 10 * self._patience_ms)
         return len(self._deliveries) >= ENOUGH or (self._calls >= ENOUGH and lasted_ms >= self._patience_ms)
 
-    def refused(self, now_ms: int, *, delivery: str, refused_since_ms: int, answered: bool) -> None:
-        """Count one refusal of ``delivery`` ('': not known which).
+    def passed_over(self, failed_since_ms: int) -> bool:
+        """Whether others were taken since a delivery first failed (0: it has not yet); if so, it fails by itself."""
+        return 0 < failed_since_ms < self._taken_ms
 
-        ``refused_since_ms``: when it was first refused; 0 if it is now. If the destination has taken others since, the
-        refusal is about this delivery, and tells nothing of the destination.
+    def refused(self, now_ms: int, *, delivery: str, failed_since_ms: int, answered: bool) -> None:
+        """Count one refusal of ``delivery`` ('': not known which), which was first refused at ``failed_since_ms``.
+
+        If it was passed over, the refusal is about this delivery, and tells nothing of the destination.
         """
-        if 0 < refused_since_ms < self._taken_ms:
+        if self.passed_over(failed_since_ms):
             self._mixed_until_ms = now_ms + MIXED_MS
             return
         if not self._calls:

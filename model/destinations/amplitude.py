@@ -155,8 +155,8 @@ class AmplitudeDestination(HttpDestination):
             Owner.DESTINATION,
             True,
             "Amplitude does not know the API key.",
-            "Set api_key to the API key of the project, and region to where the project is. Events are kept and one "
-            "call a minute tries whether it is mended.",
+            "Set api_key to the API key of the project, and region to where the project is. Events are kept and "
+            "tried again; when all are refused, by one call a minute.",
             _LINK,
         ),
         Reason(

@@ -38,6 +38,38 @@ def test_a_destination_that_fails_half_of_its_calls_is_left_alone_for_a_while_an
     assert gate.allowed(T0 + 9_999, 0) == 0 and gate.waiting_code == "BREAKER_OPEN"
 
 
+def fail_again(gate: Gate, now_ms: int) -> None:
+    gate.ended(
+        FailureClass.RETRY,
+        now_ms=now_ms,
+        took_ms=5_000,
+        code="ETIMEDOUT",
+        message="",
+        retry_after_ms=None,
+        failed_since_ms=T0,
+    )
+
+
+def test_events_that_fail_again_and_again_while_others_are_taken_do_not_open_it() -> None:
+    gate = gate_of()
+    for number in range(1, 1_000):
+        now_ms = T0 + number * 100
+        if number % 5:
+            fail_again(gate, now_ms)
+        else:
+            end(gate, FailureClass.DELIVERED, now_ms)
+    assert {change.condition for change in gate.changes()} == {Condition.OK}
+
+
+def test_when_nothing_is_taken_any_more_what_failed_before_counts_like_the_rest() -> None:
+    gate = gate_of()
+    end(gate, FailureClass.DELIVERED, T0 + 1)
+    for number in range(10):
+        fail_again(gate, T0 + 40_000 + number)
+    assert gate.condition is Condition.OPEN
+    assert gate.changes()[-1].message == "10 of the last 10 calls within 30 s failed: ETIMEDOUT"
+
+
 def test_fewer_calls_than_the_minimum_never_open_it() -> None:
     gate = gate_of()
     for _ in range(9):
@@ -108,7 +140,7 @@ def refuse(
         retry_after_ms=None,
         answered=code.isdecimal(),
         delivery=delivery,
-        refused_since_ms=before_ms,
+        failed_since_ms=before_ms,
         others=others,
     )
 

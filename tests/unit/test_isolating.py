@@ -240,6 +240,15 @@ def test_an_event_that_always_fails_does_not_keep_a_recovered_destination_closed
     assert len(days.ends()) >= days.sent - 2
 
 
+def test_one_event_in_four_that_always_fails_does_not_keep_the_others_waiting() -> None:
+    days = LaneDays(lambda request: status(500) if int(messages(request)[0][2:]) % 4 == 0 else OK)
+    days.run(600, rate=5)
+    assert {change.state for change in days.states()} == {"ok"}
+    delivered = [fact for fact in days.outcomes() if fact.state == "delivered"]
+    assert len(delivered) >= 2_240
+    assert {fact.attempt for fact in delivered} == {1}
+
+
 @pytest.mark.parametrize("number", [429, 502, 503, 504])
 def test_a_service_that_says_when_to_come_back_is_left_alone_till_then(number: int) -> None:
     days = LaneDays(one_by_one(status(number, **{"retry-after": "30"})), settings={"concurrency": 1})
