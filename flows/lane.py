@@ -173,13 +173,13 @@ class Lane(StatefulBatchLogic[list[LaneItem], list[Output], dict[str, Any]]):
             room = self._rooms[destination] = self._desk.room(destination)
         return room
 
-    def _take(self, waiting: Waiting) -> list[Output]:
+    def _take(self, waiting: Waiting, *, first: bool = False) -> list[Output]:
         delivery = waiting.delivery
         off = self._configuration.off(delivery)
         if off is not None:
             return no_longer_sent(self._desk, delivery, off)
         self._desk.held.take(delivery.destination, delivery.size_bytes)
-        self._room(delivery.destination).add(waiting, self._desk.clock())
+        self._room(delivery.destination).add(waiting, self._desk.clock(), first=first)
         return []
 
     def _work(self) -> list[Output]:
@@ -226,22 +226,20 @@ class Lane(StatefulBatchLogic[list[LaneItem], list[Output], dict[str, Any]]):
                 failed_since_ms=call.failed_since_ms,
                 others=room.in_flight - 1,
             )
-        room.finished(finished.group, calls=len(finished.shipment.calls), now_ms=now_ms, paced=paced)
+        settled: list[Waiting] = []
         again: list[Waiting] = []
         for waiting, shipped in zip(finished.group, finished.shipment.shipped, strict=True):
             self._in_flight.discard(waiting)
             desk.held.settle(waiting.delivery.destination, waiting.delivery.size_bytes)
-            if not shipped.again:
+            if shipped.again:
+                waiting.delivery = returned(waiting, shipped)
+                again.append(waiting)
+            else:
+                settled.append(waiting)
                 outputs.extend(settle(desk, self._groups, waiting, shipped))
-                continue
-            waiting.delivery = returned(waiting, shipped)
-            off = self._configuration.off(waiting.delivery)
-            if off is not None:
-                outputs.extend(no_longer_sent(desk, waiting.delivery, off))
-                continue
-            desk.held.take(waiting.delivery.destination, waiting.delivery.size_bytes)
-            again.append(waiting)
-        room.again(again, now_ms)
+        room.finished(settled, calls=len(finished.shipment.calls), now_ms=now_ms, paced=paced)
+        for waiting in reversed(again):  # it is their turn still, in their order
+            outputs.extend(self._take(waiting, first=True))
         return outputs
 
     def _put_back(self, room: Room, now_ms: int) -> list[Output]:

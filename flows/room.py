@@ -79,19 +79,15 @@ class Room:
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def add(self, waiting: Waiting, now_ms: int) -> None:
-        """Queue a delivery."""
+    def add(self, waiting: Waiting, now_ms: int, *, first: bool = False) -> None:
+        """Queue a delivery; ``first``: before all others, because it had its turn and its call told nothing of it."""
+        waiting.started = False
         waiting.blocked_ms = self.gate.blocked_ms(now_ms)
-        self._waiting.append(waiting)
-        self._waiting_bytes += waiting.delivery.size_bytes
-
-    def again(self, returned: list[Waiting], now_ms: int) -> None:
-        """Queue deliveries whose call told nothing of them: it is their turn."""
-        for waiting in reversed(returned):
-            waiting.started = False
-            waiting.blocked_ms = self.gate.blocked_ms(now_ms)
+        if first:
             self._waiting.appendleft(waiting)
-            self._waiting_bytes += waiting.delivery.size_bytes
+        else:
+            self._waiting.append(waiting)
+        self._waiting_bytes += waiting.delivery.size_bytes
 
     def start(self, now_ms: int) -> list[list[Waiting]]:
         """Take out the deliveries to call now, oldest first, each list for one call.
@@ -114,8 +110,11 @@ class Room:
             self.gate.began(now_ms, len(started))
         return started
 
-    def finished(self, group: list[Waiting], *, calls: int, now_ms: int, paced: bool) -> None:
-        """Note the end of a shipment, which took so many calls; ``paced``: it tells how fast the destination is."""
+    def finished(self, settled: list[Waiting], *, calls: int, now_ms: int, paced: bool) -> None:
+        """Note the end of a shipment: the deliveries it settled, with how many calls.
+
+        ``paced``: it tells how fast the destination is.
+        """
         self._in_flight -= 1
         self._quiet_since_ms = now_ms
         if not self._waiting and now_ms >= max(self.gate.paused_until_ms, self._made_way_ms + BEHIND_AFTER_MS):
@@ -123,7 +122,7 @@ class Room:
         if calls > 1:
             self.gate.began(now_ms, calls - 1)  # more than was asked for: they count against the rate limit too
         if paced:
-            self._measure(now_ms, len(group))
+            self._measure(now_ms, len(settled))
 
     def put_back(self, now_ms: int, *, over_share: int, make_room: bool) -> list[PutBack]:
         """Take out what must not wait here any longer, a part at a time.

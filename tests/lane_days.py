@@ -1,6 +1,7 @@
 """A lane of the delivery flow at work for hours of its own time: deliveries, retries, calls; no disk, no waiting."""
 
 import asyncio
+import atexit
 import heapq
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -28,6 +29,9 @@ from tests.workspaces import connection, webhook, workspace
 Answering = Callable[[HttpRequest], HttpResponse | HttpFailure]
 STEP_MS = 20
 IDLE_STEP_MS = 100  # while a pause is waited for
+
+_loop = asyncio.new_event_loop()  # one for all: to make one for each shipment would take most of the time
+atexit.register(_loop.close)
 
 
 class Partner:
@@ -59,10 +63,16 @@ class LaneDays:
         settings: dict[str, Any] | None = None,
         delivery: dict[str, Any] | None = None,
         took_ms: int = 0,
+        destination: dict[str, Any] | None = None,
     ) -> None:
         self.clock = Clock(T0)
         self.configuration = configure(
-            workspace([webhook("crm", **(settings or {}))], [connection("web", "crm")], delivery=delivery or {})
+            workspace(
+                [destination or webhook("crm", **(settings or {}))],
+                [connection("web", "crm")],
+                environ={"KEY": "key-of-the-project"},
+                delivery=delivery or {},
+            )
         )
         self.partner = Partner(self.clock, answering, took_ms)
         self.facts: list[Any] = []
@@ -92,6 +102,8 @@ class LaneDays:
         )
         self.lane = Lane(self.desk, None)
         self.sent = 0
+        self.about: Callable[[int], dict[str, Any]] = lambda number: {}  # what else an event has
+        self._mapping = "track" if destination else ""
 
     def begin(self, groups: list[Group], finished: deque[Finished]) -> None:
         """Behave as a `CallLoop`: what is begun ends at the next step."""
@@ -107,8 +119,17 @@ class LaneDays:
         """Give it new deliveries of events m-0, m-1, …"""
         new = []
         for number in range(self.sent, self.sent + count):
-            event = orjson.dumps({"type": "track", "messageId": f"m-{number}"})
-            new.append(delivery(events_offset=number, message_id=f"m-{number}", event=event, taken_at_ms=self.clock()))
+            event = {"type": "track", "event": "Bought", "messageId": f"m-{number}", "userId": f"user-{number}"}
+            new.append(
+                delivery(
+                    events_offset=number,
+                    message_id=f"m-{number}",
+                    event=orjson.dumps({**event, **self.about(number)}),
+                    mapping=self._mapping,
+                    received_at_ms=self.clock(),
+                    taken_at_ms=self.clock(),
+                )
+            )
         self.sent += count
         self._give(new)
 
@@ -153,7 +174,7 @@ class LaneDays:
     def _end_calls(self) -> None:
         while self._under_way:
             group, finished = self._under_way.popleft()
-            shipment = asyncio.run(self._shipper.ship([waiting.delivery for waiting in group]))
+            shipment = _loop.run_until_complete(self._shipper.ship([waiting.delivery for waiting in group]))
             finished.append(Finished(group, shipment))
 
     def _give(self, deliveries: Sequence[Delivery]) -> None:
@@ -172,6 +193,8 @@ class LaneDays:
 
 
 def messages(request: HttpRequest) -> list[str]:
-    """The ids of the events of a call."""
+    """The ids of the events of a call; of Amplitude's the users."""
     content = orjson.loads(request.body)
+    if isinstance(content, dict) and "events" in content:
+        return [event["user_id"] for event in content["events"]]
     return [event["messageId"] for event in (content if isinstance(content, list) else [content])]

@@ -292,7 +292,8 @@ def test_what_comes_back_from_a_shipment_is_next_and_was_not_sent() -> None:
     room = room_of(4, concurrency=1, batching=BatchLimits(max_events=2, max_bytes=1 << 20, max_age_seconds=1))
     (group,) = room.start(T0)
     end(room, group, DELIVERED, T0)
-    room.again(group, T0)
+    for each in reversed(group):
+        room.add(each, T0, first=True)
     assert not any(each.started for each in group)
     assert offsets(room.start(T0)) == [0, 1]
 
