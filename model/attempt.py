@@ -98,11 +98,12 @@ def conclude(
         failure=answer.failure,
         due_at_ms=due_at_ms,
     )
+    last = counts and (attempts == policy.attempts - 1 or due_at_ms >= policy.window_end_ms(delivery.taken_at_ms))
     retry = replace(
         delivery,
         **said,
         attempts=attempts,
-        batch_limit=1 if counts and attempts == policy.attempts - 1 else answer.batch_limit or delivery.batch_limit,
+        batch_limit=1 if last else answer.batch_limit or delivery.batch_limit,
         failed_since_ms=delivery.failed_since_ms or (now_ms if counts else 0),
         refused_since_ms=delivery.refused_since_ms or (now_ms if refused else 0),
     ).waiting(from_ms=now_ms, until_ms=due_at_ms, wait=Wait.RETRY if counts else Wait.LIMIT)
