@@ -1,12 +1,18 @@
 """The seam to HTTP: one request out, one answer or failure back, everything bounded.
 
 Two engines stand behind it: `sinks.pyreqwest_engine` on the hot path, `sinks.httpx_engine` as the reference; one
-contract suite holds for both.
+contract suite holds for both. An answer is an answer as soon as its status came: what is wrong with its headers or its
+body afterwards is told in the answer and never makes a failure of it.
 """
 
+from dataclasses import dataclass
 from typing import Protocol
 
 from model.http import HttpFailure, HttpRequest, HttpResponse
+
+# Nearly all answers are a few hundred bytes long, so compressing them saves nothing. What comes compressed all the same
+# is decoded (`sinks.response_body`).
+ACCEPT_ENCODING = "identity"
 
 
 class HttpEngine(Protocol):
@@ -17,3 +23,15 @@ class HttpEngine(Protocol):
 
     async def close(self) -> None:
         """Close all connections."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outbound:
+    """How connections leave this machine.
+
+    ``proxy_url``: an http proxy (``http://user:password@host:port``) that every call goes through, unless it is
+    `direct`; '' for none. ``ca_pem``: certificates of authorities to trust besides those of the system.
+    """
+
+    proxy_url: str = ""
+    ca_pem: bytes = b""
