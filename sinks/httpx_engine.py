@@ -16,6 +16,7 @@ from pyreqwest.http import Url
 
 from model.http import HttpFailure, HttpRequest, HttpResponse
 from sinks.addresses import AddressGuard
+from sinks.certificates import certificates_of
 from sinks.http import ACCEPT_ENCODING, Outbound
 from sinks.httpx_errors import body_fault, failure_of
 from sinks.proxies import proxy_of, said_by_proxy
@@ -44,7 +45,7 @@ class HttpxEngine:
         self._monotonic = monotonic
         self._tls = ssl.create_default_context()
         if outbound.ca_pem:
-            self._tls.load_verify_locations(cadata=outbound.ca_pem.decode("ascii", "ignore"))
+            self._tls.load_verify_locations(cadata=b"".join(certificates_of(outbound.ca_pem)).decode("ascii"))
         self._pools: OrderedDict[tuple[str, str], httpx.AsyncHTTPTransport] = OrderedDict()
 
     async def send(self, request: HttpRequest) -> HttpResponse | HttpFailure:

@@ -1,10 +1,9 @@
-"""What both engines need to go through a proxy and to trust further authorities.
+"""What both engines need to go through a proxy.
 
 A proxy is asked for names, which it looks up itself; so a name is looked up and checked here first, and refused as it
 would be without a proxy. Where the proxy then connects to is the proxy's to watch over.
 """
 
-import re
 from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 
@@ -13,7 +12,6 @@ from msgspec.structs import replace
 from model.http import HttpFailure, HttpResponse
 
 PROXY_AUTHENTICATION_REQUIRED = 407
-_CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +28,6 @@ def proxy_of(url: str) -> Proxy:
     parts = urlsplit(url)
     address = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
     return Proxy(address, unquote(parts.username or ""), unquote(parts.password or ""))
-
-
-def certificates_of(pem: bytes) -> tuple[bytes, ...]:
-    """Divide a file of certificates into single ones."""
-    return tuple(found[0] + b"\n" for found in _CERTIFICATE.finditer(pem))
 
 
 def said_by_proxy(result: HttpResponse | HttpFailure) -> HttpResponse | HttpFailure:

@@ -21,8 +21,9 @@ from pyreqwest.response import Response
 
 from model.http import HttpFailure, HttpRequest, HttpResponse
 from sinks.addresses import AddressGuard
+from sinks.certificates import certificates_of
 from sinks.http import ACCEPT_ENCODING, Outbound
-from sinks.proxies import certificates_of, proxy_of, said_by_proxy
+from sinks.proxies import proxy_of, said_by_proxy
 from sinks.pyreqwest_errors import body_fault, failure_of, never_connected
 from sinks.redirects import REDIRECT_BODY_SECONDS, SAME_METHOD_AND_BODY, send_following
 from sinks.response_body import LIST_HEADERS, merged, response_of

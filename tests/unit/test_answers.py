@@ -98,7 +98,9 @@ def test_a_207_that_did_not_come_whole_is_a_failure_and_says_why(fault: dict[str
 
 
 @pytest.mark.parametrize(
-    "status", [None, True, 1, 99, 600, 1e99, 200.5, "ok", "", "2OO", "2000", " 200", "٢٠٠", [200], {"code": 200}], ids=str
+    "status",
+    [None, True, 1, 99, 600, 1e99, 200.5, "ok", "", "2OO", "2000", " 200", "٢٠٠", [200], {"code": 200}],
+    ids=str,
 )
 def test_an_entry_without_a_status_is_no_success(status: Any) -> None:
     _, answers = answered(3, multi([TAKEN, {"status": status}, REFUSED]), **BATCH)
