@@ -5,7 +5,7 @@ as the refused ones, by their place in the request (from 0). An answer that has 
 declared form is a failure of all its items (`unreadable`): if one entry cannot be placed, none is believed.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -62,7 +62,7 @@ class ItemsConfig(Section):
     failed_when: Annotated[dict[Path, Scalar | tuple[Scalar, ...]], Field(min_length=1, max_length=20)] | None = None
     """Instead of `status`: the event failed when these fields of the entry have these values (one of, for a list)."""
     message: Path | Annotated[tuple[Path, ...], Field(min_length=1, max_length=10)] | None = None
-    """Where an entry has the words to report; the first path that has any. Not given: message, error, errors, detail."""
+    """Where an entry has the words to report: the first path with any. Not given: message, error, errors, detail."""
     failure: Literal["discard", "retry"] = Field(default="discard", alias="class")
     """What becomes of a failed event that has no status of its own. discard: give it up. retry: try again later."""
     others: Literal["delivered", "retry", "status"] | None = None

@@ -3,9 +3,10 @@
 What is sent is the event as it is, or what a mapping makes of it. Several events in one request (``batch.max_events``
 above 1) are a JSON array, or lines with format ndjson; a form carries one event, nested fields as JSON.
 
-A receiver that answers 207 with a list of ``{"status": …}`` is believed item by item (`model.destinations.multi_status`);
-``answers`` says where other answers speak of single events (`model.destinations.declared_answers`), ``failures`` what
-they mean. With a ``signing_secret`` requests are signed as those of a webhook are.
+A receiver that answers 207 with a list of ``{"status": …}`` is believed item by item
+(`model.destinations.multi_status`); ``answers`` says where other answers speak of single events
+(`model.destinations.declared_answers`), ``failures`` what answers mean here. With a ``signing_secret`` requests are
+signed as those of a webhook are.
 """
 
 from base64 import b64encode

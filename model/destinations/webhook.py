@@ -1,8 +1,8 @@
 """Webhook: the event as it is, or what a mapping makes of it, as JSON in a request to a URL of the user's choice.
 
 Several events in one request (``batch.max_events`` above 1) are sent as a JSON array. A receiver that answers 207 with
-a list of ``{"status": …}``, one for each event, is believed item by item (`model.destinations.multi_status`), and so are
-those that ``answers`` describes (`model.destinations.declared_answers`); any other answer counts for all of them.
+a list of ``{"status": …}``, one for each event, is believed item by item (`model.destinations.multi_status`), and so
+are answers that ``answers`` describes (`model.destinations.declared_answers`); any other counts for all of them.
 
 With a ``signing_secret`` every request is signed twice: ``X-Signature`` (hex HMAC-SHA1 of the body, as Segment's
 webhooks do) and the Standard Webhooks headers (HMAC-SHA256 of id, time and body). Both cover the whole body.

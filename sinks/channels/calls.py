@@ -1,7 +1,7 @@
 """Calls made by threads that wait for them: one asyncio loop behind them all, and a bound on every wait.
 
-HTTP goes through the reference engine: addresses are checked and pinned, the only proxy used is the workspace's, answers
-are bounded, and the only redirects followed are those that keep method and body.
+HTTP goes through the reference engine: addresses are checked and pinned, the only proxy used is the workspace's,
+answers are bounded, and the only redirects followed are those that keep method and body.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""What an answer to a batch means: item by item where it says so, a failure where that cannot be read, else by status."""
+"""What an answer to a batch means: item by item where it says so, a failure if that cannot be read, else by status."""
 
 from typing import Any
 
