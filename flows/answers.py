@@ -50,7 +50,8 @@ def answers_of(
         failure=whole.failure,
         code=whole.code,
         message=whole.message,
-        took_ms=http_ms,
+        # A body that nobody needs and that did not come says nothing about how fast the service is.
+        took_ms=0 if _only_the_body_was_late(result, whole) else http_ms,
         retry_after_ms=whole.retry_after_ms,
     )
     if said is None:
@@ -61,6 +62,10 @@ def answers_of(
         # The partner took the batch apart: it is alive, whatever it thinks of single events.
         end = replace(end, failure=FailureClass.DELIVERED)
     return end, answers
+
+
+def _only_the_body_was_late(result: HttpResponse | HttpFailure, whole: Answer) -> bool:
+    return isinstance(result, HttpResponse) and result.body_fault != "" and whole.failure is FailureClass.DELIVERED
 
 
 def _whole(

@@ -186,3 +186,9 @@ def test_the_message_of_a_failure_says_when_the_body_was_not_read() -> None:
     assert "coding br" in answered(1, coded)[1][0].message
     cut = HttpResponse(status=422, body=b"unknown pla", body_fault="end of file")
     assert answered(1, cut)[1][0].message == "unknown pla"
+
+
+def test_a_success_whose_body_never_came_is_not_slow_for_the_breaker() -> None:
+    assert answered(1, HttpResponse(status=200, body_fault="it did not come in time"))[0].took_ms == 0
+    assert answered(1, HttpResponse(status=200))[0].took_ms == 5
+    assert answered(1, HttpResponse(status=503, body_fault="it did not come in time"))[0].took_ms == 5
