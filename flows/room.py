@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 
 from flows.gate import Gate
 from model.delivery import Delivery, Wait
@@ -14,6 +15,7 @@ SHORT_PAUSE_MS = 1_000  # a pause of this length is sat out
 BEHIND_AFTER_MS = 2_000  # before this, much that waits is a burst, and the destination's pace hardly known
 MOST_PUT_BACK = 128  # at a time: 5 ms of work, in which nothing else is done for anybody
 IN_TIME_MS = 5_000  # a delivery that has its turn within this time need not make way
+MOST_PASSED = 1_000  # deliveries passed over in search of others for a batch, or of one that is likely to be taken
 
 
 @dataclass(slots=True, eq=False)
@@ -69,6 +71,11 @@ class Room:
         """Nothing waits for a call."""
         return not self._waiting
 
+    @property
+    def in_flight(self) -> int:
+        """Shipments under way."""
+        return self._in_flight
+
     def __len__(self) -> int:
         return len(self._waiting)
 
@@ -78,11 +85,20 @@ class Room:
         self._waiting.append(waiting)
         self._waiting_bytes += waiting.delivery.size_bytes
 
+    def again(self, returned: list[Waiting], now_ms: int) -> None:
+        """Queue deliveries whose call told nothing of them: it is their turn."""
+        for waiting in reversed(returned):
+            waiting.started = False
+            waiting.blocked_ms = self.gate.blocked_ms(now_ms)
+            self._waiting.appendleft(waiting)
+            self._waiting_bytes += waiting.delivery.size_bytes
+
     def start(self, now_ms: int) -> list[list[Waiting]]:
         """Take out the deliveries to call now, oldest first, each list for one call.
 
         Where the destination takes batches, one that is not full waits until its first delivery is of age: the queue
-        itself is the batch in the making.
+        itself is the batch in the making. Deliveries that may only be in small batches, since larger ones failed, are
+        kept apart from those that may be in any, and one call alone tries what has failed least.
         """
         if not self._waiting:
             return []
@@ -185,17 +201,27 @@ class Room:
         limits = self._batching
         return (
             self._max_age_ms == 0
+            or self._waiting[0].delivery.batch_limit == 1
             or len(self._waiting) >= limits.max_events
             or self._waiting_bytes >= limits.max_bytes
             or now_ms - self._waiting[0].arrived_ms >= self._max_age_ms
         )
 
     def _take_batch(self, now_ms: int) -> list[Waiting]:
-        most = 1 if self.gate.probing else self._batching.max_events
+        if self.gate.one_at_a_time:
+            self._bring_forward()
+        first = self._waiting[0].delivery
+        most = min(first.batch_limit or self._batching.max_events, self._batching.max_events)
+        if self.gate.one_at_a_time:
+            most = 1
         blocked_ms = self.gate.blocked_ms(now_ms)
         batch: list[Waiting] = []
+        passed: list[Waiting] = []
         size_bytes = 0
-        while self._waiting and len(batch) < most:
+        while self._waiting and len(batch) < most and len(passed) < MOST_PASSED:
+            if self._waiting[0].delivery.batch_limit != first.batch_limit:
+                passed.append(self._waiting.popleft())
+                continue
             size_bytes += self._waiting[0].delivery.size_bytes
             if batch and size_bytes > self._batching.max_bytes:
                 break
@@ -203,7 +229,16 @@ class Room:
             waiting.started = True
             waiting.blocked_ms = blocked_ms - waiting.blocked_ms
             batch.append(waiting)
+        self._waiting.extendleft(reversed(passed))
         return batch
+
+    def _bring_forward(self) -> None:
+        """Put the delivery with the fewest calls first: one that fails by itself must not be all that is tried."""
+        near = list(islice(self._waiting, MOST_PASSED))
+        place = min(range(len(near)), key=lambda at: near[at].delivery.calls)
+        if place:
+            del self._waiting[place]
+            self._waiting.appendleft(near[place])
 
     def _pop_newest(self, code: str, wait: Wait) -> tuple[Waiting, str, Wait]:
         return self._popped(self._waiting.pop()), code, wait

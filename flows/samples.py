@@ -5,8 +5,8 @@ from typing import Any
 import orjson
 
 from flows.desk import Desk
+from flows.isolating import Shipped
 from flows.outputs import fact
-from flows.shipping import Shipped
 from flows.topic_sink import Output
 from model.attempt import Conclusion
 from model.delivery import Delivery

@@ -39,7 +39,7 @@ def _refused(code: str, description: str, action: str = _READ_RESPONSE) -> Reaso
 
 
 def _setup(code: str, description: str, action: str) -> Reason:
-    kept = " Events are kept and one call a minute tries whether it is mended."
+    kept = " Events are kept and tried again; when all are refused, by one call a minute."
     return Reason(code, Severity.ERROR, Owner.DESTINATION, True, description, action + kept, _link(code))
 
 
@@ -88,7 +88,11 @@ STATUSES: tuple[Reason, ...] = (
     _passing("308", "The destination redirected too often, or to nowhere.", _CHECK_URL),
     _refused("400", "The destination found the event invalid."),
     _setup("401", "The destination does not accept the credentials.", "Renew them in the destination's headers."),
-    _setup("403", "The credentials do not allow this.", "Give them the rights the destination asks for."),
+    _setup(
+        "403",
+        "The credentials do not allow this, or a firewall of the destination dislikes the event.",
+        "Give the credentials the rights the destination asks for.",
+    ),
     _refused("404", "There is nothing at the destination's URL.", "Correct the URL in the workspace file."),
     _refused("405", "The destination does not take this HTTP method.", "Correct the method in the workspace file."),
     _passing("408", "The destination gave up waiting for the request."),

@@ -47,13 +47,18 @@ class Item(msgspec.Struct, frozen=True):
 class ItemAnswer:
     """What an answer says of one item of a request. ``code`` '' when delivered; ``message`` in the partner's words.
 
-    ``status``: an HTTP status of its own, which the destination's rules about answers may see otherwise.
+    ``status``: an HTTP status of its own, which the destination's rules about answers may see otherwise. ``resend``: it
+    was refused only for others of the request, and is sent again without them; the rest then says nothing.
     """
 
     failure: FailureClass
     code: str = ""
     message: str = ""
     status: int = 0
+    resend: bool = False
+
+
+RESEND = ItemAnswer(FailureClass.RETRY, resend=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

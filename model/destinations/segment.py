@@ -4,7 +4,7 @@ Events go on as they came, with their own messageId and timestamps, so that the 
 correct clocks. Authentication is HTTP Basic with the write key as user name and no password.
 
 One request takes 2,500 events and 500 KB, one event 32 KB. The answer counts for all events of a request; one that is
-refused with 400 or 413 is halved until the bad event stands alone. Segment answers 200 to nearly everything, an unknown
+refused for good is halved until the bad event stands alone. Segment answers 200 to nearly everything, an unknown
 write key included: what it drops later only its own debugger tells.
 """
 

@@ -25,7 +25,8 @@ def answered(count: int, response: HttpResponse, **settings: Any) -> tuple[CallE
     configuration = configure(workspace([webhook("crm", **settings)]))
     items = [Item(f"d-{number}", b"{}") for number in range(count)]
     setup = configuration.destinations["crm"]
-    return answers_of(response, items, setup, configuration.redactor, now_ms=T0, http_ms=5)
+    said = answers_of(response, items, setup, configuration.redactor, now_ms=T0, http_ms=5)
+    return said.end, said.answers
 
 
 def codes(answers: list[Answer]) -> list[str]:

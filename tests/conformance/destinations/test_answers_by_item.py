@@ -55,7 +55,7 @@ def answered(make_engine: MakeEngine, head_and_body: bytes, **settings: Any) -> 
             setup = configuration.destinations["crm"]
             sent = [Item(f"d-{number}", b'{"n":%d}' % number) for number in range(EVENTS)]
             result = await engine.send(setup.destination.request(sent, T0))
-            found.extend(answers_of(result, sent, setup, configuration.redactor, now_ms=T0, http_ms=1)[1])
+            found.extend(answers_of(result, sent, setup, configuration.redactor, now_ms=T0, http_ms=1).answers)
 
     run(test())
     return found
@@ -130,8 +130,8 @@ def test_a_single_event_answered_200_is_delivered_by_one_call(make_engine: MakeE
             setup = configuration.destinations["crm"]
             sent = [Item("d-1", b"{}")]
             result = await engine.send(setup.destination.request(sent, T0))
-            end, answers = answers_of(result, sent, setup, configuration.redactor, now_ms=T0, http_ms=1)
-            assert end.failure is answers[0].failure is FailureClass.DELIVERED
+            said = answers_of(result, sent, setup, configuration.redactor, now_ms=T0, http_ms=1)
+            assert said.end.failure is said.answers[0].failure is FailureClass.DELIVERED
             assert len(server.requests) == 1
 
     run(test())

@@ -38,7 +38,7 @@ def answered(count: int, said: Any, items: dict[str, Any], *, status: int = 200,
     response = HttpResponse(status=status, body=said if isinstance(said, bytes) else orjson.dumps(said))
     sent = [Item(f"d-{number}", b"{}") for number in range(count)]
     setup = configuration.destinations["api"]
-    return answers_of(response, sent, setup, configuration.redactor, now_ms=T0, http_ms=5)[1]
+    return answers_of(response, sent, setup, configuration.redactor, now_ms=T0, http_ms=5).answers
 
 
 def codes(*args: Any, **more: Any) -> list[str]:
@@ -97,7 +97,7 @@ def test_others_may_be_what_the_status_says() -> None:
     for status, others in ((200, ""), (503, "503")):
         response = HttpResponse(status=status, body=said)
         setup = configuration.destinations["api"]
-        _, answers = answers_of(response, sent, setup, configuration.redactor, now_ms=T0, http_ms=5)
+        answers = answers_of(response, sent, setup, configuration.redactor, now_ms=T0, http_ms=5).answers
         assert [one.code for one in answers] == [REFUSED, others]
 
 
