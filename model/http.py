@@ -15,7 +15,8 @@ _BODY_BYTES_FOR_EACH_ITEM = 4 * 1024  # an answer about an item: its status, a m
 class HttpRequest(msgspec.Struct, frozen=True, kw_only=True):
     """One call. ``timeout_seconds`` bounds the whole of it, from connecting to the last body byte.
 
-    ``read_limit_bytes``: what is read of the answer's body at most, counted decoded. ``direct``: past the proxy of the
+    ``read_limit_bytes``: what is read of the answer's body at most, counted decoded. ``needs_body``: its body may
+    change what the answer means, so it is waited for as long as the call may last. ``direct``: past the proxy of the
     workspace, if it has one.
     """
 
@@ -25,6 +26,7 @@ class HttpRequest(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes
     timeout_seconds: float
     read_limit_bytes: int = RESPONSE_BODY_LIMIT_BYTES
+    needs_body: bool = True
     direct: bool = False
 
 

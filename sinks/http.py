@@ -9,10 +9,20 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from model.http import HttpFailure, HttpRequest, HttpResponse
+from sinks.redirects import SAME_METHOD_AND_BODY
 
 # Nearly all answers are a few hundred bytes long, so compressing them saves nothing. What comes compressed all the same
 # is decoded (`sinks.response_body`).
 ACCEPT_ENCODING = "identity"
+UNNEEDED_BODY_SECONDS = 1.0  # how long to wait for a body that changes nothing, once its status came
+_ALWAYS_READ = 207  # speaks of several things in its body
+
+
+def waits_for_body(request: HttpRequest, status: int) -> bool:
+    """Whether a body is waited for as long as the call may last."""
+    if status in SAME_METHOD_AND_BODY:
+        return False  # a redirect: its body must not take the time of the next hop
+    return request.needs_body or status == _ALWAYS_READ
 
 
 class HttpEngine(Protocol):

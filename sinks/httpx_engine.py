@@ -17,17 +17,16 @@ from pyreqwest.http import Url
 from model.http import HttpFailure, HttpRequest, HttpResponse
 from sinks.addresses import AddressGuard
 from sinks.certificates import certificates_of
-from sinks.http import ACCEPT_ENCODING, Outbound
+from sinks.http import ACCEPT_ENCODING, UNNEEDED_BODY_SECONDS, Outbound, waits_for_body
 from sinks.httpx_errors import body_fault, failure_of
 from sinks.proxies import proxy_of, said_by_proxy
-from sinks.redirects import REDIRECT_BODY_SECONDS, SAME_METHOD_AND_BODY, send_following
-from sinks.response_body import merged, response_of
+from sinks.redirects import send_following
+from sinks.response_body import LATE, merged, response_of
 
 CONNECT_TIMEOUT_SECONDS = 3.0
 IDLE_CONNECTION_TIMEOUT_SECONDS = 30.0
 MAX_POOLS = 100
 FIRST_FINAL_STATUS = 200
-_LATE = "it did not come in time"
 
 
 class HttpxEngine:
@@ -80,7 +79,7 @@ class HttpxEngine:
             return HttpFailure(code="INVALID_SETTINGS", message="URL, method or headers make no valid request")
         except httpx.TransportError as error:
             return failure_of(error)
-        return await self._answer(response, request.read_limit_bytes, deadline)
+        return await self._answer(response, request, deadline)
 
     async def _try_each(self, host: str, addresses: tuple[str, ...], request: HttpRequest, url: Url) -> httpx.Response:
         for address in addresses[:-1]:
@@ -93,14 +92,17 @@ class HttpxEngine:
         last = addresses[-1]
         return await self._pool(host, last).handle_async_request(_pinned(request, url, last))
 
-    async def _answer(self, response: httpx.Response, limit_bytes: int, deadline: float) -> HttpResponse | HttpFailure:
+    async def _answer(
+        self, response: httpx.Response, request: HttpRequest, deadline: float
+    ) -> HttpResponse | HttpFailure:
         try:
             if response.status_code < FIRST_FINAL_STATUS:
                 message = f"answered with interim status {response.status_code} only"
                 return HttpFailure(code="PROTOCOL_ERROR", message=message)
             remaining_seconds = deadline - self._monotonic()
-            if response.status_code in SAME_METHOD_AND_BODY:  # its body must not take the time of the next hop
-                remaining_seconds = min(remaining_seconds, REDIRECT_BODY_SECONDS)
+            if not waits_for_body(request, response.status_code):
+                remaining_seconds = min(remaining_seconds, UNNEEDED_BODY_SECONDS)
+            limit_bytes = request.read_limit_bytes
             raw, fault = await _read(response, limit_bytes, remaining_seconds)
             headers = merged((name.lower(), value) for name, value in response.headers.multi_items())
             return response_of(response.status_code, headers, raw, limit_bytes=limit_bytes, fault=fault)
@@ -160,7 +162,7 @@ async def _read(response: httpx.Response, limit_bytes: int, timeout_seconds: flo
                 if len(body) > limit_bytes:
                     break
     except TimeoutError:
-        fault = _LATE
+        fault = LATE
     except httpx.TransportError as error:
-        fault = _LATE if isinstance(error, httpx.TimeoutException) else body_fault(error)
+        fault = LATE if isinstance(error, httpx.TimeoutException) else body_fault(error)
     return bytes(body[: limit_bytes + 1]), fault

@@ -6,7 +6,6 @@ Behind a proxy there is one client per host: the proxy is asked for the name, on
 checked here.
 """
 
-import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -21,12 +20,13 @@ from pyreqwest.response import Response
 
 from model.http import HttpFailure, HttpRequest, HttpResponse
 from sinks.addresses import AddressGuard
+from sinks.body_watch import BodyWatch
 from sinks.certificates import certificates_of
-from sinks.http import ACCEPT_ENCODING, Outbound
+from sinks.http import ACCEPT_ENCODING, UNNEEDED_BODY_SECONDS, Outbound, waits_for_body
 from sinks.proxies import proxy_of, said_by_proxy
 from sinks.pyreqwest_errors import body_fault, failure_of, never_connected
-from sinks.redirects import REDIRECT_BODY_SECONDS, SAME_METHOD_AND_BODY, send_following
-from sinks.response_body import LIST_HEADERS, merged, response_of
+from sinks.redirects import send_following
+from sinks.response_body import LATE, LIST_HEADERS, merged, response_of
 
 # Leaves time for a second address within the usual 5 s. SYN packets are repeated after 1 s and 3 s.
 CONNECT_TIMEOUT = timedelta(seconds=3)
@@ -52,6 +52,7 @@ class PyreqwestEngine:
         self._proxy = proxy_of(outbound.proxy_url) if outbound.proxy_url else None
         self._certificates = certificates_of(outbound.ca_pem)
         self._monotonic = monotonic
+        self._watch = BodyWatch(UNNEEDED_BODY_SECONDS, monotonic=monotonic)
         self._clients: OrderedDict[tuple[str, str], Client] = OrderedDict()
 
     async def send(self, request: HttpRequest) -> HttpResponse | HttpFailure:
@@ -82,7 +83,7 @@ class PyreqwestEngine:
             except ValueError:  # also what the library's builder raises; its text may quote a header's value
                 return HttpFailure(code="INVALID_SETTINGS", message="URL, method or headers make no valid request")
             try:
-                result = await _answer(call, request.read_limit_bytes)
+                result = await _answer(call, request, self._watch)
             except DetailedPyreqwestError as error:
                 if address != addresses[-1] and never_connected(error):
                     continue
@@ -143,18 +144,20 @@ def _built(client: Client, request: HttpRequest, url: Url, timeout_seconds: floa
     return builder.headers(request.headers).body_bytes(request.body).streamed_read_buffer_limit(0).build_streamed()
 
 
-async def _answer(call: StreamRequest, limit_bytes: int) -> HttpResponse | HttpFailure:
+async def _answer(call: StreamRequest, request: HttpRequest, watch: BodyWatch) -> HttpResponse | HttpFailure:
     async with call as response:
         status = response.status
         if status < FIRST_FINAL_STATUS:
             return HttpFailure(code="PROTOCOL_ERROR", message=f"answered with interim status {status} only")
         headers = _headers(response)
-        length = headers.get("content-length")
+        length, limit_bytes = headers.get("content-length"), request.read_limit_bytes
         raw, fault = b"", ""
-        if status in SAME_METHOD_AND_BODY:
-            raw, fault = await _redirect_body(response, length, limit_bytes)
-        elif length != "0":
-            raw, fault = await _read(response, length, limit_bytes)
+        if length != "0":
+            reading = _read(response, length, limit_bytes)
+            try:
+                raw, fault = await (reading if waits_for_body(request, status) else watch.wait_for(reading))
+            except TimeoutError:
+                fault = LATE
         return response_of(status, headers, raw, limit_bytes=limit_bytes, fault=fault)
 
 
@@ -199,12 +202,3 @@ async def _read(response: Response, length: str | None, limit_bytes: int) -> tup
     except DetailedPyreqwestError as error:
         return b"".join(pieces), body_fault(error)
     return b"".join(pieces)[: limit_bytes + 1], ""
-
-
-async def _redirect_body(response: Response, length: str | None, limit_bytes: int) -> tuple[bytes, str]:
-    """The body of a redirect matters to nobody: one that does not come must not take the time of the next hop."""
-    try:
-        async with asyncio.timeout(REDIRECT_BODY_SECONDS):
-            return await _read(response, length, limit_bytes)
-    except TimeoutError:
-        return b"", "it did not come in time"

@@ -8,6 +8,7 @@ import re
 from pyreqwest.exceptions import DecodeError, DetailedPyreqwestError, NetworkError, RequestTimeoutError
 
 from model.http import HttpFailure
+from sinks.response_body import LATE
 from sinks.transport_codes import code_of_errno, code_of_tls_fault
 
 _CLOSED_EARLY = (
@@ -33,7 +34,7 @@ def failure_of(error: DetailedPyreqwestError) -> HttpFailure:
 
 def body_fault(error: DetailedPyreqwestError) -> str:
     """Say what ended a body early."""
-    return "it did not come in time" if isinstance(error, RequestTimeoutError) else _innermost(error)[:200]
+    return LATE if isinstance(error, RequestTimeoutError) else _innermost(error)[:200]
 
 
 def _causes(error: DetailedPyreqwestError) -> list[str]:

@@ -13,7 +13,6 @@ from model.http import HttpFailure, HttpRequest, HttpResponse
 
 MAX_HOPS = 3
 SAME_METHOD_AND_BODY = (307, 308)
-REDIRECT_BODY_SECONDS = 1.0  # how long to wait for the body of one, which nobody needs
 # What may go to another origin: it describes the body or names the delivery, and gives access to nothing.
 _HARMLESS_HEADERS = frozenset({"content-type", "user-agent", "idempotency-key"})
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 from model.http import HttpResponse
 
+LATE = "it did not come in time"  # the fault of a body that was waited for in vain
 _WINDOW_OF_GZIP = 16 + zlib.MAX_WBITS
 LIST_HEADERS = frozenset({"content-encoding", "transfer-encoding"})  # whose lines add up
 _GZIP_NAMES = frozenset({"gzip", "x-gzip"})

@@ -174,6 +174,11 @@ class DeclaredDestination(HttpDestination):
     answers: Annotated[tuple[AnswerConfig, ...], Field(max_length=20)] = ()
     """Which answers speak of single events, and how; the first whose status fits is taken."""
 
+    @property
+    def reads_bodies(self) -> bool:
+        """Declared answers, and rules about bodies."""
+        return bool(self.answers) or super().reads_bodies
+
     def read(self, response: HttpResponse, items: Sequence[Item]) -> Sequence[ItemAnswer | None] | None:
         """Declared answers and a 207 speak of each item."""
         for declared in self.answers:

@@ -169,6 +169,11 @@ class HttpDestination(Destination):
         """
         return None
 
+    @property
+    def reads_bodies(self) -> bool:
+        """Whether the body of an answer may change what it means, for an event sent by itself too."""
+        return any(rule.body for rule in (*self.failures, *self.failure_rules))
+
     def test_request(self, items: Sequence[Item], now_ms: int) -> HttpRequest | None:
         """Make the call to the partner's validation service, which stores nothing; None when there is none."""
         return None
@@ -232,6 +237,7 @@ class HttpDestination(Destination):
             body=body,
             timeout_seconds=self.timeout_seconds,
             read_limit_bytes=read_limit_bytes(len(items)) if by_item else RESPONSE_BODY_LIMIT_BYTES,
+            needs_body=by_item or self.reads_bodies,
             direct=not self.use_proxy,
         )
 

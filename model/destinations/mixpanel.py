@@ -188,6 +188,11 @@ class MixpanelDestination(HttpDestination):
     """Calls under way at the same time at most."""
 
     @property
+    def reads_bodies(self) -> bool:
+        """Profile updates are answered 200 and refused all the same."""
+        return True
+
+    @property
     def endpoint(self) -> EnvironmentText:
         """The address of the API, in the region of the project; the paths come after it."""
         return self.url or EnvironmentText(_HOSTS[self.region], _HOSTS[self.region])

@@ -1,6 +1,8 @@
 """Both HTTP engines: an answer is an answer as soon as its status came, whatever is wrong with its headers or body."""
 
+import asyncio
 import gzip
+import time
 import zlib
 from typing import Any
 
@@ -10,6 +12,7 @@ from msgspec.structs import replace
 from model.http import RESPONSE_BODY_LIMIT_BYTES, HttpResponse
 from tests.conformance.http_calls import MakeEngine, answer_of, post, run, served, until
 from tests.conformance.http_server import (
+    Seen,
     answers,
     drips,
     echoes,
@@ -258,5 +261,58 @@ def test_a_connection_serves_on_after_a_whole_body_and_ends_after_a_broken_one(m
             assert server.connections == 1
             await engine.send(post(f"http://127.0.0.1:{server.port}/hangs", timeout_seconds=0.3))
             await until(lambda: server.closed == 1)
+
+    run(test())
+
+
+@pytest.mark.parametrize("status", [200, 422, 503])
+def test_a_body_that_nobody_needs_is_not_waited_for_long(make_engine: MakeEngine, status: int) -> None:
+    async def test() -> None:
+        async with served(make_engine) as (engine, server):
+            server.on("/", keeps_open(f"HTTP/1.1 {status} X\r\nContent-Length: 100\r\n\r\nhalf"))
+            request = replace(post(f"http://127.0.0.1:{server.port}/", timeout_seconds=15), needs_body=False)
+            started = time.monotonic()
+            answer = answer_of(await engine.send(request))
+            assert answer.status == status and answer.body_fault
+            assert time.monotonic() - started < 8
+            await until(lambda: server.closed == 1)
+
+    run(test())
+
+
+def test_a_body_that_is_needed_is_waited_for(make_engine: MakeEngine) -> None:
+    async def late(seen: Seen, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        status = 207 if seen.target == "/207" else 200
+        writer.write(f"HTTP/1.1 {status} X\r\nContent-Length: 4\r\n\r\nla".encode())
+        await writer.drain()
+        await asyncio.sleep(1.8)  # longer than an unneeded body is waited for
+        writer.write(b"te")
+        return True
+
+    async def test() -> None:
+        async with served(make_engine) as (engine, server):
+            server.on("/200", late)
+            server.on("/207", late)
+            url = f"http://127.0.0.1:{server.port}"
+            needed = engine.send(post(f"{url}/200", timeout_seconds=10))
+            always = engine.send(replace(post(f"{url}/207", timeout_seconds=10), needs_body=False))
+            for result in await asyncio.gather(needed, always):
+                answer = answer_of(result)
+                assert (answer.body, answer.body_fault) == (b"late", "")
+
+    run(test())
+
+
+def test_a_call_cancelled_while_its_unneeded_body_is_waited_for_is_cancelled(make_engine: MakeEngine) -> None:
+    async def test() -> None:
+        async with served(make_engine) as (engine, server):
+            server.on("/", keeps_open(OK + "Content-Length: 100\r\n\r\nhalf"))
+            request = replace(post(f"http://127.0.0.1:{server.port}/", timeout_seconds=5), needs_body=False)
+            call = asyncio.create_task(engine.send(request))
+            await until(lambda: len(server.requests) == 1)
+            await asyncio.sleep(0.05)
+            call.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await call
 
     run(test())

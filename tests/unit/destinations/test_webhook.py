@@ -109,3 +109,22 @@ def test_a_destination_may_be_called_past_the_proxy() -> None:
 def test_answers_are_asked_for_in_no_coding_of_the_users_choice() -> None:
     with pytest.raises(ValueError, match="sets this header itself"):
         destination(headers={"Accept-Encoding": "br"})
+
+
+@pytest.mark.parametrize(
+    ("settings", "count", "needed"),
+    [
+        ({}, 1, False),
+        ({"batch": {"max_events": 10}}, 2, True),
+        ({"batch": {"max_events": 10}}, 1, False),
+        ({"failures": [{"status": 400, "class": "retry"}]}, 1, False),
+        ({"failures": [{"status": 400, "body": "busy", "class": "retry"}]}, 1, True),
+        ({"answers": [{"status": 200, "items": {"list": "$", "by": "position", "status": "s"}}]}, 1, True),
+    ],
+    ids=str,
+)
+def test_a_body_is_needed_where_it_may_change_what_an_answer_means(
+    settings: dict[str, Any], count: int, needed: bool
+) -> None:
+    items = [Item(f"d-{number}", b"{}") for number in range(count)]
+    assert destination(**settings).request(items, NOW_MS).needs_body is needed
