@@ -57,6 +57,14 @@ TRANSPORT: tuple[Reason, ...] = (
     _passing("EAI_AGAIN", "The name server did not answer for this host.", "Waybill tries again. Check DNS."),
     _passing("ETIMEDOUT", "The destination did not answer in time.", _WAIT_OR_ASK),
     _passing("PROTOCOL_ERROR", "The destination's answer was not valid HTTP.", _CHECK_REACHABLE),
+    _passing(
+        "PROXY_ERROR", "The proxy made no connection to the destination.", "Waybill tries again. Check the proxy."
+    ),
+    _setup(
+        "PROXY_AUTHENTICATION",
+        "The proxy does not accept the credentials.",
+        "Correct user name and password in `delivery.proxy` of the workspace file.",
+    ),
     _setup("ENOTFOUND", "The destination's host name does not exist.", "Correct the URL in the workspace file."),
     _setup(
         "TLS_ERROR",

@@ -135,6 +135,7 @@ class AmplitudeDestination(HttpDestination):
     }
     # 1 MB is the limit for the whole body: insert ids, 50 bytes for each event, come on top of the payloads.
     batch_limits: ClassVar[BatchLimits] = BatchLimits(max_events=2_000, max_bytes=890_000)
+    answers_by_item: ClassVar[bool] = True
     failure_rules: ClassVar[tuple[FailureRule, ...]] = (
         FailureRule(
             status=400,
