@@ -18,8 +18,10 @@ _ELSEWHERE = {
 def any_status(code: str) -> Reason:
     """Explain a status (three digits) by its hundred."""
     match code[0]:
+        case "1":
+            return _passing(code, f"The destination answered {code}, which announces an answer, and then nothing more.")
         case "2":
-            return Reason(code, Severity.INFO, Owner.DESTINATION, False, "The destination took the event.", "Nothing.")
+            return Reason(code, Severity.INFO, Owner.DESTINATION, False, "The destination took the event.", "None.")
         case "3":
             return _refused(code, f"The destination answered {code}, a redirect that would lose the event.", _CHECK_URL)
         case "4":
@@ -83,7 +85,7 @@ TRANSPORT: tuple[Reason, ...] = (
     ),
 )
 
-STATUSES: tuple[Reason, ...] = (
+_STATUSES_OF_THEIR_OWN: tuple[Reason, ...] = (
     _passing("307", "The destination redirected too often, or to nowhere.", _CHECK_URL),
     _passing("308", "The destination redirected too often, or to nowhere.", _CHECK_URL),
     _refused("400", "The destination found the event invalid."),
@@ -114,3 +116,11 @@ STATUSES: tuple[Reason, ...] = (
     _passing("504", "A gateway in front of the destination got no answer from it in time."),
     _passing("529", "The destination is overloaded."),
 )
+
+STATUSES: tuple[Reason, ...] = tuple(
+    {
+        **{str(status): any_status(str(status)) for status in range(100, 1_000)},
+        **{entry.code: entry for entry in _STATUSES_OF_THEIR_OWN},
+    }.values()
+)
+"""Every status a destination can answer with: the store joins codes with these rows, and has no rules of its own."""

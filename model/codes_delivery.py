@@ -23,6 +23,14 @@ def _waiting(code: str, description: str, action: str) -> Reason:
 
 
 ROUTING: tuple[Reason, ...] = (
+    Reason(
+        "DUPLICATE",
+        Severity.INFO,
+        Owner.SOURCE,
+        False,
+        "An event with the same messageId was received within the 24 hours before.",
+        "None: SDKs send again what may have been lost. If these are different events, give each its own messageId.",
+    ),
     _configured(
         "UNSUPPORTED_EVENT_TYPE",
         "The destination takes no events of this type.",

@@ -18,7 +18,7 @@ from model.failure import FailureClass
 from model.failure_rules import FailureRule, FailureRuleConfig
 from model.http import RESPONSE_BODY_LIMIT_BYTES, HttpRequest, HttpResponse, read_limit_bytes
 from model.identity import request_key
-from model.mapping.fields import FieldSpec
+from model.mapping.fields import FieldSpec, finish
 from model.version import VERSION
 from model.workspace_fields import Name, Slug
 from model.workspace_settings import Section
@@ -157,6 +157,13 @@ class HttpDestination(Destination):
     """When to stop for a while."""
     failures: Annotated[tuple[FailureRuleConfig, ...], Field(max_length=100)] = ()
     """What answers mean here, first match first, before the usual meaning."""
+
+    def finish(self, payload: dict[str, Any]) -> dict[str, Any]:
+        """Bring what a mapping made into the form the partner takes. Raises PayloadInvalid when it would not take it.
+
+        For partners that drop without a word what they do not take, this is where somebody is told.
+        """
+        return finish(payload, self.payload_fields)
 
     def request(self, items: Sequence[Item], now_ms: int) -> HttpRequest:
         """Make one call for items of one `batch_key`, at most as many as `batch_limits` say. Holds secrets."""
