@@ -14,8 +14,9 @@ from console.explain import with_shipper
 from console.report_parts import duration, printable
 from flows.clock import wall_clock_ms
 from flows.configuration import Configuration
+from flows.isolating import Shipped
 from flows.samples import show_request, shown_response
-from flows.shipping import Shipped, Shipper
+from flows.shipping import Shipper
 from flows.testing import TestPlan, audited, facts_of, keep, plan_test, send_test, state_of
 from flows.topics import Topics
 from model.attempt import Answer

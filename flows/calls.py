@@ -11,8 +11,9 @@ from collections.abc import Callable
 import msgspec
 import uvloop
 
+from flows.isolating import Shipped
 from flows.room import Waiting
-from flows.shipping import Shipment, Shipped, Shipper
+from flows.shipping import Shipment, Shipper
 from model.failure import FailureClass
 from model.preparing import refusal
 

@@ -23,6 +23,7 @@ from flows.installation import Installation
 from flows.journal import JOURNAL_DIRECTORY, Journal
 from flows.lane import Lane
 from flows.live_workspace import LiveWorkspace
+from flows.outbound import outbound_of
 from flows.placement import Share
 from flows.positions import start_of
 from flows.router import Router
@@ -99,10 +100,11 @@ def prepare(
         clock=clock,
     )
     policy = config.retry_policy()
+    outbound = outbound_of(config)
     functions = FunctionHost(show=lambda line: log.info("insert function: %s", versions.current.redactor.text(line)))
 
     def shipper() -> Shipper:
-        engine = PyreqwestEngine(AddressGuard(config.allow_addresses))
+        engine = PyreqwestEngine(AddressGuard(config.allow_addresses), outbound)
         return Shipper(configuration=lambda: versions.current, engine=engine, functions=functions, clock=clock)
 
     calls = CallLoop(shipper, clock)

@@ -2,16 +2,20 @@
 
 None of these spends a delivery's attempts, only its time. After a pause single calls try (*probes*); when one gets
 through, the number of calls allowed at a time doubles with each success, so that a recovering destination is not
-flooded. Time is passed in.
+flooded. A destination is stopped on evidence only (`model.breaker`, `model.refusals`), and the reason names it. Time is
+passed in.
 """
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from model.breaker import Breaker
 from model.failure import FailureClass
+from model.refusals import Refusals
 
 BURST_MS = 100  # calls of this much time may begin at once, so that polling every few ms keeps up with any rate
+NO_ANSWER_PAUSE_MS = 1_000  # between calls to a host that is not found or not trusted, until that is proven or passes
 
 
 class Condition(StrEnum):
@@ -55,6 +59,8 @@ class Gate:
         self._next_call_ms = 0.0
         self._breaker = breaker
         self._openings = 0
+        self._opened_for = ""  # what the breaker found when it opened
+        self._refusals = Refusals(setup_probe_ms)
         self._paused_until_ms = 0
         self.pause_ms = 0  # length of the last pause
         self._blocked_ms = 0
@@ -64,6 +70,11 @@ class Gate:
     def probing(self) -> bool:
         """Single calls try whether the destination takes events again."""
         return self.condition is not Condition.OK
+
+    @property
+    def one_at_a_time(self) -> bool:
+        """Single deliveries are called: they try it, or are to prove whether it refuses all."""
+        return self.probing or self._refusals.suspected
 
     @property
     def paused_until_ms(self) -> int:
@@ -85,14 +96,13 @@ class Gate:
         """How many calls may begin now."""
         if now_ms < self._paused_until_ms:
             free, blocked = 0, True
-        elif self.probing:
-            free, blocked = max(0, 1 - in_flight), in_flight > 0
         else:
-            free, blocked = max(0, self._allowed - in_flight), False
+            most = 1 if self.one_at_a_time else self._allowed
+            free, blocked = max(0, most - in_flight), self.one_at_a_time and in_flight > 0
             if self._interval_ms:
                 burst_ms = max(self._interval_ms, BURST_MS)
                 tokens = int((now_ms + burst_ms - max(self._next_call_ms, now_ms)) / self._interval_ms)
-                blocked = tokens <= 0 < free
+                blocked = blocked or tokens <= 0 < free
                 free = min(free, max(0, tokens))
         self._note_blocked(now_ms, blocked)
         return free
@@ -111,17 +121,30 @@ class Gate:
             self._become(Condition.HALF_OPEN, "BREAKER_OPEN", "one call tries again", now_ms)
 
     def ended(
-        self, failure: FailureClass, *, now_ms: int, took_ms: int, code: str, message: str, retry_after_ms: int | None
+        self,
+        failure: FailureClass,
+        *,
+        now_ms: int,
+        took_ms: int,
+        code: str,
+        message: str,
+        retry_after_ms: int | None,
+        answered: bool = True,
+        delivery: str = "",
+        failed_since_ms: int = 0,
+        others: int = 0,
     ) -> None:
-        """Note what one call brought."""
+        """Note what one call brought; see `flows.answers.CallEnd`. ``others``: shipments under way beside its own."""
         if failure is FailureClass.THROTTLE:
             # Too fast is the opposite of dead: the pause is what was asked for, and nothing else changes.
             self._pause(now_ms, 1_000 if retry_after_ms is None else retry_after_ms)
         elif failure is FailureClass.SETUP:
-            self._pause(now_ms, self._setup_probe_ms)
-            self._become(Condition.SETUP, code, message, self._paused_until_ms)
+            self._refusals.refused(now_ms, delivery=delivery, failed_since_ms=failed_since_ms, answered=answered)
+            self._refused(now_ms, code, message, others)
         elif failure is FailureClass.RETRY:
-            self._failed(now_ms, took_ms, code, message)
+            self._failed(now_ms, took_ms, code, message, answered, failed_since_ms)
+            if retry_after_ms is not None:  # the service itself says until when it is away
+                self._pause(now_ms, retry_after_ms)
         else:
             self._succeeded(now_ms, took_ms)
 
@@ -130,20 +153,48 @@ class Gate:
         changes, self._changes = self._changes, []
         return changes
 
-    def restore(self, condition: str) -> None:
+    def restore(self, condition: str, evidence: dict[str, Any] | None = None) -> None:
         """Go on with the condition found before a restart: probe before sending at full rate."""
         self.condition = Condition(condition)
         self._allowed = 1 if self.probing else self._concurrency
+        if evidence is not None:
+            self.reason = evidence["reason"]
+            self._opened_for, self._openings = evidence["opened_for"], evidence["openings"]
+            self._refusals.restore(evidence["refusals"])
 
-    def _failed(self, now_ms: int, took_ms: int, code: str, message: str) -> None:
-        if self.condition is Condition.SETUP:  # it fails in another way, so what was wrong with the setup is mended
-            self._recover()
+    def evidence(self) -> dict[str, Any]:
+        """What the condition rests on, and what is on its way to change it, as plain values for a snapshot."""
+        return {
+            "reason": self.reason,
+            "opened_for": self._opened_for,
+            "openings": self._openings,
+            "refusals": self._refusals.to_state(),
+        }
+
+    def _refused(self, now_ms: int, code: str, message: str, others: int) -> None:
+        if self.condition is Condition.SETUP or (self._refusals.proven and not others):
+            self._pause(now_ms, self._setup_probe_ms)
+            self._become(Condition.SETUP, code, self._refusals.told(code, message), self._paused_until_ms)
+        elif self._refusals.suspected and not self._refusals.answered:
+            self._pause(now_ms, NO_ANSWER_PAUSE_MS)
+
+    def _failed(self, now_ms: int, took_ms: int, code: str, message: str, answered: bool, failed_since_ms: int) -> None:
+        if self.condition is Condition.SETUP:
+            if self._refusals.answered or not answered:  # nothing says that what was refused would be taken
+                self._pause(now_ms, self._setup_probe_ms)
+                return
+            self._recover()  # its host was not found or not trusted, and answers
         if self._breaker is None:
             return
-        self._breaker.record(now_ms, failed=True, took_ms=took_ms)
+        own = self._refusals.passed_over(failed_since_ms)
+        self._breaker.record(now_ms, failed=True, took_ms=took_ms, own=own)
         complaint = self._breaker.complaint(now_ms)
         if self.condition is Condition.HALF_OPEN:
-            complaint = complaint or "the call that tried again failed"
+            again = "call" if self._openings < 2 else f"{self._openings} calls"
+            found = (self._opened_for, f"the {again} that tried again failed")
+            complaint = ", then ".join(text for text in found if text)
+        elif complaint:
+            self._opened_for = complaint
         if complaint and self.condition is not Condition.OPEN:
             self._open(now_ms, code, f"{complaint}: {message or code}")
 
@@ -152,8 +203,11 @@ class Gate:
             self._breaker.record(now_ms, failed=False, took_ms=took_ms)
             complaint = "" if self.probing else self._breaker.complaint(now_ms)
             if complaint:
+                self._refusals.taken(now_ms, mended=False)
+                self._opened_for = complaint
                 self._open(now_ms, "BREAKER_OPEN", complaint)
                 return
+        self._refusals.taken(now_ms, mended=self.condition is Condition.SETUP)
         if self.probing:
             self._recover()
         elif not self._told:
@@ -168,6 +222,7 @@ class Gate:
         self._become(Condition.OPEN, code, message, self._paused_until_ms)
 
     def _recover(self) -> None:
+        self._refusals.forget()
         self._allowed = 1
         self._openings = 0
         self._paused_until_ms = 0

@@ -23,7 +23,7 @@ from flows.gate import Condition
 from flows.raised import remembered
 from flows.room import PutBack, Room, Waiting
 from flows.router import LaneItem
-from flows.settling import no_longer_sent, put_back, settle, state_change
+from flows.settling import no_longer_sent, put_back, returned, settle, state_change
 from flows.ticks import LaneProgress, LaneTicks, tick_outputs
 from flows.topic_sink import Output
 from model.delivery import Delivery, Wait
@@ -110,6 +110,7 @@ class Lane(StatefulBatchLogic[list[LaneItem], list[Output], dict[str, Any]]):
                 for waiting in self._held()
             ],
             "conditions": {name: str(room.gate.condition) for name, room in self._rooms.items() if room.gate.probing},
+            "evidence": {name: room.gate.evidence() for name, room in self._rooms.items()},
             "groups": self._groups.to_state(),
         }
 
@@ -143,9 +144,10 @@ class Lane(StatefulBatchLogic[list[LaneItem], list[Output], dict[str, Any]]):
         # may one of before there were several processes, when lanes had other keys.
         moved = state.get("lanes") != self._desk.lanes
         self._groups = ErrorGroups.from_state(state.get("groups"))
-        for name, condition in state.get("conditions", {}).items():
+        conditions, evidence = state.get("conditions", {}), state.get("evidence", {})
+        for name in conditions.keys() | evidence.keys():
             if name in self._configuration.destinations:
-                self._room(name).gate.restore(condition)
+                self._room(name).gate.restore(conditions.get(name, Condition.OK), evidence.get(name))
         for record, topic, partition, offset, started in state["held"]:
             delivery = Delivery.from_record(record)
             # After a crash anything may have been begun after the snapshot; after a clean stop only what says so.
@@ -171,13 +173,13 @@ class Lane(StatefulBatchLogic[list[LaneItem], list[Output], dict[str, Any]]):
             room = self._rooms[destination] = self._desk.room(destination)
         return room
 
-    def _take(self, waiting: Waiting) -> list[Output]:
+    def _take(self, waiting: Waiting, *, first: bool = False) -> list[Output]:
         delivery = waiting.delivery
         off = self._configuration.off(delivery)
         if off is not None:
             return no_longer_sent(self._desk, delivery, off)
         self._desk.held.take(delivery.destination, delivery.size_bytes)
-        self._room(delivery.destination).add(waiting, self._desk.clock())
+        self._room(delivery.destination).add(waiting, self._desk.clock(), first=first)
         return []
 
     def _work(self) -> list[Output]:
@@ -219,12 +221,25 @@ class Lane(StatefulBatchLogic[list[LaneItem], list[Output], dict[str, Any]]):
                 code=call.code,
                 message=call.message,
                 retry_after_ms=call.retry_after_ms,
+                answered=call.answered,
+                delivery=call.delivery,
+                failed_since_ms=call.failed_since_ms,
+                others=room.in_flight - 1,
             )
-        room.finished(finished.group, calls=len(finished.shipment.calls), now_ms=now_ms, paced=paced)
+        settled: list[Waiting] = []
+        again: list[Waiting] = []
         for waiting, shipped in zip(finished.group, finished.shipment.shipped, strict=True):
             self._in_flight.discard(waiting)
             desk.held.settle(waiting.delivery.destination, waiting.delivery.size_bytes)
-            outputs.extend(settle(desk, self._groups, waiting, shipped))
+            if shipped.again:
+                waiting.delivery = returned(waiting, shipped)
+                again.append(waiting)
+            else:
+                settled.append(waiting)
+                outputs.extend(settle(desk, self._groups, waiting, shipped))
+        room.finished(settled, calls=len(finished.shipment.calls), now_ms=now_ms, paced=paced)
+        for waiting in reversed(again):  # it is their turn still, in their order
+            outputs.extend(self._take(waiting, first=True))
         return outputs
 
     def _put_back(self, room: Room, now_ms: int) -> list[Output]:

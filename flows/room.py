@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 
 from flows.gate import Gate
 from model.delivery import Delivery, Wait
@@ -14,6 +15,7 @@ SHORT_PAUSE_MS = 1_000  # a pause of this length is sat out
 BEHIND_AFTER_MS = 2_000  # before this, much that waits is a burst, and the destination's pace hardly known
 MOST_PUT_BACK = 128  # at a time: 5 ms of work, in which nothing else is done for anybody
 IN_TIME_MS = 5_000  # a delivery that has its turn within this time need not make way
+MOST_PASSED = 1_000  # deliveries passed over in search of others for a batch, or of one that is likely to be taken
 
 
 @dataclass(slots=True, eq=False)
@@ -69,20 +71,30 @@ class Room:
         """Nothing waits for a call."""
         return not self._waiting
 
+    @property
+    def in_flight(self) -> int:
+        """Shipments under way."""
+        return self._in_flight
+
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def add(self, waiting: Waiting, now_ms: int) -> None:
-        """Queue a delivery."""
+    def add(self, waiting: Waiting, now_ms: int, *, first: bool = False) -> None:
+        """Queue a delivery; ``first``: before all others, because it had its turn and its call told nothing of it."""
+        waiting.started = False
         waiting.blocked_ms = self.gate.blocked_ms(now_ms)
-        self._waiting.append(waiting)
+        if first:
+            self._waiting.appendleft(waiting)
+        else:
+            self._waiting.append(waiting)
         self._waiting_bytes += waiting.delivery.size_bytes
 
     def start(self, now_ms: int) -> list[list[Waiting]]:
         """Take out the deliveries to call now, oldest first, each list for one call.
 
         Where the destination takes batches, one that is not full waits until its first delivery is of age: the queue
-        itself is the batch in the making.
+        itself is the batch in the making. Deliveries that may only be in small batches, since larger ones failed, are
+        kept apart from those that may be in any, and one call alone tries what has failed least.
         """
         if not self._waiting:
             return []
@@ -98,8 +110,11 @@ class Room:
             self.gate.began(now_ms, len(started))
         return started
 
-    def finished(self, group: list[Waiting], *, calls: int, now_ms: int, paced: bool) -> None:
-        """Note the end of a shipment, which took so many calls; ``paced``: it tells how fast the destination is."""
+    def finished(self, settled: list[Waiting], *, calls: int, now_ms: int, paced: bool) -> None:
+        """Note the end of a shipment: the deliveries it settled, with how many calls.
+
+        ``paced``: it tells how fast the destination is.
+        """
         self._in_flight -= 1
         self._quiet_since_ms = now_ms
         if not self._waiting and now_ms >= max(self.gate.paused_until_ms, self._made_way_ms + BEHIND_AFTER_MS):
@@ -107,7 +122,7 @@ class Room:
         if calls > 1:
             self.gate.began(now_ms, calls - 1)  # more than was asked for: they count against the rate limit too
         if paced:
-            self._measure(now_ms, len(group))
+            self._measure(now_ms, len(settled))
 
     def put_back(self, now_ms: int, *, over_share: int, make_room: bool) -> list[PutBack]:
         """Take out what must not wait here any longer, a part at a time.
@@ -185,17 +200,27 @@ class Room:
         limits = self._batching
         return (
             self._max_age_ms == 0
+            or self._waiting[0].delivery.batch_limit == 1
             or len(self._waiting) >= limits.max_events
             or self._waiting_bytes >= limits.max_bytes
             or now_ms - self._waiting[0].arrived_ms >= self._max_age_ms
         )
 
     def _take_batch(self, now_ms: int) -> list[Waiting]:
-        most = 1 if self.gate.probing else self._batching.max_events
+        if self.gate.one_at_a_time:
+            self._bring_forward()
+        first = self._waiting[0].delivery
+        most = min(first.batch_limit or self._batching.max_events, self._batching.max_events)
+        if self.gate.one_at_a_time:
+            most = 1
         blocked_ms = self.gate.blocked_ms(now_ms)
         batch: list[Waiting] = []
+        passed: list[Waiting] = []
         size_bytes = 0
-        while self._waiting and len(batch) < most:
+        while self._waiting and len(batch) < most and len(passed) < MOST_PASSED:
+            if self._waiting[0].delivery.batch_limit != first.batch_limit:
+                passed.append(self._waiting.popleft())
+                continue
             size_bytes += self._waiting[0].delivery.size_bytes
             if batch and size_bytes > self._batching.max_bytes:
                 break
@@ -203,7 +228,16 @@ class Room:
             waiting.started = True
             waiting.blocked_ms = blocked_ms - waiting.blocked_ms
             batch.append(waiting)
+        self._waiting.extendleft(reversed(passed))
         return batch
+
+    def _bring_forward(self) -> None:
+        """Put the delivery with the fewest calls first: one that fails by itself must not be all that is tried."""
+        near = list(islice(self._waiting, MOST_PASSED))
+        place = min(range(len(near)), key=lambda at: near[at].delivery.calls)
+        if place:
+            del self._waiting[place]
+            self._waiting.appendleft(near[place])
 
     def _pop_newest(self, code: str, wait: Wait) -> tuple[Waiting, str, Wait]:
         return self._popped(self._waiting.pop()), code, wait

@@ -4,10 +4,10 @@ from msgspec.structs import replace
 
 from flows.desk import Desk
 from flows.gate import Change
+from flows.isolating import Shipped
 from flows.outputs import fact, retry, undelivered
 from flows.room import PutBack, Waiting
 from flows.samples import sample
-from flows.shipping import Shipped
 from flows.topic_sink import Output
 from model.attempt import conclude
 from model.delivery import Delivery
@@ -47,6 +47,15 @@ def settle(desk: Desk, groups: ErrorGroups, waiting: Waiting, shipped: Shipped) 
         outputs.append(fact(key, end.attempt_failed))
         outputs.append(retry(end.retry, desk.clock()))
     return outputs
+
+
+def returned(waiting: Waiting, shipped: Shipped) -> Delivery:
+    """A delivery of which its call told nothing: the time is counted, and nothing else."""
+    return replace(
+        shipped.delivery,
+        calls_ms=shipped.delivery.calls_ms + shipped.calls_ms,
+        limit_wait_ms=shipped.delivery.limit_wait_ms + waiting.blocked_ms,
+    )
 
 
 def put_back(desk: Desk, back: PutBack, now_ms: int, reason: str) -> list[Output]:

@@ -4,14 +4,17 @@ The command line tester and `waybill check --explain` go through the same steps,
 """
 
 import asyncio
+import sys
 from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 from msgspec.structs import replace
 
-from flows.answers import CallEnd, answers_of
+from flows.answers import CallEnd
 from flows.configuration import Configuration, DestinationSetup
 from flows.functions import host
+from flows.gate import BURST_MS
+from flows.isolating import Member, Sending, Shipped
 from model import exact_json
 from model.attempt import Answer
 from model.delivery import Delivery
@@ -20,19 +23,6 @@ from model.failure import FailureClass, cut
 from model.http import HttpFailure, HttpRequest, HttpResponse
 from model.preparing import prepare, refusal
 from sinks.http import HttpEngine
-
-SPLIT_STATUSES = (400, 413)  # one bad or too large event may have spoiled it for all
-
-
-class Shipped(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of one delivery. ``delivery`` is as the insert function left it; no ``request``: no call was made."""
-
-    delivery: Delivery
-    answer: Answer
-    request: HttpRequest | None = None
-    result: HttpResponse | HttpFailure | None = None
-    calls_ms: int = 0
-    finished_ms: int
 
 
 class Shipment(msgspec.Struct, frozen=True):
@@ -63,20 +53,17 @@ class Shipper:
         configuration = self._configuration()
         setup = configuration.destinations[deliveries[0].destination]
         inserted = [await self.insert(deliveries[0])] if len(deliveries) == 1 else await self._insert_all(deliveries)
-        results: list[Shipped | None] = []
-        ready: list[tuple[int, Item]] = []
-        for index, (delivery, refused) in enumerate(inserted):
+        sending = Sending(setup, configuration.redactor, self._engine, self._clock, _most_calls(setup))
+        ready: list[Member] = []
+        for place, (delivery, refused) in enumerate(inserted):
             made = _prepared(delivery, refused, setup, configuration)
             if isinstance(made, Answer):
-                results.append(Shipped(delivery=delivery, answer=made, finished_ms=self._clock()))
+                sending.shipped[place] = Shipped(delivery=delivery, answer=made, finished_ms=self._clock())
             else:
-                results.append(None)
-                ready.append((index, made))
-        calls: list[CallEnd] = []
+                ready.append(Member(place, delivery, made))
         for part in _parts(ready, setup):
-            await self._send(part, setup, configuration, [inserted[i][0] for i, _ in part], results, calls)
-        assert None not in results
-        return Shipment(tuple(result for result in results if result is not None), tuple(calls))
+            await sending.deliver(part)
+        return Shipment(tuple(sending.shipped[place] for place in range(len(deliveries))), tuple(sending.calls))
 
     async def rehearse(self, delivery: Delivery) -> tuple[Delivery, HttpRequest | Answer]:
         """Everything but the call: the request that would be made, secrets and all, or why none would."""
@@ -125,46 +112,6 @@ class Shipper:
     async def _insert_all(self, deliveries: Sequence[Delivery]) -> list[tuple[Delivery, Answer | None]]:
         return list(await asyncio.gather(*(self.insert(delivery) for delivery in deliveries)))
 
-    async def _send(
-        self,
-        part: Sequence[tuple[int, Item]],
-        setup: DestinationSetup,
-        configuration: Configuration,
-        deliveries: Sequence[Delivery],
-        results: list[Shipped | None],
-        calls: list[CallEnd],
-        since_ms: int | None = None,
-    ) -> None:
-        """Make one call; a batch refused as a whole is halved until the bad event stands alone.
-
-        ``since_ms``: when the first call with these deliveries began, if this is not the first.
-        """
-        items = [item for _, item in part]
-        began_ms = self._clock()
-        since_ms = began_ms if since_ms is None else since_ms
-        request = setup.destination.request(items, began_ms)
-        result = await self._engine.send(request)
-        now_ms = self._clock()
-        end, answers = answers_of(
-            result, items, setup, configuration.redactor, now_ms=now_ms, http_ms=max(0, now_ms - began_ms)
-        )
-        calls.append(end)
-        whole = len(items) > 1 and answers[0].batch_items > 0
-        if whole and end.failure is FailureClass.DISCARD and answers[0].http_status in SPLIT_STATUSES:
-            half = len(part) // 2
-            await self._send(part[:half], setup, configuration, deliveries[:half], results, calls, since_ms)
-            await self._send(part[half:], setup, configuration, deliveries[half:], results, calls, since_ms)
-            return
-        for (index, _), delivery, answer in zip(part, deliveries, answers, strict=True):
-            results[index] = Shipped(
-                delivery=delivery,
-                answer=answer,
-                request=request,
-                result=result,
-                calls_ms=max(0, now_ms - since_ms),
-                finished_ms=now_ms,
-            )
-
 
 def _prepared(
     delivery: Delivery, refused: Answer | None, setup: DestinationSetup, configuration: Configuration
@@ -181,22 +128,28 @@ def _prepared(
     return made
 
 
-def _parts(ready: list[tuple[int, Item]], setup: DestinationSetup) -> Iterator[list[tuple[int, Item]]]:
+def _most_calls(setup: DestinationSetup) -> int:
+    """How many calls one shipment may make without asking the gate again."""
+    rate = setup.destination.calls_per_second
+    return sys.maxsize if rate is None else max(1, int(rate * BURST_MS / 1_000))
+
+
+def _parts(ready: list[Member], setup: DestinationSetup) -> Iterator[list[Member]]:
     """Divide by what may share a request and by its size: mapped payloads can be larger than their events."""
     if len(ready) <= 1:
         if ready:
             yield ready
         return
     limits = setup.batching
-    open_parts: dict[str, tuple[list[tuple[int, Item]], int]] = {}
-    for index, item in ready:
-        key = setup.destination.batch_key(item.payload)
+    open_parts: dict[str, tuple[list[Member], int]] = {}
+    for member in ready:
+        key = setup.destination.batch_key(member.item.payload)
         part, size_bytes = open_parts.get(key, ([], 0))
-        item_bytes = len(item.json) + 1
+        item_bytes = len(member.item.json) + 1
         if part and (len(part) >= limits.max_events or size_bytes + item_bytes > limits.max_bytes):
             yield part
             part, size_bytes = [], 0
-        part.append((index, item))
+        part.append(member)
         open_parts[key] = part, size_bytes + item_bytes
     for part, _ in open_parts.values():
         yield part

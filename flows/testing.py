@@ -13,9 +13,10 @@ from msgspec.structs import replace
 
 from flows.configuration import Configuration
 from flows.explaining import deliveries_of
+from flows.isolating import Shipped
 from flows.outputs import fact
 from flows.samples import shown_request, shown_response
-from flows.shipping import Shipped, Shipper
+from flows.shipping import Shipper
 from flows.topics import Topics
 from model import routing
 from model.delivery import Delivery

@@ -11,6 +11,7 @@ from model.delivery import Delivery, Wait
 from model.facts import AttemptFailed, Outcome, State
 from model.failure import FailureClass
 from model.identity import attempt_id
+from model.refusals import ENOUGH
 from model.schedule import RetryPolicy
 
 _ENDS = {
@@ -25,6 +26,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 
     ``http_status`` 0: no response. ``called`` is False when no call was made, because the mapping or the insert
     function did not come to a request. ``batch_items``: how many deliveries an answer about a whole batch spoke of.
+    ``batch_limit``: how many the next request with it may carry at most; 0: as many as before.
     """
 
     failure: FailureClass
@@ -35,6 +37,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     retry_after_ms: int | None = None
     called: bool = True
     batch_items: int = 0
+    batch_limit: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,8 @@ def conclude(
     """Decide about ``delivery``, whose ``calls`` and ``calls_ms`` already count this call, after ``answer``.
 
     Throttling and setup failures (wrong credentials, unknown host) use up time, not attempts: they say nothing about
-    the event. Every other retryable failure counts against the limit.
+    the event. Every other retryable failure counts against the limit. The last attempt is made alone, so that no
+    delivery expires for what another one in its batch did.
     """
     said: dict[str, Any] = {"code": answer.code, "message": answer.message}
     known: dict[str, Any] = {"error_group": error_group, "batch_items": answer.batch_items}
@@ -68,8 +72,12 @@ def conclude(
     if end is not None:
         return Conclusion(outcome=delivery.end(end, at_ms=now_ms, run=run, **said, **known, http=http))
     counts = answer.failure is FailureClass.RETRY
+    refused = answer.failure is FailureClass.SETUP
+    attempts = delivery.attempts + counts
     due_at_ms = policy.next_due_ms(
-        attempts=delivery.attempts + counts,
+        attempts=attempts,
+        # What is refused again and again is tried more and more seldom, once its refusals have been evidence enough.
+        waits=max(attempts, delivery.calls - ENOUGH + 1) if refused else attempts,
         taken_at_ms=delivery.taken_at_ms,
         now_ms=now_ms,
         retry_after_ms=answer.retry_after_ms,
@@ -90,7 +98,13 @@ def conclude(
         failure=answer.failure,
         due_at_ms=due_at_ms,
     )
-    retry = replace(delivery, **said, attempts=delivery.attempts + counts).waiting(
-        from_ms=now_ms, until_ms=due_at_ms, wait=Wait.RETRY if counts else Wait.LIMIT
-    )
+    last = counts and (attempts == policy.attempts - 1 or due_at_ms >= policy.window_end_ms(delivery.taken_at_ms))
+    retry = replace(
+        delivery,
+        **said,
+        attempts=attempts,
+        batch_limit=1 if last else answer.batch_limit or delivery.batch_limit,
+        failed_since_ms=delivery.failed_since_ms or (now_ms if counts else 0),
+        refused_since_ms=delivery.refused_since_ms or (now_ms if refused else 0),
+    ).waiting(from_ms=now_ms, until_ms=due_at_ms, wait=Wait.RETRY if counts else Wait.LIMIT)
     return Conclusion(retry=retry, attempt_failed=fact)

@@ -32,6 +32,7 @@ class _Slice:
     calls: int = 0
     failed: int = 0
     slow: int = 0
+    own: int = 0  # failures of deliveries that fail by themselves
 
 
 class Breaker:
@@ -42,11 +43,17 @@ class Breaker:
         self._slice_ms = max(1, policy.window_ms // SLICES)
         self._slices: deque[_Slice] = deque(maxlen=SLICES)
 
-    def record(self, now_ms: int, *, failed: bool, took_ms: int) -> None:
-        """Count one call that ended now."""
+    def record(self, now_ms: int, *, failed: bool, took_ms: int, own: bool = False) -> None:
+        """Count one call that ended now; ``own``: it failed for its delivery, others were taken since that first did.
+
+        Such failures count only while no call succeeds: a few events that are tried again and again stop no others.
+        """
         if not self._slices or now_ms - self._slices[-1].start_ms >= self._slice_ms:
             self._slices.append(_Slice(now_ms))
         current = self._slices[-1]
+        if own:
+            current.own += 1
+            return
         current.calls += 1
         current.failed += failed
         current.slow += took_ms >= self.policy.slow_ms
@@ -55,9 +62,12 @@ class Breaker:
         """Why it should open, in words; '' when it should not."""
         recent = [part for part in self._slices if now_ms - part.start_ms <= self.policy.window_ms]
         calls = sum(part.calls for part in recent)
+        failed = sum(part.failed for part in recent)
+        if failed == calls:
+            own = sum(part.own for part in recent)
+            calls, failed = calls + own, failed + own
         if calls < self.policy.min_calls:
             return ""
-        failed = sum(part.failed for part in recent)
         slow = sum(part.slow for part in recent)
         within = f"of the last {calls} calls within {self.policy.window_ms / 1_000:g} s"
         if failed >= self.policy.failure_ratio * calls:

@@ -41,7 +41,7 @@ def _refused(code: str, description: str, action: str = _READ_RESPONSE) -> Reaso
 
 
 def _setup(code: str, description: str, action: str) -> Reason:
-    kept = " Events are kept and one call a minute tries whether it is mended."
+    kept = " Events are kept and tried again; when all are refused, by one call a minute."
     return Reason(code, Severity.ERROR, Owner.DESTINATION, True, description, action + kept, _link(code))
 
 
@@ -59,6 +59,14 @@ TRANSPORT: tuple[Reason, ...] = (
     _passing("EAI_AGAIN", "The name server did not answer for this host.", "Waybill tries again. Check DNS."),
     _passing("ETIMEDOUT", "The destination did not answer in time.", _WAIT_OR_ASK),
     _passing("PROTOCOL_ERROR", "The destination's answer was not valid HTTP.", _CHECK_REACHABLE),
+    _passing(
+        "PROXY_ERROR", "The proxy made no connection to the destination.", "Waybill tries again. Check the proxy."
+    ),
+    _setup(
+        "PROXY_AUTHENTICATION",
+        "The proxy does not accept the credentials.",
+        "Correct user name and password in `delivery.proxy` of the workspace file.",
+    ),
     _setup("ENOTFOUND", "The destination's host name does not exist.", "Correct the URL in the workspace file."),
     _setup(
         "TLS_ERROR",
@@ -82,7 +90,11 @@ _STATUSES_OF_THEIR_OWN: tuple[Reason, ...] = (
     _passing("308", "The destination redirected too often, or to nowhere.", _CHECK_URL),
     _refused("400", "The destination found the event invalid."),
     _setup("401", "The destination does not accept the credentials.", "Renew them in the destination's headers."),
-    _setup("403", "The credentials do not allow this.", "Give them the rights the destination asks for."),
+    _setup(
+        "403",
+        "The credentials do not allow this, or a firewall of the destination dislikes the event.",
+        "Give the credentials the rights the destination asks for.",
+    ),
     _refused("404", "There is nothing at the destination's URL.", "Correct the URL in the workspace file."),
     _refused("405", "The destination does not take this HTTP method.", "Correct the method in the workspace file."),
     _passing("408", "The destination gave up waiting for the request."),

@@ -47,6 +47,9 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     retry_wait_ms: int = 0  # waited so far between attempts
     limit_wait_ms: int = 0  # waited so far because the destination could or would take nothing
     calls_ms: int = 0  # spent so far in calls
+    batch_limit: int = 0  # deliveries a request with it may carry, since larger ones failed as a whole; 0: any number
+    failed_since_ms: int = 0  # when a call first failed that counts as an attempt (class retry); 0: none has
+    refused_since_ms: int = 0  # when it was first refused as if nothing would be taken (class setup); 0: never
     redrive: int = 0  # 1 for the first redrive, and so on
     inserted: bool = False  # the insert function has had its say; the event is what it returned
     replayed: bool = False  # sticky: its facts may repeat ones said before a crash

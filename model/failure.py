@@ -49,7 +49,7 @@ _HUNDREDS = {
     4: FailureClass.DISCARD,
     5: FailureClass.RETRY,
 }
-_SETUP_CODES = frozenset({"ENOTFOUND", "TLS_ERROR", "ADDRESS_REFUSED", "INVALID_SETTINGS"})
+_SETUP_CODES = frozenset({"ENOTFOUND", "TLS_ERROR", "ADDRESS_REFUSED", "INVALID_SETTINGS", "PROXY_AUTHENTICATION"})
 
 
 def classify(result: int | str) -> tuple[FailureClass, str]:
@@ -76,6 +76,15 @@ def retry_after_ms(headers: Mapping[str, str], now_ms: int) -> int | None:
         except (ValueError, TypeError, IndexError, OverflowError):
             return None
     return int(min(max(0.0, wait_ms), LONGEST_RETRY_AFTER_MS))
+
+
+def speaks_of_service(status: int) -> bool:
+    """Whether a Retry-After of a failed call is about the whole service, and not about this one request.
+
+    RFC 9110 says so of 503, RFC 6585 of 429, and gateways send it with other 5xx. 500 tells of one request that failed;
+    in a 3xx it is about the request that follows.
+    """
+    return status == 429 or status > 500
 
 
 def partner_message(headers: Mapping[str, str], body: bytes, limit: int = FOUND_LIMIT_CHARS) -> str:

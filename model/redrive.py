@@ -129,6 +129,9 @@ def redrive_of(delivery: Delivery, number: int, now_ms: int) -> Delivery:
         retry_wait_ms=0,
         limit_wait_ms=0,
         calls_ms=0,
+        batch_limit=0,
+        failed_since_ms=0,
+        refused_since_ms=0,
         replayed=False,
         resent=False,
     )

@@ -28,16 +28,24 @@ class RetryPolicy:
         return taken_at_ms + self.window_ms
 
     def next_due_ms(
-        self, *, attempts: int, taken_at_ms: int, now_ms: int, retry_after_ms: int | None, random: Callable[[], float]
+        self,
+        *,
+        attempts: int,
+        taken_at_ms: int,
+        now_ms: int,
+        retry_after_ms: int | None,
+        random: Callable[[], float],
+        waits: int | None = None,
     ) -> int | None:
         """When to try again after ``attempts`` counted attempts, or None when attempts or window are used up.
 
-        The last wait is cut to the end of the window, so the window closes with one last attempt.
+        The last wait is cut to the end of the window, so the window closes with one last attempt. ``waits``: which wait
+        of the schedule it is, where that is not the number of counted attempts.
         """
         end = self.window_end_ms(taken_at_ms)
         if attempts >= self.attempts or now_ms >= end:
             return None
-        wait = self.wait_ms(max(1, attempts), random)
+        wait = self.wait_ms(max(1, attempts if waits is None else waits), random)
         if retry_after_ms is not None:
             wait = max(wait, min(retry_after_ms, RETRY_AFTER_LIMIT_MS))
         return min(now_ms + wait, end)

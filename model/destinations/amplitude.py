@@ -14,10 +14,11 @@ so nothing sent twice counts twice. ``time`` may be any date. An event without a
 Batching: up to 2,000 events and 1 MB. Amplitude recommends at most 10 events a request on its Starter plan:
 ``batch: {max_events: 10}``.
 
-Answers: 200 took all events. 400 took none of them, even if only some are named as bad; so the batch is divided until
-the bad ones stand alone, and what Amplitude names is told of these. 413 is divided as well. 429 took none either: a
-user or device sends more than 30 events a second (1,000 by the batch API). All are tried again later, except for those
-whose user or device has used up its daily quota (500,000 events).
+Answers: 200 took all events. 400 and 429 took none of them, but name those they are about: by position, or by user or
+device. The others are sent again at once without these. 400: what is named is bad. 429: a user or device sends more
+than 30 events a second (1,000 by the batch API), and its events are tried again later, each by itself; or it has used
+up its daily quota (500,000 events), and its events are given up. A batch is halved after a 400 that names nothing and
+after a 413; a 429 that names nothing is about the project, and pauses the destination.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,7 +28,7 @@ import orjson
 from pydantic import Field
 
 from model.destinations.default_mappings import TRAITS, first, viewed
-from model.destinations.destination import BatchLimits, DefaultMapping, HttpDestination, Item, ItemAnswer
+from model.destinations.destination import RESEND, BatchLimits, DefaultMapping, HttpDestination, Item, ItemAnswer
 from model.environment_text import EnvironmentText
 from model.failure import FailureClass, partner_message
 from model.failure_rules import FailureRule
@@ -46,8 +47,10 @@ _PATHS = {"http": "/2/httpapi", "batch": "/batch"}
 _TOO_SHORT = "id too short"
 _SILENCED = "device silenced"
 _QUOTA_USED_UP = "daily quota used up"
+_TOO_FAST = "user or device throttled"
 _BY_FIELD = {
     "events_with_missing_fields": "field missing",
+    "events_missing_required_fields": "field missing",
     "events_with_invalid_fields": "field invalid",
     "events_with_invalid_id_lengths": _TOO_SHORT,
 }
@@ -130,6 +133,7 @@ class AmplitudeDestination(HttpDestination):
     }
     # 1 MB is the limit for the whole body: insert ids, 50 bytes for each event, come on top of the payloads.
     batch_limits: ClassVar[BatchLimits] = BatchLimits(max_events=2_000, max_bytes=890_000)
+    answers_by_item: ClassVar[bool] = True
     failure_rules: ClassVar[tuple[FailureRule, ...]] = (
         FailureRule(
             status=400,
@@ -141,6 +145,7 @@ class AmplitudeDestination(HttpDestination):
         FailureRule(status=400, body=_SILENCED, failure=FailureClass.DISCARD, reason="AMPLITUDE_SILENCED"),
         FailureRule(status=400, failure=FailureClass.DISCARD, reason="AMPLITUDE_EVENT_INVALID"),
         FailureRule(status=429, body=_QUOTA_USED_UP, failure=FailureClass.DISCARD, reason="AMPLITUDE_DAILY_QUOTA"),
+        FailureRule(status=429, body=_TOO_FAST, failure=FailureClass.THROTTLE, reason="AMPLITUDE_THROTTLED"),
     )
     reasons: ClassVar[tuple[Reason, ...]] = (
         Reason(
@@ -149,8 +154,8 @@ class AmplitudeDestination(HttpDestination):
             Owner.DESTINATION,
             True,
             "Amplitude does not know the API key.",
-            "Set api_key to the API key of the project, and region to where the project is. Events are kept and one "
-            "call a minute tries whether it is mended.",
+            "Set api_key to the API key of the project, and region to where the project is. Events are kept and "
+            "tried again; when all are refused, by one call a minute.",
             _LINK,
         ),
         Reason(
@@ -187,6 +192,16 @@ class AmplitudeDestination(HttpDestination):
             False,
             "The user or device has used up its daily quota of events at Amplitude (500,000 in 24 hours).",
             "Look for ids that many users share, or for a program that sends under one id; correct it, redrive later.",
+            _LINK,
+        ),
+        Reason(
+            "AMPLITUDE_THROTTLED",
+            Severity.WARNING,
+            Owner.SOURCE,
+            True,
+            "The user or device sends more events a second than Amplitude takes of one.",
+            "Nothing, if it passes: its events are tried again, those of others go on. Else look for an id that many "
+            "users share, or set api to batch, which takes more.",
             _LINK,
         ),
     )
@@ -236,7 +251,7 @@ class AmplitudeDestination(HttpDestination):
         return self.json_request(items, orjson.dumps(content), url=self.endpoint.value)
 
     def read(self, response: HttpResponse, items: Sequence[Item]) -> Sequence[ItemAnswer | None] | None:
-        """What a 400 names, if it names all items; which items of a 429 will not be taken any more today."""
+        """What a 400 or 429 says of the events it names; the others are sent again without them."""
         if response.status not in (400, 429):
             return None
         try:
@@ -245,12 +260,10 @@ class AmplitudeDestination(HttpDestination):
             return None
         if not isinstance(said, dict):
             return None
-        if response.status == 400:
-            faults = _faults(said, len(items))
-            # Those not named were not taken either: only an answer that counts for all of them gets them sent again.
-            return [_refused(said, 400, fault) for fault in faults] if all(faults) else None
-        over = [_is_over_quota(said, item) for item in items]
-        return [_refused(said, 429, [_QUOTA_USED_UP]) if one else None for one in over] if any(over) else None
+        found = _faults(said, len(items)) if response.status == 400 else _too_many(said, items)
+        if not any(found):
+            return None
+        return [_refused(said, response.status, faults) if faults else RESEND for faults in found]
 
 
 def _payload(item: Item) -> dict[str, Any]:
@@ -287,9 +300,23 @@ def _positions(value: Any, count: int) -> list[int]:
     return [index for index in value if isinstance(index, int) and not isinstance(index, bool) and 0 <= index < count]
 
 
-def _is_over_quota(said: dict[str, Any], item: Item) -> bool:
-    payload = _payload(item)
-    for name, field in (("exceeded_daily_quota_users", "user_id"), ("exceeded_daily_quota_devices", "device_id")):
+def _too_many(said: dict[str, Any], items: Sequence[Item]) -> list[list[str]]:
+    """Return for each event why it is one too many: it is named itself, or its user or device is."""
+    throttled = set(_positions(said.get("throttled_events"), len(items)))
+    found: list[list[str]] = []
+    for place, item in enumerate(items):
+        payload = _payload(item)
+        if _is_named(said, "exceeded_daily_quota", payload):
+            found.append([_QUOTA_USED_UP])
+        elif place in throttled or _is_named(said, "throttled", payload):
+            found.append([_TOO_FAST])
+        else:
+            found.append([])
+    return found
+
+
+def _is_named(said: dict[str, Any], what: str, payload: dict[str, Any]) -> bool:
+    for name, field in ((f"{what}_users", "user_id"), (f"{what}_devices", "device_id")):
         ids, own = said.get(name), payload.get(field)
         if isinstance(ids, dict) and isinstance(own, str) and own in ids:
             return True
@@ -300,5 +327,8 @@ def _refused(said: dict[str, Any], status: int, faults: Sequence[str]) -> ItemAn
     error = said.get("error")
     text = ", ".join(faults)
     message = partner_message({}, orjson.dumps({"message": f"{error}: {text}" if isinstance(error, str) else text}))
-    code = "AMPLITUDE_DAILY_QUOTA" if status == 429 else "AMPLITUDE_EVENT_INVALID"
-    return ItemAnswer(FailureClass.DISCARD, code, message, status)
+    if status == 400:
+        return ItemAnswer(FailureClass.DISCARD, "AMPLITUDE_EVENT_INVALID", message, status)
+    if _QUOTA_USED_UP in faults:
+        return ItemAnswer(FailureClass.DISCARD, "AMPLITUDE_DAILY_QUOTA", message, status)
+    return ItemAnswer(FailureClass.THROTTLE, "AMPLITUDE_THROTTLED", message, status)

@@ -16,7 +16,7 @@ from model.codes import Reason
 from model.environment_text import EnvironmentText
 from model.failure import FailureClass
 from model.failure_rules import FailureRule, FailureRuleConfig
-from model.http import HttpRequest, HttpResponse
+from model.http import RESPONSE_BODY_LIMIT_BYTES, HttpRequest, HttpResponse, read_limit_bytes
 from model.identity import request_key
 from model.mapping.fields import FieldSpec, finish
 from model.version import VERSION
@@ -47,13 +47,18 @@ class Item(msgspec.Struct, frozen=True):
 class ItemAnswer:
     """What an answer says of one item of a request. ``code`` '' when delivered; ``message`` in the partner's words.
 
-    ``status``: an HTTP status of its own, which the destination's rules about answers may see otherwise.
+    ``status``: an HTTP status of its own, which the destination's rules about answers may see otherwise. ``resend``: it
+    was refused only for others of the request, and is sent again without them; the rest then says nothing.
     """
 
     failure: FailureClass
     code: str = ""
     message: str = ""
     status: int = 0
+    resend: bool = False
+
+
+RESEND = ItemAnswer(FailureClass.RETRY, resend=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +140,8 @@ class HttpDestination(Destination):
     """Where its answers mean something else than the same status usually does."""
     reasons: ClassVar[tuple[Reason, ...]] = ()
     """Explanations of codes only it gives."""
+    answers_by_item: ClassVar[bool] = False
+    """Whether its answers may speak of single items; as much of them is read as that takes."""
 
     timeout_seconds: float = Field(default=5.0, gt=0, le=60)
     """The whole call, from connecting to the last byte of the answer."""
@@ -142,6 +149,8 @@ class HttpDestination(Destination):
     """Calls under way at the same time at most."""
     calls_per_second: float | None = Field(default=None, gt=0, le=100_000)
     """Calls begun in a second at most. Not given: no limit."""
+    use_proxy: bool = True
+    """false: called directly, past `delivery.proxy`; for what this machine reaches by itself."""
     batch: BatchConfig = BatchConfig()
     """Several events in one request, where the destination takes that."""
     breaker: BreakerConfig = BreakerConfig()
@@ -161,8 +170,16 @@ class HttpDestination(Destination):
         raise NotImplementedError
 
     def read(self, response: HttpResponse, items: Sequence[Item]) -> Sequence[ItemAnswer | None] | None:
-        """Find what a response says of each item, by position. None for the whole or for an item: its status counts."""
+        """Find what a response says of each item, by position. None for the whole or for an item: its status counts.
+
+        A response that says it and cannot be read is `model.destinations.multi_status.unreadable`: never a success.
+        """
         return None
+
+    @property
+    def reads_bodies(self) -> bool:
+        """Whether the body of an answer may change what it means, for an event sent by itself too."""
+        return any(rule.body for rule in self.failures) or any(rule.body for rule in self.failure_rules)
 
     def test_request(self, items: Sequence[Item], now_ms: int) -> HttpRequest | None:
         """Make the call to the partner's validation service, which stores nothing; None when there is none."""
@@ -219,7 +236,17 @@ class HttpDestination(Destination):
         named = {"content-type": "application/json", "user-agent": USER_AGENT}
         named |= {name.lower(): value for name, value in (headers or {}).items()}
         named["idempotency-key"] = request_key([item.key for item in items])
-        return HttpRequest(method=method, url=url, headers=named, body=body, timeout_seconds=self.timeout_seconds)
+        by_item = self.answers_by_item and len(items) > 1
+        return HttpRequest(
+            method=method,
+            url=url,
+            headers=named,
+            body=body,
+            timeout_seconds=self.timeout_seconds,
+            read_limit_bytes=read_limit_bytes(len(items)) if by_item else RESPONSE_BODY_LIMIT_BYTES,
+            needs_body=by_item or self.reads_bodies,
+            direct=not self.use_proxy,
+        )
 
 
 def _texts(value: Any) -> list[EnvironmentText]:

@@ -21,7 +21,8 @@ enough for 2,000 usual events. It recommends 10 to 20 requests at a time.
 
 Answers: 200 took everything. 400 names what it refused in ``failed_records`` and took the rest; if its count does not
 bear that out, the batch is divided and sent again, which ``$insert_id`` makes safe. Profile updates may be answered 200
-and refused all the same (``{"status": 0, "error": …}``).
+and refused all the same (``{"status": 0, "error": …}``). A 200 about several records, or about updates, whose body
+cannot be read is therefore a failure.
 """
 
 from base64 import b64encode
@@ -33,7 +34,7 @@ from pydantic import AfterValidator, Field
 
 from model.destinations.default_mappings import TRAITS, first, merged, trait, viewed
 from model.destinations.destination import BatchLimits, DefaultMapping, HttpDestination, Item, ItemAnswer
-from model.destinations.multi_status import MISSING
+from model.destinations.multi_status import MISSING, Unread, parsed, unreadable
 from model.environment_text import EnvironmentText, fault
 from model.failure import FailureClass, partner_message
 from model.failure_rules import FailureRule
@@ -149,6 +150,7 @@ class MixpanelDestination(HttpDestination):
         "$unset": FieldSpec("string", multiple=True),
     }
     batch_limits: ClassVar[BatchLimits] = BatchLimits(max_events=2_000, max_bytes=1_900_000)
+    answers_by_item: ClassVar[bool] = True
     failure_rules: ClassVar[tuple[FailureRule, ...]] = (
         FailureRule(status=400, failure=FailureClass.DISCARD, reason="MIXPANEL_RECORD_INVALID"),
     )
@@ -177,6 +179,11 @@ class MixpanelDestination(HttpDestination):
     """Another address than Mixpanel's, without /import, such as a proxy or a test server."""
     concurrency: int = Field(default=16, ge=1, le=1024)
     """Calls under way at the same time at most."""
+
+    @property
+    def reads_bodies(self) -> bool:
+        """Profile updates are answered 200 and refused all the same."""
+        return True
 
     @property
     def endpoint(self) -> EnvironmentText:
@@ -218,10 +225,12 @@ class MixpanelDestination(HttpDestination):
         success = response.status // 100 == 2
         if not success and response.status != 400:
             return None
-        try:
-            said = orjson.loads(response.body)
-        except orjson.JSONDecodeError:
-            return None
+        said = parsed(response)
+        if isinstance(said, Unread):
+            # 200 takes a single import, whatever is in the body; of several, or of updates, only the body tells.
+            by_body = len(items) > 1 or self.batch_key(items[0].payload) != _IMPORT
+            silent = not response.body and not response.body_fault
+            return unreadable(said, len(items)) if success and by_body and not silent else None
         if success and _took_nothing(said):
             return [_refused(said)] * len(items)
         if not isinstance(said, dict):

@@ -6,7 +6,7 @@ and with none of ours. The other side would correct it a second time by them, an
 comes. Authentication is HTTP Basic with the write key as user name and no password.
 
 One request takes 2,500 events and 500 KB, one event 32 KB. The answer counts for all events of a request; one that is
-refused with 400 or 413 is halved until the bad event stands alone. Segment answers 200 to nearly everything, an unknown
+refused for good is halved until the bad event stands alone. Segment answers 200 to nearly everything, an unknown
 write key included: what it drops later only its own debugger tells.
 """
 

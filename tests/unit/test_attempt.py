@@ -64,3 +64,34 @@ def test_marks_of_a_crash_stick_to_whatever_follows(failure: FailureClass) -> No
     end = after(failure, delivery(calls=1, replayed=True, resent=True))
     for follows in (end.outcome, end.retry, end.attempt_failed):
         assert follows is None or (follows.replayed and follows.resent)
+
+
+@pytest.mark.parametrize(("attempts", "window_ms", "limit"), [(0, 600_000, 64), (1, 600_000, 1), (0, 40_000, 1)])
+def test_the_last_attempt_is_made_alone(attempts: int, window_ms: int, limit: int) -> None:
+    answer = Answer(failure=FailureClass.RETRY, code="503", http_status=503, batch_items=600, batch_limit=64)
+    policy = RetryPolicy(attempts=3, window_ms=window_ms)
+    of = delivery(calls=1, attempts=attempts)
+    end = conclude(of, answer, policy, now_ms=NOW, run="run-1", random=lambda: 0.5).retry
+    assert end is not None and end.batch_limit == limit
+
+
+def test_a_small_batch_stays_one_when_an_answer_says_nothing_of_its_size() -> None:
+    end = after(FailureClass.THROTTLE, delivery(calls=1, batch_limit=8)).retry
+    assert end is not None and end.batch_limit == 8
+
+
+def test_when_a_delivery_first_failed_is_remembered_by_the_way_it_failed() -> None:
+    refused = after(FailureClass.SETUP).retry
+    assert refused is not None and (refused.refused_since_ms, refused.failed_since_ms) == (NOW, 0)
+    failed = after(FailureClass.RETRY, refused, now_ms=NOW + 5).retry
+    assert failed is not None and (failed.refused_since_ms, failed.failed_since_ms) == (NOW, NOW + 5)
+    again = after(FailureClass.SETUP, failed, now_ms=NOW + 9).retry
+    assert again is not None and again.refused_since_ms == NOW
+    throttled = after(FailureClass.THROTTLE).retry
+    assert throttled is not None and (throttled.refused_since_ms, throttled.failed_since_ms) == (0, 0)
+
+
+@pytest.mark.parametrize(("calls", "wait_ms"), [(1, 45_000), (3, 45_000), (4, 90_000), (5, 180_000)])
+def test_what_is_refused_again_and_again_is_tried_more_and_more_seldom(calls: int, wait_ms: int) -> None:
+    end = after(FailureClass.SETUP, delivery(calls=calls)).retry
+    assert end is not None and (end.due_at_ms, end.attempts) == (NOW + wait_ms, 0)

@@ -1,3 +1,5 @@
+import pytest
+
 from flows.gate import Condition, Gate
 from model.breaker import Breaker, BreakerPolicy
 from model.failure import FailureClass
@@ -34,6 +36,38 @@ def test_a_destination_that_fails_half_of_its_calls_is_left_alone_for_a_while_an
     assert (change.condition, change.code, change.until_ms) == (Condition.OPEN, "503", T0 + 10_000)
     assert "5 of the last 10 calls within 30 s failed: busy" == change.message
     assert gate.allowed(T0 + 9_999, 0) == 0 and gate.waiting_code == "BREAKER_OPEN"
+
+
+def fail_again(gate: Gate, now_ms: int) -> None:
+    gate.ended(
+        FailureClass.RETRY,
+        now_ms=now_ms,
+        took_ms=5_000,
+        code="ETIMEDOUT",
+        message="",
+        retry_after_ms=None,
+        failed_since_ms=T0,
+    )
+
+
+def test_events_that_fail_again_and_again_while_others_are_taken_do_not_open_it() -> None:
+    gate = gate_of()
+    for number in range(1, 1_000):
+        now_ms = T0 + number * 100
+        if number % 5:
+            fail_again(gate, now_ms)
+        else:
+            end(gate, FailureClass.DELIVERED, now_ms)
+    assert {change.condition for change in gate.changes()} == {Condition.OK}
+
+
+def test_when_nothing_is_taken_any_more_what_failed_before_counts_like_the_rest() -> None:
+    gate = gate_of()
+    end(gate, FailureClass.DELIVERED, T0 + 1)
+    for number in range(10):
+        fail_again(gate, T0 + 40_000 + number)
+    assert gate.condition is Condition.OPEN
+    assert gate.changes()[-1].message == "10 of the last 10 calls within 30 s failed: ETIMEDOUT"
 
 
 def test_fewer_calls_than_the_minimum_never_open_it() -> None:
@@ -94,14 +128,195 @@ def test_throttling_is_no_failure_either_but_a_pause() -> None:
     assert gate.changes() == []
 
 
-def test_a_setup_failure_is_said_once_and_its_end_too() -> None:
+def refuse(
+    gate: Gate, now_ms: int, delivery: str = "", *, others: int = 0, before_ms: int = 0, code: str = "401"
+) -> None:
+    gate.ended(
+        FailureClass.SETUP,
+        now_ms=now_ms,
+        took_ms=5,
+        code=code,
+        message="busy",
+        retry_after_ms=None,
+        answered=code.isdecimal(),
+        delivery=delivery,
+        failed_since_ms=before_ms,
+        others=others,
+    )
+
+
+def stop(gate: Gate, now_ms: int = T0) -> None:
+    for delivery in ("a", "b", "c"):
+        refuse(gate, now_ms, delivery)
+    assert gate.condition is Condition.SETUP
+
+
+def test_a_destination_that_refuses_three_deliveries_in_a_row_is_stopped_and_the_reason_names_them() -> None:
     gate = gate_of()
-    end(gate, FailureClass.SETUP, T0, code="401")
-    end(gate, FailureClass.SETUP, T0 + 60_000, code="401")
+    refuse(gate, T0, "a")
+    assert gate.allowed(T0, 0) == 8
+    refuse(gate, T0, "b")
+    assert gate.changes() == [] and gate.allowed(T0, 0) == 1  # the next one tells
+    refuse(gate, T0, "c")
+    refuse(gate, T0 + 60_000, "d")
     (change,) = gate.changes()
-    assert (change.condition, change.code, change.message) == (Condition.SETUP, "401", "busy")
+    assert (change.condition, change.code, change.until_ms) == (Condition.SETUP, "401", T0 + 60_000)
+    assert change.message == "3 of the last 3 deliveries answered 401 since 02:00 UTC: busy"
     end(gate, FailureClass.DELIVERED, T0 + 120_000)
     assert [change.condition for change in gate.changes()] == [Condition.OK]
+    assert gate.allowed(T0 + 120_000, 0) == 2
+
+
+@pytest.mark.parametrize("bad", [10, 3, 2])
+def test_refused_deliveries_among_others_that_are_taken_stop_nothing(bad: int) -> None:
+    gate = gate_of()
+    for number in range(1_000):
+        now_ms = T0 + number * 1_000
+        if number % bad:
+            end(gate, FailureClass.DELIVERED, now_ms)
+            assert gate.allowed(now_ms, 0) == 8
+        else:
+            refuse(gate, now_ms, f"d{number}", code="403")
+    assert {change.condition for change in gate.changes()} == {Condition.OK}
+
+
+def test_a_delivery_that_was_refused_before_others_were_taken_tells_of_itself_alone() -> None:
+    gate = gate_of()
+    for number in range(20):
+        refuse(gate, T0 + number, f"d{number}", others=1)
+    end(gate, FailureClass.DELIVERED, T0 + 100)
+    for again_ms in range(T0 + 45_000, T0 + 3_600_000, 45_000):
+        for number in range(20):
+            refuse(gate, again_ms, f"d{number}", before_ms=T0 + number)
+    assert gate.condition is Condition.OK and gate.allowed(T0 + 3_600_000, 0) == 8
+
+
+def test_where_refused_and_taken_were_mixed_three_in_a_row_are_chance_but_ten_are_not() -> None:
+    gate = gate_of()
+    refuse(gate, T0, "a")
+    end(gate, FailureClass.DELIVERED, T0)
+    for number in range(9):
+        refuse(gate, T0 + number, f"d{number}")
+    assert not gate.probing
+    refuse(gate, T0 + 10, "d9")
+    assert gate.reason.startswith("401: 10 of the last 10 deliveries")
+
+
+def test_where_refused_and_taken_were_mixed_three_are_enough_when_nothing_is_taken_for_long() -> None:
+    gate = gate_of()
+    refuse(gate, T0, "a")
+    end(gate, FailureClass.DELIVERED, T0)
+    for number in range(3):
+        assert gate.condition is Condition.OK
+        refuse(gate, T0 + number * 300_000, f"d{number}")
+    assert gate.condition is Condition.SETUP
+
+
+def test_refusals_prove_nothing_while_calls_begun_before_are_under_way() -> None:
+    gate = gate_of()
+    for number in range(5):
+        refuse(gate, T0, f"d{number}", others=9 - number)
+    assert gate.condition is Condition.OK and gate.allowed(T0, 5) == 0
+    end(gate, FailureClass.DELIVERED, T0 + 50)
+    assert gate.condition is Condition.OK and gate.allowed(T0 + 50, 4) == 4
+
+
+def test_one_delivery_alone_is_evidence_when_it_is_refused_over_more_than_a_minute() -> None:
+    gate = gate_of()
+    for at_ms in (0, 45_000):
+        refuse(gate, T0 + at_ms, "a")
+        assert gate.condition is Condition.OK
+    refuse(gate, T0 + 90_000, "a")
+    assert gate.reason == "401: 3 of the last 3 calls answered 401 since 02:00 UTC: busy"
+    assert gate.condition is Condition.SETUP
+
+
+@pytest.mark.parametrize("code", ["TLS_ERROR", "ENOTFOUND"])
+def test_a_host_that_cannot_be_reached_is_asked_once_a_second_and_given_up_after_ten(code: str) -> None:
+    gate, now_ms, calls = gate_of(), T0, 0
+    while gate.condition is Condition.OK:
+        if gate.allowed(now_ms, 0):
+            calls += 1
+            refuse(gate, now_ms, f"d{calls}", code=code)
+        now_ms += 100
+    assert 10_000 <= now_ms - T0 <= 11_500 and calls <= 12
+    assert f"{calls} of the last {calls} deliveries failed with {code} since" in gate.reason
+
+
+def test_a_passing_fault_of_names_or_certificates_stops_nothing() -> None:
+    gate = gate_of()
+    for number in range(64):
+        refuse(gate, T0, f"d{number}", code="ENOTFOUND")
+    assert gate.allowed(T0 + 1_000, 0) == 1
+    end(gate, FailureClass.DELIVERED, T0 + 1_000)
+    assert gate.condition is Condition.OK and gate.allowed(T0 + 1_000, 0) == 8
+
+
+@pytest.mark.parametrize(
+    ("code", "answered", "mended"),
+    [("401", True, False), ("401", False, False), ("ENOTFOUND", True, True), ("ENOTFOUND", False, False)],
+)
+def test_a_probe_that_fails_in_another_way_mends_nothing_unless_it_shows_that_the_host_answers(
+    code: str, answered: bool, mended: bool
+) -> None:
+    gate = gate_of()
+    for number in range(13):
+        refuse(gate, T0 + number * 1_000, f"d{number}", code=code)
+    assert gate.probing
+    probe_ms = T0 + 200_000
+    gate.ended(
+        FailureClass.RETRY, now_ms=probe_ms, took_ms=5, code="503", message="", retry_after_ms=None, answered=answered
+    )
+    assert gate.probing != mended
+    assert gate.allowed(probe_ms + 59_999, 0) == (1 if mended else 0)
+
+
+def test_evidence_survives_a_restart() -> None:
+    before, after = gate_of(), gate_of()
+    refuse(before, T0, "a")
+    refuse(before, T0, "b")
+    after.restore(before.condition, before.evidence())
+    refuse(after, T0 + 1, "c")
+    (change,) = after.changes()
+    assert change.message.startswith("3 of the last 3 deliveries")
+    again = gate_of()
+    again.restore(after.condition, after.evidence())
+    assert again.probing and again.reason == after.reason
+    refuse(again, T0 + 60_000, "d")
+    (change,) = again.changes()
+    assert change.message.startswith("4 of the last 4 deliveries")
+
+
+def test_a_breaker_that_opens_again_says_what_it_rests_on() -> None:
+    gate = gate_of()
+    open_gate(gate)
+    for at_ms in (10_000, 30_000):
+        gate.began(T0 + at_ms, 1)
+        end(gate, FailureClass.RETRY, T0 + at_ms)
+    said = [change.message for change in gate.changes() if change.condition is Condition.OPEN]
+    assert said == [
+        "10 of the last 10 calls within 30 s failed: busy",
+        "10 of the last 10 calls within 30 s failed, then the call that tried again failed: busy",
+        "10 of the last 10 calls within 30 s failed, then the 2 calls that tried again failed: busy",
+    ]
+
+
+def test_a_service_that_says_until_when_it_is_away_is_left_alone_till_then() -> None:
+    gate = gate_of()
+    gate.ended(FailureClass.RETRY, now_ms=T0, took_ms=5, code="503", message="", retry_after_ms=30_000)
+    end(gate, FailureClass.DELIVERED, T0 + 10)
+    assert gate.allowed(T0 + 29_999, 0) == 0 and gate.allowed(T0 + 30_000, 0) == 8
+    assert gate.waiting_code == "PAUSED"
+
+
+def test_a_host_that_is_found_again_and_says_until_when_it_is_away_is_left_alone_till_then() -> None:
+    gate = gate_of()
+    for number in range(13):
+        refuse(gate, T0 + number * 1_000, f"d{number}", code="ENOTFOUND")
+    probe_ms = T0 + 200_000
+    gate.ended(FailureClass.RETRY, now_ms=probe_ms, took_ms=5, code="503", message="", retry_after_ms=30_000)
+    assert not gate.probing
+    assert gate.allowed(probe_ms + 29_999, 0) == 0 and gate.allowed(probe_ms + 30_000, 0) == 1
 
 
 def test_the_first_success_of_a_run_is_said_because_the_run_before_may_not_have_lived_to() -> None:

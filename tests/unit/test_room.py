@@ -187,9 +187,9 @@ def test_a_destination_that_is_behind_has_not_caught_up_when_all_its_long_calls_
 
 
 def test_while_single_calls_try_a_destination_what_comes_in_new_makes_way_at_once() -> None:
-    room = room_of(1, concurrency=1)
-    (group,) = room.start(T0)
-    end(room, group, SETUP, T0)
+    room = room_of(3, concurrency=3)
+    for group in room.start(T0):
+        end(room, group, SETUP, T0)
     for number in range(1, 11):  # in the last second of the pause
         room.add(waiting(number, T0 + 59_500), T0 + 59_500)
     assert put_back(room, T0 + 59_500) == []
@@ -259,6 +259,43 @@ def test_a_probe_is_one_delivery_even_where_batches_are_sent() -> None:
         end(room, group, SETUP, T0)
     room.add(waiting(20), T0)
     assert [len(group) for group in room.start(T0 + 60_000)] == [1]
+
+
+def test_what_has_failed_least_tries_a_destination_not_what_waits_longest() -> None:
+    room = room_of(3, concurrency=3)
+    for group in room.start(T0):
+        end(room, group, SETUP, T0)
+    for offset, calls in ((10, 3), (11, 1), (12, 1)):
+        failed = Waiting(delivery(events_offset=offset, calls=calls), "retries.30s", 0, offset, arrived_ms=T0)
+        room.add(failed, T0)
+    assert offsets(room.start(T0 + 60_000)) == [11]
+    assert offsets([room.held()]) == [10, 12]
+
+
+def test_small_batches_are_made_of_those_that_need_them_and_take_nobody_else_along() -> None:
+    room = room_of(0, batching=BatchLimits(max_events=10, max_bytes=1 << 20, max_age_seconds=1))
+    for offset, limit in enumerate([0, 4, 1, 0, 4, 4, 1, 4, 4, 0]):
+        limited = delivery(events_offset=offset, batch_limit=limit)
+        room.add(Waiting(limited, "retries.30s", 0, offset, arrived_ms=T0), T0)
+    groups = room.start(T0 + 1_000)
+    assert [[each.offset for each in group] for group in groups] == [[0, 3, 9], [1, 4, 5, 7], [2], [6]]
+    assert offsets(room.start(T0 + 1_000)) == [] and offsets([room.held()]) == [8]
+
+
+def test_a_delivery_that_goes_alone_waits_for_no_others() -> None:
+    room = room_of(0, batching=BatchLimits(max_events=10, max_bytes=1 << 20, max_age_seconds=60))
+    room.add(Waiting(delivery(batch_limit=1), "retries.30s", 0, 1, arrived_ms=T0), T0)
+    assert offsets(room.start(T0)) == [1]
+
+
+def test_what_comes_back_from_a_shipment_is_next_and_was_not_sent() -> None:
+    room = room_of(4, concurrency=1, batching=BatchLimits(max_events=2, max_bytes=1 << 20, max_age_seconds=1))
+    (group,) = room.start(T0)
+    end(room, group, DELIVERED, T0)
+    for each in reversed(group):
+        room.add(each, T0, first=True)
+    assert not any(each.started for each in group)
+    assert offsets(room.start(T0)) == [0, 1]
 
 
 def test_time_in_which_no_call_might_begin_is_told_apart_from_waiting_for_a_turn() -> None:

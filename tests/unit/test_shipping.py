@@ -115,6 +115,63 @@ def test_a_207_is_read_item_by_item_with_the_destinations_own_rules() -> None:
     assert codes(shipment)[-1] == "BATCH_ITEM_MISSING"
 
 
+@pytest.mark.parametrize(
+    ("statuses", "failure", "code"),
+    [
+        ([401, 401, 403], FailureClass.SETUP, "401"),
+        ([503, 500, 502], FailureClass.RETRY, "503"),
+        ([503, 401, 503], FailureClass.DELIVERED, ""),
+        ([503, 503, 400], FailureClass.DELIVERED, ""),
+        ([429, 429, 429], FailureClass.DELIVERED, ""),
+        ([200, 401, 401], FailureClass.DELIVERED, ""),
+    ],
+)
+def test_a_call_answered_item_by_item_failed_when_all_its_items_did(
+    statuses: list[int], failure: FailureClass, code: str
+) -> None:
+    body = orjson.dumps([{"status": status} for status in statuses])
+    answer = HttpResponse(status=207, headers={"retry-after": "30"}, body=body)
+    [call] = ship(some(3), lambda _: answer, settings=BATCH)[0].calls
+    assert (call.failure, call.code, call.retry_after_ms) == (failure, code, None)
+
+
+@pytest.mark.parametrize(
+    ("status", "rules", "pause_ms"),
+    [
+        (429, {}, 30_000),
+        (502, {}, 30_000),
+        (503, {}, 30_000),
+        (529, {}, 30_000),
+        (500, {}, None),
+        (307, {}, None),
+        (408, {}, None),
+        (403, {"failures": [{"status": 403, "class": "throttle"}]}, 30_000),
+    ],
+)
+def test_a_retry_after_counts_for_the_destination_where_it_speaks_of_the_service(
+    status: int, rules: dict[str, Any], pause_ms: int | None
+) -> None:
+    said = HttpResponse(status=status, headers={"retry-after": "30"})
+    shipment, _ = ship(some(1), lambda _: said, settings=rules)
+    assert [call.retry_after_ms for call in shipment.calls] == [pause_ms]
+    assert shipment.shipped[0].answer.retry_after_ms == 30_000
+
+
+def test_a_batch_refused_for_wrong_credentials_is_tried_with_three_of_its_events() -> None:
+    shipment, requests = ship(some(9), lambda _: HttpResponse(status=401), settings=BATCH)
+    assert [numbers(request) for request in requests] == [list(range(9)), [0], [4], [8]]
+    assert [one.answer.batch_items for one in shipment.shipped] == [0, 9, 9, 9, 0, 9, 9, 9, 0]
+    assert [call.delivery for call in shipment.calls] == [some(9)[place].delivery_id for place in (0, 0, 4, 8)]
+
+
+@pytest.mark.parametrize(("count", "limit"), [(1_000, 64), (64, 8), (50, 4), (8, 1), (2, 1)])
+def test_a_batch_that_met_a_passing_fault_comes_back_in_smaller_ones(count: int, limit: int) -> None:
+    failing = HttpFailure(code="ETIMEDOUT", message="")
+    shipment, requests = ship(some(count), lambda _: failing, settings={"batch": {"max_events": 1_000}})
+    assert len(requests) == 1
+    assert {one.answer.batch_limit for one in shipment.shipped} == {limit}
+
+
 def test_what_a_destinations_rules_say_of_an_answer_goes() -> None:
     rules = {"failures": [{"status": 400, "body": "already there", "class": "delivered"}]}
     said = HttpResponse(status=400, body=b'{"message":"already there"}')

@@ -103,22 +103,28 @@ def test_a_wrong_key_keeps_the_events_and_asks_for_a_person() -> None:
         async with amplitude_running() as (engine, api, url):
             of = amplitude(url, api_key="${SECRET}")
             said = await send(engine, of, items(of, track(1), track(2)))
-            assert said == [(FailureClass.SETUP, "AMPLITUDE_API_KEY", "")] * 2
-            assert api.calls == [400]  # nothing to divide
+            assert {one[:2] for one in said} == {(FailureClass.SETUP, "AMPLITUDE_API_KEY")}
+            assert api.calls == [400] * 3  # the batch, and each event alone
+            many = await send(engine, of, items(of, *map(track, range(100))))
+            assert {one[:2] for one in many} == {(FailureClass.SETUP, "AMPLITUDE_API_KEY")}
+            assert api.calls == [400] * 7
 
     run(test())
 
 
-def test_throttled_events_wait_with_their_neighbours_but_a_used_up_quota_does_not() -> None:
+def test_throttled_users_wait_and_those_over_their_quota_are_given_up_while_the_others_are_delivered() -> None:
     async def test() -> None:
         async with amplitude_running() as (engine, api, url):
             of = amplitude(url)
             api.throttled_users, api.over_quota_users = {"user-1"}, {"user-2"}
-            said = await send(engine, of, items(of, track(0), track(1), track(2)))
-            throttled = (FailureClass.THROTTLE, "429")
-            assert [one[:2] for one in said] == [throttled, throttled, (FailureClass.DISCARD, "AMPLITUDE_DAILY_QUOTA")]
+            said = await send(engine, of, items(of, *map(track, range(50))))
+            assert said[1][:2] == (FailureClass.THROTTLE, "AMPLITUDE_THROTTLED")
+            assert said[2][:2] == (FailureClass.DISCARD, "AMPLITUDE_DAILY_QUOTA")
+            assert [said[0], *said[3:]] == [DELIVERED] * 48
+            assert api.calls == [429, 200] and len(api.ingested) == 48
+            assert (await send(engine, of, items(of, track(1))))[0][0] is FailureClass.THROTTLE
             api.throttled_users.clear()
-            assert await send(engine, of, items(of, track(0), track(1))) == [DELIVERED] * 2
+            assert await send(engine, of, items(of, track(1))) == [DELIVERED]
 
     run(test())
 
@@ -129,7 +135,7 @@ def test_a_batch_that_is_too_large_is_divided_and_a_huge_event_given_up_alone() 
             of = amplitude(url)
             huge = track(1, properties={"text": "x" * 1_000_000})
             said = await send(engine, of, items(of, track(0), huge, track(2)))
-            assert said == [DELIVERED, (FailureClass.DISCARD, "413", ""), DELIVERED]
+            assert said == [DELIVERED, (FailureClass.DISCARD, "413", "Payload too large"), DELIVERED]
             assert sorted(api.calls) == [200, 200, 413, 413, 413]
 
     run(test())

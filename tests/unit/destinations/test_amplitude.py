@@ -194,8 +194,23 @@ def test_a_single_bad_event_is_told_what_is_wrong_with_it() -> None:
     assert read(answer(400, said), some(1)) == [(FailureClass.DISCARD, "AMPLITUDE_EVENT_INVALID", message)]
 
 
-def test_a_batch_that_is_bad_in_part_is_left_to_be_divided() -> None:
-    said = {"code": 400, "error": "Bad", "events_with_missing_fields": {"event_type": [0, 2]}}
+def test_of_a_batch_that_is_bad_in_part_the_others_are_sent_again() -> None:
+    said = {"code": 400, "error": "Bad", "events_with_missing_fields": {"event_type": [0, 2, 3, -1]}}
+    found = amplitude().read(answer(400, said), some(3))
+    assert found is not None
+    assert [one is not None and one.resend for one in found] == [False, True, False]
+    assert codes(answer(400, said), some(3)) == ["AMPLITUDE_EVENT_INVALID", "", "AMPLITUDE_EVENT_INVALID"]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"error": "Invalid JSON request body"},
+        {"events_with_invalid_fields": {"time": [7]}},
+        {"silenced_events": [True]},
+    ],
+)
+def test_a_refused_batch_of_which_no_event_is_named_is_left_to_be_divided(said: dict[str, Any]) -> None:
     assert read(answer(400, said), some(3)) is None
     rules = Classifier(AmplitudeDestination.failure_rules)
     assert rules.classify(400, "", {}, orjson.dumps(said)) == (FailureClass.DISCARD, "AMPLITUDE_EVENT_INVALID")
@@ -224,12 +239,38 @@ def test_a_wrong_key_is_no_fault_of_the_events(said: dict[str, Any]) -> None:
     assert classified == (FailureClass.SETUP, "AMPLITUDE_API_KEY")
 
 
-def test_who_has_used_up_the_daily_quota_is_given_up_and_the_others_wait() -> None:
-    said = {"code": 429, "error": "Too many", "exceeded_daily_quota_users": {"user-1": 500_200}}
-    assert codes(answer(429, said), some(3)) == ["429", "AMPLITUDE_DAILY_QUOTA", "429"]
-    by_device = {"exceeded_daily_quota_devices": {"device-1": 500_900}, "exceeded_daily_quota_users": []}
-    assert codes(answer(429, by_device), some(2)) == ["AMPLITUDE_DAILY_QUOTA"] * 2
-    assert read(answer(429, {"code": 429, "throttled_events": [0]}), some(2)) is None
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ({"exceeded_daily_quota_users": {"user-1": 500_200}}, ["", "AMPLITUDE_DAILY_QUOTA", ""]),
+        ({"exceeded_daily_quota_devices": {"device-1": 1}}, ["AMPLITUDE_DAILY_QUOTA"] * 3),
+        ({"exceeded_daily_quota_users": [], "throttled_events": [1]}, ["", "AMPLITUDE_THROTTLED", ""]),
+        ({"throttled_events": [0]}, ["AMPLITUDE_THROTTLED", "", ""]),
+        ({"throttled_users": {"user-2": 44, "user-9": 50}}, ["", "", "AMPLITUDE_THROTTLED"]),
+        ({"throttled_devices": {"device-1": 40}}, ["AMPLITUDE_THROTTLED"] * 3),
+        (
+            {"throttled_events": [1, 2, 7, -1], "exceeded_daily_quota_users": {"user-2": 500_200}},
+            ["", "AMPLITUDE_THROTTLED", "AMPLITUDE_DAILY_QUOTA"],
+        ),
+    ],
+)  # fmt: skip
+def test_of_too_many_events_only_those_of_the_named_users_and_devices_wait_or_are_given_up(
+    said: dict[str, Any], expected: list[str]
+) -> None:
+    sent = some(3)
+    found = amplitude().read(answer(429, {"code": 429, "error": "Too many", "eps_threshold": 30, **said}), sent)
+    assert found is not None
+    assert [one is not None and one.resend for one in found] == [code == "" for code in expected]
+    assert codes(answer(429, {"code": 429, **said}), sent) == expected
+
+
+@pytest.mark.parametrize(
+    "said", [{}, {"throttled_events": [3]}, {"throttled_users": {"user-9": 40}, "eps_threshold": 30}]
+)
+def test_too_many_events_of_nobody_in_the_request_are_too_many_for_the_project(said: dict[str, Any]) -> None:
+    assert read(answer(429, {"code": 429, "error": "Too many", **said}), some(3)) is None
+    rules = Classifier(AmplitudeDestination.failure_rules)
+    assert rules.classify(429, "", {}, orjson.dumps(said)) == (FailureClass.THROTTLE, "429")
 
 
 @pytest.mark.parametrize("status", [200, 413, 500, 503])
@@ -256,7 +297,8 @@ JSON = st.recursive(
 )
 FIELDS = st.sampled_from(
     "error missing_field events_with_missing_fields events_with_invalid_fields events_with_invalid_id_lengths "
-    "silenced_events throttled_events exceeded_daily_quota_users exceeded_daily_quota_devices".split()
+    "silenced_events throttled_events throttled_users throttled_devices exceeded_daily_quota_users "
+    "exceeded_daily_quota_devices".split()
 )
 RAW = Item("d-9", b'{"user_id":["user-0"]}')
 

@@ -285,3 +285,22 @@ JSON = st.recursive(
 def test_reading_never_raises_and_speaks_of_all_items_or_none(status: int, body: bytes, count: int) -> None:
     said = read(HttpResponse(status=status, body=body), some(count))
     assert said is None or len(said) == count
+
+
+UNREAD = [
+    HttpResponse(status=200, body=b"", body_fault="its coding br is not known here"),
+    HttpResponse(status=200, body=b'{"code": 200, "num_rec', body_fault="end of file"),
+    HttpResponse(status=200, body=b'{"code": 200', body_truncated=True),
+    HttpResponse(status=200, body=b"thanks"),
+]
+
+
+@pytest.mark.parametrize("response", UNREAD, ids=["coding", "cut", "too long", "no JSON"])
+def test_a_200_about_several_records_or_updates_that_cannot_be_read_is_no_success(response: HttpResponse) -> None:
+    assert codes(response, some(2)) == ["ANSWER_UNREADABLE"] * 2
+    assert codes(response, some(1, IDENTIFY)) == ["ANSWER_UNREADABLE"]
+    assert read(response, some(1)) is None  # one import: 200 took it
+
+
+def test_a_400_that_cannot_be_read_counts_for_all() -> None:
+    assert read(HttpResponse(status=400, body=b"", body_fault="cut"), some(2)) is None
