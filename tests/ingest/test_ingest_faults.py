@@ -12,6 +12,7 @@ import sys
 import threading
 import zlib
 from concurrent.futures import ThreadPoolExecutor
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -42,13 +43,15 @@ class TestBodies:
         assert post(url, body, content_encoding="gzip").status_code == 200
         assert len(records(topics, EVENTS)) == 1
 
-    @pytest.mark.parametrize("coding", ["gzip", "x-gzip", "deflate", "identity", ""])
-    @pytest.mark.parametrize("packed", ["gzip", "zlib", "raw deflate", "nothing"])
+    @pytest.mark.parametrize(
+        ("packed", "coding"),
+        [
+            # gzip says itself what it is; zlib and raw deflate are known by the coding that is named.
+            *product(["gzip", "nothing"], ["gzip", "x-gzip", "deflate", "identity", ""]),
+            *product(["zlib", "raw deflate"], ["deflate"]),
+        ],
+    )
     def test_a_compressed_body_is_read_as_what_it_is(self, topics: Topics, url: str, packed: str, coding: str) -> None:
-        if coding in {"identity", ""} and packed in {"zlib", "raw deflate"}:
-            pytest.skip("nothing tells such a body from other bytes")
-        if "gzip" in coding and packed in {"zlib", "raw deflate"}:
-            pytest.skip("no sender names one coding and uses another")
         body = json.dumps({"batch": [call()]}).encode()
         bits = {"gzip": 31, "zlib": 15, "raw deflate": -15, "nothing": 0}[packed]
         if bits:
