@@ -172,7 +172,7 @@ class HttpDestination(Destination):
     @property
     def reads_bodies(self) -> bool:
         """Whether the body of an answer may change what it means, for an event sent by itself too."""
-        return any(rule.body for rule in (*self.failures, *self.failure_rules))
+        return any(rule.body for rule in self.failures) or any(rule.body for rule in self.failure_rules)
 
     def test_request(self, items: Sequence[Item], now_ms: int) -> HttpRequest | None:
         """Make the call to the partner's validation service, which stores nothing; None when there is none."""
