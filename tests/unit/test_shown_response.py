@@ -1,7 +1,7 @@
 """What people are shown of an answer: bounded, and with what could not be read."""
 
-from flows.samples import shown_response
 from flows.isolating import Shipped
+from flows.samples import shown_response
 from model.attempt import Answer
 from model.failure import FailureClass
 from model.http import RESPONSE_BODY_LIMIT_BYTES, HttpResponse
