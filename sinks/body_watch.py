@@ -6,10 +6,10 @@ for: it may let a wait last half as long again.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
-Result = TypeVar("Result")
+Task: TypeAlias = asyncio.Task[Any]
 
 
 class BodyWatch:
@@ -18,26 +18,27 @@ class BodyWatch:
     def __init__(self, seconds: float, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._seconds = seconds
         self._monotonic = monotonic
-        self._waiting: dict[asyncio.Task[object], float] = {}  # since when
-        self._given_up: set[asyncio.Task[object]] = set()
+        self._waiting: dict[Task, float] = {}  # since when
+        self._given_up: set[Task] = set()
         self._timer: asyncio.TimerHandle | None = None
 
-    async def wait_for(self, reading: Awaitable[Result]) -> Result:
-        """Wait for a body. Raises TimeoutError when it does not come."""
+    def begin(self) -> Task:
+        """Watch the current task, which is about to wait for a body: it is cancelled when the body does not come."""
         task = asyncio.current_task()
         assert task is not None
         self._waiting[task] = self._monotonic()
         if self._timer is None:
             self._look_again()
-        try:
-            return await reading
-        except asyncio.CancelledError:
-            if task in self._given_up and task.uncancel() == 0:  # else somebody cancelled the call as well
-                raise TimeoutError from None
-            raise
-        finally:
-            del self._waiting[task]
-            self._given_up.discard(task)
+        return task
+
+    def gave_up(self, task: Task) -> bool:
+        """Whether a task was cancelled by the watch alone; takes its cancelling back."""
+        return task in self._given_up and task.uncancel() == 0
+
+    def end(self, task: Task) -> None:
+        """Watch the task no more."""
+        del self._waiting[task]
+        self._given_up.discard(task)
 
     def _look_again(self) -> None:
         self._timer = asyncio.get_running_loop().call_later(self._seconds / 2, self._look)

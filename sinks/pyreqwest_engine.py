@@ -7,6 +7,7 @@ checked here.
 """
 
 import time
+from asyncio import CancelledError
 from collections import OrderedDict
 from collections.abc import Callable
 from datetime import timedelta
@@ -145,19 +146,39 @@ def _built(client: Client, request: HttpRequest, url: Url, timeout_seconds: floa
 
 
 async def _answer(call: StreamRequest, request: HttpRequest, watch: BodyWatch) -> HttpResponse | HttpFailure:
+    """Make the call. Of the body is read as much as there is before its end, the limit and a byte more, or a fault."""
     async with call as response:
         status = response.status
         if status < FIRST_FINAL_STATUS:
             return HttpFailure(code="PROTOCOL_ERROR", message=f"answered with interim status {status} only")
         headers = _headers(response)
         length, limit_bytes = headers.get("content-length"), request.read_limit_bytes
-        raw, fault = b"", ""
-        if length != "0":
-            reading = _read(response, length, limit_bytes)
-            try:
-                raw, fault = await (reading if waits_for_body(request, status) else watch.wait_for(reading))
-            except TimeoutError:
-                fault = LATE
+        if length == "0":
+            return response_of(status, headers, b"", limit_bytes=limit_bytes)
+        raw, pieces, fault = b"", list[bytes](), ""
+        task = None if waits_for_body(request, status) else watch.begin()
+        try:
+            reader = response.body_reader
+            chunk = await reader.read_chunk()
+            raw = bytes(chunk) if chunk is not None else b""
+            if length is None or len(raw) != int(length):  # else it is all there, and its end needs no asking for
+                size_bytes = len(raw)
+                while chunk is not None and size_bytes <= limit_bytes:
+                    chunk = await reader.read_chunk()
+                    if chunk is not None:
+                        pieces.append(bytes(chunk))
+                        size_bytes += len(chunk)
+        except DetailedPyreqwestError as error:
+            fault = body_fault(error)
+        except CancelledError:
+            if task is None or not watch.gave_up(task):
+                raise
+            fault = LATE
+        finally:
+            if task is not None:
+                watch.end(task)
+        if pieces:
+            raw = b"".join((raw, *pieces))[: limit_bytes + 1]
         return response_of(status, headers, raw, limit_bytes=limit_bytes, fault=fault)
 
 
@@ -179,26 +200,3 @@ def _readable_headers(response: Response) -> list[tuple[str, str]]:
             if name in LIST_HEADERS:
                 pairs.append((name, "(unreadable)"))  # whatever it is, the body is not plain
     return pairs
-
-
-async def _read(response: Response, length: str | None, limit_bytes: int) -> tuple[bytes, str]:
-    """Read to the end, the limit and one byte more, or a fault, which is returned beside what came before it."""
-    reader = response.body_reader
-    pieces: list[bytes] = []
-    try:
-        chunk = await reader.read_chunk()
-        if chunk is None:
-            return b"", ""
-        body = bytes(chunk)
-        if length is not None and len(body) == int(length):  # usual: all in one piece, whose end needs no asking for
-            return body[: limit_bytes + 1], ""
-        pieces, size_bytes = [body], len(body)
-        while size_bytes <= limit_bytes:
-            chunk = await reader.read_chunk()
-            if chunk is None:
-                break
-            pieces.append(bytes(chunk))
-            size_bytes += len(chunk)
-    except DetailedPyreqwestError as error:
-        return b"".join(pieces), body_fault(error)
-    return b"".join(pieces)[: limit_bytes + 1], ""

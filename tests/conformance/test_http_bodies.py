@@ -10,6 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from model.http import RESPONSE_BODY_LIMIT_BYTES, HttpResponse
+from sinks.pyreqwest_engine import PyreqwestEngine
 from tests.conformance.http_calls import MakeEngine, answer_of, post, run, served, until
 from tests.conformance.http_server import (
     Seen,
@@ -316,3 +317,12 @@ def test_a_call_cancelled_while_its_unneeded_body_is_waited_for_is_cancelled(mak
                 await call
 
     run(test())
+
+
+@pytest.mark.parametrize(
+    "line", ["no colon", ": no name", "X-A : space", "X(A): v", "X-A: a\x01b", " folded first", "X\xe4: v"]
+)
+def test_the_hot_paths_engine_passes_over_lines_that_are_no_headers(line: str) -> None:
+    """h11, below httpx, refuses the whole answer."""
+    answer = ask(PyreqwestEngine, says(f"{OK}{line}\r\nRetry-After: 5\r\nContent-Length: 2\r\n\r\nok"))
+    assert (answer.status, answer.body, answer.headers["retry-after"]) == (200, b"ok", "5")

@@ -13,6 +13,7 @@ from model.attempt import Answer
 from model.destinations.destination import Item
 from model.failure import FailureClass
 from model.http import HttpResponse
+from model.workspace_reading import read_workspace
 from tests.samples import T0
 from tests.workspaces import workspace
 
@@ -205,3 +206,24 @@ JSON = st.recursive(
 @given(JSON | st.binary(max_size=30), st.integers(1, 4), st.sampled_from([BY_STATUS, BY_FIELD, BY_INDEX]))
 def test_reading_takes_any_body_and_speaks_of_all_events(said: Any, count: int, items: dict[str, Any]) -> None:
     assert len(answered(count, said, items)) == count
+
+
+@pytest.mark.parametrize(
+    ("items", "path"),
+    [
+        ("{list: $.r, by: position}", "destinations[0].answers[0].items"),
+        ("{list: a..b, by: position, status: s}", "destinations[0].answers[0].items.list"),
+        ("{list: $.r, by: position, statsu: s}", "destinations[0].answers[0].items.statsu"),
+    ],
+)
+def test_a_mistake_is_told_with_its_place_and_a_remedy(items: str, path: str) -> None:
+    text = (
+        "version: 1\n"
+        "sources: [{id: web, write_keys: [k]}]\n"
+        "destinations:\n"
+        "  - {id: api, type: http, url: 'https://api.test/in', batch: {max_events: 10},\n"
+        f"     answers: [{{status: 200, items: {items}}}]}}\n"
+        "connections: [{source: web, destination: api}]\n"
+    )
+    problems = read_workspace(text.encode(), file="w.yaml", environ={}).problems
+    assert any(one.path == path and one.line == 5 and one.remedy for one in problems)
