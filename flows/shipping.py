@@ -91,7 +91,8 @@ class Shipper:
         if function is None or delivery.inserted:
             return delivery, None
         event = orjson.loads(delivery.event)
-        match await self._functions.run(function.handler, event, dict(function.settings)):
+        functions = self._functions.of(f"{delivery.source} -> {delivery.destination}")
+        match await functions.run(function.handler, event, dict(function.settings)):
             case host.Returned(event=changed):
                 return replace(delivery, event=orjson.dumps(changed), inserted=True), None
             case host.Dropped(why=why):
@@ -100,12 +101,14 @@ class Shipper:
                 return delivery, refusal("FUNCTION_RETRY", why, FailureClass.RETRY)
             case host.Rejected(why=why):
                 return delivery, refusal("FUNCTION_REJECTED", why)
+            case host.Failed(code="FUNCTION_PAUSED", why=why):
+                return delivery, refusal("FUNCTION_PAUSED", why, FailureClass.THROTTLE)  # this event was not tried
             case host.Failed(code=code, why=why):
                 again = code in {"FUNCTION_TIMEOUT", "FUNCTION_UNAVAILABLE"}
                 return delivery, refusal(code, why, FailureClass.RETRY if again else FailureClass.DISCARD)
 
     async def close(self) -> None:
-        """Close connections and end the functions' process."""
+        """Close connections and end the functions' processes."""
         await self._functions.close()
         await self._engine.close()
 

@@ -140,6 +140,13 @@ FAILURES: tuple[Reason, ...] = (
         "Waybill tries again. Correct `insert_function` in the workspace file, or install what the function needs.",
     ),
     _again(
+        "FUNCTION_PAUSED",
+        Severity.WARNING,
+        Owner.US,
+        "The connection's insert function is too slow or hangs, so the event waits on disk for its turn.",
+        "Waybill tries again. If it lasts, make the function faster.",
+    ),
+    _again(
         "FUNCTION_RETRY",
         Severity.WARNING,
         Owner.US,

@@ -1,6 +1,7 @@
 """The process insert functions run in. It may be killed at any moment, and takes nothing with it when it dies."""
 
 import asyncio
+import contextlib
 import ctypes
 import importlib
 import os
@@ -17,6 +18,7 @@ from flows.functions import DropEvent, RejectEvent, RetryEvent
 from flows.functions.messages import ANSWER_LIMIT_BYTES, WHY_LIMIT_CHARS, Word, decode_order, encode
 
 MEMORY_LIMIT_BYTES = 1 << 30  # beyond what it starts with
+NICENESS = 5  # where cores are short, the worker goes before functions
 _PR_SET_PDEATHSIG = 1
 _RAISED: dict[type[Exception], str] = {DropEvent: "dropped", RetryEvent: "retry", RejectEvent: "rejected"}
 _handlers: dict[str, Callable[[dict[str, Any], dict[str, str]], Any]] = {}
@@ -27,6 +29,7 @@ def main(host: int) -> None:
     _die_with(host)
     orders, answers = _pipes()
     _limit_memory()
+    _give_way()
     this = os.getpid()
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
@@ -85,7 +88,8 @@ def _handle(line: bytes, loop: asyncio.AbstractEventLoop, tell: Callable[[bytes]
         kind = next(kind for raised, kind in _RAISED.items() if isinstance(error, raised))
         return Word(kind, _text(error))
     except MemoryError as error:
-        return Word("exhausted", _said(error))
+        limit = f"it needs more than the {MEMORY_LIMIT_BYTES >> 20} MB of memory it may have"
+        return Word("exhausted", f"{_said(error).removesuffix(': ')}: {limit}"[:WHY_LIMIT_CHARS])
     except BaseException as error:
         return Word("failed", _said(error))
 
@@ -116,6 +120,13 @@ def _limit_memory() -> None:
     limit = pages * os.sysconf("SC_PAGE_SIZE") + MEMORY_LIMIT_BYTES
     hard = resource.getrlimit(resource.RLIMIT_AS)[1]
     resource.setrlimit(resource.RLIMIT_AS, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard))
+
+
+def _give_way() -> None:
+    os.nice(NICENESS)
+    # When the whole system runs out of memory, this process is the one to go.
+    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
+        file.write("1000")
 
 
 def _die_with(host: int) -> None:
