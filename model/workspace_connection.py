@@ -10,7 +10,7 @@ from model.fql.filters import compile_filter
 from model.fql.syntax import FqlInvalid
 from model.fql.triggers import compile_trigger
 from model.function_name import check_handler
-from model.workspace_fields import Name, Slug
+from model.workspace_fields import FormerIds, Name, Slug
 from model.workspace_settings import Section
 
 
@@ -121,6 +121,8 @@ class MappingConfig(Section):
 
     name: Slug
     """Short name used in reports."""
+    was: FormerIds = ()
+    """The name it had before, or several: what waits to be mapped by that one is mapped by this one."""
     enabled: bool = True
     """false: the mapping is not there."""
     trigger: Annotated[str, AfterValidator(_check_trigger)] | None = None
