@@ -158,8 +158,8 @@ class Router:
         return self._to_lane(delivery.waited(now_ms), topic, record, now_ms)
 
     def _to_lane(self, delivery: Delivery, topic: str, record: Record, now_ms: int) -> tuple[str, Waiting]:
-        waiting = Waiting(delivery, topic, record.partition, record.offset, arrived_ms=now_ms)
-        return lane_key(lane_of(delivery.destination, self._lanes)), waiting
+        lane = lane_of(self._versions.current.today(delivery.destination), self._lanes)
+        return lane_key(lane), Waiting(delivery, topic, record.partition, record.offset, arrived_ms=now_ms, lane=lane)
 
     def _lane_of_facts(self, record: Record) -> str:
         """The lane that passes on what is said of a record here: always the same one, in this process."""

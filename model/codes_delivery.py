@@ -195,7 +195,8 @@ WAITING: tuple[Reason, ...] = (
     ),
     _waiting(
         "LANES_CHANGED",
-        "The workspace was given another number of lanes, and the event goes to the lane its destination has now.",
+        "The workspace has another number of lanes, or the destination another id, and the event goes to the lane its "
+        "destination has now.",
         "None.",
     ),
     _waiting(
