@@ -11,6 +11,8 @@ class LiveWorkspace:
 
     def __init__(self, workspace: Workspace) -> None:
         self.current = workspace
+        self.look: Callable[[], object] = lambda: None
+        """Takes the workspace file over now if it has changed; set by who watches it."""
         self._lock = Lock()
         self._listeners: list[Callable[[Workspace], None]] = []
 

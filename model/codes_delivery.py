@@ -74,7 +74,7 @@ ROUTING: tuple[Reason, ...] = (
     _configured(
         "SOURCE_REMOVED",
         "The source was removed from the workspace after it had sent the event.",
-        "None, if it was meant; otherwise restore the source.",
+        "None, if it was meant; otherwise restore the source, or say what its id was (`was`).",
     ),
 )
 

@@ -18,7 +18,6 @@ from flows.functions import DropEvent, RejectEvent, RetryEvent
 from flows.functions.messages import ANSWER_LIMIT_BYTES, WHY_LIMIT_CHARS, Word, decode_order, encode
 
 MEMORY_LIMIT_BYTES = 1 << 30  # beyond what it starts with
-NICENESS = 5  # where cores are short, the worker goes before functions
 _PR_SET_PDEATHSIG = 1
 _RAISED: dict[type[Exception], str] = {DropEvent: "dropped", RetryEvent: "retry", RejectEvent: "rejected"}
 _handlers: dict[str, Callable[[dict[str, Any], dict[str, str]], Any]] = {}
@@ -29,7 +28,7 @@ def main(host: int) -> None:
     _die_with(host)
     orders, answers = _pipes()
     _limit_memory()
-    _give_way()
+    _die_first()
     this = os.getpid()
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
@@ -122,9 +121,8 @@ def _limit_memory() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard))
 
 
-def _give_way() -> None:
-    os.nice(NICENESS)
-    # When the whole system runs out of memory, this process is the one to go.
+def _die_first() -> None:
+    """When the whole system runs out of memory, this process is the one to go."""
     with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
         file.write("1000")
 
