@@ -59,10 +59,13 @@ class Discard:
     def message(self) -> str:
         """What is found, with its number."""
         names = {name: repr(value) for name, value in asdict(self).items()}
-        wait = "1 delivery that waits" if self.deliveries == 1 else f"{self.deliveries:,} deliveries that wait"
-        counted = "what waits (nobody could count it)" if self.deliveries is None else wait
-        be = "is" if self.deliveries in {None, 1} else "are"
-        return f"{_WHAT[self.code].format_map(names)}: {counted} for it {be} discarded after {self.keep_seconds:g} s"
+        if self.deliveries is None:
+            waits = "what waits (nobody could count it) for it is"
+        elif self.deliveries == 1:
+            waits = "1 delivery that waits for it is"
+        else:
+            waits = f"{self.deliveries} deliveries that wait for it are"
+        return f"{_WHAT[self.code].format_map(names)}: {waits} discarded after {self.keep_seconds:g} s"
 
     @property
     def remedy(self) -> str:
