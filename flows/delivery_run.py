@@ -99,7 +99,7 @@ def prepare(
         log=log_of(topics, FLOW),
         run=run,
         clock=clock,
-        look=lambda: installation.live.look(),
+        look=installation.live.look,
     )
     policy = config.retry_policy()
     functions = FunctionHost(show=lambda line: log.info("insert function: %s", versions.current.redactor.text(line)))

@@ -45,7 +45,7 @@ def keep_workspace(
 ) -> None:
     """Take the workspace file over whenever it changes; ``view``: reads the store, to tell what a change discards."""
     watch = WorkspaceWatch(file, installation.live, environ, view=view)
-    installation.live.look = watch.take_over
+    installation.live.watched_by(watch.take_over)
     at_start = [installation.workspace] if view else []
 
     def look() -> None:
