@@ -14,6 +14,7 @@ from flows.clock import wall_clock_ms
 from flows.configuration import Configuration
 from flows.explaining import Explained, explain
 from flows.functions.host import FunctionHost
+from flows.outbound import outbound_of
 from flows.shipping import Shipper
 from model.destinations.catalogue import reason
 from model.event import Event
@@ -34,10 +35,10 @@ def with_shipper(configuration: Configuration, use: Callable[[Shipper], Awaitabl
     """Do something with the delivery step of one configuration, and end its processes and connections after it."""
 
     async def run() -> Result:
-        guard = AddressGuard(configuration.workspace.delivery.allow_addresses)
+        config = configuration.workspace.delivery
         shipper = Shipper(
             configuration=lambda: configuration,
-            engine=PyreqwestEngine(guard),
+            engine=PyreqwestEngine(AddressGuard(config.allow_addresses), outbound_of(config)),
             functions=FunctionHost(),
             clock=wall_clock_ms,
         )

@@ -115,10 +115,11 @@ def render(trace: Trace, console: Console) -> None:
     table.add_column(no_wrap=True)
     table.add_column(no_wrap=True)
     table.add_column(ratio=1)
+    latest = {step.delivery_id: step for step in trace.steps}
     for step in trace.steps:
         to = f"→ {step.destination}" if step.destination else ""
         mapping = f" ({step.mapping})" if step.mapping else ""
-        story = _story(step)
+        story = _story(step, is_latest=latest[step.delivery_id] is step)
         recovered_at = trace.recovered_at(step.delivery_id) if step.step == "outcome" else None
         if recovered_at is not None:
             story.append(f"\nrecovered by redrive at {day_and_time(recovered_at)} UTC", "green")
@@ -149,7 +150,7 @@ def _label(step: Step) -> Text:
             return Text(step.step)
 
 
-def _story(step: Step) -> Text:
+def _story(step: Step, *, is_latest: bool) -> Text:
     story = Text()
     match step.step.removeprefix("redrive_"):
         case "received":
@@ -171,7 +172,9 @@ def _story(step: Step) -> Text:
         story.append(f"\n{_split(step)}", "dim")
     if step.message:
         story.append(f"\n“{printable(step.message)}”", "italic dim")
-    if step.state in {"discarded", "expired"} and step.action:
+    # Of several failed calls, the last one's remedy is enough.
+    failed = step.step.endswith(("attempt_failed", "spilled")) and is_latest
+    if step.action and (step.state in {"discarded", "expired"} or step.step == "rejected" or failed):
         story.append(f"\n→ {step.action}", "cyan")
     if step.due_at is not None:
         story.append(f"\nnext at {exact_time(step.due_at)}", "dim")

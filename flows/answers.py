@@ -10,6 +10,7 @@ from flows.configuration import DestinationSetup
 from model.attempt import Answer
 from model.destinations.destination import Item, ItemAnswer
 from model.failure import FailureClass, cut, partner_message, retry_after_ms, speaks_of_service
+from model.failure_rules import ANSWER_UNREADABLE
 from model.http import HttpFailure, HttpResponse
 from model.redaction import Redactor
 
@@ -53,18 +54,28 @@ def answers_of(
     now_ms: int,
     http_ms: int,
 ) -> Answered:
-    """Classify a result. An answer that does not speak of single items counts for all, and says so of a batch."""
+    """Classify a result. An answer that does not speak of single items counts for all, and says so of a batch.
+
+    So does one that speaks of them and cannot be read: it is a failure of the batch, unless a rule says what its status
+    means whatever is in the body.
+    """
     whole = _whole(result, setup, redactor, now_ms=now_ms, http_ms=http_ms)
+    said = setup.destination.read(result, items) if isinstance(result, HttpResponse) else None
+    if said and said[0] is not None and said[0].code == ANSWER_UNREADABLE:
+        if whole.failure is FailureClass.DELIVERED and not setup.classifier.decides(whole.http_status):
+            message = cut(redactor.text(said[0].message))
+            whole = replace(whole, failure=said[0].failure, code=said[0].code, message=message)
+        said = None
     throttled = whole.failure is FailureClass.THROTTLE
     end = CallEnd(
         failure=whole.failure,
         code=whole.code,
         message=whole.message,
-        took_ms=http_ms,
+        # A body that nobody needs and that did not come says nothing about how fast the service is.
+        took_ms=0 if _only_the_body_was_late(result, whole) else http_ms,
         retry_after_ms=whole.retry_after_ms if throttled or speaks_of_service(whole.http_status) else None,
         answered=isinstance(result, HttpResponse),
     )
-    said = setup.destination.read(result, items) if isinstance(result, HttpResponse) else None
     if said is None or all(item is None for item in said):
         shared = replace(whole, batch_items=len(items)) if len(items) > 1 and whole.code else whole
         return Answered(end=end, answers=[shared] * len(items))
@@ -82,6 +93,10 @@ def _of_call(end: CallEnd, answers: Sequence[Answer], resend: frozenset[int]) ->
     return replace(end, failure=FailureClass.DELIVERED, code="", message="", retry_after_ms=None)
 
 
+def _only_the_body_was_late(result: HttpResponse | HttpFailure, whole: Answer) -> bool:
+    return isinstance(result, HttpResponse) and result.body_fault != "" and whole.failure is FailureClass.DELIVERED
+
+
 def _whole(
     result: HttpResponse | HttpFailure, setup: DestinationSetup, redactor: Redactor, *, now_ms: int, http_ms: int
 ) -> Answer:
@@ -89,15 +104,19 @@ def _whole(
         failure, code = setup.classifier.classify(None, result.code, {}, b"")
         message = cut(redactor.text(result.message))
         return Answer(failure=failure, code=code, http_ms=http_ms, message=message)
-    failure, code = setup.classifier.classify(result.status, "", result.headers, result.body)
+    fault = result.body_fault
+    failure, code = setup.classifier.classify(result.status, "", result.headers, result.body, fault)
     if failure is FailureClass.DELIVERED:
         return Answer(failure=failure, code="", http_status=result.status, http_ms=http_ms)
+    said = partner_message(result.headers, result.body)
+    if fault and (code == ANSWER_UNREADABLE or not said):
+        said = f"the body of the answer could not be read: {fault}"
     return Answer(
         failure=failure,
         code=code,
         http_status=result.status,
         http_ms=http_ms,
-        message=cut(redactor.text(partner_message(result.headers, result.body))),
+        message=cut(redactor.text(said)),
         retry_after_ms=retry_after_ms(result.headers, now_ms),
     )
 

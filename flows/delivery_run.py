@@ -23,6 +23,7 @@ from flows.installation import Installation
 from flows.journal import JOURNAL_DIRECTORY, Journal
 from flows.lane import Lane
 from flows.live_workspace import LiveWorkspace
+from flows.outbound import outbound_of
 from flows.placement import Share
 from flows.positions import start_of
 from flows.removals import Removals
@@ -102,10 +103,11 @@ def prepare(
         look=installation.live.look,
     )
     policy = config.retry_policy()
+    outbound = outbound_of(config)
     functions = FunctionHost(show=lambda line: log.info("insert function: %s", versions.current.redactor.text(line)))
 
     def shipper() -> Shipper:
-        engine = PyreqwestEngine(AddressGuard(config.allow_addresses))
+        engine = PyreqwestEngine(AddressGuard(config.allow_addresses), outbound)
         return Shipper(
             configuration=lambda: versions.current,
             engine=engine,

@@ -143,9 +143,9 @@ class Gate:
             self._refusals.refused(now_ms, delivery=delivery, failed_since_ms=failed_since_ms, answered=answered)
             self._refused(now_ms, code, message, others)
         elif failure is FailureClass.RETRY:
+            self._failed(now_ms, took_ms, code, message, answered, failed_since_ms)
             if retry_after_ms is not None:  # the service itself says until when it is away
                 self._pause(now_ms, retry_after_ms)
-            self._failed(now_ms, took_ms, code, message, answered, failed_since_ms)
         else:
             self._succeeded(now_ms, took_ms)
 

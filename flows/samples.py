@@ -11,7 +11,7 @@ from flows.topic_sink import Output
 from model.attempt import Conclusion
 from model.delivery import Delivery
 from model.facts import Sample, State
-from model.http import HttpFailure, HttpRequest, HttpResponse
+from model.http import RESPONSE_BODY_LIMIT_BYTES, HttpFailure, HttpRequest, HttpResponse
 from model.identity import attempt_id
 from model.redaction import Redactor
 
@@ -68,12 +68,14 @@ def shown_response(shipped: Shipped, redactor: Redactor) -> dict[str, Any]:
     """The response, or what came instead of one, as people may see it; empty when no request was made."""
     match shipped.result:
         case HttpResponse() as response:
-            return {
+            body = response.body[:RESPONSE_BODY_LIMIT_BYTES]  # answers about many items may be longer
+            shown = {
                 "status": response.status,
                 "headers": redactor.headers(response.headers),
-                "body": redactor.json_bytes(response.body),
-                "truncated": response.body_truncated,
+                "body": redactor.json_bytes(body),
+                "truncated": response.body_truncated or len(body) < len(response.body),
             }
+            return shown | ({"body_fault": redactor.text(response.body_fault)} if response.body_fault else {})
         case HttpFailure() as failure:
             return {"error": failure.code, "message": redactor.text(failure.message)}
         case _:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from flows.outbound import CertificatesUnusable, read_certificates
 from model.workspace import Workspace
 from model.workspace_errors import Problem
 from model.workspace_reading import FILE_LIMIT_BYTES, Reading, read_workspace
@@ -17,7 +18,20 @@ def read_workspace_file(path: Path, environ: Mapping[str, str]) -> Reading:
         message = f"the file cannot be read: {error.strerror or type(error).__name__}"
         remedy = "Check the path and its permissions"
         return Reading(None, (Problem(file=str(path), line=0, column=0, path="", message=message, remedy=remedy),))
-    return read_workspace(content, file=str(path), environ=environ)
+    return _with_files(read_workspace(content, file=str(path), environ=environ), str(path))
+
+
+def _with_files(reading: Reading, file: str) -> Reading:
+    """Check the files a valid workspace names."""
+    config = reading.workspace.delivery if reading.workspace else None
+    if config is None or config.ca_file is None:
+        return reading
+    try:
+        read_certificates(config.ca_file)
+    except CertificatesUnusable as error:
+        problem = Problem(file=file, line=0, column=0, path="delivery.ca_file", message=str(error), remedy=error.remedy)
+        return Reading(None, (*reading.problems, problem))
+    return reading
 
 
 def load_workspace(path: Path, environ: Mapping[str, str]) -> Workspace:

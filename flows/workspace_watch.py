@@ -24,6 +24,8 @@ _DELIVERY_AT_NEXT_START = (
     "lanes",
     "duplicate_window_seconds",
     "allow_addresses",
+    "proxy",
+    "ca_file",
 )
 
 log = logging.getLogger("waybill")

@@ -5,33 +5,30 @@ one), upper-case ones from delivery and transport, three digits are HTTP statuse
 in `model.code_aliases`; codes of single destinations in their files (`model.destinations`).
 """
 
-import re
+from dataclasses import replace
 
-from model.codes_answers import STATUSES, TRANSPORT, any_status
+from model.codes_answers import STATUSES, TRANSPORT
 from model.codes_delivery import FAILURES, ROUTING, WAITING
 from model.codes_ingest import INGEST
 from model.codes_segment import SEGMENT_ONLY
 from model.reason import Owner, Reason, Severity
 
-__all__ = ["ALL", "CATALOGUE_VERSION", "Owner", "Reason", "Severity", "reason"]
+__all__ = ["ALL", "CATALOGUE_VERSION", "UNKNOWN", "Owner", "Reason", "Severity", "reason"]
 
 CATALOGUE_VERSION = 2  # raised when a code changes its meaning or is removed; new codes do not count
-ALL: tuple[Reason, ...] = (*INGEST, *ROUTING, *FAILURES, *WAITING, *TRANSPORT, *STATUSES, *SEGMENT_ONLY)
+UNKNOWN = Reason(
+    "UNKNOWN",
+    Severity.ERROR,
+    Owner.US,
+    False,
+    "Something failed that this version of Waybill has no explanation for.",
+    "Read the message beside the code; if it does not help, report the code with the version of Waybill.",
+)
+"""What is said of a code that no entry explains, such as one of a newer version."""
+ALL: tuple[Reason, ...] = (*INGEST, *ROUTING, *FAILURES, *WAITING, *TRANSPORT, *STATUSES, *SEGMENT_ONLY, UNKNOWN)
 _BY_CODE = {entry.code: entry for entry in ALL}
 
 
 def reason(code: str) -> Reason:
-    """Explain any code. Never raises: a code not in the catalogue gets the closest general explanation."""
-    known = _BY_CODE.get(code)
-    if known:
-        return known
-    if re.fullmatch("[0-9]{3}", code):
-        return any_status(code)
-    return Reason(
-        code,
-        Severity.ERROR,
-        Owner.US,
-        False,
-        "Something failed that this version of Waybill has no explanation for.",
-        "Read the message beside the code; if it does not help, report the code with the version of Waybill.",
-    )
+    """Explain any code. Never raises: a code not in the catalogue gets the general explanation."""
+    return _BY_CODE.get(code) or replace(UNKNOWN, code=code)

@@ -18,8 +18,10 @@ _ELSEWHERE = {
 def any_status(code: str) -> Reason:
     """Explain a status (three digits) by its hundred."""
     match code[0]:
+        case "1":
+            return _passing(code, f"The destination answered {code}, which announces an answer, and then nothing more.")
         case "2":
-            return Reason(code, Severity.INFO, Owner.DESTINATION, False, "The destination took the event.", "Nothing.")
+            return Reason(code, Severity.INFO, Owner.DESTINATION, False, "The destination took the event.", "None.")
         case "3":
             return _refused(code, f"The destination answered {code}, a redirect that would lose the event.", _CHECK_URL)
         case "4":
@@ -57,6 +59,14 @@ TRANSPORT: tuple[Reason, ...] = (
     _passing("EAI_AGAIN", "The name server did not answer for this host.", "Waybill tries again. Check DNS."),
     _passing("ETIMEDOUT", "The destination did not answer in time.", _WAIT_OR_ASK),
     _passing("PROTOCOL_ERROR", "The destination's answer was not valid HTTP.", _CHECK_REACHABLE),
+    _passing(
+        "PROXY_ERROR", "The proxy made no connection to the destination.", "Waybill tries again. Check the proxy."
+    ),
+    _setup(
+        "PROXY_AUTHENTICATION",
+        "The proxy does not accept the credentials.",
+        "Correct user name and password in `delivery.proxy` of the workspace file.",
+    ),
     _setup("ENOTFOUND", "The destination's host name does not exist.", "Correct the URL in the workspace file."),
     _setup(
         "TLS_ERROR",
@@ -75,7 +85,7 @@ TRANSPORT: tuple[Reason, ...] = (
     ),
 )
 
-STATUSES: tuple[Reason, ...] = (
+_STATUSES_OF_THEIR_OWN: tuple[Reason, ...] = (
     _passing("307", "The destination redirected too often, or to nowhere.", _CHECK_URL),
     _passing("308", "The destination redirected too often, or to nowhere.", _CHECK_URL),
     _refused("400", "The destination found the event invalid."),
@@ -106,3 +116,11 @@ STATUSES: tuple[Reason, ...] = (
     _passing("504", "A gateway in front of the destination got no answer from it in time."),
     _passing("529", "The destination is overloaded."),
 )
+
+STATUSES: tuple[Reason, ...] = tuple(
+    {
+        **{str(status): any_status(str(status)) for status in range(100, 1_000)},
+        **{entry.code: entry for entry in _STATUSES_OF_THEIR_OWN},
+    }.values()
+)
+"""Every status a destination can answer with: the store joins codes with these rows, and has no rules of its own."""

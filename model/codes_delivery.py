@@ -23,6 +23,14 @@ def _waiting(code: str, description: str, action: str) -> Reason:
 
 
 ROUTING: tuple[Reason, ...] = (
+    Reason(
+        "DUPLICATE",
+        Severity.INFO,
+        Owner.SOURCE,
+        False,
+        "An event with the same messageId was received within the 24 hours before.",
+        "None: SDKs send again what may have been lost. If these are different events, give each its own messageId.",
+    ),
     _configured(
         "UNSUPPORTED_EVENT_TYPE",
         "The destination takes no events of this type.",
@@ -159,6 +167,24 @@ FAILURES: tuple[Reason, ...] = (
         Owner.DESTINATION,
         "The destination answered item by item, but did not say what became of this one.",
         "Waybill tries again. If it lasts, ask the destination's operators, or send events one by one.",
+    ),
+    Reason(
+        "BATCH_ITEM_REFUSED",
+        Severity.ERROR,
+        Owner.DESTINATION,
+        False,
+        "The destination answered item by item, and says that it did not take this one.",
+        "Read the destination's message, then correct the events or the mapping. If the event was taken after all, "
+        "correct `answers` of the destination in the workspace file." + _AND_AGAIN,
+    ),
+    _again(
+        "ANSWER_UNREADABLE",
+        Severity.ERROR,
+        Owner.DESTINATION,
+        "What became of the event stands in the body of the destination's answer, which could not be read.",
+        "Waybill tries again, because an answer that is not understood is no delivery. The message says what could not "
+        "be read. Say in `answers` of the destination where and how it speaks of single events; if the status alone "
+        "counts, say so in `failures`; if the answer is too long, lower `batch.max_events`.",
     ),
     Reason(
         "FAILED_BY_RULE",

@@ -49,7 +49,7 @@ _HUNDREDS = {
     4: FailureClass.DISCARD,
     5: FailureClass.RETRY,
 }
-_SETUP_CODES = frozenset({"ENOTFOUND", "TLS_ERROR", "ADDRESS_REFUSED", "INVALID_SETTINGS"})
+_SETUP_CODES = frozenset({"ENOTFOUND", "TLS_ERROR", "ADDRESS_REFUSED", "INVALID_SETTINGS", "PROXY_AUTHENTICATION"})
 
 
 def classify(result: int | str) -> tuple[FailureClass, str]:

@@ -19,8 +19,10 @@ from model.patterns import compile_pattern
 from model.workspace_errors import quoted
 from model.workspace_settings import Section
 
+ANSWER_UNREADABLE = "ANSWER_UNREADABLE"  # code of an answer that decides by its body, which could not be read
 FAILED_BY_RULE = "FAILED_BY_RULE"  # code of an answer that was a success but for a rule that gives no code of its own
 PATTERN_LIMIT_CHARS = 500
+_ENDS = (FailureClass.DELIVERED, FailureClass.DISCARD)
 _RESULTS_REMEMBERED = 1_024  # more than there are statuses and transport codes
 
 Verdict = tuple[FailureClass, str]  # and the reason code, '' when delivered
@@ -37,6 +39,8 @@ TransportCode = Literal[
     "INTERNAL",
     "INVALID_SETTINGS",
     "PROTOCOL_ERROR",
+    "PROXY_AUTHENTICATION",
+    "PROXY_ERROR",
     "TLS_ERROR",
 ]
 
@@ -96,30 +100,44 @@ class Classifier:
         # A destination gives few different statuses: for each, the rules left to try are found once.
         self._plan = lru_cache(maxsize=_RESULTS_REMEMBERED)(self._planned)
 
-    def classify(self, status: int | None, code: str, headers: Mapping[str, str], body: bytes) -> Verdict:
+    def classify(
+        self, status: int | None, code: str, headers: Mapping[str, str], body: bytes, body_fault: str = ""
+    ) -> Verdict:
         """Class and reason code of an answer; without one ``status`` is None and ``code`` says what went wrong.
 
         ``headers`` have lower-case names. The code is '' when delivered. Never raises.
+
+        With a ``body_fault`` no pattern is looked for in what came of the body: one that is found may not have been in
+        the whole ("^$"), and one that is not may have been. If a pattern could have changed whether the event ends
+        here, delivered or discarded, it does not end: the answer could not be read, and the event is sent again.
         """
-        searches, otherwise = self._plan(code if status is None else status)
-        if searches and headers.get("content-encoding", "identity").lower() == "identity":  # else it is no text
+        searches, otherwise, _ = self._plan(code if status is None else status)
+        if searches and body_fault:
+            if otherwise[0] in _ENDS and any(verdict[0] is not otherwise[0] for _, verdict in searches):
+                return FailureClass.RETRY, ANSWER_UNREADABLE
+        elif searches and headers.get("content-encoding", "identity").lower() == "identity":  # else it is no text
             beginning = body[:RESPONSE_BODY_LIMIT_BYTES]
             for pattern, verdict in searches:
                 if pattern.search(beginning):
                     return verdict
         return otherwise
 
-    def _planned(self, result: int | str) -> tuple[list[tuple[Any, Verdict]], Verdict]:
-        """Return what to search the body for, with its verdicts, and the verdict when nothing is found."""
+    def decides(self, status: int) -> bool:
+        """Whether a rule says what this status means, whatever is in the body."""
+        return self._plan(status)[2]
+
+    def _planned(self, result: int | str) -> tuple[list[tuple[Any, Verdict]], Verdict, bool]:
+        """Return what to search the body for, with its verdicts; the verdict when nothing is found; whether a rule
+        gives that."""
         searches: list[tuple[Any, Verdict]] = []
         usual = classify(result)
         for rule in self._rules:
             if rule.concerns(result):
                 verdict = rule.verdict(usual[1])
                 if rule.pattern is None:
-                    return searches, verdict
+                    return searches, verdict, True
                 searches.append((rule.pattern, verdict))
-        return searches, usual
+        return searches, usual, False
 
 
 def _checked_statuses(value: Any) -> tuple[StatusPattern, ...]:
@@ -145,7 +163,7 @@ def _checked_pattern(text: str) -> str:
 _ONE_STATUS = {
     "anyOf": [{"type": "integer", "minimum": 100, "maximum": 999}, {"type": "string", "pattern": "^[1-9]xx$"}]
 }
-_Statuses = Annotated[
+Statuses = Annotated[
     tuple[StatusPattern, ...],
     PlainValidator(_checked_statuses),
     PlainSerializer(list),
@@ -157,7 +175,7 @@ _Pattern = Annotated[str, Field(min_length=1, max_length=PATTERN_LIMIT_CHARS), A
 class FailureRuleConfig(Section):
     """What some answers of a destination mean. Of status, exception and body, everything given must hold."""
 
-    status: _Statuses | None = None
+    status: Statuses | None = None
     """An HTTP status such as 503, all of a hundred such as 5xx, or a list of these."""
     exception: TransportCode | None = None
     """How a call without answer failed."""

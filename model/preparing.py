@@ -9,7 +9,7 @@ from model.delivery import Delivery
 from model.destinations.destination import HttpDestination, Item
 from model.failure import FOUND_LIMIT_CHARS, FailureClass
 from model.mapping.compiling import MappingFailed
-from model.mapping.fields import PayloadInvalid, finish
+from model.mapping.fields import PayloadInvalid
 from model.routing import ConnectionPlan
 
 
@@ -24,7 +24,7 @@ def prepare(delivery: Delivery, plan: ConnectionPlan, destination: HttpDestinati
         payload = rule.mapping(orjson.loads(delivery.event))
         if not isinstance(payload, dict):
             return refusal("MAPPING_ERROR", f"{rule.place} made {_kind(payload)} of the event, not an object")
-        return Item(delivery.key, delivery.event, finish(payload, destination.payload_fields))
+        return Item(delivery.key, delivery.event, destination.finish(payload))
     except MappingFailed as error:
         return refusal("MAPPING_ERROR", f"{rule.place}: {error}")
     except PayloadInvalid as error:

@@ -89,8 +89,7 @@ class Workspace(Section):
         texts = [key for source in self.sources for key in source.write_keys]
         for connection in self.connections:
             texts += connection.function_settings.values()
-        if self.store.url:
-            texts.append(self.store.url)
+        texts += [url for url in (self.store.url, self.delivery.proxy) if url]
         texts += [value for value in self.topics.kafka.values() if isinstance(value, EnvironmentText)]
         of_destinations = (destination.secret_values() for destination in self.http_destinations().values())
         return frozenset().union(*(text.secrets for text in texts), *of_destinations, self.alerts.secret_values())

@@ -10,7 +10,9 @@ from model.environment_text import EnvironmentText, fault, refers_to_environment
 
 URL_LIMIT_CHARS = 2048
 # Set for every call by Waybill or by HTTP itself; another value would break the call or the promise to receivers.
-RESERVED_HEADERS = frozenset({"connection", "content-length", "host", "idempotency-key", "te", "transfer-encoding"})
+RESERVED_HEADERS = frozenset(
+    {"accept-encoding", "connection", "content-length", "host", "idempotency-key", "te", "transfer-encoding"}
+)
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}")
 _HEADER_VALUE = re.compile(r"[!-~]([ -~\t]*[!-~])?|")
 _WRITE_KEY = re.compile(r"[!-9;-~]{1,256}")  # printable ASCII; HTTP Basic auth leaves no room for a colon

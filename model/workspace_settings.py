@@ -34,6 +34,20 @@ def _check_store_url(url: EnvironmentText) -> EnvironmentText:
     return url
 
 
+def _check_proxy(url: EnvironmentText) -> EnvironmentText:
+    try:
+        parts, written = urlsplit(url.value), urlsplit(url.written)
+        usable = parts.scheme == "http" and bool(parts.hostname) and parts.port != 0
+        usable = usable and not (parts.path.strip("/") or parts.query or parts.fragment)
+    except ValueError:
+        usable = False
+    if not usable or not url.value.isascii() or not url.value.isprintable() or " " in url.value:
+        raise fault("this is no http proxy", "Write http://host:port, or http://user:${PASSWORD}@host:port")
+    if written.password and not refers_to_environment(written.password):
+        raise fault("the password is written in the file", "Secrets only as ${NAME}: write user:${NAME}@host")
+    return url
+
+
 def _network(value: Any) -> IPv4Network | IPv6Network:
     if isinstance(value, IPv4Network | IPv6Network):
         return value
@@ -105,6 +119,12 @@ class DeliveryConfig(Section):
     """The same messageId from the same source within this time is a duplicate."""
     allow_addresses: tuple[Network, ...] = ()
     """Private, loopback and link-local networks that destinations may be reached at; all others are refused."""
+    proxy: Annotated[EnvironmentText, AfterValidator(_check_proxy)] | None = None
+    """http://host:port or http://user:${PASSWORD}@host:port (percent-encoded) of an http proxy that calls go through:
+    https by CONNECT. Hosts are looked up and checked here all the same. Not given: called directly."""
+    ca_file: str | None = Field(default=None, min_length=1, max_length=4_096)
+    """A PEM file of certificate authorities to trust besides the system's; a relative path begins where Waybill is
+    started. Read at the start."""
 
     def retry_policy(self) -> RetryPolicy:
         """Return the schedule of attempts, in ms."""

@@ -9,7 +9,7 @@ import asyncio
 import socket
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 from model.http import HttpFailure
@@ -35,10 +35,13 @@ async def system_resolver(host: str) -> Sequence[str]:
 class _Known:
     result: tuple[str, ...] | HttpFailure
     until: float
+    doubted: bool = False  # it stands for an earlier answer: the last one was none, or that there is no such name
 
 
 class AddressGuard:
     """Resolves hosts to addresses that may be called; remembers them for 30 seconds. Belongs to one event loop.
+
+    One passing fault of a name server costs no call to a host that was found before.
 
     Private, loopback, link-local, multicast and reserved addresses are refused unless they lie in ``allowed``.
     """
@@ -80,20 +83,25 @@ class AddressGuard:
         """Try this address first from now on: a connection to it came about."""
         known = self._known.get(host)
         if known and not isinstance(known.result, HttpFailure) and known.result[0] != address:
-            self._known[host] = _Known(_first(address, known.result), known.until)
+            self._known[host] = replace(known, result=_first(address, known.result))
 
     async def _resolve(self, host: str) -> tuple[str, ...] | HttpFailure:
         previous = self._known.pop(host, None)
         result = await self._resolve_and_check(host)
+        doubted, keep_seconds = False, REFRESH_SECONDS
         if previous and not isinstance(previous.result, HttpFailure):
             if not isinstance(result, HttpFailure):
                 result = _first(previous.result[0], result)
             elif result.code == "EAI_AGAIN":  # the name server is away; the address was checked and still is good
-                result = previous.result
-        keep_seconds = FAILURE_REFRESH_SECONDS if isinstance(result, HttpFailure) else REFRESH_SECONDS
+                result, doubted = previous.result, True
+            elif result.code == "ENOTFOUND" and not previous.doubted:
+                # A name that was there a moment ago is not gone because a name server says so once: ask it again.
+                result, doubted, keep_seconds = previous.result, True, FAILURE_REFRESH_SECONDS
+        if isinstance(result, HttpFailure):
+            keep_seconds = FAILURE_REFRESH_SECONDS
         while len(self._known) >= MAX_KNOWN_HOSTS:
             del self._known[next(iter(self._known))]
-        self._known[host] = _Known(result, self._monotonic() + keep_seconds)
+        self._known[host] = _Known(result, self._monotonic() + keep_seconds, doubted)
         return result
 
     async def _resolve_and_check(self, host: str) -> tuple[str, ...] | HttpFailure:
@@ -109,9 +117,11 @@ class AddressGuard:
                 return HttpFailure(code="EAI_AGAIN", message=f"looking up {host[:253]}: {error.strerror}")
             except ValueError:  # too long, empty labels, a zero byte: names the resolver cannot even ask for
                 return HttpFailure(code="ENOTFOUND", message=f"{host[:253]!r} is no valid host name")
+        if not found:
+            return HttpFailure(code="ENOTFOUND", message=f"{host[:253]} has no address")
         allowed = tuple(address for address in found if self._may_call(address))
         if not allowed:
-            message = f"{host[:253]} is at {', '.join(found[:3]) or 'no address'}, which is not allowed"
+            message = f"{host[:253]} is at {', '.join(found[:3])}, which is not allowed"
             return HttpFailure(code="ADDRESS_REFUSED", message=message)
         return allowed
 

@@ -1,37 +1,50 @@
 """The reference HTTP engine: httpx, for wherever a person waits and as the second voice in the contract suite.
 
 The URL's host is replaced by the checked address; the name goes into the Host header and, for TLS, into SNI and the
-certificate check. One pool per host and address, for connections would otherwise be shared between names.
+certificate check. One pool per host and address, for connections would otherwise be shared between names. A proxy is
+asked for the name, once the name has been looked up and checked here.
 """
 
 import asyncio
 import ssl
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import httpx
 from pyreqwest.http import Url
 
-from model.http import RESPONSE_BODY_LIMIT_BYTES, HttpFailure, HttpRequest, HttpResponse
+from model.http import HttpFailure, HttpRequest, HttpResponse
 from sinks.addresses import AddressGuard
+from sinks.certificates import certificates_of
+from sinks.http import ACCEPT_ENCODING, UNNEEDED_BODY_SECONDS, Outbound, waits_for_body
+from sinks.httpx_errors import body_fault, failure_of
+from sinks.proxies import proxy_of, said_by_proxy
 from sinks.redirects import send_following
-from sinks.transport_codes import code_of_errno
+from sinks.response_body import LATE, merged, response_of
 
 CONNECT_TIMEOUT_SECONDS = 3.0
 IDLE_CONNECTION_TIMEOUT_SECONDS = 30.0
 MAX_POOLS = 100
 FIRST_FINAL_STATUS = 200
-_CLOSED_EARLY = ("disconnected without sending", "closed connection without sending")
 
 
 class HttpxEngine:
     """An `HttpEngine`. Belongs to one event loop."""
 
-    def __init__(self, guard: AddressGuard, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        guard: AddressGuard,
+        outbound: Outbound = Outbound(),  # noqa: B008 (frozen)
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._guard = guard
+        self._proxy = proxy_of(outbound.proxy_url) if outbound.proxy_url else None
         self._monotonic = monotonic
         self._tls = ssl.create_default_context()
+        if outbound.ca_pem:
+            self._tls.load_verify_locations(cadata=b"".join(certificates_of(outbound.ca_pem)).decode("ascii"))
         self._pools: OrderedDict[tuple[str, str], httpx.AsyncHTTPTransport] = OrderedDict()
 
     async def send(self, request: HttpRequest) -> HttpResponse | HttpFailure:
@@ -50,34 +63,64 @@ class HttpxEngine:
         addresses = self._guard.known(host) or await self._guard.look_up(host, deadline - self._monotonic())
         if isinstance(addresses, HttpFailure):
             return addresses
+        proxied = self._proxy is not None and not request.direct
+        result = await self._call(host, ("",) if proxied else addresses, request, url, deadline)
+        return said_by_proxy(result) if proxied else result
+
+    async def _call(
+        self, host: str, addresses: tuple[str, ...], request: HttpRequest, url: Url, deadline: float
+    ) -> HttpResponse | HttpFailure:
         try:
             async with asyncio.timeout(deadline - self._monotonic()):
-                return await self._try_each(host, addresses, request, url)
+                response = await self._try_each(host, addresses, request, url)
         except TimeoutError:
             return HttpFailure(code="ETIMEDOUT", message="operation timed out")
         except (httpx.LocalProtocolError, httpx.InvalidURL, ValueError):  # its text may quote a header's value
             return HttpFailure(code="INVALID_SETTINGS", message="URL, method or headers make no valid request")
         except httpx.TransportError as error:
-            return HttpFailure(code=_code(error), message=str(error)[:300])
+            return failure_of(error)
+        return await self._answer(response, request, deadline)
 
-    async def _try_each(
-        self, host: str, addresses: tuple[str, ...], request: HttpRequest, url: Url
-    ) -> HttpResponse | HttpFailure:
+    async def _try_each(self, host: str, addresses: tuple[str, ...], request: HttpRequest, url: Url) -> httpx.Response:
         for address in addresses[:-1]:
             try:
-                result = await _call(self._pool(host, address), request, url, address)
+                response = await self._pool(host, address).handle_async_request(_pinned(request, url, address))
             except (httpx.ConnectError, httpx.ConnectTimeout):
                 continue
             self._guard.prefer(host, address)
-            return result
-        return await _call(self._pool(host, addresses[-1]), request, url, addresses[-1])
+            return response
+        last = addresses[-1]
+        return await self._pool(host, last).handle_async_request(_pinned(request, url, last))
+
+    async def _answer(
+        self, response: httpx.Response, request: HttpRequest, deadline: float
+    ) -> HttpResponse | HttpFailure:
+        try:
+            if response.status_code < FIRST_FINAL_STATUS:
+                message = f"answered with interim status {response.status_code} only"
+                return HttpFailure(code="PROTOCOL_ERROR", message=message)
+            remaining_seconds = deadline - self._monotonic()
+            if not waits_for_body(request, response.status_code):
+                remaining_seconds = min(remaining_seconds, UNNEEDED_BODY_SECONDS)
+            limit_bytes = request.read_limit_bytes
+            raw, fault = await _read(response, limit_bytes, remaining_seconds)
+            headers = merged((name.lower(), value) for name, value in response.headers.multi_items())
+            return response_of(response.status_code, headers, raw, limit_bytes=limit_bytes, fault=fault)
+        finally:
+            await response.aclose()
 
     def _pool(self, host: str, address: str) -> httpx.AsyncHTTPTransport:
+        """``address`` '': by way of the proxy."""
         key = (host, address)
         pool = self._pools.get(key)
         if pool is None:
+            proxy = None
+            if not address and self._proxy is not None:
+                named = (self._proxy.username, self._proxy.password) if self._proxy.username else None
+                proxy = httpx.Proxy(self._proxy.url, auth=named)
             pool = self._pools[key] = httpx.AsyncHTTPTransport(
                 verify=self._tls,
+                proxy=proxy,
                 trust_env=False,  # proxies of the environment are not the workspace's
                 limits=httpx.Limits(keepalive_expiry=IDLE_CONNECTION_TIMEOUT_SECONDS),
             )
@@ -88,59 +131,38 @@ class HttpxEngine:
         return pool
 
 
-async def _call(
-    pool: httpx.AsyncHTTPTransport, request: HttpRequest, url: Url, address: str
-) -> HttpResponse | HttpFailure:
-    # The bare transport: a client would add headers of its own, look into redirects and refuse odd ones.
-    pinned = httpx.Request(
+def _pinned(request: HttpRequest, url: Url, address: str) -> httpx.Request:
+    # For the bare transport: a client would add headers of its own, look into redirects and refuse odd ones.
+    extensions: dict[str, object] = {"timeout": {"connect": CONNECT_TIMEOUT_SECONDS}}
+    called = httpx.URL(str(url))
+    if address:
+        called = called.copy_with(host=address)
+        extensions["sni_hostname"] = (url.host_str or "").strip("[]")
+    return httpx.Request(
         request.method,
-        httpx.URL(str(url)).copy_with(host=address),
-        headers={"host": url.authority.rpartition("@")[2], **request.headers},
-        content=request.body,
-        extensions={
-            "sni_hostname": (url.host_str or "").strip("[]"),
-            "timeout": {"connect": CONNECT_TIMEOUT_SECONDS},
+        called,
+        headers={
+            "host": url.authority.rpartition("@")[2],
+            "accept-encoding": ACCEPT_ENCODING,
+            **request.headers,
         },
+        content=request.body,
+        extensions=extensions,
     )
-    response = await pool.handle_async_request(pinned)
+
+
+async def _read(response: httpx.Response, limit_bytes: int, timeout_seconds: float) -> tuple[bytes, str]:
+    """Read to the end, the limit and one byte more, or a fault, which is returned beside what came before it."""
+    body = bytearray()
+    fault = ""
     try:
-        if response.status_code < FIRST_FINAL_STATUS:
-            message = f"answered with interim status {response.status_code} only"
-            return HttpFailure(code="PROTOCOL_ERROR", message=message)
-        body = bytearray()
-        async for chunk in response.aiter_raw():  # raw: nothing is unpacked, so nothing can blow up
-            body += chunk
-            if len(body) > RESPONSE_BODY_LIMIT_BYTES:
-                break
-        return HttpResponse(
-            status=response.status_code,
-            headers={name.lower(): value for name, value in response.headers.multi_items()},
-            body=bytes(body[:RESPONSE_BODY_LIMIT_BYTES]),
-            body_truncated=len(body) > RESPONSE_BODY_LIMIT_BYTES,
-        )
-    finally:
-        await response.aclose()
-
-
-def _code(error: httpx.TransportError) -> str:
-    if isinstance(error, httpx.TimeoutException):
-        return "ETIMEDOUT"
-    if isinstance(error, httpx.RemoteProtocolError):
-        return "ECONNRESET" if any(words in str(error) for words in _CLOSED_EARLY) else "PROTOCOL_ERROR"
-    for cause in _causes(error):
-        if isinstance(cause, ssl.SSLError):
-            return "TLS_ERROR"
-        if isinstance(cause, OSError) and cause.errno is not None:
-            return code_of_errno(cause.errno)
-    return "ECONNRESET"
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Walk down what led to an error, into groups as well."""
-    yield error
-    if isinstance(error, BaseExceptionGroup):
-        for member in error.exceptions:
-            yield from _causes(member)
-    deeper = error.__cause__ or error.__context__
-    if deeper is not None:
-        yield from _causes(deeper)
+        async with asyncio.timeout(timeout_seconds):
+            async for chunk in response.aiter_raw():  # raw: decoded by us, within the read limit
+                body += chunk
+                if len(body) > limit_bytes:
+                    break
+    except TimeoutError:
+        fault = LATE
+    except httpx.TransportError as error:
+        fault = LATE if isinstance(error, httpx.TimeoutException) else body_fault(error)
+    return bytes(body[: limit_bytes + 1]), fault

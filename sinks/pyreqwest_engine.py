@@ -2,31 +2,37 @@
 
 reqwest fixes a host's address when a client is made, so there is one client per host and address; each keeps its
 own connections alive. When a host moves, its new address gets a new client and the old one's connections idle out.
+Behind a proxy there is one client per host: the proxy is asked for the name, once the name has been looked up and
+checked here.
 """
 
-import re
 import time
 from collections import OrderedDict
 from collections.abc import Callable
 from datetime import timedelta
 
 from pyreqwest.client import Client, ClientBuilder
-from pyreqwest.exceptions import DecodeError, DetailedPyreqwestError, NetworkError, RequestTimeoutError
+from pyreqwest.exceptions import DetailedPyreqwestError
 from pyreqwest.http import Url
+from pyreqwest.proxy import ProxyBuilder
+from pyreqwest.request import StreamRequest
+from pyreqwest.response import Response
 
-from model.http import RESPONSE_BODY_LIMIT_BYTES, HttpFailure, HttpRequest, HttpResponse
+from model.http import HttpFailure, HttpRequest, HttpResponse
 from sinks.addresses import AddressGuard
+from sinks.body_watch import BodyWatch
+from sinks.certificates import certificates_of
+from sinks.http import ACCEPT_ENCODING, UNNEEDED_BODY_SECONDS, Outbound, waits_for_body
+from sinks.proxies import proxy_of, said_by_proxy
+from sinks.pyreqwest_errors import body_fault, failure_of, never_connected
 from sinks.redirects import send_following
-from sinks.transport_codes import code_of_errno
+from sinks.response_body import LATE, LIST_HEADERS, merged, response_of
 
 # Leaves time for a second address within the usual 5 s. SYN packets are repeated after 1 s and 3 s.
 CONNECT_TIMEOUT = timedelta(seconds=3)
 IDLE_CONNECTION_TIMEOUT = timedelta(seconds=30)
 MAX_CLIENTS = 500
 FIRST_FINAL_STATUS = 200
-
-_CLOSED_EARLY = ("connection closed before message completed", "end of file before message length reached")
-_TLS_WORDS = ("certificate", "tls", "handshake", "corrupt message")
 
 
 class PyreqwestEngine:
@@ -35,9 +41,18 @@ class PyreqwestEngine:
     A cancelled call is given up at once, but the library ends its connection only when the request's timeout is over.
     """
 
-    def __init__(self, guard: AddressGuard, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        guard: AddressGuard,
+        outbound: Outbound = Outbound(),  # noqa: B008 (frozen)
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._guard = guard
+        self._proxy = proxy_of(outbound.proxy_url) if outbound.proxy_url else None
+        self._certificates = certificates_of(outbound.ca_pem)
         self._monotonic = monotonic
+        self._watch = BodyWatch(UNNEEDED_BODY_SECONDS, monotonic=monotonic)
         self._clients: OrderedDict[tuple[str, str], Client] = OrderedDict()
 
     async def send(self, request: HttpRequest) -> HttpResponse | HttpFailure:
@@ -56,94 +71,134 @@ class PyreqwestEngine:
         addresses = self._guard.known(host) or await self._guard.look_up(host, deadline - self._monotonic())
         if isinstance(addresses, HttpFailure):
             return addresses
+        proxied = self._proxy is not None and not request.direct
+        if proxied:
+            addresses = ("",)
         for address in addresses:
             remaining_seconds = deadline - self._monotonic()
             if remaining_seconds <= 0:
                 break
             try:
-                result = await _call(self._client(host, address), request, url, remaining_seconds)
+                call = _built(self._client(host, address), request, url, remaining_seconds)
             except ValueError:  # also what the library's builder raises; its text may quote a header's value
                 return HttpFailure(code="INVALID_SETTINGS", message="URL, method or headers make no valid request")
+            try:
+                result = await _answer(call, request, self._watch)
             except DetailedPyreqwestError as error:
-                if address != addresses[-1] and _never_connected(error):
+                if address != addresses[-1] and never_connected(error):
                     continue
-                return _failure(error)
+                failure = failure_of(error)
+                return said_by_proxy(failure) if proxied else failure
             if address != addresses[0]:
                 self._guard.prefer(host, address)
-            return result
+            return said_by_proxy(result) if proxied else result
         return HttpFailure(code="ETIMEDOUT", message="the time was up before a connection came about")
 
     def _client(self, host: str, address: str) -> Client:
+        """``address`` '': by way of the proxy."""
         key = (host, address)
         client = self._clients.get(key)
         if client is None:
-            client = self._clients[key] = _make_client(host, address)
+            client = self._clients[key] = self._make_client(host, address)
             if len(self._clients) > MAX_CLIENTS:
                 self._clients.popitem(last=False)  # not closed: calls under way hold on to it
         else:
             self._clients.move_to_end(key)
         return client
 
+    def _make_client(self, host: str, address: str) -> Client:
+        builder = (
+            ClientBuilder()
+            .no_proxy()  # proxies of the environment are not the workspace's
+            .follow_redirects(False)
+            .referer(False)
+            .gzip(False)  # decoded by us, within the read limit
+            .brotli(False)
+            .zstd(False)
+            .deflate(False)
+            .default_headers({"accept-encoding": ACCEPT_ENCODING})
+            # What is wrong with one header is no reason to throw the answer away.
+            .http1_allow_obsolete_multiline_headers_in_responses(True)
+            .http1_allow_spaces_after_header_name_in_responses(True)
+            .http1_ignore_invalid_headers_in_responses(True)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .pool_idle_timeout(IDLE_CONNECTION_TIMEOUT)
+        )
+        for certificate in self._certificates:
+            builder = builder.add_root_certificate_pem(certificate)
+        if address:
+            # Port 0: the URL's own. An address as host needs no resolving and ignores this.
+            builder = builder.resolve(host, address, 0)
+        elif self._proxy is not None:
+            proxy = ProxyBuilder.all(self._proxy.url)
+            if self._proxy.username:
+                proxy = proxy.basic_auth(self._proxy.username, self._proxy.password)
+            builder = builder.proxy(proxy)
+        return builder.build()
 
-def _make_client(host: str, address: str) -> Client:
-    return (
-        ClientBuilder()
-        .no_proxy()  # proxies of the environment are not the workspace's
-        .follow_redirects(False)
-        .referer(False)
-        .gzip(False)  # nothing is unpacked, so nothing can blow up; and no Accept-Encoding is sent
-        .brotli(False)
-        .zstd(False)
-        .deflate(False)
-        .connect_timeout(CONNECT_TIMEOUT)
-        .pool_idle_timeout(IDLE_CONNECTION_TIMEOUT)
-        .resolve(host, address, 0)  # port 0: the URL's own. An address as host needs no resolving and ignores this
-        .build()
-    )
 
-
-async def _call(client: Client, request: HttpRequest, url: Url, timeout_seconds: float) -> HttpResponse | HttpFailure:
+def _built(client: Client, request: HttpRequest, url: Url, timeout_seconds: float) -> StreamRequest:
     # The library's own timeout, not asyncio's: it covers the body too and really ends the connection.
     builder = client.request(request.method, url).timeout(timedelta(seconds=timeout_seconds))
-    async with builder.headers(request.headers).body_bytes(request.body).build_streamed() as response:
-        if response.status < FIRST_FINAL_STATUS:
-            return HttpFailure(code="PROTOCOL_ERROR", message=f"answered with interim status {response.status} only")
-        headers = {name.lower(): value for name, value in response.headers.items()}
-        # Reads until the limit or the end. One byte more than we keep, to see whether there was more.
-        body = bytes(await response.body_reader.read(RESPONSE_BODY_LIMIT_BYTES + 1) or b"")
-        return HttpResponse(
-            status=response.status,
-            headers=headers,
-            body=body[:RESPONSE_BODY_LIMIT_BYTES],
-            body_truncated=len(body) > RESPONSE_BODY_LIMIT_BYTES,
-        )
+    # Nothing of the body is read before the answer is handed over: a fault there would take the status along.
+    return builder.headers(request.headers).body_bytes(request.body).streamed_read_buffer_limit(0).build_streamed()
 
 
-def _causes(error: DetailedPyreqwestError) -> list[str]:
-    return [cause["message"] for cause in error.details["causes"] or ()]
+async def _answer(call: StreamRequest, request: HttpRequest, watch: BodyWatch) -> HttpResponse | HttpFailure:
+    async with call as response:
+        status = response.status
+        if status < FIRST_FINAL_STATUS:
+            return HttpFailure(code="PROTOCOL_ERROR", message=f"answered with interim status {status} only")
+        headers = _headers(response)
+        length, limit_bytes = headers.get("content-length"), request.read_limit_bytes
+        raw, fault = b"", ""
+        if length != "0":
+            reading = _read(response, length, limit_bytes)
+            try:
+                raw, fault = await (reading if waits_for_body(request, status) else watch.wait_for(reading))
+            except TimeoutError:
+                fault = LATE
+        return response_of(status, headers, raw, limit_bytes=limit_bytes, fault=fault)
 
 
-def _never_connected(error: DetailedPyreqwestError) -> bool:
-    return "client error (Connect)" in _causes(error)
+def _headers(response: Response) -> dict[str, str]:
+    try:
+        lines = list(response.headers.items())  # names are in lower case
+    except ValueError:  # bytes that are no ASCII, which is legal; the library gives no access to them
+        lines = _readable_headers(response)
+    headers = dict(lines)
+    return headers if len(headers) == len(lines) else merged(lines)
 
 
-def _failure(error: DetailedPyreqwestError) -> HttpFailure:
-    # Only the innermost cause: the outer ones quote the URL, and a URL may hold a key.
-    causes = _causes(error)
-    message = causes[-1] if causes else error.message
-    return HttpFailure(code=_code(error, message), message=message[:300])
+def _readable_headers(response: Response) -> list[tuple[str, str]]:
+    pairs = []
+    for name in dict.fromkeys(response.headers.keys()):
+        try:
+            pairs += [(name, value) for value in response.get_header_all(name)]
+        except ValueError:
+            if name in LIST_HEADERS:
+                pairs.append((name, "(unreadable)"))  # whatever it is, the body is not plain
+    return pairs
 
 
-def _code(error: DetailedPyreqwestError, message: str) -> str:
-    if isinstance(error, RequestTimeoutError):
-        return "ETIMEDOUT"
-    number = re.search(r"\(os error (\d+)\)", message)
-    if number:
-        return code_of_errno(int(number[1]))
-    if message in _CLOSED_EARLY:
-        return "ECONNRESET"
-    if isinstance(error, DecodeError):
-        return "PROTOCOL_ERROR"
-    if any(word in message.lower() for word in _TLS_WORDS):
-        return "TLS_ERROR"
-    return "ECONNRESET" if isinstance(error, NetworkError) else "INTERNAL"
+async def _read(response: Response, length: str | None, limit_bytes: int) -> tuple[bytes, str]:
+    """Read to the end, the limit and one byte more, or a fault, which is returned beside what came before it."""
+    reader = response.body_reader
+    pieces: list[bytes] = []
+    try:
+        chunk = await reader.read_chunk()
+        if chunk is None:
+            return b"", ""
+        body = bytes(chunk)
+        if length is not None and len(body) == int(length):  # usual: all in one piece, whose end needs no asking for
+            return body[: limit_bytes + 1], ""
+        pieces, size_bytes = [body], len(body)
+        while size_bytes <= limit_bytes:
+            chunk = await reader.read_chunk()
+            if chunk is None:
+                break
+            pieces.append(bytes(chunk))
+            size_bytes += len(chunk)
+    except DetailedPyreqwestError as error:
+        return b"".join(pieces), body_fault(error)
+    return b"".join(pieces)[: limit_bytes + 1], ""

@@ -4,6 +4,7 @@ Only 307 and 308 keep method and body; any other redirect would lose the event a
 """
 
 from collections.abc import Awaitable, Callable
+from functools import lru_cache
 
 from msgspec.structs import replace
 from pyreqwest.http import Url
@@ -11,7 +12,7 @@ from pyreqwest.http import Url
 from model.http import HttpFailure, HttpRequest, HttpResponse
 
 MAX_HOPS = 3
-_SAME_METHOD_AND_BODY = (307, 308)
+SAME_METHOD_AND_BODY = (307, 308)
 # What may go to another origin: it describes the body or names the delivery, and gives access to nothing.
 _HARMLESS_HEADERS = frozenset({"content-type", "user-agent", "idempotency-key"})
 
@@ -26,15 +27,12 @@ async def send_following(
     When the hops are used up, or lead nowhere we may go, the redirect itself is the answer.
     """
     deadline = monotonic() + request.timeout_seconds
-    try:
-        url = Url(request.url)
-    except ValueError as error:
-        return HttpFailure(code="INVALID_SETTINGS", message=f"the URL is not valid: {error}")
-    if url.scheme not in ("http", "https"):
-        return HttpFailure(code="INVALID_SETTINGS", message=f"the URL's scheme is {url.scheme}, not http or https")
+    url = _parsed(request.url)
+    if isinstance(url, HttpFailure):
+        return url
     result = await exchange(request, url, deadline)
     for _ in range(MAX_HOPS):
-        if isinstance(result, HttpFailure) or result.status not in _SAME_METHOD_AND_BODY:
+        if isinstance(result, HttpFailure) or result.status not in SAME_METHOD_AND_BODY:
             break
         hop = next_hop(url, result.headers.get("location", ""))
         if hop is None:
@@ -45,6 +43,17 @@ async def send_following(
         url = hop
         result = await exchange(request, url, deadline)
     return result
+
+
+@lru_cache(maxsize=1_000)
+def _parsed(text: str) -> Url | HttpFailure:
+    try:
+        url = Url(text)
+    except ValueError as error:
+        return HttpFailure(code="INVALID_SETTINGS", message=f"the URL is not valid: {error}")
+    if url.scheme not in ("http", "https"):
+        return HttpFailure(code="INVALID_SETTINGS", message=f"the URL's scheme is {url.scheme}, not http or https")
+    return url
 
 
 def next_hop(url: Url, location: str) -> Url | None:

@@ -12,7 +12,6 @@ from model.fql.triggers import CompiledTrigger, compile_trigger
 from model.http import HttpResponse
 from model.identity import delivery_id
 from model.mapping.compiling import CompiledMapping, compile_mapping
-from model.mapping.fields import finish
 
 ENVIRON = {"KEY": "key-of-the-project", "SECRET": "secret-of-the-account"}
 Kind = TypeVar("Kind", bound=HttpDestination)
@@ -31,11 +30,7 @@ def _mappings(kind: type[HttpDestination]) -> list[tuple[str, CompiledTrigger, C
 
 def payloads(of: HttpDestination, event: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """What the default mappings make of an event, by the name of the mapping."""
-    return {
-        name: finish(mapping(event), of.payload_fields)
-        for name, trigger, mapping in _mappings(type(of))
-        if trigger.matches(event)
-    }
+    return {name: of.finish(mapping(event)) for name, trigger, mapping in _mappings(type(of)) if trigger.matches(event)}
 
 
 def items(of: HttpDestination, *events: dict[str, Any]) -> list[Item]:

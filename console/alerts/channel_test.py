@@ -8,6 +8,7 @@ import orjson
 
 from console.alerts.checks import Setting, check_channel
 from console.api import Caller
+from flows.outbound import outbound_of
 from model.alerts.notice import Change, Notice
 from model.alerts.rule import IN_APP
 from model.facts import Audited
@@ -56,7 +57,8 @@ class ChannelTester:
         if target.channel == IN_APP:
             sent = self._put_in_app(notice, who)
         else:
-            with closing(ChannelCalls(setting.workspace.delivery.allow_addresses)) as calls:
+            config = setting.workspace.delivery
+            with closing(ChannelCalls(config.allow_addresses, outbound_of(config))) as calls:
                 sent = open_channels(setting.alerts, calls, self._clock)[target.channel].send(
                     [notice], target.recipient
                 )

@@ -13,6 +13,7 @@ from flows.alerts.sender import Sender
 from flows.alerts.watch import Watch
 from flows.clock import wall_clock_ms
 from flows.installation import Installation
+from flows.outbound import outbound_of
 from flows.topics import TopicError
 from model.workspace import Workspace
 from sinks.channels.calls import ChannelCalls
@@ -79,7 +80,8 @@ class AlertDesk:
         return threading.Thread(target=run, name=f"alerts-{name}", daemon=True)
 
     def _sending(self) -> Callable[[], None]:
-        calls = ChannelCalls(self.workspace().delivery.allow_addresses)
+        config = self.workspace().delivery
+        calls = ChannelCalls(config.allow_addresses, outbound_of(config))
         executor = ThreadPoolExecutor(SENDERS, "alerts-channel")
 
         def channels(workspace: Workspace) -> Mapping[str, Channel]:

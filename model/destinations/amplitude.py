@@ -4,10 +4,12 @@ Endpoint: ``POST /2/httpapi`` (or ``/batch``) at api2.amplitude.com, in the EU a
 the project stands in the body: ``{"api_key": …, "events": […], "options": {"min_id_length": …}}``.
 
 Default mappings: a track call is an event of its name; a page or screen call is "Viewed <name>"; identify sets user
-properties (``$identify``); a group call makes two deliveries, one puts the user into the group and one sets the group's
-properties (``$groupidentify``), both with the group type "company". alias is not supported: merging users is another
-API. Every event carries the delivery's key as ``insert_id``, unless the mapping gives one: Amplitude ignores an event
-whose insert_id it has seen in the last 7 days, so nothing sent twice counts twice. ``time`` may be any date.
+properties (``$identify``), and so does any other call of a user that carries traits in its context; a group call makes
+two deliveries, one puts the user into the group and one sets the group's properties (``$groupidentify``), both with the
+group type "company". alias is not supported: merging users is another API. Every event carries the delivery's key as
+``insert_id``, unless the mapping gives one: Amplitude ignores an event whose insert_id it has seen in the last 7 days,
+so nothing sent twice counts twice. ``time`` may be any date. An event without a user or a device, or with an id such as
+"null", which would make Amplitude refuse the whole request, is discarded as PAYLOAD_VALIDATION_FAILED.
 
 Batching: up to 2,000 events and 1 MB. Amplitude recommends at most 10 events a request on its Starter plan:
 ``batch: {max_events: 10}``.
@@ -25,14 +27,16 @@ from typing import Any, ClassVar, Literal
 import orjson
 from pydantic import Field
 
+from model.destinations.default_mappings import TRAITS, first, viewed
 from model.destinations.destination import RESEND, BatchLimits, DefaultMapping, HttpDestination, Item, ItemAnswer
 from model.environment_text import EnvironmentText
 from model.failure import FailureClass, partner_message
 from model.failure_rules import FailureRule
 from model.http import HttpRequest, HttpResponse
-from model.mapping.fields import FieldSpec
+from model.mapping.fields import FieldSpec, PayloadInvalid, PayloadProblem
 from model.mapping.times import read_moment
 from model.reason import Owner, Reason, Severity
+from model.workspace_errors import quoted
 from model.workspace_fields import Secret, Url
 
 _LINK = "https://amplitude.com/docs/apis/analytics/http-v2"
@@ -52,39 +56,28 @@ _BY_FIELD = {
 }
 
 
-def _path(path: str) -> dict[str, Any]:
-    return {"@path": path}
-
-
-def _first(path: str, otherwise: str) -> dict[str, Any]:
-    return {"@if": {"exists": _path(path), "then": _path(path), "else": _path(otherwise)}}
-
-
-def _viewed(what: str) -> dict[str, Any]:
-    return {"@if": {"blank": _path("$.name"), "then": {"@template": "Viewed {{name}}"}, "else": f"Viewed {what}"}}
-
-
 _OF_EVERY_CALL: Mapping[str, Any] = {
-    "user_id": _path("$.userId"),
-    "device_id": _first("$.context.device.id", "$.anonymousId"),
-    "time": _path("$.timestamp"),
-    "session_id": _first("$.integrations.Amplitude.session_id", "$.integrations.Actions Amplitude.session_id"),
-    "app_version": _path("$.context.app.version"),
-    "platform": _path("$.context.device.type"),
-    "os_name": _path("$.context.os.name"),
-    "os_version": _path("$.context.os.version"),
-    "device_manufacturer": _path("$.context.device.manufacturer"),
-    "device_model": _path("$.context.device.model"),
-    "carrier": _path("$.context.network.carrier"),
-    "language": _path("$.context.locale"),
-    "country": _path("$.context.location.country"),
-    "region": _path("$.context.location.region"),
-    "city": _path("$.context.location.city"),
-    "location_lat": _path("$.context.location.latitude"),
-    "location_lng": _path("$.context.location.longitude"),
-    "ip": _path("$.context.ip"),
+    "user_id": first("$.userId"),
+    "device_id": first("$.context.device.id", "$.anonymousId"),
+    "time": first("$.timestamp"),
+    "session_id": first("$.integrations.Amplitude.session_id", "$.integrations.Actions Amplitude.session_id"),
+    "app_version": first("$.context.app.version"),
+    "platform": first("$.context.device.type"),
+    "os_name": first("$.context.os.name"),
+    "os_version": first("$.context.os.version"),
+    "device_manufacturer": first("$.context.device.manufacturer"),
+    "device_model": first("$.context.device.model"),
+    "carrier": first("$.context.network.carrier"),
+    "language": first("$.context.locale"),
+    "country": first("$.context.location.country"),
+    "region": first("$.context.location.region"),
+    "city": first("$.context.location.city"),
+    "location_lat": first("$.context.location.latitude"),
+    "location_lng": first("$.context.location.longitude"),
+    "ip": first("$.context.ip"),
 }
-_GROUPS = {"groups": {"company": _path("$.groupId")}}
+_GROUPS = {"groups": {"company": first("$.groupId")}}
+_USER_PROPERTIES = first(TRAITS)
 
 
 def _mapping(name: str, call_type: str, fields: Mapping[str, Any]) -> DefaultMapping:
@@ -94,12 +87,17 @@ def _mapping(name: str, call_type: str, fields: Mapping[str, Any]) -> DefaultMap
 def _event_mapping(call_type: str, event_type: dict[str, Any]) -> DefaultMapping:
     fields = {
         "event_type": event_type,
-        "event_properties": _path("$.properties"),
-        "revenue": _path("$.properties.revenue"),
+        "event_properties": first("$.properties"),
+        "user_properties": _USER_PROPERTIES,
+        "revenue": first("$.properties.revenue"),
     }
     return _mapping(call_type, call_type, fields)
 
 
+# What programs write for an id they do not have; see the API's documentation.
+_INVALID_IDS = frozenset(
+    "anonymous nil none null n/a na undefined unknown {} lmy47d 0 -1 00000000-0000-0000-0000-000000000000".split()
+)
 _TEXTS = (
     "user_id device_id app_version platform os_name os_version device_brand device_manufacturer device_model carrier "
     "country region city dma language productId revenueType ip idfa idfv adid android_id insert_id partner_id"
@@ -114,12 +112,12 @@ class AmplitudeDestination(HttpDestination):
     link: ClassVar[str] = _LINK
     supported_types: ClassVar[frozenset[str]] = frozenset({"track", "identify", "page", "screen", "group"})
     default_mappings: ClassVar[tuple[DefaultMapping, ...]] = (
-        _event_mapping("track", _path("$.event")),
-        _event_mapping("page", _viewed("Page")),
-        _event_mapping("screen", _viewed("Screen")),
-        _mapping("identify", "identify", {"event_type": "$identify", "user_properties": _path("$.traits")}),
+        _event_mapping("track", first("$.event")),
+        _event_mapping("page", viewed("Page")),
+        _event_mapping("screen", viewed("Screen")),
+        _mapping("identify", "identify", {"event_type": "$identify", "user_properties": _USER_PROPERTIES}),
         _mapping("group member", "group", {"event_type": "$identify", **_GROUPS}),
-        _mapping("group", "group", {"event_type": "$groupidentify", **_GROUPS, "group_properties": _path("$.traits")}),
+        _mapping("group", "group", {"event_type": "$groupidentify", **_GROUPS, "group_properties": first("$.traits")}),
     )
     payload_fields: ClassVar[Mapping[str, FieldSpec]] = {
         "event_type": FieldSpec("string", required=True),
@@ -135,6 +133,7 @@ class AmplitudeDestination(HttpDestination):
     }
     # 1 MB is the limit for the whole body: insert ids, 50 bytes for each event, come on top of the payloads.
     batch_limits: ClassVar[BatchLimits] = BatchLimits(max_events=2_000, max_bytes=890_000)
+    answers_by_item: ClassVar[bool] = True
     failure_rules: ClassVar[tuple[FailureRule, ...]] = (
         FailureRule(
             status=400,
@@ -228,6 +227,21 @@ class AmplitudeDestination(HttpDestination):
             return self.url
         address = _HOSTS[self.region] + _PATHS[self.api]
         return EnvironmentText(address, address)
+
+    def finish(self, payload: dict[str, Any]) -> dict[str, Any]:
+        """See `HttpDestination.finish`. One event without a valid id makes Amplitude refuse all of a request."""
+        finished = super().finish(payload)
+        ids = {name: str(finished[name]).strip().lower() for name in ("user_id", "device_id") if name in finished}
+        problems = [
+            PayloadProblem((name,), f"is {quoted(text)}, which Amplitude refuses as an id")
+            for name, text in ids.items()
+            if text in _INVALID_IDS
+        ]
+        if not ids:
+            problems.append(PayloadProblem(("user_id",), "is required, or device_id; both are missing or empty"))
+        if problems:
+            raise PayloadInvalid(problems)
+        return finished
 
     def request(self, items: Sequence[Item], now_ms: int) -> HttpRequest:
         """Make the call; the API key is in the body."""

@@ -16,9 +16,9 @@ from model.codes import Reason
 from model.environment_text import EnvironmentText
 from model.failure import FailureClass
 from model.failure_rules import FailureRule, FailureRuleConfig
-from model.http import HttpRequest, HttpResponse
+from model.http import RESPONSE_BODY_LIMIT_BYTES, HttpRequest, HttpResponse, read_limit_bytes
 from model.identity import request_key
-from model.mapping.fields import FieldSpec
+from model.mapping.fields import FieldSpec, finish
 from model.version import VERSION
 from model.workspace_fields import FormerIds, Name, Slug
 from model.workspace_settings import Section
@@ -142,6 +142,8 @@ class HttpDestination(Destination):
     """Where its answers mean something else than the same status usually does."""
     reasons: ClassVar[tuple[Reason, ...]] = ()
     """Explanations of codes only it gives."""
+    answers_by_item: ClassVar[bool] = False
+    """Whether its answers may speak of single items; as much of them is read as that takes."""
 
     timeout_seconds: float = Field(default=5.0, gt=0, le=60)
     """The whole call, from connecting to the last byte of the answer."""
@@ -149,6 +151,8 @@ class HttpDestination(Destination):
     """Calls under way at the same time at most."""
     calls_per_second: float | None = Field(default=None, gt=0, le=100_000)
     """Calls begun in a second at most. Not given: no limit."""
+    use_proxy: bool = True
+    """false: called directly, past `delivery.proxy`; for what this machine reaches by itself."""
     batch: BatchConfig = BatchConfig()
     """Several events in one request, where the destination takes that."""
     breaker: BreakerConfig = BreakerConfig()
@@ -156,13 +160,28 @@ class HttpDestination(Destination):
     failures: Annotated[tuple[FailureRuleConfig, ...], Field(max_length=100)] = ()
     """What answers mean here, first match first, before the usual meaning."""
 
+    def finish(self, payload: dict[str, Any]) -> dict[str, Any]:
+        """Bring what a mapping made into the form the partner takes. Raises PayloadInvalid when it would not take it.
+
+        For partners that drop without a word what they do not take, this is where somebody is told.
+        """
+        return finish(payload, self.payload_fields)
+
     def request(self, items: Sequence[Item], now_ms: int) -> HttpRequest:
         """Make one call for items of one `batch_key`, at most as many as `batch_limits` say. Holds secrets."""
         raise NotImplementedError
 
     def read(self, response: HttpResponse, items: Sequence[Item]) -> Sequence[ItemAnswer | None] | None:
-        """Find what a response says of each item, by position. None for the whole or for an item: its status counts."""
+        """Find what a response says of each item, by position. None for the whole or for an item: its status counts.
+
+        A response that says it and cannot be read is `model.destinations.multi_status.unreadable`: never a success.
+        """
         return None
+
+    @property
+    def reads_bodies(self) -> bool:
+        """Whether the body of an answer may change what it means, for an event sent by itself too."""
+        return any(rule.body for rule in self.failures) or any(rule.body for rule in self.failure_rules)
 
     def test_request(self, items: Sequence[Item], now_ms: int) -> HttpRequest | None:
         """Make the call to the partner's validation service, which stores nothing; None when there is none."""
@@ -219,7 +238,17 @@ class HttpDestination(Destination):
         named = {"content-type": "application/json", "user-agent": USER_AGENT}
         named |= {name.lower(): value for name, value in (headers or {}).items()}
         named["idempotency-key"] = request_key([item.key for item in items])
-        return HttpRequest(method=method, url=url, headers=named, body=body, timeout_seconds=self.timeout_seconds)
+        by_item = self.answers_by_item and len(items) > 1
+        return HttpRequest(
+            method=method,
+            url=url,
+            headers=named,
+            body=body,
+            timeout_seconds=self.timeout_seconds,
+            read_limit_bytes=read_limit_bytes(len(items)) if by_item else RESPONSE_BODY_LIMIT_BYTES,
+            needs_body=by_item or self.reads_bodies,
+            direct=not self.use_proxy,
+        )
 
 
 def _texts(value: Any) -> list[EnvironmentText]:

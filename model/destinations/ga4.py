@@ -10,17 +10,20 @@ no browser ever had makes a user of its own. Without ``session_id`` (same place)
 
 GA4 answers 2xx to everything, bad events included, and drops those without a word: *delivered* means that it took the
 request. `waybill test-event` therefore asks its validation service first and shows what that says. What no property
-takes is therefore written anew, whatever the mapping: names become a letter first, then letters, digits and
-underscores, 40 in all (24 for user properties), and no reserved ones; parameters become texts and numbers, nested
-values and items without id and name are left out. Not cut down, as GA 360 takes more: 25 parameters, texts of 100
-characters. An event older than 72 hours, such as one redriven late, is counted as 72 hours old.
+takes is written anew, whatever the mapping: names of events and parameters become a letter first, then letters, digits
+and underscores, 40 in all, and a reserved one gets ``event_`` or ``param_`` before it; parameters become texts and
+numbers; empty and nested values, and items without id and name, are left out. What cannot be written so that GA4 takes
+it discards the event as PAYLOAD_VALIDATION_FAILED with the field: an amount that says no number, a user property with
+a reserved name or more than 36 characters, more than 25 parameters or user properties or 200 items. Not judged: texts
+longer than 100 characters, of which GA 360 takes 500. An event older than 72 hours, such as one redriven late, is
+counted as 72 hours old.
 
 Track calls of Segment's e-commerce spec become GA4's recommended events; page and screen calls page_view and
-screen_view; any other track call an event of its own name. Identify, group and alias have no place there.
+screen_view; any other track call an event of its own name. Identify, group and alias have no place there. No default
+sets user properties: traits tell who somebody is, which Google forbids to send.
 """
 
-import math
-import re
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 from urllib.parse import urlencode
@@ -28,69 +31,60 @@ from urllib.parse import urlencode
 import orjson
 from pydantic import model_validator
 
+from model.destinations.default_mappings import first, merged
 from model.destinations.destination import DefaultMapping, HttpDestination, Item
+from model.destinations.ga4_rules import (
+    AMOUNTS,
+    NAME_LIMIT_CHARS,
+    event_name,
+    parameter_name,
+    problems,
+    user_property,
+    user_property_name,
+)
 from model.environment_text import EnvironmentText, fault
 from model.http import HttpRequest, HttpResponse
-from model.mapping.fields import FieldSpec
+from model.mapping.fields import PROBLEM_LIMIT, FieldSpec, PayloadInvalid
+from model.mapping.numbers import read_number
 from model.mapping.times import read_moment
+from model.mapping.values import is_empty
 from model.workspace_fields import Secret, Url
 
+__all__ = ["NAME_LIMIT_CHARS", "Ga4Destination", "event_name"]
+
 _HOST = "https://www.google-analytics.com"
-NAME_LIMIT_CHARS = 40
-USER_PROPERTY_NAME_LIMIT_CHARS = 24
-_RESERVED = frozenset(
-    "ad_activeview ad_click ad_exposure ad_query ad_reward adunit_exposure app_clear_data app_exception app_install "
-    "app_remove app_store_refund app_update app_upgrade dynamic_link_app_open dynamic_link_app_update "
-    "dynamic_link_first_open error first_open first_visit in_app_purchase notification_dismiss notification_foreground "
-    "notification_open notification_receive os_update session_start user_engagement".split()
-)
-_RESERVED_BEGINNINGS = ("firebase_", "ga_", "google_")
-_NUMERIC = frozenset("discount price quantity shipping tax value".split())
-
-
-def _path(path: str) -> dict[str, Any]:
-    return {"@path": path}
-
-
-def _first(*paths: str) -> dict[str, Any]:
-    found = _path(paths[-1])
-    for path in reversed(paths[:-1]):
-        found = {"@if": {"exists": _path(path), "then": _path(path), "else": found}}
-    return found
-
-
 _OPTIONS = "$.integrations['Google Analytics 4']"
 _OF_EVERY_EVENT: Mapping[str, Any] = {
-    "client_id": _first(f"{_OPTIONS}.clientId", "$.anonymousId", "$.userId"),
-    "user_id": _path("$.userId"),
-    "timestamp": _path("$.timestamp"),
+    "client_id": first(f"{_OPTIONS}.clientId", "$.anonymousId", "$.userId"),
+    "user_id": first("$.userId"),
+    "timestamp": first("$.timestamp"),
 }
-_SESSION = {"session_id": _path(f"{_OPTIONS}.sessionId"), "engagement_time_msec": 1}
+_SESSION = {"session_id": first(f"{_OPTIONS}.sessionId"), "engagement_time_msec": 1}
 _ITEM = {
-    "item_id": _first("$.product_id", "$.sku"),
-    "item_name": _path("$.name"),
-    "item_brand": _path("$.brand"),
-    "item_category": _path("$.category"),
-    "item_variant": _path("$.variant"),
-    "coupon": _path("$.coupon"),
-    "price": _path("$.price"),
-    "quantity": _path("$.quantity"),
+    "item_id": first("$.product_id", "$.sku"),
+    "item_name": first("$.name"),
+    "item_brand": first("$.brand"),
+    "item_category": first("$.category"),
+    "item_variant": first("$.variant"),
+    "coupon": first("$.coupon"),
+    "price": first("$.price"),
+    "quantity": first("$.quantity"),
 }
 _MANY = {"items": {"@arrayPath": ["$.properties.products", _ITEM]}}
 _ONE = {"items": {"@arrayPath": ["$.properties", _ITEM]}}
-_MONEY = {"currency": _path("$.properties.currency"), "value": _first("$.properties.value", "$.properties.price")}
-_TOTAL = {"currency": _path("$.properties.currency"), "value": _first("$.properties.total", "$.properties.revenue")}
+_MONEY = {"currency": first("$.properties.currency"), "value": first("$.properties.value", "$.properties.price")}
+_TOTAL = {"currency": first("$.properties.currency"), "value": first("$.properties.total", "$.properties.revenue")}
 _ORDER = {
     **_TOTAL,
-    "transaction_id": _path("$.properties.order_id"),
-    "tax": _path("$.properties.tax"),
-    "shipping": _path("$.properties.shipping"),
-    "coupon": _path("$.properties.coupon"),
+    "transaction_id": first("$.properties.order_id"),
+    "tax": first("$.properties.tax"),
+    "shipping": first("$.properties.shipping"),
+    "coupon": first("$.properties.coupon"),
 }
-_LIST = {"item_list_id": _path("$.properties.list_id"), "item_list_name": _path("$.properties.category")}
+_LIST = {"item_list_id": first("$.properties.list_id"), "item_list_name": first("$.properties.category")}
 # Segment's e-commerce event -> GA4's recommended one, and its parameters.
 _RECOMMENDED: Mapping[str, tuple[str, Mapping[str, Any]]] = {
-    "Products Searched": ("search", {"search_term": _path("$.properties.query")}),
+    "Products Searched": ("search", {"search_term": first("$.properties.query")}),
     "Product List Viewed": ("view_item_list", {**_LIST, **_MANY}),
     "Product Clicked": ("select_item", {**_LIST, **_ONE}),
     "Product Viewed": ("view_item", {**_MONEY, **_ONE}),
@@ -98,17 +92,17 @@ _RECOMMENDED: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "Product Removed": ("remove_from_cart", {**_MONEY, **_ONE}),
     "Product Added to Wishlist": ("add_to_wishlist", {**_MONEY, **_ONE}),
     "Cart Viewed": ("view_cart", {**_TOTAL, **_MANY}),
-    "Checkout Started": ("begin_checkout", {**_TOTAL, "coupon": _path("$.properties.coupon"), **_MANY}),
-    "Payment Info Entered": ("add_payment_info", {**_TOTAL, "payment_type": _path("$.properties.payment_method")}),
+    "Checkout Started": ("begin_checkout", {**_TOTAL, "coupon": first("$.properties.coupon"), **_MANY}),
+    "Payment Info Entered": ("add_payment_info", {**_TOTAL, "payment_type": first("$.properties.payment_method")}),
     "Order Completed": ("purchase", {**_ORDER, **_MANY}),
     "Order Refunded": ("refund", {**_ORDER, **_MANY}),
-    "Signed Up": ("sign_up", {"method": _path("$.properties.type")}),
-    "Signed In": ("login", {"method": _path("$.properties.type")}),
+    "Signed Up": ("sign_up", {"method": first("$.properties.type")}),
+    "Signed In": ("login", {"method": first("$.properties.type")}),
 }
 _PAGE = {
-    "page_location": _first("$.properties.url", "$.context.page.url"),
-    "page_referrer": _first("$.properties.referrer", "$.context.page.referrer"),
-    "page_title": _first("$.properties.title", "$.context.page.title", "$.name"),
+    "page_location": first("$.properties.url", "$.context.page.url"),
+    "page_referrer": first("$.properties.referrer", "$.context.page.referrer"),
+    "page_title": first("$.properties.title", "$.context.page.title", "$.name"),
 }
 
 
@@ -119,8 +113,8 @@ def _default(name: str, trigger: str, event: Any, params: Mapping[str, Any]) -> 
 
 def _any_other_track() -> DefaultMapping:
     others = " and ".join(f'event != "{event}"' for event in _RECOMMENDED)
-    params = {"@merge": {"direction": "right", "objects": [_SESSION, _path("$.properties")]}}
-    mapping = {**_OF_EVERY_EVENT, "name": _path("$.event"), "params": params}
+    params = merged({"engagement_time_msec": 1}, "$.properties", {"session_id": _SESSION["session_id"]})
+    mapping = {**_OF_EVERY_EVENT, "name": first("$.event"), "params": params}
     return DefaultMapping(name="track", trigger=f'type = "track" and {others}', mapping=mapping)
 
 
@@ -138,7 +132,7 @@ class Ga4Destination(HttpDestination):
         ),
         _any_other_track(),
         _default("page", 'type = "page"', "page_view", _PAGE),
-        _default("screen", 'type = "screen"', "screen_view", {"screen_name": _path("$.name")}),
+        _default("screen", 'type = "screen"', "screen_view", {"screen_name": first("$.name")}),
     )
     payload_fields: ClassVar[Mapping[str, FieldSpec]] = {
         "client_id": FieldSpec("string", required=True),
@@ -174,6 +168,13 @@ class Ga4Destination(HttpDestination):
         """The host."""
         return self.url or EnvironmentText(_HOST, _HOST)
 
+    def finish(self, payload: dict[str, Any]) -> dict[str, Any]:
+        """See `HttpDestination.finish`."""
+        finished = super().finish(payload)
+        if found := list(itertools.islice(problems(finished), PROBLEM_LIMIT)):
+            raise PayloadInvalid(found)
+        return finished
+
     def request(self, items: Sequence[Item], now_ms: int) -> HttpRequest:
         """Make the call; the API secret is in its query."""
         return self._request(items, "/mp/collect")
@@ -202,31 +203,18 @@ class Ga4Destination(HttpDestination):
 
     def _content(self, payload: dict[str, Any]) -> dict[str, Any]:
         client = "client_id" if self.measurement_id else "app_instance_id"
+        name = event_name(str(payload.get("name", "")), app=self.firebase_app_id is not None)
         content = {
             client: payload.get("client_id"),
             "user_id": payload.get("user_id"),
             "user_properties": _user_properties(payload.get("user_properties")),
             "consent": payload.get("consent"),
-            "events": [{"name": event_name(str(payload.get("name", ""))), "params": _params(payload.get("params"))}],
+            "events": [{"name": name, "params": _params(payload.get("params"))}],
         }
         moment = read_moment(payload.get("timestamp"))
         if moment is not None:
             content["timestamp_micros"] = round(moment.timestamp() * 1_000_000)
         return {name: value for name, value in content.items() if value is not None}
-
-
-def event_name(text: str) -> str:
-    """Write a name as GA4 takes it: a letter first, then letters, digits and underscores, 40 in all, none reserved."""
-    name = _name(text, "event")
-    return f"event_{name}"[:NAME_LIMIT_CHARS] if name in _RESERVED else name
-
-
-def _name(text: str, kind: str) -> str:
-    # Letters of any script: names of one would otherwise all become the same.
-    name = re.sub(r"\W+", "_", text[:200].lower()).strip("_")
-    if not name[:1].isalpha() or name.startswith(_RESERVED_BEGINNINGS):
-        name = f"{kind}_{name}".rstrip("_")
-    return name[:NAME_LIMIT_CHARS]
 
 
 def _params(given: Any) -> dict[str, Any]:
@@ -240,33 +228,31 @@ def _params(given: Any) -> dict[str, Any]:
 
 
 def _flat(given: dict[str, Any]) -> dict[str, Any]:
-    named = ((_name(key, "param"), value) for key, value in given.items() if isinstance(value, str | int | float))
-    return {name: _scalar(name, value) for name, value in named}
+    sent = {parameter_name(key): value for key, value in given.items() if not is_empty(value)}
+    return {name: _scalar(name, value) for name, value in sent.items() if isinstance(value, str | int | float)}
 
 
 def _scalar(name: str, value: str | int | float) -> str | int | float:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if name not in _NUMERIC or not isinstance(value, str):
-        return value
-    try:
-        number = float(value)
-    except ValueError:
-        return value
-    return number if math.isfinite(number) else value
+    if name in AMOUNTS:
+        number = read_number(value)
+        return value if number is None else number
+    return _text_or_number(value)
+
+
+def _text_or_number(value: str | int | float) -> str | int | float:
+    return ("true" if value else "false") if isinstance(value, bool) else value
 
 
 def _user_properties(given: Any) -> dict[str, Any] | None:
     """Put every value into an object of its own, as GA4 wants it. Null stays: it removes the property."""
     if not isinstance(given, dict):
         return None
-    properties = {}
-    for key, said in given.items():
-        value = said["value"] if isinstance(said, dict) and "value" in said else said
-        if value is None or isinstance(value, str | int | float):
-            name = _name(key, "user")[:USER_PROPERTY_NAME_LIMIT_CHARS]
-            properties[name] = {"value": None if value is None else _scalar(name, value)}
-    return properties
+    named = ((user_property_name(key), user_property(said)) for key, said in given.items())
+    return {
+        name: {"value": None if value is None else _text_or_number(value)}
+        for name, value in named
+        if name and (value is None or (isinstance(value, str | int | float) and not is_empty(value)))
+    }
 
 
 def _sentence(message: dict[str, Any]) -> str:

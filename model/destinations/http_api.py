@@ -3,8 +3,10 @@
 What is sent is the event as it is, or what a mapping makes of it. Several events in one request (``batch.max_events``
 above 1) are a JSON array, or lines with format ndjson; a form carries one event, nested fields as JSON.
 
-A receiver that answers 207 with an array of ``{"status": …}`` is believed item by item. What other answers mean here
-can be said with ``failures``. With a ``signing_secret`` requests are signed as those of a webhook are.
+A receiver that answers 207 with a list of ``{"status": …}`` is believed item by item
+(`model.destinations.multi_status`); ``answers`` says where other answers speak of single events
+(`model.destinations.declared_answers`), ``failures`` what answers mean here. With a ``signing_secret`` requests are
+signed as those of a webhook are.
 """
 
 from base64 import b64encode
@@ -15,11 +17,11 @@ from urllib.parse import urlencode
 import orjson
 from pydantic import Field, model_validator
 
-from model.destinations.destination import BatchConfig, BatchLimits, HttpDestination, Item, ItemAnswer
-from model.destinations.multi_status import read_multi_status
+from model.destinations.declared_answers import DeclaredDestination
+from model.destinations.destination import BatchConfig, BatchLimits, Item
 from model.destinations.signing import signature_headers
 from model.environment_text import EnvironmentText, fault
-from model.http import HttpRequest, HttpResponse
+from model.http import HttpRequest
 from model.workspace_fields import HeaderName, HeaderValue, Secret, Url
 from model.workspace_settings import Section
 
@@ -39,7 +41,7 @@ class BasicAuth(Section):
     """Password. Only as ${NAME}."""
 
 
-class HttpApiDestination(HttpDestination):
+class HttpApiDestination(DeclaredDestination):
     """Any HTTP API."""
 
     title: ClassVar[str] = "HTTP API"
@@ -91,10 +93,6 @@ class HttpApiDestination(HttpDestination):
             **signature_headers(self.signing_secret, items, body, now_ms),
         }
         return self.json_request(items, body, url=self.url.value, method=self.method, headers=headers)
-
-    def read(self, response: HttpResponse, items: Sequence[Item]) -> Sequence[ItemAnswer | None] | None:
-        """A 207 speaks of each item."""
-        return read_multi_status(response, len(items))
 
     def _body(self, items: Sequence[Item]) -> bytes:
         if self.format == "form":

@@ -8,18 +8,21 @@ What a mapping makes says where it goes: ``{"event", "properties"}`` is imported
 "$set"}`` updates a group, ``{"$distinct_id", "$set"}`` a user. A request carries only one of these kinds.
 
 Default mappings: a track call is an event of its name; a page or screen call is "Viewed <name>"; identify sets the
-user's profile; group sets the group's profile under the group key ``$group_id``; alias is a ``$create_alias`` event,
-which projects with Simplified ID Merge ignore. Events carry ``$user_id`` and ``$device_id`` (the anonymous id), by
-which these projects merge ids. Every event carries the delivery's key as ``$insert_id``, unless the mapping gives one,
-so that nothing sent twice counts twice. ``properties.time`` may be any date. An event without the user's address
-(context.ip) is sent with none: Mixpanel would place the user where this machine stands.
+user's profile by the traits of the call and of its context; group sets the group's profile under the group key
+``$group_id``; alias is a ``$create_alias`` event, which projects with Simplified ID Merge ignore. Events carry
+``$user_id`` and ``$device_id`` (the anonymous id), by which these projects merge ids. Every event carries the
+delivery's key as ``$insert_id``, unless the mapping gives one, so that nothing sent twice counts twice.
+``properties.time`` may be any date. An event without the user's address (context.ip) is sent with none: Mixpanel would
+place the user where this machine stands. What Mixpanel adds up (``$add`` and ``$amount`` of ``$transactions``) must be
+a number or a text that says one; properties stay what they are.
 
 Batching: up to 2,000 records. Mixpanel takes 10 MB; a request here has at most 2 MB, the limit it had earlier and
 enough for 2,000 usual events. It recommends 10 to 20 requests at a time.
 
 Answers: 200 took everything. 400 names what it refused in ``failed_records`` and took the rest; if its count does not
 bear that out, the batch is divided and sent again, which ``$insert_id`` makes safe. Profile updates may be answered 200
-and refused all the same (``{"status": 0, "error": …}``).
+and refused all the same (``{"status": 0, "error": …}``). A 200 about several records, or about updates, whose body
+cannot be read is therefore a failure.
 """
 
 from base64 import b64encode
@@ -29,13 +32,14 @@ from typing import Annotated, Any, ClassVar, Literal
 import orjson
 from pydantic import AfterValidator, Field
 
+from model.destinations.default_mappings import TRAITS, first, merged, trait, viewed
 from model.destinations.destination import BatchLimits, DefaultMapping, HttpDestination, Item, ItemAnswer
-from model.destinations.multi_status import MISSING
+from model.destinations.multi_status import MISSING, Unread, parsed, unreadable
 from model.environment_text import EnvironmentText, fault
 from model.failure import FailureClass, partner_message
 from model.failure_rules import FailureRule
 from model.http import HttpRequest, HttpResponse
-from model.mapping.fields import FieldSpec
+from model.mapping.fields import FieldSpec, PayloadInvalid, PayloadProblem
 from model.mapping.times import read_moment
 from model.reason import Owner, Reason, Severity
 from model.workspace_fields import HeaderValue, Secret, Url
@@ -47,78 +51,68 @@ _IMPORT, _ENGAGE, _GROUPS = "/import?strict=1", "/engage?strict=1&verbose=1&ip=0
 _TAKEN = ItemAnswer(FailureClass.DELIVERED)
 
 
-def _path(path: str) -> dict[str, Any]:
-    return {"@path": path}
-
-
-def _given(path: str) -> dict[str, Any]:
-    return {"@excludeWhenNull": _path(path)}
-
-
-def _first(path: str, otherwise: Any) -> dict[str, Any]:
-    return {"@if": {"exists": _path(path), "then": _path(path), "else": otherwise}}
-
-
-def _viewed(what: str) -> dict[str, Any]:
-    return {"@if": {"blank": _path("$.name"), "then": {"@template": "Viewed {{name}}"}, "else": f"Viewed {what}"}}
-
-
-def _merged(path: str, fields: Mapping[str, Any]) -> dict[str, Any]:
-    return {"@merge": {"objects": [_path(path), fields], "direction": "right"}}
-
-
-_DISTINCT_ID = _first("$.userId", _path("$.anonymousId"))
-_IP = _first("$.context.ip", "0")
+_DISTINCT_ID = first("$.userId", "$.anonymousId")
+_IP = first("$.context.ip", "0")
 _OF_EVERY_EVENT: Mapping[str, Any] = {
-    "time": _path("$.timestamp"),
+    "time": first("$.timestamp"),
     "distinct_id": _DISTINCT_ID,
-    "$user_id": _given("$.userId"),
-    "$device_id": _given("$.anonymousId"),
+    "$user_id": first("$.userId"),
+    "$device_id": first("$.anonymousId"),
     "ip": _IP,
-    "$app_build_number": _given("$.context.app.build"),
-    "$app_version_string": _given("$.context.app.version"),
-    "$os": _given("$.context.os.name"),
-    "$os_version": _given("$.context.os.version"),
-    "$manufacturer": _given("$.context.device.manufacturer"),
-    "$model": _given("$.context.device.model"),
-    "$carrier": _given("$.context.network.carrier"),
-    "$screen_height": _given("$.context.screen.height"),
-    "$screen_width": _given("$.context.screen.width"),
-    "$current_url": _given("$.context.page.url"),
-    "$referrer": _given("$.context.page.referrer"),
-    "mp_lib": _given("$.context.library.name"),
-    "$lib_version": _given("$.context.library.version"),
-    "$group_id": _given("$.context.groupId"),
-    "utm_source": _given("$.context.campaign.source"),
-    "utm_medium": _given("$.context.campaign.medium"),
-    "utm_campaign": _given("$.context.campaign.name"),
-    "utm_term": _given("$.context.campaign.term"),
-    "utm_content": _given("$.context.campaign.content"),
+    "$app_build_number": first("$.context.app.build"),
+    "$app_version_string": first("$.context.app.version"),
+    "$os": first("$.context.os.name"),
+    "$os_version": first("$.context.os.version"),
+    "$manufacturer": first("$.context.device.manufacturer"),
+    "$model": first("$.context.device.model"),
+    "$carrier": first("$.context.network.carrier"),
+    "$screen_height": first("$.context.screen.height"),
+    "$screen_width": first("$.context.screen.width"),
+    "$current_url": first("$.context.page.url"),
+    "$referrer": first("$.context.page.referrer"),
+    "mp_lib": first("$.context.library.name"),
+    "$lib_version": first("$.context.library.version"),
+    "$group_id": first("$.context.groupId"),
+    "utm_source": first("$.context.campaign.source"),
+    "utm_medium": first("$.context.campaign.medium"),
+    "utm_campaign": first("$.context.campaign.name"),
+    "utm_term": first("$.context.campaign.term"),
+    "utm_content": first("$.context.campaign.content"),
 }
 _PERSON: Mapping[str, Any] = {
-    "$email": _given("$.traits.email"),
-    "$name": _given("$.traits.name"),
-    "$first_name": _given("$.traits.firstName"),
-    "$last_name": _given("$.traits.lastName"),
-    "$phone": _given("$.traits.phone"),
-    "$avatar": _given("$.traits.avatar"),
-    "$created": _given("$.traits.createdAt"),
+    "$email": trait("email"),
+    "$name": trait("name"),
+    "$first_name": trait("firstName"),
+    "$last_name": trait("lastName"),
+    "$phone": trait("phone"),
+    "$avatar": trait("avatar"),
+    "$created": trait("createdAt"),
 }
 _MAPPINGS: Mapping[str, Mapping[str, Any]] = {
-    "track": {"event": _path("$.event"), "properties": _merged("$.properties", _OF_EVERY_EVENT)},
-    "page": {"event": _viewed("Page"), "properties": _merged("$.properties", _OF_EVERY_EVENT)},
-    "screen": {"event": _viewed("Screen"), "properties": _merged("$.properties", _OF_EVERY_EVENT)},
-    "identify": {"$distinct_id": _DISTINCT_ID, "$ip": _IP, "$set": _merged("$.traits", _PERSON)},
+    "track": {"event": first("$.event"), "properties": merged("$.properties", _OF_EVERY_EVENT)},
+    "page": {"event": viewed("Page"), "properties": merged("$.properties", _OF_EVERY_EVENT)},
+    "screen": {"event": viewed("Screen"), "properties": merged("$.properties", _OF_EVERY_EVENT)},
+    "identify": {"$distinct_id": _DISTINCT_ID, "$ip": _IP, "$set": merged(TRAITS, _PERSON)},
     "group": {
         "$group_key": "$group_id",
-        "$group_id": _path("$.groupId"),
-        "$set": _merged("$.traits", {"$name": _given("$.traits.name")}),
+        "$group_id": first("$.groupId"),
+        "$set": merged("$.traits", {"$name": first("$.traits.name")}),
     },
     "alias": {
         "event": "$create_alias",
-        "properties": {"time": _path("$.timestamp"), "distinct_id": _path("$.previousId"), "alias": _path("$.userId")},
+        "properties": {
+            "time": first("$.timestamp"),
+            "distinct_id": first("$.previousId", "$.anonymousId"),
+            "alias": first("$.userId"),
+        },
     },
 }
+
+
+_ANY = FieldSpec(allow_null=True, allow_empty=True)
+_TRANSACTION = FieldSpec("object", properties={"$amount": FieldSpec("number")}, others=_ANY)
+# What the address of a record needs.
+_REQUIRED: Mapping[str, str] = {_IMPORT: "event", _GROUPS: "$group_id", _ENGAGE: "$distinct_id"}
 
 
 def _check_base(url: EnvironmentText) -> EnvironmentText:
@@ -149,13 +143,13 @@ class MixpanelDestination(HttpDestination):
     )
     payload_fields: ClassVar[Mapping[str, FieldSpec]] = {
         **{name: FieldSpec("string") for name in ("event", "$distinct_id", "$group_key", "$group_id", "$ip")},
-        **{
-            name: FieldSpec("object")
-            for name in ("properties", "$set", "$set_once", "$add", "$append", "$union", "$remove")
-        },
+        **{name: FieldSpec("object") for name in ("properties", "$set", "$set_once", "$union", "$remove")},
+        "$add": FieldSpec("object", properties={}, others=FieldSpec("number")),
+        "$append": FieldSpec("object", properties={"$transactions": _TRANSACTION}, others=_ANY),
         "$unset": FieldSpec("string", multiple=True),
     }
     batch_limits: ClassVar[BatchLimits] = BatchLimits(max_events=2_000, max_bytes=1_900_000)
+    answers_by_item: ClassVar[bool] = True
     failure_rules: ClassVar[tuple[FailureRule, ...]] = (
         FailureRule(status=400, failure=FailureClass.DISCARD, reason="MIXPANEL_RECORD_INVALID"),
     )
@@ -186,9 +180,22 @@ class MixpanelDestination(HttpDestination):
     """Calls under way at the same time at most."""
 
     @property
+    def reads_bodies(self) -> bool:
+        """Profile updates are answered 200 and refused all the same."""
+        return True
+
+    @property
     def endpoint(self) -> EnvironmentText:
         """The address of the API, in the region of the project; the paths come after it."""
         return self.url or EnvironmentText(_HOSTS[self.region], _HOSTS[self.region])
+
+    def finish(self, payload: dict[str, Any]) -> dict[str, Any]:
+        """See `HttpDestination.finish`. A record must say what event or whose profile it is."""
+        finished = super().finish(payload)
+        required = _REQUIRED[self.batch_key(finished)]
+        if required not in finished:
+            raise PayloadInvalid([PayloadProblem((required,), "is required and is missing or empty")])
+        return finished
 
     def batch_key(self, payload: dict[str, Any] | None) -> str:
         """Events, users and groups have endpoints of their own."""
@@ -217,10 +224,12 @@ class MixpanelDestination(HttpDestination):
         success = response.status // 100 == 2
         if not success and response.status != 400:
             return None
-        try:
-            said = orjson.loads(response.body)
-        except orjson.JSONDecodeError:
-            return None
+        said = parsed(response)
+        if isinstance(said, Unread):
+            # 200 takes a single import, whatever is in the body; of several, or of updates, only the body tells.
+            by_body = len(items) > 1 or self.batch_key(items[0].payload) != _IMPORT
+            silent = not response.body and not response.body_fault
+            return unreadable(said, len(items)) if success and by_body and not silent else None
         if success and _took_nothing(said):
             return [_refused(said)] * len(items)
         if not isinstance(said, dict):

@@ -1,39 +1,114 @@
-"""A 207 whose body is a JSON array with one object for each item sent: ``[{"status": 200}, {"status": 400, …}]``.
+"""A 207 whose body has a list with one object for each item sent: ``[{"status": 200}, {"status": 400, …}]``.
 
-It is what Segment's functions and many batch APIs answer. The message of an item is looked for as in any answer.
+It is what Segment's functions and many batch APIs answer. The list is the body, or stands in an object around it, such
+as ``{"results": […]}``, where it is the only one with as many entries as items were sent that have a status. A status
+is a number, or its three digits as text, in ``status``, ``statusCode`` or ``status_code``. The message of an item is
+looked for as in any answer.
+
+An answer that says so much of single items and cannot be read is a failure of all of them (`unreadable`): what it
+said of them is not known, so nothing counts as delivered.
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import orjson
 
 from model.destinations.destination import ItemAnswer
 from model.failure import FailureClass, classify, partner_message
+from model.failure_rules import ANSWER_UNREADABLE
 from model.http import HttpResponse
 
 MULTI_STATUS = 207
 MISSING = ItemAnswer(FailureClass.RETRY, "BATCH_ITEM_MISSING", "the answer does not speak of this item")
+_STATUS_NAMES = ("status", "statusCode", "status_code")
+_ENVELOPE_DEPTH = 3
+_FIRST_STATUS, _LAST_STATUS = 100, 599
 
 
-def read_multi_status(response: HttpResponse, count: int) -> Sequence[ItemAnswer | None] | None:
+def read_multi_status(
+    response: HttpResponse, count: int, *, batched: bool = True
+) -> Sequence[ItemAnswer | None] | None:
     """Return each item's own answer; None when the response is no such 207, so that its status counts for all.
 
-    An item the array is too short for, or says nothing usable of, was perhaps not taken: it is sent again.
+    An item the list is too short for, or says nothing usable of, was perhaps not taken: it is sent again. Without
+    ``batched`` one event was sent by itself: then a 207 without such a list is a success like any other.
     """
-    if response.status != MULTI_STATUS or response.body_truncated:
+    if response.status != MULTI_STATUS:
         return None
+    said = parsed(response)
+    entries = said if isinstance(said, Unread) else _entries(said, count)
+    if isinstance(entries, Unread):
+        return unreadable(entries, count) if batched else None
+    if len(entries) > count:
+        return unreadable(Unread(f"it speaks of {len(entries)} events"), count)
+    return [_answer(entries[index]) if index < len(entries) else MISSING for index in range(count)]
+
+
+class Unread(str):
+    """Why an answer could not be read."""
+
+    __slots__ = ()
+
+
+def parsed(response: HttpResponse) -> Any | Unread:
+    """Return the JSON of a body that came whole."""
+    if response.body_fault:
+        return Unread(f"its body could not be read: {response.body_fault}")
+    if response.body_truncated:
+        return Unread(f"it is longer than the {len(response.body)} bytes that are read; lower batch.max_events")
     try:
-        said = orjson.loads(response.body)
+        return orjson.loads(response.body)
     except orjson.JSONDecodeError:
-        return None
-    if not isinstance(said, list):
-        return None
-    return [_answer(said[index]) if index < len(said) else MISSING for index in range(count)]
+        return Unread("its body is no JSON")
 
 
-def _answer(said: object) -> ItemAnswer:
-    status = said.get("status") if isinstance(said, dict) else None
-    if not isinstance(status, int) or isinstance(status, bool):
-        return MISSING
+def unreadable(why: str, count: int) -> list[ItemAnswer]:
+    """Return the answers when what an answer said of single items is not known: the same failure for all of them."""
+    message = f"what the answer says of {count} {'event' if count == 1 else 'events'} could not be read: {why}"
+    return [ItemAnswer(FailureClass.RETRY, ANSWER_UNREADABLE, message)] * count
+
+
+def status_of(value: Any) -> int | None:
+    """Read an HTTP status: a number, or its three digits as text."""
+    if isinstance(value, str) and re.fullmatch("[1-5][0-9]{2}", value, re.ASCII):
+        return int(value)
+    usable = isinstance(value, int) and not isinstance(value, bool) and _FIRST_STATUS <= value <= _LAST_STATUS
+    return value if usable else None
+
+
+def answer_with(status: int, said: Any) -> ItemAnswer:
+    """Make the answer about an item that has a status of its own."""
     failure, code = classify(status)
     return ItemAnswer(failure, code, partner_message({}, orjson.dumps(said)) if code else "", status)
+
+
+def _entries(said: Any, count: int) -> list[Any] | Unread:
+    if isinstance(said, list):
+        return said
+    fitting = [found for found in _lists(said, _ENVELOPE_DEPTH) if len(found) == count and any(map(_status, found))]
+    if len(fitting) == 1:
+        return fitting[0]
+    return Unread("it has more than one list that could be meant" if fitting else f"it has no list of {count} statuses")
+
+
+def _lists(said: Any, depth: int) -> Iterator[list[Any]]:
+    if isinstance(said, list):
+        yield said
+    elif isinstance(said, dict) and depth > 0:
+        for value in said.values():
+            yield from _lists(value, depth - 1)
+
+
+def _answer(said: Any) -> ItemAnswer:
+    status = _status(said)
+    return MISSING if status is None else answer_with(status, said)
+
+
+def _status(said: Any) -> int | None:
+    """Return the status of an entry; None when it has none, or several that differ."""
+    if not isinstance(said, dict):
+        return None
+    found = {status for name in _STATUS_NAMES if (status := status_of(said.get(name))) is not None}
+    return found.pop() if len(found) == 1 else None

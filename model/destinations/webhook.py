@@ -1,7 +1,8 @@
 """Webhook: the event as it is, or what a mapping makes of it, as JSON in a request to a URL of the user's choice.
 
 Several events in one request (``batch.max_events`` above 1) are sent as a JSON array. A receiver that answers 207 with
-an array of ``{"status": …}``, one for each event, is believed item by item; any other answer counts for all of them.
+a list of ``{"status": …}``, one for each event, is believed item by item (`model.destinations.multi_status`), and so
+are answers that ``answers`` describes (`model.destinations.declared_answers`); any other counts for all of them.
 
 With a ``signing_secret`` every request is signed twice: ``X-Signature`` (hex HMAC-SHA1 of the body, as Segment's
 webhooks do) and the Standard Webhooks headers (HMAC-SHA256 of id, time and body). Both cover the whole body.
@@ -12,15 +13,15 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from model.destinations.destination import BatchConfig, BatchLimits, HttpDestination, Item, ItemAnswer
-from model.destinations.multi_status import read_multi_status
+from model.destinations.declared_answers import DeclaredDestination
+from model.destinations.destination import BatchConfig, BatchLimits, Item
 from model.destinations.signing import signature_headers
 from model.environment_text import EnvironmentText
-from model.http import HttpRequest, HttpResponse
+from model.http import HttpRequest
 from model.workspace_fields import HeaderName, HeaderValue, Secret, Url
 
 
-class WebhookDestination(HttpDestination):
+class WebhookDestination(DeclaredDestination):
     """Takes one HTTP request per event, its JSON as the body."""
 
     title: ClassVar[str] = "Webhook"
@@ -54,10 +55,6 @@ class WebhookDestination(HttpDestination):
             body = b"[" + b",".join(item.json for item in items) + b"]"
         headers = self.request_headers() | signature_headers(self.signing_secret, items, body, now_ms)
         return self.json_request(items, body, url=self.url.value, method=self.method, headers=headers)
-
-    def read(self, response: HttpResponse, items: Sequence[Item]) -> Sequence[ItemAnswer | None] | None:
-        """A 207 speaks of each item."""
-        return read_multi_status(response, len(items))
 
     def request_headers(self) -> dict[str, str]:
         """Return the headers with their secrets, for the request only: never for logs, facts or snapshots."""

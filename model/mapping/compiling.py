@@ -12,6 +12,7 @@ from model.mapping.values import MISSING, fresh, kind
 
 __all__ = ["CompiledMapping", "MappingFailed", "MappingInvalid", "MappingProblem", "compile_mapping"]
 
+# Segment's.
 DIRECTIVES: Mapping[str, Directive] = {
     "@path": directives.path_,
     "@template": text_directives.template,
@@ -27,6 +28,7 @@ DIRECTIVES: Mapping[str, Directive] = {
     "@liquid": text_directives.liquid,
     "@excludeWhenNull": directives.exclude_when_null,
 }
+OWN_DIRECTIVES: Mapping[str, Directive] = {"@first": directives.first}
 # Fields at the root of mappings written for Segment that are no fields of the result.
 _ROOT_DIRECTIVE = "__segment_internal_directive"
 _ROOT_SETTINGS = {"__segment_internal_sync_mode", "__segment_internal_matching_key"}
@@ -52,7 +54,7 @@ class CompiledMapping:
 
 def compile_mapping(raw: Any) -> CompiledMapping:
     """Check and compile a mapping as read from JSON or YAML. Raises MappingInvalid with everything wrong with it."""
-    compiler = Compiler(DIRECTIVES)
+    compiler = Compiler({**DIRECTIVES, **OWN_DIRECTIVES})
     resolver = _root(compiler, raw)
     if compiler.problems:
         raise MappingInvalid(compiler.problems)

@@ -5,7 +5,7 @@ from typing import Any
 from model.mapping.compiler import Compiler, constant, is_directive
 from model.mapping.errors import MappingFailed
 from model.mapping.paths import Resolver, from_root
-from model.mapping.values import MISSING, fresh, is_given, kind, text
+from model.mapping.values import MISSING, fresh, is_empty, is_given, kind, text
 from model.workspace_errors import FieldPath
 
 _SEPARATOR_LIMIT_CHARS = 10
@@ -55,6 +55,18 @@ def if_(compiler: Compiler, raw: Any, path: FieldPath) -> Resolver:
     if options.get("else") in (None, False, 0, ""):
         otherwise = constant(MISSING)
     return lambda payload: then(payload) if holds(value(payload)) else otherwise(payload)
+
+
+def first(compiler: Compiler, raw: Any, path: FieldPath) -> Resolver:
+    """``"@first": [{"@path": "$.userId"}, …]``: the first that says something; missing when none does. Not Segment's.
+
+    What official SDKs send for nothing is passed over: null, a blank text, an object or a list without anything in it.
+    """
+    if not isinstance(raw, list) or not raw:
+        compiler.problem(path, f"must be a list of values, not {kind(raw)}", "Write the values, the best one first")
+        return constant(None)
+    resolvers = [compiler.resolver(inner, (*path, index)) for index, inner in enumerate(raw)]
+    return lambda payload: next((v for v in (r(payload) for r in resolvers) if not is_empty(v)), MISSING)
 
 
 def array_path(compiler: Compiler, raw: Any, path: FieldPath) -> Resolver:

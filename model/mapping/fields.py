@@ -3,18 +3,16 @@
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from math import isfinite
 from typing import Any, Literal, TypeAlias
 
+from model.mapping.numbers import read_number
 from model.mapping.times import read_moment, write_moment
-from model.mapping.values import kind, text
+from model.mapping.values import is_blank, kind, text
 from model.workspace_errors import FieldPath, format_path
 
 FieldType: TypeAlias = Literal["string", "number", "integer", "boolean", "object", "datetime", "any"]
 
 PROBLEM_LIMIT = 100  # a list of ten thousand wrong items need not be told in full
-_NUMBER_LIMIT_CHARS = 64
-_NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,4})?")
 _WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,19}")
 _LARGEST_INTEGER = 2**63 - 1
 
@@ -24,8 +22,9 @@ class FieldSpec:
     """One field: what values it has, and what is done about others.
 
     ``multiple``: a list of such values; a single one becomes a list of one. Null is left out unless ``allow_null``,
-    '' unless ``allow_empty``. ``properties`` are the fields of an object, which then has no others; None: any.
-    A datetime becomes ``2026-01-31T08:00:00.000Z``.
+    a text without a visible character unless ``allow_empty``. ``properties`` are the fields of an object, and
+    ``others`` says what each of its other fields is, None that it has none; without properties it has any.
+    A number may be a text that says one (`model.mapping.numbers`). A datetime becomes ``2026-01-31T08:00:00.000Z``.
     """
 
     type: FieldType = "any"
@@ -34,6 +33,7 @@ class FieldSpec:
     allow_null: bool = False
     allow_empty: bool = False
     properties: Mapping[str, "FieldSpec"] | None = None
+    others: "FieldSpec | None" = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +80,16 @@ class _Finishing:
     def __init__(self) -> None:
         self.problems: list[PayloadProblem] = []
 
-    def object(self, values: dict[str, Any], fields: Mapping[str, FieldSpec], path: FieldPath) -> dict[str, Any]:
+    def object(
+        self,
+        values: dict[str, Any],
+        fields: Mapping[str, FieldSpec],
+        path: FieldPath,
+        others: FieldSpec | None = None,
+    ) -> dict[str, Any]:
+        specs = fields if others is None else {name: others for name in values} | dict(fields)
         result = {}
-        for name, spec in fields.items():
+        for name, spec in specs.items():
             if name in values and not _is_empty(values[name], spec):
                 result[name] = self._field(values[name], spec, (*path, name))
             elif spec.required:
@@ -98,7 +105,7 @@ class _Finishing:
         return [self._one(item, spec, (*path, index)) for index, item in enumerate(items) if not _is_empty(item, spec)]
 
     def _one(self, value: Any, spec: FieldSpec, path: FieldPath) -> Any:
-        if value is None or spec.type == "any" or (value == "" and spec.allow_empty):
+        if value is None or spec.type == "any" or (is_blank(value) and spec.allow_empty):
             return value
         if isinstance(value, list) and len(value) == 1:
             value = value[0]
@@ -107,7 +114,7 @@ class _Finishing:
         except _NotConverted:
             self._problem(path, f"must be {_NAMES[spec.type]}, not {kind(value)}{_like(value)}")
             return None
-        return converted if spec.properties is None else self.object(converted, spec.properties, path)
+        return converted if spec.properties is None else self.object(converted, spec.properties, path, spec.others)
 
     def _problem(self, path: FieldPath, message: str) -> None:
         if len(self.problems) < PROBLEM_LIMIT:
@@ -115,7 +122,7 @@ class _Finishing:
 
 
 def _is_empty(value: Any, spec: FieldSpec) -> bool:
-    return (value is None and not spec.allow_null) or (value == "" and not spec.allow_empty)
+    return (value is None and not spec.allow_null) or (is_blank(value) and not spec.allow_empty)
 
 
 def _like(value: Any) -> str:
@@ -130,14 +137,10 @@ def _string(value: Any) -> str:
 
 
 def _number(value: Any) -> int | float:
-    if isinstance(value, bool):
-        return int(value)
-    if isinstance(value, str) and len(value) <= _NUMBER_LIMIT_CHARS and _NUMBER.fullmatch(value.strip()):
-        number = float(value)
-        value = int(number) if number.is_integer() and abs(number) < 2**53 else number
-    if isinstance(value, int) or (isinstance(value, float) and isfinite(value)):
-        return value
-    raise _NotConverted
+    number = read_number(value)
+    if number is None:
+        raise _NotConverted
+    return number
 
 
 def _integer(value: Any) -> int:

@@ -32,6 +32,16 @@ def is_given(value: Any) -> bool:
     return value is not MISSING and value is not None
 
 
+def is_blank(value: Any) -> bool:
+    """Say whether a value is a text without a visible character."""
+    return isinstance(value, str) and (not value or value.isspace())
+
+
+def is_empty(value: Any) -> bool:
+    """Say whether a value says nothing: missing, null, a blank text, or an object or a list without anything in it."""
+    return value is MISSING or value is None or is_blank(value) or (isinstance(value, dict | list) and not value)
+
+
 def kind(value: Any) -> str:
     """Name the kind of a value for messages, which must not show the value itself."""
     match value:

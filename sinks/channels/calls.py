@@ -1,6 +1,6 @@
 """Calls made by threads that wait for them: one asyncio loop behind them all, and a bound on every wait.
 
-HTTP goes through the reference engine: addresses are checked and pinned, proxies of the environment are not used,
+HTTP goes through the reference engine: addresses are checked and pinned, the only proxy used is the workspace's,
 answers are bounded, and the only redirects followed are those that keep method and body.
 """
 
@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from model.http import HttpFailure, HttpRequest, HttpResponse
 from sinks.addresses import AddressGuard, Network
+from sinks.http import Outbound
 from sinks.httpx_engine import HttpxEngine
 
 _CLOSE_SECONDS = 5.0
@@ -21,9 +22,9 @@ _T = TypeVar("_T")
 class ChannelCalls:
     """``allowed``: private networks that may be called. Any number of threads may use it."""
 
-    def __init__(self, allowed: Iterable[Network] = ()) -> None:
+    def __init__(self, allowed: Iterable[Network] = (), outbound: Outbound = Outbound()) -> None:  # noqa: B008 (frozen)
         self._loop = asyncio.new_event_loop()
-        self._engine = HttpxEngine(AddressGuard(allowed))
+        self._engine = HttpxEngine(AddressGuard(allowed), outbound)
         self._thread = threading.Thread(target=self._loop.run_forever, name="channel-calls", daemon=True)
         self._thread.start()
 

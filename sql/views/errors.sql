@@ -11,10 +11,7 @@ CREATE VIEW error_details AS
 SELECT
     errors.state AS state, errors.destination AS destination, errors.code AS code,
     reasons.severity AS severity, reasons.owner AS owner, reasons.retryable AS retryable,
-    if(reasons.description != '', reasons.description,
-       if(match(errors.code, '^[0-9]{3}$'), concat('The destination answered with HTTP status ', errors.code, '.'), ''))
-        AS description,
-    reasons.action AS action, reasons.link AS link,
+    reasons.description AS description, reasons.action AS action, reasons.link AS link,
     errors.deliveries AS deliveries,
     errors.deliveries / sum(errors.deliveries) OVER () AS share,
     if(errors.last_at > 0, errors.first_at, NULL) AS first_seen, if(errors.last_at > 0, errors.last_at, NULL) AS last_seen
@@ -33,7 +30,8 @@ FROM (
         source = {source:String}, destination = {destination:String}, settle_seconds = 120)
     GROUP BY destination, code
 ) AS errors
-LEFT JOIN (SELECT * FROM reasons FINAL) AS reasons ON reasons.code = errors.code
+LEFT JOIN (SELECT * FROM reasons FINAL) AS reasons
+    ON reasons.code = if(errors.code IN (SELECT code FROM reasons), errors.code, 'UNKNOWN')
 ORDER BY deliveries DESC, state, destination, code
 SETTINGS do_not_merge_across_partitions_select_final = 1;
 

@@ -177,11 +177,7 @@ SELECT
     if(d.count_before > 0, 100 * (d.count - d.count_before) / d.count_before, NULL) AS change_percent,
     100 * (share - if(d.whole_before > 0, d.count_before / d.whole_before, NULL)) AS share_change_points,
     reasons.severity AS severity, reasons.owner AS owner,
-    multiIf(reasons.description != '', reasons.description,
-            d.code = 'DUPLICATE', 'An event with the same messageId was received within the 24 hours before.',
-            match(d.code, '^[0-9]{3}$'), concat('The destination answered with HTTP status ', d.code, '.'), '')
-        AS description,
-    reasons.action AS action, reasons.link AS link, d.first_seen AS first_seen, d.last_seen AS last_seen
+    reasons.description AS description, reasons.action AS action, reasons.link AS link, d.first_seen AS first_seen, d.last_seen AS last_seen
 FROM (
     SELECT
         step, if(step = 'filtered_at_source', 'DUPLICATE', code) AS code,
@@ -205,5 +201,6 @@ FROM (
     GROUP BY step, code
     HAVING count != 0 OR count_before != 0
 ) AS d
-LEFT JOIN (SELECT * FROM reasons FINAL) AS reasons ON reasons.code = d.code
+LEFT JOIN (SELECT * FROM reasons FINAL) AS reasons
+    ON reasons.code = if(d.code IN (SELECT code FROM reasons), d.code, 'UNKNOWN')
 ORDER BY count DESC, count_before DESC, step, code;

@@ -42,7 +42,8 @@ FROM (
     FROM facts FINAL ARRAY JOIN routes AS route
     WHERE message_id = {message_id:String} AND kind = 'received' AND count = 1
 ) AS steps
-LEFT JOIN (SELECT * FROM reasons FINAL) AS reasons ON reasons.code = steps.code AND steps.code != ''
+LEFT JOIN (SELECT * FROM reasons FINAL) AS reasons
+    ON reasons.code = if(steps.code IN (SELECT code FROM reasons), steps.code, 'UNKNOWN') AND steps.code != ''
 ORDER BY at, steps.rank, destination, mapping, attempt, steps.log_partition, steps.log_offset
 SETTINGS do_not_merge_across_partitions_select_final = 1;
 

@@ -92,7 +92,8 @@ FROM (
     ORDER BY received_at, delivery_id
     LIMIT 1 BY source, destination
 ) AS o
-LEFT JOIN (SELECT * FROM reasons FINAL) AS reasons ON reasons.code = o.code AND o.code != ''
+LEFT JOIN (SELECT * FROM reasons FINAL) AS reasons
+    ON reasons.code = if(o.code IN (SELECT code FROM reasons), o.code, 'UNKNOWN') AND o.code != ''
 ORDER BY received_at, source, destination;
 
 -- destination_health: one row per destination whose last known state is neither ok nor off (nothing is sent to it any
@@ -121,7 +122,8 @@ LEFT JOIN (
                             settle_seconds = {settle_seconds:UInt32})
     GROUP BY destination
 ) AS waiting ON waiting.destination = states.destination
-LEFT JOIN (SELECT * FROM reasons FINAL) AS reasons ON reasons.code = states.code AND states.code != ''
+LEFT JOIN (SELECT * FROM reasons FINAL) AS reasons
+    ON reasons.code = if(states.code IN (SELECT code FROM reasons), states.code, 'UNKNOWN') AND states.code != ''
 ORDER BY destination;
 
 -- troubled_destinations: the destinations of destination_health, and nothing else of them.
@@ -142,7 +144,8 @@ SELECT
     health.message AS message, health.until AS until, health.pending AS pending
 FROM destination_health(from_ms = {from_ms:Int64}, to_ms = {to_ms:Int64},
                         settle_seconds = {settle_seconds:UInt32}) AS health
-LEFT JOIN (SELECT * FROM reasons FINAL) AS reasons ON reasons.code = health.code AND health.code != ''
+LEFT JOIN (SELECT * FROM reasons FINAL) AS reasons
+    ON reasons.code = if(health.code IN (SELECT code FROM reasons), health.code, 'UNKNOWN') AND health.code != ''
 ORDER BY destination;
 
 -- topic_lag: how far delivery has read each partition, as its workers said last, and since when something waits there.

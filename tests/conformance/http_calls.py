@@ -15,7 +15,7 @@ from tests.conformance.http_server import (
 )
 
 LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
-MakeEngine = Callable[[AddressGuard], HttpEngine]
+MakeEngine = Callable[..., HttpEngine]
 
 
 def run(test: Coroutine[Any, Any, None]) -> None:

@@ -104,6 +104,18 @@ def says_and_closes(text: str) -> Behaviour:
     return behave
 
 
+def keeps_open(text: str) -> Behaviour:
+    """Send these bytes, then nothing until the other side goes away."""
+
+    async def behave(seen: Seen, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        writer.write(text.encode("latin-1"))
+        await writer.drain()
+        await reader.read(1)
+        return False
+
+    return behave
+
+
 def answers(status: int, body: str = "", **headers: str) -> Behaviour:
     """Answer properly."""
     lines = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from model.codes import ALL
+from model.destinations.catalogue import ALL_REASONS
 from sinks.store import Store, open_store
 from sinks.store_schema import RETAINED, migrate
 
@@ -22,7 +22,7 @@ def open_chdb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
 
 @pytest.fixture
 def store(open_chdb: Store) -> Store:
-    migrate(open_chdb, dict.fromkeys(RETAINED, TEN_YEARS_SECONDS), ALL)
+    migrate(open_chdb, dict.fromkeys(RETAINED, TEN_YEARS_SECONDS), ALL_REASONS)
     with open_chdb.client() as client:
         for table in (
             "facts",

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from model.codes import ALL
+from model.destinations.catalogue import ALL_REASONS
 from model.latency import bucket, quantile_ms
 from sinks.store import Store, StoreError, StoreLocked, StoreUnavailable, open_store
 from sinks.store_schema import SQL, VIEWS, migrate
@@ -30,9 +30,9 @@ def test_migrating_twice_is_harmless_and_applies_nothing(store: Store) -> None:
     store.insert("facts", [FACT])
     tables = "SELECT name, create_table_query FROM system.tables WHERE database = 'waybill' ORDER BY name"
     before = rows_of(store, tables)
-    assert migrate(store, {"facts": TEN_YEARS_SECONDS}, ALL) == 0
+    assert migrate(store, {"facts": TEN_YEARS_SECONDS}, ALL_REASONS) == 0
     assert rows_of(store, tables) == before and rows_of(store, "SELECT count() FROM facts") == [(1,)]
-    assert rows_of(store, "SELECT count() FROM reasons FINAL") == [(len(ALL),)]
+    assert rows_of(store, "SELECT count() FROM reasons FINAL") == [(len(ALL_REASONS),)]
 
 
 def test_retention_follows_the_workspace(store: Store) -> None:

@@ -162,6 +162,35 @@ def test_a_name_server_that_goes_away_does_not_take_known_hosts_with_it() -> Non
     assert code_or_addresses(guard, "partner.test") == "ENOTFOUND"
 
 
+def test_a_known_host_is_gone_when_the_name_server_says_so_twice() -> None:
+    names = Names({"partner.test": ["93.184.215.14"]})
+    guard = names.guard()
+    code_or_addresses(guard, "partner.test")
+    unknown = socket.gaierror(socket.EAI_NONAME, "x")
+    names.seconds = REFRESH_SECONDS
+    names.answers["partner.test"] = unknown
+    assert code_or_addresses(guard, "partner.test") == ("93.184.215.14",)
+    names.seconds += FAILURE_REFRESH_SECONDS
+    assert guard.known("partner.test") is None  # asked again soon
+    names.answers["partner.test"] = ["93.184.215.14"]
+    assert code_or_addresses(guard, "partner.test") == ("93.184.215.14",)
+    names.answers["partner.test"] = unknown
+    assert code_or_addresses(guard, "partner.test") == ("93.184.215.14",)
+    assert code_or_addresses(guard, "partner.test") == "ENOTFOUND"
+
+
+def test_a_name_that_moves_to_a_private_address_is_refused_at_once() -> None:
+    names = Names({"partner.test": ["93.184.215.14"]})
+    guard = names.guard()
+    code_or_addresses(guard, "partner.test")
+    names.answers["partner.test"] = ["10.0.0.7"]
+    assert code_or_addresses(guard, "partner.test") == "ADDRESS_REFUSED"
+
+
+def test_a_name_without_addresses_is_not_found() -> None:
+    assert code_or_addresses(Names({"partner.test": []}).guard(), "partner.test") == "ENOTFOUND"
+
+
 def test_an_address_that_worked_stays_first() -> None:
     names = Names({"partner.test": ["2606:4700::1", "93.184.215.14"]})
     guard = names.guard()

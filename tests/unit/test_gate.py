@@ -309,6 +309,16 @@ def test_a_service_that_says_until_when_it_is_away_is_left_alone_till_then() -> 
     assert gate.waiting_code == "PAUSED"
 
 
+def test_a_host_that_is_found_again_and_says_until_when_it_is_away_is_left_alone_till_then() -> None:
+    gate = gate_of()
+    for number in range(13):
+        refuse(gate, T0 + number * 1_000, f"d{number}", code="ENOTFOUND")
+    probe_ms = T0 + 200_000
+    gate.ended(FailureClass.RETRY, now_ms=probe_ms, took_ms=5, code="503", message="", retry_after_ms=30_000)
+    assert not gate.probing
+    assert gate.allowed(probe_ms + 29_999, 0) == 0 and gate.allowed(probe_ms + 30_000, 0) == 1
+
+
 def test_the_first_success_of_a_run_is_said_because_the_run_before_may_not_have_lived_to() -> None:
     gate = gate_of()
     end(gate, FailureClass.DELIVERED, T0)

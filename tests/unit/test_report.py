@@ -248,6 +248,15 @@ def test_a_trace_tells_that_a_destination_on_its_way_takes_nothing_and_of_no_oth
     assert "takes nothing" not in traced(STEPS, [{**HEALTH, "destination": "ads"}])
 
 
+def test_a_trace_says_what_to_do_about_what_failed_last() -> None:
+    waits: dict[str, Any] = {"delivery_id": "a", "destination": "crm", "code": "601", "action": "Ask them."}
+    first, last = step("attempt_failed", 30, **waits, attempt=1), step("attempt_failed", 60, **waits, attempt=2)
+    assert traced([first, last]).count("→ Ask them.") == 1
+    assert "→ Ask them." not in traced([first, step("outcome", 90, delivery_id="a", state="delivered", latency_ms=90)])
+    refused = step("rejected", 0, code="missing_user_id", description="No user.", action="Send one.")
+    assert "→ Send one." in traced([refused])
+
+
 def test_a_trace_of_an_unknown_message_says_so() -> None:
     assert "Nothing is known of this messageId" in traced([])
     assert build_trace(lambda name, parameters: [], "x", TO).to_json()["found"] is False

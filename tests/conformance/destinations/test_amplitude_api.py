@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from model.destinations.amplitude import AmplitudeDestination
+from model.destinations.destination import Item
 from model.failure import FailureClass
 from sinks.http import HttpEngine
 from sinks.pyreqwest_engine import PyreqwestEngine
@@ -73,11 +74,13 @@ def test_bad_events_never_take_their_neighbours_along() -> None:
             api.silenced_devices.add("device-of-a-robot")
             of = amplitude(url)
             bad = {
-                2: track(2, userId="null"),
                 3: track(3, userId="bob"),
                 7: track(7, anonymousId="device-of-a-robot"),
             }
-            said = await send(engine, of, items(of, *(bad.get(number, track(number)) for number in range(9))))
+            sent = items(of, *(bad.get(number, track(number)) for number in range(9)))
+            # As from a version of Waybill that does not know that Amplitude refuses this id.
+            sent[2] = Item(sent[2].key, b"{}", {"event_type": "Bought", "user_id": "null"})
+            said = await send(engine, of, sent)
             codes = {number: code for number, (_, code, _) in enumerate(said) if code}
             assert codes == {2: "AMPLITUDE_EVENT_INVALID", 3: "AMPLITUDE_ID_TOO_SHORT", 7: "AMPLITUDE_SILENCED"}
             assert said[2][2] == "Invalid field values on some events: field invalid: user_id"

@@ -13,6 +13,7 @@ from model.destinations.destination import Item
 from model.failure import FailureClass
 from model.failure_rules import Classifier
 from model.http import HttpResponse
+from model.mapping.fields import PayloadInvalid
 from tests.destination_items import Said, destination, items, payloads, said_of_items
 
 NOW_MS = 1_800_000_000_000
@@ -139,6 +140,43 @@ def test_other_calls_are_what_amplitude_has_for_them(event: dict[str, Any], expe
     made = payloads(amplitude(), {"anonymousId": "anonymous-1", **event})
     assert made == {name: {"device_id": "anonymous-1", **fields} for name, fields in expected.items()}
     assert (event["type"] in AmplitudeDestination.supported_types) == bool(expected)
+
+
+@pytest.mark.parametrize("kind", ["identify", "track", "page"])
+def test_traits_are_found_where_segment_and_where_rudderstack_put_them(kind: str) -> None:
+    rudderstack = {"type": kind, "userId": "user-1", "event": "Bought", "context": {"traits": {"plan": "gold", "n": 1}}}
+    assert payloads(amplitude(), rudderstack)[kind]["user_properties"] == {"plan": "gold", "n": 1}
+    both = {**rudderstack, "traits": {"plan": "silver"}}
+    assert payloads(amplitude(), both)[kind]["user_properties"] == {"plan": "silver", "n": 1}
+
+
+def test_traits_of_the_user_are_not_those_of_the_group() -> None:
+    group = {"type": "group", "userId": "user-1", "groupId": "g-1", "traits": {"size": 5}}
+    made = payloads(amplitude(), {**group, "context": {"traits": {"email": "a@b.test"}}})
+    assert made["group"]["group_properties"] == {"size": 5}
+
+
+@pytest.mark.parametrize(("written", "number"), [("$12.50", 12.5), ("4,245.42", 4245.42), ("12.50 EUR", 12.5)])
+def test_revenue_is_read_as_people_write_it(written: str, number: float) -> None:
+    made = payloads(amplitude(), {**TRACK, "properties": {"revenue": written}})["track"]
+    assert made["revenue"] == number and made["event_properties"] == {"revenue": written}
+
+
+def test_revenue_that_says_no_number_is_refused_with_its_field() -> None:
+    with pytest.raises(PayloadInvalid, match="revenue must be a number, not a text"):
+        payloads(amplitude(), {**TRACK, "properties": {"revenue": "1.234,56"}})
+
+
+@pytest.mark.parametrize("placeholder", ["anonymous", "NULL", " undefined ", "0", "-1", "{}"])
+def test_an_id_amplitude_refuses_a_request_for_is_refused_before(placeholder: str) -> None:
+    for field in ("user_id", "device_id"):
+        with pytest.raises(PayloadInvalid, match=f"{field} is '.*', which Amplitude refuses as an id"):
+            amplitude().finish({"event_type": "Bought", "user_id": "user-1", field: placeholder})
+
+
+def test_an_event_needs_a_user_or_a_device() -> None:
+    with pytest.raises(PayloadInvalid, match="user_id is required, or device_id"):
+        amplitude().finish({"event_type": "Bought", "user_id": " ", "device_id": None})
 
 
 def test_a_full_batch_stays_under_a_megabyte() -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from model.destinations.destination import Item
 from model.destinations.ga4 import NAME_LIMIT_CHARS, Ga4Destination, event_name
 from model.http import HttpResponse
+from model.mapping.fields import PayloadInvalid
 from tests.destination_items import destination, items, payloads
 from tests.samples import T0
 from tests.workspaces import workspace
@@ -121,10 +122,26 @@ def test_only_texts_and_numbers_are_sent_as_parameters() -> None:
     assert made["params"] == {"paid": "true", "price": 9.9, "zip": "01234", "engagement_time_msec": 1}
 
 
-@pytest.mark.parametrize("price", ["ten", "NaN", "1e999", ""])
-def test_an_amount_that_is_no_number_stays_what_it_was(price: str) -> None:
-    (made,) = sent({**ORDER, "event": "Ticket Sold", "properties": {"price": price}})["events"]
-    assert made["params"]["price"] == price
+@pytest.mark.parametrize(("written", "number"), [("4,245.42", 4245.42), ("$12.50", 12.5), (" 12 ", 12), ("1e3", 1000)])
+def test_amounts_are_read_as_people_write_them(written: str, number: float) -> None:
+    (made,) = sent({**ORDER, "event": "Ticket Sold", "properties": {"Price": written, "code": written}})["events"]
+    assert made["params"]["price"] == number and made["params"]["code"] == written
+
+
+@pytest.mark.parametrize("price", ["ten", "NaN", "1e999", "1.234,56", "12,5"])
+def test_an_amount_that_says_no_number_is_refused_with_its_field(price: str) -> None:
+    properties = {"Price": price, "products": [{"sku": "a", "price": 1}, {"sku": "b", "price": price}]}
+    with pytest.raises(PayloadInvalid, match=r"params\.Price must be a number") as invalid:
+        sent({**ORDER, "event": "Ticket Sold", "properties": properties})
+    assert price not in str(invalid.value)
+    with pytest.raises(PayloadInvalid, match=r"params\.items\[1\]\.price must be a number"):
+        sent({**ORDER, "properties": properties})
+
+
+def test_an_empty_amount_is_no_amount() -> None:
+    for empty in ("", "  ", None):
+        (made,) = sent({**ORDER, "event": "Ticket Sold", "properties": {"price": empty}})["events"]
+        assert "price" not in made["params"]
 
 
 def test_items_without_id_and_name_are_left_out() -> None:
@@ -149,6 +166,50 @@ def test_a_mapping_of_ones_own_sets_user_properties_and_consent() -> None:
     assert content["consent"] == {"ad_user_data": "DENIED"}
 
 
+RESERVED_USER_PROPERTIES = (
+    "first_open_time first_visit_time last_deep_link_referrer user_id first_open_after_install "
+    "firebase_x ga_x google_x _x"
+)
+
+
+@pytest.mark.parametrize("name", [*RESERVED_USER_PROPERTIES.split(), "First Open Time", "USER_ID", "Google-X"])
+def test_a_user_property_google_reserves_is_refused_by_its_name(name: str) -> None:
+    payload = {"client_id": "a", "name": "joined", "user_properties": {"plan": "gold", name: 1}}
+    with pytest.raises(PayloadInvalid, match="has a name that Google reserves") as invalid:
+        ga4().finish(payload)
+    assert [problem.path for problem in invalid.value.problems] == [("user_properties", name)]
+    content = orjson.loads(ga4().request([Item("d", b"{}", payload)], T0).body)
+    assert content["user_properties"] == {"plan": {"value": "gold"}}
+
+
+@pytest.mark.parametrize(
+    ("payload", "words"),
+    [
+        ({"params": {f"p{n}": n for n in range(26)}}, "params are 26 parameters of an event, and GA4 takes 25"),
+        ({"params": {"items": [{"item_id": "a"}] * 201}}, "params.items are 201 items, and GA4 takes 200"),
+        ({"user_properties": {f"p{n}": n for n in range(26)}}, "user_properties are 26 user properties"),
+        ({"user_properties": {"plan": {"value": "x" * 37}}}, "user_properties.plan must have at most 36 characters"),
+    ],
+)
+def test_more_than_ga4_takes_is_refused_and_not_dropped_by_it(payload: dict[str, Any], words: str) -> None:
+    with pytest.raises(PayloadInvalid) as invalid:
+        ga4().finish({"client_id": "a", "name": "joined", **payload})
+    assert str(invalid.value).startswith(words)
+
+
+def test_what_is_not_sent_does_not_count() -> None:
+    own = {"session_id": "1", "engagement_time_msec": 1, "items": [{"item_id": "a"}], "none": None, "deep": {}, "": ""}
+    payload = {"client_id": "a", "name": "joined", "params": {f"p{n}": n for n in range(25)} | own}
+    assert ga4().finish(payload) == payload
+
+
+def test_an_app_may_send_what_google_reserves_on_the_web() -> None:
+    app = {"measurement_id": None, "firebase_app_id": "1:2:android:3"}
+    event = {**ORDER, "event": "in_app_purchase"}
+    assert sent(event)["events"][0]["name"] == "event_in_app_purchase"
+    assert sent(event, **app)["events"][0]["name"] == "in_app_purchase"
+
+
 @given(st.text())
 def test_names_are_always_ones_ga4_takes(text: str) -> None:
     name = event_name(text)
@@ -162,6 +223,9 @@ def test_names_are_always_ones_ga4_takes(text: str) -> None:
         ("Session Start", "event_session_start"),
         ("Google Ad Clicked", "event_google_ad_clicked"),
         ("_ga_hit", "event_ga_hit"),
+        ("gtag.config", "event_gtag_config"),
+        ("notification_send", "event_notification_send"),
+        ("App Store Subscription Renew", "event_app_store_subscription_renew"),
         ("2nd Visit", "event_2nd_visit"),
         ("!!!", "event"),
         ("Größe gewählt", "größe_gewählt"),
@@ -173,9 +237,15 @@ def test_names_ga4_would_refuse_are_written_so_that_it_does_not(given_name: str,
 
 
 def test_parameter_names_ga4_would_refuse_are_written_so_that_it_does_not() -> None:
-    properties = {"google_id": 1, "_x": 2, "3d": 3, "": 4}
+    properties = {"google_id": 1, "_x": 2, "3d": 3, "": 4, "firebase_conversion": 5}
     (made,) = sent({**ORDER, "event": "Ticket Sold", "properties": properties})["events"]
-    assert made["params"].keys() - {"engagement_time_msec"} == {"param_google_id", "x", "param_3d", "param"}
+    assert made["params"].keys() - {"engagement_time_msec"} == {
+        "param_google_id",
+        "x",
+        "param_3d",
+        "param",
+        "param_firebase_conversion",
+    }
 
 
 @given(st.binary() | st.sampled_from([b"[]", b"null", b'{"validationMessages":7}', b'{"validationMessages":[1,{}]}']))

@@ -13,6 +13,7 @@ from model.destinations.destination import Item
 from model.destinations.mixpanel import MixpanelDestination
 from model.failure import FailureClass
 from model.http import HttpResponse
+from model.mapping.fields import PayloadInvalid
 from tests.destination_items import Said, destination, items, payloads, said_of_items
 
 NOW_MS = 1_800_000_000_000
@@ -145,6 +146,50 @@ def test_other_calls_are_what_mixpanel_has_for_them(event: dict[str, Any], expec
     assert payloads(mixpanel(), event) == {event["type"]: expected}
 
 
+def test_the_anonymous_id_stands_in_for_an_empty_user_id() -> None:
+    (made,) = payloads(mixpanel(), {**TRACK, "userId": ""}).values()
+    assert (made["properties"]["distinct_id"], made["properties"]["$device_id"]) == ("anonymous-1", "anonymous-1")
+    assert "$user_id" not in made["properties"]
+
+
+def test_traits_are_found_where_segment_and_where_rudderstack_put_them() -> None:
+    rudderstack = {"type": "identify", "userId": "user-1", "context": {"traits": IDENTIFY["traits"]}}
+    assert payloads(mixpanel(), rudderstack) == payloads(mixpanel(), IDENTIFY)
+    both = {**rudderstack, "traits": {"plan": "silver"}}
+    assert payloads(mixpanel(), both)["identify"]["$set"] == {
+        "email": "a@b.test",
+        "plan": "silver",
+        "$email": "a@b.test",
+    }
+
+
+def test_traits_of_the_user_are_not_those_of_the_group() -> None:
+    group = {**GROUP, "context": {"traits": {"email": "a@b.test", "name": "Ann"}}}
+    assert payloads(mixpanel(), group) == payloads(mixpanel(), GROUP)
+
+
+def test_numbers_mixpanel_adds_up_are_read_and_what_says_none_is_refused() -> None:
+    profile = {"$distinct_id": "u", "$add": {"spent": "$1,250.50"}, "$append": {"$transactions": {"$amount": "€5"}}}
+    finished = mixpanel().finish(profile)
+    assert finished["$add"] == {"spent": 1250.5} and finished["$append"]["$transactions"] == {"$amount": 5}
+    with pytest.raises(PayloadInvalid, match=r"\.spent must be a number"):
+        mixpanel().finish({"$distinct_id": "u", "$add": {"spent": "ten"}})
+
+
+@pytest.mark.parametrize(
+    ("payload", "missing"),
+    [
+        ({"event": "", "properties": {}}, "event"),
+        ({"$group_key": "$group_id", "$group_id": "", "$set": {}}, "$group_id"),
+        ({"$distinct_id": " ", "$set": {}}, "$distinct_id"),
+    ],
+)
+def test_a_record_without_what_it_is_about_is_refused(payload: dict[str, Any], missing: str) -> None:
+    with pytest.raises(PayloadInvalid, match="is required and is missing or empty") as invalid:
+        mixpanel().finish(payload)
+    assert [problem.path for problem in invalid.value.problems] == [(missing,)]
+
+
 def test_what_an_import_needs_is_there_whatever_the_mapping_made() -> None:
     sent = [
         Item("d-1", b"{}", {"event": "Bought"}),
@@ -238,3 +283,22 @@ JSON = st.recursive(
 def test_reading_never_raises_and_speaks_of_all_items_or_none(status: int, body: bytes, count: int) -> None:
     said = read(HttpResponse(status=status, body=body), some(count))
     assert said is None or len(said) == count
+
+
+UNREAD = [
+    HttpResponse(status=200, body=b"", body_fault="its coding br is not known here"),
+    HttpResponse(status=200, body=b'{"code": 200, "num_rec', body_fault="end of file"),
+    HttpResponse(status=200, body=b'{"code": 200', body_truncated=True),
+    HttpResponse(status=200, body=b"thanks"),
+]
+
+
+@pytest.mark.parametrize("response", UNREAD, ids=["coding", "cut", "too long", "no JSON"])
+def test_a_200_about_several_records_or_updates_that_cannot_be_read_is_no_success(response: HttpResponse) -> None:
+    assert codes(response, some(2)) == ["ANSWER_UNREADABLE"] * 2
+    assert codes(response, some(1, IDENTIFY)) == ["ANSWER_UNREADABLE"]
+    assert read(response, some(1)) is None  # one import: 200 took it
+
+
+def test_a_400_that_cannot_be_read_counts_for_all() -> None:
+    assert read(HttpResponse(status=400, body=b"", body_fault="cut"), some(2)) is None

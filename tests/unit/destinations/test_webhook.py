@@ -6,6 +6,7 @@ import hmac
 from typing import Any
 
 import orjson
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -87,3 +88,43 @@ def test_a_207_speaks_of_each_item_and_anything_else_of_all() -> None:
 def test_reading_takes_any_body(body: bytes) -> None:
     said = destination().read(HttpResponse(status=207, body=body), [Item("a", EVENT)])
     assert said is None or len(said) == 1
+
+
+def test_of_an_answer_about_many_events_more_is_read() -> None:
+    def limit_bytes(count: int, **settings: Any) -> int:
+        items = [Item(f"d-{number}", b"{}") for number in range(count)]
+        return destination(**settings).request(items, NOW_MS).read_limit_bytes
+
+    batch = {"batch": {"max_events": 4_000}}
+    assert limit_bytes(1) == limit_bytes(1, **batch) == 65_536
+    assert limit_bytes(600, **batch) == 65_536 + 600 * 4_096
+    assert limit_bytes(4_000, **batch) == 4 * 1024 * 1024
+
+
+def test_a_destination_may_be_called_past_the_proxy() -> None:
+    assert not destination().request([Item("d-1", EVENT)], NOW_MS).direct
+    assert destination(use_proxy=False).request([Item("d-1", EVENT)], NOW_MS).direct
+
+
+def test_answers_are_asked_for_in_no_coding_of_the_users_choice() -> None:
+    with pytest.raises(ValueError, match="sets this header itself"):
+        destination(headers={"Accept-Encoding": "br"})
+
+
+@pytest.mark.parametrize(
+    ("settings", "count", "needed"),
+    [
+        ({}, 1, False),
+        ({"batch": {"max_events": 10}}, 2, True),
+        ({"batch": {"max_events": 10}}, 1, False),
+        ({"failures": [{"status": 400, "class": "retry"}]}, 1, False),
+        ({"failures": [{"status": 400, "body": "busy", "class": "retry"}]}, 1, True),
+        ({"answers": [{"status": 200, "items": {"list": "$", "by": "position", "status": "s"}}]}, 1, True),
+    ],
+    ids=str,
+)
+def test_a_body_is_needed_where_it_may_change_what_an_answer_means(
+    settings: dict[str, Any], count: int, needed: bool
+) -> None:
+    items = [Item(f"d-{number}", b"{}") for number in range(count)]
+    assert destination(**settings).request(items, NOW_MS).needs_body is needed

@@ -25,6 +25,8 @@ def one(spec: FieldSpec, value: Any) -> Any:
         ("number", "1.5", 1.5),
         ("number", " -3 ", -3),
         ("number", "1e3", 1000),
+        ("number", "$4,245.42", 4245.42),
+        ("integer", "1,234", 1234),
         ("number", True, 1),
         ("integer", "42", 42),
         ("integer", 42.0, 42),
@@ -108,6 +110,18 @@ def test_unknown_fields_are_left_out_at_every_level_that_is_described() -> None:
     payload = {"items": [{"sku": 1, "x": 2, "more": {"y": 3}}], "other": 1}
     assert finish(payload, {"items": item}) == {"items": [{"sku": "1", "more": {"y": 3}}]}
     assert payload == {"items": [{"sku": 1, "x": 2, "more": {"y": 3}}], "other": 1}
+
+
+def test_other_fields_of_an_object_are_what_they_are_said_to_be() -> None:
+    fields = {"add": FieldSpec("object", properties={"n": FieldSpec("string")}, others=FieldSpec("number"))}
+    assert finish({"add": {"n": 1, "x": "2", "y": ""}}, fields) == {"add": {"n": "1", "x": 2}}
+    with pytest.raises(PayloadInvalid, match=r"add\.x must be a number"):
+        finish({"add": {"x": "two"}}, fields)
+
+
+def test_a_blank_text_is_empty() -> None:
+    fields = {"id": FieldSpec("string"), "n": FieldSpec("number"), "kept": FieldSpec("string", allow_empty=True)}
+    assert finish({"id": " \t", "n": " ", "kept": " "}, fields) == {"kept": " "}
 
 
 def test_without_fields_only_empty_texts_at_the_root_go() -> None:
