@@ -9,6 +9,7 @@ from rich.text import Text
 
 from console.report_parts import count, day_and_time, printable
 from console.server_file import View
+from flows.discards import Discard
 
 SETTLE_SECONDS = 120
 WAITING_MS = 86_400_000  # where no period is chosen: what is counted as pending was received within this time
@@ -43,6 +44,14 @@ def read_banners(
         for row in rows
         if destinations is None or row["destination"] in destinations
     )
+
+
+def draw_discard(discard: Discard) -> RenderableType:
+    """Draw what the workspace discards."""
+    message = printable(discard.message)
+    text = Text(f"{message[0].upper()}{message[1:]}.", "bold")
+    text.append(f"\n→ {printable(discard.remedy)}.", "cyan")
+    return Panel(text, border_style="red")
 
 
 def draw_banner(banner: Banner) -> RenderableType:

@@ -9,12 +9,27 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from console.failures import Failure
+from console.server_file import open_views
+from flows.clock import wall_clock_ms
+from flows.configuration import configure
+from flows.discards import discards, what_waits
+from flows.installation import store_url
 from flows.workspace_file import read_workspace_file
 from model.workspace import Workspace
 from model.workspace_connection import Connection
 from model.workspace_errors import Problem, Severity
+from sinks.store import StoreError
 
 SHOWN_PROBLEMS = 100
+_SECTIONS = {
+    "DESTINATION_REMOVED": "destinations",
+    "DESTINATION_DISABLED": "destinations",
+    "SOURCE_REMOVED": "sources",
+    "CONNECTION_REMOVED": "connections",
+    "CONNECTION_DISABLED": "connections",
+    "MAPPING_REMOVED": "connections",
+}
 _STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "yellow"}
 
 
@@ -40,6 +55,31 @@ def check(path: Path, environ: Mapping[str, str]) -> CheckResult:
     """Check a workspace file. Never raises for what is in it, or for there being none."""
     reading = read_workspace_file(path, environ)
     return CheckResult(str(path), reading.workspace, reading.problems)
+
+
+def with_discards(result: CheckResult, data: Path) -> CheckResult:
+    """Add what waits in an installation and would be discarded by this file; nothing where there is no installation.
+
+    Never raises for a store that cannot be read: a file can be checked anywhere.
+    """
+    workspace = result.workspace
+    if workspace is None or not data.is_dir():
+        return result
+    configuration = configure(workspace)
+    if workspace.store.url is None and not (data / "store").is_dir():  # opening the store would make one
+        return result
+    try:
+        with open_views(data, store_url(workspace, data)) as view:
+            found = discards(configuration, what_waits(view, configuration, wall_clock_ms()))
+    except (Failure, StoreError, ValueError) as error:
+        told = [_warning(result.file, "", f"what waits in {data} could not be counted: {error}", "Check again later")]
+    else:
+        told = [_warning(result.file, _SECTIONS[discard.code], discard.message, discard.remedy) for discard in found]
+    return CheckResult(result.file, workspace, (*result.problems, *told))
+
+
+def _warning(file: str, path: str, message: str, remedy: str) -> Problem:
+    return Problem(file=file, line=0, column=0, path=path, message=message, remedy=remedy, severity=Severity.WARNING)
 
 
 def render(result: CheckResult, console: Console) -> None:

@@ -78,6 +78,7 @@ def choose(workspace: Workspace, destination: str, codes: Iterable[str], from_te
     if from_ms is not None and to_ms is not None and from_ms >= to_ms:
         raise typer.BadParameter("--from must be before --to")
     delivered = workspace.http_destinations()
+    destination = next((known.id for known in delivered.values() if destination in known.was), destination)
     if destination not in delivered:
         if any(destination == other.id for other in workspace.destinations):
             raise ValueError(f"destination {quoted(destination)} is loaded in bulk: Waybill keeps no deliveries for it")
@@ -86,7 +87,8 @@ def choose(workspace: Workspace, destination: str, codes: Iterable[str], from_te
             f"there is no destination {quoted(destination)} in the workspace. "
             f"{did_you_mean(destination, delivered, known)}"
         )
-    return Choice(destination=destination, codes=frozenset(codes), from_ms=from_ms, to_ms=to_ms)
+    was = delivered[destination].was
+    return Choice(destination=destination, was=was, codes=frozenset(codes), from_ms=from_ms, to_ms=to_ms)
 
 
 @contextmanager
@@ -117,7 +119,7 @@ def run(
     data, redrive_id = installation.data, secrets.token_hex(8)
     with closing(Redriving(installation.topics, data, clock=wall_clock_ms)) as redriving:
         with open_views(data, installation.store_url) as view:
-            plan = redriving.plan(choice, _lookup(view, choice.destination), _gone(installation.workspace))
+            plan = redriving.plan(choice, _lookup(view, choice), _gone(installation.workspace))
             now_ms = wall_clock_ms()
             if plan.total:
                 for banner in read_banners(view, now_ms - WAITING_MS, now_ms, {choice.destination}):
@@ -202,10 +204,13 @@ def _filters(choice: Choice) -> dict[str, Any]:
     }
 
 
-def _lookup(view: View, destination: str) -> Lookup:
+def _lookup(view: View, choice: Choice) -> Lookup:
     def ask(roots: list[str]) -> dict[str, Earlier]:
-        rows = view("redrives", {"destination": destination, "delivery_ids": roots})
-        return {row["first_delivery_id"]: Earlier(row["number"], row["state"], row["recovered_at"] > 0) for row in rows}
+        found: dict[str, Earlier] = {}
+        for name in (choice.destination, *choice.was):
+            for row in view("redrives", {"destination": name, "delivery_ids": roots}):
+                found[row["first_delivery_id"]] = Earlier(row["number"], row["state"], row["recovered_at"] > 0)
+        return found
 
     return ask
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from console.banner import Banner, read_banners
 from console.server_file import View
+from flows.discards import Discard
 
 TREND_BUCKETS = 40
 DEFAULT_SETTLE_SECONDS = 120
@@ -177,6 +178,7 @@ class Report:
     step_seconds: int
     not_reportable: tuple[NotReportable, ...]
     banners: tuple[Banner, ...]
+    discards: tuple[Discard, ...]  # what waits and is discarded by the workspace file
     complete_to_ms: int | None  # the low watermark; None before the first ticks
 
     def total(self, fate: str) -> int:
@@ -211,6 +213,7 @@ class Report:
             "banners": [asdict(banner) for banner in self.banners],
             "events_log": asdict(self.events_log),
             "rejections": [asdict(rejected) for rejected in self.rejections],
+            "discards": [{**asdict(discard), "message": discard.message} for discard in self.discards],
             "errors": [asdict(error) for error in self.errors],
             "balance": [asdict(row) for row in self.balance],
             "redrives": [asdict(row) for row in self.redrives],
@@ -228,6 +231,7 @@ def build_report(
     destination: str = "",
     settle_seconds: int = DEFAULT_SETTLE_SECONDS,
     not_reportable: Sequence[NotReportable] = (),
+    discards: Sequence[Discard] = (),
 ) -> Report:
     """Read the report of [from_ms, to_ms); ``view`` calls a parameterized view by name (`sinks.store.Store.view`)."""
     period = {"from_ms": from_ms, "to_ms": to_ms}
@@ -258,6 +262,7 @@ def build_report(
         step_seconds=step_seconds,
         not_reportable=tuple(not_reportable),
         banners=read_banners(view, from_ms, to_ms, {destination} if destination else None, settle_seconds),
+        discards=tuple(discards),
         complete_to_ms=freshness["watermark"],
     )
 

@@ -9,7 +9,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from console.banner import draw_banner
+from console.banner import draw_banner, draw_discard
 from console.report import FATES, Report
 from console.report_errors import draw_error_details, draw_errors, draw_rejections
 from console.report_parts import bars, change, clock_time, count, day_and_time, duration, percent, printable
@@ -22,6 +22,7 @@ _REDRIVE_FATES = ("recovered", "filtered", "discarded", "expired", "pending", "u
 def render(report: Report, console: Console, *, with_error_details: bool = False) -> None:
     """Draw the report; it fits 80 columns. Times are UTC."""
     parts: list[RenderableType] = [_headline(report), *map(draw_banner, report.banners)]
+    parts += map(draw_discard, report.discards)
     errors = draw_error_details if with_error_details else draw_errors
     parts += [_trend(report), errors(report.errors)]
     if report.rejections:

@@ -61,7 +61,8 @@ def serving(
     keep_clock(stopped)
     keep_retention(installation, stopped)
     if watch_file is not None:
-        keep_workspace(installation, watch_file, os.environ, stopped)
+        view = lambda name, parameters: store.view(name, **parameters)  # noqa: E731
+        keep_workspace(installation, watch_file, os.environ, stopped, view)
     try:
         with keeping_file_rules(alerts.rules, installation.live):
             yield address

@@ -26,12 +26,14 @@ from flows.live_workspace import LiveWorkspace
 from flows.outbound import outbound_of
 from flows.placement import Share
 from flows.positions import start_of
+from flows.removals import Removals
 from flows.router import Router
 from flows.shipping import Shipper
 from flows.topic_sink import TopicSink
 from flows.topic_source import Reading, TopicSource
 from flows.topics import EVENTS, OUTCOMES
 from flows.workspace_versions import VERSIONS_DIRECTORY, WorkspaceVersions
+from model.failure import FailureClass
 from model.rungs import RUNG_OF_TOPIC
 from model.sampling import Sampler
 from model.schedule import RETRY_AFTER_LIMIT_MS
@@ -98,6 +100,7 @@ def prepare(
         log=log_of(topics, FLOW),
         run=run,
         clock=clock,
+        look=installation.live.look,
     )
     policy = config.retry_policy()
     outbound = outbound_of(config)
@@ -105,7 +108,13 @@ def prepare(
 
     def shipper() -> Shipper:
         engine = PyreqwestEngine(AddressGuard(config.allow_addresses), outbound)
-        return Shipper(configuration=lambda: versions.current, engine=engine, functions=functions, clock=clock)
+        return Shipper(
+            configuration=lambda: versions.current,
+            engine=engine,
+            functions=functions,
+            clock=clock,
+            removed=FailureClass.THROTTLE,  # it comes back to its lane, which keeps it for a while
+        )
 
     calls = CallLoop(shipper, clock)
     desk = Desk(
@@ -122,6 +131,7 @@ def prepare(
         sampler=Sampler(),
         open_lane=journal.open_lane,
         outcomes_partitions=topics.partitions(OUTCOMES),
+        removals=Removals(lambda: round(versions.current.workspace.delivery.keep_removed_seconds * 1_000)),
     )
     start = start_of(topics, FLOW)
     longest_wait_ms = max(round(policy.max_wait_ms * (1 + policy.jitter)), RETRY_AFTER_LIMIT_MS)

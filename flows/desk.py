@@ -7,6 +7,7 @@ from flows.calls import CallLoop
 from flows.configuration import Configuration
 from flows.gate import Gate
 from flows.held import Held
+from flows.removals import Removals
 from flows.room import Room, Waiting
 from flows.ticks import LaneTicks, SourcePart
 from model.breaker import Breaker
@@ -30,26 +31,28 @@ class Desk:
     sampler: Sampler
     open_lane: Callable[[int], bool]  # called once by each lane; whether the run before ended cleanly
     outcomes_partitions: int
+    removals: Removals = field(default_factory=Removals)
     stop_by_ms: int | None = field(default=None)  # set at the first lane's end: when to stop waiting for calls
 
     def ticks(self, lane: int, held: Callable[[], Iterable[Waiting]]) -> LaneTicks:
         """Make the ticks of a lane that holds ``held()``."""
         return LaneTicks(self.parts, held, lane=lane, lanes=self.lanes, run=self.run, clock=self.clock)
 
-    def room(self, destination: str) -> Room:
-        """Make the room of a destination."""
-        setup = self.configuration().destinations[destination]
+    def room(self, destination: str, configuration: Configuration | None = None) -> Room:
+        """Make the room of a destination, as a version of the workspace says; by default the one in force."""
+        configuration = configuration or self.configuration()
+        setup = configuration.destinations[destination]
         return Room(
             destination,
-            self.gate(destination),
+            self.gate(destination, configuration),
             concurrency=setup.destination.concurrency,
             batching=setup.batching,
             max_wait_ms=self.max_wait_in_room_ms,
         )
 
-    def gate(self, destination: str) -> Gate:
+    def gate(self, destination: str, configuration: Configuration) -> Gate:
         """Make the gate of a destination."""
-        setup = self.configuration().destinations[destination]
+        setup = configuration.destinations[destination]
         return Gate(
             concurrency=setup.destination.concurrency,
             setup_probe_ms=self.setup_probe_ms,

@@ -25,6 +25,7 @@ class Condition(StrEnum):
     SETUP = "setup"  # it refuses us whatever we send: a person must act
     OPEN = "open"  # the breaker is open
     HALF_OPEN = "half_open"  # a probe is under way
+    OFF = "off"  # nothing is sent to it any more: it was removed or disabled, or its connections were
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from flows.clock import wall_clock_ms
 from flows.clock_watchdog import ClockWatchdog, monotonic_ms, watch
+from flows.discards import View
 from flows.installation import Installation
 from flows.topics import TopicError
 from flows.workspace_watch import POLL_SECONDS, WorkspaceWatch
@@ -36,10 +37,24 @@ def keep_retention(installation: Installation, stopped: threading.Event) -> None
 
 
 def keep_workspace(
-    installation: Installation, file: Path, environ: Mapping[str, str], stopped: threading.Event
+    installation: Installation,
+    file: Path,
+    environ: Mapping[str, str],
+    stopped: threading.Event,
+    view: View | None = None,
 ) -> None:
-    """Take the workspace file over whenever it changes."""
-    _every(POLL_SECONDS, stopped, WorkspaceWatch(file, installation.live, environ).look, "workspace")
+    """Take the workspace file over whenever it changes; ``view``: reads the store, to tell what a change discards."""
+    watch = WorkspaceWatch(file, installation.live, environ, view=view)
+    installation.live.watched_by(watch.take_over)
+    at_start = [installation.workspace] if view else []
+
+    def look() -> None:
+        if at_start:  # what was changed while nothing ran
+            workspace = at_start.pop()
+            watch.tell_discards(workspace, workspace)
+        watch.look()
+
+    _every(POLL_SECONDS, stopped, look, "workspace")
 
 
 def _clock_stepped_back(back_ms: int) -> None:

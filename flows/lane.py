@@ -19,7 +19,7 @@ from flows.calls import Finished
 from flows.clock import next_poll
 from flows.configuration import Configuration
 from flows.desk import Desk
-from flows.gate import Condition
+from flows.gate import Change, Condition
 from flows.raised import remembered
 from flows.room import PutBack, Room, Waiting
 from flows.router import LaneItem
@@ -59,9 +59,12 @@ class Lane(StatefulBatchLogic[list[LaneItem], list[Output], dict[str, Any]]):
     def on_batch(self, values: list[list[LaneItem]]) -> tuple[Iterable[list[Output]], bool]:
         """Queue deliveries and begin calls; pass facts through."""
         outputs = self._take_restored()
+        # What comes was routed by the version in force or by an earlier one, and must not be judged by an older one.
+        outputs.extend(self._keep_up())
         for item in chain.from_iterable(values):
             if isinstance(item, Waiting):
-                self._begin_as(lane_of(item.delivery.destination, self._desk.lanes))
+                lane = lane_of(item.delivery.destination, self._desk.lanes) if item.lane is None else item.lane
+                self._begin_as(lane)
                 outputs.extend(self._take(item))
             elif isinstance(item, LaneProgress):
                 outputs.extend(self._tick(item))
@@ -146,8 +149,10 @@ class Lane(StatefulBatchLogic[list[LaneItem], list[Output], dict[str, Any]]):
         self._groups = ErrorGroups.from_state(state.get("groups"))
         conditions, evidence = state.get("conditions", {}), state.get("evidence", {})
         for name in conditions.keys() | evidence.keys():
-            if name in self._configuration.destinations:
+            if name in self._configuration.used:
                 self._room(name).gate.restore(conditions.get(name, Condition.OK), evidence.get(name))
+            elif name in conditions:
+                self._restored.append(self._off(name, now_ms))
         for record, topic, partition, offset, started in state["held"]:
             delivery = Delivery.from_record(record)
             # After a crash anything may have been begun after the snapshot; after a clean stop only what says so.
@@ -170,22 +175,27 @@ class Lane(StatefulBatchLogic[list[LaneItem], list[Output], dict[str, Any]]):
     def _room(self, destination: str) -> Room:
         room = self._rooms.get(destination)
         if room is None:
-            room = self._rooms[destination] = self._desk.room(destination)
+            room = self._rooms[destination] = self._desk.room(destination, self._configuration)
         return room
 
     def _take(self, waiting: Waiting, *, first: bool = False) -> list[Output]:
-        delivery = waiting.delivery
+        desk, delivery, now_ms = self._desk, waiting.delivery, self._desk.clock()
         off = self._configuration.off(delivery)
         if off is not None:
-            return no_longer_sent(self._desk, delivery, off)
-        self._desk.held.take(delivery.destination, delivery.size_bytes)
-        self._room(delivery.destination).add(waiting, self._desk.clock(), first=first)
+            again_ms = desk.removals.look_again_ms(delivery, now_ms)
+            if again_ms is None:
+                return no_longer_sent(desk, delivery, off)
+            return put_back(desk, PutBack(waiting, off, again_ms, Wait.LIMIT), now_ms, "")
+        name = self._configuration.today(delivery.destination)
+        if self._number not in {None, lane_of(name, desk.lanes)}:  # who routed it knows another version
+            return put_back(desk, PutBack(waiting, "LANES_CHANGED", now_ms, Wait.QUEUE), now_ms, "")
+        desk.held.take(name, delivery.size_bytes)
+        self._room(name).add(waiting, now_ms, first=first)
         return []
 
     def _work(self) -> list[Output]:
         outputs = self._settle_finished()
-        if self._desk.configuration() is not self._configuration:
-            outputs.extend(self._reconfigure(self._desk.configuration()))
+        outputs.extend(self._keep_up())
         now_ms = self._desk.clock()
         for room in self._rooms.values():
             if not room.idle:
@@ -209,7 +219,8 @@ class Lane(StatefulBatchLogic[list[LaneItem], list[Output], dict[str, Any]]):
     def _settle(self, finished: Finished) -> list[Output]:
         desk = self._desk
         outputs: list[Output] = []
-        room = self._rooms[finished.group[0].delivery.destination]
+        room = finished.group[0].room
+        assert room is not None
         now_ms = finished.shipment.shipped[-1].finished_ms
         paced = bool(finished.shipment.calls) and not room.gate.probing
         for call in finished.shipment.calls:
@@ -230,9 +241,9 @@ class Lane(StatefulBatchLogic[list[LaneItem], list[Output], dict[str, Any]]):
         again: list[Waiting] = []
         for waiting, shipped in zip(finished.group, finished.shipment.shipped, strict=True):
             self._in_flight.discard(waiting)
-            desk.held.settle(waiting.delivery.destination, waiting.delivery.size_bytes)
+            desk.held.settle(room.destination, waiting.delivery.size_bytes)
             if shipped.again:
-                waiting.delivery = returned(waiting, shipped)
+                waiting.delivery, waiting.blocked_ms = returned(waiting, shipped), 0
                 again.append(waiting)
             else:
                 settled.append(waiting)
@@ -258,19 +269,39 @@ class Lane(StatefulBatchLogic[list[LaneItem], list[Output], dict[str, Any]]):
                 log.warning("destination %s needs a person: %s %s", room.destination, change.code, change.message)
         return [state_change(self._desk, room.destination, change, now_ms) for change in changes]
 
+    def _keep_up(self) -> list[Output]:
+        """Go on with the version of the workspace in force."""
+        configuration = self._desk.configuration()
+        return [] if configuration is self._configuration else self._reconfigure(configuration)
+
     def _reconfigure(self, configuration: Configuration) -> list[Output]:
-        """A changed workspace: what waits where nothing is sent any more ends; changed destinations start afresh."""
+        """A changed workspace: what waits goes where it says; changed destinations start afresh."""
         previous, self._configuration = self._configuration, configuration
+        self._desk.removals.changed(configuration)
+        now_ms = self._desk.clock()
         outputs: list[Output] = []
-        for name, room in list(self._rooms.items()):
-            for waiting in room.take_if(lambda waiting: configuration.off(waiting.delivery) is not None):
-                self._desk.held.settle(name, waiting.delivery.size_bytes)
-                off = configuration.off(waiting.delivery)
-                outputs.extend(no_longer_sent(self._desk, waiting.delivery, off or ""))
+        for room in list(self._rooms.values()):
+            name = room.destination
             setup, before = configuration.destinations.get(name), previous.destinations.get(name)
-            if setup is not None and before is not None and setup.destination != before.destination:
-                room.reopen(self._desk.gate(name), setup.batching)
+            if name not in configuration.used:
+                del self._rooms[name]
+                if room.gate.probing:
+                    outputs.append(self._off(name, now_ms))
+            elif setup is not None and before is not None and setup.destination != before.destination:
+                room.reopen(self._desk.gate(name, configuration), setup.batching)
+            for waiting in room.take_if(lambda waiting, room=room: not self._belongs(waiting, room), now_ms):  # type: ignore[misc]
+                self._desk.held.settle(name, waiting.delivery.size_bytes)
+                outputs.extend(self._take(waiting))
         return outputs
+
+    def _belongs(self, waiting: Waiting, room: Room) -> bool:
+        """Whether a delivery waits in the room of its destination, and may."""
+        name = self._configuration.today(waiting.delivery.destination)
+        return self._rooms.get(name) is room and self._configuration.off(waiting.delivery) is None
+
+    def _off(self, destination: str, now_ms: int) -> Output:
+        """What was said of a destination is over: nothing is sent to it any more."""
+        return state_change(self._desk, destination, Change(Condition.OFF, "", "", 0), now_ms)
 
 
 def _together(outputs: list[Output]) -> list[list[Output]]:

@@ -11,8 +11,17 @@ class LiveWorkspace:
 
     def __init__(self, workspace: Workspace) -> None:
         self.current = workspace
+        self._take_over: Callable[[], object] = lambda: None
         self._lock = Lock()
         self._listeners: list[Callable[[Workspace], None]] = []
+
+    def watched_by(self, take_over: Callable[[], object]) -> None:
+        """Say what takes the workspace file over if it has changed."""
+        self._take_over = take_over
+
+    def look(self) -> None:
+        """Take the workspace file over now if it has changed, not when it is looked at next."""
+        self._take_over()
 
     def change(self, workspace: Workspace) -> None:
         """Put another version in force; returns when everybody has it."""

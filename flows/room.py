@@ -28,10 +28,21 @@ class Waiting:
     offset: int
     arrived_ms: int
     started: bool = False  # a call was begun: after a crash it may be a possible duplicate
+    lane: int | None = None  # where it was sent; None: to that of its destination's name
     blocked_ms: int = 0  # the gate's reading on arrival; from the start on, the time it was kept out
+    room: "Room | None" = None  # where it waits, or waited until its call began
 
-    def __reduce__(self) -> tuple[type["Waiting"], tuple[Delivery, str, int, int, int]]:
-        return Waiting, (self.delivery, self.topic, self.partition, self.offset, self.arrived_ms)  # it has just arrived
+    def __reduce__(self) -> tuple[type["Waiting"], tuple[Delivery, str, int, int, int, bool, int | None]]:
+        # It has just arrived.
+        return Waiting, (
+            self.delivery,
+            self.topic,
+            self.partition,
+            self.offset,
+            self.arrived_ms,
+            self.started,
+            self.lane,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +93,7 @@ class Room:
     def add(self, waiting: Waiting, now_ms: int, *, first: bool = False) -> None:
         """Queue a delivery; ``first``: before all others, because it had its turn and its call told nothing of it."""
         waiting.started = False
+        waiting.room = self
         waiting.blocked_ms = self.gate.blocked_ms(now_ms)
         if first:
             self._waiting.appendleft(waiting)
@@ -159,12 +171,14 @@ class Room:
             waiting.blocked_ms = blocked_ms - waiting.blocked_ms
         return [PutBack(waiting, code, self._next_slot_ms(now_ms), wait) for waiting, code, wait in spilled]
 
-    def take_if(self, gone: Callable[[Waiting], bool]) -> list[Waiting]:
+    def take_if(self, gone: Callable[[Waiting], bool], now_ms: int) -> list[Waiting]:
         """Take out what waits here in vain."""
         here, self._waiting = self._waiting, deque()
         taken = []
+        blocked_ms = self.gate.blocked_ms(now_ms)
         for waiting in here:
             if gone(waiting):
+                waiting.blocked_ms = blocked_ms - waiting.blocked_ms
                 taken.append(self._popped(waiting))
             else:
                 self._waiting.append(waiting)

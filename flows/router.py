@@ -27,6 +27,8 @@ from model.facts import Duplicate, Received, State
 from model.identity import delivery_id, event_key, lane_of
 from model.routing import Routed, route
 
+LOOK_MS = 1_000  # between looks at the workspace file because of events of a source that is not in it
+
 LaneItem = Waiting | Output | LaneProgress
 
 
@@ -44,8 +46,14 @@ class Router:
         log: str,
         run: str,
         clock: Callable[[], int],
+        look: Callable[[], object] = lambda: None,
     ) -> None:
-        """``log``: the name of the topics, of which offsets are (`flows.flow_identity`)."""
+        """``log``: the name of the topics, of which offsets are (`flows.flow_identity`).
+
+        ``look`` takes the workspace file over if it has changed: ingest may know a newer version than this process.
+        """
+        self._look = look
+        self._looked_ms = 0
         self._versions = versions
         self._lanes = lanes
         self._lanes_here = share.lanes_here(lanes)
@@ -72,8 +80,15 @@ class Router:
             if isinstance(item, Sourced) and item.topic == EVENTS:
                 events.setdefault(item.record.partition, []).append(item.record)
         for partition, records in events.items():
+            readable: list[tuple[Record, Event]] = []
+            for record in records:
+                try:
+                    readable.append((record, from_record(record.value)))
+                except UnreadableRecord as error:
+                    routed.extend(self._poison(record, "UNREADABLE_RECORD", str(error)))
+            self._know({event.source for _, event in readable})
             with self._versions.reading(partition, records[-1].offset + 1):
-                routed.extend(self._route_events(partition, records))
+                routed.extend(self._route_events(partition, readable))
         for item in items:
             if isinstance(item, Progress):
                 routed.extend((lane_key(lane), LaneProgress(lane, item)) for lane in range(self._lanes))
@@ -81,13 +96,16 @@ class Router:
                 routed.append(self._route_retry(item.topic, item.record))
         return routed
 
-    def _route_events(self, partition: int, records: list[Record]) -> Iterable[tuple[str, LaneItem]]:
-        readable: list[tuple[Record, Event]] = []
-        for record in records:
-            try:
-                readable.append((record, from_record(record.value)))
-            except UnreadableRecord as error:
-                yield from self._poison(record, str(error))
+    def _know(self, sources: set[str]) -> None:
+        """What was accepted by a version of the workspace is routed by that one or a later one."""
+        if sources <= self._versions.current.sources:
+            return
+        now_ms = self._clock()
+        if now_ms - self._looked_ms >= LOOK_MS:
+            self._looked_ms = now_ms
+            self._look()
+
+    def _route_events(self, partition: int, readable: list[tuple[Record, Event]]) -> Iterable[tuple[str, LaneItem]]:
         keys = [(event_key(e.source, e.message_id), r.offset, r.appended_ms) for r, e in readable]
         firsts = self._duplicates.first_seen(partition, keys)
         for (record, event), first in zip(readable, firsts, strict=True):
@@ -115,7 +133,11 @@ class Router:
             return
         resent = about["replayed"] and record.offset < self._journal.horizon(EVENTS, record.partition)
         ends: list[tuple[Delivery, Routed]] = []
-        for plan in self._versions.plans(record.partition, record.offset, event.source):
+        plans = self._versions.plans(record.partition, record.offset, event.source)
+        if not plans and event.source not in self._versions.current.sources:
+            yield from self._poison(record, "SOURCE_REMOVED", "", about)
+            return
+        for plan in plans:
             identity = f"{record.partition}:{record.offset}:{plan.destination}"
             for routed in route(plan, event.body, event.payload, identity):
                 delivery = Delivery(
@@ -158,33 +180,40 @@ class Router:
         return self._to_lane(delivery.waited(now_ms), topic, record, now_ms)
 
     def _to_lane(self, delivery: Delivery, topic: str, record: Record, now_ms: int) -> tuple[str, Waiting]:
-        waiting = Waiting(delivery, topic, record.partition, record.offset, arrived_ms=now_ms)
-        return lane_key(lane_of(delivery.destination, self._lanes)), waiting
+        lane = lane_of(self._versions.current.today(delivery.destination), self._lanes)
+        return lane_key(lane), Waiting(delivery, topic, record.partition, record.offset, arrived_ms=now_ms, lane=lane)
 
     def _lane_of_facts(self, record: Record) -> str:
         """The lane that passes on what is said of a record here: always the same one, in this process."""
         return lane_key(self._lanes_here[record.partition % len(self._lanes_here)])
 
-    def _poison(self, record: Record, why: str) -> Iterable[tuple[str, LaneItem]]:
-        """An unreadable record: its bytes go to the dead letters, and an outcome says that it was one event."""
+    def _poison(
+        self, record: Record, code: str, why: str, about: dict[str, Any] | None = None
+    ) -> Iterable[tuple[str, LaneItem]]:
+        """An event that cannot be routed: its bytes go to the dead letters, and an outcome says that it was one event.
+
+        ``about``: what could be read of it.
+        """
+        unknown: dict[str, Any] = {
+            "source": "",
+            "message_id": "",
+            "event_type": "",
+            "event_name": "",
+            "app_version": "",
+            "events_partition": record.partition,
+            "events_offset": record.offset,
+            "received_at_ms": record.appended_ms,
+            "replayed": record.offset < self._journal.fence(EVENTS, record.partition),
+        }
         unreadable = Delivery(
+            **(about or unknown),
             delivery_id=delivery_id(self._log, record.partition, record.offset, "", "", ""),
-            source="",
             destination="",
             mapping="",
-            message_id="",
-            event_type="",
-            event_name="",
-            app_version="",
-            events_partition=record.partition,
-            events_offset=record.offset,
-            received_at_ms=record.appended_ms,
             taken_at_ms=record.appended_ms,
             due_at_ms=record.appended_ms,
-            replayed=record.offset < self._journal.fence(EVENTS, record.partition),
             event=record.value,
         )
-        code = "UNREADABLE_RECORD"
         outcome = unreadable.end(State.DISCARDED, at_ms=self._clock(), run=self._run, code=code, message=why)
         said = self._lane_of_facts(record)
         yield said, dead_letter(record.value, record.key, code, why)

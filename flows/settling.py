@@ -87,7 +87,7 @@ def _expired(desk: Desk, delivery: Delivery, now_ms: int, reason: str) -> list[O
 
 
 def no_longer_sent(desk: Desk, delivery: Delivery, code: str) -> list[Output]:
-    """A delivery whose connection was removed or disabled while it waited."""
+    """A delivery whose connection was removed or disabled while it waited; it was kept for as long as it may."""
     outcome = delivery.end(State.DISCARDED, at_ms=desk.clock(), run=desk.run, code=code)
     return [undelivered(delivery, outcome), fact(delivery.delivery_id.encode(), outcome)]
 

@@ -24,6 +24,8 @@ from model.http import HttpFailure, HttpRequest, HttpResponse
 from model.preparing import prepare, refusal
 from sinks.http import HttpEngine
 
+_REMOVED = {"CONNECTION_REMOVED", "MAPPING_REMOVED"}
+
 
 class Shipment(msgspec.Struct, frozen=True):
     """``shipped`` in the order of the deliveries; ``calls``: what each call brought, for the destination's gate."""
@@ -33,7 +35,10 @@ class Shipment(msgspec.Struct, frozen=True):
 
 
 class Shipper:
-    """Sends. Used from one asyncio loop. ``configuration`` gives the version of the workspace in force."""
+    """Sends. Used from one asyncio loop. ``configuration`` gives the version of the workspace in force.
+
+    ``removed``: what becomes of a delivery whose connection or mapping is not in it.
+    """
 
     def __init__(
         self,
@@ -42,7 +47,9 @@ class Shipper:
         engine: HttpEngine,
         functions: host.FunctionHost,
         clock: Callable[[], int],
+        removed: FailureClass = FailureClass.DISCARD,
     ) -> None:
+        self._removed = removed
         self._configuration = configuration
         self._engine = engine
         self._functions = functions
@@ -51,13 +58,19 @@ class Shipper:
     async def ship(self, deliveries: Sequence[Delivery]) -> Shipment:
         """Send deliveries of one destination."""
         configuration = self._configuration()
-        setup = configuration.destinations[deliveries[0].destination]
+        setup = configuration.destinations.get(deliveries[0].destination)
+        if setup is None:
+            answer = refusal("DESTINATION_REMOVED", "", self._removed)
+            now_ms = self._clock()
+            return Shipment(tuple(Shipped(delivery=d, answer=answer, finished_ms=now_ms) for d in deliveries), ())
         inserted = [await self.insert(deliveries[0])] if len(deliveries) == 1 else await self._insert_all(deliveries)
         sending = Sending(setup, configuration.redactor, self._engine, self._clock, _most_calls(setup))
         ready: list[Member] = []
         for place, (delivery, refused) in enumerate(inserted):
             made = _prepared(delivery, refused, setup, configuration)
             if isinstance(made, Answer):
+                if made.code in _REMOVED:
+                    made = replace(made, failure=self._removed)
                 sending.shipped[place] = Shipped(delivery=delivery, answer=made, finished_ms=self._clock())
             else:
                 ready.append(Member(place, delivery, made))
@@ -91,7 +104,8 @@ class Shipper:
         if function is None or delivery.inserted:
             return delivery, None
         event = msgspec.json.decode(delivery.event)  # with integers of any size
-        match await self._functions.run(function.handler, event, dict(function.settings)):
+        functions = self._functions.of(f"{delivery.source} -> {delivery.destination}")
+        match await functions.run(function.handler, event, dict(function.settings)):
             case host.Returned(event=changed):
                 return replace(delivery, event=exact_json.dumps(changed), inserted=True), None
             case host.Dropped(why=why):
@@ -100,12 +114,14 @@ class Shipper:
                 return delivery, refusal("FUNCTION_RETRY", why, FailureClass.RETRY)
             case host.Rejected(why=why):
                 return delivery, refusal("FUNCTION_REJECTED", why)
+            case host.Failed(code="FUNCTION_PAUSED", why=why):
+                return delivery, refusal("FUNCTION_PAUSED", why, FailureClass.THROTTLE)  # this event was not tried
             case host.Failed(code=code, why=why):
                 again = code in {"FUNCTION_TIMEOUT", "FUNCTION_UNAVAILABLE"}
                 return delivery, refusal(code, why, FailureClass.RETRY if again else FailureClass.DISCARD)
 
     async def close(self) -> None:
-        """Close connections and end the functions' process."""
+        """Close connections and end the functions' processes."""
         await self._functions.close()
         await self._engine.close()
 

@@ -82,7 +82,7 @@ ROUTING: tuple[Reason, ...] = (
     _configured(
         "SOURCE_REMOVED",
         "The source was removed from the workspace after it had sent the event.",
-        "None, if it was meant; otherwise restore the source.",
+        "None, if it was meant; otherwise restore the source, or say what its id was (`was`).",
     ),
 )
 
@@ -146,6 +146,13 @@ FAILURES: tuple[Reason, ...] = (
         Owner.US,
         "The connection's insert function cannot be imported, or its process does not start.",
         "Waybill tries again. Correct `insert_function` in the workspace file, or install what the function needs.",
+    ),
+    _again(
+        "FUNCTION_PAUSED",
+        Severity.WARNING,
+        Owner.US,
+        "The connection's insert function is too slow or hangs, so the event waits on disk for its turn.",
+        "Waybill tries again. If it lasts, make the function faster.",
     ),
     _again(
         "FUNCTION_RETRY",
@@ -214,7 +221,8 @@ WAITING: tuple[Reason, ...] = (
     ),
     _waiting(
         "LANES_CHANGED",
-        "The workspace was given another number of lanes, and the event goes to the lane its destination has now.",
+        "The workspace has another number of lanes, or the destination another id, and the event goes to the lane its "
+        "destination has now.",
         "None.",
     ),
     _waiting(

@@ -38,7 +38,8 @@ def plan_of(connection: Connection, destination: HttpDestination) -> ConnectionP
         off=off,
         supported_types=destination.supported_types,
         integration_names=frozenset(
-            {destination.title, *destination.integration_names, destination.id, destination.name} - {""}
+            {destination.title, *destination.integration_names, destination.id, *destination.was, destination.name}
+            - {""}
         ),
         filters=tuple(
             FilterRule(f"filters[{index}]", config.name, compile_filter(config.condition), config.compiled_actions())
@@ -65,4 +66,4 @@ def _own(configs: Iterable[MappingConfig]) -> Iterable[MappingRule]:
         if config.enabled:
             trigger = None if config.trigger is None else compile_trigger(config.trigger)
             mapping = None if config.mapping is None else compile_mapping(config.mapping)
-            yield MappingRule(f"mappings[{index}]", config.name, trigger, mapping)
+            yield MappingRule(f"mappings[{index}]", config.name, trigger, mapping, config.was)

@@ -41,9 +41,13 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """What a person wants sent again: by destination, codes (none: all), and when it ended, [from_ms, to_ms)."""
+    """What a person wants sent again: by destination, codes (none: all), and when it ended, [from_ms, to_ms).
+
+    ``was``: ids the destination had before.
+    """
 
     destination: str
+    was: tuple[str, ...] = ()
     codes: frozenset[str] = frozenset()
     from_ms: int | None = None
     to_ms: int | None = None
@@ -51,7 +55,7 @@ class Choice:
     def takes(self, letter: DeadLetter) -> bool:
         """Whether the dead letter is chosen."""
         return (
-            letter.delivery.destination == self.destination
+            letter.delivery.destination in {self.destination, *self.was}
             and (not self.codes or letter.code in self.codes)
             and (self.from_ms is None or letter.ended_at_ms >= self.from_ms)
             and (self.to_ms is None or letter.ended_at_ms < self.to_ms)

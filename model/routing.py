@@ -40,6 +40,7 @@ class MappingRule:
     name: str
     trigger: CompiledTrigger | None
     mapping: CompiledMapping | None
+    was: tuple[str, ...] = ()  # names it had before
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,9 +56,9 @@ class ConnectionPlan:
     mappings: tuple[MappingRule, ...] = (MappingRule("", WHOLE_EVENT, None, None),)
 
     def mapping(self, name: str) -> MappingRule | None:
-        """Return the mapping of that name, if it is still there."""
+        """Return the mapping that has or had that name, if it is still there."""
         for rule in self.mappings:
-            if rule.name == name:
+            if name == rule.name or name in rule.was:
                 return rule
         return None
 

@@ -13,7 +13,7 @@ from model.destinations.destination import HttpDestination
 from model.destinations.storage import StorageDestination
 from model.environment_text import EnvironmentText
 from model.workspace_connection import Connection
-from model.workspace_fields import Name, Slug, WriteKeys
+from model.workspace_fields import FormerIds, Name, Slug, WriteKeys
 from model.workspace_redaction import RedactionConfig
 from model.workspace_settings import (
     DeliveryConfig,
@@ -32,6 +32,8 @@ class Source(Section):
 
     id: Slug
     """Short name used in reports and connections: lower-case letters, digits, '_' and '-'."""
+    was: FormerIds = ()
+    """The id it had before, or several: what was received or waits under that one goes the ways of this source."""
     name: Name = ""
     """Name for people; not given: the id."""
     enabled: bool = True

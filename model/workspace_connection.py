@@ -15,7 +15,7 @@ from model.fql.triggers import compile_trigger
 from model.function_name import check_handler
 from model.mapping.values import MISSING
 from model.workspace_errors import quoted
-from model.workspace_fields import Name, Slug
+from model.workspace_fields import FormerIds, Name, Slug
 from model.workspace_settings import Section
 
 
@@ -189,6 +189,8 @@ class MappingConfig(Section):
 
     name: Slug
     """Short name used in reports."""
+    was: FormerIds = ()
+    """The name it had before, or several: what waits to be mapped by that one is mapped by this one."""
     enabled: bool = True
     """false: the mapping is not there."""
     trigger: Annotated[str, AfterValidator(_check_trigger)] | None = None

@@ -1,10 +1,10 @@
 """The kinds of text in a workspace file: ids, names, URLs, headers, secrets. Each says what is wrong with a value."""
 
 import re
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from model.environment_text import EnvironmentText, fault, refers_to_environment
 
@@ -80,7 +80,16 @@ def _check_secret(value: EnvironmentText) -> EnvironmentText:
     return _check_header_value(value)
 
 
+def _one_or_several(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list) else value
+
+
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
+FormerIds = Annotated[
+    tuple[Slug, ...],
+    Field(max_length=20),
+    BeforeValidator(_one_or_several, json_schema_input_type=Slug | Annotated[tuple[Slug, ...], Field(max_length=20)]),
+]
 Name = Annotated[str, Field(max_length=200), AfterValidator(_check_name)]
 WriteKey = Annotated[EnvironmentText, AfterValidator(_check_write_key)]
 # A length bound of pydantic's own would call a list empty whose only key has an error.

@@ -33,6 +33,7 @@ def errors(data: Any, environ: Mapping[str, str]) -> Iterator[Breach]:
     yield from _unique_ids(data, "sources")
     yield from _unique_ids(data, "destinations")
     yield from _unique_ids(data, "users")
+    yield from _former_ids(data)
     yield from _unique_write_keys(data, environ)
     yield from _connections(data)
     yield from _mappings(data)
@@ -82,6 +83,28 @@ def _unique_ids(data: Any, section: str) -> Iterator[Breach]:
         if isinstance(name, str) and first.setdefault(name, index) != index:
             message = f"id {quoted(name)} is taken by {section}[{first[name]}]"
             yield Breach((section, index, "id"), message, "Give each its own id")
+
+
+def _former_ids(data: Any) -> Iterator[Breach]:
+    """A former id belongs to one entry, and to none that has it today."""
+    for section in ("sources", "destinations"):
+        yield from _former_names(list(_entries(data, section)), "id", (section,))
+    for index, connection in _entries(data, "connections"):
+        mappings = list(enumerate(_list(connection.get("mappings"))))
+        named = [(number, entry) for number, entry in mappings if isinstance(entry, dict)]
+        yield from _former_names(named, "name", ("connections", index, "mappings"))
+
+
+def _former_names(entries: list[tuple[int, dict[str, Any]]], field: str, place: FieldPath) -> Iterator[Breach]:
+    taken: dict[str, int] = {
+        entry[field]: index for index, entry in entries if isinstance(entry.get(field), str) and entry[field]
+    }
+    for index, entry in entries:
+        was = entry.get("was")
+        for name in (was,) if isinstance(was, str) else _list(was):
+            if isinstance(name, str) and taken.setdefault(name, index) != index:
+                message = f"{quoted(name)} is taken by {format_path((*place, taken[name]))}"
+                yield Breach((*place, index, "was"), message, f"A former {field} belongs to one: remove it here")
 
 
 def _unique_write_keys(data: Any, environ: Mapping[str, str]) -> Iterator[Breach]:

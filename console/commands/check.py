@@ -9,7 +9,7 @@ from rich.console import Console
 
 from console import check as checking
 from console import explain as explaining
-from console.commands.shared import WORKSPACE, AsJson, WorkspaceFile, print_json
+from console.commands.shared import DATA, WORKSPACE, AsJson, DataDirectory, WorkspaceFile, print_json
 from console.errors import explain_errors
 from console.event_file import read_event, source_of
 from flows.clock import wall_clock_ms
@@ -19,6 +19,7 @@ from flows.workspace_file import load_workspace
 
 def check(
     workspace: WorkspaceFile = WORKSPACE,
+    data: DataDirectory = DATA,
     explain: Annotated[
         Path | None, typer.Option(help="An event as an app sends it (JSON; - for standard input).")
     ] = None,
@@ -26,6 +27,8 @@ def check(
     json: AsJson = False,
 ) -> None:
     """Show everything that is wrong with the workspace file, or what goes where. Exit 1 when it cannot be used.
+
+    What waits in the data directory and would be discarded by the file is a warning, with its number.
 
     With --explain: what would happen to an event on every connection. Nothing is sent; insert functions do run.
     """
@@ -40,7 +43,7 @@ def check(
         else:
             explaining.render(event, explained, configuration.redactor, Console())
         return
-    result = checking.check(workspace, os.environ)
+    result = checking.with_discards(checking.check(workspace, os.environ), data)
     if json:
         print_json(checking.to_json(result))
     else:

@@ -13,6 +13,8 @@ from console.errors import explain_errors
 from console.period import parse_period
 from console.server_file import open_views
 from flows.clock import wall_clock_ms
+from flows.configuration import configure
+from flows.discards import discards, what_waits
 from flows.installation import store_url
 from flows.workspace_file import load_workspace
 
@@ -31,6 +33,7 @@ def report(
     with explain_errors():
         settings = load_workspace(workspace, os.environ)
         with open_views(data, store_url(settings, data)) as view:
+            configuration = configure(settings)
             from_ms, to_ms = length.until(wall_clock_ms())
             shown = reporting.build_report(
                 view,
@@ -42,6 +45,7 @@ def report(
                     reporting.NotReportable(connection.source, connection.destination, reason)
                     for connection, reason in settings.not_reportable()
                 ],
+                discards=discards(configuration, what_waits(view, configuration, wall_clock_ms())),
             )
     if json:
         print_json(shown.to_json())

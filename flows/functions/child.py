@@ -1,6 +1,7 @@
 """The process insert functions run in. It may be killed at any moment, and takes nothing with it when it dies."""
 
 import asyncio
+import contextlib
 import ctypes
 import importlib
 import os
@@ -28,6 +29,7 @@ def main(host: int) -> None:
     _die_with(host)
     orders, answers = _pipes()
     _limit_memory()
+    _die_first()
     this = os.getpid()
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
@@ -86,7 +88,8 @@ def _handle(line: bytes, loop: asyncio.AbstractEventLoop, tell: Callable[[bytes]
         kind = next(kind for raised, kind in _RAISED.items() if isinstance(error, raised))
         return Word(kind, _text(error))
     except MemoryError as error:
-        return Word("exhausted", _said(error))
+        limit = f"it needs more than the {MEMORY_LIMIT_BYTES >> 20} MB of memory it may have"
+        return Word("exhausted", f"{_said(error).removesuffix(': ')}: {limit}"[:WHY_LIMIT_CHARS])
     except BaseException as error:
         return Word("failed", _said(error))
 
@@ -127,6 +130,12 @@ def _limit_memory() -> None:
     limit = pages * os.sysconf("SC_PAGE_SIZE") + MEMORY_LIMIT_BYTES
     hard = resource.getrlimit(resource.RLIMIT_AS)[1]
     resource.setrlimit(resource.RLIMIT_AS, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard))
+
+
+def _die_first() -> None:
+    """When the whole system runs out of memory, this process is the one to go."""
+    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
+        file.write("1000")
 
 
 def _die_with(host: int) -> None:

@@ -25,7 +25,7 @@ AUTHOR = "waybill"
 
 @dataclass(frozen=True, slots=True)
 class DestinationSaid:
-    """What a destination is, as said in a bundle: ok, setup (a person must act), open or half_open (its breaker)."""
+    """What a destination is, as said in a bundle: ok, setup (a person must act), open or half_open (breaker), off."""
 
     destination: str
     at_ms: int
@@ -55,10 +55,15 @@ def told_on(always: Iterable[str]) -> tuple[str, ...]:
 def setup(
     said: DestinationSaid, state: RuleState, channels: tuple[str, ...], now_ms: int
 ) -> tuple[RuleState, Transition | None]:
-    """Take what a destination said into account: setup fires, ok recovers; its breaker is no matter for a person.
+    """Take what a destination said into account: setup fires, ok recovers, off (nothing is sent to it any more) ends.
+
+    Its breaker is no matter for a person.
 
     A destination does not repeat itself: to be reminded, bring what it said last with the present minute as ``at_ms``.
     """
+    if said.state == "off":
+        why = "Nothing is sent to the destination any more."
+        return end(_setup(said.destination, channels), Check.SETUP, state, said.at_ms, why)
     if said.state not in {"setup", "ok"}:
         return state, None
     outside = said.state == "setup"

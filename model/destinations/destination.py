@@ -20,7 +20,7 @@ from model.http import RESPONSE_BODY_LIMIT_BYTES, HttpRequest, HttpResponse, rea
 from model.identity import request_key
 from model.mapping.fields import FieldSpec, finish
 from model.version import VERSION
-from model.workspace_fields import Name, Slug
+from model.workspace_fields import FormerIds, Name, Slug
 from model.workspace_settings import Section
 
 USER_AGENT = f"Waybill/{VERSION}"
@@ -114,6 +114,8 @@ class Destination(Section):
 
     id: Slug
     """Short name used in reports and connections: lower-case letters, digits, '_' and '-'."""
+    was: FormerIds = ()
+    """The id it had before, or several: what waits for that one is sent here."""
     name: Name = ""
     """Name for people; not given: the id."""
     enabled: bool = True

@@ -55,6 +55,26 @@ WHERE facts.destination = '' AND kind = 'received' AND received_at >= since AND 
         AND received_at >= since AND received_at < end)
 GROUP BY route.delivery_id;
 
+-- waiting_deliveries: per connection and mapping, how many deliveries of the events received in [from_ms, to_ms) are
+-- pending, redrives included.
+CREATE VIEW waiting_deliveries AS
+SELECT source, destination, mapping, count() AS deliveries
+FROM (
+    SELECT source, destination, mapping
+    FROM pending_deliveries(from_ms = {from_ms:Int64}, to_ms = {to_ms:Int64}, source = '', destination = '',
+                            settle_seconds = {settle_seconds:UInt32})
+    UNION ALL
+    SELECT any(facts.source), any(facts.destination), any(facts.mapping)
+    FROM facts FINAL
+    WHERE facts.destination != '' AND redrive > 0
+    GROUP BY delivery_id
+    HAVING countIf(kind = 'redriven') > 0 AND sumIf(count, kind = 'redrive_outcome') = 0
+       AND minIf(at, kind = 'redriven') >= fromUnixTimestamp64Milli({from_ms:Int64}, 'UTC')
+       AND minIf(at, kind = 'redriven') < fromUnixTimestamp64Milli({to_ms:Int64}, 'UTC')
+)
+GROUP BY source, destination, mapping
+ORDER BY source, destination, mapping;
+
 -- oldest_undelivered: per connection, how many of the events received in [from_ms, to_ms) are pending, and the one that
 -- was received first: its age in seconds, and what it waits for. Deliveries lost are not here but unexplained in
 -- balance.
@@ -76,7 +96,8 @@ LEFT JOIN (SELECT * FROM reasons FINAL) AS reasons
     ON reasons.code = if(o.code IN (SELECT code FROM reasons), o.code, 'UNKNOWN') AND o.code != ''
 ORDER BY received_at, source, destination;
 
--- destination_health: one row per destination whose last known state is not ok, with what waits for it: a banner.
+-- destination_health: one row per destination whose last known state is neither ok nor off (nothing is sent to it any
+-- more), with what waits for it: a banner.
 -- since: when the destination was first found not ok after it last was. pending: of the events received in
 -- [from_ms, to_ms).
 CREATE VIEW destination_health AS
@@ -86,13 +107,14 @@ SELECT
     states.until AS until, waiting.pending AS pending
 FROM (
     SELECT destination, argMax(found.state, (at, log_offset)) AS state,
-           maxIf(at, found.state = 'ok') AS last_ok, groupArrayIf(at, found.state != 'ok') AS troubles,
+           maxIf(at, found.state IN ('ok', 'off')) AS last_ok,
+           groupArrayIf(at, found.state NOT IN ('ok', 'off')) AS troubles,
            arrayMin(arrayFilter(trouble -> trouble >= last_ok, troubles)) AS since,
            argMax(found.code, (at, log_offset)) AS code, argMax(found.message, (at, log_offset)) AS message,
            argMax(found.until, (at, log_offset)) AS until
     FROM destination_states AS found FINAL
     GROUP BY destination
-    HAVING state != 'ok'
+    HAVING state NOT IN ('ok', 'off')
 ) AS states
 LEFT JOIN (
     SELECT destination, count() AS pending
@@ -109,7 +131,7 @@ CREATE VIEW troubled_destinations AS
 SELECT destination
 FROM destination_states AS found FINAL
 GROUP BY destination
-HAVING argMax(found.state, (at, log_offset)) != 'ok'
+HAVING argMax(found.state, (at, log_offset)) NOT IN ('ok', 'off')
 ORDER BY destination;
 
 -- banners: what has to be said above every number: a row per destination that takes nothing now. No row: all is well.

@@ -39,7 +39,7 @@ def outcomes(system: Waybill, message_id: str) -> dict[str, tuple[str, str]]:
 
 def start(directory: Path, target: Receiver) -> tuple[Waybill, str]:
     urls = {"crm": f"{target.address}/healthy/crm", "locked": f"{target.address}/status/401"}
-    text = workspace_text(urls, delivery="setup_probe_seconds: 5\nfirst_wait_seconds: 5")
+    text = workspace_text(urls, delivery="setup_probe_seconds: 5\nfirst_wait_seconds: 5\nkeep_removed_seconds: 2")
     return Waybill(directory, text), text
 
 

@@ -49,7 +49,7 @@ destinations:
   - {{id: crm, type: webhook, url: "{target.address}/healthy/crm"}}
   - {{id: hub, type: webhook, url: "{target.address}/healthy/hub"}}
   - {{id: silent, type: webhook, url: "{target.address}/hang", timeout_seconds: 60}}
-delivery: {{allow_addresses: [127.0.0.0/8]}}
+delivery: {{allow_addresses: [127.0.0.0/8], keep_removed_seconds: 2}}
 connections:
   - source: web
     destination: crm

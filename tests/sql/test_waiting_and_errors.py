@@ -2,6 +2,7 @@
 
 import random
 import time
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -66,13 +67,34 @@ def test_the_oldest_undelivered_tells_what_it_waits_for(store: Store) -> None:
     assert store.view("oldest_undelivered", **PERIOD, destination="mail") == []
 
 
+def test_what_waits_is_counted_by_connection_and_mapping_redrives_included(store: Store) -> None:
+    log = half_settled_log(5)
+    log.append(tick(BASE_MS + HOUR // 2))
+    log.record(store)
+    pending = store.view("pending_deliveries", **PERIOD)
+    counted = Counter((row["source"], row["destination"], row["mapping"]) for row in pending)
+
+    def waiting() -> dict[tuple[str, str, str], int]:
+        rows = store.view("waiting_deliveries", **PERIOD)
+        return {(row["source"], row["destination"], row["mapping"]): row["deliveries"] for row in rows}
+
+    assert waiting() == counted and sum(counted.values()) > 10
+    about: dict[str, Any] = {"source": "web", "destination": "crm", "mapping": "again", "redrive": 1, "count": 1}
+    about |= {"received_at": BASE_MS, "at": BASE_MS + MINUTE}
+    begun = [{**about, "kind": "redriven", "delivery_id": f"d{n}/r1", "log_offset": 10_000 + n} for n in range(3)]
+    ended = {**begun[0], "kind": "redrive_outcome", "state": "delivered", "log_offset": 10_009}
+    assert store.insert("facts", [*begun, ended]) == []
+    assert waiting() == {**counted, ("web", "crm", "again"): 2}
+
+
 def test_a_destination_in_trouble_is_a_banner_since_the_trouble_began(store: Store) -> None:
     log, event = Log(), Event(1, BASE_MS)
     log.append(event.received(), event.failed(10, BASE_MS + HOUR))
     log.record(store)
     begun_ms = int(time.time() * 1_000) - HOUR  # states are kept for thirty days only
     found = [("crm", "open", 1), ("crm", "ok", 2), ("crm", "open", 5), ("crm", "half_open", 6), ("crm", "open", 7),
-             ("mail", "setup", 8), ("ads", "open", 9), ("ads", "ok", 10)]  # fmt: skip
+             ("mail", "setup", 8), ("ads", "open", 9), ("ads", "ok", 10), ("old", "setup", 3), ("old", "off", 4),
+             ("mail", "off", 2)]  # fmt: skip
     rows = [
         {"destination": destination, "state": state, "at": begun_ms + minute * MINUTE, "log_offset": minute,
          "code": "401" if state == "setup" else "BREAKER_OPEN", "message": "said", "until": begun_ms + HOUR}

@@ -78,6 +78,7 @@ class TestChoosing:
         [
             (Choice(destination="crm"), True),
             (Choice(destination="ads"), False),
+            (Choice(destination="hub", was=("older", "crm")), True),
             (Choice(destination="crm", codes=frozenset({"503", "422"})), True),
             (Choice(destination="crm", codes=frozenset({"503"})), False),
             (Choice(destination="crm", from_ms=T0, to_ms=T0 + 1), True),

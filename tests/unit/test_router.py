@@ -2,6 +2,7 @@ import pickle
 from dataclasses import dataclass
 from pathlib import Path
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,6 +22,7 @@ from model.envelope import unseal
 from model.facts import Duplicate, Fact, Outcome, Received, State, decode
 from model.identity import lane_of
 from model.rungs import RUNGS
+from model.workspace import Workspace
 from tests.fakes import Clock, MemoryTopics
 from tests.samples import T0, delivery, event_value, record
 from tests.workspaces import connection, webhook, workspace
@@ -49,8 +51,8 @@ class Routing:
         return self.routed([Sourced(RUNG, each) for each in records])
 
 
-def routing_in(directory: Path, fence: int = 0, horizon: int = 0) -> Routing:
-    """A router; after a crash when there is a ``fence``."""
+def routing_in(directory: Path, fence: int = 0, horizon: int = 0, changed: Workspace | None = None) -> Routing:
+    """A router; after a crash when there is a ``fence``. ``changed``: what it finds in the file when it looks."""
     clock = Clock(T0 + 500)
     topics = MemoryTopics(clock, names=[EVENTS])
     journal = Journal(directory / "journal", lambda topic, partition: fence)
@@ -69,6 +71,7 @@ def routing_in(directory: Path, fence: int = 0, horizon: int = 0) -> Routing:
         log="log-1",
         run="run-2",
         clock=clock,
+        look=lambda: changed is not None and versions.change(changed),
     )
     return Routing(router, clock)
 
@@ -227,3 +230,42 @@ def test_whatever_stands_in_a_topic_routing_goes_on(
     routing = routing_in(tmp_path_factory.mktemp("routing"))
     assert [payload for _, payload in letters(routing.events(*values))] == values
     assert [payload for _, payload in letters(routing.retries(*values))] == values
+
+
+def test_an_event_of_a_source_that_ingest_knows_already_is_routed_by_the_version_that_took_it(tmp_path: Path) -> None:
+    changed = workspace([webhook("crm")], [connection("web", "crm"), connection("new", "crm")])
+    routing = routing_in(tmp_path, changed=changed)
+    routed = routing.events(event_value("m-1", source="new"), event_value("m-2"))
+    assert [waiting.delivery.source for waiting in waitings(routed)] == ["new", "web"]
+    assert all(isinstance(fact, Received) for fact in facts(routed))
+
+
+def test_an_event_of_a_source_that_is_not_in_the_workspace_is_a_dead_letter_and_one_outcome(routing: Routing) -> None:
+    routed = routing.events(event_value("m-1", source="gone"), event_value("m-2"))
+    outcome = facts(routed)[0]
+    assert isinstance(outcome, Outcome)
+    assert (outcome.state, outcome.code, outcome.source, outcome.message_id) == (
+        State.DISCARDED, "SOURCE_REMOVED", "gone", "m-1",
+    )  # fmt: skip
+    assert letters(routed) == [("SOURCE_REMOVED", event_value("m-1", source="gone"))]
+    assert {waiting.delivery.message_id for waiting in waitings(routed)} == {"m-2"}
+
+
+def test_events_of_a_source_by_its_former_id_go_its_ways_under_that_id(tmp_path: Path) -> None:
+    changed = workspace([webhook("hub", was="crm")], [connection("web", "hub")])
+    data = changed.model_dump(mode="json", by_alias=True)
+    data["sources"][0]["was"] = ["shop"]
+    routing = routing_in(tmp_path, changed=Workspace.model_validate_json(orjson.dumps(data)))
+    routed = routing.events(event_value("m-1", source="shop"))
+    [waiting] = waitings(routed)
+    assert (waiting.delivery.source, waiting.delivery.destination) == ("shop", "hub")
+
+
+def test_a_retry_of_a_former_id_goes_to_the_lane_of_the_new_one(tmp_path: Path) -> None:
+    changed = workspace([webhook("hub", was="crm")])
+    routing = routing_in(tmp_path, changed=changed)
+    routing.events(event_value("m-1", source="unknown"))  # it looks at the file
+    ((lane, item),) = routing.retries(delivery(due_at_ms=T0 + 500).to_record())
+    assert isinstance(item, Waiting)
+    assert (lane, item.lane) == (lane_key(lane_of("hub", 4)), lane_of("hub", 4))
+    assert pickle.loads(pickle.dumps(item)).lane == item.lane  # noqa: S301 (our own)

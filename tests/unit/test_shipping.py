@@ -212,6 +212,7 @@ def test_an_insert_function_changes_the_event_once_for_all_attempts() -> None:
         (host.Failed("FUNCTION_CRASHED", "signal 11"), FailureClass.DISCARD, "FUNCTION_CRASHED"),
         (host.Failed("FUNCTION_TIMEOUT", "5 s"), FailureClass.RETRY, "FUNCTION_TIMEOUT"),
         (host.Failed("FUNCTION_UNAVAILABLE", "no module"), FailureClass.RETRY, "FUNCTION_UNAVAILABLE"),
+        (host.Failed("FUNCTION_PAUSED", "it hangs"), FailureClass.THROTTLE, "FUNCTION_PAUSED"),
     ],
 )
 def test_what_an_insert_function_says_decides_and_nothing_is_sent(

@@ -28,6 +28,15 @@ def test_a_destination_that_needs_a_person_fires_and_recovers_when_it_takes_deli
     assert not state.firing
 
 
+def test_a_destination_nothing_is_sent_to_any_more_is_watched_no_longer() -> None:
+    firing, _ = setup(UNAUTHORIZED, NEVER_FIRED, CHANNELS, NOW)
+    off = DestinationSaid("crm", NOW + 5, "off")
+    state, ended = setup(off, firing, CHANNELS, NOW + 5)
+    assert not state.firing
+    assert ended is not None and ended.notes == ("Nothing is sent to the destination any more.",) and not ended.told
+    assert setup(off, NEVER_FIRED, CHANNELS, NOW + 5) == (NEVER_FIRED, None)
+
+
 @pytest.mark.parametrize("said", ["open", "half_open", "something new"])
 def test_a_breaker_neither_fires_nor_recovers(said: str) -> None:
     firing, _ = setup(UNAUTHORIZED, NEVER_FIRED, CHANNELS, NOW)

@@ -1,0 +1,145 @@
+"""The process that runs one connection's insert function, seen from the worker."""
+
+import contextlib
+import os
+import select
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO
+
+import msgspec
+
+from flows.functions.guardian import MARK, end_marked
+from flows.functions.messages import ANSWER_LIMIT_BYTES, Word, decode_word
+from flows.functions.results import Failed
+
+OUTPUT_BYTES_PER_SECOND = 4096
+
+
+class Child:
+    """A running child process. ``mark``: what it and all it starts are known by; ``ended``: told when it is killed."""
+
+    def __init__(
+        self, directory: Path | None, show: Callable[[str], None], mark: str, ended: Callable[[int], None]
+    ) -> None:
+        self._ended = ended
+        self._mark = mark
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "flows.functions.child", str(os.getpid())],
+            cwd=directory,
+            env={**_environment(), MARK: mark},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,  # Ctrl-C is for the worker, which ends its children when it is done
+        )
+        assert self._process.stdin and self._process.stdout and self._process.stderr
+        self._in: IO[bytes] = self._process.stdin
+        self._out = self._process.stdout.fileno()
+        self._heard = b""
+        self.answered = False  # anything at all
+        self.dead = False
+        threading.Thread(target=_show_output, args=(self._process.stderr, show), daemon=True).start()
+
+    def send(self, lines: list[bytes]) -> None:
+        """Give it a batch. That it is gone shows when it is listened to."""
+        with contextlib.suppress(OSError):
+            self._in.write(b"%d\n" % len(lines) + b"".join(lines))
+            self._in.flush()
+
+    def listen(self, limit_seconds: float) -> Word | Failed:
+        """Return what it says next, or what became of it."""
+        deadline = time.monotonic() + limit_seconds
+        while b"\n" not in self._heard:
+            poll = select.poll()
+            poll.register(self._out, select.POLLIN)
+            if not poll.poll(max(0.0, deadline - time.monotonic()) * 1_000):
+                return Failed("FUNCTION_TIMEOUT", f"it took longer than {limit_seconds:g} s")
+            read = os.read(self._out, 1 << 16)
+            if not read:
+                return Failed("FUNCTION_CRASHED", self._cause_of_death())
+            self._heard += read
+            if len(self._heard) > 2 * ANSWER_LIMIT_BYTES:
+                return Failed("FUNCTION_CRASHED", "it sent more than an answer")
+        line, _, self._heard = self._heard.partition(b"\n")
+        try:
+            return decode_word(line)
+        except msgspec.DecodeError:
+            return Failed("FUNCTION_CRASHED", "it sent what is no answer")
+
+    def stop(self) -> None:
+        """End it, from any thread; `kill` must follow."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+
+    def kill(self) -> None:
+        """End it now, and every process it started."""
+        self.dead = True
+        self.stop()
+        self._process.wait()
+        end_marked(self._mark, frozenset({self._process.pid}))
+        self._ended(self._process.pid)
+
+    @property
+    def pid(self) -> int:
+        """Its process id, which is that of its session too."""
+        return self._process.pid
+
+    def _cause_of_death(self) -> str:
+        try:
+            code = self._process.wait(timeout=1)
+        except subprocess.TimeoutExpired:
+            return "it closed the pipe its answers go through"
+        if code == -signal.SIGKILL:
+            return "its process was ended by signal 9, as the system does when memory runs out"
+        return f"its process was ended by signal {-code}" if code < 0 else f"its process ended with exit code {code}"
+
+
+class Guardian:
+    """The process that outlives this one and ends what functions started; ``mark``: what all of them begin with."""
+
+    def __init__(self, mark: str) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-I", "-S", str(Path(__file__).with_name("guardian.py")), mark],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,  # whoever ends the worker's process group must not end this one
+        )
+
+        assert self._process.stdin
+        self._in: IO[bytes] = self._process.stdin
+
+    def tell(self, word: str) -> None:
+        """Say that a session began (``+<process id>``) or was ended (``-<process id>``)."""
+        with contextlib.suppress(OSError):  # somebody ended it: what it would do cannot be done then
+            self._in.write(f"{word}\n".encode())
+            self._in.flush()
+
+    def close(self) -> None:
+        """Let it do its work, and wait for it."""
+        with contextlib.suppress(OSError):
+            self._in.close()
+        self._process.wait()
+
+
+def _environment() -> dict[str, str]:
+    # The child finds Waybill's own packages wherever they are installed or checked out.
+    here = str(Path(__file__).resolve().parents[2])
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [here, os.environ.get("PYTHONPATH", "")]))}
+
+
+def _show_output(stream: IO[bytes], show: Callable[[str], None]) -> None:
+    second, shown_bytes = 0, 0
+    for line in iter(lambda: stream.readline(OUTPUT_BYTES_PER_SECOND), b""):
+        now = int(time.monotonic())
+        if now != second:
+            second, shown_bytes = now, 0
+        shown_bytes += len(line)
+        if shown_bytes <= OUTPUT_BYTES_PER_SECOND:
+            show(line.decode("utf-8", "replace").rstrip())

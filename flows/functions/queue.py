@@ -1,0 +1,257 @@
+"""The queue of one connection's insert function: a thread, a process, and what waits for it.
+
+Events go to the process in batches and come back one by one, so when it crashes or takes too long, the event it had in
+hand is known: that one is classified, the others go to the next process.
+"""
+
+import asyncio
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from flows.functions.process import Child
+from flows.functions.results import STOPPING, Failed, FunctionResult, result_of
+from flows.functions.slots import Slots
+
+BATCH_EVENTS = 64
+BATCH_BYTES = 1 << 20  # reached, not crossed twice: the event that reaches it still goes along
+BATCH_SECONDS = 0.5  # a slow function gets smaller batches, so that what waits behind one is looked at in time
+IMPORT_LIMIT_SECONDS = 30.0
+IDLE_SECONDS = 60.0  # a process that had nothing to do for so long ends
+WAIT_SECONDS = 10.0  # what waited so long for its turn goes back to wait on disk, and lets go of its destination
+TIMEOUTS_IN_A_ROW = 2  # so many, with nothing answered in between, and the function is paused
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 5.0, 60.0
+LONGEST_REST_SECONDS = 1.0  # between processes that answered nothing
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Run:
+    """One event for a function, and who waits for it."""
+
+    line: bytes  # the encoded order
+    loop: asyncio.AbstractEventLoop
+    future: "asyncio.Future[FunctionResult]"
+    since_seconds: float = field(default_factory=time.monotonic)
+
+    def end(self, result: FunctionResult) -> None:
+        """Give the result to who waits; from any thread."""
+
+        def settle() -> None:
+            if not self.future.done():
+                self.future.set_result(result)
+
+        try:
+            self.loop.call_soon_threadsafe(settle)
+        except RuntimeError:  # the loop is closed: nobody waits any more
+            pass
+
+
+class FunctionQueue:
+    """``start`` makes a process, once ``slots`` allows for one more."""
+
+    def __init__(self, start: Callable[[], Child], slots: Slots, limit_seconds: float) -> None:
+        self._start = start
+        self._slots = slots
+        self._limit_seconds = limit_seconds
+        self._changed = threading.Condition()
+        self._runs: deque[Run] = deque()
+        self._thread: threading.Thread | None = None
+        self._closed = False
+        self._busy = False
+        self._leave = False  # another connection needs the slot
+        self._reload = False
+        self._child: Child | None = None
+        self._fruitless_lives = 0
+        self._timeouts = 0  # in a row
+        self._paused_until_seconds = 0.0
+        self._mean_seconds = 0.0  # an event takes
+        self.used_seconds = 0.0  # when it last had something to do
+
+    def add(self, run: Run) -> None:
+        """Queue a run; its end is told to who waits for it."""
+        with self._changed:
+            if self._closed:
+                run.end(STOPPING)
+            elif self._is_paused():
+                run.end(self._paused())
+            else:
+                self._runs.append(run)
+                if self._thread is None:
+                    self._thread = threading.Thread(target=self._work, name="insert-function", daemon=True)
+                    self._thread.start()
+                self._changed.notify()
+
+    def reload(self) -> None:
+        """Import all modules anew, from the next batch on, and try a paused function again."""
+        with self._changed:
+            self._reload = True
+            self._timeouts = 0
+            self._paused_until_seconds = 0.0
+
+    def leave(self) -> bool:
+        """End the process if it has nothing to do; False: it has."""
+        with self._changed:
+            idle = self._child is not None and not self._busy and not self._runs
+            self._leave = self._leave or idle
+            self._changed.notify()
+        return idle
+
+    def close(self) -> threading.Thread | None:
+        """Stop now; gives the thread, which is about to end."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+            if self._child is not None:
+                self._child.stop()
+            return self._thread
+
+    def _is_paused(self) -> bool:
+        if self._timeouts < TIMEOUTS_IN_A_ROW:
+            return False
+        on_trial = self._busy or bool(self._runs)  # one event at a time tries whether it is well again
+        return on_trial or time.monotonic() < self._paused_until_seconds
+
+    def _paused(self) -> Failed:
+        return Failed(
+            "FUNCTION_PAUSED",
+            f"it took longer than {self._limit_seconds:g} s for {self._timeouts} events in a row: one event at a time "
+            "tries it",
+        )
+
+    def _work(self) -> None:
+        while (batch := self._next_batch()) is not None:
+            try:
+                left = self._run_batch(self._started(), batch)
+            except Exception as error:  # a system out of processes or files; nobody may wait for ever because of it
+                self._end_child()
+                for run in batch:
+                    run.end(Failed("FUNCTION_UNAVAILABLE", f"its process cannot be run: {type(error).__name__}"))
+                self._rest()
+                continue
+            with self._changed:
+                self._runs.extendleft(reversed(left))
+            if self._child is not None and self._child.dead:
+                fruitful = self._child.answered
+                self._end_child()
+                if fruitful:
+                    self._fruitless_lives = 0
+                else:
+                    self._rest()
+            elif self._slots.wanted:
+                self._end_child()  # more connections than processes: each gets one in turn
+
+    def _next_batch(self) -> list[Run] | None:
+        """What to run next; None: nothing for long, and the thread ends."""
+        with self._changed:
+            self._busy = False
+            self.used_seconds = time.monotonic()
+            while not self._closed:
+                if self._leave:
+                    self._end_child()
+                self._drop_late()
+                if self._runs:
+                    self._busy = True
+                    return self._taken()
+                if not self._changed.wait(IDLE_SECONDS) and not self._runs:
+                    break
+            self._end_child()
+            for run in self._runs:
+                run.end(STOPPING)
+            self._runs.clear()
+            self._thread = None
+            return None
+
+    def _drop_late(self) -> None:
+        latest_seconds = time.monotonic() - WAIT_SECONDS
+        while self._runs and (self._runs[0].since_seconds < latest_seconds or self._runs[0].future.done()):
+            why = f"it waited {WAIT_SECONDS:g} s for its turn: the function is slower than events come in"
+            self._runs.popleft().end(Failed("FUNCTION_PAUSED", why))
+
+    def _taken(self) -> list[Run]:
+        most = BATCH_EVENTS
+        if self._timeouts:
+            most = 1
+        elif self._mean_seconds:
+            most = max(1, min(BATCH_EVENTS, int(BATCH_SECONDS / self._mean_seconds)))
+        batch: list[Run] = []
+        batch_bytes = 0
+        while self._runs and len(batch) < most and batch_bytes < BATCH_BYTES:
+            run = self._runs.popleft()
+            if not run.future.done():  # given up while it waited
+                batch.append(run)
+                batch_bytes += len(run.line)
+        return batch
+
+    def _started(self) -> Child:
+        if self._reload:
+            self._reload = False
+            self._end_child()
+        if self._child is None:
+            self._slots.take()
+            try:
+                self._child = self._start()
+            except BaseException:
+                self._slots.give()
+                raise
+            if self._closed:
+                self._child.kill()
+        return self._child
+
+    def _end_child(self) -> None:
+        self._leave = False
+        if self._child is not None:
+            child, self._child = self._child, None
+            child.kill()
+            self._slots.give()
+
+    def _run_batch(self, child: Child, batch: list[Run]) -> list[Run]:
+        """Run a batch and return what must go to another process: what stood behind an event that ended this one."""
+        began_seconds = time.monotonic()
+        fresh = not child.answered
+        child.send([run.line for run in batch])
+        for index, run in enumerate(batch):
+            stage, limit_seconds = "", IMPORT_LIMIT_SECONDS
+            while True:
+                word = child.listen(limit_seconds)
+                if isinstance(word, Failed):
+                    child.kill()
+                    if self._closed:
+                        run.end(STOPPING)
+                    elif stage == "began":
+                        run.end(word)
+                        self._note_timeout(word.code == "FUNCTION_TIMEOUT")
+                    elif stage == "importing" or not child.answered:
+                        run.end(Failed("FUNCTION_UNAVAILABLE", word.why))
+                    else:
+                        return batch[index:]  # it died between two events: neither is to blame
+                    return batch[index + 1 :]
+                if word.kind not in {"importing", "began"}:
+                    break
+                stage = word.kind
+                limit_seconds = self._limit_seconds if stage == "began" else IMPORT_LIMIT_SECONDS
+            if word.kind == "exhausted" and not (fresh and index == 0):
+                child.kill()
+                return batch[index:]  # events before it may have filled the memory: it is judged in a new process
+            child.answered = True
+            self._timeouts = 0
+            run.end(STOPPING if self._closed else result_of(word))
+        if not fresh:  # importing is no measure
+            self._mean_seconds = (time.monotonic() - began_seconds) / len(batch)
+        return []
+
+    def _note_timeout(self, timed_out: bool) -> None:
+        with self._changed:
+            self._timeouts = self._timeouts + 1 if timed_out else 0
+            if self._timeouts >= TIMEOUTS_IN_A_ROW:
+                doubled = FIRST_PAUSE_SECONDS * 2 ** min(self._timeouts - TIMEOUTS_IN_A_ROW, 10)
+                self._paused_until_seconds = time.monotonic() + min(LONGEST_PAUSE_SECONDS, doubled)
+                while self._runs:
+                    self._runs.popleft().end(self._paused())
+
+    def _rest(self) -> None:
+        self._fruitless_lives += 1
+        pause_seconds = min(LONGEST_REST_SECONDS, 0.05 * 2 ** min(self._fruitless_lives, 10))
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed, pause_seconds)

@@ -1,0 +1,65 @@
+"""What came of running an insert function on one event."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from flows.functions.messages import Word, decode_event
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """The event to send."""
+
+    event: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """Not to be sent."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class RetryAsked:
+    """To be tried again later."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """Wrong, in the function's eyes."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The function failed, or was not run.
+
+    ``code``: FUNCTION_FAILED, FUNCTION_CRASHED, FUNCTION_TIMEOUT, FUNCTION_UNAVAILABLE or FUNCTION_PAUSED.
+    """
+
+    code: str
+    why: str
+
+
+FunctionResult = Returned | Dropped | RetryAsked | Rejected | Failed
+
+STOPPING = Failed("FUNCTION_UNAVAILABLE", "Waybill is stopping")
+_KINDS: dict[str, Callable[[str], FunctionResult]] = {
+    "dropped": Dropped,
+    "retry": RetryAsked,
+    "rejected": Rejected,
+    "failed": lambda why: Failed("FUNCTION_FAILED", why),
+    "exhausted": lambda why: Failed("FUNCTION_FAILED", why),
+    "unavailable": lambda why: Failed("FUNCTION_UNAVAILABLE", why),
+}
+
+
+def result_of(word: Word) -> FunctionResult:
+    """The result a child's last word about an event stands for."""
+    known = _KINDS.get(word.kind)
+    return known(word.why) if known else Returned(decode_event(word.event))
