@@ -8,7 +8,6 @@ came. Everything else is as with orjson, and as fast: an event without a long nu
 
 import json
 import re
-from collections.abc import Iterator
 from decimal import Decimal, DecimalException
 from typing import Any
 
@@ -77,29 +76,43 @@ def holds_inexact(text: bytes) -> bool:
     marked = text.translate(_MARKS)
     if marked.rfind(_RUN) < 0 and marked.rfind(_TINY) < 0:  # from the end, which finds nothing several times faster
         return False
-    return any(not _is_exact(number.decode()) for number in _long_numbers(text, marked))
+    return _holds(_TINY, text, marked) or _holds(_RUN, text, marked)
 
 
-def _long_numbers(text: bytes, marked: bytes) -> Iterator[bytes]:
-    for mark in (_RUN, _TINY):
-        at = marked.find(mark)
-        while at >= 0:
-            start = at
-            while start and text[start - 1] in b"+-.0123456789eE":
-                start -= 1
-            found = _NUMBER.match(text, start)
-            end = found.end() if found else at + 1
-            before, after = text[start - 1 : start], text[end : end + 1]
-            if (not before or before in _BEFORE) and (not after or after in _AFTER):
-                yield text[start:end]
-            at = marked.find(mark, max(end, at + 1))
+def _holds(mark: bytes, text: bytes, marked: bytes) -> bool:
+    at = marked.find(mark)
+    while at >= 0:
+        number = _NUMBER.match(text, at)[0]  # type: ignore[index]  # a digit or point stands there
+        try:
+            is_exact = (
+                mark is _RUN and repr(float(number)).encode() == number
+            )  # nearly all are: the fastest way to know
+        except ValueError:
+            is_exact = False
+        end = at + len(number)
+        if not is_exact and _is_inexact(text, at, end):
+            return True
+        at = marked.find(mark, end)  # never twice in one number, so that the time is linear
+    return False
+
+
+def _is_inexact(text: bytes, at: int, end: int) -> bool:
+    """Say whether what goes on through a place to ``end`` can be a number, and becomes another one."""
+    start = at
+    while start and text[start - 1] in b"+-.0123456789eE":
+        start -= 1
+    before, after = text[start - 1 : start], text[end : end + 1]
+    if (before and before not in _BEFORE) or (after and after not in _AFTER):
+        return False
+    return not _is_exact(text[start:end].decode())
 
 
 def _is_exact(number: str) -> bool:
     if number.lstrip("-").isdecimal():
         return len(number) <= _INTEGER_CHARACTERS and _SMALLEST <= int(number) <= _LARGEST
     try:
-        return Decimal(number) == Decimal(repr(float(number)))
+        shortest = repr(float(number))
+        return shortest == number or Decimal(number) == Decimal(shortest)
     except (ValueError, DecimalException):  # no number, or one with an exponent beyond all measure
         return False
 

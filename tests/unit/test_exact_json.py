@@ -60,6 +60,13 @@ def test_texts_stay_texts(text: str) -> None:
     assert loads(text.encode()) == json.loads(text)
 
 
+@pytest.mark.parametrize("piece", [b"0e-0000e-000", b"0" * 16 + b"-", b"1.5" * 7 + b",", b"-", b"9", b"0e-000,"])
+def test_hostile_texts_of_full_size_are_looked_through_in_linear_time(piece: bytes) -> None:
+    """Quadratic work on 500,000 characters would take minutes; the suite's own time limit is the judge."""
+    text = b'"' + piece * (500_000 // len(piece)) + b'"'
+    assert loads(text) == orjson.loads(text)
+
+
 def test_integers_of_any_size_are_written_and_other_things_are_not() -> None:
     assert dumps({"a": [2**64, -(2**70)], "b": 1}) == b'{"a":[18446744073709551616,-1180591620717411303424],"b":1}'
     with pytest.raises(orjson.JSONEncodeError):
