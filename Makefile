@@ -28,7 +28,7 @@ bench: .venv/installed-dev  ## Measure delivery, reading and alerting; one JSON 
 	$(BIN)/python -m tests.bench.alerts
 
 schema: .venv/installed-dev  ## Write workspace.schema.json, which editors complete workspace files from
-	$(BIN)/python -c "from model.workspace import workspace_schema_text as t; print(t(), end='')" > workspace.schema.json.new
+	$(BIN)/python -c "from model.workspace.workspace import workspace_schema_text as t; print(t(), end='')" > workspace.schema.json.new
 	mv workspace.schema.json.new workspace.schema.json
 
 requirements: .venv/installed  ## Pin every dependency with its hashes

@@ -9,17 +9,17 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from console.data_dir import open_views
 from console.failures import Failure
-from console.server_file import open_views
-from flows.clock import wall_clock_ms
-from flows.configuration import configure
-from flows.discards import discards, what_waits
-from flows.installation import store_url
-from flows.workspace_file import read_workspace_file
-from model.workspace import Workspace
-from model.workspace_connection import Connection
-from model.workspace_errors import Problem, Severity
-from sinks.store import StoreError
+from flows.engine.clock import wall_clock_ms
+from flows.runtime.installation import store_url
+from flows.workspace.compiled import configure
+from flows.workspace.discards import discards, what_waits
+from flows.workspace.loader import read_workspace_file
+from model.config.problems import Problem, Severity
+from model.workspace.connections import Connection
+from model.workspace.workspace import Workspace
+from sinks.clickhouse.store import StoreError
 
 SHOWN_PROBLEMS = 100
 _SECTIONS = {

@@ -46,7 +46,7 @@ class Commands(TyperGroup):
 
 def _load(name: str) -> Any:
     if name == _ALERTS:
-        return typer.main.get_command(import_module("console.alerts.cli").alerts_app)
+        return typer.main.get_command(import_module("console.alerts.cli.app").alerts_app)
     function = name.replace("-", "_")
     alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich")
     example = f"waybill {name} {_COMMANDS[name]}".rstrip()

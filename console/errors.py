@@ -8,11 +8,11 @@ from rich.console import Console
 from rich.text import Text
 
 from console.failures import Failure
-from flows.flow_identity import RecoveryLost
-from flows.topics import TopicError
-from model.workspace_errors import WorkspaceInvalid
-from sinks.store import StoreError
-from sinks.store_schema import MigrationFailed
+from flows.runtime.recovery import RecoveryLost
+from flows.topics.interface import TopicError
+from model.config.problems import WorkspaceInvalid
+from sinks.clickhouse.schema import MigrationFailed
+from sinks.clickhouse.store import StoreError
 
 EXPECTED = (Failure, MigrationFailed, RecoveryLost, StoreError, TopicError, ValueError)
 

@@ -11,16 +11,16 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from flows.alerting import FLOW as ALERTING
-from flows.delivery import FLOW as DELIVERY
-from flows.delivery import SOURCES
-from flows.flow_identity import begin_anew
-from flows.installation import Installation
-from flows.journal import JOURNAL_DIRECTORY, write_lost
-from flows.positions import begin_at, last_settled
-from flows.recording import FLOW as RECORDING
-from flows.topics import MINUTES, OUTCOMES, Topics
-from model.minutes import MINUTE_MS
+from flows.alerting.dataflow import FLOW as ALERTING
+from flows.delivery.dataflow import FLOW as DELIVERY
+from flows.delivery.dataflow import SOURCES
+from flows.delivery.replay_marks import JOURNAL_DIRECTORY, write_lost
+from flows.recording.dataflow import FLOW as RECORDING
+from flows.runtime.installation import Installation
+from flows.runtime.positions import begin_at, last_settled
+from flows.runtime.recovery import begin_anew
+from flows.topics.interface import MINUTES, OUTCOMES, Topics
+from model.recording.rollup import MINUTE_MS
 
 Part = tuple[str, int]
 
@@ -57,7 +57,7 @@ def vars_of(start: Start) -> dict[str, Any]:
 def plan(installation: Installation, flow: str) -> Plan:
     """Work out where the flow can start. Raises ValueError for an unknown flow.
 
-    Nothing else may run on the installation, until `apply` is done: `console.server_file.sole_process`.
+    Nothing else may run on the installation, until `apply` is done: `console.data_dir.sole_process`.
     """
     read = {DELIVERY: SOURCES, RECORDING: (OUTCOMES,), ALERTING: (MINUTES,)}
     if flow not in read:

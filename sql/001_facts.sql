@@ -104,7 +104,7 @@ CREATE TABLE IF NOT EXISTS ticks (
 ENGINE = ReplacingMergeTree(log_offset)
 ORDER BY (worker, log_partition);
 
--- Reasons: what each code means and what to do about it. Written anew from model/codes.py by every migration run.
+-- Reasons: what each code means and what to do about it. Written anew from model/reason_codes/catalogue.py by every migration run.
 CREATE TABLE IF NOT EXISTS reasons (
     code String,
     severity LowCardinality(String),

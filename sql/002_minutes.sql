@@ -8,7 +8,7 @@
 -- status     received, rejected, duplicate, attempt_failed, spilled, filtered, delivered, discarded, expired,
 --            possible_duplicate
 -- count      may be negative where a verdict was taken back
--- latency    of delivered: how many by latency bucket (model/latency.py)
+-- latency    of delivered: how many by latency bucket (model/recording/latency.py)
 -- by_attempt of delivered: how many by number of calls made
 CREATE TABLE IF NOT EXISTS minutes (
     minute DateTime('UTC') CODEC(DoubleDelta, ZSTD(1)),

@@ -6,11 +6,11 @@ from typing import Any, TypeVar
 import orjson
 
 from model.destinations.destination import HttpDestination, Item
-from model.failure import FailureClass
-from model.failure_rules import Classifier
+from model.events.ids import delivery_id
 from model.fql.triggers import CompiledTrigger, compile_trigger
-from model.http import HttpResponse
-from model.identity import delivery_id
+from model.http.failure import FailureClass
+from model.http.failure_rules import Classifier
+from model.http.messages import HttpResponse
 from model.mapping.compiling import CompiledMapping, compile_mapping
 
 ENVIRON = {"KEY": "key-of-the-project", "SECRET": "secret-of-the-account"}

@@ -4,13 +4,13 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from flows.calls import Finished, Group
-from flows.configuration import Configuration
+from flows.delivery.http_loop import Finished, Group
+from flows.delivery.sender import Shipper
 from flows.functions.host import FunctionHost
-from flows.shipping import Shipper
-from flows.topics import PositionLost, Record, TopicSpec, UnknownTopic
-from model.http import HttpFailure, HttpRequest, HttpResponse
-from model.identity import partition_of
+from flows.topics.interface import PositionLost, Record, TopicSpec, UnknownTopic
+from flows.workspace.compiled import Configuration
+from model.events.ids import partition_of
+from model.http.messages import HttpFailure, HttpRequest, HttpResponse
 
 
 class Clock:

@@ -9,19 +9,19 @@ from typing import Any, cast
 
 import orjson
 
-from flows.calls import CallLoop, Finished, Group
-from flows.configuration import configure
-from flows.desk import Desk
+from flows.delivery.budget import Held
+from flows.delivery.context import Desk
+from flows.delivery.http_loop import CallLoop, Finished, Group
+from flows.delivery.queue import Waiting
+from flows.delivery.sender import Shipper
+from flows.delivery.shard import Lane
 from flows.functions.host import FunctionHost
-from flows.held import Held
-from flows.lane import Lane
-from flows.room import Waiting
-from flows.shipping import Shipper
-from flows.topics import EVENTS, OUTCOMES
-from model.delivery import Delivery
-from model.facts import AttemptFailed, DestinationState, Outcome, decode
-from model.http import HttpFailure, HttpRequest, HttpResponse
-from model.sampling import Sampler
+from flows.topics.interface import EVENTS, OUTCOMES
+from flows.workspace.compiled import configure
+from model.delivery.delivery import Delivery
+from model.delivery.sampling import Sampler
+from model.http.messages import HttpFailure, HttpRequest, HttpResponse
+from model.recording.facts import AttemptFailed, DestinationState, Outcome, decode
 from tests.fakes import Clock
 from tests.samples import T0, delivery
 from tests.workspaces import connection, webhook, workspace

@@ -6,8 +6,8 @@ from pathlib import Path
 from rich._export_format import CONSOLE_SVG_FORMAT
 from rich.console import Console
 
-from console.demo import run_demo
-from console.report_drawing import render
+from console.demo.demo import run_demo
+from console.reports.render import render
 
 PICTURE = Path(__file__).resolve().parents[1] / "docs" / "report.svg"
 # The font comes from the reader's own machine: no address of a font server in the file.

@@ -4,11 +4,22 @@ from typing import Any
 
 import orjson
 
-from flows.topics import Record
-from model import event
-from model.delivery import Delivery
-from model.facts import AttemptFailed, Duplicate, Outcome, Position, Received, Rejected, Sample, Spilled, State, Tick
-from model.identity import delivery_id
+from flows.topics.interface import Record
+from model.delivery.delivery import Delivery
+from model.events import event
+from model.events.ids import delivery_id
+from model.recording.facts import (
+    AttemptFailed,
+    Duplicate,
+    Outcome,
+    Position,
+    Received,
+    Rejected,
+    Sample,
+    Spilled,
+    State,
+    Tick,
+)
 
 HOUR_MS = 3_600_000
 T0 = 489_914 * HOUR_MS  # a whole hour in November 2025

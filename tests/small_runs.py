@@ -12,26 +12,26 @@ from bytewax.errors import BytewaxRuntimeError
 from bytewax.recovery import RecoveryConfig, init_db_dir
 from bytewax.run import cli_main
 
-from flows.calls import CallLoop
-from flows.clock import wall_clock_ms
-from flows.delivery import SOURCES, delivery_flow
-from flows.desk import Desk
-from flows.duplicates import DuplicateStores
+from flows.delivery.budget import Held
+from flows.delivery.context import Desk
+from flows.delivery.dataflow import SOURCES, delivery_flow
+from flows.delivery.dedup import DuplicateStores
+from flows.delivery.http_loop import CallLoop
+from flows.delivery.replay_marks import Journal
+from flows.delivery.router import Router
+from flows.delivery.sender import Shipper
+from flows.delivery.shard import Lane
+from flows.delivery.versions import WorkspaceVersions
+from flows.engine.clock import wall_clock_ms
+from flows.engine.sharding import Share
 from flows.functions.host import FunctionHost
-from flows.held import Held
-from flows.journal import Journal
-from flows.lane import Lane
-from flows.placement import Share
-from flows.router import Router
-from flows.shipping import Shipper
-from flows.topic_sink import TopicSink
-from flows.topic_source import Reading, TopicSource
-from flows.topics import DEAD_LETTERS, EVENTS, OUTCOMES
-from flows.workspace_versions import WorkspaceVersions
-from model.facts import Fact, Outcome, Received, State, decode
-from model.http import HttpRequest, HttpResponse
-from model.rungs import RUNG_OF_TOPIC
-from model.sampling import Sampler
+from flows.topics.interface import DEAD_LETTERS, EVENTS, OUTCOMES
+from flows.topics.sink import TopicSink
+from flows.topics.source import Reading, TopicSource
+from model.delivery.retry_tiers import RUNG_OF_TOPIC
+from model.delivery.sampling import Sampler
+from model.http.messages import HttpRequest, HttpResponse
+from model.recording.facts import Fact, Outcome, Received, State, decode
 from tests.fakes import MemoryTopics, ScriptedEngine
 from tests.samples import event_value
 from tests.workspaces import webhook, workspace

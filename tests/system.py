@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import orjson
 
-from console.server_file import find_server, open_views
+from console.data_dir import find_server, open_views
 
 START_SECONDS = 60.0
 WRITE_KEY = "test-write-key"
@@ -31,7 +31,7 @@ def wait_until(condition: Callable[[], bool], seconds: float, what: str, every_s
 @contextmanager
 def receiver(*options: str) -> Iterator["Receiver"]:
     """Run the receiver."""
-    command = [sys.executable, "-m", "console.receiver", "--port", "0", *options]
+    command = [sys.executable, "-m", "console.demo.receiver", "--port", "0", *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         try:
             assert process.stdout is not None

@@ -4,7 +4,7 @@ from typing import Any
 
 import orjson
 
-from model.workspace import Workspace
+from model.workspace.workspace import Workspace
 
 
 def webhook(name: str, **settings: Any) -> dict[str, Any]:

@@ -6,8 +6,8 @@ import orjson
 from pydantic import ValidationError
 
 from model.alerts.rule import RULE, DeliveryRate, FailedEvents, Rule, SourceVolume
-from model.workspace_errors import did_you_mean, format_path, quoted
-from model.workspace_yaml import read_yaml
+from model.config.problems import did_you_mean, format_path, quoted
+from model.workspace.yaml_reader import read_yaml
 
 TEXT_LIMIT_BYTES = 64 * 1024
 FAULTS_LIMIT = 20

@@ -13,16 +13,16 @@ from typing import Any
 
 import orjson
 
-from console.alerts.checks import Setting, check_rule
-from console.alerts.refusals import NoSuchRule, NotAllowed, Outdated
-from console.api import Caller
+from console.alerts.errors import NoSuchRule, NotAllowed, Outdated
+from console.alerts.rule_checks import Setting, check_rule
+from console.server.internal_api import Caller
 from model.alerts.rule import Rule
 from model.alerts.version import RuleChange, RuleOwner, RuleVersion
-from model.facts import Audited
-from model.permissions import Action, Role, may
-from model.workspace_errors import quoted
-from sinks.store import Store, StoreError
-from sinks.store_rows import LATEST_TIME_MS
+from model.config.problems import quoted
+from model.recording.facts import Audited
+from model.workspace.permissions import Action, Role, may
+from sinks.clickhouse.rows import LATEST_TIME_MS
+from sinks.clickhouse.store import Store, StoreError
 
 RULES_LIMIT = 10_000
 LONGEST_MUTE_MS = 366 * 86_400_000
@@ -40,7 +40,7 @@ log = logging.getLogger("waybill")
 
 
 class Rules:
-    """All methods raise what the store and ``audit`` raise, and what `console.alerts.refusals` has.
+    """All methods raise what the store and ``audit`` raise, and what `console.alerts.errors` has.
 
     audit: keeps a record of who did what, durable on return. clock: Unix ms. new_id: makes a rule id, never twice.
     """

@@ -7,18 +7,18 @@ from functools import partial
 from typing import Any
 
 from console.alerts.backtest import run_backtest
-from console.alerts.channel_test import ChannelTester
-from console.alerts.checks import Setting, check_rule
+from console.alerts.channel_tester import ChannelTester
+from console.alerts.rule_checks import Setting, check_rule
 from console.alerts.rules import Rules
-from console.api import Caller
-from console.server_file import View
-from flows.clock import wall_clock_ms
-from flows.installation import Installation
-from flows.testing import keep
+from console.data_dir import View
+from console.server.internal_api import Caller
+from flows.engine.clock import wall_clock_ms
+from flows.operations.test_event import keep
+from flows.runtime.installation import Installation
 from model.alerts.rule import Rule
-from model.facts import Audited
-from model.workspace import Workspace
-from sinks.store import Store
+from model.recording.facts import Audited
+from model.workspace.workspace import Workspace
+from sinks.clickhouse.store import Store
 
 ID_BYTES = 5
 

@@ -1,13 +1,13 @@
 """Subscriptions: rules of kind failed-events that somebody, whatever their role, makes for themselves alone."""
 
-from console.alerts.bodies import Medium
-from console.alerts.refusals import NoSuchRule
+from console.alerts.errors import NoSuchRule
+from console.alerts.http.schemas import Medium
 from console.alerts.rules import Rules
-from console.api import Caller
+from console.server.internal_api import Caller
 from model.alerts.rule import EMAIL_PREFIX, IN_APP, FailedEvents
 from model.alerts.version import RuleOwner, RuleVersion
-from model.permissions import Action
-from model.workspace_errors import quoted
+from model.config.problems import quoted
+from model.workspace.permissions import Action
 
 _CHANNELS = {"in-app": IN_APP, "email": f"{EMAIL_PREFIX}me"}
 

@@ -8,13 +8,13 @@ import typer
 from rich.console import Console
 
 from console import check as checking
-from console import explain as explaining
-from console.commands.shared import DATA, WORKSPACE, AsJson, DataDirectory, WorkspaceFile, print_json
+from console.command_line import DATA, WORKSPACE, AsJson, DataDirectory, WorkspaceFile, print_json
 from console.errors import explain_errors
-from console.event_file import read_event, source_of
-from flows.clock import wall_clock_ms
-from flows.configuration import configure
-from flows.workspace_file import load_workspace
+from console.operations import explain as explaining
+from console.operations.event_file import read_event, source_of
+from flows.engine.clock import wall_clock_ms
+from flows.workspace.compiled import configure
+from flows.workspace.loader import load_workspace
 
 
 def check(

@@ -6,11 +6,11 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from console import report_drawing
-from console.commands.shared import AsJson, print_json
-from console.demo import run_demo
+from console.command_line import AsJson, print_json
+from console.demo.demo import run_demo
 from console.errors import explain_errors
 from console.foreground import log_to_stderr
+from console.reports import render as report_drawing
 
 
 def demo(

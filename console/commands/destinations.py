@@ -6,7 +6,7 @@ import typer
 from rich.console import Console
 
 from console import destinations as catalogue
-from console.commands.shared import AsJson, print_json
+from console.command_line import AsJson, print_json
 from model.destinations.catalogue import DESTINATIONS
 
 

@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from console.commands.shared import DATA, WORKSPACE, AsJson, DataDirectory, WorkspaceFile, installed, print_json
+from console.command_line import DATA, WORKSPACE, AsJson, DataDirectory, WorkspaceFile, installed, print_json
 from console.errors import explain_errors
-from flows.installation import Installation, migrate_store
-from sinks.store import Store, StoreUnavailable, open_store
+from flows.runtime.installation import Installation, migrate_store
+from sinks.clickhouse.store import Store, StoreUnavailable, open_store
 
 TRY_AGAIN_SECONDS = 1.0
 

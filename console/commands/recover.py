@@ -6,9 +6,9 @@ import typer
 from rich.console import Console
 
 from console import recover as recovering
-from console.commands.shared import DATA, WORKSPACE, AsJson, DataDirectory, WorkspaceFile, installed, print_json
+from console.command_line import DATA, WORKSPACE, AsJson, DataDirectory, WorkspaceFile, installed, print_json
+from console.data_dir import sole_process
 from console.errors import explain_errors
-from console.server_file import sole_process
 
 
 def recover(

@@ -5,8 +5,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from console import redrive as redriving
-from console.commands.shared import (
+from console.command_line import (
     DATA,
     WORKSPACE,
     AsJson,
@@ -17,7 +16,8 @@ from console.commands.shared import (
     print_json,
 )
 from console.errors import explain_errors
-from flows.redrive_ledger import Plan
+from console.operations import redrive as redriving
+from flows.operations.redrive_ledger import Plan
 
 
 def redrive(

@@ -6,17 +6,17 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from console import report as reporting
-from console import report_drawing
-from console.commands.shared import DATA, WORKSPACE, AsJson, DataDirectory, WorkspaceFile, print_json
+from console.command_line import DATA, WORKSPACE, AsJson, DataDirectory, WorkspaceFile, print_json
+from console.data_dir import open_views
 from console.errors import explain_errors
 from console.period import parse_period
-from console.server_file import open_views
-from flows.clock import wall_clock_ms
-from flows.configuration import configure
-from flows.discards import discards, what_waits
-from flows.installation import store_url
-from flows.workspace_file import load_workspace
+from console.reports import render as report_drawing
+from console.reports import report as reporting
+from flows.engine.clock import wall_clock_ms
+from flows.runtime.installation import store_url
+from flows.workspace.compiled import configure
+from flows.workspace.discards import discards, what_waits
+from flows.workspace.loader import load_workspace
 
 
 def report(

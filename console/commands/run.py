@@ -6,12 +6,12 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from console.commands.shared import DATA, WORKSPACE, DataDirectory, WorkspaceFile
+from console.command_line import DATA, WORKSPACE, DataDirectory, WorkspaceFile
 from console.errors import explain_errors
 from console.foreground import asked_to_stop, log_to_stderr
-from console.run import Part, run_flow
-from console.supervisor import Unit
-from flows.topic_sink import PARTS
+from console.processes.run import Part, run_flow
+from console.processes.supervisor import Unit
+from flows.topics.sink import PARTS
 
 
 def run(
@@ -32,7 +32,7 @@ def run(
     console = Console(stderr=True)
     with explain_errors():
         if part is Part.INGEST:
-            from console.run_ingest import running_ingest  # a supervisor of a flow serves nothing
+            from console.processes.run_ingest import running_ingest  # a supervisor of a flow serves nothing
 
             with running_ingest(workspace, data, port) as address:
                 console.print(f"Waybill takes events at [bold]{address}/v1[/], Ctrl-C stops it.")

@@ -6,16 +6,16 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from console import test_event as testing
-from console.author import local_author
-from console.commands.shared import DATA, WORKSPACE, AsJson, DataDirectory, WorkspaceFile, installed, print_json
+from console.access import local_author
+from console.command_line import DATA, WORKSPACE, AsJson, DataDirectory, WorkspaceFile, installed, print_json
 from console.errors import explain_errors
-from console.event_file import complete, find_event, read_event, source_of
-from flows.clock import wall_clock_ms
-from flows.configuration import configure
-from flows.testing import TestPlan
-from model.attempt import Answer
-from model.http import HttpRequest
+from console.operations import event_tester as testing
+from console.operations.event_file import complete, find_event, read_event, source_of
+from flows.engine.clock import wall_clock_ms
+from flows.operations.test_event import TestPlan
+from flows.workspace.compiled import configure
+from model.delivery.attempt import Answer
+from model.http.messages import HttpRequest
 
 
 def test_event(

@@ -6,13 +6,13 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from console import trace as tracing
-from console.commands.shared import DATA, WORKSPACE, AsJson, DataDirectory, WorkspaceFile, is_text, print_json
+from console.command_line import DATA, WORKSPACE, AsJson, DataDirectory, WorkspaceFile, is_text, print_json
+from console.data_dir import open_views
 from console.errors import explain_errors
-from console.server_file import open_views
-from flows.clock import wall_clock_ms
-from flows.installation import store_url
-from flows.workspace_file import load_workspace
+from console.reports import trace as tracing
+from flows.engine.clock import wall_clock_ms
+from flows.runtime.installation import store_url
+from flows.workspace.loader import load_workspace
 
 
 def trace(

@@ -5,10 +5,10 @@ import logging
 import typer
 from rich.console import Console
 
-from console.commands.shared import DATA, WORKSPACE, DataDirectory, WorkspaceFile, installed
+from console.command_line import DATA, WORKSPACE, DataDirectory, WorkspaceFile, installed
 from console.errors import explain_errors
 from console.foreground import asked_to_stop, log_to_stderr
-from console.up import run_all
+from console.processes.up import run_all
 
 
 def up(workspace: WorkspaceFile = WORKSPACE, data: DataDirectory = DATA) -> None:

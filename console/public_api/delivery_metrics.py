@@ -8,9 +8,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from console.data_dir import View
 from console.public_api.periods import Period
 from console.public_api.shapes import DeliveryMetrics, DeliveryMetricsAnswer, DeliveryMetricsSummary, Metric, MetricPart
-from console.server_file import View
 
 Row = Mapping[str, Any]
 _WAITING = "awaiting_retry"
@@ -18,7 +18,7 @@ _LATENCIES = ("p50", "p95", "p99")
 
 
 def read_metrics(view: View, source: str, destination: str, kind: str, period: Period) -> DeliveryMetricsAnswer:
-    """Read the summary; ``kind``: the destination's type. Raises `sinks.store.StoreError`."""
+    """Read the summary; ``kind``: the destination's type. Raises `sinks.clickhouse.store.StoreError`."""
     asked = {"from_ms": period.start_ms, "to_ms": period.end_ms, "source": source, "destination": destination}
     [totals] = view("delivery_metrics", asked)
     errors = view("error_details", asked)

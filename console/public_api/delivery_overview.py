@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from console.data_dir import View
 from console.public_api.cursors import read_cursor, write_cursor
 from console.public_api.dataset import Entry, Fold, Folded, Row, by_attempt
 from console.public_api.parameters import (
@@ -23,7 +24,6 @@ from console.public_api.shapes import (
     SeriesPoint,
     time_text,
 )
-from console.server_file import View
 
 FILTERED_AT_SOURCE = "filtered-at-source"
 SUCCESSFUL = "successful-delivery"
@@ -59,7 +59,7 @@ OVERVIEW_READS = (
 def read_overview(
     read: OverviewRead, parameters: OverviewParameters, period: Period, view: View, clock: Callable[[], int]
 ) -> DeliveryOverviewAnswer:
-    """Answer one read. Raises `Refused`, and `sinks.store.StoreError`."""
+    """Answer one read. Raises `Refused`, and `sinks.clickhouse.store.StoreError`."""
     dimensions = parameters.dimensions
     columns = tuple(COLUMNS[name] for name in dimensions)
     chosen = parameters.filter.chosen()

@@ -15,7 +15,7 @@ from console.public_api.shapes import (
     PageOfEntries,
     SeriesPoint,
 )
-from console.trace import Step, Trace
+from console.reports.trace import Step, Trace
 
 PARAMETERS: dict[str, Any] = {
     "sourceId": "web",

@@ -13,7 +13,7 @@ from console.public_api.openapi_alerts import ALERT_MODELS, alert_paths
 from console.public_api.openapi_posts import POST_MODELS, post_paths
 from console.public_api.parameters import MetricsParameters, Parameters
 from console.public_api.shapes import DeliveryMetricsAnswer, DeliveryOverviewAnswer, TraceAnswer
-from model.validation import MESSAGE_ID_LIMIT_CHARACTERS
+from model.events.validation import MESSAGE_ID_LIMIT_CHARACTERS
 from model.version import VERSION
 
 _PREFIX = "#/components/schemas/"

@@ -1,10 +1,10 @@
-"""The part of the OpenAPI document about alerts (`console.alerts.api`)."""
+"""The part of the OpenAPI document about alerts (`console.alerts.http.api`)."""
 
 from typing import Any
 
 from pydantic import BaseModel, RootModel
 
-from console.alerts import bodies
+from console.alerts.http import schemas as bodies
 from console.public_api.openapi_posts import Fault
 from model.alerts.rule import AnyRule
 

@@ -1,12 +1,12 @@
-"""The part of the OpenAPI document about `console.api`: reading a view, and testing a destination."""
+"""The part of the OpenAPI document about `console.server.internal_api`: reading a view, and testing a destination."""
 
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from sinks.store import DEFAULTS
-from sinks.store_rows import LATEST_TIME_MS
-from sinks.store_schema import VIEWS
+from sinks.clickhouse.rows import LATEST_TIME_MS
+from sinks.clickhouse.schema import VIEWS
+from sinks.clickhouse.store import DEFAULTS
 
 # What a parameter of each ClickHouse type may be; a view with a parameter of another type is for the recording flow.
 VIEW_TYPES: dict[str, dict[str, Any]] = {

@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
-from model.code_aliases import canonical
-from sinks.store_rows import LATEST_TIME_MS
+from model.reason_codes.aliases import canonical
+from sinks.clickhouse.rows import LATEST_TIME_MS
 
 ENTRIES_LIMIT = 1_000  # of a page
 _TIME = re.compile(

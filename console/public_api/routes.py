@@ -18,6 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from console.data_dir import View
 from console.public_api.delivery_metrics import read_metrics
 from console.public_api.delivery_overview import OVERVIEW_READS, OverviewRead, read_overview
 from console.public_api.errors import ErrorType, Refused, refused_parameters
@@ -25,13 +26,12 @@ from console.public_api.openapi import document
 from console.public_api.parameters import MetricsParameters, Parameters
 from console.public_api.periods import Period, usual_period
 from console.public_api.query_text import read_query
-from console.server_file import View
-from console.trace import build_trace
-from flows.live_workspace import LiveWorkspace
-from model.permissions import Action, Role, may
-from model.validation import MESSAGE_ID_LIMIT_CHARACTERS
-from model.workspace import Workspace
-from sinks.store import StoreError
+from console.reports.trace import build_trace
+from flows.workspace.live import LiveWorkspace
+from model.events.validation import MESSAGE_ID_LIMIT_CHARACTERS
+from model.workspace.permissions import Action, Role, may
+from model.workspace.workspace import Workspace
+from sinks.clickhouse.store import StoreError
 
 Given = TypeVar("Given", bound=Parameters)
 RoleOf = Callable[[Request], Role | None]

@@ -6,8 +6,8 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from console.banner import Banner
-from console.trace import Step
+from console.reports.banner import Banner
+from console.reports.trace import Step
 
 Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 

@@ -16,7 +16,7 @@ import orjson
 
 from flows.functions import DropEvent, RejectEvent, RetryEvent
 from flows.functions.messages import ANSWER_LIMIT_BYTES, WHY_LIMIT_CHARS, Word, decode_order, encode
-from model import exact_json
+from model.events import exact_json
 
 MEMORY_LIMIT_BYTES = 1 << 30  # beyond what it starts with
 _PR_SET_PDEATHSIG = 1

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from model.failure import FOUND_LIMIT_CHARS
+from model.http.failure import FOUND_LIMIT_CHARS
 
 ANSWER_LIMIT_BYTES = 1024 * 1024
 WHY_LIMIT_CHARS = FOUND_LIMIT_CHARS  # it is redacted, and cut to what people see, on the other side

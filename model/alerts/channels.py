@@ -13,10 +13,10 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from model.alerts.rule import EMAIL_PREFIX, IN_APP, RULE, ChannelName, DeliveryRate, FailedEvents, Rule, SourceVolume
-from model.environment_text import EnvironmentText, fault, refers_to_environment
-from model.mail_address import MailAddress
-from model.workspace_fields import HeaderValue, Name, Secret, Slug, Url
-from model.workspace_settings import Section
+from model.config.env_text import EnvironmentText, fault, refers_to_environment
+from model.config.fields import HeaderValue, Name, Secret, Slug, Url
+from model.config.mail_address import MailAddress
+from model.workspace.settings import Section
 
 EMAIL = "email"
 SlackKind = Literal["slack-webhook", "slack-workflow"]

@@ -11,7 +11,7 @@ from model.alerts.measures import DAY_MS, FIVE_MINUTES_MS, HOUR_MS
 from model.alerts.rule import DeliveryRate, FailedEvents, SourceVolume, scope_of
 from model.alerts.text import duration
 from model.alerts.windows import Windows
-from model.minutes import MINUTE_MS
+from model.recording.rollup import MINUTE_MS
 
 WEEK_MS = 7 * DAY_MS
 OUTAGE_SLOTS = 6  # half an hour without an event

@@ -13,10 +13,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator, TypeAdapter, WithJsonSchema
 
-from model.environment_text import fault
-from model.mail_address import is_mail_address
-from model.workspace_fields import Slug
-from model.workspace_settings import Section
+from model.config.env_text import fault
+from model.config.fields import Slug
+from model.config.mail_address import is_mail_address
+from model.workspace.settings import Section
 
 HOUR_SECONDS = 3_600
 IN_APP = "in-app"

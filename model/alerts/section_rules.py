@@ -1,7 +1,7 @@
 """What no single field of section ``alerts`` can know: ids used twice, channels, sources, destinations not defined.
 
-Like `model.workspace_rules` it reads plain data that may be wrong in any way, and skips what is not of the expected
-shape: that is somebody else's problem.
+Like `model.workspace.validation` it reads plain data that may be wrong in any way, and skips what is not of the
+expected shape: that is somebody else's problem.
 """
 
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from typing import Any
 
 from model.alerts.channels import EMAIL
 from model.alerts.rule import EMAIL_PREFIX, IN_APP
-from model.workspace_errors import Breach, FieldPath, did_you_mean, quoted
+from model.config.problems import Breach, FieldPath, did_you_mean, quoted
 
 
 def errors(data: Any) -> Iterator[Breach]:

@@ -26,7 +26,7 @@ from model.alerts.measures import (
     Measure,
     Sum,
 )
-from model.minutes import MINUTE_MS, OTHER
+from model.recording.rollup import MINUTE_MS, OTHER
 
 WINDOWS_VERSION = 1
 SERIES_LIMIT = 50_000
@@ -145,7 +145,7 @@ class Windows:
         self.end_ms = end_ms
 
     def add(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Count the rows of a bundle (model.rows.counts_of and minute_ms)."""
+        """Count the rows of a bundle (model.recording.rows.counts_of and minute_ms)."""
         self._record = None
         for row in rows:
             try:

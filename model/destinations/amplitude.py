@@ -27,17 +27,17 @@ from typing import Any, ClassVar, Literal
 import orjson
 from pydantic import Field
 
+from model.config.env_text import EnvironmentText
+from model.config.fields import Secret, Url
+from model.config.problems import quoted
 from model.destinations.default_mappings import TRAITS, first, viewed
 from model.destinations.destination import RESEND, BatchLimits, DefaultMapping, HttpDestination, Item, ItemAnswer
-from model.environment_text import EnvironmentText
-from model.failure import FailureClass, partner_message
-from model.failure_rules import FailureRule
-from model.http import HttpRequest, HttpResponse
+from model.http.failure import FailureClass, partner_message
+from model.http.failure_rules import FailureRule
+from model.http.messages import HttpRequest, HttpResponse
 from model.mapping.fields import FieldSpec, PayloadInvalid, PayloadProblem
 from model.mapping.times import read_moment
-from model.reason import Owner, Reason, Severity
-from model.workspace_errors import quoted
-from model.workspace_fields import Secret, Url
+from model.reason_codes.reason import Owner, Reason, Severity
 
 _LINK = "https://amplitude.com/docs/apis/analytics/http-v2"
 _HOSTS = {"us": "https://api2.amplitude.com", "eu": "https://api.eu.amplitude.com"}

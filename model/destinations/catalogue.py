@@ -4,8 +4,6 @@ from typing import Annotated
 
 from pydantic import Field
 
-from model import codes
-from model.codes import Reason
 from model.destinations.amplitude import AmplitudeDestination
 from model.destinations.destination import HttpDestination
 from model.destinations.ga4 import Ga4Destination
@@ -14,6 +12,8 @@ from model.destinations.mixpanel import MixpanelDestination
 from model.destinations.segment import SegmentDestination
 from model.destinations.storage import StorageDestination
 from model.destinations.webhook import WebhookDestination
+from model.reason_codes import catalogue as codes
+from model.reason_codes.catalogue import Reason
 
 AnyDestination = Annotated[
     WebhookDestination

@@ -12,6 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 import orjson
 from pydantic import AfterValidator, Field, model_validator
 
+from model.config.env_text import fault
 from model.destinations.destination import HttpDestination, Item, ItemAnswer
 from model.destinations.multi_status import (
     MISSING,
@@ -22,14 +23,13 @@ from model.destinations.multi_status import (
     status_of,
     unreadable,
 )
-from model.environment_text import fault
-from model.failure import FailureClass, partner_message
-from model.failure_rules import Statuses
-from model.http import HttpResponse
+from model.http.failure import FailureClass, partner_message
+from model.http.failure_rules import Statuses
+from model.http.messages import HttpResponse
 from model.mapping.paths import Resolver, from_root
 from model.mapping.values import MISSING as PATH_MISSING
 from model.mapping.values import is_given
-from model.workspace_settings import Section
+from model.workspace.settings import Section
 
 ITEM_REFUSED = "BATCH_ITEM_REFUSED"
 PATH_LIMIT_CHARS = 200
@@ -137,7 +137,7 @@ class ItemsConfig(Section):
         return ItemAnswer(FailureClass(self.failure), ITEM_REFUSED, self._words(entry))
 
     def _words(self, entry: Any) -> str:
-        """The message is not yet redacted; `flows.answers` does that and cuts it."""
+        """The message is not yet redacted; `flows.delivery.responses` does that and cuts it."""
         paths = (self.message,) if isinstance(self.message, str) else self.message or ()
         found = (_resolver(path)(entry) for path in paths)
         said = next((value for value in found if is_given(value) and value != ""), entry)

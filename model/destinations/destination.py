@@ -12,16 +12,16 @@ import msgspec
 import orjson
 from pydantic import Field
 
-from model.codes import Reason
-from model.environment_text import EnvironmentText
-from model.failure import FailureClass
-from model.failure_rules import FailureRule, FailureRuleConfig
-from model.http import RESPONSE_BODY_LIMIT_BYTES, HttpRequest, HttpResponse, read_limit_bytes
-from model.identity import request_key
+from model.config.env_text import EnvironmentText
+from model.config.fields import FormerIds, Name, Slug
+from model.events.ids import request_key
+from model.http.failure import FailureClass
+from model.http.failure_rules import FailureRule, FailureRuleConfig
+from model.http.messages import RESPONSE_BODY_LIMIT_BYTES, HttpRequest, HttpResponse, read_limit_bytes
 from model.mapping.fields import FieldSpec, finish
+from model.reason_codes.catalogue import Reason
 from model.version import VERSION
-from model.workspace_fields import FormerIds, Name, Slug
-from model.workspace_settings import Section
+from model.workspace.settings import Section
 
 USER_AGENT = f"Waybill/{VERSION}"
 CALL_TYPES = frozenset({"track", "identify", "page", "screen", "group", "alias"})

@@ -31,6 +31,8 @@ from urllib.parse import urlencode
 import orjson
 from pydantic import model_validator
 
+from model.config.env_text import EnvironmentText, fault
+from model.config.fields import Secret, Url
 from model.destinations.default_mappings import first, merged
 from model.destinations.destination import DefaultMapping, HttpDestination, Item
 from model.destinations.ga4_rules import (
@@ -42,13 +44,11 @@ from model.destinations.ga4_rules import (
     user_property,
     user_property_name,
 )
-from model.environment_text import EnvironmentText, fault
-from model.http import HttpRequest, HttpResponse
+from model.http.messages import HttpRequest, HttpResponse
 from model.mapping.fields import PROBLEM_LIMIT, FieldSpec, PayloadInvalid
 from model.mapping.numbers import read_number
 from model.mapping.times import read_moment
 from model.mapping.values import is_empty
-from model.workspace_fields import Secret, Url
 
 __all__ = ["NAME_LIMIT_CHARS", "Ga4Destination", "event_name"]
 

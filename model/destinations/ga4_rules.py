@@ -8,10 +8,10 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from model.config.problems import FieldPath
 from model.mapping.fields import PayloadProblem
 from model.mapping.numbers import read_number
 from model.mapping.values import is_empty
-from model.workspace_errors import FieldPath
 
 NAME_LIMIT_CHARS = 40
 USER_PROPERTY_NAME_LIMIT_CHARS = 24

@@ -17,13 +17,13 @@ from urllib.parse import urlencode
 import orjson
 from pydantic import Field, model_validator
 
+from model.config.env_text import EnvironmentText, fault
+from model.config.fields import HeaderName, HeaderValue, Secret, Url
 from model.destinations.declared_answers import DeclaredDestination
 from model.destinations.destination import BatchConfig, BatchLimits, Item
 from model.destinations.signing import signature_headers
-from model.environment_text import EnvironmentText, fault
-from model.http import HttpRequest
-from model.workspace_fields import HeaderName, HeaderValue, Secret, Url
-from model.workspace_settings import Section
+from model.http.messages import HttpRequest
+from model.workspace.settings import Section
 
 _CONTENT_TYPES = {
     "json": "application/json",

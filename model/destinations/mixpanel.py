@@ -32,19 +32,19 @@ from typing import Annotated, Any, ClassVar, Literal
 import orjson
 from pydantic import AfterValidator, Field
 
+from model.config.env_text import EnvironmentText, fault
+from model.config.fields import HeaderValue, Secret, Url
 from model.destinations.default_mappings import TRAITS, first, merged, trait, viewed
 from model.destinations.destination import BatchLimits, DefaultMapping, HttpDestination, Item, ItemAnswer
 from model.destinations.multi_status import MISSING, Unread, parsed, unreadable
-from model.environment_text import EnvironmentText, fault
-from model.failure import FailureClass, partner_message
-from model.failure_rules import FailureRule
-from model.http import HttpRequest, HttpResponse
+from model.http.failure import FailureClass, partner_message
+from model.http.failure_rules import FailureRule
+from model.http.messages import HttpRequest, HttpResponse
 from model.mapping.fields import FieldSpec, PayloadInvalid, PayloadProblem
 from model.mapping.times import read_moment
 from model.mapping.values import is_empty
-from model.reason import Owner, Reason, Severity
-from model.workspace_fields import HeaderValue, Secret, Url
-from model.workspace_settings import Section
+from model.reason_codes.reason import Owner, Reason, Severity
+from model.workspace.settings import Section
 
 _LINK = "https://docs.mixpanel.com/reference/import-events"
 _HOSTS = {"us": "https://api.mixpanel.com", "eu": "https://api-eu.mixpanel.com", "in": "https://api-in.mixpanel.com"}

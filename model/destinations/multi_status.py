@@ -16,9 +16,9 @@ from typing import Any
 import orjson
 
 from model.destinations.destination import ItemAnswer
-from model.failure import FailureClass, classify, partner_message
-from model.failure_rules import ANSWER_UNREADABLE
-from model.http import HttpResponse
+from model.http.failure import FailureClass, classify, partner_message
+from model.http.failure_rules import ANSWER_UNREADABLE
+from model.http.messages import HttpResponse
 
 MULTI_STATUS = 207
 MISSING = ItemAnswer(FailureClass.RETRY, "BATCH_ITEM_MISSING", "the answer does not speak of this item")

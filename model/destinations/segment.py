@@ -17,10 +17,10 @@ from typing import ClassVar, Literal
 import msgspec
 import orjson
 
+from model.config.env_text import EnvironmentText
+from model.config.fields import Secret, Url
 from model.destinations.destination import BatchLimits, HttpDestination, Item
-from model.environment_text import EnvironmentText
-from model.http import HttpRequest
-from model.workspace_fields import Secret, Url
+from model.http.messages import HttpRequest
 
 _ADDRESS = "https://api.segment.io/v1/batch"
 # What a receiver corrects `timestamp` by: timestamp = receivedAt - (sentAt - originalTimestamp).

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
+from model.config.env_text import EnvironmentText
 from model.destinations.destination import Item
-from model.environment_text import EnvironmentText
-from model.identity import request_key
-from model.signatures import standard_webhooks, x_signature
+from model.events.ids import request_key
+from model.http.signatures import standard_webhooks, x_signature
 
 
 def signature_headers(

@@ -13,12 +13,12 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from model.config.env_text import EnvironmentText
+from model.config.fields import HeaderName, HeaderValue, Secret, Url
 from model.destinations.declared_answers import DeclaredDestination
 from model.destinations.destination import BatchConfig, BatchLimits, Item
 from model.destinations.signing import signature_headers
-from model.environment_text import EnvironmentText
-from model.http import HttpRequest
-from model.workspace_fields import HeaderName, HeaderValue, Secret, Url
+from model.http.messages import HttpRequest
 
 
 class WebhookDestination(DeclaredDestination):

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from model.field_path import EVENT_FIELDS
+from model.config.problems import did_you_mean, quoted
 from model.fql import functions
+from model.fql.field_path import EVENT_FIELDS
 from model.fql.glob import LIMIT_CHARS, compile_glob
 from model.fql.parser import parse_with_warnings
 from model.fql.paths import Event, Reader, reader
@@ -28,7 +29,6 @@ from model.fql.syntax import (
     Path,
     String,
 )
-from model.workspace_errors import did_you_mean, quoted
 
 ALL = "all"  # the whole text of a filter for every event
 

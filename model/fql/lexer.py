@@ -8,8 +8,8 @@ import re
 from enum import Enum, auto
 from typing import NamedTuple
 
+from model.config.problems import quoted
 from model.fql.syntax import KEYWORDS, FqlInvalid, Position
-from model.workspace_errors import quoted
 
 TEXT_LIMIT_BYTES = 5 * 1024
 NUMBER_LIMIT_CHARS = 64

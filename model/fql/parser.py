@@ -6,6 +6,7 @@
 import math
 import re
 
+from model.config.problems import quoted
 from model.fql.lexer import NUMBER_LIMIT_CHARS, Kind, Token, tokens
 from model.fql.syntax import (
     And,
@@ -22,7 +23,6 @@ from model.fql.syntax import (
     Path,
     String,
 )
-from model.workspace_errors import quoted
 
 DEPTH_LIMIT = 32  # of parentheses, lists, calls and ! inside one another
 

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from model.config.problems import did_you_mean, quoted
 from model.fql.filters import Condition, all_of, any_of
 from model.fql.functions import is_number
 from model.fql.parser import parse_with_warnings
@@ -35,7 +36,6 @@ from model.fql.syntax import (
 from model.mapping.paths import reader_of
 from model.mapping.values import MISSING
 from model.mapping.values import text as as_text
-from model.workspace_errors import did_you_mean, quoted
 
 _FIELDS = ("type", "event", "name", "userId")
 _OBJECTS = ("properties", "traits", "context")

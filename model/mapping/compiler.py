@@ -7,10 +7,10 @@ of its own), or a plain value.
 from collections.abc import Callable, Mapping, Set
 from typing import Any, TypeAlias
 
+from model.config.problems import FieldPath, did_you_mean, quoted
 from model.mapping.errors import MappingProblem
 from model.mapping.paths import Resolver
 from model.mapping.values import kind
-from model.workspace_errors import FieldPath, did_you_mean, quoted
 
 Directive: TypeAlias = Callable[["Compiler", Any, FieldPath], Resolver]  # takes what stands under its name, and where
 

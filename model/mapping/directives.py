@@ -2,12 +2,12 @@
 
 from typing import Any
 
+from model.config.problems import FieldPath
 from model.mapping.compiler import Compiler, constant, is_directive
 from model.mapping.errors import MappingFailed
 from model.mapping.javascript import names_in_order
 from model.mapping.paths import Resolver, from_root
 from model.mapping.values import MISSING, fresh, is_empty, is_given, kind, text
-from model.workspace_errors import FieldPath
 
 _SEPARATOR_LIMIT_CHARS = 10
 _NAMES_LIMIT_CHARS = 4 << 20

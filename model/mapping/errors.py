@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from model.workspace_errors import FieldPath, format_path
+from model.config.problems import FieldPath, format_path
 
 
 @dataclass(frozen=True, slots=True)

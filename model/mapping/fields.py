@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
+from model.config.problems import FieldPath, format_path
 from model.mapping.numbers import read_number
 from model.mapping.times import read_moment, write_moment
 from model.mapping.values import is_blank, kind, text
-from model.workspace_errors import FieldPath, format_path
 
 FieldType: TypeAlias = Literal["string", "number", "integer", "boolean", "object", "datetime", "any"]
 

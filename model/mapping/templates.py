@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from typing import Any
 
+from model.config.problems import FieldPath
 from model.mapping.javascript import SPACES
 from model.mapping.paths import Resolver, reader
 from model.mapping.values import check_length, text
-from model.workspace_errors import FieldPath
 
 
 class TemplateInvalid(ValueError):

@@ -6,14 +6,14 @@ from typing import Any, TypeAlias
 
 import orjson
 
+from model.config.problems import FieldPath
 from model.mapping.compiler import Compiler, constant
 from model.mapping.errors import MappingFailed
 from model.mapping.javascript import json_text
-from model.mapping.liquids import LiquidInvalid, compile_liquid
+from model.mapping.liquid.template import LiquidInvalid, compile_liquid
 from model.mapping.paths import Resolver
 from model.mapping.templates import TemplateInvalid, compile_template
 from model.mapping.values import MISSING, fresh, limited, text
-from model.workspace_errors import FieldPath
 
 DECODED_DEPTH_LIMIT = 100  # as deep as an event itself
 _LIQUID_LIMIT_CHARS = 1_000
@@ -117,7 +117,8 @@ def json(compiler: Compiler, raw: Any, path: FieldPath) -> Resolver:
 
 
 def liquid(compiler: Compiler, raw: Any, path: FieldPath) -> Resolver:
-    """``"@liquid": "{{ properties.total | round: 2 }}"``: a text by a Liquid template; see `model.mapping.liquids`."""
+    """``"@liquid": "{{ properties.total | round: 2 }}"``: a text by a Liquid template; see
+    `model.mapping.liquid.template`."""
     template_text = compiler.text(raw, path, shortest=0, longest=_LIQUID_LIMIT_CHARS)
     try:
         return compile_liquid(template_text, path)

@@ -8,9 +8,9 @@ from enum import Enum
 from math import inf, isinf, isnan
 from typing import Any, Final
 
-from model.exact_json import Exact
+from model.config.problems import FieldPath
+from model.events.exact_json import Exact
 from model.mapping.errors import MappingFailed
-from model.workspace_errors import FieldPath
 
 DEPTH_LIMIT = 200  # of a result: twice what an event may have, and less than JSON writers take
 TEXT_LIMIT_CHARS = 1 << 20  # of one text a mapping makes

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
-from model.failure import FailureClass, classify, cut, partner_message, retry_after_ms
-from model.http import HttpFailure, HttpResponse
-from model.redaction import Redactor
+from model.http.failure import FailureClass, classify, cut, partner_message, retry_after_ms
+from model.http.messages import HttpFailure, HttpResponse
+from model.redaction.redactor import Redactor
 from sinks.channels.channel import Outcome, Sent
 
 # No access, or nothing there any more: every message would meet the same. Elsewhere a 404 is the message's fault.

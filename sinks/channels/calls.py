@@ -9,10 +9,10 @@ import threading
 from collections.abc import Coroutine, Iterable
 from typing import Any, TypeVar
 
-from model.http import HttpFailure, HttpRequest, HttpResponse
-from sinks.addresses import AddressGuard, Network
-from sinks.http import Outbound
-from sinks.httpx_engine import HttpxEngine
+from model.http.messages import HttpFailure, HttpRequest, HttpResponse
+from sinks.http.engine import Outbound
+from sinks.http.httpx_engine import HttpxEngine
+from sinks.http.ssrf_guard import AddressGuard, Network
 
 _CLOSE_SECONDS = 5.0
 _GRACE_SECONDS = 2.0  # the engine keeps the time itself; this is for a loop that does not come to it

@@ -22,14 +22,14 @@ from aiosmtplib import (
 
 from model.alerts.channels import SmtpConfig
 from model.alerts.notice import Notice
-from model.failure import cut
-from model.mail_address import is_mail_address
-from model.redaction import Redactor
+from model.config.mail_address import is_mail_address
+from model.http.failure import cut
+from model.redaction.redactor import Redactor
 from sinks.channels.calls import ChannelCalls
 from sinks.channels.channel import TIMEOUT_SECONDS, Outcome, Sent, check_number, message_id
 from sinks.channels.email_message import email_message
 from sinks.channels.wording import one_line
-from sinks.transport_codes import code_of_errno
+from sinks.http.transport_codes import code_of_errno
 
 _QUIT_SECONDS = 1.0
 _FIRST_STATUS = 200  # less than that is no answer of SMTP's

@@ -8,7 +8,7 @@ from email.policy import SMTP
 from html import escape
 
 from model.alerts.notice import Change, ErrorGroup, Notice
-from model.failure import cut
+from model.http.failure import cut
 from sinks.channels import wording
 from sinks.channels.channel import message_id
 
@@ -24,7 +24,7 @@ _COLORS = {
 
 
 def email_message(notices: Sequence[Notice], sender: str, recipient: str, at_ms: int) -> EmailMessage:
-    """Make the mail. Both addresses are plain (`model.mail_address`); ``at_ms`` is when it is sent."""
+    """Make the mail. Both addresses are plain (`model.config.mail_address`); ``at_ms`` is when it is sent."""
     told = wording.cleaned(notices)
     message = EmailMessage(policy=SMTP)
     domain = sender.rpartition("@")[2]

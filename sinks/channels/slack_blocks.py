@@ -18,7 +18,7 @@ from slack_sdk.models.blocks import (
 from slack_sdk.models.messages import DateLink, Link
 
 from model.alerts.notice import Change, ErrorGroup, Notice
-from model.failure import cut
+from model.http.failure import cut
 from sinks.channels import wording
 
 # With these a message has at most 50 blocks and, whatever its texts, less than 40,000 characters: more Slack refuses.

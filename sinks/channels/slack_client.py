@@ -12,7 +12,7 @@ from slack_sdk.webhook import WebhookClient, WebhookResponse
 
 from model.alerts.channels import SlackChannel
 from model.destinations.destination import USER_AGENT
-from model.http import HttpFailure, HttpRequest
+from model.http.messages import HttpFailure, HttpRequest
 from sinks.channels.calls import ChannelCalls
 from sinks.channels.channel import TIMEOUT_SECONDS
 

@@ -10,7 +10,7 @@ from slack_sdk.webhook import WebhookResponse
 
 from model.alerts.channels import SlackChannel
 from model.alerts.notice import Notice
-from model.redaction import Redactor
+from model.redaction.redactor import Redactor
 from sinks.channels import slack_blocks
 from sinks.channels.answers import read_answer, read_failure
 from sinks.channels.calls import ChannelCalls

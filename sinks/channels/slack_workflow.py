@@ -21,8 +21,8 @@ from slack_sdk.webhook import WebhookResponse
 
 from model.alerts.channels import SlackChannel
 from model.alerts.notice import Notice
-from model.failure import cut
-from model.redaction import Redactor
+from model.http.failure import cut
+from model.redaction.redactor import Redactor
 from sinks.channels import wording
 from sinks.channels.answers import read_answer, read_failure
 from sinks.channels.calls import ChannelCalls

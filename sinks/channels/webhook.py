@@ -12,9 +12,9 @@ import orjson
 from model.alerts.channels import WebhookChannel
 from model.alerts.notice import Notice
 from model.destinations.destination import USER_AGENT
-from model.http import HttpRequest
-from model.redaction import Redactor
-from model.signatures import standard_webhooks
+from model.http.messages import HttpRequest
+from model.http.signatures import standard_webhooks
+from model.redaction.redactor import Redactor
 from sinks.channels.answers import read
 from sinks.channels.calls import ChannelCalls
 from sinks.channels.channel import TIMEOUT_SECONDS, Sent, check_number, message_id

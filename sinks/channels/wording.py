@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from model.alerts.notice import Change, ErrorGroup, Notice
-from model.failure import cut
+from model.http.failure import cut
 
 MAX_FACTS = 20
 MAX_ERROR_GROUPS = 5

@@ -138,7 +138,7 @@ ORDER BY bucket WITH FILL
 
 -- latency_series: latencies by the time of delivery; only buckets with any in them. From received to delivered, in ms;
 -- NULL over none. THE RANK RULE: the q-quantile of n latencies is the ceil(q * n)-th smallest (nearest rank), read from
--- buckets, so within 1 % (model/latency.py).
+-- buckets, so within 1 % (model/recording/latency.py).
 CREATE VIEW latency_series AS
 WITH
     if({step_seconds:UInt32} = 0, 4294967296, greatest({step_seconds:UInt32}, 60)) AS width,

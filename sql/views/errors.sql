@@ -1,5 +1,5 @@
 -- What did not arrive and why, in the destinations' words, and samples of it. Facts are read without FINAL where rows of
--- one log position are alike and are told apart by it. Codes are explained by table reasons (model/codes.py), which has
+-- one log position are alike and are told apart by it. Codes are explained by table reasons (model/reason_codes/catalogue.py), which has
 -- every HTTP status; a code that is not in it by its row UNKNOWN.
 
 -- error_details: one row per state, destination and code; counted in deliveries, not attempts; most first.

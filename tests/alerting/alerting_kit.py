@@ -7,18 +7,18 @@ from typing import Any
 
 import orjson
 
-from flows.alerts.evaluation import Evaluation
-from flows.alerts.message import messages_of
-from flows.alerts.outbox import Outbox
-from flows.topics import Record
+from flows.alerting.evaluation import Evaluation
+from flows.alerting.notifications import messages_of
+from flows.alerting.outbox import Outbox
+from flows.topics.interface import Record
 from model.alerts.messages import notice_of
 from model.alerts.notice import Change, Notice
 from model.alerts.rule import RULE
 from model.alerts.state import Check
 from model.alerts.transition import Transition
 from model.alerts.version import RuleChange, RuleVersion
-from model.minutes import MINUTE_MS
-from model.workspace import Workspace
+from model.recording.rollup import MINUTE_MS
+from model.workspace.workspace import Workspace
 from sinks.channels.channel import Outcome, Sent
 from tests.unit.alerts.alert_samples import NOW
 from tests.workspaces import webhook, workspace

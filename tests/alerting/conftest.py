@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from model.codes import ALL
-from sinks.store import Store, open_store
-from sinks.store_schema import RETAINED, migrate
+from model.reason_codes.catalogue import ALL
+from sinks.clickhouse.schema import RETAINED, migrate
+from sinks.clickhouse.store import Store, open_store
 
 TEN_YEARS_SECONDS = 10 * 366 * 86_400  # the facts of these tests lie at fixed times
 TABLES = (

@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-from flows.alerts.details import Details
-from flows.alerts.outbox import Outbox
-from flows.alerts.sender import Sender
+from flows.alerting.enrichment import Details
+from flows.alerting.outbox import Outbox
+from flows.alerting.sender import Sender
 from model.alerts.transition import Transition
-from model.workspace import Workspace
-from sinks.store import Store, StoreUnavailable
+from model.workspace.workspace import Workspace
+from sinks.clickhouse.store import Store, StoreUnavailable
 from tests.alerting.alerting_kit import AtOnce, ScriptedChannel, example_workspace, put
 from tests.fakes import Clock
 from tests.unit.alerts.alert_samples import NOW

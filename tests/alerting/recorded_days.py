@@ -5,16 +5,16 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from flows.priors import Priors
-from flows.recorder import RebuildHours, Recorder
-from flows.topic_sink import Output
-from flows.topics import MINUTES, Record
+from flows.recording.recorder import RebuildHours, Recorder
+from flows.recording.replays import Priors
+from flows.topics.interface import MINUTES, Record
+from flows.topics.sink import Output
 from model.alerts.transition import Transition
-from model.facts import Fact, State, encode
-from model.minutes import MINUTE_MS
-from model.rows import Row
-from model.verdict import Prior
-from sinks.store import Store
+from model.recording.facts import Fact, State, encode
+from model.recording.replays import Prior
+from model.recording.rollup import MINUTE_MS
+from model.recording.rows import Row
+from sinks.clickhouse.store import Store
 from tests.alerting.alerting_kit import Evaluating
 from tests.sql.recording import BASE_MS, Event, tick
 

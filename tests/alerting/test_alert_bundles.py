@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flows.alerts.bundles import Bundles, read_bundle
-from model.envelope import UnreadableRecord
-from model.minutes import MINUTE_MS
+from flows.alerting.minute_assembly import Bundles, read_bundle
+from model.events.envelope import UnreadableRecord
+from model.recording.rollup import MINUTE_MS
 from tests.alerting.alerting_kit import START, bundle_value, said
 from tests.unit.alerts.alert_samples import row
 

@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from flows.topics import Record
+from flows.topics.interface import Record
 from model.alerts.measures import DAY_MS
 from model.alerts.notice import Change
 from model.alerts.transition import Transition, Untold
-from model.minutes import MINUTE_MS
+from model.recording.rollup import MINUTE_MS
 from tests.alerting.alerting_kit import (
     START,
     Evaluating,

@@ -9,17 +9,17 @@ from typing import Any
 
 import pytest
 
-from flows.alerting import alerting_flow
-from flows.alerts.evaluation import Evaluation
-from flows.alerts.outbox import Outbox
-from flows.alerts.outbox_sink import OutboxSink
-from flows.alerts.pace import MinutesSource
-from flows.clock import wall_clock_ms
-from flows.topic_source import Reading
-from flows.topics import MINUTES
+from flows.alerting.dataflow import alerting_flow
+from flows.alerting.evaluation import Evaluation
+from flows.alerting.outbox import Outbox
+from flows.alerting.outbox_sink import OutboxSink
+from flows.alerting.source import MinutesSource
+from flows.engine.clock import wall_clock_ms
+from flows.topics.interface import MINUTES
+from flows.topics.source import Reading
 from model.alerts import machine
 from model.alerts.version import RuleVersion
-from model.minutes import MINUTE_MS
+from model.recording.rollup import MINUTE_MS
 from tests.alerting.alerting_kit import START, Knowing, bundle_value, example_workspace, rule, said
 from tests.fakes import MemoryTopics
 from tests.small_runs import Crash, Hand, beginning, run

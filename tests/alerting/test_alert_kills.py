@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.alerts.outbox import Outbox
-from flows.alerts.sender import SPACING_MS
+from flows.alerting.outbox import Outbox
+from flows.alerting.sender import SPACING_MS
 from sinks.channels.channel import Outcome, Sent, message_id
 from tests.alerting.alerting_kit import ScriptedChannel, transition
 from tests.alerting.post_office import PostOffice

@@ -4,8 +4,8 @@ from typing import Any, cast
 
 import pytest
 
-from flows.alerts.knowledge import Knowledge
-from sinks.store import Store, StoreUnavailable
+from flows.alerting.store_queries import Knowledge
+from sinks.clickhouse.store import Store, StoreUnavailable
 from tests.alerting.alerting_kit import START, rule
 from tests.sql.recording import BASE_MS, Event, Log
 

@@ -7,8 +7,8 @@ import pytest
 
 from model.alerts.state import Check
 from model.alerts.transition import Transition
-from model.minutes import MINUTE_MS
-from sinks.store import Store
+from model.recording.rollup import MINUTE_MS
+from sinks.clickhouse.store import Store
 from tests.alerting.alerting_kit import Evaluating, Knowing, rule
 from tests.alerting.recorded_days import HOUR_MS, PARTITIONS, RecordedDays, facts_of_days
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import orjson
 import pytest
 
-from flows.alerts.message import MessageState, messages_of, notice_from, notice_record
-from flows.alerts.outbox import KEPT_MS, MOST_DUE, ChannelHealth, Outbox
+from flows.alerting.notifications import MessageState, messages_of, notice_from, notice_record
+from flows.alerting.outbox import KEPT_MS, MOST_DUE, ChannelHealth, Outbox
 from model.alerts.channels import EMAIL
 from model.alerts.messages import notice_of
 from model.alerts.notice import ErrorGroup

@@ -2,10 +2,10 @@ from threading import Event as StopEvent
 
 import pytest
 
-from flows.alerts.pace import AHEAD_MS, MinutesSource
-from flows.topic_source import BATCH_RECORDS, Reading, Sourced
-from flows.topics import MINUTES
-from model.minutes import MINUTE_MS
+from flows.alerting.source import AHEAD_MS, MinutesSource
+from flows.topics.interface import MINUTES
+from flows.topics.source import BATCH_RECORDS, Reading, Sourced
+from model.recording.rollup import MINUTE_MS
 from tests.alerting.alerting_kit import START
 from tests.fakes import Clock, MemoryTopics
 

@@ -5,14 +5,14 @@ from typing import Any, cast
 
 import pytest
 
-from flows.alerts.knowledge import Knowledge
-from flows.alerts.message import MessageState
-from flows.alerts.recording import accept_tested, record
+from flows.alerting.history import accept_tested, record
+from flows.alerting.notifications import MessageState
+from flows.alerting.store_queries import Knowledge
 from model.alerts.notice import Change
 from model.alerts.state import Check
 from model.alerts.transition import Untold
 from sinks.channels.channel import Outcome, Sent
-from sinks.store import Store, StoreUnavailable
+from sinks.clickhouse.store import Store, StoreUnavailable
 from tests.alerting.alerting_kit import ScriptedChannel, put, rule, transition
 from tests.alerting.post_office import PostOffice
 from tests.unit.alerts.alert_samples import NOW

@@ -6,11 +6,11 @@ from typing import Any, cast
 
 import pytest
 
-from flows.alerts.recording import accept_tested
-from flows.alerts.sender import SPACING_MS
+from flows.alerting.history import accept_tested
+from flows.alerting.sender import SPACING_MS
 from model.alerts.notice import Change
 from sinks.channels.channel import Outcome, Sent
-from sinks.store import Store, StoreUnavailable
+from sinks.clickhouse.store import Store, StoreUnavailable
 from tests.alerting.alerting_kit import ScriptedChannel, WhenAsked, example_workspace, transition
 from tests.alerting.post_office import PostOffice
 

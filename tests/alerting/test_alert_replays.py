@@ -6,9 +6,9 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flows.topics import Record
+from flows.topics.interface import Record
 from model.alerts.transition import Transition
-from model.minutes import MINUTE_MS
+from model.recording.rollup import MINUTE_MS
 from tests.alerting.alerting_kit import START, Evaluating, Knowing, bundle, rule, said, through_pickle
 from tests.unit.alerts.alert_samples import delivery, row
 

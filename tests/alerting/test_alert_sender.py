@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.alerts.sender import GIVE_UP_AFTER_MS, LONGEST_WAIT_MS, SPACING_MS
+from flows.alerting.sender import GIVE_UP_AFTER_MS, LONGEST_WAIT_MS, SPACING_MS
 from model.alerts.notice import Change
 from sinks.channels.channel import Outcome, Sent
 from tests.alerting.alerting_kit import ScriptedChannel, WhenAsked, example_workspace, transition

@@ -3,12 +3,12 @@ from pathlib import Path
 import orjson
 import pytest
 
-from flows.alerts.outbox import Outbox
-from flows.alerts.watch import Watch
+from flows.alerting.dead_mans_switch import Watch
+from flows.alerting.outbox import Outbox
 from model.alerts.notice import Change
 from model.alerts.system import BLIND_AFTER_MS, MONITOR_BLIND
 from model.alerts.transition import Transition
-from model.minutes import MINUTE_MS
+from model.recording.rollup import MINUTE_MS
 from tests.alerting.alerting_kit import Evaluating, Knowing, bundle, example_workspace
 from tests.fakes import Clock
 from tests.unit.alerts.alert_samples import NOW

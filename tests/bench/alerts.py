@@ -21,7 +21,7 @@ from model.alerts.rule import RULE
 from model.alerts.state import RuleState, StateKey
 from model.alerts.version import RuleChange, RuleVersion
 from model.alerts.windows import Windows
-from model.minutes import MINUTE_MS
+from model.recording.rollup import MINUTE_MS
 
 SOURCES, DESTINATIONS = 50, 100  # each to each
 RULES = 10_000

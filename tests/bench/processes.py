@@ -16,7 +16,7 @@ import orjson
 import psutil
 from rich.progress import Progress
 
-from model.identity import lane_of
+from model.events.ids import lane_of
 from tests.clickhouse.process import clickhouse
 from tests.faults.cluster import EVER
 from tests.system import Receiver, Waybill, receiver, running, wait_until

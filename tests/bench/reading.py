@@ -11,8 +11,8 @@ from rich.progress import Progress
 from rich.table import Table
 
 from dashboards.__main__ import DIRECTORY
-from sinks.store import Store, open_store
-from sinks.store_schema import RETAINED
+from sinks.clickhouse.schema import RETAINED
+from sinks.clickhouse.store import Store, open_store
 from tests.bench.synthetic_days import DAY_MS, DESTINATION, END_MS, SAMPLED_DAYS, Amount, fill
 from tests.grafana.choices import Pick, resolve
 from tests.grafana.dashboard import load_dashboard

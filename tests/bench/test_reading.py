@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 from rich.progress import Progress
 
-from sinks.store import Store, open_store
+from sinks.clickhouse.store import Store, open_store
 from tests.bench.reading import read
 from tests.bench.synthetic_days import DAY_MS, DESTINATION, END_MS, Amount, fill
 

@@ -7,7 +7,7 @@ import httpx
 import orjson
 import pytest
 
-from console.server_file import ServerFile, find_server
+from console.data_dir import ServerFile, find_server
 from tests.cli.commands import SMALL
 from tests.system import Waybill, running, wait_until
 

@@ -12,13 +12,13 @@ import httpx
 import orjson
 import pytest
 
-from console.server_file import find_server
-from flows.clock import wall_clock_ms
-from flows.open_topics import open_topics
-from flows.outputs import fact
-from flows.topics import DEAD_LETTERS, EVENTS, MINUTES, OUTCOMES
-from model.facts import Audited
-from sinks.store import open_store
+from console.data_dir import find_server
+from flows.engine.clock import wall_clock_ms
+from flows.topics.factory import open_topics
+from flows.topics.interface import DEAD_LETTERS, EVENTS, MINUTES, OUTCOMES
+from flows.topics.records import fact
+from model.recording.facts import Audited
+from sinks.clickhouse.store import open_store
 from tests import planted
 from tests.cli.commands import Done, waybill
 from tests.cli.talkative import Partner, partner

@@ -15,9 +15,9 @@ import orjson
 import pytest
 import typer
 
-from console.redrive import choose
-from flows.open_topics import open_topics
-from model.redrive import Choice
+from console.operations.redrive import choose
+from flows.topics.factory import open_topics
+from model.delivery.redrive import Choice
 from tests.cli.commands import SMALL, Done, track, waybill, write_workspace
 from tests.system import WRITE_KEY, Waybill, receiver, running, wait_until, workspace_text
 from tests.workspaces import webhook, workspace

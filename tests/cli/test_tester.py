@@ -8,9 +8,9 @@ import httpx
 import orjson
 import pytest
 
-from console.server_file import find_server
+from console.data_dir import find_server
 from model.destinations.catalogue import DESTINATIONS
-from model.workspace_users import hash_of
+from model.workspace.users import hash_of
 from tests.cli.commands import waybill
 from tests.system import Receiver, Waybill, receiver, running, wait_until, workspace_text
 

@@ -12,11 +12,11 @@ import orjson
 import pytest
 from segment.analytics.client import Client  # type: ignore[import-untyped]
 
-from flows.open_topics import open_topics
-from flows.topics import DEAD_LETTERS, EVENTS, OUTCOMES
-from model.envelope import unseal
-from model.facts import Outcome, decode
-from sinks.store import open_store
+from flows.topics.factory import open_topics
+from flows.topics.interface import DEAD_LETTERS, EVENTS, OUTCOMES
+from model.events.envelope import unseal
+from model.recording.facts import Outcome, decode
+from sinks.clickhouse.store import open_store
 from tests.cli.commands import Done, track, waybill
 from tests.cli.partner import Partner, partner
 from tests.ingest.running import records

@@ -3,7 +3,7 @@
 import secrets
 from pathlib import Path
 
-from console.server_file import NotAnswering
+from console.data_dir import NotAnswering
 from tests.clickhouse.process import clickhouse
 from tests.faults.cluster import EVER, plain_events
 from tests.kafka.broker import Broker

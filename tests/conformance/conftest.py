@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from flows.topics import Topics, TopicSpec
-from sinks.httpx_engine import HttpxEngine
-from sinks.pyreqwest_engine import PyreqwestEngine
+from flows.topics.interface import Topics, TopicSpec
+from sinks.http.httpx_engine import HttpxEngine
+from sinks.http.pyreqwest_engine import PyreqwestEngine
 from tests.conformance.http_calls import MakeEngine
 from tests.conformance.topics_kit import DAY_SECONDS, Installed, KafkaInstalled, SqliteInstalled
 

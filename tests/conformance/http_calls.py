@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from ipaddress import ip_network
 from typing import Any
 
-from model.http import HttpFailure, HttpRequest, HttpResponse
-from sinks.addresses import AddressGuard, Resolver, system_resolver
-from sinks.http import HttpEngine
+from model.http.messages import HttpFailure, HttpRequest, HttpResponse
+from sinks.http.engine import HttpEngine
+from sinks.http.ssrf_guard import AddressGuard, Resolver, system_resolver
 from tests.conformance.http_server import (
     RawServer,
 )

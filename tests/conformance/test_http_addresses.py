@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from sinks.addresses import REFRESH_SECONDS, AddressGuard, system_resolver
+from sinks.http.ssrf_guard import REFRESH_SECONDS, AddressGuard, system_resolver
 from tests.conformance.http_calls import MakeEngine, Rebinding, answer_of, code_of, post, resolves_to, run, served
 from tests.conformance.http_server import (
     RawServer,

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from model.http import RESPONSE_BODY_LIMIT_BYTES, HttpFailure, HttpRequest
-from sinks.addresses import AddressGuard
+from model.http.messages import RESPONSE_BODY_LIMIT_BYTES, HttpFailure, HttpRequest
+from sinks.http.ssrf_guard import AddressGuard
 from tests.conformance.http_calls import LOOPBACK, MakeEngine, answer_of, code_of, post, resolves_to, run, served, until
 from tests.conformance.http_server import (
     RawServer,

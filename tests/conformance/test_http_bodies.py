@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from model.http import RESPONSE_BODY_LIMIT_BYTES, HttpResponse
-from sinks.pyreqwest_engine import PyreqwestEngine
+from model.http.messages import RESPONSE_BODY_LIMIT_BYTES, HttpResponse
+from sinks.http.pyreqwest_engine import PyreqwestEngine
 from tests.conformance.http_calls import MakeEngine, answer_of, post, run, served, until
 from tests.conformance.http_server import (
     Seen,

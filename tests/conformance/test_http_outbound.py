@@ -12,9 +12,9 @@ import pytest
 import trustme
 from msgspec.structs import replace
 
-from model.http import HttpFailure
-from sinks.addresses import AddressGuard
-from sinks.http import HttpEngine, Outbound
+from model.http.messages import HttpFailure
+from sinks.http.engine import HttpEngine, Outbound
+from sinks.http.ssrf_guard import AddressGuard
 from tests.conformance.http_calls import LOOPBACK, MakeEngine, answer_of, code_of, post, resolves_to, run
 from tests.conformance.http_proxy import Proxy, proxying
 from tests.conformance.http_server import RawServer, answers, echoes, keeps_open

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from sinks.addresses import AddressGuard
+from sinks.http.ssrf_guard import AddressGuard
 from tests.conformance.http_calls import (
     LOOPBACK,
     MakeEngine,

@@ -1,4 +1,4 @@
-"""What every implementation of `flows.topics.Topics` must do, on the logs themselves and across processes.
+"""What every implementation of `flows.topics.interface.Topics` must do, on the logs themselves and across processes.
 
 An implementation comes behind the suite with one more `Installed`: where its topics are, and how records are made to
 fall off its log. Faults only SQLite has are in tests/sqlite.
@@ -15,8 +15,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from flows.topics import PositionLost, Record, Topics, UnknownTopic
-from model.identity import partition_of
+from flows.topics.interface import PositionLost, Record, Topics, UnknownTopic
+from model.events.ids import partition_of
 from tests.conformance.topics_kit import (
     ALL,
     WAIT_SECONDS,

@@ -12,7 +12,7 @@ from contextlib import closing
 
 import pytest
 
-from flows.topics import TopicError, Topics, TopicSpec, UnknownTopic
+from flows.topics.interface import TopicError, Topics, TopicSpec, UnknownTopic
 from tests.conformance.topics_kit import (
     ALL,
     DAY_SECONDS,
@@ -102,7 +102,7 @@ class TestTopicsThemselves:
 
 WRITER = """
 import sys
-from flows.open_topics import open_topics
+from flows.topics.factory import open_topics
 url, writer, batches = sys.argv[1:]
 producer = open_topics(url).producer()
 print("ready", flush=True)

@@ -10,8 +10,8 @@ from typing import Protocol
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from flows.open_topics import open_topics
-from flows.topics import Reader, Record, Topics
+from flows.topics.factory import open_topics
+from flows.topics.interface import Reader, Record, Topics
 
 DAY_SECONDS = 86_400
 START_MS = 1_700_000_000_000

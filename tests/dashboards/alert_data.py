@@ -7,8 +7,8 @@ from model.alerts.rule import DeliveryRate, FailedEvents, Rule, SourceVolume
 from model.alerts.state import Check
 from model.alerts.transition import Transition
 from model.alerts.version import RuleChange, RuleVersion
-from sinks.store import Store
-from sinks.store_rows import LATEST_TIME_MS
+from sinks.clickhouse.rows import LATEST_TIME_MS
+from sinks.clickhouse.store import Store
 from tests.sql.recording import BASE_MS
 
 MINUTE, DAY = 60_000, 86_400_000

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from model.codes import ALL
-from sinks.store import Store, open_store
-from sinks.store_schema import RETAINED, migrate
+from model.reason_codes.catalogue import ALL
+from sinks.clickhouse.schema import RETAINED, migrate
+from sinks.clickhouse.store import Store, open_store
 from tests.dashboards.data import fill
 from tests.grafana.engine import Run, run_on
 

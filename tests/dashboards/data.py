@@ -3,8 +3,8 @@
 import time
 from typing import Any
 
-from model.facts import AttemptFailed, Fact, Outcome, Redriven, Sample, State
-from sinks.store import Store
+from model.recording.facts import AttemptFailed, Fact, Outcome, Redriven, Sample, State
+from sinks.clickhouse.store import Store
 from tests.dashboards.alert_data import fill_alerts
 from tests.grafana.variables import PanelTime
 from tests.sql.recording import BASE_MS, Event, Log, rejected, tick

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import pytest
 
-from sinks.store import StoreError
+from sinks.clickhouse.store import StoreError
 from tests.dashboards.boards import BOARDS, GIVEN
 from tests.dashboards.data import TIME
 from tests.grafana.choices import resolve

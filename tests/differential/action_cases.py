@@ -6,8 +6,8 @@ What it does differently is in `test_actions`: lists on the way, lists in lists,
 from random import Random
 from typing import Any
 
-from model.field_edits import Change
-from model.filter_actions import AllowProperties, Drop, DropProperties, FilterAction, MapProperties, Sample
+from model.fql.actions import AllowProperties, Drop, DropProperties, FilterAction, MapProperties, Sample
+from model.fql.field_edits import Change
 from model.mapping.values import MISSING
 from tests.differential.fql_cases import SCALARS
 

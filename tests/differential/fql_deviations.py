@@ -6,8 +6,8 @@ docs/delivering.md says why; `said` is how its line begins.
 from dataclasses import dataclass
 from typing import Any
 
-from model.field_edits import Change
-from model.filter_actions import AllowProperties, DropProperties, FilterAction, MapProperties, Sample
+from model.fql.actions import AllowProperties, DropProperties, FilterAction, MapProperties, Sample
+from model.fql.field_edits import Change
 from model.fql.syntax import And, Call, Comparison, Constant, Elements, Expression, Operator, Path, String
 
 REFUSED = "refused"

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from model.filter_actions import FilterAction, MapProperties, apply
+from model.fql.actions import FilterAction, MapProperties, apply
 from tests.differential import action_cases
 from tests.differential.node import Reference
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from model.filter_actions import apply
+from model.fql.actions import apply
 from model.fql.filters import compile_filter
 from model.fql.printer import to_text
 from model.fql.syntax import FqlInvalid

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from model.mapping.javascript import sendable
-from model.mapping.liquid_filters import FROM_LIBRARY
+from model.mapping.liquid.filters import FROM_LIBRARY
 from tests.differential.comparing import Made, map_with_waybill
 from tests.differential.node import Answer, Reference
 from tests.differential.strategies import LIQUID_EVENT, templates_of_liquid

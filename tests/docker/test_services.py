@@ -12,7 +12,7 @@ import httpx
 import psutil
 import pytest
 
-from sinks.store import StoreError, open_store
+from sinks.clickhouse.store import StoreError, open_store
 from tests.clickhouse.process import ClickHouse, clickhouse
 from tests.clickhouse.protocol import USERS
 from tests.docker.files import DOCKER, read_compose, secret_names

@@ -12,8 +12,8 @@ from typing import Any
 
 import orjson
 
-from flows.topics import OUTCOMES
-from model.facts import Fact, Outcome, decode
+from flows.topics.interface import OUTCOMES
+from model.recording.facts import Fact, Outcome, decode
 from tests.faults.cluster import QUICK, Cluster
 from tests.ingest.running import records
 from tests.system import Receiver, wait_until, workspace_text

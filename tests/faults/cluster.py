@@ -13,12 +13,12 @@ import httpx
 import orjson
 import psutil
 
-from console.http_server import serve_in_thread
-from console.ingest import IngestSources, create_ingest
-from flows.clock import wall_clock_ms
-from flows.installation import Installation, open_installation
-from flows.workspace_file import load_workspace
-from model.rungs import RUNGS
+from console.ingest.app import IngestSources, create_ingest
+from console.server.http_server import serve_in_thread
+from flows.engine.clock import wall_clock_ms
+from flows.runtime.installation import Installation, open_installation
+from flows.workspace.loader import load_workspace
+from model.delivery.retry_tiers import RUNGS
 from tests.system import WRITE_KEY, Receiver, receiver, wait_until, workspace_text
 
 EVER = {"from_ms": 0, "to_ms": 4_000_000_000_000}

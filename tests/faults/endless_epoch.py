@@ -9,8 +9,9 @@ from typing import Any
 from bytewax.run import cli_main
 
 from console.cli import app
-from flows import keepers, runner
-from flows.delivery import FLOW
+from flows.delivery.dataflow import FLOW
+from flows.runtime import background as keepers
+from flows.runtime import runner
 
 ENDLESS = timedelta(hours=1)
 

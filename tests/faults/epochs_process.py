@@ -18,10 +18,10 @@ from bytewax.dataflow import Dataflow
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 from bytewax.testing import TestingSink, cluster_main
 
-from flows.clock import next_poll, wall_clock_ms
-from flows.epochs import EPOCH, PartitionInStep
-from flows.epochs import Epochs as OfProcess
-from flows.main_thread import be_on_time, let_main_thread_sleep
+from flows.engine.clock import next_poll, wall_clock_ms
+from flows.engine.epochs import EPOCH, PartitionInStep
+from flows.engine.epochs import Epochs as OfProcess
+from flows.engine.timer_slack import be_on_time, let_main_thread_sleep
 
 BUSY_SECONDS = 0.45
 BUSY_AFTER_EPOCHS = 2

@@ -12,16 +12,17 @@ import threading
 from itertools import chain
 from pathlib import Path
 
-from flows import delivery_run, recording
-from flows.delivery import FLOW as DELIVERY
-from flows.installation import open_installation, store_retention_seconds
-from flows.recording import FLOW as RECORDING
-from flows.runner import Prepared, collect_less_garbage, run_once
-from flows.topic_sink import TopicSinkPartition
-from flows.workspace_file import load_workspace
-from model.codes import ALL
-from sinks.store import open_store
-from sinks.store_schema import migrate
+from flows.delivery import run as delivery_run
+from flows.delivery.dataflow import FLOW as DELIVERY
+from flows.recording import dataflow as recording
+from flows.recording.dataflow import FLOW as RECORDING
+from flows.runtime.installation import open_installation, store_retention_seconds
+from flows.runtime.runner import Prepared, collect_less_garbage, run_once
+from flows.topics.sink import TopicSinkPartition
+from flows.workspace.loader import load_workspace
+from model.reason_codes.catalogue import ALL
+from sinks.clickhouse.schema import migrate
+from sinks.clickhouse.store import open_store
 
 TICK_MS = 500  # instead of 10 s, so that watermarks move while a test waits
 

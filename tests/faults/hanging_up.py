@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from console.cli import app
-from sinks.store import Store, StoreUnavailable
-from sinks.store_rows import RefusedRow
+from sinks.clickhouse.rows import RefusedRow
+from sinks.clickhouse.store import Store, StoreUnavailable
 
 HANG_SECONDS = 30
 hang_file = Path(sys.argv.pop(1))

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import orjson
 
-from flows.topics import EVENTS, OUTCOMES, Producer
-from model.event import to_record
-from model.facts import DeliveryFact, Outcome, State, decode
-from model.identity import event_key
+from flows.topics.interface import EVENTS, OUTCOMES, Producer
+from model.events.event import to_record
+from model.events.ids import event_key
+from model.recording.facts import DeliveryFact, Outcome, State, decode
 from tests.faults.cluster import Cluster
 from tests.ingest.running import records
 from tests.system import Receiver, wait_until

@@ -8,9 +8,9 @@ import sys
 import threading
 from pathlib import Path
 
-from flows.held import Held
-from flows.lane import Lane
-from flows.room import Room
+from flows.delivery.budget import Held
+from flows.delivery.queue import Room
+from flows.delivery.shard import Lane
 
 EVERY_SECONDS = 0.2
 shared = sys.argv.pop() == "shared"

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from flows.delivery import FLOW
-from flows.flow_identity import log_of
-from flows.topics import EVENTS as EVENTS_TOPIC
-from model.envelope import unseal
-from model.identity import delivery_id
-from model.rungs import RUNGS
+from flows.delivery.dataflow import FLOW
+from flows.runtime.recovery import log_of
+from flows.topics.interface import EVENTS as EVENTS_TOPIC
+from model.delivery.retry_tiers import RUNGS
+from model.events.envelope import unseal
+from model.events.ids import delivery_id
 from tests.faults.cluster import Cluster, cluster, plain_events
 from tests.system import wait_until
 

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from console.server_file import find_server
+from console.data_dir import find_server
 from tests.conformance.channels.http_receiver import Answer, Receiver, receiving
 from tests.system import Waybill, receiver, running, wait_until, workspace_text
 

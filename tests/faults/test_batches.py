@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from model.facts import AttemptFailed, Outcome, Received, State
+from model.recording.facts import AttemptFailed, Outcome, Received, State
 from tests.faults.batch_receiver import NAME, Event, batch_cluster, facts_of, taken, wait_until_settled
 from tests.faults.cluster import EVER, QUICK, plain_events
 from tests.system import wait_until

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from console.supervisor import free_addresses
+from console.processes.supervisor import free_addresses
 
 
 def afterwards(how: str) -> list[dict[str, float]]:

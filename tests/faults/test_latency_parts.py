@@ -77,7 +77,7 @@ OPENED = "SELECT countIf(state = 'open') AS opened FROM destination_states FINAL
 # In a process of its own: chDB allows one directory per process.
 ASK = """\
 import sys, orjson
-from sinks.store import open_store
+from sinks.clickhouse.store import open_store
 store = open_store(sys.argv[1])
 with store.client() as client:
     for statement in orjson.loads(sys.stdin.buffer.read()):

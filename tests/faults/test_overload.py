@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.topics import OUTCOMES
+from flows.topics.interface import OUTCOMES
 from tests.faults.cluster import EVER, cluster, plain_events
 from tests.system import Waybill, receiver, running, wait_until, workspace_text
 

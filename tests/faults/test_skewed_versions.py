@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from console.supervisor import Unit
-from flows.delivery import FLOW
+from console.processes.supervisor import Unit
+from flows.delivery.dataflow import FLOW
 from tests.faults.cluster import QUICK, Cluster, cluster, plain_events
 from tests.system import wait_until, workspace_text
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import orjson
 import pytest
 
-from flows.delivery import FLOW
-from flows.journal import JOURNAL_DIRECTORY
-from flows.workspace_versions import VERSIONS_DIRECTORY
+from flows.delivery.dataflow import FLOW
+from flows.delivery.replay_marks import JOURNAL_DIRECTORY
+from flows.delivery.versions import VERSIONS_DIRECTORY
 from tests.faults.cluster import cluster, plain_events
 
 EVENTS = 200

@@ -12,13 +12,13 @@ from shutil import rmtree
 
 import pytest
 
-from flows.delivery import FLOW
-from flows.flow_identity import log_of
-from flows.open_topics import open_topics
-from flows.topics import OUTCOMES
-from flows.workspace_versions import VERSIONS_DIRECTORY
-from model.facts import Fact, Outcome, Received, decode
-from model.identity import delivery_id
+from flows.delivery.dataflow import FLOW
+from flows.delivery.versions import VERSIONS_DIRECTORY
+from flows.runtime.recovery import log_of
+from flows.topics.factory import open_topics
+from flows.topics.interface import OUTCOMES
+from model.events.ids import delivery_id
+from model.recording.facts import Fact, Outcome, Received, decode
 from tests.faults.cluster import EVER, plain_events
 from tests.ingest.running import records
 from tests.system import WRITE_KEY, Receiver, Waybill, receiver, running, wait_until

@@ -7,9 +7,9 @@ import orjson
 import psutil
 import pytest
 
-from flows.delivery import FLOW
-from flows.flow_identity import IDENTITY_FILE
-from model.rungs import RUNGS
+from flows.delivery.dataflow import FLOW
+from flows.runtime.recovery import IDENTITY_FILE
+from model.delivery.retry_tiers import RUNGS
 from tests.faults.cluster import Cluster, assert_all_arrived, cluster, plain_events
 from tests.kafka.broker import Broker
 from tests.kafka.fixture import OtherBroker

@@ -4,7 +4,7 @@ import sys
 
 import orjson
 
-from sinks.store import open_store
+from sinks.clickhouse.store import open_store
 
 store = open_store(sys.argv[1])
 answers = [store.view(name, **parameters) for name, parameters in orjson.loads(sys.stdin.buffer.read())]

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from sinks.store import Store, open_store
+from sinks.clickhouse.store import Store, open_store
 from tests.grafana.engine import Run, run_on
 
 

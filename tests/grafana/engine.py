@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 
-from sinks.store import Store
+from sinks.clickhouse.store import Store
 from tests.grafana.dashboard import Annotation, Panel
 from tests.grafana.macros import expand
 from tests.grafana.variables import Choice, PanelTime

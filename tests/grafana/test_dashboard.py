@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sinks.store import StoreError
+from sinks.clickhouse.store import StoreError
 from tests.grafana.choices import Pick, resolve
 from tests.grafana.dashboard import DashboardError, load_dashboard, parse_dashboard
 from tests.grafana.engine import Answer, Run, annotation_marks, kind_of, panel_answers, panel_frames

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.topics import Topics
+from flows.topics.interface import Topics
 from tests.ingest.running import new_topics, running_ingest
 
 

@@ -12,14 +12,14 @@ from typing import Any
 import httpx
 import orjson
 
-from console.http_server import serve_in_thread
-from console.ingest import IngestSource, IngestSources, create_ingest
-from console.ingest_limits import IngestLimits
-from flows.clock import wall_clock_ms
-from flows.open_topics import open_topics
-from flows.topics import EVENTS, OUTCOMES, Producer, Record, Topics, TopicSpec
-from model.envelope import unseal
-from model.facts import Rejected, decode
+from console.ingest.app import IngestSource, IngestSources, create_ingest
+from console.ingest.limits import IngestLimits
+from console.server.http_server import serve_in_thread
+from flows.engine.clock import wall_clock_ms
+from flows.topics.factory import open_topics
+from flows.topics.interface import EVENTS, OUTCOMES, Producer, Record, Topics, TopicSpec
+from model.events.envelope import unseal
+from model.recording.facts import Rejected, decode
 
 WRITE_KEY = "web-key"
 SOURCES = IngestSources(

@@ -9,11 +9,11 @@ import pytest
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from console.http_server import serve_in_thread
-from console.ingest import create_ingest
-from flows.clock import wall_clock_ms
-from flows.open_topics import open_topics
-from flows.topics import Topics
+from console.ingest.app import create_ingest
+from console.server.http_server import serve_in_thread
+from flows.engine.clock import wall_clock_ms
+from flows.topics.factory import open_topics
+from flows.topics.interface import Topics
 from tests.ingest.running import SOURCES, WRITE_KEY, events
 from tests.system import Waybill, running, wait_until
 

@@ -6,8 +6,8 @@ from typing import Any
 import httpx
 import pytest
 
-from flows.topics import EVENTS, Topics
-from model.identity import event_key
+from flows.topics.interface import EVENTS, Topics
+from model.events.ids import event_key
 from tests.ingest.running import WRITE_KEY, call, events, eventually, post, records, rejections
 
 

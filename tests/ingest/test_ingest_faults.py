@@ -19,9 +19,9 @@ from typing import Any
 import httpx
 import pytest
 
-from console.http_server import serve_in_thread
-from console.ingest_limits import IngestLimits
-from flows.topics import EVENTS, ProduceFailed, TopicFull, Topics
+from console.ingest.limits import IngestLimits
+from console.server.http_server import serve_in_thread
+from flows.topics.interface import EVENTS, ProduceFailed, TopicFull, Topics
 from tests.ingest.running import (
     DEADLINE_SECONDS,
     WRITE_KEY,

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from console.ingest_limits import IngestLimits
-from flows.topics import Topics
-from model.workspace_settings import IngestConfig
+from console.ingest.limits import IngestLimits
+from flows.topics.interface import Topics
+from model.workspace.settings import IngestConfig
 from tests.ingest.running import call, events, post, running_ingest
 
 

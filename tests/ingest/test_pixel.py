@@ -8,7 +8,7 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from flows.topics import Topics
+from flows.topics.interface import Topics
 from tests.ingest.running import WRITE_KEY, events, eventually, rejections
 
 

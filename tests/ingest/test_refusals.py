@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from flows.topics import Topics
+from flows.topics.interface import Topics
 from tests.ingest.running import WRITE_KEY, call, events, eventually, post, rejections
 
 

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from segment.analytics.client import Client  # type: ignore[import-untyped]
 
-from console.ingest_limits import IngestLimits
-from flows.topics import Topics
-from model.times import parse_iso_ms
+from console.ingest.limits import IngestLimits
+from flows.topics.interface import Topics
+from model.events.times import parse_iso_ms
 from tests.ingest.running import WRITE_KEY, events, rejections, running_ingest
 
 HERE = Path(__file__).parent

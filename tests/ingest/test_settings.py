@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.applications import Starlette
 
-from console.http_server import serve_in_thread
-from console.ingest_settings import settings_routes
+from console.ingest.sdk_settings import settings_routes
+from console.server.http_server import serve_in_thread
 from tests.ingest.running import SOURCES, WRITE_KEY, call, events, post
 
 PATH = f"/v1/projects/{WRITE_KEY}/settings"

@@ -8,8 +8,8 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka import Producer as LibraryProducer
 
-from flows.open_topics import open_topics
-from flows.topics import ProduceFailed, Producer, Topics, TopicSpec
+from flows.topics.factory import open_topics
+from flows.topics.interface import ProduceFailed, Producer, Topics, TopicSpec
 from tests.kafka.access import allow_appending, deny_appending
 from tests.kafka.broker import Broker
 

@@ -8,14 +8,14 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
-from console.api import create_api
-from console.http_server import serve_in_thread
-from flows.live_workspace import LiveWorkspace
-from model.codes import ALL
-from model.facts import Fact, State
-from model.workspace_users import hash_of
-from sinks.store import Store, open_store
-from sinks.store_schema import RETAINED, migrate
+from console.server.http_server import serve_in_thread
+from console.server.internal_api import create_api
+from flows.workspace.live import LiveWorkspace
+from model.reason_codes.catalogue import ALL
+from model.recording.facts import Fact, State
+from model.workspace.users import hash_of
+from sinks.clickhouse.schema import RETAINED, migrate
+from sinks.clickhouse.store import Store, open_store
 from tests.clickhouse.process import clickhouse
 from tests.sql.conftest import TEN_YEARS_SECONDS
 from tests.sql.recording import BASE_MS, Event, Log, rejected, tick

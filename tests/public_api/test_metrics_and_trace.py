@@ -4,7 +4,7 @@ import httpx
 import pytest
 
 from console.public_api.shapes import DeliveryMetricsAnswer, TraceAnswer
-from sinks.store import Store
+from sinks.clickhouse.store import Store
 from tests.public_api.conftest import NOW_MS, Get
 from tests.public_api.questions import HOUR_MS, PERIOD
 from tests.sql.recording import BASE_MS

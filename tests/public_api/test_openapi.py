@@ -9,10 +9,11 @@ from hypothesis import assume
 from schemathesis.config import SchemathesisConfig
 from schemathesis.generation.meta import TestPhase
 
-from console import api, test_api
 from console.public_api.openapi import document
 from console.public_api.openapi_posts import VIEW_TYPES, EventToSend
-from sinks.store_schema import VIEWS
+from console.server import internal_api as api
+from console.server import test_event_api as test_api
+from sinks.clickhouse.schema import VIEWS
 from tests.public_api.questions import OF_DESTINATION
 
 TOKEN = {"Authorization": "Bearer read-token"}

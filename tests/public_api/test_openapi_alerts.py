@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from console.alerts.api import AlertsApi
+from console.alerts.http.api import AlertsApi
 from console.public_api.openapi import document
 from model.alerts.rule import RULE
 from tests.sql.alert_kit import Kit

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from console.public_api.shapes import DeliveryOverviewAnswer, time_text
-from sinks.store import Store
+from sinks.clickhouse.store import Store
 from tests.public_api.conftest import NAMES, Get
 from tests.public_api.questions import HOUR_MS, OF_DESTINATION, OF_SOURCE, PERIOD, READS
 from tests.sql.recording import BASE_MS

@@ -14,8 +14,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from console.http_server import serve_in_thread
-from flows.topics import Topics
+from console.server.http_server import serve_in_thread
+from flows.topics.interface import Topics
 from tests.ingest.running import new_topics
 from tests.sdks.installing import npm_packages, run, tool
 from tests.sdks.kit import Front, serving

@@ -17,10 +17,10 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from console.http_server import serve_in_thread
-from console.ingest import IngestSource, IngestSources, create_ingest
-from flows.clock import wall_clock_ms
-from flows.topics import Topics
+from console.ingest.app import IngestSource, IngestSources, create_ingest
+from console.server.http_server import serve_in_thread
+from flows.engine.clock import wall_clock_ms
+from flows.topics.interface import Topics
 from tests.ingest.running import events, new_topics
 from tests.sdks.tls import tls_proxy
 from tests.system import wait_until

@@ -8,7 +8,7 @@ import httpx
 import orjson
 import pytest
 
-from flows.topics import Topics
+from flows.topics.interface import Topics
 from tests.ingest.running import WRITE_KEY, events
 
 HAPPENED = "2026-05-01T10:00:00.000Z"

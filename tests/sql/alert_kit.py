@@ -5,17 +5,17 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
-from console.alerts.channel_test import ChannelTester
-from console.alerts.checks import Setting
+from console.alerts.channel_tester import ChannelTester
+from console.alerts.rule_checks import Setting
 from console.alerts.rules import Rules
 from console.alerts.service import Alerts
-from console.api import Caller
+from console.server.internal_api import Caller
 from model.alerts.channels import AlertsConfig
 from model.alerts.rule import DeliveryRate, Rule
-from model.facts import Audited
-from model.permissions import Role
-from model.workspace import Workspace
-from sinks.store import Store
+from model.recording.facts import Audited
+from model.workspace.permissions import Role
+from model.workspace.workspace import Workspace
+from sinks.clickhouse.store import Store
 from tests.sql.recording import BASE_MS
 from tests.workspaces import connection, webhook, workspace
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from model.destinations.catalogue import ALL_REASONS
-from sinks.store import Store, open_store
-from sinks.store_schema import RETAINED, migrate
+from sinks.clickhouse.schema import RETAINED, migrate
+from sinks.clickhouse.store import Store, open_store
 
 TEN_YEARS_SECONDS = 10 * 366 * 86_400  # the facts of these tests lie at fixed times
 

@@ -1,14 +1,26 @@
-"""A small log of facts and its recording, for tests of the views: what flows/recording.py does, without a flow."""
+"""A small log of facts and its recording, for tests of the views: what flows/recording/dataflow.py does, without a
+flow."""
 
 from dataclasses import dataclass, field
 from typing import Any
 
-from model.facts import AttemptFailed, Duplicate, Fact, Outcome, Position, Received, Rejected, Spilled, State, Tick
-from model.identity import delivery_id
-from model.minutes import MINUTE_MS, AppendMinute
-from model.rows import LogPosition, minute_row, rows_of, total_row
-from model.verdict import Verdict
-from sinks.store import Store
+from model.events.ids import delivery_id
+from model.recording.facts import (
+    AttemptFailed,
+    Duplicate,
+    Fact,
+    Outcome,
+    Position,
+    Received,
+    Rejected,
+    Spilled,
+    State,
+    Tick,
+)
+from model.recording.replays import Verdict
+from model.recording.rollup import MINUTE_MS, AppendMinute
+from model.recording.rows import LogPosition, minute_row, rows_of, total_row
+from sinks.clickhouse.store import Store
 
 BASE_MS = 1_790_000_100_000 // 3_600_000 * 3_600_000  # the start of an hour
 ONE = Verdict(1)

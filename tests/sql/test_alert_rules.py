@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from console.alerts.refusals import NoSuchRule, NotAllowed, Outdated
+from console.alerts.errors import NoSuchRule, NotAllowed, Outdated
 from console.alerts.rules import FILE, LONGEST_MUTE_MS, RULES_LIMIT
 from console.alerts.subscriptions import subscribe, unsubscribe
-from console.api import Caller
+from console.server.internal_api import Caller
 from model.alerts.rule import SourceVolume
 from model.alerts.version import RuleChange, RuleOwner, RuleVersion
-from sinks.store import Store
+from sinks.clickhouse.store import Store
 from tests.sql.alert_kit import ADA, BOB, FILE_RULE, OWNER, READER, Kit, config, empty, rate
 from tests.sql.recording import BASE_MS
 

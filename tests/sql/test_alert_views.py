@@ -6,9 +6,9 @@ import pytest
 
 from model.alerts.rule import RULE, DeliveryRate, Rule
 from model.alerts.version import RuleChange, RuleVersion, in_force
-from model.facts import State
-from sinks.store import Store
-from sinks.store_rows import LATEST_TIME_MS
+from model.recording.facts import State
+from sinks.clickhouse.rows import LATEST_TIME_MS
+from sinks.clickhouse.store import Store
 from tests.sql.recording import BASE_MS, Event, Log
 
 HOUR = 3_600_000

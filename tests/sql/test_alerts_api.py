@@ -8,12 +8,12 @@ import orjson
 import pytest
 from starlette.applications import Starlette
 
-from console.alerts.api import AlertsApi
-from console.api import create_api
-from console.http_server import serve_in_thread
-from flows.live_workspace import LiveWorkspace
-from model.workspace_users import hash_of
-from sinks.store import Store
+from console.alerts.http.api import AlertsApi
+from console.server.http_server import serve_in_thread
+from console.server.internal_api import create_api
+from flows.workspace.live import LiveWorkspace
+from model.workspace.users import hash_of
+from sinks.clickhouse.store import Store
 from tests.sql.alert_kit import Kit, empty, example_workspace
 from tests.sql.recording import BASE_MS
 

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from model.facts import Outcome, State
-from model.verdict import Prior, Verdict
-from sinks.store import Store, ViewRefused
+from model.recording.facts import Outcome, State
+from model.recording.replays import Prior, Verdict
+from sinks.clickhouse.store import Store, ViewRefused
 from tests.sql.recording import BASE_MS, Event, Log, rejected, tick
 from tests.sql.test_views import FATES, HOUR, MINUTE, PERIOD, mixed_log
 

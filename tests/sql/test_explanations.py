@@ -3,8 +3,8 @@
 import pytest
 
 from model.destinations.catalogue import ALL_REASONS, reason
-from model.facts import State
-from sinks.store import Store
+from model.recording.facts import State
+from sinks.clickhouse.store import Store
 from tests.sql.recording import BASE_MS, Event, Log
 from tests.sql.test_views import PERIOD
 

@@ -1,6 +1,6 @@
 """The views of what ingest took and refused, on a real chDB."""
 
-from sinks.store import Store
+from sinks.clickhouse.store import Store
 from tests.sql.recording import BASE_MS, Event, Log, rejected
 
 HOUR = 3_600_000

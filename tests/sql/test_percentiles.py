@@ -7,8 +7,8 @@ from math import ceil
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from model.facts import Outcome, State
-from sinks.store import Store
+from model.recording.facts import Outcome, State
+from sinks.clickhouse.store import Store
 from tests.sql.recording import BASE_MS, Event, Log
 from tests.sql.test_views import HOUR, MINUTE
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from model.facts import State
-from sinks.store import Store
-from sinks.store_schema import SQL, VIEWS
+from model.recording.facts import State
+from sinks.clickhouse.schema import SQL, VIEWS
+from sinks.clickhouse.store import Store
 from tests.sql.recording import BASE_MS, Event, Log, tick
 
 README = (SQL / "README.md").read_text(encoding="utf-8")

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from model.destinations.catalogue import ALL_REASONS
-from model.latency import bucket, quantile_ms
-from sinks.store import Store, StoreError, StoreLocked, StoreUnavailable, open_store
-from sinks.store_schema import SQL, VIEWS, migrate
+from model.recording.latency import bucket, quantile_ms
+from sinks.clickhouse.schema import SQL, VIEWS, migrate
+from sinks.clickhouse.store import Store, StoreError, StoreLocked, StoreUnavailable, open_store
 from tests.sql.conftest import TEN_YEARS_SECONDS
 from tests.sql.recording import BASE_MS
 
@@ -159,11 +159,11 @@ def test_threads_use_one_store_at_the_same_time(store: Store) -> None:
 def test_a_second_process_is_told_who_holds_the_directory(tmp_path: Path) -> None:
     directory = tmp_path / "locked"
     holder = (
-        "import sys; from sinks.store import open_store; "
+        "import sys; from sinks.clickhouse.store import open_store; "
         f"store = open_store('chdb://{directory}'); print('open', flush=True); sys.stdin.read()"
     )
     asker = (
-        "from sinks.store import StoreLocked, open_store\n"
+        "from sinks.clickhouse.store import StoreLocked, open_store\n"
         f"try: open_store('chdb://{directory}')\n"
         "except StoreLocked as error: print(error.pid, error)\n"
     )

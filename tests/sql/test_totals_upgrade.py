@@ -5,8 +5,8 @@ from typing import Any
 
 from clickhouse_migrations.migrator import split_statement_tokens  # type: ignore[import-untyped]
 
-from sinks.store import Store
-from sinks.store_schema import SQL
+from sinks.clickhouse.schema import SQL
+from sinks.clickhouse.store import Store
 from tests.sql.recording import BASE_MS
 from tests.sql.test_views import HOUR, mixed_log
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from model.facts import Fact, Outcome, State
-from model.latency import bucket, value_ms
-from model.verdict import Prior, Verdict
-from sinks.store import Store, ViewRefused
+from model.recording.facts import Fact, Outcome, State
+from model.recording.latency import bucket, value_ms
+from model.recording.replays import Prior, Verdict
+from sinks.clickhouse.store import Store, ViewRefused
 from tests.sql.recording import BASE_MS, Event, Log, rejected, tick
 
 MINUTE, HOUR = 60_000, 3_600_000

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from model.facts import Fact, State
-from sinks.store import Store, ViewRefused
+from model.recording.facts import Fact, State
+from sinks.clickhouse.store import Store, ViewRefused
 from tests.sql.recording import BASE_MS, Event, Log, tick
 from tests.sql.test_views import HOUR, MINUTE, PERIOD, mixed_log
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.topics import (
+from flows.topics.interface import (
     Topics,
 )
 from tests.sqlite.kit import Clock, opened

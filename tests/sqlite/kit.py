@@ -3,8 +3,8 @@
 from contextlib import closing
 from pathlib import Path
 
-from flows.open_topics import open_topics
-from flows.topics import (
+from flows.topics.factory import open_topics
+from flows.topics.interface import (
     EVENTS,
     Producer,
     Topics,

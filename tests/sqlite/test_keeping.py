@@ -15,10 +15,9 @@ from typing import Any
 
 import pytest
 
-from flows.open_topics import open_topics
-from flows.sqlite_checkpoints import Checkpoints
-from flows.sqlite_file import BUSY_SECONDS, RESTART_MS, SqliteFile
-from flows.topics import (
+from flows.sqlite.database import BUSY_SECONDS, RESTART_MS, SqliteFile
+from flows.topics.factory import open_topics
+from flows.topics.interface import (
     EVENTS,
     PositionLost,
     TopicError,
@@ -26,6 +25,7 @@ from flows.topics import (
     TopicSpec,
     UnknownTopic,
 )
+from flows.topics.sqlite.wal import Checkpoints
 from tests.sqlite.kit import DAY_SECONDS, MIB, WAIT_SECONDS, Clock, append, opened, read_all, send
 
 
@@ -165,7 +165,7 @@ connection.close()
 class TestManyProcessesAndThreads:
     def test_processes_that_create_at_once_all_succeed(self, directory: Path) -> None:
         script = (
-            "import sys\nfrom flows.open_topics import open_topics\nfrom flows.topics import TopicSpec\n"
+            "import sys\nfrom flows.topics.factory import open_topics\nfrom flows.topics.interface import TopicSpec\n"
             "sys.stdin.readline()\n"
             "topics = open_topics(sys.argv[1])\n"
             "topics.create([TopicSpec(f't{n}', 2, 60) for n in range(8)])\n"
@@ -264,8 +264,8 @@ class TestManyProcessesAndThreads:
         self, directory: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         limited = threading.Event()
-        monkeypatch.setattr("flows.sqlite_checkpoints.EVERY_SECONDS", 0.01)
-        monkeypatch.setattr("flows.sqlite_file.Connection.limit_wal", lambda _: limited.set())
+        monkeypatch.setattr("flows.topics.sqlite.wal.EVERY_SECONDS", 0.01)
+        monkeypatch.setattr("flows.sqlite.database.Connection.limit_wal", lambda _: limited.set())
         directory.mkdir()
         file = SqliteFile(directory / "wide.sqlite", fsync=False)
         file.create()

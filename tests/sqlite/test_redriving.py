@@ -11,16 +11,17 @@ from typing import Any
 
 import pytest
 
-from flows import redrive_ledger, redriving
-from flows.open_topics import open_topics
-from flows.outputs import undelivered
-from flows.redrive_ledger import LEDGER_FILE, Group, Plan
-from flows.redriving import LEDGER_SECONDS, Pace, Redriving
-from flows.sqlite_topics import SqliteProducer
-from flows.topics import DEAD_LETTERS, OUTCOMES, Topics, TopicSpec
-from model.delivery import Delivery
-from model.facts import Audited, Fact, Redriven, State, decode
-from model.redrive import Choice, Earlier, Skip, redrive_of
+from flows.operations import redrive as redriving
+from flows.operations import redrive_ledger
+from flows.operations.redrive import LEDGER_SECONDS, Pace, Redriving
+from flows.operations.redrive_ledger import LEDGER_FILE, Group, Plan
+from flows.topics.factory import open_topics
+from flows.topics.interface import DEAD_LETTERS, OUTCOMES, Topics, TopicSpec
+from flows.topics.records import undelivered
+from flows.topics.sqlite.topics import SqliteProducer
+from model.delivery.delivery import Delivery
+from model.delivery.redrive import Choice, Earlier, Skip, redrive_of
+from model.recording.facts import Audited, Fact, Redriven, State, decode
 from tests.samples import T0, delivery
 from tests.sqlite.kit import DAY_SECONDS, MIB, Clock
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from flows import sqlite_file
-from flows.open_topics import open_topics
-from flows.sqlite_file import Connection, SqliteFile
-from flows.topics import (
+from flows.sqlite import database as sqlite_file
+from flows.sqlite.database import Connection, SqliteFile
+from flows.topics.factory import open_topics
+from flows.topics.interface import (
     ProduceFailed,
     TopicError,
     TopicFull,
@@ -63,8 +63,8 @@ class TestAddresses:
 
 NOT_ALLOWED = """
 import os, sys
-from flows.open_topics import open_topics
-from flows.topics import TopicError
+from flows.topics.factory import open_topics
+from flows.topics.interface import TopicError
 if os.geteuid() == 0:  # root may write everywhere
     os.setuid(65_534)
 try:

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from model.codes import ALL
-from sinks.store import Store, open_store
-from sinks.store_schema import RETAINED, migrate
+from model.reason_codes.catalogue import ALL
+from sinks.clickhouse.schema import RETAINED, migrate
+from sinks.clickhouse.store import Store, open_store
 from tests.clickhouse.process import ClickHouse, clickhouse
 from tests.sql.conftest import TEN_YEARS_SECONDS
 

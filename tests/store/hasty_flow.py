@@ -2,7 +2,7 @@
 
 import runpy
 
-from sinks import store
+from sinks.clickhouse import store
 
 store.ANSWER_TIMEOUT_SECONDS = 2
 runpy.run_module("tests.faults.flow_process", run_name="__main__")

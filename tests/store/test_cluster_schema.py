@@ -5,8 +5,8 @@ import re
 import pytest
 from clickhouse_migrations.migrator import split_statement_tokens  # type: ignore[import-untyped]
 
-from sinks.store import Store
-from sinks.store_schema import SQL, MigrationFailed, migrate, on_cluster
+from sinks.clickhouse.schema import SQL, MigrationFailed, migrate, on_cluster
+from sinks.clickhouse.store import Store
 from tests.sql.test_store import rows_of
 
 MIGRATIONS = sorted(SQL.glob("*.sql"))

@@ -8,10 +8,10 @@ import httpx
 import pytest
 from clickhouse_connect.driver.exceptions import DatabaseError
 
-from flows.priors import OutcomeKey
-from flows.store_lookup import StoreLookup
-from sinks.store import Store, StoreError, StoreUnavailable, open_store
-from sinks.store_rows import describe
+from flows.recording.replays import OutcomeKey
+from flows.recording.store_lookup import StoreLookup
+from sinks.clickhouse.rows import describe
+from sinks.clickhouse.store import Store, StoreError, StoreUnavailable, open_store
 from tests.clickhouse.process import ClickHouse
 from tests.clickhouse.protocol import USERS
 from tests.sql.recording import BASE_MS

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.http import HttpFailure
-from sinks.addresses import FAILURE_REFRESH_SECONDS, MAX_KNOWN_HOSTS, REFRESH_SECONDS, AddressGuard
+from model.http.messages import HttpFailure
+from sinks.http.ssrf_guard import FAILURE_REFRESH_SECONDS, MAX_KNOWN_HOSTS, REFRESH_SECONDS, AddressGuard
 
 
 @dataclass

@@ -8,12 +8,12 @@ from typing import Any
 import orjson
 import pytest
 
-from console.alerts.channel_test import ChannelTester
-from console.alerts.checks import Setting
-from console.api import Caller
+from console.alerts.channel_tester import ChannelTester
+from console.alerts.rule_checks import Setting
+from console.server.internal_api import Caller
 from model.alerts.channels import AlertsConfig
-from model.facts import Audited
-from model.permissions import Role
+from model.recording.facts import Audited
+from model.workspace.permissions import Role
 from tests.workspaces import webhook, workspace
 
 ADA = Caller("ada", Role.WRITE)

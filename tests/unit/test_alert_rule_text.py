@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from console.alerts.options import definition, named, until_ms
+from console.alerts.cli.options import definition, named, until_ms
 from console.alerts.rule_text import KINDS, TEXT_LIMIT_BYTES, parse_rule, read_rule
 from model.alerts.rule import RULE
 

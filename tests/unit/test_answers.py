@@ -5,12 +5,12 @@ from typing import Any
 import orjson
 import pytest
 
-from flows.answers import CallEnd, answers_of
-from flows.configuration import configure
-from model.attempt import Answer
+from flows.delivery.responses import CallEnd, answers_of
+from flows.workspace.compiled import configure
+from model.delivery.attempt import Answer
 from model.destinations.destination import Item
-from model.failure import FailureClass
-from model.http import HttpResponse
+from model.http.failure import FailureClass
+from model.http.messages import HttpResponse
 from tests.samples import T0
 from tests.workspaces import webhook, workspace
 

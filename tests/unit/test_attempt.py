@@ -2,11 +2,11 @@ from typing import Any
 
 import pytest
 
-from model.attempt import Answer, Conclusion, conclude
-from model.delivery import Delivery
-from model.facts import State
-from model.failure import FailureClass
-from model.schedule import RetryPolicy
+from model.delivery.attempt import Answer, Conclusion, conclude
+from model.delivery.delivery import Delivery
+from model.delivery.retry_policy import RetryPolicy
+from model.http.failure import FailureClass
+from model.recording.facts import State
 from tests.samples import T0, delivery
 
 POLICY = RetryPolicy(attempts=3, window_ms=600_000)

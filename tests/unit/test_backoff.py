@@ -1,6 +1,6 @@
 import pytest
 
-from flows.backoff import (
+from flows.engine.backoff import (
     HEALTHY_AFTER_SECONDS,
     LONGEST_PAUSE_SECONDS,
     LONGEST_RESTART_SECONDS,

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from console.batch_split import NotABatch, split_batch
+from console.ingest.batch_split import NotABatch, split_batch
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=8)
 JSON_VALUES: st.SearchStrategy[Any] = st.recursive(

@@ -15,14 +15,14 @@ import bytewax.operators as op
 import pytest
 from bytewax.dataflow import Dataflow
 
-from flows.clock import wall_clock_ms
-from flows.flow_identity import RecoveryLost
-from flows.runner import FlowThread, Prepared, run_once
-from flows.topic_sink import Output, TopicSink, TopicSinkPartition
-from flows.topic_source import POLL_MS, Item, Reading, Sourced, TopicPartition, TopicSource
-from flows.topics import EVENTS, PositionLost
-from model.facts import Received, Tick
-from model.http import HttpResponse
+from flows.engine.clock import wall_clock_ms
+from flows.runtime.recovery import RecoveryLost
+from flows.runtime.runner import FlowThread, Prepared, run_once
+from flows.topics.interface import EVENTS, PositionLost
+from flows.topics.sink import Output, TopicSink, TopicSinkPartition
+from flows.topics.source import POLL_MS, Item, Reading, Sourced, TopicPartition, TopicSource
+from model.http.messages import HttpResponse
+from model.recording.facts import Received, Tick
 from tests.fakes import MemoryTopics, ScriptedEngine
 from tests.small_runs import DEADLINE_SECONDS, EPOCH, Crash, Hand, System, answering, beginning, ids, run
 

@@ -4,14 +4,14 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from flows.calls import CallLoop, Finished
-from flows.clock import wall_clock_ms
-from flows.configuration import configure
+from flows.delivery.http_loop import CallLoop, Finished
+from flows.delivery.queue import Waiting
+from flows.delivery.sender import Shipper
+from flows.engine.clock import wall_clock_ms
 from flows.functions.host import FunctionHost
-from flows.room import Waiting
-from flows.shipping import Shipper
-from model.failure import FailureClass
-from model.http import HttpRequest, HttpResponse
+from flows.workspace.compiled import configure
+from model.http.failure import FailureClass
+from model.http.messages import HttpRequest, HttpResponse
 from tests.fakes import ScriptedEngine
 from tests.samples import T0, delivery
 from tests.workspaces import webhook, workspace

@@ -8,8 +8,8 @@ import pytest
 from rich.console import Console
 
 from console.check import check, render, to_json
-from flows.workspace_file import load_workspace
-from model.workspace_errors import WorkspaceInvalid
+from flows.workspace.loader import load_workspace
+from model.config.problems import WorkspaceInvalid
 from tests.unit.workspace_sample import ENVIRON, SHOP, changed
 
 

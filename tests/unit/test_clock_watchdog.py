@@ -2,8 +2,8 @@ from threading import Event
 
 import pytest
 
-from flows import clock_watchdog
-from flows.clock_watchdog import ClockWatchdog, watch
+from flows.engine import clock_watchdog
+from flows.engine.clock_watchdog import ClockWatchdog, watch
 from tests.fakes import Clock
 from tests.samples import T0
 

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.code_aliases import canonical
-from model.codes import ALL, reason
+from model.reason_codes.aliases import canonical
+from model.reason_codes.catalogue import ALL, reason
 
 FAILED_ON_INGEST = """empty_batch_result empty_batch multi_user_error source_disabled SOURCE_DISABLED no_user_anon_id
     id_required id_not_string event_not_defined event_not_string properties_not_object traits_not_object

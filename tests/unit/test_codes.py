@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.codes import ALL, Owner, Severity, reason
-from model.failure import FailureClass, classify
+from model.http.failure import FailureClass, classify
+from model.reason_codes.catalogue import ALL, Owner, Severity, reason
 
 TRANSPORT = (
     "ECONNREFUSED ECONNRESET ECONNABORTED EHOSTUNREACH EAI_AGAIN ENOTFOUND ETIMEDOUT TLS_ERROR ADDRESS_REFUSED "

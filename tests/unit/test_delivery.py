@@ -3,9 +3,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from model.delivery import Delivery, Wait
-from model.envelope import UnreadableRecord, seal, unseal
-from model.facts import State
+from model.delivery.delivery import Delivery, Wait
+from model.events.envelope import UnreadableRecord, seal, unseal
+from model.recording.facts import State
 from tests.samples import T0, delivery
 
 

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from console.check import check, with_discards
-from flows.configuration import configure
-from flows.discards import Discard, Waits, discards, uncounted
-from flows.live_workspace import LiveWorkspace
-from flows.workspace_watch import WorkspaceWatch
-from model.workspace import Workspace
-from model.workspace_reading import read_workspace
-from sinks.store import StoreUnavailable
+from flows.workspace.compiled import configure
+from flows.workspace.discards import Discard, Waits, discards, uncounted
+from flows.workspace.live import LiveWorkspace
+from flows.workspace.reloader import WorkspaceWatch
+from model.workspace.reader import read_workspace
+from model.workspace.workspace import Workspace
+from sinks.clickhouse.store import StoreUnavailable
 from tests.workspaces import connection, webhook, workspace
 
 BEFORE = workspace(

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flows.duplicates import DuplicateStore, DuplicateStores, door_key
-from flows.topics import EVENTS
+from flows.delivery.dedup import DuplicateStore, DuplicateStores, door_key
+from flows.topics.interface import EVENTS
 from tests.fakes import Clock, MemoryTopics
 from tests.samples import HOUR_MS, T0, event_value
 

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.envelope import UnreadableRecord, check_version, seal, unseal
+from model.events.envelope import UnreadableRecord, check_version, seal, unseal
 
 json_scalars = st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text()
 

@@ -7,7 +7,7 @@ from bytewax.inputs import StatefulSourcePartition
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from flows.epochs import EPOCH_MS, USUAL_WAIT_MS, Epochs, PartitionInStep
+from flows.engine.epochs import EPOCH_MS, USUAL_WAIT_MS, Epochs, PartitionInStep
 from tests.fakes import Clock
 from tests.samples import T0
 

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from model.envelope import UnreadableRecord, seal
-from model.event import NAME_LIMIT_CHARACTERS, from_record, to_record
+from model.events.envelope import UnreadableRecord, seal
+from model.events.event import NAME_LIMIT_CHARACTERS, from_record, to_record
 
 
 def read(**body: Any) -> tuple[str, str, str, str]:

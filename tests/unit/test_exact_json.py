@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.connection_plan import plans_of
-from model.delivery import Delivery
+from model.delivery.delivery import Delivery
 from model.destinations.destination import Item
-from model.event import from_record, to_record
-from model.exact_json import Exact, dumps, holds_inexact, loads, writable
-from model.preparing import prepare
-from model.routing import route
-from model.tracking import Arrival, EventLimits, track
+from model.events.event import from_record, to_record
+from model.events.exact_json import Exact, dumps, holds_inexact, loads, writable
+from model.events.tracking import Arrival, EventLimits, track
+from model.routing.compile import plans_of
+from model.routing.payload import prepare
+from model.routing.routing import route
 from tests.workspaces import connection, webhook, workspace
 
 INEXACT = [

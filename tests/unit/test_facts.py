@@ -3,8 +3,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from model.envelope import UnreadableRecord
-from model.facts import Fact, decode, encode, kind_of
+from model.events.envelope import UnreadableRecord
+from model.recording.facts import Fact, decode, encode, kind_of
 from tests.samples import ONE_OF_EACH, outcome, received
 
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.failure import (
+from model.http.failure import (
     FOUND_LIMIT_CHARS,
     LONGEST_RETRY_AFTER_MS,
     MESSAGE_LIMIT_CHARS,

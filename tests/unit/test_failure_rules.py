@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from pydantic_core import PydanticCustomError
 
-from model import codes
-from model.failure import FailureClass, classify
-from model.failure_rules import (
+from model.http.failure import FailureClass, classify
+from model.http.failure_rules import (
     FAILED_BY_RULE,
     PATTERN_LIMIT_CHARS,
     Classifier,
@@ -20,7 +19,8 @@ from model.failure_rules import (
     FailureRuleConfig,
     TransportCode,
 )
-from model.http import RESPONSE_BODY_LIMIT_BYTES
+from model.http.messages import RESPONSE_BODY_LIMIT_BYTES
+from model.reason_codes import catalogue as codes
 
 DELIVERED, RETRY, THROTTLE = FailureClass.DELIVERED, FailureClass.RETRY, FailureClass.THROTTLE
 DISCARD, SETUP, FILTER = FailureClass.DISCARD, FailureClass.SETUP, FailureClass.FILTER

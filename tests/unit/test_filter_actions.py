@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.field_edits import Change
-from model.field_path import FieldPathInvalid
-from model.filter_actions import AllowProperties, Drop, DropProperties, FilterAction, MapProperties, Sample, apply
+from model.fql.actions import AllowProperties, Drop, DropProperties, FilterAction, MapProperties, Sample, apply
+from model.fql.field_edits import Change
+from model.fql.field_path import FieldPathInvalid
 from model.mapping.errors import MappingFailed
 from tests.unit.fql.expressions import EVENTS, nested
 

@@ -3,7 +3,7 @@ from shutil import rmtree
 
 import pytest
 
-from flows.flow_identity import IDENTITY_FILE, RecoveryLost, begin_anew, claim, log_of
+from flows.runtime.recovery import IDENTITY_FILE, RecoveryLost, begin_anew, claim, log_of
 from tests.fakes import Clock, MemoryTopics
 from tests.samples import T0
 

@@ -1,8 +1,8 @@
 import pytest
 
-from flows.gate import Condition, Gate
-from model.breaker import Breaker, BreakerPolicy
-from model.failure import FailureClass
+from flows.delivery.circuit import Condition, Gate
+from model.delivery.failure_window import Breaker, BreakerPolicy
+from model.http.failure import FailureClass
 from tests.samples import T0
 
 POLICY = BreakerPolicy(

@@ -1,4 +1,4 @@
-from flows.held import ACTIVE_FOR_MS, Held
+from flows.delivery.budget import ACTIVE_FOR_MS, Held
 from tests.fakes import Clock
 from tests.samples import T0
 

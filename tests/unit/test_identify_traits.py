@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 import pytest
 
-from model.tracking import Arrival, EventLimits, track
+from model.events.tracking import Arrival, EventLimits, track
 from tests.samples import T0
 
 CONTEXT = {"traits": {"plan": "free"}}

@@ -3,7 +3,7 @@ from itertools import permutations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.identity import attempt_id, delivery_id, event_key, partition_of
+from model.events.ids import attempt_id, delivery_id, event_key, partition_of
 
 
 def test_names_never_change_between_versions() -> None:

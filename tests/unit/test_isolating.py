@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model.http import HttpFailure, HttpRequest, HttpResponse
+from model.http.messages import HttpFailure, HttpRequest, HttpResponse
 from tests.fakes import Clock
 from tests.lane_days import Answering, LaneDays, messages
 from tests.samples import T0

@@ -3,7 +3,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from flows.journal import HORIZON_STEP, Journal, write_lost
+from flows.delivery.replay_marks import HORIZON_STEP, Journal, write_lost
 
 END = 500
 PART = ("events", 0)

@@ -1,8 +1,8 @@
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-from flows.kafka_errors import named
-from flows.topics import TopicsAway, UnknownTopic
+from flows.topics.interface import TopicsAway, UnknownTopic
+from flows.topics.kafka.errors import named
 
 
 @pytest.mark.parametrize(

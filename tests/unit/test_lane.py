@@ -4,22 +4,22 @@ from typing import Any, cast
 import orjson
 import pytest
 
-from flows.calls import CallLoop
-from flows.configuration import configure
-from flows.desk import Desk
-from flows.held import Held
-from flows.lane import STOP_WAIT_MS, Lane
-from flows.room import Waiting
-from flows.ticks import LaneProgress
-from flows.topic_sink import Output
-from flows.topic_source import Progress
-from flows.topics import DEAD_LETTERS, EVENTS, OUTCOMES
-from model.delivery import Delivery
-from model.envelope import unseal
-from model.facts import AttemptFailed, Fact, Outcome, Sample, Spilled, State, Tick, decode
-from model.http import HttpFailure, HttpResponse
-from model.sampling import Sampler
-from model.workspace import Workspace
+from flows.delivery.budget import Held
+from flows.delivery.context import Desk
+from flows.delivery.http_loop import CallLoop
+from flows.delivery.queue import Waiting
+from flows.delivery.shard import STOP_WAIT_MS, Lane
+from flows.delivery.watermarks import LaneProgress
+from flows.topics.interface import DEAD_LETTERS, EVENTS, OUTCOMES
+from flows.topics.sink import Output
+from flows.topics.source import Progress
+from flows.workspace.compiled import configure
+from model.delivery.delivery import Delivery
+from model.delivery.sampling import Sampler
+from model.events.envelope import unseal
+from model.http.messages import HttpFailure, HttpResponse
+from model.recording.facts import AttemptFailed, Fact, Outcome, Sample, Spilled, State, Tick, decode
+from model.workspace.workspace import Workspace
 from tests.fakes import Clock, HeldCalls
 from tests.samples import T0, delivery
 from tests.workspaces import connection, webhook, workspace

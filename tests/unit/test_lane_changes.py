@@ -4,13 +4,13 @@ from typing import Any
 
 import pytest
 
-from flows.lane import Lane
-from flows.removals import Removals
-from flows.room import Waiting
-from flows.topics import EVENTS
-from model.facts import DestinationState, Outcome, Spilled, State
-from model.http import HttpResponse
-from model.identity import lane_of
+from flows.delivery.queue import Waiting
+from flows.delivery.removals import Removals
+from flows.delivery.shard import Lane
+from flows.topics.interface import EVENTS
+from model.events.ids import lane_of
+from model.http.messages import HttpResponse
+from model.recording.facts import DestinationState, Outcome, Spilled, State
 from tests.samples import T0, delivery
 from tests.unit.test_lane import OK, Working, some
 from tests.workspaces import connection, webhook, workspace

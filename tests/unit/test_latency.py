@@ -5,7 +5,7 @@ from math import ceil
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.latency import bucket, quantile_ms, value_ms
+from model.recording.latency import bucket, quantile_ms, value_ms
 
 latencies = st.lists(st.integers(1, 40_000_000), min_size=1, max_size=60)
 

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from flows.main_thread import LATE_NS, ON_TIME_NS, be_on_time, let_main_thread_sleep
+from flows.engine.timer_slack import LATE_NS, ON_TIME_NS, be_on_time, let_main_thread_sleep
 
 GET_TIMER_SLACK = 30  # linux/prctl.h
 

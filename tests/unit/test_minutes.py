@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.facts import DestinationState, Fact, Outcome, Sample, State, Tick
-from model.latency import bucket
-from model.minutes import MINUTE_MS, OTHER, SERIES_LIMIT, AppendMinute, Series, bundle, series_of
-from model.rows import counts_of
-from model.verdict import Prior, Verdict
+from model.recording.facts import DestinationState, Fact, Outcome, Sample, State, Tick
+from model.recording.latency import bucket
+from model.recording.replays import Prior, Verdict
+from model.recording.rollup import MINUTE_MS, OTHER, SERIES_LIMIT, AppendMinute, Series, bundle, series_of
+from model.recording.rows import counts_of
 from tests.samples import (
     ONE_OF_EACH,
     T0,

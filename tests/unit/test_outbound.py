@@ -6,9 +6,9 @@ import pytest
 import trustme
 
 from console.check import check
-from flows.outbound import CertificatesUnusable, outbound_of
-from flows.workspace_file import load_workspace, read_workspace_file
-from model.workspace_errors import WorkspaceInvalid
+from flows.runtime.outbound import CertificatesUnusable, outbound_of
+from flows.workspace.loader import load_workspace, read_workspace_file
+from model.config.problems import WorkspaceInvalid
 
 ENVIRON = {"PROXY_PASSWORD": "s3cret-word"}
 SOURCE = "sources: [{id: web, write_keys: [key-1]}]\n"

@@ -1,7 +1,7 @@
 import pytest
 
-from model.permissions import Action, Role, may
-from model.workspace_users import hash_of
+from model.workspace.permissions import Action, Role, may
+from model.workspace.users import hash_of
 from tests.workspaces import webhook, workspace
 
 # By action: who may do it to what is theirs or nobody's, and who to what somebody else made.

@@ -1,6 +1,6 @@
 import pytest
 
-from flows.placement import Share, lane_key, process_of
+from flows.engine.sharding import Share, lane_key, process_of
 
 # Seen: where a flow of several processes got these keys.
 OF_TWO = {"0": 1, "1": 1, "2": 1, "3": 1, "4": 0, "5": 0, "6": 1, "11": 0}

@@ -5,7 +5,7 @@ import json
 import orjson
 import pytest
 
-from model.redaction import Redactor
+from model.redaction.redactor import Redactor
 from tests.planted import BY_FORM, BY_NAME, CLEAR, SECRETS, found_in, headers, message, properties, url
 
 redactor = Redactor(frozenset(SECRETS.values()))

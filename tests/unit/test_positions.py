@@ -1,6 +1,6 @@
-from flows.positions import LOOK_BACK_RECORDS, begin_at, last_settled, start_of
-from flows.topics import EVENTS, OUTCOMES
-from model.facts import Position, encode
+from flows.runtime.positions import LOOK_BACK_RECORDS, begin_at, last_settled, start_of
+from flows.topics.interface import EVENTS, OUTCOMES
+from model.recording.facts import Position, encode
 from tests.fakes import Clock, MemoryTopics
 from tests.samples import T0, outcome, tick
 

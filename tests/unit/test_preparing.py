@@ -5,10 +5,10 @@ from typing import Any
 import orjson
 import pytest
 
-from model.attempt import Answer
-from model.connection_plan import plans_of
+from model.delivery.attempt import Answer
 from model.destinations.destination import Item
-from model.preparing import prepare
+from model.routing.compile import plans_of
+from model.routing.payload import prepare
 from tests.samples import delivery
 from tests.workspaces import connection, workspace
 

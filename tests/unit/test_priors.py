@@ -2,9 +2,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from flows.priors import EPOCHS_REMEMBERED, EventKey, OutcomeKey, Priors, key_of
-from model.facts import Fact, State
-from model.verdict import Prior, Verdict
+from flows.recording.replays import EPOCHS_REMEMBERED, EventKey, OutcomeKey, Priors, key_of
+from model.recording.facts import Fact, State
+from model.recording.replays import Prior, Verdict
 from tests.samples import attempt_failed, duplicate, outcome, received, rejected, sample, spilled, tick
 
 DISCARDED = outcome(State.DISCARDED, code="400")

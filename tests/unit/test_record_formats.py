@@ -5,10 +5,10 @@ These bytes are never changed. A format that must change gets a version of its o
 
 import pytest
 
-from model.delivery import Delivery, Wait
-from model.envelope import UnreadableRecord
-from model.event import from_record
-from model.facts import Outcome, Received, State, decode
+from model.delivery.delivery import Delivery, Wait
+from model.events.envelope import UnreadableRecord
+from model.events.event import from_record
+from model.recording.facts import Outcome, Received, State, decode
 from tests.unit.test_lane import Working
 
 EVENT_V1 = b'{"v":1,"source":"web"}\n{"type":"track","event":"Order Completed","messageId":"m-1","userId":"u1"}'

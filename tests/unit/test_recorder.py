@@ -6,14 +6,14 @@ import orjson
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flows.priors import EventKey, OutcomeKey, Priors
-from flows.recorder import RebuildHours, Recorded, Recorder
-from flows.topic_sink import Output
-from flows.topics import DEAD_LETTERS, MINUTES, Record
-from model.facts import Fact, State, encode
-from model.minutes import MINUTE_MS
-from model.rows import Row
-from model.verdict import Prior
+from flows.recording.recorder import RebuildHours, Recorded, Recorder
+from flows.recording.replays import EventKey, OutcomeKey, Priors
+from flows.topics.interface import DEAD_LETTERS, MINUTES, Record
+from flows.topics.sink import Output
+from model.recording.facts import Fact, State, encode
+from model.recording.replays import Prior
+from model.recording.rollup import MINUTE_MS
+from model.recording.rows import Row
 from tests.samples import HOUR_MS, T0, delivery, outcome, received, record
 
 TableKey = tuple[Any, ...]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.redaction import LIMIT_BYTES, RedactionRules, Redactor
+from model.redaction.redactor import LIMIT_BYTES, RedactionRules, Redactor
 
 SECRET = "tr0ub4dor & 3"
 redactor = Redactor(frozenset({SECRET, "abc"}))

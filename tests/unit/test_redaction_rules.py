@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from model.redaction import RedactionRules, Redactor
-from model.workspace_redaction import RedactionConfig
+from model.redaction.redactor import RedactionRules, Redactor
+from model.workspace.redaction import RedactionConfig
 
 
 def redactor(**rules: tuple[str, ...]) -> Redactor:

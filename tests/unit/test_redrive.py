@@ -7,11 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from flows.outputs import dead_letter, undelivered
-from model.delivery import Delivery
-from model.envelope import UnreadableRecord
-from model.facts import Redriven, State, decode, encode
-from model.redrive import (
+from flows.topics.records import dead_letter, undelivered
+from model.delivery.delivery import Delivery
+from model.delivery.redrive import (
     Choice,
     DeadLetter,
     Earlier,
@@ -22,8 +20,10 @@ from model.redrive import (
     redriven,
     skip,
 )
-from model.rows import LogPosition, rows_of
-from model.verdict import Verdict
+from model.events.envelope import UnreadableRecord
+from model.recording.facts import Redriven, State, decode, encode
+from model.recording.replays import Verdict
+from model.recording.rows import LogPosition, rows_of
 from tests.samples import T0, delivery
 
 NOW = T0 + 7_200_000

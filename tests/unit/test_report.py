@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from console.report import NotReportable, Report, build_report
-from console.report_drawing import render
-from console.report_parts import bars, change, duration, percent, printable
-from console.trace import build_trace
-from console.trace import render as render_trace
+from console.reports.render import render
+from console.reports.render_parts import bars, change, duration, percent, printable
+from console.reports.report import NotReportable, Report, build_report
+from console.reports.trace import build_trace
+from console.reports.trace import render as render_trace
 
 FROM, TO = 1_790_000_040_000, 1_790_000_340_000
 METRICS = {

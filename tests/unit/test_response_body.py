@@ -6,7 +6,7 @@ import zlib
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sinks.response_body import response_of
+from sinks.http.response_body import response_of
 
 CODINGS = st.sampled_from(["gzip", "deflate", "br", "identity", "gzip, gzip", "", ",", "gzip;q=1"]) | st.text(
     max_size=8

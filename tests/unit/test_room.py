@@ -1,10 +1,10 @@
 import pytest
 
-from flows.gate import Gate
-from flows.room import FARTHEST_SLOT_MS, MOST_PUT_BACK, PutBack, Room, Waiting
-from model.delivery import Wait
+from flows.delivery.circuit import Gate
+from flows.delivery.queue import FARTHEST_SLOT_MS, MOST_PUT_BACK, PutBack, Room, Waiting
+from model.delivery.delivery import Wait
 from model.destinations.destination import BatchLimits
-from model.failure import FailureClass
+from model.http.failure import FailureClass
 from tests.samples import T0, delivery
 
 DELIVERED, RETRY, THROTTLE, SETUP = (

@@ -7,22 +7,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.duplicates import DuplicateStores
-from flows.journal import Journal, write_lost
-from flows.placement import Share, lane_key
-from flows.room import Waiting
-from flows.router import LaneItem, Router
-from flows.ticks import LaneProgress
-from flows.topic_sink import Output
-from flows.topic_source import Item, Progress, Sourced
-from flows.topics import DEAD_LETTERS, EVENTS, OUTCOMES
-from flows.workspace_versions import WorkspaceVersions
-from model.delivery import Delivery, Wait
-from model.envelope import unseal
-from model.facts import Duplicate, Fact, Outcome, Received, State, decode
-from model.identity import lane_of
-from model.rungs import RUNGS
-from model.workspace import Workspace
+from flows.delivery.dedup import DuplicateStores
+from flows.delivery.queue import Waiting
+from flows.delivery.replay_marks import Journal, write_lost
+from flows.delivery.router import LaneItem, Router
+from flows.delivery.versions import WorkspaceVersions
+from flows.delivery.watermarks import LaneProgress
+from flows.engine.sharding import Share, lane_key
+from flows.topics.interface import DEAD_LETTERS, EVENTS, OUTCOMES
+from flows.topics.sink import Output
+from flows.topics.source import Item, Progress, Sourced
+from model.delivery.delivery import Delivery, Wait
+from model.delivery.retry_tiers import RUNGS
+from model.events.envelope import unseal
+from model.events.ids import lane_of
+from model.recording.facts import Duplicate, Fact, Outcome, Received, State, decode
+from model.workspace.workspace import Workspace
 from tests.fakes import Clock, MemoryTopics
 from tests.samples import T0, delivery, event_value, record
 from tests.workspaces import connection, webhook, workspace
@@ -210,7 +210,7 @@ def test_what_crosses_to_another_process_arrives_as_it_was_and_is_written_once(
         }
 
     assert plain(arrived) == plain(routed)
-    monkeypatch.setattr("flows.crossing.pickle.dumps", None)
+    monkeypatch.setattr("flows.engine.crossing.pickle.dumps", None)
     assert all(items.__reduce__() for items in routed.values())
 
 

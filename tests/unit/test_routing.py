@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.connection_plan import plans_of
-from model.facts import State
-from model.routing import Routed, route
+from model.recording.facts import State
+from model.routing.compile import plans_of
+from model.routing.routing import Routed, route
 from tests.workspaces import connection, webhook, workspace
 
 EVENT = {

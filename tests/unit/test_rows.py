@@ -1,10 +1,10 @@
 import orjson
 import pytest
 
-from model.facts import Fact, State, kind_of
-from model.minutes import AppendMinute
-from model.rows import LogPosition, minute_row, rows_of
-from model.verdict import Prior, Verdict
+from model.recording.facts import Fact, State, kind_of
+from model.recording.replays import Prior, Verdict
+from model.recording.rollup import AppendMinute
+from model.recording.rows import LogPosition, minute_row, rows_of
 from tests.samples import ONE_OF_EACH, T0, attempt_failed, outcome, received, rejected, sample, tick
 
 AT = LogPosition(1, 88, T0 + 300)

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from model.rungs import RUNGS, TOLERANCE, next_rung
+from model.delivery.retry_tiers import RUNGS, TOLERANCE, next_rung
 from tests.samples import T0
 
 LONGEST_MS = 72 * 60_000  # an hour and its jitter

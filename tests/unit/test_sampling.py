@@ -1,4 +1,4 @@
-from model.sampling import FAILURES_PER_MINUTE, HOUR_MS, MAX_KINDS, MINUTE_MS, Sampler
+from model.delivery.sampling import FAILURES_PER_MINUTE, HOUR_MS, MAX_KINDS, MINUTE_MS, Sampler
 from tests.samples import T0
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.schedule import RETRY_AFTER_LIMIT_MS, RetryPolicy
+from model.delivery.retry_policy import RETRY_AFTER_LIMIT_MS, RetryPolicy
 from tests.samples import T0
 
 SECOND_MS, MINUTE_MS, HOUR_MS = 1_000, 60_000, 3_600_000

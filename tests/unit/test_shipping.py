@@ -5,12 +5,12 @@ from typing import Any
 import orjson
 import pytest
 
-from flows.configuration import configure
+from flows.delivery.sender import Shipment, Shipper
 from flows.functions import host
-from flows.shipping import Shipment, Shipper
-from model.delivery import Delivery
-from model.failure import FailureClass
-from model.http import HttpFailure, HttpRequest, HttpResponse
+from flows.workspace.compiled import configure
+from model.delivery.delivery import Delivery
+from model.http.failure import FailureClass
+from model.http.messages import HttpFailure, HttpRequest, HttpResponse
 from tests.fakes import Clock, ScriptedEngine
 from tests.samples import T0, delivery
 from tests.workspaces import connection, webhook, workspace

@@ -1,11 +1,11 @@
 """What people are shown of an answer: bounded, and with what could not be read."""
 
-from flows.isolating import Shipped
-from flows.samples import shown_response
-from model.attempt import Answer
-from model.failure import FailureClass
-from model.http import RESPONSE_BODY_LIMIT_BYTES, HttpResponse
-from model.redaction import Redactor
+from flows.delivery.isolation import Shipped
+from flows.delivery.samples import shown_response
+from model.delivery.attempt import Answer
+from model.http.failure import FailureClass
+from model.http.messages import RESPONSE_BODY_LIMIT_BYTES, HttpResponse
+from model.redaction.redactor import Redactor
 from tests.samples import T0, delivery
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.signatures import standard_webhooks, x_signature
+from model.http.signatures import standard_webhooks, x_signature
 
 BODY = b'{"type":"track","event":"Order Completed"}'
 KEY = bytes(range(32))

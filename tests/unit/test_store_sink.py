@@ -3,14 +3,14 @@ from typing import Any
 
 import pytest
 
-from flows import backoff
-from flows.recorder import RebuildHours
-from flows.store_sink import StoreSink
-from flows.topics import DEAD_LETTERS
-from model.envelope import unseal
-from model.rows import Row
-from sinks.store import StoreUnavailable
-from sinks.store_rows import RefusedRow
+from flows.engine import backoff
+from flows.recording.recorder import RebuildHours
+from flows.recording.store_sink import StoreSink
+from flows.topics.interface import DEAD_LETTERS
+from model.events.envelope import unseal
+from model.recording.rows import Row
+from sinks.clickhouse.rows import RefusedRow
+from sinks.clickhouse.store import StoreUnavailable
 from tests.fakes import Clock, MemoryTopics
 from tests.samples import T0
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from clickhouse_migrations.migration import Migration  # type: ignore[import-untyped]
 
-from sinks.store_schema import as_applied
-from sinks.store_views import flatten, parameters_of, read_definitions, statements_of
+from sinks.clickhouse.schema import as_applied
+from sinks.clickhouse.views import flatten, parameters_of, read_definitions, statements_of
 
 VIEWS = {
     "plain": "SELECT 1 AS one",

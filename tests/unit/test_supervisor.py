@@ -8,9 +8,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from console import supervisor
-from console.supervisor import Unit, supervise
-from flows.worker import EXIT_NEEDS_A_PERSON
+from console.processes import supervisor
+from console.processes.supervisor import Unit, supervise
+from flows.runtime.worker import EXIT_NEEDS_A_PERSON
 from tests.system import wait_until
 
 FOR_EVER = "import time; time.sleep(600)"
@@ -73,7 +73,7 @@ class Supervised:
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(supervisor, "PEERS_END_SECONDS", 1.0)
     monkeypatch.setattr(supervisor, "STOP_SECONDS", 2.0)
-    monkeypatch.setattr("flows.backoff.FIRST_RESTART_SECONDS", 0.05)
+    monkeypatch.setattr("flows.engine.backoff.FIRST_RESTART_SECONDS", 0.05)
 
 
 def test_when_one_dies_all_are_started_again() -> None:

@@ -1,10 +1,10 @@
 import pytest
 
-from flows.room import Waiting
-from flows.ticks import LaneTicks, tick_outputs
-from flows.topic_source import Progress
-from flows.topics import EVENTS, OUTCOMES
-from model.facts import Tick, decode
+from flows.delivery.queue import Waiting
+from flows.delivery.watermarks import LaneTicks, tick_outputs
+from flows.topics.interface import EVENTS, OUTCOMES
+from flows.topics.source import Progress
+from model.recording.facts import Tick, decode
 from tests.fakes import Clock
 from tests.samples import T0, delivery
 

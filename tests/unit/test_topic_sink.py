@@ -1,8 +1,8 @@
 import pytest
 
-from flows import backoff
-from flows.topic_sink import PUSH_FACTS, Output, TopicSink
-from flows.topics import OUTCOMES, ProduceFailed
+from flows.engine import backoff
+from flows.topics.interface import OUTCOMES, ProduceFailed
+from flows.topics.sink import PUSH_FACTS, Output, TopicSink
 from tests.fakes import Clock, MemoryTopics
 from tests.samples import T0
 

@@ -3,10 +3,11 @@ from threading import Event as StopEvent
 
 import pytest
 
-from flows.clock import wall_clock_ms
-from flows.epochs import Epochs, PartitionInStep
-from flows.recording import OutcomesPartition
-from flows.topic_source import (
+from flows.engine.clock import wall_clock_ms
+from flows.engine.epochs import Epochs, PartitionInStep
+from flows.recording.dataflow import OutcomesPartition
+from flows.topics.interface import EVENTS, PositionLost, TopicsAway
+from flows.topics.source import (
     BATCH_RECORDS,
     POLL_MS,
     RUNG_POLL_MS,
@@ -18,9 +19,8 @@ from flows.topic_source import (
     TopicSource,
     TopicsSource,
 )
-from flows.topics import EVENTS, PositionLost, TopicsAway
-from model.minutes import MINUTE_MS
-from model.rungs import RUNGS
+from model.delivery.retry_tiers import RUNGS
+from model.recording.rollup import MINUTE_MS
 from tests.fakes import Clock, MemoryTopics
 from tests.samples import T0
 

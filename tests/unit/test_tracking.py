@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.times import iso_ms, parse_iso_ms
-from model.tracking import Arrival, EventLimits, deeper_than, track
-from model.validation import InvalidItem
+from model.events.times import iso_ms, parse_iso_ms
+from model.events.tracking import Arrival, EventLimits, deeper_than, track
+from model.events.validation import InvalidItem
 
 RECEIVED_AT_MS = 1_780_000_000_000
 RECEIVED_AT = "2026-05-28T20:26:40.000Z"

@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.facts import State
-from model.verdict import Prior, Verdict, judge, prior_of
+from model.recording.facts import State
+from model.recording.replays import Prior, Verdict, judge, prior_of
 from tests.samples import T0, outcome
 
 DISCARDED = Prior(State.DISCARDED, "400", T0, 1)

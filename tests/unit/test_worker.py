@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.epochs import EPOCH
-from flows.worker import Unusable, check
+from flows.engine.epochs import EPOCH
+from flows.runtime.worker import Unusable, check
 
 
 def arguments(recovery: Path | None, workers: int | None = None, epoch: timedelta = EPOCH) -> Namespace:

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from console.check import CheckResult, check, to_json
+from model.config.problems import Severity, WorkspaceInvalid
 from model.destinations.webhook import WebhookDestination
-from model.workspace import Workspace, workspace_schema_text
-from model.workspace_errors import Severity, WorkspaceInvalid
-from model.workspace_rules import looks_like_credential
+from model.workspace.validation import looks_like_credential
+from model.workspace.workspace import Workspace, workspace_schema_text
 from tests.unit.workspace_sample import ENVIRON, SECRET, SHOP, changed, only, problems, read, valid
 
 ROOT = Path(__file__).parents[2]
@@ -60,7 +60,7 @@ class TestReading:
         assert first_line == "# yaml-language-server: $schema=./workspace.schema.json"
 
     def test_the_published_schema_is_what_the_model_says(self) -> None:
-        regenerate = "from model.workspace import workspace_schema_text as t; print(t(), end='')"
+        regenerate = "from model.workspace.workspace import workspace_schema_text as t; print(t(), end='')"
         assert (ROOT / "workspace.schema.json").read_text() == workspace_schema_text(), f'run: python -c "{regenerate}"'
 
     def test_storage_and_device_mode_are_not_reportable_and_say_why(self) -> None:

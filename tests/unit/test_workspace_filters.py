@@ -2,7 +2,7 @@
 
 import pytest
 
-from model.workspace_errors import Severity
+from model.config.problems import Severity
 from tests.unit.workspace_sample import SHOP, changed, read
 
 

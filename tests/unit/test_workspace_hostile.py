@@ -8,8 +8,8 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model import workspace_yaml
-from model.workspace_reading import FILE_LIMIT_BYTES
+from model.workspace import yaml_reader as workspace_yaml
+from model.workspace.reader import FILE_LIMIT_BYTES
 from tests.unit.workspace_sample import SECRET, SHOP, changed, only, problems, read
 
 

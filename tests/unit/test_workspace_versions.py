@@ -3,8 +3,8 @@ from typing import Any
 
 import orjson
 
-from flows.workspace_versions import VERSIONS_LIMIT, WorkspaceVersions
-from model.workspace import Workspace
+from flows.delivery.versions import VERSIONS_LIMIT, WorkspaceVersions
+from model.workspace.workspace import Workspace
 from tests.workspaces import connection, webhook, workspace
 
 DROP = {"if": "all", "actions": [{"type": "DROP"}]}

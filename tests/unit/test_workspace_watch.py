@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from flows.live_workspace import LiveWorkspace
-from flows.workspace_watch import WorkspaceWatch, waits_for_restart
-from model.workspace import Workspace
-from model.workspace_reading import read_workspace
+from flows.workspace.live import LiveWorkspace
+from flows.workspace.reloader import WorkspaceWatch, waits_for_restart
+from model.workspace.reader import read_workspace
+from model.workspace.workspace import Workspace
 
 TEXT = """version: 1
 sources: [{id: web, write_keys: [key]}]

@@ -1,8 +1,8 @@
 """One valid workspace file that uses everything, and ways to break it in one place."""
 
-from model.workspace import Workspace
-from model.workspace_errors import Problem, Severity
-from model.workspace_reading import Reading, read_workspace
+from model.config.problems import Problem, Severity
+from model.workspace.reader import Reading, read_workspace
+from model.workspace.workspace import Workspace
 
 SECRET = "s3cr3t-of-the-shop"
 ENVIRON = {"SHOP_TOKEN": SECRET, "HOOK_PATH": "T0/B0/long-hook-path", "OTHER_KEY": "app-key", "EMPTY": ""}

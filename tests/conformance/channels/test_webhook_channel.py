@@ -7,7 +7,7 @@ import orjson
 import pytest
 
 from model.alerts.channels import AlertsConfig
-from model.signatures import standard_webhooks
+from model.http.signatures import standard_webhooks
 from sinks.channels.calls import ChannelCalls
 from sinks.channels.catalogue import open_channels
 from sinks.channels.channel import Channel, Outcome

@@ -1,11 +1,11 @@
 """Items sent by the real engine, and their answers taken as a shipment takes them."""
 
-from flows.configuration import DestinationSetup
-from flows.isolating import Member, Sending
+from flows.delivery.isolation import Member, Sending
+from flows.workspace.compiled import DestinationSetup
 from model.destinations.destination import HttpDestination, Item
-from model.failure_rules import Classifier
-from model.redaction import Redactor
-from sinks.http import HttpEngine
+from model.http.failure_rules import Classifier
+from model.redaction.redactor import Redactor
+from sinks.http.engine import HttpEngine
 from tests.destination_items import Said
 from tests.fakes import Clock
 from tests.samples import T0, delivery

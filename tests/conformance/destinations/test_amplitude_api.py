@@ -6,9 +6,9 @@ from typing import Any
 
 from model.destinations.amplitude import AmplitudeDestination
 from model.destinations.destination import Item
-from model.failure import FailureClass
-from sinks.http import HttpEngine
-from sinks.pyreqwest_engine import PyreqwestEngine
+from model.http.failure import FailureClass
+from sinks.http.engine import HttpEngine
+from sinks.http.pyreqwest_engine import PyreqwestEngine
 from tests.conformance.destinations.amplitude_server import LIMIT_BYTES, AmplitudeServer
 from tests.conformance.destinations.sending import send
 from tests.conformance.http_calls import run, served

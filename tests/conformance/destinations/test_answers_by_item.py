@@ -7,12 +7,12 @@ from typing import Any
 import orjson
 import pytest
 
-from flows.answers import answers_of
-from flows.configuration import configure
-from model.attempt import Answer
+from flows.delivery.responses import answers_of
+from flows.workspace.compiled import configure
+from model.delivery.attempt import Answer
 from model.destinations.destination import Item
-from model.failure import FailureClass
-from model.http import ITEMS_BODY_LIMIT_BYTES
+from model.http.failure import FailureClass
+from model.http.messages import ITEMS_BODY_LIMIT_BYTES
 from tests.conformance.http_calls import MakeEngine, run, served
 from tests.conformance.http_server import Seen, keeps_open, says_and_closes
 from tests.samples import T0

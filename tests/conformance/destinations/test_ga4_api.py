@@ -8,10 +8,10 @@ import pytest
 
 from model.destinations.destination import Item
 from model.destinations.ga4 import Ga4Destination
-from model.failure import FailureClass
+from model.http.failure import FailureClass
 from model.mapping.fields import PayloadInvalid
-from sinks.http import HttpEngine
-from sinks.pyreqwest_engine import PyreqwestEngine
+from sinks.http.engine import HttpEngine
+from sinks.http.pyreqwest_engine import PyreqwestEngine
 from tests.conformance.destinations.ga4_server import STREAM, Ga4Server
 from tests.conformance.destinations.sending import send
 from tests.conformance.http_calls import answer_of, run, served

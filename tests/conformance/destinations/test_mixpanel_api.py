@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from model.destinations.mixpanel import MixpanelDestination
-from model.failure import FailureClass
-from sinks.http import HttpEngine
-from sinks.pyreqwest_engine import PyreqwestEngine
+from model.http.failure import FailureClass
+from sinks.http.engine import HttpEngine
+from sinks.http.pyreqwest_engine import PyreqwestEngine
 from tests.conformance.destinations.mixpanel_server import ACCOUNT, PROJECT, MixpanelServer
 from tests.conformance.destinations.sending import send
 from tests.conformance.http_calls import run, served

@@ -13,9 +13,9 @@ from model.destinations.destination import Item
 from model.destinations.ga4 import Ga4Destination
 from model.destinations.http_api import HttpApiDestination
 from model.destinations.segment import SegmentDestination
-from model.failure import FailureClass
-from sinks.http import HttpEngine
-from sinks.pyreqwest_engine import PyreqwestEngine
+from model.http.failure import FailureClass
+from sinks.http.engine import HttpEngine
+from sinks.http.pyreqwest_engine import PyreqwestEngine
 from tests.conformance.destinations.sending import send
 from tests.conformance.http_calls import answer_of, run, served
 from tests.conformance.http_server import RawServer, Seen

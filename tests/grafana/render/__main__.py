@@ -13,7 +13,7 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-from sinks.store import StoreError, open_store
+from sinks.clickhouse.store import StoreError, open_store
 from tests.grafana.choices import resolve
 from tests.grafana.dashboard import load_dashboard
 from tests.grafana.engine import run_on

@@ -9,8 +9,18 @@ import random
 from collections.abc import Iterator
 from typing import Any
 
-from model.facts import AttemptFailed, DestinationState, Duplicate, Fact, Outcome, Received, Rejected, Sample, State
-from model.identity import delivery_id
+from model.events.ids import delivery_id
+from model.recording.facts import (
+    AttemptFailed,
+    DestinationState,
+    Duplicate,
+    Fact,
+    Outcome,
+    Received,
+    Rejected,
+    Sample,
+    State,
+)
 
 MINUTE, HOUR = 60_000, 3_600_000
 HOURS = 54  # what is compared is two days

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
-from model.codes import ALL
-from model.facts import DestinationState, Received
-from model.rows import LogPosition, rows_of
-from sinks.store import Store, open_store
-from sinks.store_schema import RETAINED, migrate
+from model.reason_codes.catalogue import ALL
+from model.recording.facts import DestinationState, Received
+from model.recording.rows import LogPosition, rows_of
+from sinks.clickhouse.schema import RETAINED, migrate
+from sinks.clickhouse.store import Store, open_store
 from tests.grafana.choices import resolve
 from tests.grafana.dashboard import load_dashboard
 from tests.grafana.engine import run_on

@@ -9,7 +9,7 @@ from model.alerts.finding import Finding, of_failed, of_first_attempts, of_rate,
 from model.alerts.measures import DAY_MS, FIVE_MINUTES_MS, HOUR_MS
 from model.alerts.rule import RULE, DeliveryRate, FailedEvents, SourceVolume
 from model.alerts.windows import Windows
-from model.minutes import MINUTE_MS
+from model.recording.rollup import MINUTE_MS
 from tests.unit.alerts.alert_samples import NOW, T0, Known, delivery, row, volumes, windows_of
 
 

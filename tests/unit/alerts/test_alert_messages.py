@@ -11,7 +11,7 @@ from model.alerts.state import NEVER_FIRED, Check
 from model.alerts.system import DestinationSaid, monitor_blind, setup
 from model.alerts.text import duration, percent
 from model.alerts.transition import Transition
-from model.minutes import MINUTE_MS
+from model.recording.rollup import MINUTE_MS
 from tests.unit.alerts.alert_samples import NOW, T0
 
 RATE = Transition(

@@ -11,7 +11,7 @@ from model.alerts.state import NEVER_FIRED, Check, RuleState, StateKey
 from model.alerts.transition import Transition, Untold
 from model.alerts.version import RuleChange, RuleVersion, in_force, newest
 from model.alerts.windows import Windows
-from model.minutes import MINUTE_MS
+from model.recording.rollup import MINUTE_MS
 from tests.unit.alerts.alert_samples import NOW, T0, Known, delivery, version, volumes, windows_of
 
 UP, FINE = volumes(2_000, 1_000), volumes(1_000, 1_000)

@@ -5,7 +5,7 @@ from model.alerts.notice import Change
 from model.alerts.state import NEVER_FIRED, RuleState
 from model.alerts.system import DestinationSaid, destination_removed, monitor_blind, setup, told_on
 from model.alerts.transition import Untold
-from model.minutes import MINUTE_MS
+from model.recording.rollup import MINUTE_MS
 from tests.unit.alerts.alert_samples import NOW
 
 CHANNELS = told_on(["ops", "in-app"])

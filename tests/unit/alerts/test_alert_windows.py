@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from model.alerts import windows as windows_module
 from model.alerts.measures import AHEAD_MS, DAY_MS, FIVE_MINUTES_MS, HOUR_MS
 from model.alerts.windows import FirstAttempts, Rate, Volume, Windows
-from model.minutes import MINUTE_MS, OTHER
+from model.recording.rollup import MINUTE_MS, OTHER
 from tests.unit.alerts.alert_samples import NOW, T0, delivery, row, windows_of
 
 SCOPES = [

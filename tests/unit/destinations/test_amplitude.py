@@ -10,9 +10,9 @@ from pydantic import ValidationError
 
 from model.destinations.amplitude import AmplitudeDestination
 from model.destinations.destination import Item
-from model.failure import FailureClass
-from model.failure_rules import Classifier
-from model.http import HttpResponse
+from model.http.failure import FailureClass
+from model.http.failure_rules import Classifier
+from model.http.messages import HttpResponse
 from model.mapping.fields import PayloadInvalid
 from tests.destination_items import Said, destination, items, payloads, said_of_items
 

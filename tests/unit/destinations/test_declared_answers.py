@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.answers import answers_of
-from flows.configuration import configure
-from model.attempt import Answer
+from flows.delivery.responses import answers_of
+from flows.workspace.compiled import configure
+from model.delivery.attempt import Answer
 from model.destinations.destination import Item
-from model.failure import FailureClass
-from model.http import HttpResponse
-from model.workspace_reading import read_workspace
+from model.http.failure import FailureClass
+from model.http.messages import HttpResponse
+from model.workspace.reader import read_workspace
 from tests.samples import T0
 from tests.workspaces import workspace
 

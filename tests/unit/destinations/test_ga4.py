@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from model.destinations.destination import Item
 from model.destinations.ga4 import NAME_LIMIT_CHARS, Ga4Destination, event_name
-from model.http import HttpResponse
+from model.http.messages import HttpResponse
 from model.mapping.fields import PayloadInvalid
 from tests.destination_items import destination, items, payloads
 from tests.samples import T0

@@ -11,8 +11,8 @@ from pydantic import ValidationError
 
 from model.destinations.destination import Item
 from model.destinations.mixpanel import MixpanelDestination
-from model.failure import FailureClass
-from model.http import HttpResponse
+from model.http.failure import FailureClass
+from model.http.messages import HttpResponse
 from model.mapping.fields import PayloadInvalid
 from tests.destination_items import Said, destination, items, payloads, said_of_items
 

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from model.destinations.destination import Item
 from model.destinations.segment import SegmentDestination
-from model.http import HttpResponse
-from model.times import iso_ms
-from model.tracking import Arrival, EventLimits, track
+from model.events.times import iso_ms
+from model.events.tracking import Arrival, EventLimits, track
+from model.http.messages import HttpResponse
 from tests.destination_items import ENVIRON, destination
 from tests.samples import T0
 

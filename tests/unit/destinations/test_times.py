@@ -12,8 +12,8 @@ from model.destinations.http_api import HttpApiDestination
 from model.destinations.mixpanel import MixpanelDestination
 from model.destinations.segment import SegmentDestination
 from model.destinations.webhook import WebhookDestination
-from model.times import iso_ms
-from model.tracking import Arrival, EventLimits, track
+from model.events.times import iso_ms
+from model.events.tracking import Arrival, EventLimits, track
 from tests.destination_items import destination, items
 from tests.samples import T0
 

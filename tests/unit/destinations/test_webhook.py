@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from model.destinations.destination import Item
 from model.destinations.webhook import WebhookDestination
-from model.failure import FailureClass
-from model.http import HttpResponse
+from model.http.failure import FailureClass
+from model.http.messages import HttpResponse
 from tests.workspaces import webhook, workspace
 
 EVENT = b'{"type":"track", "event":"Order Completed"}'

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model.mapping.compiling import MappingFailed, MappingInvalid, compile_mapping
-from model.mapping.liquid_filters import FROM_LIBRARY, LIMIT_CHARS, OWN
+from model.mapping.liquid.filters import FROM_LIBRARY, LIMIT_CHARS, OWN
 
 EVENT = {
     "event": "Order <Completed>",

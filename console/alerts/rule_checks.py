@@ -1,0 +1,102 @@
+"""What a rule names must be there: its source, destination, connection and mapping, and the channels it is told on."""
+
+from dataclasses import dataclass
+
+from model.alerts.channels import EMAIL, AlertsConfig, Target, target_of
+from model.alerts.rule import EMAIL_PREFIX, IN_APP, DeliveryRate, Rule, SourceVolume
+from model.config.problems import did_you_mean, quoted
+from model.routing.compile import plan_of
+from model.workspace.workspace import Workspace
+
+FILE_PREFIX = "workspace:"  # of the ids of the file's rules; no id made here has a colon
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What rules can name, and the rules of the workspace file."""
+
+    workspace: Workspace
+    alerts: AlertsConfig
+
+    @property
+    def channels(self) -> frozenset[str]:
+        """The ids of alerts.channels, and email if there is a mail server."""
+        return frozenset(channel.id for channel in self.alerts.described()) - {IN_APP}
+
+    @property
+    def file_rules(self) -> dict[str, Rule]:
+        """The rules of the workspace file, by rule id."""
+        return {f"{FILE_PREFIX}{name}": rule for name, rule in self.alerts.rules_by_id().items()}
+
+    def email_of(self, user: str) -> str | None:
+        """The mail address of a user of the workspace."""
+        return next((known.email for known in self.workspace.users if known.id == user), None)
+
+
+def check_rule(rule: Rule, setting: Setting, author: str) -> None:
+    """Raise ValueError, naming the field and the remedy, for what the rule names and is not there."""
+    if isinstance(rule, SourceVolume):
+        _check_source(rule.source, setting.workspace)
+    else:
+        _check_destination(rule.destination, setting.workspace)
+    if isinstance(rule, DeliveryRate) and rule.source:
+        _check_connection(rule, setting.workspace)
+    elif isinstance(rule, DeliveryRate) and rule.mapping:
+        raise ValueError("mapping: a mapping belongs to a connection. Name its source too")
+    for channel in rule.channels:
+        check_channel(channel, setting, author)
+
+
+def _check_source(source: str, workspace: Workspace) -> None:
+    _check_known("source", source, [known.id for known in workspace.sources])
+
+
+def _check_destination(destination: str, workspace: Workspace) -> None:
+    _check_known("destination", destination, [known.id for known in workspace.destinations])
+    if destination not in workspace.http_destinations():
+        raise ValueError(f"destination: {quoted(destination)} is loaded in bulk: it has no deliveries to watch")
+
+
+def _check_connection(rule: DeliveryRate, workspace: Workspace) -> None:
+    _check_source(rule.source, workspace)
+    to_it = {known.source: known for known in workspace.connections if known.destination == rule.destination}
+    connection = to_it.get(rule.source)
+    if connection is None:
+        sources = f"Connected to it are {', '.join(to_it)}" if to_it else "No source is connected to it"
+        raise ValueError(
+            f"source: there is no connection from {quoted(rule.source)} to {quoted(rule.destination)}. {sources}"
+        )
+    if connection.mode == "device":
+        raise ValueError(
+            f"source: the connection from {quoted(rule.source)} to {quoted(rule.destination)} is in device mode: the"
+            " SDK sends past Waybill, which sees no deliveries to watch"
+        )
+    if rule.mapping:
+        plan = plan_of(connection, workspace.http_destinations()[rule.destination])
+        _check_known("mapping", rule.mapping, [mapping.name for mapping in plan.mappings if mapping.name])
+
+
+def _check_known(kind: str, name: str, known: list[str]) -> None:
+    if name not in known:
+        remedy = did_you_mean(name, known, f"There are {', '.join(sorted(known)[:50])}" if known else "There are none")
+        raise ValueError(f"{kind}: there is no {kind} {quoted(name)}. {remedy}")
+
+
+def check_channel(channel: str, setting: Setting, author: str) -> Target:
+    """Return where a channel's name leads. Raises ValueError, with the remedy, when it leads nowhere."""
+    if channel.startswith(EMAIL_PREFIX):
+        if EMAIL not in setting.channels:
+            raise ValueError(
+                f"channels: {quoted(channel)} needs a mail server. Describe it under alerts.smtp of the workspace file"
+            )
+    elif channel != IN_APP and channel not in setting.channels - {EMAIL}:
+        known = [IN_APP, *sorted(setting.channels - {EMAIL})]
+        remedy = did_you_mean(channel, known, f"There are {', '.join(known)}, email:me and email:ADDRESS")
+        raise ValueError(f"channels: there is no channel {quoted(channel)}. {remedy}")
+    target = target_of(channel, setting.email_of(author))
+    if target is None:
+        raise ValueError(
+            f"channels: the mail address of {quoted(author)} is not known. Set email of this user under users in the"
+            " workspace file, or write email:ADDRESS"
+        )
+    return target

@@ -1,0 +1,149 @@
+"""How commands find a running Waybill: `<data>/server.json`, readable by its owner only.
+
+chDB lets one process at a time open its directory. While `waybill up` runs it owns the store, and other commands ask it
+over HTTP; with nothing running they open the store themselves. This is the one place that decides which.
+
+Whether one runs is said by locks on `<data>/server.lock`, `delivery.lock` and so on, not by a pid: the kernel lets go
+of a lock however the process ends, and a container gives the next process the same pid.
+"""
+
+import fcntl
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import httpx
+import orjson
+
+from console.failures import Failure
+from sinks.clickhouse.store import Store, open_store
+
+View = Callable[[str, dict[str, Any]], list[dict[str, Any]]]
+ASK_TIMEOUT_SECONDS = 60.0
+LOOK_SECONDS = 1.0  # `find_server` holds the lock for a moment; whoever really runs holds it longer
+
+SERVER, DELIVERY, RECORDING, ALERTING = "server", "delivery", "recording", "alerting"
+
+
+class AlreadyRunning(Failure):
+    """Another process runs on this data directory."""
+
+
+class NotAnswering(Failure):
+    """A running Waybill did not answer as expected; the text says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerFile:
+    """Where a running Waybill answers, and the token that lets one ask."""
+
+    address: str
+    token: str
+    pid: int
+
+
+@contextmanager
+def sole_process(data: Path, *roles: str) -> Iterator[None]:
+    """Be the one process with some roles on this data directory, by default with all. Raises `AlreadyRunning`."""
+    with ExitStack() as stack:
+        for role in roles or (SERVER, DELIVERY, RECORDING, ALERTING):
+            _hold(stack.enter_context(open(os.open(_lock(data, role), os.O_RDWR | os.O_CREAT, 0o600), "r+b")), data)
+            if role == SERVER:
+                _remove_server_file(data)  # a crash may have left it
+                stack.callback(_remove_server_file, data)
+        yield
+
+
+def _hold(lock: IO[bytes], data: Path) -> None:
+    deadline = time.monotonic() + LOOK_SECONDS
+    while not _locks(lock, fcntl.LOCK_EX):
+        if time.monotonic() > deadline:
+            holder = lock.read(20).decode("ascii", "replace")
+            raise AlreadyRunning(f"process {holder} already runs on {data}: stop it, or choose another --data")
+        time.sleep(0.02)
+    lock.truncate()
+    lock.write(str(os.getpid()).encode())
+    lock.flush()
+
+
+def _lock(data: Path, role: str) -> Path:
+    return data / f"{role}.lock"
+
+
+def write_server_file(data: Path, server: ServerFile) -> None:
+    """Publish the server; the file is never readable by others, not even for a moment."""
+    beside = data / "server.json.new"
+    beside.unlink(missing_ok=True)
+    with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(orjson.dumps(asdict(server)))
+    os.replace(beside, data / "server.json")
+
+
+def _remove_server_file(data: Path) -> None:
+    (data / "server.json").unlink(missing_ok=True)
+
+
+def find_server(data: Path) -> ServerFile | None:
+    """The server that runs on this data directory; None if there is none (a file left behind by a crash counts not)."""
+    try:
+        server = ServerFile(**orjson.loads((data / "server.json").read_bytes()))
+        with _lock(data, SERVER).open("rb") as lock:
+            return None if _locks(lock, fcntl.LOCK_SH) else server
+    except (FileNotFoundError, TypeError, ValueError):
+        return None
+    except PermissionError:
+        raise NotAnswering(
+            f"{data / 'server.json'} belongs to another user: run this as the user of `waybill up`."
+        ) from None
+
+
+def _locks(file: IO[bytes], kind: int) -> bool:
+    """Take the lock if nobody else has it; closing the file lets go of it."""
+    try:
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+@contextmanager
+def open_views(data: Path, store_url: str) -> Iterator[View]:
+    """Give a function that reads views, from the running server or from the store itself.
+
+    Raises `NotAnswering`, `sinks.clickhouse.store.StoreError`, and ValueError when there is no data directory.
+    """
+    if not data.is_dir():  # opening the store would make one wherever a mistyped path points
+        raise ValueError(f"there is no data directory {data}: check --data, or start `waybill up` to make one")
+    server = find_server(data)
+    if server is not None:
+        with httpx.Client(
+            base_url=server.address,
+            headers={"Authorization": f"Bearer {server.token}"},
+            timeout=ASK_TIMEOUT_SECONDS,
+            trust_env=False,
+        ) as client:
+            yield lambda name, parameters: _ask(client, server, name, parameters)
+        return
+    store: Store = open_store(store_url)
+    try:
+        yield lambda name, parameters: store.view(name, **parameters)
+    finally:
+        store.close()
+
+
+def _ask(client: httpx.Client, server: ServerFile, name: str, parameters: dict[str, Any]) -> list[dict[str, Any]]:
+    try:
+        response = client.post(f"/api/views/{name}", json=parameters)
+    except httpx.TransportError as error:
+        raise NotAnswering(
+            f"`waybill up` (process {server.pid}) holds the store but does not answer at {server.address}: {error}. "
+            "Look at its terminal; if it hangs, stop it and ask again."
+        ) from None
+    if response.status_code != httpx.codes.OK:
+        raise NotAnswering(f"{server.address} answered {response.status_code}: {response.text[:300]}")
+    rows: list[dict[str, Any]] = response.json()["rows"]
+    return rows

@@ -1,0 +1,149 @@
+"""`waybill demo`: the whole system on real input, with destinations that behave like real ones, in about a minute.
+
+A healthy destination, a flaky one (503, 429 with Retry-After, 400 with a message) and a dead one (connection refused).
+The retry delays and the window are shortened in the demo's own workspace, not in code.
+"""
+
+import random
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx
+import orjson
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from console.demo.events import WRITE_KEY, demo_event
+from console.failures import Failure
+from console.processes.up import Running, run_all
+from console.reports.report import Report, build_report
+from flows.engine.clock import wall_clock_ms
+from flows.runtime.installation import open_installation
+from flows.workspace.loader import load_workspace
+
+BATCH_EVENTS = 100
+DEADLINE_SECONDS = 85.0  # for up to 5,000 events; each further hundred gets a second more
+LOOK_EVERY_SECONDS = 0.5
+WORKSPACE = """\
+version: 1
+sources:
+  - {id: shop, name: Web shop, write_keys: [%(write_key)s]}
+destinations:
+  - {id: healthy, name: Answers 200, type: webhook, url: "http://127.0.0.1:%(receiver)d/healthy"}
+  - {id: flaky, name: Answers 503 429 and 400 at times, type: webhook, url: "http://127.0.0.1:%(receiver)d/flaky"}
+  - {id: dead, name: Refuses connections, type: webhook, url: "http://127.0.0.1:%(closed)d/"}
+connections:
+  - {source: shop, destination: healthy}
+  - {source: shop, destination: flaky}
+  - {source: shop, destination: dead}
+delivery:
+  # Four hours and ten attempts are too long to watch.
+  attempts: 4
+  window_seconds: 25
+  first_wait_seconds: 1
+  allow_addresses: [127.0.0.0/8]
+"""
+
+
+class DemoFailed(Failure):
+    """The demo could not run; the text says where."""
+
+
+@dataclass(frozen=True, slots=True)
+class DemoResult:
+    """The report, and whether every delivery is accounted for."""
+
+    report: Report
+    complete: bool
+
+
+def run_demo(events: int, console: Console, *, seed: int = 7) -> DemoResult:
+    """Send ``events`` through the whole system and wait until each delivery has its outcome. Raises `DemoFailed`."""
+    with tempfile.TemporaryDirectory(prefix="waybill-demo-") as scratch, receiver() as port, closed_port() as closed:
+        file = Path(scratch) / "workspace.yaml"
+        file.write_text(WORKSPACE % {"write_key": WRITE_KEY, "receiver": port, "closed": closed}, encoding="utf-8")
+        installation = open_installation(load_workspace(file, {}), Path(scratch) / "data")
+        from_ms = wall_clock_ms() // 60_000 * 60_000
+        try:
+            with run_all(installation, port=0) as running:
+                deadline = time.monotonic() + DEADLINE_SECONDS + max(0, events - 5_000) / 100
+                with progress_bars(console) as progress:
+                    send_events(running.address, events, progress, random.Random(seed))  # noqa: S311 (sample data)
+                    report = follow(running, events, from_ms, deadline, progress)
+        finally:
+            installation.topics.close()
+    complete = report.unexplained == 0 and report.pending == 0 and report.ingest.accepted >= events
+    return DemoResult(report, complete)
+
+
+@contextmanager
+def receiver() -> Iterator[int]:
+    """Run the receiver as its own process; gives its port."""
+    command = [sys.executable, "-m", "console.demo.receiver", "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            if not line:
+                raise DemoFailed(f"the receiver ended at once with code {process.wait()}")
+            port: int = orjson.loads(line)["port"]
+            yield port
+        finally:
+            process.terminate()
+
+
+@contextmanager
+def closed_port() -> Iterator[int]:
+    """Reserve a port on which nothing listens, so that connecting to it is refused."""
+    with socket.socket() as reserved:
+        reserved.bind(("127.0.0.1", 0))
+        port: int = reserved.getsockname()[1]
+        yield port
+
+
+def progress_bars(console: Console) -> Progress:
+    """Two bars: events sent, deliveries settled."""
+    columns = (TextColumn("{task.description:<28}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    return Progress(*columns, console=console)
+
+
+def send_events(address: str, events: int, progress: Progress, chance: random.Random) -> None:
+    """Post ``events`` in batches, as an SDK would."""
+    task = progress.add_task("Sending events", total=events)
+    with httpx.Client(base_url=address, auth=(WRITE_KEY, ""), timeout=30, trust_env=False) as client:
+        for start in range(0, events, BATCH_EVENTS):
+            now = datetime.now(UTC)
+            batch = [demo_event(number, now, chance) for number in range(start, min(start + BATCH_EVENTS, events))]
+            body = {"batch": batch, "sentAt": now.isoformat()}
+            answer = client.post("/v1/batch", content=orjson.dumps(body), headers={"Content-Type": "application/json"})
+            if answer.status_code != httpx.codes.OK:
+                raise DemoFailed(f"ingest answered {answer.status_code}: {answer.text[:300]}")
+            progress.advance(task, len(batch))
+
+
+def follow(running: Running, events: int, from_ms: int, deadline: float, progress: Progress) -> Report:
+    """Watch until nothing is pending, or the deadline; return the last report."""
+    task = progress.add_task("Delivering, retrying", total=None)
+    while True:
+        # Up to the end of the minute to come: half-open, and the clock does not stand still while this reads.
+        to_ms = wall_clock_ms() // 60_000 * 60_000 + 120_000
+        report = build_report(lambda name, parameters: running.store.view(name, **parameters), from_ms, to_ms)
+        routed = report.total("routed")
+        progress.update(task, total=max(routed, 1), completed=routed - report.total("pending"))
+        # Minutes become visible a second after facts; the report is to show the same in both.
+        settled = report.metrics.delivered + report.metrics.not_delivered + report.metrics.filtered
+        if report.ingest.accepted >= events and report.pending == 0 and settled == routed:
+            return report
+        if time.monotonic() > deadline:
+            return report
+        if failure := running.failure():
+            raise DemoFailed(failure)
+        time.sleep(LOOK_EVERY_SECONDS)

@@ -1,0 +1,126 @@
+"""What an SDK asks before it sends its first event: where to send, and that no destination runs in the app itself.
+
+GET /v1/projects/{writeKey}/settings    Segment's SDKs for browsers and phones: `cdnURL` or `cdnHost` is Waybill
+GET /sourceConfig                       RudderStack's: `configUrl` or `controlPlaneUrl` is Waybill; the write key is the
+                                        user name of HTTP Basic, or `writeKey` in the query
+
+200 with an ETag, fresh for five minutes     304 unchanged     400 no usable Host     404 write key unknown
+"""
+
+import re
+from collections.abc import Callable
+from hashlib import blake2b
+from typing import Any
+
+import orjson
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from console.ingest.body import basic_write_key
+from console.ingest.responses import failure
+
+FRESH_SECONDS = 300
+_HOST = re.compile(r"(?:[A-Za-z0-9._-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
+_NAMES_SCHEME = "X-Forwarded-Proto"
+
+
+def settings_routes(known: Callable[[str], bool]) -> list[Route]:
+    """The routes; ``known`` says whether a write key belongs to a source."""
+    # Write keys are public and no cookie is read, so any page may ask; Waybill's API stays closed to other pages.
+    # RudderStack's SDK sends the write key as credentials, so browsers ask first what is allowed.
+    open_to_pages = CORSMiddleware(
+        _Settings(known), allow_origins=["*"], allow_methods=["GET"], allow_headers=["*"], max_age=86_400
+    )
+    return [Route(path, open_to_pages) for path in ("/v1/projects/{write_key:path}/settings", "/sourceConfig")]
+
+
+class _Settings:
+    def __init__(self, known: Callable[[str], bool]) -> None:
+        self._known = known
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request (ASGI)."""
+        await self._answer(Request(scope))(scope, receive, send)
+
+    def _answer(self, request: Request) -> Response:
+        if request.method not in {"GET", "HEAD"}:
+            response = failure(405, "bad_request", f"{request.method} is not answered at this path; use GET")
+            response.headers["Allow"] = "GET"
+            return response
+        for_segment = request.path_params.get("write_key")
+        write_key = for_segment or _write_key(request)
+        if write_key is None or not self._known(write_key):
+            response = failure(404, "unknown_source", "the write key is missing or belongs to no source")
+            response.headers["Cache-Control"] = "no-store"  # a key that is added works at once
+            return response
+        host = request.headers.get("host", "")
+        if not _HOST.fullmatch(host):
+            return failure(400, "bad_request", "the Host header names no address events could be sent to")
+        return _cacheable(
+            request, segment_settings(write_key, host, _scheme(request)) if for_segment else rudder_config(write_key)
+        )
+
+
+def segment_settings(write_key: str, host: str, scheme: str) -> dict[str, Any]:
+    """Settings as Segment's SDKs read them.
+
+    The address of ingest is part of them: an SDK that is not told otherwise sends to Segment's own, the Kotlin one
+    even when its `apiHost` says otherwise. What the SDKs measure of themselves (`metrics`) would go there too.
+    """
+    return {
+        "integrations": {"Segment.io": {"apiKey": write_key, "apiHost": f"{host}/v1", "protocol": scheme}},
+        "plan": {},
+        "edgeFunction": {},
+        "middlewareSettings": {"routingRules": []},
+        "enabledMiddleware": {},
+        "metrics": {"sampleRate": 0},
+        "remotePlugins": [],
+        "legacyVideoPluginsEnabled": False,
+    }
+
+
+def rudder_config(write_key: str) -> dict[str, Any]:
+    """A source as RudderStack's SDKs read it: enabled, with no destination in the app and nothing measured of them."""
+    return {
+        "source": {
+            "id": write_key,
+            "name": write_key,
+            "writeKey": write_key,
+            "enabled": True,
+            "workspaceId": "waybill",
+            "destinations": [],
+            "config": {"statsCollection": {"errors": {"enabled": False}, "metrics": {"enabled": False}}},
+        },
+    }
+
+
+def _write_key(request: Request) -> str | None:
+    header = basic_write_key(request.headers.get("authorization", "").encode("latin-1"))
+    return header or request.query_params.get("writeKey")
+
+
+def _scheme(request: Request) -> str:
+    """How the sender reached us. A proxy that ends TLS may not say so; but a secure page calls nothing else."""
+    secure = (
+        request.url.scheme == "https"
+        or request.headers.get(_NAMES_SCHEME, "").strip().lower() == "https"
+        or request.headers.get("origin", "").startswith("https://")
+    )
+    return "https" if secure else "http"
+
+
+def _cacheable(request: Request, content: dict[str, Any]) -> Response:
+    body = orjson.dumps(content)
+    tag = f'"{blake2b(body, digest_size=12).hexdigest()}"'
+    headers = {
+        "ETag": tag,
+        "Cache-Control": f"public, max-age={FRESH_SECONDS}",
+        "Vary": f"Authorization, Origin, {_NAMES_SCHEME}",
+    }
+    asked = {each.strip().removeprefix("W/") for each in request.headers.get("if-none-match", "").split(",")}
+    if asked & {tag, "*"}:
+        return Response(status_code=304, headers=headers)
+    return Response(body, media_type="application/json", headers=headers)

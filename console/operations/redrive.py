@@ -1,0 +1,257 @@
+"""`waybill redrive`: sends again what a destination did not get, after showing how much that is.
+
+It makes no call itself: deliveries are put on the retry ladder, and the delivery flow sends them with all its limits,
+now if it runs, or else when it is started.
+"""
+
+import fcntl
+import os
+import pwd
+import secrets
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from console.data_dir import AlreadyRunning, View, find_server, open_views
+from console.period import parse_time
+from console.reports.banner import WAITING_MS, draw_banner, read_banners
+from console.reports.render_parts import count, day_and_time, duration, printable
+from flows.engine.clock import wall_clock_ms
+from flows.operations.redrive import Pace, Redriving
+from flows.operations.redrive_ledger import Plan
+from flows.runtime.installation import Installation
+from flows.workspace.compiled import configure
+from model.config.problems import did_you_mean, quoted
+from model.delivery.delivery import Delivery
+from model.delivery.redrive import Choice, Earlier, Lookup, Skip
+from model.destinations.catalogue import reason
+from model.recording.facts import Audited
+from model.workspace.workspace import Workspace
+
+_WHY = {
+    Skip.PENDING: "a redrive of them is under way",
+    Skip.RECOVERED: "already recovered by a redrive",
+    Skip.FAILED_AGAIN: "a redrive of them failed too, in a way that was not chosen",
+    Skip.GONE: "their connection or mapping is disabled or gone from the workspace",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a command did. ``redrive_id`` is '' when nothing was sent."""
+
+    choice: Choice
+    plan: Plan
+    redrive_id: str = ""
+    sent: int = 0
+    stopped: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON types; times are Unix ms."""
+        return {
+            **_filters(self.choice),
+            "to_send": self.plan.total,
+            "groups": [group._asdict() for group in self.plan.groups],
+            "skipped": {str(why): self.plan.skipped.get(why, 0) for why in Skip},
+            "unreadable": self.plan.unreadable,
+            "redrive_id": self.redrive_id,
+            "sent": self.sent,
+            "stopped": self.stopped,
+        }
+
+
+def choose(workspace: Workspace, destination: str, codes: Iterable[str], from_text: str, to_text: str) -> Choice:
+    """Make the choice of the options. Raises ValueError for a destination that is not delivered to."""
+    from_ms, to_ms = parse_time(from_text, "--from"), parse_time(to_text, "--to")
+    if from_ms is not None and to_ms is not None and from_ms >= to_ms:
+        raise typer.BadParameter("--from must be before --to")
+    delivered = workspace.http_destinations()
+    destination = next((known.id for known in delivered.values() if destination in known.was), destination)
+    if destination not in delivered:
+        if any(destination == other.id for other in workspace.destinations):
+            raise ValueError(f"destination {quoted(destination)} is loaded in bulk: Waybill keeps no deliveries for it")
+        known = f"There are {', '.join(delivered) or 'none'}"
+        raise ValueError(
+            f"there is no destination {quoted(destination)} in the workspace. "
+            f"{did_you_mean(destination, delivered, known)}"
+        )
+    was = delivered[destination].was
+    return Choice(destination=destination, was=was, codes=frozenset(codes), from_ms=from_ms, to_ms=to_ms)
+
+
+@contextmanager
+def only_redrive(data: Path) -> Iterator[None]:
+    """Be the one redrive on this data directory. Raises `AlreadyRunning`, and OSError when there is no directory."""
+    with open(os.open(data / "redrives.lock", os.O_RDWR | os.O_CREAT, 0o600), "r+b") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise AlreadyRunning(
+                f"another redrive runs on {data}: wait until it ends, or stop it with Ctrl-C"
+            ) from None
+        yield
+
+
+def run(
+    installation: Installation,
+    choice: Choice,
+    *,
+    rate_per_second: int,
+    agreed: Callable[[Plan], bool],
+    console: Console,
+) -> Result:
+    """Count, and send if ``agreed`` says so once it was shown the plan; Ctrl-C stops after the chunk under way.
+
+    Raises what reading topics and views raises.
+    """
+    data, redrive_id = installation.data, secrets.token_hex(8)
+    with closing(Redriving(installation.topics, data, clock=wall_clock_ms)) as redriving:
+        with open_views(data, installation.store_url) as view:
+            plan = redriving.plan(choice, _lookup(view, choice), _gone(installation.workspace))
+            now_ms = wall_clock_ms()
+            if plan.total:
+                for banner in read_banners(view, now_ms - WAITING_MS, now_ms, {choice.destination}):
+                    console.print(draw_banner(banner))
+        if not agreed(plan):
+            return Result(choice, plan)
+        audited = Audited(
+            at_ms=wall_clock_ms(),
+            run=redrive_id,
+            author=_user(),
+            role="owner",  # whoever may open the data directory
+            action="redrive",
+            subject=choice.destination,
+            details=orjson.dumps({**_filters(choice), "deliveries": plan.total, "rate": rate_per_second}).decode(),
+        )
+        with _stopping() as stop, _progress(console) as progress:
+            task = progress.add_task("", total=plan.total)
+            pace = Pace(rate_per_second, stop.wait, time.monotonic)
+            sent = redriving.send(audited, pace, lambda so_far: progress.update(task, completed=so_far))
+            stopped = stop.is_set() and sent < plan.total
+    return Result(choice, plan, redrive_id, sent, stopped)
+
+
+def render_plan(plan: Plan, choice: Choice, rate_per_second: int, console: Console) -> None:
+    """Show what would be sent, by code, and what not and why."""
+    name = printable(choice.destination)
+    if plan.groups:
+        table = Table(title=f"Not delivered to {name}, to be sent again", title_justify="left")
+        table.add_column("State", no_wrap=True)
+        table.add_column("Code", overflow="fold")
+        table.add_column("Count", justify="right", no_wrap=True)
+        table.add_column("What happened")
+        for group in plan.groups:
+            words = Text(reason(group.code).description)
+            table.add_row(Text(group.state, "red"), Text(printable(group.code)), count(group.deliveries), words)
+        console.print(table)
+        takes = duration(plan.total * 1_000 / rate_per_second)
+        console.print(Text(f"  {count(plan.total)} to be sent, at {count(rate_per_second)} a second: {takes} or more."))
+    else:
+        console.print(
+            Text(f"Nothing to send: no dead letter of {name}{_chosen(choice)} that is still to be delivered.")
+        )
+    for why, number in plan.skipped.items():
+        console.print(Text(f"  {count(number)} not sent: {_WHY[why]}.", "dim"))
+    if plan.unreadable:
+        unreadable = "dead letters hold no delivery that can be read, of whatever destination; they stay where they are"
+        console.print(Text(f"  {count(plan.unreadable)} {unreadable}.", "yellow"))
+
+
+def render_result(result: Result, data: Path, console: Console) -> None:
+    """Say how far it came."""
+    sent, total = count(result.sent), count(result.plan.total)
+    if result.stopped:
+        console.print(
+            Text(
+                f"Stopped: {sent} of {total} are on their way. Run the same command again for the rest; "
+                "nothing is sent twice.",
+                "yellow",
+            )
+        )
+        return
+    when = "" if find_server(data) else " They are sent when `waybill up` runs."
+    console.print(Text(f"{sent} are on their way.{when} `waybill report` shows what becomes of them.", "green"))
+    if result.sent < result.plan.total:
+        gone = count(result.plan.total - result.sent)
+        console.print(Text(f"{gone} were deleted meanwhile: they came to the end of their retention.", "yellow"))
+
+
+def _chosen(choice: Choice) -> str:
+    codes = f" with code {printable(', '.join(sorted(choice.codes)))}" if choice.codes else ""
+    since = "" if choice.from_ms is None else f" from {day_and_time(choice.from_ms)}"
+    until = "" if choice.to_ms is None else f" to {day_and_time(choice.to_ms)}"
+    return f"{codes}{since}{until}{' (UTC)' if since or until else ''}"
+
+
+def _filters(choice: Choice) -> dict[str, Any]:
+    return {
+        "destination": choice.destination,
+        "codes": sorted(choice.codes),
+        "from_ms": choice.from_ms,
+        "to_ms": choice.to_ms,
+    }
+
+
+def _lookup(view: View, choice: Choice) -> Lookup:
+    def ask(roots: list[str]) -> dict[str, Earlier]:
+        found: dict[str, Earlier] = {}
+        for name in (choice.destination, *choice.was):
+            for row in view("redrives", {"destination": name, "delivery_ids": roots}):
+                found[row["first_delivery_id"]] = Earlier(row["number"], row["state"], row["recovered_at"] > 0)
+        return found
+
+    return ask
+
+
+def _gone(workspace: Workspace) -> Callable[[Delivery], bool]:
+    configuration = configure(workspace)
+
+    def is_gone(delivery: Delivery) -> bool:
+        if configuration.off(delivery) is not None:
+            return True
+        return configuration.plans[delivery.source, delivery.destination].mapping(delivery.mapping) is None
+
+    return is_gone
+
+
+def _user() -> str:
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # a container may run as a user that has no name
+        return f"uid {os.getuid()}"
+
+
+@contextmanager
+def _stopping() -> Iterator[threading.Event]:
+    """Turn Ctrl-C and SIGTERM into an event for as long as deliveries are being sent."""
+    stop = threading.Event()
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, lambda *_: stop.set()) for number in numbers]
+    try:
+        yield stop
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
+
+
+class _Rate(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        """Deliveries a second, as shown."""
+        return Text(f"{count(round(task.speed or 0))}/s", "dim")
+
+
+def _progress(console: Console) -> Progress:
+    columns = (TextColumn("Sending again"), BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn())
+    return Progress(*columns, console=console)

@@ -1,0 +1,41 @@
+"""One part of Waybill as a process: for topics and a store that processes can share."""
+
+import os
+import threading
+from enum import StrEnum
+from pathlib import Path
+
+from console.data_dir import sole_process
+from console.processes.supervisor import Unit, supervise
+from flows.runtime.installation import store_url
+from flows.workspace.loader import load_workspace
+from model.workspace.workspace import Workspace
+
+
+class Part(StrEnum):
+    """What a process can be."""
+
+    INGEST = "ingest"
+    DELIVERY = "delivery"
+    RECORDING = "recording"
+    ALERTING = "alerting"
+
+
+def run_flow(unit: Unit, stop: threading.Event) -> int:
+    """Keep a flow running until ``stop``; the exit code. Raises `AlreadyRunning`, `WorkspaceInvalid` and ValueError."""
+    workspace = load_workspace(unit.workspace, os.environ)
+    if unit.flow in {Part.RECORDING, Part.ALERTING}:
+        check_shared(workspace, unit.data)
+    unit.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with sole_process(unit.data, unit.flow):
+        return supervise(unit, stop)
+
+
+def check_shared(workspace: Workspace, data: Path) -> None:
+    """Raise ValueError when the store is one that only one process can open."""
+    url = store_url(workspace, data)
+    if url.startswith("chdb:"):
+        raise ValueError(
+            f"the store {url} is open to one process at a time: use `waybill up`, which is one process, "
+            "or set store.url to a ClickHouse server"
+        )

@@ -1,0 +1,30 @@
+"""Ingest with the API as a process; the flows run in others."""
+
+import os
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from console.data_dir import SERVER, sole_process
+from console.processes.run import check_shared
+from console.server.app import serving
+from flows.runtime.installation import open_installation
+from flows.runtime.runner import collect_less_garbage
+from flows.workspace.loader import load_workspace
+from sinks.clickhouse.store import open_store
+
+
+@contextmanager
+def running_ingest(file: Path, data: Path, port: int | None) -> Iterator[str]:
+    """Take events and answer questions; gives the address. Raises what `waybill up` raises, and ValueError."""
+    workspace = load_workspace(file, os.environ)
+    check_shared(workspace, data)
+    installation = open_installation(workspace, data)
+    with (
+        closing(installation.topics),
+        sole_process(data, SERVER),
+        closing(open_store(installation.store_url, may_be_away=True)) as store,
+        serving(installation, store, port=port, watch_file=file) as address,
+    ):
+        collect_less_garbage()
+        yield address

@@ -1,0 +1,115 @@
+"""Keeps the processes of a flow running: all of them start, stop and die together."""
+
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from flows.engine.backoff import Restarts
+from flows.engine.epochs import EPOCH
+from flows.runtime.worker import EXIT_NEEDS_A_PERSON, SUPERVISED
+
+LOOK_SECONDS = 0.1
+PEERS_END_SECONDS = 5.0  # when one has died, the others notice at their next word to it
+STOP_SECONDS = 45.0  # a clean stop of delivery waits 10 s for calls; the rest is for its last flush
+
+log = logging.getLogger("waybill")
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """A flow, by name, and how many processes share it."""
+
+    flow: str
+    processes: int
+    workspace: Path
+    data: Path
+
+    def commands(self) -> list[list[str]]:
+        """What to run, on free ports of this machine."""
+        recovery = str(self.data.absolute() / "recovery" / self.flow)
+        runner = [sys.executable, "-m", "bytewax.run", f"flows.{self.flow}:flow()"]
+        runner += ["-r", recovery, "-s", f"{EPOCH.total_seconds():.0f}", "-b", "0"]
+        if self.processes == 1:
+            return [runner]
+        addresses = ";".join(free_addresses(self.processes))
+        return [[*runner, "-i", str(number), "-a", addresses] for number in range(self.processes)]
+
+    def environment(self) -> dict[str, str]:
+        """The environment of its processes."""
+        return {
+            **os.environ,
+            "WAYBILL_WORKSPACE": str(self.workspace.absolute()),
+            "WAYBILL_DATA": str(self.data.absolute()),
+            SUPERVISED: "1",
+        }
+
+
+def supervise(unit: Unit, stop: threading.Event, started: Callable[[list[int]], None] = lambda pids: None) -> int:
+    """Run a unit until ``stop``, starting it again with growing pauses when it dies. Returns the exit code to give.
+
+    ``started`` gets the process ids at each start. 0: stopped cleanly. 1: stopped, but something had to be killed.
+    `EXIT_NEEDS_A_PERSON`: starting again would not help; the log says why.
+    """
+    restarts = Restarts()
+    while True:
+        began_seconds = time.monotonic()
+        running = [
+            subprocess.Popen(command, stdin=subprocess.PIPE, env=unit.environment()) for command in unit.commands()
+        ]
+        started([process.pid for process in running])
+        codes = _watch(running, stop)
+        if stop.is_set():
+            return 0 if not any(codes) else 1
+        if EXIT_NEEDS_A_PERSON in codes:
+            return EXIT_NEEDS_A_PERSON
+        pause_seconds = restarts.pause_seconds(time.monotonic() - began_seconds)
+        log.error(
+            "flow %s died (exit codes %s), starting its %d processes again in %.0f s",
+            unit.flow, ", ".join(map(str, codes)), unit.processes, pause_seconds,
+        )  # fmt: skip
+        if stop.wait(pause_seconds):
+            return 0
+
+
+def _watch(running: list[subprocess.Popen[bytes]], stop: threading.Event) -> list[int]:
+    """Wait until all have ended; their exit codes. One that ends takes the others with it."""
+    try:
+        while not stop.wait(LOOK_SECONDS) and all(process.poll() is None for process in running):
+            pass
+        for process in running:
+            process.send_signal(signal.SIGTERM)
+        deadline = time.monotonic() + (STOP_SECONDS if stop.is_set() else PEERS_END_SECONDS)
+        for process in running:
+            _wait_until(process, deadline)
+    finally:
+        for process in running:
+            if process.poll() is None:
+                process.kill()
+    return [process.wait() for process in running]
+
+
+def _wait_until(process: subprocess.Popen[bytes], deadline: float) -> None:
+    try:
+        process.wait(max(0.0, deadline - time.monotonic()))
+    except subprocess.TimeoutExpired:
+        log.warning("process %d does not end: killing it; nothing is lost", process.pid)
+
+
+def free_addresses(count: int) -> list[str]:
+    """Ports nobody listens on now; one that is taken meanwhile only means another start."""
+    listening = [socket.socket() for _ in range(count)]
+    try:
+        for each in listening:
+            each.bind(("127.0.0.1", 0))
+        return [f"127.0.0.1:{each.getsockname()[1]}" for each in listening]
+    finally:
+        for each in listening:
+            each.close()

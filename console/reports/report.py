@@ -1,0 +1,318 @@
+"""The Event Delivery report: what arrived, what did not and why, how long it took, and whether it all adds up.
+
+`build_report` reads the views of ``sql/views/`` and nothing else; `Report.to_json` is what ``--json`` prints, and
+`console.reports.render` draws it for a terminal.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from console.data_dir import View
+from console.reports.banner import Banner, read_banners
+from flows.workspace.discards import Discard
+
+TREND_BUCKETS = 40
+DEFAULT_SETTLE_SECONDS = 120
+MESSAGES = 5  # of each error
+FATES = ("routed", "filtered", "delivered", "discarded", "expired", "pending", "unexplained")
+
+
+@dataclass(frozen=True, slots=True)
+class Metrics:
+    """Outcomes by the minute in which they happened; rate and latencies (ms) are None over none."""
+
+    delivered: int
+    not_delivered: int
+    discarded: int
+    expired: int
+    filtered: int
+    attempts_failed: int
+    possible_duplicates: int
+    success_rate: float | None
+    p50_latency_ms: int | None
+    p95_latency_ms: int | None
+    p99_latency_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """Against the equally long period before: counts in percent, the rate in points, latencies in ms; else None."""
+
+    delivered_change_percent: float | None
+    not_delivered_change_percent: float | None
+    filtered_change_percent: float | None
+    possible_duplicates_change_percent: float | None
+    success_rate_change_points: float | None
+    p50_latency_change_ms: int | None
+    p95_latency_change_ms: int | None
+    p99_latency_change_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Ingest:
+    """The balance upstream of routing, for events received in the period, of the source asked for.
+
+    ``unread`` and ``unexplained`` are None where one source was asked for: nobody knows whose those are. `EventsLog`
+    has them of all sources.
+    """
+
+    ingested: int
+    accepted: int
+    rejected: int
+    duplicates: int
+    routed_events: int
+    unread: int | None
+    unexplained: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class EventsLog:
+    """What of the events log the delivery flow has not spoken of, of all sources together."""
+
+    unread: int
+    unexplained: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """Items that ingest refused for one reason. ``source`` '': they had no known write key."""
+
+    source: str
+    code: str
+    items: int
+    message: str  # what the sender was told last
+    message_ids: tuple[str, ...]  # of the latest ones
+    first_seen_ms: int
+    last_seen_ms: int
+    description: str
+    action: str
+    owner: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionBalance:
+    """What became of the deliveries of the events received in the period, for one connection."""
+
+    source: str
+    destination: str
+    routed: int
+    filtered: int
+    delivered: int
+    discarded: int
+    expired: int
+    pending: int
+    unexplained: int
+
+
+@dataclass(frozen=True, slots=True)
+class RedriveBalance:
+    """What became of the redrives begun in the period, for one connection; they are in no other number."""
+
+    source: str
+    destination: str
+    redriven: int
+    recovered: int
+    filtered: int
+    discarded: int
+    expired: int
+    pending: int
+    unexplained: int
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorGroup:
+    """Deliveries that share state, destination and code; ``count`` is deliveries, not attempts."""
+
+    state: str  # discarded, expired, awaiting_retry
+    destination: str
+    code: str
+    count: int
+    share: float
+    owner: str  # source, us, destination
+    description: str
+    action: str
+    link: str  # '' when there is nothing more to read
+    messages: tuple[str, ...]  # what the destination said with this code: one of each of the largest groups
+    message_attempts: tuple[int, ...]  # how many calls failed with such a message
+    first_seen_ms: int | None
+    last_seen_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class TrendPoint:
+    """One bucket of the trend."""
+
+    at_ms: int
+    delivered: int
+    not_delivered: int
+    p95_latency_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class NotReportable:
+    """A connection whose deliveries Waybill does not make, and so cannot count."""
+
+    source: str
+    destination: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """Everything the report shows. Times are Unix ms."""
+
+    from_ms: int
+    to_ms: int
+    source: str
+    destination: str
+    metrics: Metrics
+    changes: Changes
+    ingest: Ingest
+    events_log: EventsLog
+    rejections: tuple[Rejected, ...]
+    balance: tuple[ConnectionBalance, ...]
+    redrives: tuple[RedriveBalance, ...]
+    errors: tuple[ErrorGroup, ...]
+    trend: tuple[TrendPoint, ...]
+    step_seconds: int
+    not_reportable: tuple[NotReportable, ...]
+    banners: tuple[Banner, ...]
+    discards: tuple[Discard, ...]  # what waits and is discarded by the workspace file
+    complete_to_ms: int | None  # the low watermark; None before the first ticks
+
+    def total(self, fate: str) -> int:
+        """Sum one column of the balance over all connections."""
+        return sum(getattr(row, fate) for row in self.balance)
+
+    @property
+    def unexplained(self) -> int:
+        """Events and deliveries nobody can account for; anything but 0 is a fault."""
+        return self.events_log.unexplained + self.total("unexplained")
+
+    @property
+    def pending(self) -> int:
+        """Deliveries without outcome yet, and events not yet read; those of the source asked for, as far as known."""
+        return self.total("pending") + (self.ingest.unread or 0)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the report as JSON types. Counts at the top are those of the cohort received in the period."""
+        cohort = {fate: self.total(fate) for fate in FATES}
+        return {
+            **asdict(self.ingest),
+            **cohort,
+            "pending": self.pending,
+            "unexplained": self.unexplained,
+            "possible_duplicates": self.metrics.possible_duplicates,
+            "p95_latency_ms": self.metrics.p95_latency_ms,
+            "from_ms": self.from_ms,
+            "to_ms": self.to_ms,
+            "complete_to_ms": self.complete_to_ms,
+            "metrics": asdict(self.metrics),
+            "changes": asdict(self.changes),
+            "banners": [asdict(banner) for banner in self.banners],
+            "events_log": asdict(self.events_log),
+            "rejections": [asdict(rejected) for rejected in self.rejections],
+            "discards": [{**asdict(discard), "message": discard.message} for discard in self.discards],
+            "errors": [asdict(error) for error in self.errors],
+            "balance": [asdict(row) for row in self.balance],
+            "redrives": [asdict(row) for row in self.redrives],
+            "trend": [asdict(point) for point in self.trend],
+            "not_reportable": [asdict(connection) for connection in self.not_reportable],
+        }
+
+
+def build_report(
+    view: View,
+    from_ms: int,
+    to_ms: int,
+    *,
+    source: str = "",
+    destination: str = "",
+    settle_seconds: int = DEFAULT_SETTLE_SECONDS,
+    not_reportable: Sequence[NotReportable] = (),
+    discards: Sequence[Discard] = (),
+) -> Report:
+    """Read the report of [from_ms, to_ms); ``view`` calls a parameterized view by name
+    (`sinks.clickhouse.store.Store.view`)."""
+    period = {"from_ms": from_ms, "to_ms": to_ms}
+    chosen = {**period, "source": source, "destination": destination}
+    settled = {"settle_seconds": settle_seconds}
+    step_seconds = _trend_step_seconds(to_ms - from_ms)
+    [metrics] = view("delivery_metrics", chosen)
+    [key_metrics] = view("key_metrics", chosen)
+    [events_log] = view("ingest_balance", {**period, **settled})
+    [freshness] = view("freshness", {})
+    messages = view("error_messages", {**chosen, "limit": MESSAGES})
+    return Report(
+        **period,
+        source=source,
+        destination=destination,
+        metrics=Metrics(**_only(Metrics, metrics)),
+        changes=Changes(**_only(Changes, key_metrics)),
+        ingest=_ingest(view, period, source) if source else Ingest(**_only(Ingest, events_log)),
+        events_log=EventsLog(**_only(EventsLog, events_log)),
+        rejections=tuple(map(_rejected, view("rejections", {**period, "source": source}))),
+        balance=tuple(ConnectionBalance(**row) for row in view("balance", {**chosen, **settled})),
+        redrives=tuple(RedriveBalance(**row) for row in view("redrive_balance", {**chosen, **settled})),
+        errors=tuple(_error(row, messages) for row in view("error_details", chosen)),
+        trend=tuple(
+            TrendPoint(row["bucket"], row["delivered"], row["not_delivered"], row["p95_latency_ms"])
+            for row in view("delivery_trend", {**chosen, "step_seconds": step_seconds})
+        ),
+        step_seconds=step_seconds,
+        not_reportable=tuple(not_reportable),
+        banners=read_banners(view, from_ms, to_ms, {destination} if destination else None, settle_seconds),
+        discards=tuple(discards),
+        complete_to_ms=freshness["watermark"],
+    )
+
+
+def _trend_step_seconds(length_ms: int) -> int:
+    """Whole minutes that give a screen of buckets; whole hours from an hour on, which the store has added up."""
+    minutes = -(-length_ms // (TREND_BUCKETS * 60_000))
+    return max(1, minutes) * 60 if minutes < 60 else -(-minutes // 60) * 3_600
+
+
+def _ingest(view: View, period: dict[str, int], source: str) -> Ingest:
+    rows = view("ingest_by_source", {**period, "source": source})
+    known = dict.fromkeys(Ingest.__dataclass_fields__, 0) | (rows[0] if rows else {})
+    return Ingest(**{**_only(Ingest, known), "unread": None, "unexplained": None})
+
+
+def _rejected(row: Mapping[str, Any]) -> Rejected:
+    return Rejected(
+        source=row["source"],
+        code=row["code"],
+        items=row["items"],
+        message=row["message"],
+        message_ids=tuple(row["message_ids"]),
+        first_seen_ms=row["first_seen"],
+        last_seen_ms=row["last_seen"],
+        description=row["description"],
+        action=row["action"],
+        owner=row["owner"],
+    )
+
+
+def _error(row: Mapping[str, Any], messages: Sequence[Mapping[str, Any]]) -> ErrorGroup:
+    said = [words for words in messages if (words["destination"], words["code"]) == (row["destination"], row["code"])]
+    return ErrorGroup(
+        state=row["state"],
+        destination=row["destination"],
+        code=row["code"],
+        count=row["deliveries"],
+        share=row["share"],
+        owner=row["owner"],
+        description=row["description"],
+        action=row["action"],
+        link=row["link"],
+        messages=tuple(words["message"] for words in said),
+        message_attempts=tuple(words["attempts"] for words in said),
+        first_seen_ms=row["first_seen"],
+        last_seen_ms=row["last_seen"],
+    )
+
+
+def _only(shape: type, row: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: row[name] for name in shape.__dataclass_fields__}  # type: ignore[attr-defined]

@@ -1,0 +1,82 @@
+"""The HTTP side of Waybill: ingest and API on one address, and what tells other commands where it is."""
+
+import os
+import secrets
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+from starlette.applications import Starlette
+
+from console.alerts.http.api import AlertsApi
+from console.alerts.service import alerts_of
+from console.alerts.workspace_rules import keeping_file_rules
+from console.data_dir import ServerFile, write_server_file
+from console.ingest.app import IngestSources, create_ingest
+from console.ingest.limits import IngestLimits
+from console.server.http_server import Server, ServerFailed, serve_in_thread
+from console.server.internal_api import create_api
+from console.server.test_event_api import test_over_api
+from flows.engine.clock import wall_clock_ms
+from flows.runtime.background import keep_clock, keep_retention, keep_workspace
+from flows.runtime.installation import Installation
+from sinks.clickhouse.store import Store
+
+
+@contextmanager
+def serving(
+    installation: Installation, store: Store, *, port: int | None = None, watch_file: Path | None = None
+) -> Iterator[str]:
+    """Take events and answer questions; gives the address. On leaving, no new events are taken.
+
+    ``port``: instead of the workspace's. ``watch_file``: the workspace file, to be taken over whenever it changes.
+
+    Raises `ServerFailed` when the address is taken.
+    """
+    workspace = installation.workspace
+    token = secrets.token_urlsafe(32)
+    stopped = threading.Event()
+    sources = IngestSources.of(workspace)
+    installation.live.listen(sources.change)
+    app = create_ingest(
+        sources,
+        installation.topics,
+        clock=wall_clock_ms,
+        run=secrets.token_hex(8),
+        limits=IngestLimits.of(workspace.ingest),
+        trusted_proxies=workspace.ingest.trusted_proxies,
+    )
+    test_event = partial(test_over_api, installation)
+    alerts = alerts_of(installation, store)
+    api = create_api(
+        store, token, installation.live, test_event, wall_clock_ms, lambda who: AlertsApi(alerts, who).routes()
+    )
+    app.mount("/api", api)
+    server = _serve(app, workspace.ingest.host, workspace.ingest.port if port is None else port)
+    host = f"[{server.host}]" if ":" in server.host else server.host
+    address = f"http://{host}:{server.port}"
+    write_server_file(installation.data, ServerFile(address, token, os.getpid()))
+    keep_clock(stopped)
+    keep_retention(installation, stopped)
+    if watch_file is not None:
+        view = lambda name, parameters: store.view(name, **parameters)  # noqa: E731
+        keep_workspace(installation, watch_file, os.environ, stopped, view)
+    try:
+        with keeping_file_rules(alerts.rules, installation.live):
+            yield address
+    finally:
+        server.stop()
+        installation.live.forget(sources.change)
+        stopped.set()
+
+
+def _serve(app: Starlette, host: str, port: int) -> Server:
+    try:
+        return serve_in_thread(app, host, port)
+    except OSError as error:
+        raise ServerFailed(
+            f"cannot listen on {host}:{port}: {error.strerror}. Stop what uses it, or set another ingest.host or "
+            "ingest.port in the workspace file"
+        ) from None

@@ -1,0 +1,85 @@
+"""Alert: topic minutes and rules -> transitions -> the outbox, from which channels are told and the store is written.
+
+Each closed minute is evaluated once, when the bundles of every outcomes partition are in.
+"""
+
+from collections.abc import Callable
+from threading import Event as StopEvent
+from typing import Any
+
+import bytewax.operators as op
+from bytewax.dataflow import Dataflow
+from bytewax.operators import KeyedStream
+
+from flows.alerting.evaluation import Evaluation
+from flows.alerting.outbox_sink import OutboxSink
+from flows.alerting.source import MinutesSource
+from flows.alerting.store_queries import Knowledge
+from flows.alerting.workers import AlertDesk
+from flows.engine.clock import wall_clock_ms
+from flows.runtime.installation import Installation, migrate_store
+from flows.runtime.positions import start_of
+from flows.runtime.runner import Prepared
+from flows.runtime.worker import Worker, become_worker
+from flows.topics.interface import MINUTES, OUTCOMES, Record
+from flows.topics.source import Item, Reading, Sourced
+from model.alerts.transition import Transition
+from sinks.clickhouse.store import Store, StoreUnavailable, open_store
+
+FLOW = "alerting"
+THE_KEY = "alerts"  # a window is one thing: it cannot be shared
+LONGEST_QUESTION_SECONDS = 10.0  # a store that hangs must not hold up what is told without it
+
+
+def alerting_flow(
+    source: MinutesSource, evaluation: Callable[[dict[str, Any] | None], Evaluation], outbox: OutboxSink
+) -> Dataflow:
+    """Wire the flow from its parts."""
+    flow = Dataflow(FLOW)
+    items = op.input("minutes", flow, source)
+    # Sourced("minutes", Record(0, 88, 1763690065000, b"1", b'{"v":1,"append_minute_ms":1763690000000,...}'))
+    bundles: KeyedStream[Record] = op.flat_map("bundles", items, to_the_key)
+    # ("alerts", Record(0, 88, 1763690065000, b"1", b'{"v":1,"append_minute_ms":1763690000000,...}'))
+    transitions: KeyedStream[Transition] = op.stateful_batch("evaluate", bundles, evaluation)
+    # ("alerts", Transition(rule_id="3f9c21d07a", change="fired", numerator=940, denominator=1000, ...))
+    op.output("outbox", transitions, outbox)
+    return flow
+
+
+def to_the_key(item: Item) -> list[tuple[str, Record]]:
+    """All bundles to the one key; progress is of no use here."""
+    return [(THE_KEY, item.record)] if isinstance(item, Sourced) else []
+
+
+def prepare(installation: Installation, store: Store, desk: AlertDesk, stop: StopEvent) -> Dataflow:
+    """Make the flow of one installation beside its ``desk``."""
+    topics = installation.topics
+    reading = Reading(topics=topics, topic=MINUTES, clock=wall_clock_ms, stop=stop, start=start_of(topics, FLOW))
+    partitions, knowledge = topics.partitions(OUTCOMES), Knowledge(store)
+
+    def evaluation(resume_state: dict[str, Any] | None) -> Evaluation:
+        return Evaluation(partitions, knowledge, desk.workspace, wall_clock_ms, desk.watch.heard, resume_state)
+
+    return alerting_flow(MinutesSource(reading), evaluation, OutboxSink(desk.path, desk.workspace))
+
+
+def flow() -> Dataflow:
+    """For ``python -m bytewax.run "flows.alerting:flow()"``; see `flows.runtime.worker`."""
+
+    def make(installation: Installation, worker: Worker) -> Prepared:
+        store = open_store(installation.store_url, may_be_away=True)
+        try:
+            migrate_store(installation, store)
+        except StoreUnavailable:
+            pass  # alerting does not wait for it: rules are known from before, and channels are told
+        desk = AlertDesk(installation, store, installation.recovery(FLOW))
+        asked = store.answering_within(LONGEST_QUESTION_SECONDS)
+
+        def close(clean: bool) -> None:
+            desk.close()
+            asked.close()
+            store.close()
+
+        return Prepared(prepare(installation, asked, desk, worker.stop), close)
+
+    return become_worker(FLOW, make)

@@ -1,0 +1,154 @@
+"""The step between closed minutes and transitions: windows, rules, states. One key, because a window is one thing."""
+
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Any, Protocol
+
+from bytewax.operators import StatefulBatchLogic
+
+from flows.alerting.minute_assembly import Bundles, Minute, read_bundle
+from flows.topics.interface import Record
+from model.alerts.evaluator import evaluate_minute
+from model.alerts.finding import History
+from model.alerts.state import NEVER_FIRED, Check, RuleState, StateKey
+from model.alerts.system import DestinationSaid, destination_removed, setup, setup_rule_id, told_on
+from model.alerts.transition import Transition
+from model.alerts.version import RuleVersion, newest
+from model.alerts.windows import Windows
+from model.events.envelope import UnreadableRecord
+from model.recording.rollup import MINUTE_MS
+from model.workspace.workspace import Workspace
+
+EVALUATION_VERSION = 1
+
+log = logging.getLogger("waybill")
+
+
+class Known(History, Protocol):
+    """What happened before the windows reach, and the rules: see `flows.alerting.store_queries`."""
+
+    def versions(self, from_ms: int) -> list[RuleVersion] | None: ...
+    def first_events(self, to_ms: int) -> dict[str, int] | None: ...
+
+
+class Evaluation(StatefulBatchLogic[Record, Transition, dict[str, Any]]):
+    """Evaluates each closed minute once: bundles seen before are skipped, and its snapshot moves with the position."""
+
+    def __init__(
+        self,
+        partitions: int,
+        known: Known,
+        workspace: Callable[[], Workspace],
+        clock: Callable[[], int],
+        heard: Callable[[], None],
+        resume_state: dict[str, Any] | None,
+    ) -> None:
+        """``partitions``: of topic outcomes. ``clock``: Unix ms. ``heard``: called when minutes are whole."""
+        self._known = known
+        self._workspace = workspace
+        self._clock = clock
+        self._heard = heard
+        self._bundles = Bundles(partitions)
+        self._windows: Windows | None = None
+        self._states: dict[StateKey, RuleState] = {}
+        self._said: dict[str, DestinationSaid] = {}  # of destinations that need a person
+        self._versions: list[RuleVersion] = []
+        self._knows_first_events = False
+        if resume_state is not None:
+            self._resume(resume_state, partitions)
+
+    def on_batch(self, values: list[Record]) -> tuple[Iterable[Transition], bool]:
+        """Take bundles, and evaluate the minutes that are whole now."""
+        for record in values:
+            try:
+                self._bundles.add(read_bundle(record.value))
+            except UnreadableRecord as error:  # recording writes them; the minutes before and after are right
+                log.error("topic minutes %d/%d: %s", record.partition, record.offset, error)
+        minutes = list(self._bundles.whole())
+        if not minutes:
+            return [], StatefulBatchLogic.RETAIN
+        self._heard()  # not before: while a minute waits for a partition, no alert can fire either
+        found = self._known.versions(minutes[0].minute_ms)
+        if found is not None:
+            self._versions = found
+        transitions: list[Transition] = []
+        for minute in minutes:
+            transitions.extend(self._evaluate(minute))
+        return transitions, StatefulBatchLogic.RETAIN
+
+    def snapshot(self) -> dict[str, Any]:
+        """Everything, so that state and position resume together."""
+        return {
+            "v": EVALUATION_VERSION,
+            "bundles": self._bundles.to_record(),
+            "windows": None if self._windows is None else self._windows.to_record(),
+            "states": [(key.rule_id, str(key.check), state.to_record()) for key, state in self._states.items()],
+            "said": [(s.destination, s.at_ms, s.state, s.code, s.message) for s in self._said.values()],
+            "versions": [version.as_row() for version in self._versions],
+            "knows_first_events": self._knows_first_events,
+        }
+
+    def _resume(self, record: dict[str, Any], partitions: int) -> None:
+        if record.get("v") != EVALUATION_VERSION:
+            raise ValueError(f"alerting's snapshot has version {record.get('v')}: run a Waybill that reads it")
+        self._bundles = Bundles.from_record(record["bundles"], partitions)
+        self._windows = None if record["windows"] is None else Windows.from_record(record["windows"])
+        self._states = {
+            StateKey(rule_id, Check(check)): RuleState.from_record(state) for rule_id, check, state in record["states"]
+        }
+        self._said = {said[0]: DestinationSaid(*said) for said in record["said"]}
+        self._versions = [RuleVersion.from_row(row) for row in record["versions"]]
+        self._knows_first_events = record["knows_first_events"]
+
+    def _evaluate(self, minute: Minute) -> list[Transition]:
+        now_ms = self._clock()
+        end_ms = minute.minute_ms + MINUTE_MS
+        if self._windows is None:
+            self._windows = Windows(minute.minute_ms)
+        windows = self._windows
+        windows.turn_to(end_ms)
+        windows.add(minute.rows)
+        if not self._knows_first_events and (firsts := self._known.first_events(end_ms)) is not None:
+            for source, first_ms in firsts.items():
+                windows.note_first_event(source, first_ms)
+            self._knows_first_events = True
+        transitions = self._evaluate_destinations(minute, end_ms, now_ms)
+        changed, made = evaluate_minute(newest(self._versions, end_ms), self._states, windows, self._known, now_ms)
+        self._states.update(changed)
+        return transitions + made
+
+    def _evaluate_destinations(self, minute: Minute, end_ms: int, now_ms: int) -> list[Transition]:
+        """Waybill's own rule: a destination that needs a person."""
+        transitions = []
+        for state in minute.states:
+            try:
+                said = DestinationSaid.from_bundle(state)
+            except (KeyError, TypeError) as error:
+                log.error("topic minutes: a destination's state that cannot be read: %r", error)
+                continue
+            last = self._said.get(said.destination)
+            # Never before a reminder: the newest of its states is the one people see.
+            said = replace(said, at_ms=max(said.at_ms, last.at_ms)) if last else said
+            transitions.extend(self._evaluate_destination(said, end_ms, now_ms))
+        for said in list(self._said.values()):  # brought again, for reminders
+            transitions.extend(self._evaluate_destination(replace(said, at_ms=end_ms), end_ms, now_ms))
+        return transitions
+
+    def _evaluate_destination(self, said: DestinationSaid, end_ms: int, now_ms: int) -> list[Transition]:
+        workspace = self._workspace()
+        channels = told_on(workspace.alerts.always)
+        key = StateKey(setup_rule_id(said.destination), Check.SETUP)
+        before = self._states.get(key, NEVER_FIRED)
+        if said.destination in workspace.http_destinations():
+            after, made = setup(said, before, channels, now_ms)
+        else:
+            after, made = destination_removed(said.destination, before, end_ms, channels)
+        if not after.firing:
+            self._said.pop(said.destination, None)
+            self._states.pop(key, None)
+        else:
+            self._states[key] = after
+            if said.state == "setup":
+                self._said[said.destination] = said
+        return [] if made is None else [made]

@@ -1,0 +1,97 @@
+"""Closed minutes, put together from the bundles of every outcomes partition.
+
+A partition's bundles come in the order of their append minutes, and again from an earlier one after a crash of
+recording. A minute is whole when every partition has spoken of it or of a later one.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import msgspec
+
+from model.events.envelope import UnreadableRecord
+
+BUNDLES_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """What one outcomes partition had in one append minute. ``rows`` and ``states``: see
+    `model.recording.rollup.bundle`."""
+
+    minute_ms: int
+    partition: int
+    rows: list[dict[str, Any]]
+    states: list[dict[str, Any]]
+
+
+@dataclass(slots=True)
+class Minute:
+    """An append minute of all partitions."""
+
+    minute_ms: int
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    states: list[dict[str, Any]] = field(default_factory=list)
+
+
+class _Record(msgspec.Struct):
+    v: Literal[1]
+    append_minute_ms: int
+    partition: int
+    rows: list[Any]  # whoever counts them skips those that are none
+    states: list[Any] = []
+
+
+_decoder = msgspec.json.Decoder(_Record)
+
+
+def read_bundle(value: bytes) -> Bundle:
+    """Decode a record of topic minutes. Raises `UnreadableRecord`."""
+    try:
+        read = _decoder.decode(value)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise UnreadableRecord(f"not a bundle of this version: {error}") from None
+    return Bundle(read.append_minute_ms, read.partition, read.rows, read.states)
+
+
+class Bundles:
+    """Waits for whole minutes. Bounded by who reads: see `flows.alerting.source`."""
+
+    def __init__(self, partitions: int) -> None:
+        self._partitions = partitions
+        self._seen_ms: dict[int, int] = {}
+        self._waiting: dict[int, Minute] = {}
+
+    def add(self, bundle: Bundle) -> None:
+        """Take one bundle, unless this minute of its partition was seen before."""
+        if bundle.minute_ms <= self._seen_ms.get(bundle.partition, -1):
+            return
+        self._seen_ms[bundle.partition] = bundle.minute_ms
+        minute = self._waiting.setdefault(bundle.minute_ms, Minute(bundle.minute_ms))
+        minute.rows.extend(bundle.rows)
+        minute.states.extend(bundle.states)
+
+    def whole(self) -> Iterator[Minute]:
+        """Give the minutes that are whole now, in order, once."""
+        if len(self._seen_ms) < self._partitions:
+            return
+        through_ms = min(self._seen_ms.values())
+        for minute_ms in sorted(minute_ms for minute_ms in self._waiting if minute_ms <= through_ms):
+            yield self._waiting.pop(minute_ms)
+
+    def to_record(self) -> dict[str, Any]:
+        """As plain data, for a snapshot."""
+        # Copies: the next bundle may come before a snapshot is written.
+        waiting = [(minute.minute_ms, minute.rows[:], minute.states[:]) for minute in self._waiting.values()]
+        return {"v": BUNDLES_VERSION, "seen": dict(self._seen_ms), "waiting": waiting}
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any], partitions: int) -> "Bundles":
+        """From a snapshot. Raises ValueError for a version that this Waybill does not read."""
+        if record.get("v") != BUNDLES_VERSION:
+            raise ValueError(f"waiting bundles have version {record.get('v')}; this Waybill reads {BUNDLES_VERSION}")
+        bundles = cls(partitions)
+        bundles._seen_ms = dict(record["seen"])
+        bundles._waiting = {minute_ms: Minute(minute_ms, rows, states) for minute_ms, rows, states in record["waiting"]}
+        return bundles

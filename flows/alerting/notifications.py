@@ -1,0 +1,94 @@
+"""Messages: what of a transition goes to which channel. Pure."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any
+
+from model.alerts.channels import target_of
+from model.alerts.notice import Change, ErrorGroup, Notice
+from model.alerts.rule import IN_APP
+from model.alerts.transition import Transition
+from model.workspace.workspace import Workspace
+
+NOTICE_VERSION = 1
+_PERSONAL = "failed-events"  # subscriptions: in the app they are for who subscribed
+
+
+class MessageState(StrEnum):
+    """How far a message has come."""
+
+    QUEUED = "queued"
+    FAILED = "failed"  # tried, and tried again later
+    SENT = "sent"  # the channel took it
+    DROPPED = "dropped"  # given up
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One notice for one recipient on one channel. ``id``: 32 hex digits, the same whenever it is made again."""
+
+    id: str
+    transition_id: str  # '' of what no rule said
+    channel: str
+    recipient: str
+    notice: Notice
+
+    @property
+    def first_state(self) -> MessageState:
+        """What is told in the app needs nobody to send it."""
+        return MessageState.SENT if self.channel == IN_APP else MessageState.QUEUED
+
+
+def messages_of(transition: Transition, notice: Notice, workspace: Workspace) -> list[Message]:
+    """The messages of a transition that is told: in the app in any case, and on the channels of its rule."""
+    emails = {user.id: user.email for user in workspace.users}
+    personal = transition.kind == _PERSONAL and transition.author in emails  # the workspace file is nobody
+    found = [(IN_APP, transition.author if personal else "")]
+    for name in transition.channels:
+        target = target_of(name, emails.get(transition.author))
+        if target is not None and target.channel != IN_APP:
+            found.append((target.channel, target.recipient))
+    return [message_to(channel, recipient, notice, transition.id) for channel, recipient in dict.fromkeys(found)]
+
+
+def message_to(channel: str, recipient: str, notice: Notice, transition_id: str = "") -> Message:
+    """A notice for one recipient."""
+    text = "\x1f".join((notice.id, channel, recipient))
+    made_id = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    return Message(id=made_id, transition_id=transition_id, channel=channel, recipient=recipient, notice=notice)
+
+
+def channel_disabled(channel: str, code: str, said: str, at_ms: int, refused: str) -> Notice:
+    """What others are told when a channel refuses everything. ``refused``: id of the message by which that was seen."""
+    digest = hashlib.sha256(f"channel-disabled\x1f{channel}\x1f{refused}".encode()).hexdigest()[:32]
+    found = " ".join(filter(None, (code, said)))
+    return Notice(
+        id=digest,
+        change=Change.CHANNEL_DISABLED,
+        rule_id="",
+        rule_name="",
+        title=f"Channel {channel} is disabled",
+        summary=f"{channel} refuses every message: {found}. Its rules are told on their other channels and in the app.",
+        at_ms=at_ms,
+        facts=(("What to do", f"Mend it, then run: waybill alerts test-channel {channel}"),),
+    )
+
+
+def notice_record(notice: Notice) -> dict[str, Any]:
+    """As plain data that JSON can hold."""
+    return {"v": NOTICE_VERSION, **asdict(notice)}
+
+
+def notice_from(record: Mapping[str, Any]) -> Notice:
+    """From plain data. Raises ValueError for a version that this Waybill does not read."""
+    if record.get("v") != NOTICE_VERSION:
+        raise ValueError(f"a notice has version {record.get('v')}; this Waybill reads {NOTICE_VERSION}")
+    fields = {name: value for name, value in record.items() if name != "v"}
+    fields |= {
+        "change": Change(fields["change"]),
+        "facts": tuple((label, value) for label, value in fields["facts"]),
+        "error_groups": tuple(ErrorGroup(**group) for group in fields["error_groups"]),
+    }
+    return Notice(**fields)

@@ -1,0 +1,251 @@
+"""The outbox: what alerting has found and not yet told or recorded, in one SQLite file of the recovery directory.
+
+Transitions go in before Bytewax's snapshot counts, once for each id, so replaying minutes adds nothing. A message
+leaves it only when its channel has taken it, or was given up on. What goes out together is decided before it is sent,
+so that after a crash the same message is sent with the same id.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from flows.alerting.notifications import Message, MessageState, notice_from, notice_record
+from flows.sqlite.database import SqliteFile
+from model.alerts.notice import Notice
+from model.alerts.transition import Transition
+
+KEPT_MS = 60 * 86_400_000  # of what was told and recorded; replays reach back as far as topic minutes
+MOST_DUE = 200  # of a channel at a time; more than one message tells
+MOST_WAITING = 1_000
+_SCHEMA = (
+    "CREATE TABLE IF NOT EXISTS transitions (id TEXT PRIMARY KEY, at_ms INTEGER, record BLOB, recorded INTEGER)",
+    """CREATE TABLE IF NOT EXISTS messages (
+        id TEXT PRIMARY KEY, transition_id TEXT, channel TEXT, recipient TEXT, notice BLOB, at_ms INTEGER,
+        state TEXT, attempts INTEGER, due_ms INTEGER, parcel TEXT, code TEXT, message TEXT,
+        version INTEGER, recorded_version INTEGER)""",
+    "CREATE INDEX IF NOT EXISTS unsent ON messages (channel, due_ms) WHERE state IN ('queued', 'failed')",
+    """CREATE TABLE IF NOT EXISTS channels (
+        channel TEXT PRIMARY KEY, identity TEXT, state TEXT, since_ms INTEGER, at_ms INTEGER, code TEXT, message TEXT,
+        recorded INTEGER)""",
+    "CREATE TABLE IF NOT EXISTS marks (name TEXT PRIMARY KEY, value BLOB)",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """A message that waits. ``parcel``: the id of those that go out together with it; '' before that is decided."""
+
+    id: str
+    channel: str
+    recipient: str
+    notice: Notice
+    at_ms: int
+    attempts: int
+    due_ms: int
+    parcel: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelHealth:
+    """How a channel is: ok, failing or disabled. ``identity``: digest of its configuration then."""
+
+    channel: str
+    identity: str
+    state: str
+    since_ms: int
+    at_ms: int
+    code: str = ""
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Unrecorded:
+    """What the store has not got yet, oldest first."""
+
+    transitions: list[Transition]
+    messages: list[dict[str, Any]]  # rows of the table, notice decoded
+    channels: list[ChannelHealth]
+
+    def __bool__(self) -> bool:
+        return bool(self.transitions or self.messages or self.channels)
+
+
+class Outbox:
+    """Used by one thread at a time; open one for each thread. Raises `flows.topics.interface.TopicError`, naming the
+    file."""
+
+    def __init__(self, path: Path) -> None:
+        file = SqliteFile(path, fsync=True)
+        file.create()
+        self._file = file
+        self._connection = file.connect()
+        with self._connection.transaction() as sqlite:
+            for statement in _SCHEMA:
+                sqlite.execute(statement)
+
+    def another(self) -> "Outbox":
+        """One more, for another thread."""
+        return Outbox(self._file.path)
+
+    def put(
+        self, transitions: Iterable[Transition], messages: Iterable[Message], mark: tuple[str, bytes] | None = None
+    ) -> None:
+        """Keep what is not there yet, and a small value by name; all or nothing, durable on return.
+
+        Messages of a transition that is there are not made again: the workspace may name other recipients by now.
+        """
+        with self._connection.transaction() as sqlite:
+            known = {
+                made.id
+                for made in transitions
+                if not sqlite.execute(
+                    "INSERT OR IGNORE INTO transitions VALUES (?, ?, ?, 0)",
+                    (made.id, made.at_ms, orjson.dumps(made.to_record())),
+                ).rowcount
+            }
+            sqlite.executemany(
+                "INSERT OR IGNORE INTO messages VALUES (?, ?, ?, ?, ?, ?, ?, 0, 0, '', '', '', 1, 0)",
+                [
+                    (
+                        made.id, made.transition_id, made.channel, made.recipient,
+                        orjson.dumps(notice_record(made.notice)), made.notice.at_ms, str(made.first_state),
+                    )
+                    for made in messages
+                    if made.transition_id not in known
+                ],
+            )  # fmt: skip
+            if mark is not None:
+                sqlite.execute("INSERT OR REPLACE INTO marks VALUES (?, ?)", mark)
+
+    def queued(self, now_ms: int) -> list[Queued]:
+        """Messages due now, oldest first; of each channel only some, so that none waits behind another's."""
+        channels = self._connection.rows("SELECT DISTINCT channel FROM messages WHERE state IN ('queued', 'failed')")
+        due = [
+            queued
+            for (channel,) in list(channels)
+            for queued in self._waiting("channel = ? AND due_ms <= ?", channel, now_ms, MOST_DUE)
+        ]
+        return sorted(due, key=lambda queued: (queued.at_ms, queued.id))
+
+    def parcel(self, name: str) -> list[Queued]:
+        """The messages that go out together, as far as they still wait."""
+        return self._waiting("parcel = ?", name, MOST_WAITING)
+
+    def transition_of(self, message_id: str) -> Transition | None:
+        """What a message tells of; None for what no rule said."""
+        row = self._connection.row(
+            "SELECT record FROM transitions WHERE id = (SELECT transition_id FROM messages WHERE id = ?)", message_id
+        )
+        return None if row is None else Transition.from_record(orjson.loads(row[0]))
+
+    def pack(self, parcel: str, notices: Sequence[tuple[str, Notice]]) -> None:
+        """Decide what goes out together, and with which words: (message id, notice)."""
+        with self._connection.transaction() as sqlite:
+            sqlite.executemany(
+                "UPDATE messages SET parcel = ?, notice = ?, version = version + 1 WHERE id = ?",
+                [(parcel, orjson.dumps(notice_record(notice)), message_id) for message_id, notice in notices],
+            )
+
+    def settle(
+        self, ids: Iterable[str], state: MessageState, *, due_ms: int = 0, code: str = "", message: str = "",
+        alone: bool = False,
+    ) -> None:  # fmt: skip
+        """Write down what came of a try. ``alone``: each goes out by itself from now on."""
+        with self._connection.transaction() as sqlite:
+            sqlite.executemany(
+                "UPDATE messages SET state = ?, attempts = attempts + 1, due_ms = ?, code = ?, message = ?,"
+                " parcel = CASE WHEN ? THEN id ELSE parcel END, version = version + 1 WHERE id = ?",
+                [(str(state), due_ms, code, message, alone, message_id) for message_id in ids],
+            )
+
+    def waiting_on(self, channel: str) -> list[Queued]:
+        """Messages that wait for a channel, due or not."""
+        return self._waiting("channel = ?", channel, MOST_WAITING)
+
+    def health(self, channel: str) -> ChannelHealth | None:
+        """How a channel is, as far as it was used."""
+        row = self._connection.row(
+            "SELECT channel, identity, state, since_ms, at_ms, code, message FROM channels WHERE channel = ?", channel
+        )
+        return None if row is None else ChannelHealth(*row)
+
+    def put_health(self, health: ChannelHealth) -> None:
+        """Write down how a channel is."""
+        with self._connection.transaction() as sqlite:
+            sqlite.execute(
+                "INSERT OR REPLACE INTO channels VALUES (?, ?, ?, ?, ?, ?, ?, 0)",
+                (
+                    health.channel, health.identity, health.state, health.since_ms, health.at_ms, health.code,
+                    health.message,
+                ),
+            )  # fmt: skip
+
+    def disabled(self) -> list[ChannelHealth]:
+        """Channels that refused for good."""
+        rows = self._connection.rows(
+            "SELECT channel, identity, state, since_ms, at_ms, code, message FROM channels WHERE state = 'disabled'"
+        )
+        return [ChannelHealth(*row) for row in rows]
+
+    def mark(self, name: str) -> bytes | None:
+        """Read a small value."""
+        row = self._connection.row("SELECT value FROM marks WHERE name = ?", name)
+        return None if row is None else row[0]
+
+    def unrecorded(self) -> Unrecorded:
+        """What the store has not got yet, at most some hundred of each kind."""
+        transitions = self._connection.rows(
+            "SELECT record FROM transitions WHERE NOT recorded ORDER BY at_ms LIMIT 500"
+        )
+        columns = "id, transition_id, channel, recipient, notice, at_ms, state, attempts, code, message, version"
+        messages = self._connection.rows(
+            f"SELECT {columns} FROM messages WHERE recorded_version < version ORDER BY at_ms LIMIT 500"  # noqa: S608
+        )
+        channels = self._connection.rows(
+            "SELECT channel, identity, state, since_ms, at_ms, code, message FROM channels WHERE NOT recorded"
+        )
+        names = columns.split(", ")
+        return Unrecorded(
+            [Transition.from_record(orjson.loads(record)) for (record,) in transitions],
+            [
+                values | {"notice": notice_from(orjson.loads(values["notice"]))}
+                for row in messages
+                if (values := dict(zip(names, row, strict=True)))
+            ],
+            [ChannelHealth(*row) for row in channels],
+        )
+
+    def recorded(self, done: Unrecorded, now_ms: int) -> None:
+        """The store has them. Forgets what was told and recorded long ago."""
+        with self._connection.transaction() as sqlite:
+            sqlite.executemany("UPDATE transitions SET recorded = 1 WHERE id = ?", [(t.id,) for t in done.transitions])
+            sqlite.executemany(
+                "UPDATE messages SET recorded_version = ? WHERE id = ?",
+                [(m["version"], m["id"]) for m in done.messages],
+            )
+            sqlite.executemany(
+                "UPDATE channels SET recorded = 1 WHERE channel = ? AND at_ms = ?",
+                [(c.channel, c.at_ms) for c in done.channels],
+            )
+            sqlite.execute("DELETE FROM transitions WHERE recorded AND at_ms < ?", (now_ms - KEPT_MS,))
+            sqlite.execute(
+                "DELETE FROM messages WHERE recorded_version = version AND state IN ('sent', 'dropped') AND at_ms < ?",
+                (now_ms - KEPT_MS,),
+            )
+
+    def _waiting(self, which: str, *parameters: object) -> list[Queued]:
+        """Those ``which`` says, oldest first; the last parameter says how many at most."""
+        found = self._connection.rows(
+            "SELECT id, channel, recipient, notice, at_ms, attempts, due_ms, parcel FROM messages"  # noqa: S608
+            f" WHERE state IN ('queued', 'failed') AND {which} ORDER BY at_ms, id LIMIT ?",
+            *parameters,
+        )
+        return [Queued(row[0], row[1], row[2], notice_from(orjson.loads(row[3])), *row[4:]) for row in found]
+
+    def close(self) -> None:
+        """Release the file."""
+        self._connection.close()
+        self._file.close()

@@ -1,0 +1,189 @@
+"""Takes messages out of the outbox and hands them to their channels: one message a second each, several notices in one
+when several wait. What a channel refuses for good is told on the others."""
+
+import hashlib
+import logging
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor, Future
+from contextlib import closing
+
+from flows.alerting.enrichment import Details
+from flows.alerting.notifications import MessageState, channel_disabled, message_to, messages_of
+from flows.alerting.outbox import ChannelHealth, Outbox, Queued
+from model.alerts.channels import EMAIL
+from model.alerts.notice import Notice
+from model.alerts.rule import IN_APP
+from model.workspace.workspace import Workspace
+from sinks.channels.channel import Channel, Outcome, Sent
+
+SPACING_MS = 1_000  # Slack takes one message a second for each channel
+FIRST_WAIT_MS = 5_000
+LONGEST_WAIT_MS = 600_000
+GIVE_UP_AFTER_MS = 24 * 3_600_000
+
+log = logging.getLogger("waybill")
+OpenChannels = Callable[[Workspace], Mapping[str, Channel]]
+
+
+class Sender:
+    """`work` is called again and again by one thread; calls to channels are made by ``executor``."""
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        workspace: Callable[[], Workspace],
+        open_channels: OpenChannels,
+        details: Details,
+        clock: Callable[[], int],
+        executor: Executor,
+    ) -> None:
+        """``open_channels``: the channels of a workspace; asked again when it has changed. ``clock``: Unix ms."""
+        self._outbox = outbox
+        self._workspace = workspace
+        self._open_channels = open_channels
+        self._details = details
+        self._clock = clock
+        self._executor = executor
+        self._known: Workspace | None = None
+        self._channels: Mapping[str, Channel] = {}
+        self._sending: dict[str, Future[None]] = {}  # by channel
+        self._next_ms: dict[str, int] = {}  # by channel: no message before
+
+    @property
+    def busy(self) -> bool:
+        """Whether a message is on its way."""
+        return bool(self._sending)
+
+    def settle(self) -> None:
+        """Forget messages that are no longer on their way. Raises what kept one from being written down."""
+        for channel, sending in list(self._sending.items()):
+            if sending.done():
+                del self._sending[channel]
+                sending.result()
+
+    def work(self) -> None:
+        """Send what is due."""
+        self.settle()
+        workspace = self._workspace()
+        if workspace is not self._known:
+            self._known, self._channels = workspace, self._open_channels(workspace)
+        now_ms = self._clock()
+        waiting: dict[str, list[Queued]] = {}
+        for queued in self._outbox.queued(now_ms):
+            waiting.setdefault(queued.channel, []).append(queued)
+        for channel, due in waiting.items():
+            if channel not in self._sending:
+                self._send(channel, due, workspace, now_ms)
+
+    def _send(self, channel: str, due: list[Queued], workspace: Workspace, now_ms: int) -> None:
+        ids = [queued.id for queued in due]
+        sends = self._channels.get(channel)
+        if sends is None:
+            text = "the workspace has no such channel any more"
+            self._outbox.settle(ids, MessageState.DROPPED, code="UNKNOWN_CHANNEL", message=text)
+            return
+        identity = identity_of(workspace, channel)
+        health = self._outbox.health(channel)
+        if health is not None and health.state == "disabled" and health.identity == identity:
+            self._outbox.settle(ids, MessageState.DROPPED, code="CHANNEL_DISABLED", message=health.message)
+            return
+        if now_ms < self._next_ms.get(channel, 0):
+            return
+        self._next_ms[channel] = now_ms + SPACING_MS
+        self._sending[channel] = self._executor.submit(self._deliver, channel, sends, due, workspace)
+
+    def _deliver(self, channel: str, sends: Channel, due: list[Queued], workspace: Workspace) -> None:
+        """Send one message and write down at once what came of it: a crash between the two repeats it."""
+        with closing(self._outbox.another()) as outbox:
+            parcel = self._pack(outbox, due, sends.max_notices, workspace)
+            sent = _try(channel, sends, parcel)
+            self._write_down(outbox, workspace, channel, parcel, sent)
+
+    def _pack(self, outbox: Outbox, due: list[Queued], most: int, workspace: Workspace) -> list[Queued]:
+        """Those that go out together with the oldest one, as decided before or now."""
+        oldest = due[0]
+        if oldest.parcel:
+            return outbox.parcel(oldest.parcel)
+        together = [queued for queued in due if not queued.parcel and queued.recipient == oldest.recipient][:most]
+        base_url = workspace.alerts.base_url.value if workspace.alerts.base_url else ""
+        packed: list[tuple[str, Notice]] = []
+        for queued in together:
+            transition = outbox.transition_of(queued.id)
+            notice = self._details.add(queued.notice, transition, base_url) if transition else queued.notice
+            packed.append((queued.id, notice))
+        outbox.pack(oldest.id, packed)
+        told = dict(packed)
+        return [
+            Queued(q.id, q.channel, q.recipient, told[q.id], q.at_ms, q.attempts, q.due_ms, oldest.id) for q in together
+        ]
+
+    def _write_down(self, outbox: Outbox, workspace: Workspace, channel: str, parcel: list[Queued], sent: Sent) -> None:
+        """``workspace``: the version it was sent by; there may be another one by now."""
+        ids = [queued.id for queued in parcel]
+        now_ms = self._clock()
+        if sent.outcome is Outcome.TAKEN:
+            outbox.settle(ids, MessageState.SENT)
+            self._note(outbox, workspace, channel, "ok", now_ms, sent)
+        elif sent.outcome is Outcome.CHANNEL_REFUSED:
+            self._disable(outbox, workspace, channel, parcel[0].id, now_ms, sent)
+        elif sent.outcome is Outcome.AGAIN:
+            wait_ms = min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** min(parcel[0].attempts, 10))
+            wait_ms = max(wait_ms, round((sent.after_seconds or 0) * 1000))
+            self._next_ms[channel] = now_ms + max(SPACING_MS, round((sent.after_seconds or 0) * 1000))
+            old = [queued.id for queued in parcel if now_ms - queued.at_ms > GIVE_UP_AFTER_MS]
+            young = [queued.id for queued in parcel if now_ms - queued.at_ms <= GIVE_UP_AFTER_MS]
+            outbox.settle(old, MessageState.DROPPED, code=sent.code, message=sent.message)
+            due_ms = now_ms + wait_ms
+            outbox.settle(young, MessageState.FAILED, due_ms=due_ms, code=sent.code, message=sent.message)
+            self._note(outbox, workspace, channel, "failing", now_ms, sent)
+        elif sent.outcome is Outcome.MESSAGE_REFUSED and len(parcel) > 1:
+            # Only one of them may be at fault.
+            outbox.settle(ids, MessageState.FAILED, code=sent.code, message=sent.message, alone=True)
+        else:
+            log.error("alert channel %s refused a message: %s %s", channel, sent.code, sent.message)
+            outbox.settle(ids, MessageState.DROPPED, code=sent.code, message=sent.message)
+
+    def _disable(
+        self, outbox: Outbox, workspace: Workspace, channel: str, refused: str, now_ms: int, sent: Sent
+    ) -> None:
+        log.error("alert channel %s is disabled: %s %s", channel, sent.code, sent.message)
+        waiting = outbox.waiting_on(channel)
+        notice = channel_disabled(channel, sent.code, sent.message, now_ms, refused)
+        others = {(IN_APP, "")}
+        for queued in waiting:
+            transition = outbox.transition_of(queued.id)
+            if transition is not None:
+                others |= {(made.channel, made.recipient) for made in messages_of(transition, notice, workspace)}
+        messages = [message_to(other, recipient, notice) for other, recipient in sorted(others) if other != channel]
+        # Told first: what is dropped below without it would be known to nobody after a crash.
+        outbox.put([], messages)
+        self._note(outbox, workspace, channel, "disabled", now_ms, sent)
+        ids = [queued.id for queued in waiting]
+        outbox.settle(ids, MessageState.DROPPED, code=sent.code, message=sent.message)
+
+    def _note(self, outbox: Outbox, workspace: Workspace, channel: str, state: str, now_ms: int, sent: Sent) -> None:
+        known = outbox.health(channel)
+        identity = identity_of(workspace, channel)
+        if known is not None and (known.state, known.identity, known.code) == (state, identity, sent.code):
+            return
+        since_ms = known.since_ms if known is not None and known.state == state else now_ms
+        outbox.put_health(ChannelHealth(channel, identity, state, since_ms, now_ms, sent.code, sent.message))
+
+
+def _try(channel: str, sends: Channel, parcel: list[Queued]) -> Sent:
+    try:
+        return sends.send([queued.notice for queued in parcel], parcel[0].recipient)
+    except Exception as error:  # a fault of ours is not to keep this message for ever, nor the other channels waiting
+        log.error("alert channel %s failed in a way that is Waybill's fault: %s", channel, type(error).__name__)
+        return Sent(outcome=Outcome.AGAIN, code="INTERNAL", message="a fault of Waybill; its log has more")
+
+
+def identity_of(workspace: Workspace, channel: str) -> str:
+    """Digest of a channel's configuration: a disabled channel is tried again when it has changed."""
+    alerts = workspace.alerts
+    if channel == EMAIL:
+        parts = [alerts.smtp.model_dump_json(), *sorted(alerts.smtp.secret_values())] if alerts.smtp else []
+    else:
+        of = [known for known in alerts.channels if known.id == channel]
+        parts = [text for known in of for text in (known.model_dump_json(exclude={"name"}), known.url.value)]
+    return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()

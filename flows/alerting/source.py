@@ -1,0 +1,63 @@
+"""Reads the partitions of topic minutes side by side, so that in a backlog few minutes wait for their other parts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from flows.engine.error_capture import remembered
+from flows.topics.source import Item, Reading, Sourced, TopicPartition, TopicSource
+
+AHEAD_MS = 3_600_000
+
+
+@dataclass(slots=True)
+class Pace:
+    """How far each partition is that has more to give, by append time."""
+
+    next_ms: dict[int, int] = field(default_factory=dict)
+
+    def may_go_on(self, partition: int) -> bool:
+        """Whether a partition is at most an hour before the last of them."""
+        at_ms = self.next_ms.get(partition)
+        return at_ms is None or at_ms <= min(self.next_ms.values()) + AHEAD_MS
+
+
+class MinutesPartition(TopicPartition):
+    """Waits when it is ahead of its sisters."""
+
+    def __init__(self, reading: Reading, partition: int, position: int, pace: Pace) -> None:
+        super().__init__(reading, partition, position)
+        self._pace = pace
+
+    @remembered
+    def next_batch(self) -> Sequence[Item]:
+        """Give out a batch unless others are far behind."""
+        if not self._reading.stop.is_set() and not self._pace.may_go_on(self._partition):
+            self._idle = True
+            return []
+        items = super().next_batch()
+        records = [item.record for item in items if isinstance(item, Sourced)]
+        if records:
+            self._pace.next_ms[self._partition] = records[-1].appended_ms
+        else:
+            self._pace.next_ms.pop(self._partition, None)  # nothing to give holds nobody back
+        return items
+
+    def close(self) -> None:
+        """Release the reader."""
+        self._pace.next_ms.pop(self._partition, None)
+        super().close()
+
+
+class MinutesSource(TopicSource):
+    """All partitions of topic minutes."""
+
+    def __init__(self, reading: Reading) -> None:
+        super().__init__(reading)
+        self._pace = Pace()
+
+    @remembered
+    def build_part(self, step_id: str, for_part: str, resume_state: int | None) -> MinutesPartition:
+        """Resume where the snapshot says, or begin where a partition never read before begins."""
+        partition = int(for_part)
+        position = self._reading.start(self._reading.topic, partition) if resume_state is None else resume_state
+        return MinutesPartition(self._reading, partition, position, self._pace)

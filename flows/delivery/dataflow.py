@@ -1,0 +1,62 @@
+"""Deliver events: topics events and retries -> HTTP destinations -> topics outcomes, retries, dead_letters.
+
+At least once; no order is promised. One outcome per delivery counts. Monitoring is never waited for.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import bytewax.operators as op
+from bytewax.dataflow import Dataflow
+from bytewax.operators import KeyedStream
+
+from flows.delivery.router import LaneItem, Router
+from flows.delivery.shard import Lane
+from flows.engine.epochs import Epochs
+from flows.runtime.installation import Installation
+from flows.runtime.runner import Prepared
+from flows.runtime.worker import Worker, become_worker
+from flows.topics.interface import EVENTS
+from flows.topics.sink import Output, TopicSink
+from flows.topics.source import TopicSource, TopicsSource
+from model.delivery.retry_tiers import RUNGS
+
+FLOW = "delivery"
+SOURCES = (EVENTS, *(rung.topic for rung in RUNGS))
+
+
+def delivery_flow(
+    source: Callable[[str], TopicSource],
+    router: Router,
+    lane: Callable[[dict[str, Any] | None], Lane],
+    sink: TopicSink,
+    epochs: Epochs | None = None,
+) -> Dataflow:
+    """Wire the flow from its parts; ``source`` makes the source of a topic, ``lane`` a lane from its snapshot.
+
+    ``epochs``: of this process, where several share the flow.
+    """
+    flow = Dataflow(FLOW)
+    items = op.input("topics", flow, TopicsSource({topic: source(topic) for topic in SOURCES}, epochs))
+    # Sourced("events", Record(0, 17, 1763690000000, key, b'{"v":1,"source":"web"}\n{"type":"track",...}'))
+    routed: KeyedStream[list[LaneItem]] = op.flat_map_batch("route", items, router)
+    # ("3.5", [Waiting(Delivery(destination="crm", ...), topic="events", partition=0, offset=17)])
+    # ("0.3", [Output("outcomes", b"0:17", b'{"v":1,"kind":"received","routes":[["9f..","crm",""]],...}')])
+    settled: KeyedStream[list[Output]] = op.stateful_batch("deliver", routed, lane)
+    # ("3.5", [Output("outcomes", b"9f..", b'{"v":1,"kind":"outcome","state":"delivered",...}'),
+    #        Output("retries.30s", b"9f..", b'{"v":1,"delivery_id":"9f..","attempts":1,...}\n{"type":"track",...}')])
+    homed: KeyedStream[list[Output]] = op.map("at_home", settled, sink.at_home)
+    # ("5", [...]): to be appended by the process that made them
+    op.output("append", homed, sink)
+    return flow
+
+
+def flow() -> Dataflow:
+    """For ``python -m bytewax.run "flows.delivery:flow()"``; see `flows.runtime.worker`."""
+    from flows.delivery import run as delivery_run
+
+    def prepare(installation: Installation, worker: Worker) -> Prepared:
+        run = delivery_run.prepare(installation, worker.stop, share=worker.share, connected=worker.connected)
+        return Prepared(run.flow, run.close)
+
+    return become_worker(FLOW, prepare)

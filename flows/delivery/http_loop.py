@@ -1,0 +1,72 @@
+"""The one asyncio loop of a process that makes the HTTP calls, on a thread of its own.
+
+The dataflow hands shipments in and takes finished ones out; neither side ever waits for the other.
+"""
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Callable
+
+import msgspec
+import uvloop
+
+from flows.delivery.isolation import Shipped
+from flows.delivery.queue import Waiting
+from flows.delivery.sender import Shipment, Shipper
+from model.http.failure import FailureClass
+from model.routing.payload import refusal
+
+Group = list[Waiting]  # deliveries for one call
+
+
+class Finished(msgspec.Struct, frozen=True):
+    """The end of a shipment; ``shipment.shipped`` stands in the order of ``group``."""
+
+    group: Group
+    shipment: Shipment
+
+
+class CallLoop:
+    """Runs shipments. `begin` puts what came of them into the deque given, in the order in which they finish."""
+
+    def __init__(self, make_shipper: Callable[[], Shipper], clock: Callable[[], int]) -> None:
+        self._clock = clock
+        self._loop = uvloop.new_event_loop()
+        self._shipper = make_shipper()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="http-calls", daemon=True)
+        self._thread.start()
+
+    def begin(self, groups: list[Group], finished: deque[Finished]) -> None:
+        """Start shipments; returns at once."""
+        self._loop.call_soon_threadsafe(self._start, groups, finished)
+
+    def close(self) -> None:
+        """Abort what is under way and end the thread."""
+        asyncio.run_coroutine_threadsafe(self._shut_down(), self._loop).result(timeout=10)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(timeout=10)
+        self._loop.close()
+
+    def _start(self, groups: list[Group], finished: deque[Finished]) -> None:
+        for group in groups:
+            task = self._loop.create_task(self._run(group, finished))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _run(self, group: Group, finished: deque[Finished]) -> None:
+        try:
+            shipment = await self._shipper.ship([waiting.delivery for waiting in group])
+        except Exception as error:  # nothing above may raise; a delivery must not hang in its room if it does
+            answer = refusal("INTERNAL", f"{type(error).__name__} in the delivery step", FailureClass.RETRY)
+            now_ms = self._clock()
+            shipped = tuple(Shipped(delivery=w.delivery, answer=answer, finished_ms=now_ms) for w in group)
+            shipment = Shipment(shipped, ())
+        finished.append(Finished(group, shipment))
+
+    async def _shut_down(self) -> None:
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._shipper.close()

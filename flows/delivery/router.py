@@ -1,0 +1,220 @@
+"""The first step of delivery: records in, deliveries and facts out. Duplicates stop here; poison becomes a dead letter.
+
+Everything it returns is addressed to a lane, so that a lane's word on how far it has come covers it.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from msgspec.structs import replace
+
+from flows.delivery.dedup import DuplicateStores
+from flows.delivery.queue import Waiting
+from flows.delivery.replay_marks import Journal
+from flows.delivery.versions import WorkspaceVersions
+from flows.delivery.watermarks import LaneProgress
+from flows.engine.crossing import Crossing
+from flows.engine.error_capture import remembered
+from flows.engine.sharding import Share, lane_key
+from flows.topics.interface import EVENTS, Record
+from flows.topics.records import dead_letter, fact, retry, undelivered
+from flows.topics.sink import Output
+from flows.topics.source import Item, Progress, Sourced
+from model.delivery.delivery import Delivery
+from model.events.envelope import UnreadableRecord
+from model.events.event import Event, from_record
+from model.events.ids import delivery_id, event_key, lane_of
+from model.recording.facts import Duplicate, Received, State
+from model.routing.routing import Routed, route
+
+LOOK_MS = 1_000  # between looks at the workspace file because of events of a source that is not in it
+
+LaneItem = Waiting | Output | LaneProgress
+
+
+class Router:
+    """Routes records of events and of the rungs; one per process."""
+
+    def __init__(
+        self,
+        *,
+        versions: WorkspaceVersions,
+        lanes: int,
+        share: Share,
+        duplicates: DuplicateStores,
+        journal: Journal,
+        log: str,
+        run: str,
+        clock: Callable[[], int],
+        look: Callable[[], object] = lambda: None,
+    ) -> None:
+        """``log``: the name of the topics, of which offsets are (`flows.runtime.recovery`).
+
+        ``look`` takes the workspace file over if it has changed: ingest may know a newer version than this process.
+        """
+        self._look = look
+        self._looked_ms = 0
+        self._versions = versions
+        self._lanes = lanes
+        self._lanes_here = share.lanes_here(lanes)
+        self._duplicates = duplicates
+        self._journal = journal
+        self._log = log
+        self._run = run
+        self._clock = clock
+
+    @remembered
+    def __call__(self, items: list[Item]) -> Iterable[tuple[str, list[LaneItem]]]:
+        """Route one batch: for each lane what is its, in order. One by one, sharing it among processes costs double."""
+        lanes: dict[str, list[LaneItem]] = {}
+        for lane, item in self._route(items):
+            if lane not in lanes:
+                lanes[lane] = Crossing()
+            lanes[lane].append(item)
+        return lanes.items()
+
+    def _route(self, items: list[Item]) -> list[tuple[str, LaneItem]]:
+        routed: list[tuple[str, LaneItem]] = []
+        events: dict[int, list[Record]] = {}
+        for item in items:
+            if isinstance(item, Sourced) and item.topic == EVENTS:
+                events.setdefault(item.record.partition, []).append(item.record)
+        for partition, records in events.items():
+            readable: list[tuple[Record, Event]] = []
+            for record in records:
+                try:
+                    readable.append((record, from_record(record.value)))
+                except UnreadableRecord as error:
+                    routed.extend(self._poison(record, "UNREADABLE_RECORD", str(error)))
+            self._know({event.source for _, event in readable})
+            with self._versions.reading(partition, records[-1].offset + 1):
+                routed.extend(self._route_events(partition, readable))
+        for item in items:
+            if isinstance(item, Progress):
+                routed.extend((lane_key(lane), LaneProgress(lane, item)) for lane in range(self._lanes))
+            elif item.topic != EVENTS:
+                routed.append(self._route_retry(item.topic, item.record))
+        return routed
+
+    def _know(self, sources: set[str]) -> None:
+        """What was accepted by a version of the workspace is routed by that one or a later one."""
+        if sources <= self._versions.current.sources:
+            return
+        now_ms = self._clock()
+        if now_ms - self._looked_ms >= LOOK_MS:
+            self._looked_ms = now_ms
+            self._look()
+
+    def _route_events(self, partition: int, readable: list[tuple[Record, Event]]) -> Iterable[tuple[str, LaneItem]]:
+        keys = [(event_key(e.source, e.message_id), r.offset, r.appended_ms) for r, e in readable]
+        firsts = self._duplicates.first_seen(partition, keys)
+        for (record, event), first in zip(readable, firsts, strict=True):
+            yield from self._route_event(record, event, first)
+
+    def _route_event(self, record: Record, event: Event, first_offset: int) -> Iterable[tuple[str, LaneItem]]:
+        now_ms, said = self._clock(), self._lane_of_facts(record)
+        shown = self._versions.current.redactor.text
+        about: dict[str, Any] = {
+            "source": event.source,
+            "message_id": event.message_id,
+            "event_type": event.type,
+            # Names are dimensions of what people read; one that holds somebody's address is masked like any text.
+            "event_name": shown(event.name),
+            "app_version": shown(event.app_version),
+            "events_partition": record.partition,
+            "events_offset": record.offset,
+            "received_at_ms": record.appended_ms,
+            "replayed": record.offset < self._journal.fence(EVENTS, record.partition),
+        }
+        key = f"{record.partition}:{record.offset}".encode()
+        if first_offset != record.offset:
+            duplicate = Duplicate(**about, at_ms=record.appended_ms, run=self._run, first_offset=first_offset)
+            yield said, fact(key, duplicate)
+            return
+        resent = about["replayed"] and record.offset < self._journal.horizon(EVENTS, record.partition)
+        ends: list[tuple[Delivery, Routed]] = []
+        plans = self._versions.plans(record.partition, record.offset, event.source)
+        if not plans and event.source not in self._versions.current.sources:
+            yield from self._poison(record, "SOURCE_REMOVED", "", about)
+            return
+        for plan in plans:
+            identity = f"{record.partition}:{record.offset}:{plan.destination}"
+            for routed in route(plan, event.body, event.payload, identity):
+                delivery = Delivery(
+                    **about,
+                    delivery_id=delivery_id(
+                        self._log, record.partition, record.offset, event.source, plan.destination, routed.mapping
+                    ),
+                    destination=plan.destination,
+                    mapping=routed.mapping,
+                    taken_at_ms=now_ms,
+                    due_at_ms=record.appended_ms,
+                    resent=resent,
+                    event=routed.event,
+                )
+                ends.append((delivery, routed))
+        routes = tuple((d.delivery_id, d.destination, d.mapping) for d, _ in ends)
+        yield said, fact(key, Received(**about, at_ms=record.appended_ms, run=self._run, routes=routes))
+        for delivery, routed in ends:
+            if routed.state is None:
+                yield self._to_lane(delivery, EVENTS, record, now_ms)
+                continue
+            outcome = delivery.end(routed.state, at_ms=now_ms, run=self._run, code=routed.code, message=routed.message)
+            if routed.state is State.DISCARDED:
+                yield said, undelivered(delivery, outcome)
+            yield said, fact(delivery.delivery_id.encode(), outcome)
+
+    def _route_retry(self, topic: str, record: Record) -> tuple[str, LaneItem]:
+        try:
+            delivery = Delivery.from_record(record.value)
+        except UnreadableRecord as error:
+            return self._lane_of_facts(record), dead_letter(
+                record.value, record.key, "UNREADABLE_RECORD", f"{topic}: {error}"
+            )
+        now_ms = self._clock()
+        if record.offset < self._journal.fence(topic, record.partition):
+            again = record.offset < self._journal.horizon(topic, record.partition)
+            delivery = replace(delivery, replayed=True, resent=delivery.resent or again)
+        if delivery.due_at_ms > now_ms:
+            return self._lane_of_facts(record), retry(delivery, now_ms)
+        return self._to_lane(delivery.waited(now_ms), topic, record, now_ms)
+
+    def _to_lane(self, delivery: Delivery, topic: str, record: Record, now_ms: int) -> tuple[str, Waiting]:
+        lane = lane_of(self._versions.current.today(delivery.destination), self._lanes)
+        return lane_key(lane), Waiting(delivery, topic, record.partition, record.offset, arrived_ms=now_ms, lane=lane)
+
+    def _lane_of_facts(self, record: Record) -> str:
+        """The lane that passes on what is said of a record here: always the same one, in this process."""
+        return lane_key(self._lanes_here[record.partition % len(self._lanes_here)])
+
+    def _poison(
+        self, record: Record, code: str, why: str, about: dict[str, Any] | None = None
+    ) -> Iterable[tuple[str, LaneItem]]:
+        """An event that cannot be routed: its bytes go to the dead letters, and an outcome says that it was one event.
+
+        ``about``: what could be read of it.
+        """
+        unknown: dict[str, Any] = {
+            "source": "",
+            "message_id": "",
+            "event_type": "",
+            "event_name": "",
+            "app_version": "",
+            "events_partition": record.partition,
+            "events_offset": record.offset,
+            "received_at_ms": record.appended_ms,
+            "replayed": record.offset < self._journal.fence(EVENTS, record.partition),
+        }
+        unreadable = Delivery(
+            **(about or unknown),
+            delivery_id=delivery_id(self._log, record.partition, record.offset, "", "", ""),
+            destination="",
+            mapping="",
+            taken_at_ms=record.appended_ms,
+            due_at_ms=record.appended_ms,
+            event=record.value,
+        )
+        outcome = unreadable.end(State.DISCARDED, at_ms=self._clock(), run=self._run, code=code, message=why)
+        said = self._lane_of_facts(record)
+        yield said, dead_letter(record.value, record.key, code, why)
+        yield said, fact(unreadable.delivery_id.encode(), outcome)

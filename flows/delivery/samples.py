@@ -1,0 +1,82 @@
+"""The sample of one attempt: what was received, requested and answered, redacted, if this attempt is to leave one."""
+
+from typing import Any
+
+import orjson
+
+from flows.delivery.context import Desk
+from flows.delivery.isolation import Shipped
+from flows.topics.records import fact
+from flows.topics.sink import Output
+from model.delivery.attempt import Conclusion
+from model.delivery.delivery import Delivery
+from model.events.ids import attempt_id
+from model.http.messages import RESPONSE_BODY_LIMIT_BYTES, HttpFailure, HttpRequest, HttpResponse
+from model.recording.facts import Sample, State
+from model.redaction.redactor import Redactor
+
+AWAITING_RETRY = "awaiting_retry"
+
+
+def sample(desk: Desk, delivery: Delivery, shipped: Shipped, end: Conclusion) -> list[Output]:
+    """Return the sample fact of an attempt, or nothing. Decided before any redacting is done."""
+    configuration = desk.configuration()
+    if not configuration.workspace.redaction.payloads:
+        return []
+    state = end.outcome.state if end.outcome else AWAITING_RETRY
+    now_ms, answer = shipped.finished_ms, shipped.answer
+    if state == State.DELIVERED:
+        kept = desk.sampler.keep_success(delivery.source, delivery.destination, delivery.event_name, now_ms)
+    else:
+        kept = desk.sampler.keep_failure(delivery.source, delivery.destination, answer.code, now_ms)
+    if not kept:
+        return []
+    redactor = configuration.redactor
+    said = Sample(
+        **delivery.about(),
+        at_ms=now_ms,
+        run=desk.run,
+        attempt=delivery.calls,
+        code=answer.code,
+        message=answer.message,
+        batch_items=answer.batch_items,
+        attempt_id=attempt_id(delivery.delivery_id, desk.run, delivery.calls),
+        state=state,
+        event=redactor.json_bytes(delivery.event),
+        request=orjson.dumps(shown_request(shipped, redactor)).decode(),
+        response=orjson.dumps(shown_response(shipped, redactor)).decode(),
+    )
+    return [fact(delivery.delivery_id.encode(), said)]
+
+
+def shown_request(shipped: Shipped, redactor: Redactor) -> dict[str, Any]:
+    """The request as people may see it; empty when none was made."""
+    return {} if shipped.request is None else show_request(shipped.request, redactor)
+
+
+def show_request(request: HttpRequest, redactor: Redactor) -> dict[str, Any]:
+    """A request as people may see it."""
+    return {
+        "method": request.method,
+        "url": redactor.text(request.url),
+        "headers": redactor.headers(request.headers),
+        "body": redactor.json_bytes(request.body),
+    }
+
+
+def shown_response(shipped: Shipped, redactor: Redactor) -> dict[str, Any]:
+    """The response, or what came instead of one, as people may see it; empty when no request was made."""
+    match shipped.result:
+        case HttpResponse() as response:
+            body = response.body[:RESPONSE_BODY_LIMIT_BYTES]  # answers about many items may be longer
+            shown = {
+                "status": response.status,
+                "headers": redactor.headers(response.headers),
+                "body": redactor.json_bytes(body),
+                "truncated": response.body_truncated or len(body) < len(response.body),
+            }
+            return shown | ({"body_fault": redactor.text(response.body_fault)} if response.body_fault else {})
+        case HttpFailure() as failure:
+            return {"error": failure.code, "message": redactor.text(failure.message)}
+        case _:
+            return {}

@@ -1,0 +1,171 @@
+"""One shipment: deliveries of one destination on their way out: insert function, mapping, request, call, answers.
+
+The command line tester and `waybill check --explain` go through the same steps, so what they show is what happens.
+"""
+
+import asyncio
+import sys
+from collections.abc import Callable, Iterator, Sequence
+
+import msgspec
+from msgspec.structs import replace
+
+from flows.delivery.circuit import BURST_MS
+from flows.delivery.isolation import Member, Sending, Shipped
+from flows.delivery.responses import CallEnd
+from flows.functions import host
+from flows.workspace.compiled import Configuration, DestinationSetup
+from model.delivery.attempt import Answer
+from model.delivery.delivery import Delivery
+from model.destinations.destination import Item
+from model.events import exact_json
+from model.http.failure import FailureClass, cut
+from model.http.messages import HttpFailure, HttpRequest, HttpResponse
+from model.routing.payload import prepare, refusal
+from sinks.http.engine import HttpEngine
+
+_REMOVED = {"CONNECTION_REMOVED", "MAPPING_REMOVED"}
+
+
+class Shipment(msgspec.Struct, frozen=True):
+    """``shipped`` in the order of the deliveries; ``calls``: what each call brought, for the destination's gate."""
+
+    shipped: tuple[Shipped, ...]
+    calls: tuple[CallEnd, ...]
+
+
+class Shipper:
+    """Sends. Used from one asyncio loop. ``configuration`` gives the version of the workspace in force.
+
+    ``removed``: what becomes of a delivery whose connection or mapping is not in it.
+    """
+
+    def __init__(
+        self,
+        *,
+        configuration: Callable[[], Configuration],
+        engine: HttpEngine,
+        functions: host.FunctionHost,
+        clock: Callable[[], int],
+        removed: FailureClass = FailureClass.DISCARD,
+    ) -> None:
+        self._removed = removed
+        self._configuration = configuration
+        self._engine = engine
+        self._functions = functions
+        self._clock = clock
+
+    async def ship(self, deliveries: Sequence[Delivery]) -> Shipment:
+        """Send deliveries of one destination."""
+        configuration = self._configuration()
+        setup = configuration.destinations.get(deliveries[0].destination)
+        if setup is None:
+            answer = refusal("DESTINATION_REMOVED", "", self._removed)
+            now_ms = self._clock()
+            return Shipment(tuple(Shipped(delivery=d, answer=answer, finished_ms=now_ms) for d in deliveries), ())
+        inserted = [await self.insert(deliveries[0])] if len(deliveries) == 1 else await self._insert_all(deliveries)
+        sending = Sending(setup, configuration.redactor, self._engine, self._clock, _most_calls(setup))
+        ready: list[Member] = []
+        for place, (delivery, refused) in enumerate(inserted):
+            made = _prepared(delivery, refused, setup, configuration)
+            if isinstance(made, Answer):
+                if made.code in _REMOVED:
+                    made = replace(made, failure=self._removed)
+                sending.shipped[place] = Shipped(delivery=delivery, answer=made, finished_ms=self._clock())
+            else:
+                ready.append(Member(place, delivery, made))
+        for part in _parts(ready, setup):
+            await sending.deliver(part)
+        return Shipment(tuple(sending.shipped[place] for place in range(len(deliveries))), tuple(sending.calls))
+
+    async def rehearse(self, delivery: Delivery) -> tuple[Delivery, HttpRequest | Answer]:
+        """Everything but the call: the request that would be made, secrets and all, or why none would."""
+        configuration = self._configuration()
+        setup = configuration.destinations[delivery.destination]
+        delivery, refused = await self.insert(delivery)
+        made = _prepared(delivery, refused, setup, configuration)
+        if isinstance(made, Answer):
+            return delivery, made
+        return delivery, setup.destination.request([made], self._clock())
+
+    async def ask(
+        self, delivery: Delivery, question: Callable[[Item], HttpRequest | None]
+    ) -> HttpResponse | HttpFailure | None:
+        """Make a call of another kind about a delivery, such as to a validation service."""
+        configuration = self._configuration()
+        delivery, refused = await self.insert(delivery)
+        made = _prepared(delivery, refused, configuration.destinations[delivery.destination], configuration)
+        request = None if isinstance(made, Answer) else question(made)
+        return None if request is None else await self._engine.send(request)
+
+    async def insert(self, delivery: Delivery) -> tuple[Delivery, Answer | None]:
+        """Run the connection's insert function, once in a delivery's life; an answer says that it ends the attempt."""
+        function = self._configuration().functions.get((delivery.source, delivery.destination))
+        if function is None or delivery.inserted:
+            return delivery, None
+        event = msgspec.json.decode(delivery.event)  # with integers of any size
+        functions = self._functions.of(f"{delivery.source} -> {delivery.destination}")
+        match await functions.run(function.handler, event, dict(function.settings)):
+            case host.Returned(event=changed):
+                return replace(delivery, event=exact_json.dumps(changed), inserted=True), None
+            case host.Dropped(why=why):
+                return delivery, refusal("FILTERED_BY_FUNCTION", why, FailureClass.FILTER)
+            case host.RetryAsked(why=why):
+                return delivery, refusal("FUNCTION_RETRY", why, FailureClass.RETRY)
+            case host.Rejected(why=why):
+                return delivery, refusal("FUNCTION_REJECTED", why)
+            case host.Failed(code="FUNCTION_PAUSED", why=why):
+                return delivery, refusal("FUNCTION_PAUSED", why, FailureClass.THROTTLE)  # this event was not tried
+            case host.Failed(code=code, why=why):
+                again = code in {"FUNCTION_TIMEOUT", "FUNCTION_UNAVAILABLE"}
+                return delivery, refusal(code, why, FailureClass.RETRY if again else FailureClass.DISCARD)
+
+    async def close(self) -> None:
+        """Close connections and end the functions' processes."""
+        await self._functions.close()
+        await self._engine.close()
+
+    async def _insert_all(self, deliveries: Sequence[Delivery]) -> list[tuple[Delivery, Answer | None]]:
+        return list(await asyncio.gather(*(self.insert(delivery) for delivery in deliveries)))
+
+
+def _prepared(
+    delivery: Delivery, refused: Answer | None, setup: DestinationSetup, configuration: Configuration
+) -> Item | Answer:
+    plan = configuration.plans.get((delivery.source, delivery.destination))
+    if refused is not None:
+        made: Item | Answer = refused
+    elif plan is None:
+        made = refusal("CONNECTION_REMOVED", "the connection was removed")
+    else:
+        made = prepare(delivery, plan, setup.destination)
+    if isinstance(made, Answer):
+        return replace(made, message=cut(configuration.redactor.text(made.message)))
+    return made
+
+
+def _most_calls(setup: DestinationSetup) -> int:
+    """How many calls one shipment may make without asking the gate again."""
+    rate = setup.destination.calls_per_second
+    return sys.maxsize if rate is None else max(1, int(rate * BURST_MS / 1_000))
+
+
+def _parts(ready: list[Member], setup: DestinationSetup) -> Iterator[list[Member]]:
+    """Divide by what may share a request and by its size: mapped payloads can be larger than their events."""
+    if len(ready) <= 1:
+        if ready:
+            yield ready
+        return
+    limits = setup.batching
+    open_parts: dict[str, tuple[list[Member], int]] = {}
+    for member in ready:
+        key = setup.destination.batch_key(member.item.payload)
+        part, size_bytes = open_parts.get(key, ([], 0))
+        item_bytes = len(member.item.json) + 1
+        if part and (len(part) >= limits.max_events or size_bytes + item_bytes > limits.max_bytes):
+            yield part
+            part, size_bytes = [], 0
+        part.append(member)
+        open_parts[key] = part, size_bytes + item_bytes
+    for part, _ in open_parts.values():
+        yield part

@@ -1,0 +1,133 @@
+"""Which version of the workspace routes which events, kept over restarts.
+
+A change is a version, activated at an offset of each partition of topic events. An event read again after a crash is
+routed by the version that routed it first, so that the deliveries it became are the same ones. The versions stand in
+the recovery directory, because they speak of the same runs as the snapshots there: one file for each partition, which
+is one process' at a time. They hold the workspace as written, ``${NAME}`` and all, and so no secrets.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import orjson
+
+from flows.workspace.compiled import configure
+from model.routing.compile import plans_of
+from model.routing.routing import ConnectionPlan
+from model.workspace.workspace import Workspace
+
+VERSIONS_DIRECTORY = "workspaces"  # in the recovery directory
+VERSIONS_LIMIT = 50  # older ones than this many changes are not needed by any restart
+Plans = Mapping[str, tuple[ConnectionPlan, ...]]
+
+
+class _AnyEnvironment(dict[str, str]):
+    """Only routing is taken from an old version: what its secrets were does not matter, and may be gone."""
+
+    def __contains__(self, name: object) -> bool:
+        return True
+
+    def get(self, name: str, default: Any = None) -> Any:
+        return super().get(name) or "not-used"
+
+    def __getitem__(self, name: str) -> str:
+        return super().get(name) or "not-used"
+
+
+class WorkspaceVersions:
+    """The version in force in one process, and those before it that routed the partitions it reads."""
+
+    def __init__(self, directory: Path, workspace: Workspace) -> None:
+        self.current = configure(workspace)
+        self._directory = directory
+        self._text = _text(workspace)
+        self._lock = Lock()
+        self._histories: dict[int, _History] = {}
+
+    def open(self, partition: int, next_offset: int) -> None:
+        """Begin to read a partition of events; ``next_offset``: the first that no run before can have routed."""
+        with self._lock:
+            path = self._directory / f"{partition}.json"
+            self._histories[partition] = _History(path, self._text, next_offset)
+
+    @contextmanager
+    def reading(self, partition: int, next_offset: int) -> Iterator[None]:
+        """Hold the version still while a batch of events is routed; ``next_offset`` comes after the batch."""
+        with self._lock:
+            history = self._histories[partition]
+            history.next_offset = max(history.next_offset, next_offset)
+            yield
+
+    def plans(self, partition: int, offset: int, source: str) -> tuple[ConnectionPlan, ...]:
+        """The connections of a source as they were when the event at an offset was first routed."""
+        earlier = self._histories[partition].earlier_plans(offset)
+        return (self.current.routes if earlier is None else earlier).get(source, ())
+
+    def change(self, workspace: Workspace) -> bool:
+        """Put a new version in force for events not yet read; durable before it routes any. False: nothing changed."""
+        configuration, text = configure(workspace), _text(workspace)
+        with self._lock:
+            if text == self._text:
+                self.current = configuration  # what stands behind ${NAME} may have changed
+                return False
+            for history in self._histories.values():
+                history.change(text, self.current.routes)
+            self._text = text
+            self.current = configuration
+        return True
+
+
+class _History:
+    """The versions of one partition, each with the offset it routes from."""
+
+    def __init__(self, path: Path, text: str, next_offset: int) -> None:
+        self.next_offset = next_offset
+        self._path = path
+        self._written: list[dict[str, Any]] = orjson.loads(path.read_bytes()) if path.exists() else []
+        self._earlier: list[tuple[int, Plans]] = [
+            (entry["from"], _plans(entry["workspace"])) for entry in self._written[:-1]
+        ]
+        self._from: int = self._written[-1]["from"] if self._written else 0
+        if not self._written:
+            self._begin(text, 0)
+        elif self._written[-1]["workspace"] != text:
+            self.change(text, _plans(self._written[-1]["workspace"]))
+
+    def earlier_plans(self, offset: int) -> Plans | None:
+        """Those that routed the event at an offset; None for those in force now."""
+        if offset >= self._from:
+            return None
+        # Older than anything kept: None too.
+        return next((plans for since, plans in reversed(self._earlier) if offset >= since), None)
+
+    def change(self, text: str, previous: Plans) -> None:
+        """Begin a version at the next offset."""
+        self._earlier.append((self._from, previous))
+        self._begin(text, self.next_offset)
+
+    def _begin(self, text: str, since: int) -> None:
+        self._written = [*self._written, {"from": since, "workspace": text}][-VERSIONS_LIMIT:]
+        self._earlier = self._earlier[-VERSIONS_LIMIT:]
+        # Written beside and renamed: a kill leaves the old file or the new one, never half of one.
+        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        beside = self._path.with_suffix(".new")
+        beside.write_bytes(orjson.dumps(self._written))
+        beside.chmod(0o600)
+        os.replace(beside, self._path)
+        self._from = since
+
+
+def _text(workspace: Workspace) -> str:
+    """What routing depends on, as written."""
+    return workspace.model_dump_json(include={"version", "sources", "destinations", "connections"}, by_alias=True)
+
+
+@lru_cache(VERSIONS_LIMIT)
+def _plans(text: str) -> Plans:
+    workspace = Workspace.model_validate_json(text, context={"environ": _AnyEnvironment(os.environ)})
+    return plans_of(workspace)

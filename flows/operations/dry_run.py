@@ -1,0 +1,110 @@
+"""What would happen to an event on every connection of its source. Nothing is sent, and nothing is counted, sampled or
+remembered; insert functions do run, in their own process."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from msgspec.structs import replace
+
+from flows.delivery.samples import show_request
+from flows.delivery.sender import Shipper
+from flows.workspace.compiled import Configuration
+from model.delivery.attempt import Answer
+from model.delivery.delivery import Delivery
+from model.events.event import Event
+from model.http.failure import FailureClass
+from model.recording.facts import State
+from model.redaction.redactor import Redactor
+from model.routing.routing import ConnectionPlan, Routed, route
+
+_STATES = {
+    FailureClass.FILTER: "filtered",
+    FailureClass.DISCARD: "discarded",
+    FailureClass.RETRY: "retried",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explained:
+    """One delivery the event would become. Everything is redacted.
+
+    ``state``: sent, filtered, discarded or retried (the insert function asks for it). ``rule``: which filter or mapping
+    decided. ``stripped``: filters dropped or changed fields. ``function``: the insert function that ran.
+    """
+
+    destination: str
+    mapping: str
+    state: str
+    code: str = ""
+    message: str = ""
+    stripped: bool = False
+    function: str = ""
+    request: dict[str, Any] | None = None
+
+
+def deliveries_of(
+    plan: ConnectionPlan, event: Event, redactor: Redactor, now_ms: int, identity: str
+) -> Iterator[tuple[Routed, Delivery]]:
+    """The deliveries of an event that is in no log, as routing makes them."""
+    for number, routed in enumerate(route(plan, event.body, event.payload, identity)):
+        yield (
+            routed,
+            Delivery(
+                delivery_id=f"{identity}-{number}",
+                source=event.source,
+                destination=plan.destination,
+                mapping=routed.mapping,
+                message_id=event.message_id,
+                event_type=event.type,
+                event_name=redactor.text(event.name),
+                app_version=redactor.text(event.app_version),
+                events_partition=-1,
+                events_offset=-1,
+                received_at_ms=now_ms,
+                taken_at_ms=now_ms,
+                due_at_ms=now_ms,
+                event=routed.event,
+            ),
+        )
+
+
+async def explain(configuration: Configuration, shipper: Shipper, event: Event, now_ms: int) -> list[Explained]:
+    """Explain an event, connection by connection."""
+    explained = []
+    for plan in configuration.routes.get(event.source, ()):
+        for routed, delivery in deliveries_of(
+            plan, event, configuration.redactor, now_ms, f"explain-{event.message_id}"
+        ):
+            explained.append(await _explain_one(configuration, shipper, event, routed, delivery))
+    return explained
+
+
+async def _explain_one(
+    configuration: Configuration, shipper: Shipper, event: Event, routed: Routed, delivery: Delivery
+) -> Explained:
+    redactor = configuration.redactor
+    stripped = routed.event is not event.payload
+    if routed.state is not None:
+        state = "filtered" if routed.state is State.FILTERED else "discarded"
+        return Explained(
+            destination=delivery.destination,
+            mapping=delivery.mapping,
+            state=state,
+            code=routed.code,
+            message=redactor.text(routed.message),
+        )
+    function = configuration.functions.get((delivery.source, delivery.destination))
+    _, made = await shipper.rehearse(replace(delivery, inserted=False))
+    said: dict[str, Any] = (
+        {"state": _STATES[made.failure], "code": made.code, "message": made.message}
+        if isinstance(made, Answer)
+        else {"state": "sent", "request": show_request(made, redactor)}
+    )
+    return Explained(
+        destination=delivery.destination,
+        mapping=delivery.mapping,
+        stripped=stripped,
+        function=function.handler if function else "",
+        **said,
+    )

@@ -1,0 +1,148 @@
+"""A test: one event sent to one destination because a person asked, over the delivery step itself.
+
+It is never retried, and in no count, latency or breaker: its facts are of a kind of their own. Filters and the insert
+function are passed by unless asked for; mapping triggers are not, because they say what is sent.
+"""
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+
+import orjson
+from msgspec.structs import replace
+
+from flows.delivery.isolation import Shipped
+from flows.delivery.samples import shown_request, shown_response
+from flows.delivery.sender import Shipper
+from flows.operations.dry_run import deliveries_of
+from flows.topics.interface import Topics
+from flows.topics.records import fact
+from flows.workspace.compiled import Configuration
+from model.delivery.delivery import Delivery
+from model.events.event import Event
+from model.events.ids import attempt_id
+from model.http.failure import FailureClass
+from model.recording.facts import Audited, Fact, Sample, Tested
+from model.routing import routing
+
+TEST = "test"  # state of a test's sample
+_STATES = {
+    FailureClass.DELIVERED: "delivered",
+    FailureClass.FILTER: "filtered",
+    FailureClass.DISCARD: "discarded",
+}
+
+
+class CannotTest(ValueError):
+    """There is nothing to send; the text says why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TestPlan:
+    """The deliveries of a test, and what would have kept a real event from being sent but was passed by."""
+
+    deliveries: tuple[Delivery, ...]
+    passed_by: tuple[str, ...]
+
+
+def plan_test(
+    configuration: Configuration,
+    event: Event,
+    destination: str,
+    *,
+    mapping: str,
+    apply_filters: bool,
+    apply_insert_function: bool,
+    test_id: str,
+    now_ms: int,
+) -> TestPlan:
+    """Choose what to send. Raises `CannotTest`."""
+    plan = configuration.plans.get((event.source, destination))
+    if plan is None:
+        raise CannotTest(f"there is no connection from {event.source} to a destination {destination!r}")
+    passed_by = []
+    [*as_routed] = routing.route(plan, event.body, event.payload, test_id)
+    if not apply_filters:
+        kept_out = as_routed[0]
+        if kept_out.state is not None and kept_out.code != "NO_MATCHING_MAPPING":
+            passed_by.append(f"{kept_out.code} {kept_out.message}".strip())
+        elif kept_out.event is not event.payload:
+            passed_by.append("filters would have taken fields out")
+        plan = routing.without_filters(plan)
+    function = configuration.functions.get((event.source, destination))
+    if function is not None and not apply_insert_function:
+        passed_by.append(f"insert function {function.handler} was not run")
+    deliveries = []
+    for routed, delivery in deliveries_of(plan, event, configuration.redactor, now_ms, test_id):
+        if routed.state is not None:
+            raise CannotTest(f"the event would not be sent: {routed.code} {routed.message}".strip())
+        if mapping in {"", routed.mapping}:
+            deliveries.append(replace(delivery, inserted=not apply_insert_function))
+    if not deliveries:
+        raise CannotTest(f"mapping {mapping!r} does not take this event")
+    return TestPlan(deliveries=tuple(deliveries), passed_by=tuple(passed_by))
+
+
+async def send_test(shipper: Shipper, plan: TestPlan) -> list[Shipped]:
+    """Make the calls, one for each delivery."""
+    return [(await shipper.ship([delivery])).shipped[0] for delivery in plan.deliveries]
+
+
+def state_of(shipped: Shipped) -> str:
+    """What the outcome would have been."""
+    return _STATES.get(shipped.answer.failure, "failed")
+
+
+def facts_of(shipped: Shipped, configuration: Configuration, author: str, run: str) -> Iterator[Fact]:
+    """What is kept of one call of a test."""
+    delivery = replace(shipped.delivery, calls=1)
+    answer = shipped.answer
+    yield Tested(
+        **delivery.about(),
+        at_ms=shipped.finished_ms,
+        run=run,
+        attempt=1,
+        code=answer.code,
+        message=answer.message,
+        author=author,
+        state=state_of(shipped),
+        http_status=answer.http_status,
+        http_ms=answer.http_ms,
+    )
+    redactor = configuration.redactor
+    if configuration.workspace.redaction.payloads:
+        yield Sample(
+            **delivery.about(),
+            at_ms=shipped.finished_ms,
+            run=run,
+            attempt=1,
+            code=answer.code,
+            message=answer.message,
+            attempt_id=attempt_id(delivery.delivery_id, run, 1),
+            state=TEST,
+            event=redactor.json_bytes(delivery.event),
+            request=orjson.dumps(shown_request(shipped, redactor)).decode(),
+            response=orjson.dumps(shown_response(shipped, redactor)).decode(),
+        )
+
+
+def audited(author: str, role: str, destination: str, details: dict[str, str], at_ms: int, run: str) -> Audited:
+    """The record of who sends a test, to be kept before it is sent."""
+    return Audited(
+        at_ms=at_ms,
+        run=run,
+        author=author,
+        role=role,
+        action="test-event",
+        subject=destination,
+        details=orjson.dumps(details).decode(),
+    )
+
+
+def keep(topics: Topics, facts: list[Fact]) -> None:
+    """Append facts to topic outcomes; durable on return. Raises `flows.topics.interface.TopicError`."""
+    with closing(topics.producer()) as producer:
+        for said in facts:
+            output = fact(said.run.encode(), said)
+            producer.send(output.topic, output.key, output.value, output.partition)
+        producer.flush()

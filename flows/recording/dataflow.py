@@ -1,0 +1,106 @@
+"""Record facts: topic outcomes -> ClickHouse facts, samples, ticks and minutes, and topic minutes.
+
+A pure function of the log: recording it again writes the same rows, which fold.
+"""
+
+from collections.abc import Sequence
+from threading import Event as StopEvent
+from typing import TypeGuard
+
+import bytewax.operators as op
+from bytewax.dataflow import Dataflow
+from bytewax.operators import KeyedStream
+
+from flows.engine.clock import wall_clock_ms
+from flows.recording.recorder import Recorded, Recorder, StoreItem
+from flows.recording.replays import Lookup, Priors
+from flows.recording.store_lookup import StoreLookup
+from flows.recording.store_sink import StoreSink
+from flows.runtime.installation import Installation, migrate_store
+from flows.runtime.positions import start_of
+from flows.runtime.runner import Prepared
+from flows.runtime.worker import Worker, become_worker
+from flows.topics.interface import OUTCOMES, Record
+from flows.topics.sink import Output, TopicSink
+from flows.topics.source import Item, Reading, Sourced, TopicPartition, TopicSource
+from model.recording.rollup import MINUTE_MS
+from sinks.clickhouse.store import Store, open_store
+
+FLOW = "recording"
+
+
+class OutcomesPartition(TopicPartition):
+    """Resumes where the open append minute began, so that minute is counted as a whole again."""
+
+    def __init__(self, reading: Reading, partition: int, position: int) -> None:
+        super().__init__(reading, partition, position)
+        self._minute_ms = -1
+        self._minute_began = position
+
+    def next_batch(self) -> Sequence[Item]:
+        """Read on, noting where append minutes begin."""
+        items = super().next_batch()
+        for item in items:
+            if isinstance(item, Sourced):
+                minute_ms = item.record.appended_ms // MINUTE_MS
+                if minute_ms > self._minute_ms:
+                    self._minute_ms, self._minute_began = minute_ms, item.record.offset
+        return items
+
+    def snapshot(self) -> int:
+        """Offset of the first record of the open append minute."""
+        return self._minute_began
+
+
+class OutcomesSource(TopicSource):
+    """All partitions of topic outcomes."""
+
+    partition_type = OutcomesPartition
+
+
+def recording_flow(source: OutcomesSource, lookup: Lookup, store: StoreSink, minutes: TopicSink) -> Dataflow:
+    """Wire the flow from its parts."""
+    flow = Dataflow(FLOW)
+    items = op.input("outcomes", flow, source)
+    # Sourced("outcomes", Record(1, 88, 1763690000000, b"9f..", b'{"v":1,"kind":"outcome","state":"delivered",...}'))
+    keyed: KeyedStream[Record] = op.flat_map("by_partition", items, by_partition)
+    # ("1", Record(1, 88, 1763690000000, b"9f..", b'{"v":1,"kind":"outcome",...}'))
+    recorded: KeyedStream[Recorded] = op.stateful_batch("record", keyed, lambda _: Recorder(Priors(lookup)))
+    # ("1", Row("facts", {"kind": "outcome", "state": "delivered", "count": 1, "log_offset": 88, ...}))
+    # ("1", Row("minutes", {"minute": 1763690000, "status": "delivered", "count": 412, "latency": {"530": 3, ...}}))
+    # ("1", Output("minutes", b"1", b'{"v":1,"append_minute_ms":1763690000000,"partition":1,"rows":[...]}'))
+    branches = op.branch("rows_or_records", recorded, is_row)
+    rows: KeyedStream[StoreItem] = branches.trues
+    records: KeyedStream[list[Output]] = op.map_value("each", branches.falses, lambda output: [output])
+    op.output("store", rows, store)
+    op.output("append", records, minutes)
+    return flow
+
+
+def by_partition(item: Item) -> list[tuple[str, Record]]:
+    """Key a record by its partition; progress is of no use here."""
+    return [(str(item.record.partition), item.record)] if isinstance(item, Sourced) else []
+
+
+def is_row(keyed: tuple[str, Recorded]) -> TypeGuard[tuple[str, StoreItem]]:
+    """Whether it goes to the store."""
+    return not isinstance(keyed[1], Output)
+
+
+def prepare(installation: Installation, store: Store, stop: StopEvent) -> Dataflow:
+    """Make the flow of one installation, writing to ``store``."""
+    topics = installation.topics
+    start = start_of(topics, FLOW)
+    reading = Reading(topics=topics, topic=OUTCOMES, clock=wall_clock_ms, stop=stop, start=start, drain=True)
+    return recording_flow(OutcomesSource(reading), StoreLookup(store), StoreSink(store, topics), TopicSink(topics))
+
+
+def flow() -> Dataflow:
+    """For ``python -m bytewax.run "flows.recording:flow()"``; see `flows.runtime.worker`."""
+
+    def make(installation: Installation, worker: Worker) -> Prepared:
+        store = open_store(installation.store_url)
+        migrate_store(installation, store)
+        return Prepared(prepare(installation, store, worker.stop), lambda clean: store.close())
+
+    return become_worker(FLOW, make)

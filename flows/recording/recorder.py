@@ -1,0 +1,128 @@
+"""The step between facts and rows: judges repeated facts, counts minutes, closes them. One key per outcomes partition.
+
+It keeps no snapshot. Recording resumes at the offset where the open append minute began (see `OutcomesPartition`), so
+the open minute is counted anew from the log, into the same rows.
+"""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+import orjson
+from bytewax.operators import StatefulBatchLogic
+
+from flows.recording.replays import Priors
+from flows.topics.interface import MINUTES, Record
+from flows.topics.records import dead_letter
+from flows.topics.sink import Output
+from model.events.envelope import FORMAT_VERSION, UnreadableRecord
+from model.recording.facts import Fact, decode
+from model.recording.rollup import MINUTE_MS, AppendMinute, bundle
+from model.recording.rows import LogPosition, Row, counts_of, minute_row, rows_of, total_row
+
+HOUR_MS = 3_600_000
+SEND_MINUTES_EVERY = timedelta(seconds=1)  # open rows are visible within about two seconds
+MOST_EMPTY_MINUTES = 7 * 24 * 60  # after a longer silence the bundles of a week say enough
+
+
+class RebuildHours(NamedTuple):
+    """Ask the store to add up hours of one partition again, from minutes up to append minute ``through_ms``."""
+
+    log_partition: int
+    hours_ms: tuple[int, ...]
+    through_ms: int
+
+
+StoreItem = Row | RebuildHours
+Recorded = StoreItem | Output
+
+
+class Recorder(StatefulBatchLogic[Record, Recorded, None]):
+    """Turns the facts of one partition into rows, in log order."""
+
+    def __init__(self, priors: Priors) -> None:
+        self._priors = priors
+        self._open: AppendMinute | None = None
+        self._partition = 0
+        self._last_offset = 0
+        self._send_at: datetime | None = None
+
+    def on_batch(self, values: list[Record]) -> tuple[Iterable[Recorded], bool]:
+        """Record a batch of facts."""
+        out: list[Recorded] = []
+        facts: list[tuple[Record, Fact | None]] = []
+        for record in values:
+            try:
+                facts.append((record, decode(record.value)))
+            except UnreadableRecord as error:
+                facts.append((record, None))  # it has no rows, but its append minute may close the one before
+                out.append(dead_letter(record.value, record.key, "UNREADABLE_RECORD", f"outcomes: {error}"))
+        said = [(record.offset, fact) for record, fact in facts if fact is not None]
+        self._priors.look_up(said, values[0].partition)
+        for record, fact in facts:
+            minute, closed = self._turn_to(record)
+            out.extend(closed)
+            self._last_offset = record.offset
+            if fact is None:
+                continue
+            verdict = self._priors.verdict(fact)
+            out.extend(rows_of(fact, LogPosition(record.partition, record.offset, record.appended_ms), verdict))
+            minute.add(fact, verdict)
+        if self._send_at is None:
+            self._send_at = datetime.now(UTC) + SEND_MINUTES_EVERY
+        return out, StatefulBatchLogic.RETAIN
+
+    def on_notify(self) -> tuple[Iterable[Recorded], bool]:
+        """Send the open minute's rows as they are now."""
+        self._send_at = None
+        return self._changed_rows(), StatefulBatchLogic.RETAIN
+
+    def on_eof(self) -> tuple[Iterable[Recorded], bool]:
+        """Send what is counted; the minute stays open, the next start counts it again."""
+        return self._changed_rows(), StatefulBatchLogic.RETAIN
+
+    def notify_at(self) -> datetime | None:
+        """A second after the first fact not yet sent."""
+        return self._send_at
+
+    def snapshot(self) -> None:
+        """Nothing to keep; but what was flushed two epochs ago need not be remembered any longer."""
+        self._priors.epoch_ended()
+
+    def _turn_to(self, record: Record) -> tuple[AppendMinute, list[Recorded]]:
+        """The append minute the record belongs to, and what closing the one before it gives."""
+        minute_ms = record.appended_ms // MINUTE_MS * MINUTE_MS
+        closed = self._open
+        if closed is not None and minute_ms <= closed.minute_ms:
+            return closed, []
+        self._partition = record.partition
+        self._open = AppendMinute(minute_ms)
+        return self._open, [] if closed is None else self._close(closed, minute_ms)
+
+    def _close(self, closed: AppendMinute, next_ms: int) -> list[Recorded]:
+        out = self._rows(closed)
+        rows = [counts_of(series, counts) | {"minute_ms": series.minute_ms} for series, counts in closed.rows()]
+        out.append(self._bundle(bundle(closed.minute_ms, self._partition, rows, closed.states)))
+        # A silent minute has a bundle too, so that who evaluates minutes sees each of them.
+        silent_from_ms = max(closed.minute_ms + MINUTE_MS, next_ms - MOST_EMPTY_MINUTES * MINUTE_MS)
+        silent = range(silent_from_ms, next_ms, MINUTE_MS)
+        out.extend(self._bundle(bundle(empty_ms, self._partition, [])) for empty_ms in silent)
+        hours = {past_ms // HOUR_MS * HOUR_MS for past_ms in (*closed.minutes(), closed.minute_ms)}
+        over = tuple(sorted(hour_ms for hour_ms in hours if hour_ms < next_ms // HOUR_MS * HOUR_MS))
+        if over:
+            out.append(RebuildHours(self._partition, over, closed.minute_ms))
+        return out
+
+    def _changed_rows(self) -> list[Recorded]:
+        return self._rows(self._open) if self._open is not None else []
+
+    def _rows(self, minute: AppendMinute) -> list[Recorded]:
+        """What changed since the last call."""
+        at = {"append_minute_ms": minute.minute_ms, "partition": self._partition, "version": self._last_offset}
+        rows: list[Recorded] = [minute_row(series, counts, **at) for series, counts in minute.changed()]
+        rows.extend(total_row(total, counts, **at) for total, counts in minute.changed_totals())
+        return rows
+
+    def _bundle(self, made: dict[str, Any]) -> Output:
+        value = orjson.dumps({"v": FORMAT_VERSION, **made})
+        return Output(MINUTES, str(self._partition).encode(), value)

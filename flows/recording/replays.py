@@ -1,0 +1,99 @@
+"""What recording knows of earlier facts about the same thing: asked of the store only for facts marked `replayed`.
+
+Between a fact's row leaving this step and its flush into the store, a memory of the last epochs fills the gap.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+from model.recording.facts import Duplicate, Fact, Outcome, Received, State
+from model.recording.replays import Prior, Verdict, judge, prior_of
+
+EPOCHS_REMEMBERED = 3  # a row is in the store at the latest one epoch after the one it was made in
+
+
+class OutcomeKey(NamedTuple):
+    """Where the store keeps the outcomes of a delivery."""
+
+    destination: str
+    received_at_ms: int
+    delivery_id: str
+
+
+class EventKey(NamedTuple):
+    """Where the store keeps what was said of an event when it was read."""
+
+    received_at_ms: int
+    events_partition: int
+    events_offset: int
+
+
+Key = OutcomeKey | EventKey
+
+
+class Lookup(Protocol):
+    """Finds what stands in the store before an offset of one outcomes partition."""
+
+    def outcomes(self, keys: Sequence[OutcomeKey], log_partition: int, before_offset: int) -> dict[str, Prior]:
+        """The outcome that counts, by delivery id."""
+
+    def events(self, keys: Sequence[EventKey], log_partition: int, before_offset: int) -> set[tuple[int, int]]:
+        """The (events partition, offset) of those already received or dropped as duplicates."""
+
+
+def key_of(fact: Fact) -> Key | None:
+    """What a fact may be a repetition of; None for facts that are counted however often they are said."""
+    if isinstance(fact, Outcome):
+        return OutcomeKey(fact.destination, fact.received_at_ms, fact.delivery_id)
+    if isinstance(fact, Received | Duplicate):
+        return EventKey(fact.received_at_ms, fact.events_partition, fact.events_offset)
+    return None
+
+
+class Priors:
+    """Judges the facts of one partition in log order."""
+
+    def __init__(self, lookup: Lookup) -> None:
+        self._lookup = lookup
+        self._memory: list[dict[Key, Prior]] = [{} for _ in range(EPOCHS_REMEMBERED)]
+
+    def look_up(self, facts: Sequence[tuple[int, Fact]], log_partition: int) -> None:
+        """Fetch what the store knows of the replayed ones among ``facts`` (offset, fact), in one go."""
+        asked = {key for _, fact in facts if getattr(fact, "replayed", False) and (key := key_of(fact)) is not None}
+        unknown = [key for key in asked if self._remembered(key) is None]
+        if not unknown:
+            return
+        before = facts[0][0]
+        outcomes = [key for key in unknown if isinstance(key, OutcomeKey)]
+        events = [key for key in unknown if isinstance(key, EventKey)]
+        if outcomes:
+            found = self._lookup.outcomes(outcomes, log_partition, before)
+            self._memory[0].update({key: found[key.delivery_id] for key in outcomes if key.delivery_id in found})
+        if events:
+            seen = self._lookup.events(events, log_partition, before)
+            said: dict[Key, Prior] = {key: _SAID for key in events if (key.events_partition, key.events_offset) in seen}
+            self._memory[0].update(said)
+
+    def verdict(self, fact: Fact) -> Verdict:
+        """Judge one fact, and remember it for those that follow."""
+        key = key_of(fact)
+        if key is None:
+            return Verdict(1)
+        prior = self._remembered(key) if fact.replayed else None  # type: ignore[attr-defined]
+        if isinstance(fact, Outcome):
+            verdict = judge(fact, prior)
+            if verdict.count:
+                self._memory[0][key] = prior_of(fact)
+            return verdict
+        self._memory[0][key] = _SAID
+        return Verdict(0 if prior else 1)
+
+    def epoch_ended(self) -> None:
+        """Forget the oldest epoch."""
+        self._memory = [{}, *self._memory[:-1]]
+
+    def _remembered(self, key: Key) -> Prior | None:
+        return next((epoch[key] for epoch in self._memory if key in epoch), None)
+
+
+_SAID = Prior(State.FILTERED, "", 0, 0)  # stands for "already said" of an event; its state is never looked at

@@ -1,0 +1,87 @@
+"""Bytewax sink into the store: one insert per table and epoch, acknowledged before the epoch's snapshot counts."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import orjson
+from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
+
+from flows.engine.backoff import until_it_works
+from flows.recording.recorder import RebuildHours, StoreItem
+from flows.topics.interface import Producer, TopicError, Topics
+from flows.topics.records import dead_letter
+from sinks.clickhouse.rows import RefusedRow
+from sinks.clickhouse.store import StoreUnavailable
+
+log = logging.getLogger("waybill")
+
+# Ticks last: a tick says that everything before it is there.
+TABLES = ("facts", "samples", "minutes", "minute_totals", "ticks", "destination_states", "audit")
+
+
+class Tables(Protocol):
+    """What the sink needs of a store."""
+
+    def insert(self, table: str, rows: Sequence[Mapping[str, Any]]) -> list[RefusedRow]:
+        """Insert rows; return those refused for what they are. Raises `StoreUnavailable`."""
+
+    def rebuild_hours(self, log_partition: int, hours_ms: Sequence[int], through_ms: int) -> None:
+        """Add up hours again. Raises `StoreUnavailable`."""
+
+
+class StoreSinkPartition(StatefulSinkPartition[StoreItem, None]):
+    """Buffers rows by table and inserts them in `snapshot`. A store that is away blocks recording, nothing else."""
+
+    def __init__(self, store: Tables, producer: Producer) -> None:
+        self._store = store
+        self._producer = producer
+        self._rows: dict[str, list[dict[str, Any]]] = {table: [] for table in TABLES}
+        self._rebuilds: list[RebuildHours] = []
+
+    def write_batch(self, values: list[StoreItem]) -> None:
+        """Buffer."""
+        for item in values:
+            if isinstance(item, RebuildHours):
+                self._rebuilds.append(item)
+            else:
+                self._rows[item.table].append(item.values)
+
+    def snapshot(self) -> None:
+        """Return after the store has every row, or a dead letter every row it refuses."""
+        for table, rows in self._rows.items():
+            if rows:
+                self._insert(table, rows)
+                rows.clear()
+        for rebuild in self._rebuilds:
+            until_it_works(lambda todo=rebuild: self._store.rebuild_hours(*todo), StoreUnavailable, "rebuilding hours")  # type: ignore[misc]
+        self._rebuilds.clear()
+
+    def close(self) -> None:
+        """Release the producer of dead letters."""
+        self._producer.close()
+
+    def _insert(self, table: str, rows: list[dict[str, Any]]) -> None:
+        refused = until_it_works(lambda: self._store.insert(table, rows), StoreUnavailable, f"inserting into {table}")
+        for row in refused:
+            letter = dead_letter(orjson.dumps(row.row), table.encode(), "ROW_REFUSED", f"{table}: {row.reason}")
+            self._producer.send(letter.topic, letter.key, letter.value)
+        if refused:
+            log.error("the store refused %d rows for %s, see dead_letters: %s", len(refused), table, refused[0].reason)
+            until_it_works(self._producer.flush, TopicError, "appending refused rows to dead_letters")
+
+
+class StoreSink(FixedPartitionedSink[StoreItem, None]):
+    """One partition per worker."""
+
+    def __init__(self, store: Tables, topics: Topics) -> None:
+        self._store = store
+        self._topics = topics
+
+    def list_parts(self) -> list[str]:
+        """This worker's partition."""
+        return ["0"]
+
+    def build_part(self, step_id: str, for_part: str, resume_state: None) -> StoreSinkPartition:
+        """Make the worker's buffer."""
+        return StoreSinkPartition(self._store, self._topics.producer())

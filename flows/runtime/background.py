@@ -1,0 +1,72 @@
+"""What every long-running process does beside its work: it looks after clock, retention and workspace file."""
+
+import logging
+import os
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from flows.engine.clock import wall_clock_ms
+from flows.engine.clock_watchdog import ClockWatchdog, monotonic_ms, watch
+from flows.runtime.installation import Installation
+from flows.topics.interface import TopicError
+from flows.workspace.discards import View
+from flows.workspace.reloader import POLL_SECONDS, WorkspaceWatch
+
+EXPIRE_EVERY_SECONDS = 60.0
+EXIT_AGAIN = 75  # EX_TEMPFAIL: start me again
+
+log = logging.getLogger("waybill")
+
+
+def keep_clock(stopped: threading.Event) -> None:
+    """End the process when the clock is set back: the flows would stand still for as long."""
+    watch(ClockWatchdog(wall_clock_ms, monotonic_ms), stopped, _clock_stepped_back)
+
+
+def keep_retention(installation: Installation, stopped: threading.Event) -> None:
+    """Delete what is past its retention, where the topics do not do so by themselves."""
+
+    def expire() -> None:
+        try:
+            installation.topics.expire()
+        except TopicError as error:
+            log.warning("deleting what is past its retention failed, trying again in a minute: %s", error)
+
+    _every(EXPIRE_EVERY_SECONDS, stopped, expire, "retention")
+
+
+def keep_workspace(
+    installation: Installation,
+    file: Path,
+    environ: Mapping[str, str],
+    stopped: threading.Event,
+    view: View | None = None,
+) -> None:
+    """Take the workspace file over whenever it changes; ``view``: reads the store, to tell what a change discards."""
+    watch = WorkspaceWatch(file, installation.live, environ, view=view)
+    installation.live.watched_by(watch.take_over)
+    at_start = [installation.workspace] if view else []
+
+    def look() -> None:
+        if at_start:  # what was changed while nothing ran
+            workspace = at_start.pop()
+            watch.tell_discards(workspace, workspace)
+        watch.look()
+
+    _every(POLL_SECONDS, stopped, look, "workspace")
+
+
+def _clock_stepped_back(back_ms: int) -> None:
+    log.critical(
+        "the clock went back by %d s: ending, to be started again (the flows would wait that long)", back_ms // 1_000
+    )
+    os._exit(EXIT_AGAIN)
+
+
+def _every(seconds: float, stopped: threading.Event, action: Callable[[], None], name: str) -> None:
+    def repeat() -> None:
+        while not stopped.wait(seconds):
+            action()
+
+    threading.Thread(target=repeat, name=name, daemon=True).start()

@@ -1,0 +1,101 @@
+"""One installation: its workspace, its data directory, its topics. Opened once at the edge, passed to everything."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from flows.engine.clock import wall_clock_ms
+from flows.topics.factory import open_topics
+from flows.topics.interface import DEAD_LETTERS, EVENTS, MINUTES, OUTCOMES, Topics, TopicSpec
+from flows.workspace.live import LiveWorkspace
+from model.delivery.retry_tiers import RUNGS
+from model.destinations.catalogue import ALL_REASONS
+from model.workspace.settings import DAY_SECONDS
+from model.workspace.workspace import Workspace
+from sinks.clickhouse.schema import migrate
+from sinks.clickhouse.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """What the flows and the console share."""
+
+    live: LiveWorkspace
+    data: Path
+    topics: Topics
+
+    @property
+    def workspace(self) -> Workspace:
+        """The version of the workspace in force now."""
+        return self.live.current
+
+    @property
+    def store_url(self) -> str:
+        """Where facts and minutes go."""
+        return store_url(self.workspace, self.data)
+
+    def recovery(self, flow: str) -> Path:
+        """Recovery directory of a flow."""
+        return self.data / "recovery" / flow
+
+
+def open_installation(workspace: Workspace, data: Path) -> Installation:
+    """Open the topics (creating what is missing) and the data directory."""
+    data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    config = workspace.topics
+    topics = open_topics(
+        config.url or f"sqlite:///{(data / 'topics').absolute()}",
+        fsync=config.fsync,
+        disk_budget_bytes=workspace.disk.topics_budget_bytes,
+        clock=wall_clock_ms,
+        kafka=config.kafka_settings(),
+        replication=config.replication,
+    )
+    topics.create(topic_specs(workspace))
+    return Installation(LiveWorkspace(workspace), data, topics)
+
+
+def store_url(workspace: Workspace, data: Path) -> str:
+    """The workspace's store, by default chDB under the data directory."""
+    configured = workspace.store.url
+    return configured.value if configured else f"chdb:///{(data / 'store').absolute()}"
+
+
+def store_retention_seconds(workspace: Workspace) -> dict[str, int]:
+    """How long each table of the store keeps its rows."""
+    kept = workspace.retention.store
+    days = {
+        "facts": kept.facts_days,
+        "undelivered": kept.facts_days,
+        "error_hours": kept.facts_days,  # they tell what destinations said, as facts do
+        "samples": kept.samples_days,
+        "minutes": kept.minutes_days,
+        "minute_totals": kept.minutes_days,
+        "hours": kept.hours_days,
+        "hour_totals": kept.hours_days,
+        "hour_latencies": kept.hours_days,
+        "alert_transitions": kept.alerts_days,
+        "alert_messages": kept.alerts_days,
+    }
+    return {table: count * DAY_SECONDS for table, count in days.items()}
+
+
+def migrate_store(installation: Installation, store: Store) -> int:
+    """Bring the store's schema up to date; returns how many migrations were applied.
+
+    Raises `sinks.clickhouse.store.StoreError` and `sinks.clickhouse.schema.MigrationFailed`.
+    """
+    workspace = installation.workspace
+    return migrate(store, store_retention_seconds(workspace), ALL_REASONS, workspace.store.cluster)
+
+
+def topic_specs(workspace: Workspace) -> list[TopicSpec]:
+    """Every topic with the workspace's retention."""
+    retention = workspace.retention
+    seconds = {
+        EVENTS: retention.events_seconds,
+        OUTCOMES: retention.outcomes_seconds,
+        DEAD_LETTERS: retention.dead_letters_seconds,
+        MINUTES: retention.minutes_seconds,
+        **{rung.topic: retention.retries_seconds for rung in RUNGS},
+    }
+    return [TopicSpec(name, workspace.topics.partitions, kept) for name, kept in seconds.items()]

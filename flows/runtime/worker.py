@@ -1,0 +1,195 @@
+"""A process that runs a flow, or its share of one, under Bytewax's own runner.
+
+    export WAYBILL_WORKSPACE=workspace.yaml WAYBILL_DATA=data
+    python -m bytewax.run "flows.delivery:flow()" -r data/recovery/delivery -s 1 -b 0 -i 0 -a "host-0:2101;host-1:2101"
+
+The processes of a flow are one unit: when one dies all of them end, and whoever started them starts all of them again.
+SIGTERM, given to all of them, is a clean stop.
+"""
+
+import atexit
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from bytewax import run as bytewax_run
+from bytewax.dataflow import Dataflow
+
+from flows.engine.epochs import EPOCH
+from flows.engine.error_capture import first_raised
+from flows.engine.sharding import Share
+from flows.engine.timer_slack import let_main_thread_sleep
+from flows.runtime.background import EXIT_AGAIN, keep_clock, keep_workspace
+from flows.runtime.installation import Installation, open_installation
+from flows.runtime.recovery import IDENTITY_FILE, RecoveryLost, claim, identity_of
+from flows.runtime.runner import Prepared, collect_less_garbage
+from flows.topics.interface import PositionLost, TopicError
+from flows.workspace.loader import load_workspace
+from model.config.problems import WorkspaceInvalid
+from sinks.clickhouse.store import StoreError
+
+SUPERVISED = "WAYBILL_SUPERVISED"  # set: standard input ends with whoever started this process, and so does it
+EXIT_NEEDS_A_PERSON = 78  # EX_CONFIG: starting again would not help
+FIRST_CLAIM_SECONDS = 60.0
+
+log = logging.getLogger("waybill")
+
+
+class Unusable(Exception):
+    """The runner was given arguments under which events would be lost; the text says what to give."""
+
+
+class Worker:
+    """This process: when it must stop, and how it ends."""
+
+    def __init__(self, flow: str, arguments: Any) -> None:
+        """``arguments``: as Bytewax's runner reads them."""
+        self.flow = flow
+        addresses = arguments.addresses.split(";") if arguments.addresses else []
+        self.share = Share(arguments.process_id or 0, len(addresses) or 1)
+        self.stop = threading.Event()
+        self._arguments = arguments
+        self._connected = threading.Event()
+        self._installation: Installation | None = None
+        self._prepared: Prepared | None = None
+
+    def connected(self) -> None:
+        """All processes of the flow are there."""
+        self._connected.set()
+
+    def start(self, prepare: Callable[[Installation, "Worker"], Prepared]) -> Dataflow:
+        """Open everything and make the flow. Raises what keeps it from running."""
+        file = Path(os.environ.get("WAYBILL_WORKSPACE", "workspace.yaml"))
+        data = Path(os.environ.get("WAYBILL_DATA", "data"))
+        check(self._arguments, self.flow, data)
+        self._installation = open_installation(load_workspace(file, os.environ), data)
+        self._claim(self._installation)
+        self._prepared = prepare(self._installation, self)
+        keep_clock(self.stop)
+        keep_workspace(self._installation, file, os.environ, self.stop)
+        collect_less_garbage()
+        return self._prepared.flow
+
+    def asked_to_stop(self) -> None:
+        """SIGTERM or Ctrl-C."""
+        if self.share.processes > 1 and not self._connected.is_set():
+            os._exit(0)  # it has done nothing yet, and waits for its peers where nothing can reach it
+        self.stop.set()
+
+    def end(self) -> None:
+        """The flow has ended, or died."""
+        error = first_raised()
+        died = error is not None or hasattr(sys, "last_type")
+        if self._prepared is not None:
+            self._prepared.close(not died)
+        if self._installation is not None:
+            self._installation.topics.close()
+        if not died:
+            return
+        if isinstance(error, PositionLost):
+            log.error("flow %s cannot run: %s", self.flow, error)
+        elif error is not None:
+            log.error("flow %s died", self.flow, exc_info=error)
+        else:
+            log.error("another process of flow %s has ended, and so must this one", self.flow)
+        _leave(EXIT_NEEDS_A_PERSON if isinstance(error, PositionLost) else EXIT_AGAIN)
+
+    def _claim(self, installation: Installation) -> None:
+        topics, recovery = installation.topics, installation.recovery(self.flow)
+        if self.share.process == 0:
+            claim(topics, self.flow, recovery)
+            return
+        recovery.mkdir(parents=True, exist_ok=True, mode=0o700)  # on another machine it is one of its own
+        deadline = time.monotonic() + FIRST_CLAIM_SECONDS
+        while (known := identity_of(topics, self.flow)) is None:
+            if time.monotonic() > deadline:
+                raise TopicError(f"process 0 of flow {self.flow} has not started within {FIRST_CLAIM_SECONDS:.0f} s")
+            time.sleep(0.05)
+        file = recovery / IDENTITY_FILE
+        if file.exists() and file.read_bytes() != known:
+            raise RecoveryLost(f"The recovery directory {recovery} belongs to other topics than those configured.")
+
+
+def become_worker(flow: str, prepare: Callable[[Installation, Worker], Prepared]) -> Dataflow:
+    """Make this process, started by Bytewax's runner, a worker of a flow. Exits when it cannot be one."""
+    arguments = bytewax_run._parse_args()  # type: ignore[no-untyped-call]
+    name = flow if arguments.process_id is None else f"{flow} {arguments.process_id}"
+    logging.basicConfig(level=logging.WARNING, format=f"%(asctime)s %(levelname)s [{name}] %(message)s")
+    log.setLevel(logging.INFO)
+    worker = Worker(flow, arguments)
+    _on_termination(worker.asked_to_stop)
+    if os.environ.get(SUPERVISED):
+        threading.Thread(target=_end_with_standard_input, name="supervised", daemon=True).start()
+    try:
+        made = worker.start(prepare)
+    except WorkspaceInvalid as error:
+        for problem in error.problems:
+            log.error("%s %s: %s", problem.place, problem.path, problem.text)
+        sys.exit(EXIT_NEEDS_A_PERSON)
+    except (RecoveryLost, PositionLost, Unusable) as error:
+        log.error("flow %s cannot run: %s", flow, error)
+        sys.exit(EXIT_NEEDS_A_PERSON)
+    except (TopicError, StoreError) as error:
+        log.error("flow %s cannot start now: %s", flow, error)
+        sys.exit(EXIT_AGAIN)
+    atexit.register(worker.end)
+    sys.excepthook = _only_what_is_news
+    if worker.share.processes > 1:
+        let_main_thread_sleep()
+    return made
+
+
+def check(arguments: Any, flow: str, data: Path) -> None:
+    """Refuse arguments of Bytewax's runner under which events would be lost. Raises `Unusable`."""
+    recovery = data / "recovery" / flow
+    if arguments.recovery_directory is None or Path(arguments.recovery_directory).absolute() != recovery.absolute():
+        raise Unusable(
+            f"its positions are kept in {recovery}: give `-r {recovery} -s 1 -b 0` to python -m bytewax.run "
+            "(without it nothing would be written)"
+        )
+    if arguments.snapshot_interval != EPOCH:
+        raise Unusable(f"its epochs are of {EPOCH.total_seconds():.0f} s, also where it is shared: give `-s 1`")
+    if (arguments.workers_per_process or 1) != 1:
+        raise Unusable("a process has one worker: start more processes (-i and -a) instead of -w")
+
+
+def _on_termination(act: Callable[[], None]) -> None:
+    # Python runs signal handlers on the main thread, which is inside Bytewax and may be waiting there for peers. The
+    # number of a signal is written to this socket at once.
+    reading, writing = socket.socketpair()
+    writing.setblocking(False)
+    signal.set_wakeup_fd(writing.fileno(), warn_on_full_buffer=False)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+
+    def wait(writing: socket.socket = writing) -> None:
+        while reading.recv(1):
+            act()
+
+    threading.Thread(target=wait, name="signals", daemon=True).start()
+
+
+def _end_with_standard_input() -> None:
+    while os.read(0, 1024):  # not through sys.stdin, which Python locks when it ends
+        pass
+    _leave(EXIT_AGAIN)
+
+
+def _leave(code: int) -> None:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)  # threads of libraries may be anywhere
+
+
+def _only_what_is_news(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """What Bytewax raises in the end is of no use to a reader; `Worker.end` tells what happened."""
+    if first_raised() is None and not kind.__module__.startswith(("bytewax", "pyo3")):
+        sys.__excepthook__(kind, error, trace)

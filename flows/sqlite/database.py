@@ -1,0 +1,173 @@
+"""One SQLite file as topics use it: private, in WAL mode, with errors that name the file and what to do."""
+
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from flows.topics.interface import ProduceFailed, TopicError, TopicFull
+
+BUSY_SECONDS = 30.0  # longer than any transaction of ours; a writer that waits this long is not waiting but stuck
+WAL_LIMIT_BYTES = 64 * 1024 * 1024  # past it a WAL is begun anew even if somebody must wait, and cut to this length
+WAL_PAGES = 2_000  # 8 MB: an append moves them into the file only if `Checkpoints` did not
+PAGE_BYTES = 4096  # as SQLite makes files
+RESTART_MS = 100  # a checkpoint that waits for readers holds up appends for as long at most
+SWITCH_PAUSE_SECONDS = 0.005  # between two tries to switch a new file to its WAL: a switch takes a millisecond
+CACHE_KIB = 512  # a connection: there is one for each reader and each writer of each topic
+
+_creating = threading.Lock()
+
+
+class SqliteFile:
+    """A file that any number of threads and processes read and write, each through connections of its own."""
+
+    def __init__(self, path: Path, *, fsync: bool) -> None:
+        self.path = path.absolute()
+        self.fsync = fsync
+        self.closed = False
+
+    def create(self) -> None:
+        """Make the file if it is not there. Raises `TopicError`."""
+        # Made here with its mode, because SQLite gives the WAL beside it the mode the file has. But never opened when
+        # it is there already: closing any descriptor of a file drops all locks the process has on it, SQLite's too.
+        with _creating:
+            try:
+                os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+            except FileExistsError:
+                return
+            except OSError as error:
+                raise TopicError(f"cannot make {self.path}: {error.strerror}; check topics.url and the disk") from error
+
+    def connect(self) -> "Connection":
+        """Open a connection; whoever asked closes it. Raises `TopicError`."""
+        return Connection(self)
+
+    def close(self) -> None:
+        """Refuse every use from now on, whichever thread makes it; the connections are closed by those who hold them.
+
+        (SQLite does not survive that a connection is closed while another thread is inside it.)
+        """
+        self.closed = True
+
+
+class Connection:
+    """One connection to a file, used by one thread at a time."""
+
+    def __init__(self, file: SqliteFile) -> None:
+        self._file = file
+        self._check_open()
+        try:
+            # Read-write, not create: a file that is gone is an error, not an empty log. It may be made in one thread
+            # and closed in another, so SQLite's own check is off.
+            self._sqlite = sqlite3.connect(
+                f"file:{quote(str(file.path))}?mode=rw",
+                BUSY_SECONDS,
+                isolation_level=None,
+                check_same_thread=False,
+                uri=True,
+            )
+            self._write_ahead()
+            self._sqlite.execute(f"PRAGMA synchronous = {'FULL' if file.fsync else 'NORMAL'}")
+            self._sqlite.execute(f"PRAGMA wal_autocheckpoint = {WAL_PAGES}")
+            self._sqlite.execute(f"PRAGMA journal_size_limit = {WAL_LIMIT_BYTES}")
+            self._sqlite.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+        except sqlite3.Error as error:
+            raise named(error, file.path, TopicError) from error
+
+    def row(self, sql: str, *parameters: object) -> Any:
+        """The first row as a tuple, or None. Raises `TopicError`."""
+        self._check_open()
+        try:
+            return self._sqlite.execute(sql, parameters).fetchone()
+        except sqlite3.Error as error:
+            raise named(error, self._file.path, TopicError) from error
+
+    def rows(self, sql: str, *parameters: object) -> Generator[Any, None, None]:
+        """Rows one by one, as they stood at the first one. Close the generator: an open one holds back checkpoints."""
+        self._check_open()
+        try:
+            with closing(self._sqlite.execute(sql, parameters)) as cursor:
+                yield from cursor
+        except sqlite3.Error as error:
+            raise named(error, self._file.path, TopicError) from error
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Write all or nothing; waits for other writers. Raises `TopicFull` or `ProduceFailed`."""
+        self._check_open()
+        try:
+            self._sqlite.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._sqlite
+                self._sqlite.execute("COMMIT")
+            except BaseException:
+                with suppress(sqlite3.Error):  # an I/O error has rolled back already
+                    self._sqlite.execute("ROLLBACK")
+                raise
+        except sqlite3.Error as error:
+            raise named(error, self._file.path, ProduceFailed) from error
+
+    def checkpoint(self) -> bool:
+        """Move what the WAL holds into the file, without keeping anybody waiting; says whether that was all of it."""
+        _, in_wal, moved = self.row("PRAGMA wal_checkpoint(PASSIVE)")
+        return bool(in_wal == moved)
+
+    def limit_wal(self) -> bool:
+        """Begin a WAL that is past its limit anew; says whether it is within it.
+
+        Readers whose reads overlap leave no gap in which a writer could. So appends wait until those that read now have
+        ended, and if one of them is stuck, for `RESTART_MS`.
+        """
+        _, in_wal, _ = self.row("PRAGMA wal_checkpoint(PASSIVE)")
+        if in_wal * PAGE_BYTES < WAL_LIMIT_BYTES:
+            return True
+        self.row(f"PRAGMA busy_timeout = {RESTART_MS}")
+        try:
+            is_busy, _, _ = self.row("PRAGMA wal_checkpoint(RESTART)")
+        finally:
+            self.row(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1_000:.0f}")
+        return not is_busy
+
+    def close(self) -> None:
+        """Release the connection."""
+        self._sqlite.close()
+
+    def __del__(self) -> None:
+        # Of a flow that died nobody closes the readers, and Python's connection is part of a cycle: without this, its
+        # files would stay open until the cycle collector happens to come by.
+        with suppress(AttributeError):  # it never connected
+            self.close()
+
+    def _write_ahead(self) -> None:
+        # A file is switched by whoever opens it first. Of several at once SQLite refuses all but one, without waiting:
+        # each has begun to read what the other wants to write.
+        give_up = time.monotonic() + BUSY_SECONDS
+        while True:
+            try:
+                self._sqlite.execute("PRAGMA journal_mode = WAL")
+                return
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > give_up:
+                    raise
+            time.sleep(SWITCH_PAUSE_SECONDS)
+
+    def _check_open(self) -> None:
+        if self._file.closed:
+            raise TopicError(f"{self._file.path} was closed; open the topics again")
+
+
+def named(error: sqlite3.Error, path: Path, kind: type[TopicError]) -> TopicError:
+    """The error of this seam for one of SQLite: `TopicFull`, or else ``kind``."""
+    name = getattr(error, "sqlite_errorname", "") or ""
+    if name.startswith(("SQLITE_FULL", "SQLITE_IOERR_SHMSIZE")):  # SHMSIZE: no room for the index of the WAL
+        return TopicFull(f"{path}: the disk is full; make room, or lower the retention in the workspace")
+    if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+        return kind(f"{path} is damaged ({error}); stop Waybill and put the file back from a backup")
+    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        return kind(f"{path} was locked for {BUSY_SECONDS:.0f} s; another process is stuck in it: stop that one")
+    return kind(f"{path}: {error}; check that the disk is there and may be written to")

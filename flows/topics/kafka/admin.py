@@ -1,0 +1,112 @@
+"""Creates topics on Kafka, and brings those that are there up to what the workspace says."""
+
+import time
+from collections.abc import Sequence
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import (
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    NewTopic,
+    ResourceType,
+)
+
+from flows.topics.interface import TopicError, TopicSpec
+from flows.topics.kafka.errors import kafka_error, named
+
+ANSWER_SECONDS = 15.0
+KNOWN_SECONDS = 15.0  # until every broker has heard of a new topic
+_ABSENT = {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.LEADER_NOT_AVAILABLE, KafkaError.TOPIC_EXCEPTION}
+APPEND_TIME = {"message.timestamp.type": "LogAppendTime"}  # the log's own time, whatever clock a client has
+
+
+def create_topics(
+    admin: AdminClient, topics: Sequence[tuple[str, TopicSpec]], replication: int | None, config: dict[str, str]
+) -> None:
+    """Create what is missing, given as (name on the brokers, spec). Raises `TopicError`.
+
+    ``replication``: None for the brokers' default. ``config``: for all of them, beside their retention.
+    """
+    wanted = [
+        NewTopic(
+            name,
+            num_partitions=spec.partitions,
+            replication_factor=-1 if replication is None else replication,
+            config={**_retention(spec), **config},
+        )
+        for name, spec in topics
+    ]
+    existing: list[tuple[str, TopicSpec]] = []
+    made = admin.create_topics(wanted, operation_timeout=ANSWER_SECONDS, request_timeout=ANSWER_SECONDS)
+    for name, spec in topics:
+        try:
+            made[name].result()
+        except KafkaException as error:
+            if kafka_error(error).code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise named(error, f"creating topic {name}") from None
+            existing.append((name, spec))
+    for name, spec in topics:
+        _wait_until_known(admin, name, spec)
+    if existing:
+        _alter(admin, [(name, {**_retention(spec), **config}) for name, spec in existing])
+
+
+def count_partitions(admin: AdminClient, name: str) -> int | None:
+    """How many partitions a topic has; None if there is no such topic. Raises `TopicError`."""
+    try:
+        found = admin.list_topics(name, timeout=ANSWER_SECONDS).topics.get(name)
+    except KafkaException as error:
+        raise named(error, f"looking for topic {name}") from None
+    if found is None or (found.error is not None and found.error.code() in _ABSENT):
+        return None
+    if found.error is not None:
+        raise named(found.error, f"looking for topic {name}")
+    return len(found.partitions)
+
+
+def check_partitions(name: str, found: int, wanted: int) -> None:
+    """Raise `TopicError` if the number of partitions is another one."""
+    if found != wanted:
+        raise TopicError(
+            f"topic {name} has {found} partitions, {wanted} are asked for: the number cannot be changed; set "
+            "topics.partitions back, or begin with new topics"
+        )
+
+
+def _wait_until_known(admin: AdminClient, name: str, spec: TopicSpec) -> None:
+    deadline = time.monotonic() + KNOWN_SECONDS
+    while (found := count_partitions(admin, name)) is None:
+        if time.monotonic() > deadline:
+            raise TopicError(f"topic {name} was created, but the brokers do not know it yet; try again")
+        time.sleep(0.05)
+    check_partitions(name, found, spec.partitions)
+
+
+def _retention(spec: TopicSpec) -> dict[str, str]:
+    return {"retention.ms": str(spec.retention_seconds * 1_000)}
+
+
+def _alter(admin: AdminClient, wanted: Sequence[tuple[str, dict[str, str]]]) -> None:
+    """Change only what is not yet so: it must also work for a user who may not change anything."""
+    resources = [ConfigResource(ResourceType.TOPIC, name) for name, _ in wanted]
+    described = admin.describe_configs(resources, request_timeout=ANSWER_SECONDS)
+    changes: list[ConfigResource] = []
+    for resource, (name, settings) in zip(resources, wanted, strict=True):
+        try:
+            found = described[resource].result()
+        except KafkaException as error:
+            raise named(error, f"reading the settings of topic {name}") from None
+        different = {key: value for key, value in settings.items() if found[key].value != value}
+        if different:
+            entries = [
+                ConfigEntry(key, value, incremental_operation=AlterConfigOpType.SET) for key, value in different.items()
+            ]
+            changes.append(ConfigResource(ResourceType.TOPIC, name, incremental_configs=entries))
+    if changes:
+        for resource, done in admin.incremental_alter_configs(changes, request_timeout=ANSWER_SECONDS).items():
+            try:
+                done.result()
+            except KafkaException as error:
+                raise named(error, f"changing the settings of topic {resource.name}") from None

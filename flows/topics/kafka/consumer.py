@@ -1,0 +1,167 @@
+"""One Kafka consumer for all partitions that a thread reads, with a small prefetch for each.
+
+Partitions are assigned, never subscribed to: Bytewax says which worker reads what, and its snapshots hold the
+positions. Nothing is committed to the brokers. A partition whose records wait (a rung) is paused, so that it neither
+fills the memory nor keeps the others waiting.
+"""
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from flows.topics.interface import Record, TopicError
+from flows.topics.kafka.errors import PASSING, UNKNOWN, named
+
+# Several fetches of a partition, so that one that is read never pauses: to go on costs a new fetch.
+PAUSE_AT_RECORDS = 2_000
+PAUSE_AT_BYTES = 1024 * 1024
+CONSUME_RECORDS = 250
+
+_SETTINGS = {
+    "group.id": "waybill",  # the library wants one; nothing joins it
+    "enable.auto.commit": False,
+    "enable.auto.offset.store": False,
+    "auto.offset.reset": "error",
+    "fetch.wait.max.ms": 100,
+    "fetch.error.backoff.ms": 100,
+    "fetch.message.max.bytes": 128 * 1024,
+    "queued.min.messages": 500,
+    "fetch.queue.backoff.ms": 20,  # of a full queue; with the library's second, 500 records a second are read
+    "queued.max.messages.kbytes": 4 * 1024,
+}
+
+
+@dataclass(slots=True)
+class Fetched:
+    """What was fetched of one partition and not read yet."""
+
+    topic: str
+    partition: int
+    next_offset: int  # of the record to be fetched next
+    records: deque[Record] = field(default_factory=deque)
+    size_bytes: int = 0
+    paused: bool = False
+    sought: int = -1  # the offset last asked for again
+    out_of_range: bool = False
+
+    @property
+    def place(self) -> TopicPartition:
+        """The partition, as the library names it."""
+        return TopicPartition(self.topic, self.partition)
+
+    def take(self, max_records: int, max_bytes: int) -> list[Record]:
+        """Take out the next records within both bounds; the first one whatever its size."""
+        taken: list[Record] = []
+        size_bytes = 0
+        while self.records and len(taken) < max_records:
+            weight = _weight(self.records[0])
+            if taken and size_bytes + weight > max_bytes:
+                break
+            size_bytes += weight
+            taken.append(self.records.popleft())
+        self.size_bytes -= size_bytes
+        return taken
+
+    def add(self, record: Record) -> None:
+        """Take in the record that follows."""
+        self.records.append(record)
+        self.size_bytes += _weight(record)
+        self.next_offset = record.offset + 1
+
+
+class Fetcher:
+    """Belongs to the thread that made it."""
+
+    def __init__(self, settings: Mapping[str, Any]) -> None:
+        self._consumer = Consumer({**settings, **_SETTINGS})
+        self._assigned: dict[tuple[str, int], Fetched] = {}
+
+    def reads(self, topic: str, partition: int) -> bool:
+        """Whether the partition is assigned already: a consumer knows one position in each."""
+        return (topic, partition) in self._assigned
+
+    def assign(self, topic: str, partition: int, position: int) -> Fetched:
+        """Begin to fetch a partition. Raises `TopicError`."""
+        fetched = Fetched(topic, partition, position)
+        try:
+            self._consumer.incremental_assign([TopicPartition(topic, partition, position)])
+        except KafkaException as error:
+            raise named(error, f"reading topic {topic}") from None
+        self._assigned[topic, partition] = fetched
+        return fetched
+
+    def unassign(self, fetched: Fetched) -> None:
+        """Stop fetching a partition."""
+        del self._assigned[fetched.topic, fetched.partition]
+        self._consumer.incremental_unassign([fetched.place])
+
+    def fetch(self) -> None:
+        """Take in what has arrived of all partitions; never waits. Raises `TopicError`."""
+        for message in self._consumer.consume(CONSUME_RECORDS, timeout=0):
+            fetched = self._assigned.get((message.topic() or "", message.partition() or 0))
+            if fetched is None:
+                error = message.error()
+                if error is not None and error.code() not in PASSING:
+                    raise named(error, "reading topics")
+            else:
+                self._take_in(fetched, message)
+
+    def go_on(self, fetched: Fetched) -> None:
+        """Fetch a paused partition again once little of it is left."""
+        if fetched.paused and len(fetched.records) < PAUSE_AT_RECORDS // 4:
+            self._consumer.resume([fetched.place])
+            fetched.paused = False
+
+    def seek(self, fetched: Fetched) -> None:
+        """Fetch again from the offset that is to come next. Raises `TopicError`."""
+        position = TopicPartition(fetched.topic, fetched.partition, fetched.next_offset)
+        try:
+            self._consumer.seek(position)
+        except KafkaException:  # the library has let go of the partition, as it does where an offset was out of range
+            try:
+                self._consumer.incremental_unassign([fetched.place])
+                self._consumer.incremental_assign([position])
+            except KafkaException as error:
+                raise named(error, f"reading topic {fetched.topic}") from None
+        fetched.sought = fetched.next_offset
+        fetched.out_of_range = False
+
+    def close(self) -> None:
+        """Let go of the brokers."""
+        self._consumer.close()
+
+    def _take_in(self, fetched: Fetched, message: Message) -> None:
+        error = message.error()
+        if error is not None:
+            if error.code() in {KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE}:
+                fetched.out_of_range = True
+                return
+            if error.code() in PASSING or error.code() in UNKNOWN:  # a broker that starts knows no topic at first
+                return
+            raise named(error, f"reading topic {fetched.topic}, partition {fetched.partition}")
+        offset = message.offset() or 0
+        if offset < fetched.next_offset or fetched.out_of_range:
+            return
+        if offset > fetched.next_offset and fetched.sought != fetched.next_offset:
+            # A gap. Whether it was lost is for the reader to find out; asked for again, what is still there comes.
+            fetched.out_of_range = True
+            return
+        kind, appended_ms = message.timestamp()
+        if kind == TIMESTAMP_NOT_AVAILABLE:
+            raise TopicError(f"topic {fetched.topic} has records without a time; they were written by an old client")
+        key, value = message.key() or b"", message.value() or b""
+        fetched.add(Record(fetched.partition, offset, appended_ms, _bytes(key), _bytes(value)))
+        if not fetched.paused and (len(fetched.records) >= PAUSE_AT_RECORDS or fetched.size_bytes >= PAUSE_AT_BYTES):
+            self._consumer.pause([fetched.place])
+            fetched.paused = True
+
+
+def _bytes(value: str | bytes) -> bytes:
+    return value.encode() if isinstance(value, str) else value
+
+
+def _weight(record: Record) -> int:
+    return len(record.key) + len(record.value)

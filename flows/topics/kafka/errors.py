@@ -1,0 +1,70 @@
+"""What librdkafka reports, as errors that name the topic and the remedy."""
+
+from confluent_kafka import KafkaError, KafkaException
+
+from flows.topics.interface import TopicError, TopicsAway, UnknownTopic
+
+_NO_BROKER = {KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT, KafkaError._TIMED_OUT, KafkaError._RESOLVE}
+# They pass: the library goes on trying by itself.
+PASSING = _NO_BROKER | {
+    KafkaError._DESTROY_BROKER,  # a broker it connected to is another one now
+    KafkaError._NODE_UPDATE,
+    KafkaError._FAIL,
+    KafkaError._RETRY,
+    KafkaError._WAIT_CACHE,
+    KafkaError._WAIT_COORD,
+    KafkaError._TIMED_OUT_QUEUE,
+    KafkaError._UNKNOWN_BROKER,
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.REQUEST_TIMED_OUT,
+    KafkaError.BROKER_NOT_AVAILABLE,
+    KafkaError.REPLICA_NOT_AVAILABLE,
+    KafkaError.NETWORK_EXCEPTION,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.KAFKA_STORAGE_ERROR,
+    KafkaError.FENCED_LEADER_EPOCH,
+    KafkaError.UNKNOWN_LEADER_EPOCH,
+    KafkaError.OFFSET_NOT_AVAILABLE,
+    KafkaError.NOT_ENOUGH_REPLICAS,
+    KafkaError.NOT_ENOUGH_REPLICAS_AFTER_APPEND,
+    KafkaError.REBOOTSTRAP_REQUIRED,
+}
+_LOGIN = {KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED, KafkaError._SSL}
+_DENIED = {
+    KafkaError.TOPIC_AUTHORIZATION_FAILED,
+    KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+    KafkaError.GROUP_AUTHORIZATION_FAILED,
+}
+UNKNOWN = {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION}
+
+
+def kafka_error(error: KafkaException | KafkaError) -> KafkaError:
+    """The error itself; exceptions carry it as their argument."""
+    found: KafkaError = error.args[0] if isinstance(error, KafkaException) else error
+    return found
+
+
+def remedy(error: KafkaError) -> str:
+    """What a person can do about it; empty if nothing general can be said."""
+    code = error.code()
+    if code in _NO_BROKER:
+        return "check topics.url, the brokers and the network"
+    if code in _LOGIN:
+        return "check the security.*, sasl.* and ssl.* settings in topics.kafka"
+    if code in _DENIED:
+        return "allow Waybill's user to read, write, create and describe its topics"
+    if code == KafkaError.MSG_SIZE_TOO_LARGE:
+        return "raise max.message.bytes of the topic"
+    return ""
+
+
+def named(error: KafkaException | KafkaError, what: str) -> TopicError:
+    """Make a `TopicError` that says what could not be done, why, and the remedy."""
+    found = kafka_error(error)
+    if found.code() in UNKNOWN:
+        return UnknownTopic(f"{what}: the brokers have no such topic or partition: it must be created first")
+    advice = remedy(found)
+    kind = TopicsAway if found.code() in PASSING else TopicError
+    return kind(f"{what}: {found.str()} ({found.name()})" + (f"; {advice}" if advice else ""))

@@ -1,0 +1,183 @@
+"""Appends to topics on Kafka: idempotent, acknowledged by all replicas, with an error for each record refused."""
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from queue import Empty, SimpleQueue
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from flows.topics.interface import ProduceFailed, UnknownTopic
+from flows.topics.kafka.errors import kafka_error, named
+from model.events.ids import partition_of
+
+FLUSH_SECONDS = 10.0  # then whoever flushes hears of it; the records stay where they are, and a later flush goes on
+QUEUE_KIB = 64 * 1024  # held by the library; more waits here, in the buffer of the epoch
+
+_SETTINGS = {
+    "enable.idempotence": True,  # a record the library sends again is written once, and in order
+    "acks": "all",
+    # Given up by nobody but us: a record whose time is up may have been written all the same, and would be twice.
+    "message.timeout.ms": 0,
+    "delivery.report.only.error": True,
+    "queue.buffering.max.kbytes": QUEUE_KIB,
+    "compression.type": "lz4",
+}
+
+
+_Record = tuple[str, int, bytes, bytes]  # topic, partition, key, value
+
+
+class IdleProducers:
+    """Connected producers that nobody uses now: to be known to the brokers takes one half a second."""
+
+    def __init__(self, settings: Mapping[str, Any]) -> None:
+        self._settings = {**settings, **_SETTINGS}
+        self._idle: SimpleQueue[Producer] = SimpleQueue()
+
+    def take(self) -> Producer:
+        """An idle one or a new one."""
+        try:
+            return self._idle.get_nowait()
+        except Empty:
+            return self.connect()
+
+    def put(self, producer: Producer) -> None:
+        """Give back one that has nothing left to append."""
+        self._idle.put(producer)
+
+    def connect(self) -> Producer:
+        """A new one."""
+        return Producer(self._settings)
+
+
+class KafkaProducer:
+    """`flows.topics.interface.Producer`. A flush that failed may have written a part; flushing again writes the rest,
+    once."""
+
+    def __init__(
+        self,
+        idle: "IdleProducers",
+        partitions: Callable[[str], int],
+        name_of: Callable[[str], str],
+        check_open: Callable[[], None],
+    ) -> None:
+        """``partitions`` and ``name_of``: how many a topic has, and what the brokers call it."""
+        self._idle = idle
+        self._partitions = partitions
+        self._name_of = name_of
+        self._check_open = check_open
+        self._buffer: deque[_Record] = deque()
+        self._round = 0  # what was discarded with an earlier one is nobody's concern any more
+        self._refused: list[tuple[KafkaError, _Record]] = []
+        self._failed: KafkaError | None = None  # after this the library's producer appends nothing any more
+        self._producer = idle.take()
+
+    def send(self, topic: str, key: bytes, value: bytes, partition: int | None = None) -> None:
+        self._check_open()
+        count = self._partitions(topic)
+        if partition is None:
+            partition = partition_of(key, count)
+        elif not 0 <= partition < count:
+            raise UnknownTopic(f"topic {topic} has {count} partitions, no partition {partition}")
+        self._buffer.append((self._name_of(topic), partition, key, value))
+
+    def push(self) -> None:
+        self._check_open()
+        if self._refused or self._failed:  # a flush puts that right
+            return
+        with suppress(KafkaException), self._noting_failure():  # what was not taken stays in the buffer
+            self._hand_over(deadline=0.0)
+            self._producer.poll(0)
+
+    def flush(self) -> None:
+        self._check_open()
+        deadline = time.monotonic() + FLUSH_SECONDS
+        try:
+            with self._noting_failure():
+                if self._failed:
+                    self._replace_producer()
+                self._buffer.extendleft(record for _, record in reversed(self._refused))
+                self._refused.clear()
+                self._hand_over(deadline)
+                left = self._producer.flush(max(0.0, deadline - time.monotonic()))
+        except KafkaException as error:
+            raise ProduceFailed(str(named(self._failed or error, "appending to topics"))) from None
+        if self._refused:
+            first, _ = self._refused[0]
+            raise ProduceFailed(str(named(first, f"{len(self._refused)} records were not appended")))
+        if left or self._buffer:
+            waiting = left + len(self._buffer)
+            raise ProduceFailed(
+                f"{waiting} records were not acknowledged within {FLUSH_SECONDS:.0f} s; "
+                "check topics.url, the brokers and the network"
+            )
+
+    def discard(self) -> None:
+        self._round += 1
+        self._buffer.clear()
+        self._refused.clear()
+        if len(self._producer) or self._failed:
+            self._producer.purge()  # this takes its time, and would take with it what is sent meanwhile
+            self._producer = self._idle.take()
+            self._failed = None
+
+    def close(self) -> None:
+        self._round += 1
+        self._buffer.clear()
+        if len(self._producer) or self._failed:
+            self._producer.purge()
+        else:
+            self._idle.put(self._producer)
+
+    def _replace_producer(self) -> None:
+        """Go on with another producer, once the one that failed has reported what it held: or that were forgotten."""
+        if left := self._producer.flush(FLUSH_SECONDS):
+            raise ProduceFailed(f"{left} records of a producer that cannot go on were not reported yet")
+        self._producer = self._idle.connect()
+        self._failed = None
+
+    @contextmanager
+    def _noting_failure(self) -> Iterator[None]:
+        """Note an error that ended the library's producer. Raises `KafkaException`."""
+        try:
+            yield
+        except SystemError as error:
+            # What ended it is raised while records are still reported, and Python takes that for a fault of the report.
+            cause = error.__cause__
+            ended = cause if isinstance(cause, KafkaException) else KafkaException(KafkaError(KafkaError._FATAL))
+            self._failed = self._failed or kafka_error(ended)
+            raise ended from None
+        except KafkaException as error:
+            found = kafka_error(error)
+            if found.code() == KafkaError._FATAL:  # it has ended; why is told once, to whoever polls
+                with self._noting_failure():
+                    self._producer.poll(0)
+            if found.fatal() or found.code() == KafkaError._FATAL:
+                self._failed = self._failed or found
+            raise
+
+    def _hand_over(self, deadline: float) -> None:
+        while self._buffer:
+            record = self._buffer[0]
+            topic, partition, key, value = record
+            try:
+                self._producer.produce(topic, value, key, partition, on_delivery=self._report(record))
+            except BufferError:  # the library holds as much as it may
+                if time.monotonic() > deadline:
+                    return
+                self._producer.poll(0.05)
+                continue
+            self._buffer.popleft()
+
+    def _report(self, record: tuple[str, int, bytes, bytes]) -> Callable[[KafkaError | None, Message], None]:
+        made_in = self._round
+
+        def report(error: KafkaError | None, _: Message) -> None:
+            if error is not None and made_in == self._round:
+                # One step, which is done even where Python takes it for failed (`_noting_failure`).
+                self._refused.append((error, record))
+
+        return report

@@ -1,0 +1,172 @@
+"""Topics on Apache Kafka: ``kafka://host:9092,host:9092/prefix``.
+
+The brokers' topics are called prefix.events, prefix.outcomes and so on. Append times are the brokers'. Nothing is
+deleted by us: retention is the brokers' business, set when topics are created.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from flows.topics.interface import TopicError, TopicsAway, TopicSpec, UnknownTopic
+from flows.topics.kafka.admin import ANSWER_SECONDS, APPEND_TIME, check_partitions, count_partitions, create_topics
+from flows.topics.kafka.consumer import Fetcher
+from flows.topics.kafka.errors import UNKNOWN, kafka_error, named
+from flows.topics.kafka.producer import IdleProducers, KafkaProducer
+from flows.topics.kafka.reader import KafkaReader
+from model.events.envelope import UnreadableRecord, seal, unseal
+
+DEFAULT_PREFIX = "waybill"
+MARKS = TopicSpec("marks", 1, 0)
+CLIENT = {
+    "client.id": "waybill",
+    "socket.keepalive.enable": True,
+    "reconnect.backoff.max.ms": 2_000,
+    "allow.auto.create.topics": False,
+}
+
+LOOK_SECONDS = 5.0
+AWAY_SECONDS = 1.0
+
+Found = TypeVar("Found")
+log = logging.getLogger("waybill.kafka")
+
+
+class KafkaTopics:
+    """The topics of one prefix. `flows.topics.interface.Topics` says what each method promises."""
+
+    def __init__(self, servers: str, prefix: str, settings: Mapping[str, Any], replication: int | None) -> None:
+        """``settings``: librdkafka's, for security; ``replication``: of new topics, None for the brokers' default."""
+        self._prefix = prefix or DEFAULT_PREFIX
+        self._settings = {**CLIENT, **settings, "bootstrap.servers": servers, "logger": log}
+        self._replication = replication
+        self._closed = False
+        self._counts: dict[str, int] = {}
+        self._producers = IdleProducers(self._settings)
+        self._own = threading.local()
+        self._admin = AdminClient(self._settings)
+        # For looks at bounds, one thread at a time (two at once may wait for ever); it never fetches.
+        self._looking = threading.Lock()
+        self._away_until_seconds = 0.0
+        self._looker = Consumer({**self._settings, "group.id": "waybill"})
+
+    def create(self, specs: Sequence[TopicSpec]) -> None:
+        self._check_open()
+        create_topics(
+            self._admin,
+            [(self._name_of(spec.name), spec) for spec in specs],
+            self._replication,
+            {**APPEND_TIME, "cleanup.policy": "delete"},
+        )
+        marks = [(self._name_of(MARKS.name), MARKS)]
+        create_topics(self._admin, marks, self._replication, {"cleanup.policy": "compact", "retention.ms": "-1"})
+
+    def partitions(self, topic: str) -> int:
+        self._check_open()
+        count = self._counts.get(topic)
+        if count is None:
+            found = count_partitions(self._admin, self._name_of(topic)) if topic else None
+            if found is None:
+                raise UnknownTopic(f"there is no topic {self._name_of(topic)!r}: it must be created first")
+            count = self._counts[topic] = found
+        return count
+
+    def bounds(self, topic: str, partition: int) -> tuple[int, int]:
+        self._check_partition(topic, partition)
+        place = TopicPartition(self._name_of(topic), partition)
+        found = self._look(topic, lambda: self._looker.get_watermark_offsets(place, timeout=LOOK_SECONDS))
+        return min(found), found[1]  # the two are not of one moment; what was appended and deleted between them is gone
+
+    def offset_at(self, topic: str, partition: int, appended_ms: int) -> int:
+        earliest, end = self.bounds(topic, partition)
+        place = TopicPartition(self._name_of(topic), partition, appended_ms)
+        [found] = self._look(topic, lambda: self._looker.offsets_for_times([place], timeout=LOOK_SECONDS))
+        return end if found.offset < 0 else max(found.offset, earliest)
+
+    def producer(self) -> KafkaProducer:
+        self._check_open()
+        return KafkaProducer(self._producers, self.partitions, self._name_of, self._check_open)
+
+    def reader(self, topic: str, partition: int, position: int) -> KafkaReader:
+        self._check_partition(topic, partition)
+        name = self._name_of(topic)
+        fetchers: list[Fetcher] = self._own.__dict__.setdefault("fetchers", [])
+        fetcher = next((one for one in fetchers if not one.reads(name, partition)), None)
+        if fetcher is None:
+            fetcher = Fetcher(self._settings)
+            fetchers.append(fetcher)
+        fetched = fetcher.assign(name, partition, position)
+        return KafkaReader(fetcher, fetched, topic, lambda: self.bounds(topic, partition), self._check_open)
+
+    def expire(self) -> int:
+        """Retention is the brokers'; but somebody may have given a topic more partitions. Raises `TopicError`."""
+        for topic, count in list(self._counts.items()):
+            check_partitions(topic, count_partitions(self._admin, self._name_of(topic)) or 0, count)
+        return 0
+
+    def mark(self, name: str) -> bytes | None:
+        found: bytes | None = None
+        earliest, end = self.bounds(MARKS.name, 0)
+        reader = self.reader(MARKS.name, 0, earliest)
+        deadline = time.monotonic() + ANSWER_SECONDS
+        try:
+            while reader.position < end:
+                for record in reader.read(100, 1 << 20):
+                    if record.key == name.encode():
+                        found = _unsealed(record.value)
+                if time.monotonic() > deadline:
+                    raise TopicError("reading the marks: no answer; check the brokers and the network")
+                time.sleep(0.005)
+        finally:
+            reader.close()
+        return found
+
+    def put_mark(self, name: str, value: bytes) -> None:
+        producer = self.producer()
+        producer.send(MARKS.name, name.encode(), seal({}, value), 0)
+        producer.flush()
+        producer.close()
+
+    def close(self) -> None:
+        # Threads that are inside the library stay safe: what they use is let go of when the last of them has left.
+        self._closed = True
+        self._own.__dict__.pop("fetchers", None)
+
+    def _check_partition(self, topic: str, partition: int) -> None:
+        count = self.partitions(topic)
+        if not 0 <= partition < count:
+            raise UnknownTopic(f"topic {topic} has {count} partitions, no partition {partition}")
+
+    def _name_of(self, topic: str) -> str:
+        return f"{self._prefix}.{topic}"
+
+    def _look(self, topic: str, look: Callable[[], Found | None]) -> Found:
+        with self._looking:
+            if time.monotonic() < self._away_until_seconds:  # one partition after the other would ask in vain
+                raise TopicsAway(f"the brokers do not answer for topic {topic}")
+            try:
+                found = look()
+            except KafkaException as error:
+                self._away_until_seconds = time.monotonic() + AWAY_SECONDS
+                if kafka_error(error).code() in UNKNOWN:  # it was there before, so it is the broker that is starting
+                    raise TopicsAway(f"the brokers do not know topic {topic} now; was it deleted?") from None
+                raise named(error, f"asking for the offsets of topic {topic}") from None
+        if found is None:
+            raise TopicsAway(f"the brokers do not answer for topic {topic}")
+        return found
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise TopicError(f"the topics {self._prefix}.* were closed; open them again")
+
+
+def _unsealed(value: bytes) -> bytes:
+    try:
+        return unseal(value)[1]
+    except UnreadableRecord as error:
+        raise TopicError(f"a mark cannot be read: {error}") from None

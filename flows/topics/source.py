@@ -1,0 +1,203 @@
+"""Bytewax sources over topics: the delivery flow's events and rungs, with progress told in-stream.
+
+A source never naps (design 5.2): with nothing to give it returns empty and asks to be called again within 20 ms.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime
+from threading import Event as StopEvent
+
+from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
+
+from flows.engine.clock import next_poll
+from flows.engine.epochs import Epochs, PartitionInStep
+from flows.engine.error_capture import remembered
+from flows.engine.timer_slack import be_on_time
+from flows.topics.interface import Reader, Record, Topics, TopicsAway
+
+BATCH_RECORDS = 250
+RUNG_BATCH_RECORDS = 25  # of each partition of each rung: however many come due together, events are not kept waiting
+BATCH_BYTES = 1024 * 1024
+POLL_MS = 20
+RUNG_POLL_MS = 100  # a wait is a second or more; the events beside it keep the epoch going
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far one partition has been read; sent downstream in order with its records.
+
+    ``watermark_ms``: nothing still unread there is due before this moment.
+    """
+
+    topic: str
+    partition: int
+    position: int
+    end: int
+    watermark_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sourced:
+    """A record and the topic it was read from."""
+
+    topic: str
+    record: Record
+
+
+Item = Sourced | Progress
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How a topic is read: shared by all partitions of one source step."""
+
+    topics: Topics
+    topic: str
+    clock: Callable[[], int]
+    stop: StopEvent
+    start: Callable[[str, int], int]  # where a partition never read before begins
+    opening: Callable[[str, int, bool], None] = lambda topic, partition, resumed: None  # before a partition is read
+    drain: bool = False  # when stopped, first read what the log held at that moment
+    wait_ms: int = 0  # a record is given out this long after it was appended (rungs)
+    most_records: int = BATCH_RECORDS  # given out at a time
+    may_read: Callable[[], int] = lambda: BATCH_RECORDS  # how many more records the process may take on
+    before_reading: Callable[[str, int, int], None] = lambda topic, partition, next_offset: None
+    earliest_due_ms: Callable[[int], int] = lambda appended_ms: appended_ms
+    progress_ms: int = 10_000  # between two Progress items
+    poll_ms: int = POLL_MS
+
+    def ripening(self, wait_ms: int, earliest_due_ms: Callable[[int], int]) -> "Reading":
+        """The same for a rung, whose records wait ``wait_ms``; ``earliest_due_ms`` bounds when one appended is due."""
+        return replace(
+            self,
+            wait_ms=wait_ms,
+            most_records=RUNG_BATCH_RECORDS,
+            earliest_due_ms=earliest_due_ms,
+            poll_ms=RUNG_POLL_MS,
+        )
+
+
+class TopicPartition(StatefulSourcePartition[Item, int]):
+    """One partition of one topic; its state is the offset of the next record to give out."""
+
+    def __init__(self, reading: Reading, partition: int, position: int) -> None:
+        self._reading = reading
+        self._partition = partition
+        self._reader: Reader = reading.topics.reader(reading.topic, partition, position)
+        self._position = position
+        self._ahead: list[Record] = []  # read and not given out yet; bounded by one batch
+        self._next_progress_ms = 0
+        self._idle = True
+        self._stop_at: int | None = None
+
+    @remembered
+    def next_batch(self) -> Sequence[Item]:
+        """Give out what is ripe and fits the budget, then tell progress when it is time.
+
+        Nothing while the topics cannot be reached; whoever appends to them says so.
+        """
+        reading = self._reading
+        if reading.stop.is_set() and self._may_stop():
+            raise StopIteration
+        with suppress(TopicsAway):
+            self._read_ahead()
+        now_ms = reading.clock()
+        items: list[Item] = []
+        allowed = min(len(self._ahead), reading.most_records, reading.may_read()) if self._ahead else 0
+        ripe = 0
+        while ripe < allowed and self._ahead[ripe].appended_ms + reading.wait_ms <= now_ms:
+            ripe += 1
+        if ripe:
+            given, self._ahead = self._ahead[:ripe], self._ahead[ripe:]
+            self._position = given[-1].offset + 1
+            reading.before_reading(reading.topic, self._partition, self._position)
+            items.extend(Sourced(reading.topic, record) for record in given)
+        if now_ms >= self._next_progress_ms:
+            with suppress(TopicsAway):
+                progress = self._progress(now_ms)
+                if progress is not None:
+                    items.append(progress)
+                    self._next_progress_ms = now_ms + reading.progress_ms
+        self._idle = not ripe
+        return items
+
+    def next_awake(self) -> datetime | None:
+        """At once while records flow, else after a short poll."""
+        return next_poll(self._reading.poll_ms) if self._idle else None
+
+    def snapshot(self) -> int:
+        """Offset of the next record to give out."""
+        return self._position
+
+    def close(self) -> None:
+        """Release the reader."""
+        self._reader.close()
+
+    def _may_stop(self) -> bool:
+        if not self._reading.drain:
+            return True
+        if self._stop_at is None:
+            with suppress(TopicsAway):
+                _, self._stop_at = self._reading.topics.bounds(self._reading.topic, self._partition)
+        return self._stop_at is not None and self._position >= self._stop_at
+
+    def _read_ahead(self) -> None:
+        if not self._ahead:
+            self._ahead = self._reader.read(BATCH_RECORDS, BATCH_BYTES)
+
+    def _progress(self, now_ms: int) -> Progress | None:
+        reading = self._reading
+        self._read_ahead()  # everything read may have been given out, but the log may hold more
+        _, end = reading.topics.bounds(reading.topic, self._partition)
+        if not self._ahead and self._position < end:
+            return None  # the next record is on its way, and nobody knows yet since when it waits
+        watermark_ms = reading.earliest_due_ms(self._ahead[0].appended_ms) if self._ahead else now_ms
+        return Progress(reading.topic, self._partition, self._position, end, watermark_ms)
+
+
+class TopicSource(FixedPartitionedSource[Item, int]):
+    """All partitions of one topic, as a Bytewax source."""
+
+    partition_type: type[TopicPartition] = TopicPartition
+
+    def __init__(self, reading: Reading) -> None:
+        self._reading = reading
+
+    @remembered
+    def list_parts(self) -> list[str]:
+        """Partition numbers as text. The first thing that Bytewax asks for on the thread that works."""
+        be_on_time()
+        return [str(number) for number in range(self._reading.topics.partitions(self._reading.topic))]
+
+    @remembered
+    def build_part(self, step_id: str, for_part: str, resume_state: int | None) -> TopicPartition:
+        """Resume where the snapshot says, or begin where a partition never read before begins."""
+        partition = int(for_part)
+        self._reading.opening(self._reading.topic, partition, resume_state is not None)
+        position = self._reading.start(self._reading.topic, partition) if resume_state is None else resume_state
+        return self.partition_type(self._reading, partition, position)
+
+
+class TopicsSource(FixedPartitionedSource[Item, int]):
+    """All partitions of several topics as one Bytewax source, which has one epoch.
+
+    Sources of their own end their epochs at moments of their own. These drift apart, and in each epoch the first waits
+    for the last: events would stand still for as long, every second.
+    """
+
+    def __init__(self, sources: Mapping[str, TopicSource], epochs: Epochs | None = None) -> None:
+        """``sources``: by topic; ``epochs``: this process', where there are others beside it."""
+        self._sources = sources
+        self._epochs = epochs
+
+    def list_parts(self) -> list[str]:
+        """Topic and partition number, as ``events/0``."""
+        return [f"{topic}/{part}" for topic, source in self._sources.items() for part in source.list_parts()]
+
+    def build_part(self, step_id: str, for_part: str, resume_state: int | None) -> StatefulSourcePartition[Item, int]:
+        """Resume where the snapshot says, or begin where a partition never read before begins."""
+        topic, _, part = for_part.rpartition("/")
+        partition = self._sources[topic].build_part(step_id, part, resume_state)
+        return partition if self._epochs is None else PartitionInStep(partition, self._epochs)

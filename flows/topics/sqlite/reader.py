@@ -1,0 +1,72 @@
+"""Reads one partition of a topic on SQLite."""
+
+from contextlib import closing
+
+from flows.topics.interface import PositionLost, Record
+from flows.topics.sqlite.topic import SqliteTopic
+
+
+class SqliteReader:
+    """`flows.topics.interface.Reader`, with a connection of its own."""
+
+    def __init__(self, topic: SqliteTopic, partition: int, position: int) -> None:
+        topic.check_partition(partition)
+        self.position = position
+        self._topic = topic
+        self._partition = partition
+        self._connection = topic.file.connect()
+        self._select = (
+            f"SELECT {partition:d}, offset, appended_ms, key, value FROM records_{partition:d} "  # noqa: S608
+            "WHERE offset >= ? ORDER BY offset LIMIT ?"
+        )
+
+    def read(self, max_records: int, max_bytes: int) -> list[Record]:
+        # The end first, in a look of its own: almost every read of a quiet topic is over after it.
+        [end] = self._connection.row("SELECT next_offset FROM partitions WHERE number = ?", self._partition)
+        if end == self.position:
+            return []
+        records = self._next(max(1, max_records), max_bytes) if end > self.position else []
+        if not records:
+            raise self._lost()
+        self.position = records[-1].offset + 1
+        return records
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def _next(self, max_records: int, max_bytes: int) -> list[Record]:
+        """The records that follow on the position without a gap: one after them is met by the next read."""
+        records: list[Record] = []
+        size_bytes = 0
+        expected = self.position
+        with closing(self._connection.rows(self._select, expected, max_records)) as rows:
+            for record in map(Record._make, rows):
+                size_bytes += len(record.key) + len(record.value)
+                if record.offset != expected or (records and size_bytes > max_bytes):
+                    break
+                records.append(record)
+                expected += 1
+        return records
+
+    def _lost(self) -> PositionLost:
+        first, end = self._topic.bounds(self._partition)
+        where = f"topic {self._topic.name}, partition {self._partition}"
+        if self.position > end:
+            earliest = first
+            text = f"{where} ends at {end}, before position {self.position}: the log was replaced or cut short"
+        else:
+            found = self._connection.row(
+                f"SELECT min(offset) FROM records_{self._partition:d} WHERE offset >= ?",  # noqa: S608
+                self.position,
+            )[0]
+            earliest = end if found is None else found
+            missing = earliest - self.position
+            text = f"{where} goes on at {earliest}: {missing} records from {self.position} on were deleted"
+        return PositionLost(
+            f"{text}; put the topics back from a backup, or run `waybill recover` to go on with what is there",
+            topic=self._topic.name,
+            partition=self._partition,
+            position=self.position,
+            earliest=earliest,
+            end=end,
+        )

@@ -1,0 +1,158 @@
+"""One topic in one SQLite file, so that topics have writers of their own; one table a partition.
+
+The table ``partitions`` keeps what must outlive deleted records: the next offset and the latest append time. Space of
+deleted records is used again by new ones; files do not shrink.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from typing import Any
+
+from flows.sqlite.database import Connection, SqliteFile
+from flows.topics.interface import TopicError, TopicSpec, UnknownTopic
+
+ROWS = 16  # inserted by one statement: half the time of one each, and Python's lock is let go once instead of 16 times
+EXPIRE_CHUNK_RECORDS = 1_000  # deleted in one transaction: some milliseconds, so that writers hardly wait
+EXPIRE_PAUSE_SECONDS = 0.005  # between two of them: SQLite's locks are not fair, a waiting writer needs a gap
+
+_SCHEMA = (
+    "CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value INTEGER NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS partitions "
+    "(number INTEGER PRIMARY KEY, next_offset INTEGER NOT NULL, appended_ms INTEGER NOT NULL)",
+)
+_RECORDS = (
+    "CREATE TABLE IF NOT EXISTS records_{number} "
+    "(offset INTEGER PRIMARY KEY, appended_ms INTEGER NOT NULL, key BLOB NOT NULL, value BLOB NOT NULL)"
+)
+
+
+def create_topic(file: SqliteFile, spec: TopicSpec) -> None:
+    """Create the topic, or give it the new retention. Raises `TopicError` for another number of partitions."""
+    file.create()
+    with closing(file.connect()) as connection, connection.transaction() as sqlite:
+        for statement in _SCHEMA:
+            sqlite.execute(statement)
+        found = dict(sqlite.execute("SELECT name, value FROM settings")).get("partitions", spec.partitions)
+        if found != spec.partitions:
+            raise TopicError(
+                f"topic {spec.name} has {found} partitions, {spec.partitions} are asked for: the number cannot be "
+                "changed; set topics.partitions back, or begin with new topics"
+            )
+        values = {"partitions": spec.partitions, "retention_seconds": spec.retention_seconds}
+        sqlite.executemany("INSERT OR REPLACE INTO settings VALUES (?, ?)", values.items())
+        for number in range(spec.partitions):
+            sqlite.execute(_RECORDS.format(number=number))
+            sqlite.execute("INSERT OR IGNORE INTO partitions VALUES (?, 0, 0)", (number,))
+
+
+class SqliteTopic:
+    """A topic that exists. Threads may share it; appending and expiring take a connection of their own."""
+
+    def __init__(self, file: SqliteFile, name: str) -> None:
+        self.file = file
+        self.name = name
+        self._lock = threading.Lock()
+        self._connection = file.connect()  # for short looks, by any thread
+        self.partitions = self._count_partitions()
+
+    def check_partition(self, partition: int) -> None:
+        """Raise `UnknownTopic` for a partition the topic does not have."""
+        if not 0 <= partition < self.partitions:
+            raise UnknownTopic(f"topic {self.name} has {self.partitions} partitions, no partition {partition}")
+
+    def bounds(self, partition: int) -> tuple[int, int]:
+        """(earliest offset kept, offset the next record will get), both of one moment."""
+        self.check_partition(partition)
+        earliest, end = self._look(
+            f"SELECT (SELECT min(offset) FROM records_{partition:d}), "  # noqa: S608
+            "(SELECT next_offset FROM partitions WHERE number = ?)",
+            partition,
+        )
+        if end is None:
+            raise TopicError(f"{self.file.path} is damaged (no next offset); put the file back from a backup")
+        return (end if earliest is None else earliest), end
+
+    def offset_at(self, partition: int, appended_ms: int) -> int:
+        """Lowest offset appended at that time or later; the end if there is none."""
+        # Append times never go back along the log, so halving finds the place without an index to keep.
+        low, high = self.bounds(partition)
+        while low < high:
+            middle = (low + high) // 2
+            row = self._look(f"SELECT appended_ms FROM records_{partition:d} WHERE offset = ?", middle)  # noqa: S608
+            if row is None or row[0] < appended_ms:  # None: deleted meanwhile, so older than what is asked for
+                low = middle + 1
+            else:
+                high = middle
+        return low
+
+    def append(
+        self,
+        connection: Connection,
+        records: Mapping[int, Sequence[tuple[bytes, bytes]]],
+        clock: Callable[[], int],
+    ) -> None:
+        """Append (key, value) pairs by partition in one transaction. Raises `TopicFull` or `ProduceFailed`."""
+        with connection.transaction() as sqlite:
+            now_ms = clock()
+            for partition, pairs in records.items():
+                select = "SELECT next_offset, appended_ms FROM partitions WHERE number = ?"
+                start, last_ms = sqlite.execute(select, (partition,)).fetchone()
+                appended_ms = max(last_ms, now_ms)
+                for first in range(0, len(pairs), ROWS):
+                    rows = pairs[first : first + ROWS]
+                    values = ", ".join(["(?, ?, ?, ?)"] * len(rows))
+                    sqlite.execute(
+                        f"INSERT INTO records_{partition:d} VALUES {values}",  # noqa: S608
+                        [
+                            column
+                            for offset, (key, value) in enumerate(rows, start + first)
+                            for column in (offset, appended_ms, key, value)
+                        ],
+                    )
+                sqlite.execute(
+                    "UPDATE partitions SET next_offset = ?, appended_ms = ? WHERE number = ?",
+                    (start + len(pairs), appended_ms, partition),
+                )
+
+    def expire(self, now_ms: int) -> int:
+        """Delete what is past retention; return the number of records deleted."""
+        deleted = 0
+        [retention_seconds] = self._look("SELECT value FROM settings WHERE name = 'retention_seconds'")
+        with closing(self.file.connect()) as connection:
+            for partition in range(self.partitions):
+                earliest, _ = self.bounds(partition)
+                keep_from = self.offset_at(partition, now_ms - retention_seconds * 1_000)
+                while earliest < keep_from:
+                    earliest = min(earliest + EXPIRE_CHUNK_RECORDS, keep_from)
+                    with connection.transaction() as sqlite:
+                        delete = f"DELETE FROM records_{partition:d} WHERE offset < ?"  # noqa: S608
+                        deleted += sqlite.execute(delete, (earliest,)).rowcount
+                    time.sleep(EXPIRE_PAUSE_SECONDS)
+        return deleted
+
+    def used_bytes(self) -> int:
+        """What the records take, without space that deleted ones have left for new ones."""
+        [used] = self._look(
+            "SELECT (page_count - freelist_count) * page_size "
+            "FROM pragma_page_count, pragma_freelist_count, pragma_page_size"
+        )
+        return int(used)
+
+    def close(self) -> None:
+        """Refuse every use from now on."""
+        self.file.close()
+        with self._lock:
+            self._connection.close()
+
+    def _count_partitions(self) -> int:
+        # Its maker may have been killed between making the file and filling it.
+        if self._look("SELECT 1 FROM sqlite_master WHERE name = 'settings'") is None:
+            raise UnknownTopic(f"topic {self.name} was not created: {self.file.path} is empty")
+        [partitions] = self._look("SELECT value FROM settings WHERE name = 'partitions'")
+        return int(partitions)
+
+    def _look(self, sql: str, *parameters: object) -> Any:
+        with self._lock:
+            return self._connection.row(sql, *parameters)

@@ -1,0 +1,194 @@
+"""Topics on SQLite: a directory with one file a topic, and one for the marks.
+
+A commit survives kill -9 of any process, and loss of power too with ``fsync``.
+"""
+
+import re
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import closing, suppress
+from pathlib import Path
+
+from flows.sqlite.database import Connection, SqliteFile
+from flows.topics.interface import EVENTS, ProduceFailed, TopicError, TopicFull, TopicSpec, UnknownTopic
+from flows.topics.sqlite.reader import SqliteReader
+from flows.topics.sqlite.topic import SqliteTopic, create_topic
+from flows.topics.sqlite.wal import Checkpoints
+from model.events.ids import partition_of
+
+BUDGET_LOOK_MS = 1_000
+MARKS = "marks"
+SUFFIX = ".sqlite"
+_NAME = re.compile(r"[a-z0-9_][a-z0-9_.]{0,99}")
+
+
+class SqliteTopics:
+    """The topics in one directory. `flows.topics.interface.Topics` says what each method promises."""
+
+    def __init__(
+        self, directory: Path, *, fsync: bool, disk_budget_bytes: int | None, clock: Callable[[], int]
+    ) -> None:
+        try:
+            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise TopicError(
+                f"cannot make the topics directory {directory}: {error.strerror}; check topics.url"
+            ) from error
+        self.clock = clock
+        self.checkpoints = Checkpoints()
+        self._directory = directory.absolute()
+        self._fsync = fsync
+        self._budget_bytes = disk_budget_bytes
+        self._over_budget = False
+        self._budget_seen_ms: int | None = None
+        self._closed = False
+        self._lock = threading.Lock()
+        self._topics: dict[str, SqliteTopic] = {}
+        self._marks = self._file(MARKS)
+        self._marks.create()
+        with closing(self._marks.connect()) as connection, connection.transaction() as sqlite:
+            sqlite.execute("CREATE TABLE IF NOT EXISTS marks (name TEXT PRIMARY KEY, value BLOB NOT NULL)")
+
+    def create(self, specs: Sequence[TopicSpec]) -> None:
+        for spec in specs:
+            if not _NAME.fullmatch(spec.name) or spec.name == MARKS or spec.partitions < 1:
+                raise TopicError(
+                    f"{spec.name!r} with {spec.partitions} partitions is no topic: a name has lower-case letters, "
+                    f"digits, _ and dots and is not {MARKS!r}, and there is at least one partition"
+                )
+            create_topic(self._file(spec.name), spec)
+
+    def partitions(self, topic: str) -> int:
+        return self.topic(topic).partitions
+
+    def bounds(self, topic: str, partition: int) -> tuple[int, int]:
+        return self.topic(topic).bounds(partition)
+
+    def offset_at(self, topic: str, partition: int, appended_ms: int) -> int:
+        return self.topic(topic).offset_at(partition, appended_ms)
+
+    def producer(self) -> "SqliteProducer":
+        return SqliteProducer(self)
+
+    def reader(self, topic: str, partition: int, position: int) -> SqliteReader:
+        return SqliteReader(self.topic(topic), partition, position)
+
+    def expire(self) -> int:
+        deleted = 0
+        failure: TopicError | None = None
+        for name in self._names():
+            try:
+                deleted += self.topic(name).expire(self.clock())
+            except UnknownTopic:  # somebody is about to create it
+                continue
+            except TopicError as error:  # a damaged topic must not let the others grow without end
+                failure = failure or error
+        if failure is not None:
+            raise failure
+        return deleted
+
+    def mark(self, name: str) -> bytes | None:
+        with closing(self._marks.connect()) as connection:
+            row = connection.row("SELECT value FROM marks WHERE name = ?", name)
+        return None if row is None else bytes(row[0])
+
+    def put_mark(self, name: str, value: bytes) -> None:
+        with closing(self._marks.connect()) as connection, connection.transaction() as sqlite:
+            sqlite.execute("INSERT OR REPLACE INTO marks VALUES (?, ?)", (name, value))
+
+    def close(self) -> None:
+        self.checkpoints.close()
+        with self._lock:
+            self._closed = True
+            self._marks.close()
+            for topic in self._topics.values():
+                topic.close()
+
+    def topic(self, name: str) -> SqliteTopic:
+        """The topic of that name. Raises `UnknownTopic`."""
+        topic = self._topics.get(name)
+        if topic is not None:
+            return topic
+        with self._lock:
+            file = self._file(name)
+            if not _NAME.fullmatch(name) or name == MARKS or not file.path.exists():
+                raise UnknownTopic(f"there is no topic {name!r} in {self._directory}: it must be created first")
+            topic = self._topics[name] = self._topics.get(name) or SqliteTopic(file, name)
+        return topic
+
+    def check_room(self, topic: str) -> None:
+        """Raise `TopicFull` when there is no room for more in the topic."""
+        # Only events are held to the budget: what is already here must be delivered and told of to make room again.
+        if topic != EVENTS or self._budget_bytes is None:
+            return
+        now_ms = self.clock()
+        if self._budget_seen_ms is None or abs(now_ms - self._budget_seen_ms) >= BUDGET_LOOK_MS:
+            self._budget_seen_ms = now_ms
+            self._over_budget = self._used_bytes() >= self._budget_bytes
+        if self._over_budget:
+            raise TopicFull("the topics have used up disk.topics_budget_bytes; raise it, or lower the retention")
+
+    def _used_bytes(self) -> int:
+        used = 0
+        for name in self._names():
+            with suppress(UnknownTopic):  # somebody is about to create it
+                used += self.topic(name).used_bytes()
+        return used
+
+    def _names(self) -> list[str]:
+        """Every topic of the directory, also those the workspace no longer names."""
+        found = {path.name.removesuffix(SUFFIX) for path in self._directory.glob(f"*{SUFFIX}")}
+        return sorted(found - {MARKS})
+
+    def _file(self, name: str) -> SqliteFile:
+        if self._closed:
+            raise TopicError(f"the topics in {self._directory} were closed; open them again")
+        return SqliteFile(self._directory / f"{name}{SUFFIX}", fsync=self._fsync)
+
+
+class SqliteProducer:
+    """`flows.topics.interface.Producer`, with connections of its own."""
+
+    def __init__(self, topics: SqliteTopics) -> None:
+        self._topics = topics
+        self._connections: dict[str, Connection] = {}
+        self._buffers: dict[str, dict[int, list[tuple[bytes, bytes]]]] = {}
+
+    def send(self, topic: str, key: bytes, value: bytes, partition: int | None = None) -> None:
+        found = self._topics.topic(topic)
+        if partition is None:
+            partition = partition_of(key, found.partitions)
+        else:
+            found.check_partition(partition)
+        self._buffers.setdefault(topic, {}).setdefault(partition, []).append((key, value))
+
+    def push(self) -> None:
+        self.flush()
+
+    def flush(self) -> None:
+        for topic in list(self._buffers):
+            try:
+                self._append(topic)
+            except ProduceFailed:
+                raise
+            except TopicError as error:  # of a connection that could not be opened
+                raise ProduceFailed(str(error)) from error
+            del self._buffers[topic]  # acknowledged: a flush that is repeated for a later topic leaves it alone
+
+    def discard(self) -> None:
+        self._buffers.clear()
+
+    def close(self) -> None:
+        self.discard()
+        for connection in self._connections.values():
+            connection.close()
+        self._connections.clear()
+
+    def _append(self, name: str) -> None:
+        self._topics.check_room(name)
+        topic = self._topics.topic(name)
+        connection = self._connections.get(name)
+        if connection is None:
+            connection = self._connections[name] = topic.file.connect()
+            self._topics.checkpoints.watch(topic.file)
+        topic.append(connection, self._buffers[name], self._topics.clock)

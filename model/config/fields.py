@@ -1,0 +1,102 @@
+"""The kinds of text in a workspace file: ids, names, URLs, headers, secrets. Each says what is wrong with a value."""
+
+import re
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from model.config.env_text import EnvironmentText, fault, refers_to_environment
+
+URL_LIMIT_CHARS = 2048
+# Set for every call by Waybill or by HTTP itself; another value would break the call or the promise to receivers.
+RESERVED_HEADERS = frozenset(
+    {"accept-encoding", "connection", "content-length", "host", "idempotency-key", "te", "transfer-encoding"}
+)
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}")
+_HEADER_VALUE = re.compile(r"[!-~]([ -~\t]*[!-~])?|")
+_WRITE_KEY = re.compile(r"[!-9;-~]{1,256}")  # printable ASCII; HTTP Basic auth leaves no room for a colon
+
+
+def _check_name(name: str) -> str:
+    if not name.isprintable():
+        raise fault("the name has characters that cannot be shown", "Write it in one line of plain text")
+    return name
+
+
+def _check_write_key(key: EnvironmentText) -> EnvironmentText:
+    if not _WRITE_KEY.fullmatch(key.value):
+        raise fault("this is no write key", "Use 1 to 256 ASCII letters, digits and signs; no spaces, no colon")
+    return key
+
+
+def _check_write_keys(keys: tuple[EnvironmentText, ...]) -> tuple[EnvironmentText, ...]:
+    if not keys:
+        raise fault("there is no write key", "Write at least one: SDKs authenticate with it")
+    return keys
+
+
+def _check_url(url: EnvironmentText) -> EnvironmentText:
+    text = url.value
+    if len(text) > URL_LIMIT_CHARS or not text.isascii() or not text.isprintable() or " " in text:
+        raise fault(
+            "the URL is too long or has spaces, control or non-ASCII characters",
+            f"Use at most {URL_LIMIT_CHARS} characters; percent-encode others and write hosts in punycode (xn--…)",
+        )
+    try:
+        parts = urlsplit(text)
+        complete = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        complete = False
+    if not complete:
+        raise fault("this is no http or https URL", "Write the whole address, such as https://example.com/hook")
+    if "@" in parts.netloc:
+        raise fault("the URL carries a user name or password", "Put credentials in a header as ${NAME}")
+    if "#" in text:
+        raise fault("the URL has a fragment ('#…'), which is never sent", "Remove it, or percent-encode it as %23")
+    return url
+
+
+def _check_header_name(name: str) -> str:
+    if not _HEADER_NAME.fullmatch(name):
+        raise fault("this is no header name", "Use letters, digits and hyphens, such as X-Api-Key")
+    if name.lower() in RESERVED_HEADERS:
+        raise fault("Waybill sets this header itself", "Remove it")
+    return name
+
+
+def _check_header_value(value: EnvironmentText) -> EnvironmentText:
+    if not _HEADER_VALUE.fullmatch(value.value):
+        raise fault(
+            "the header value has line breaks, non-ASCII characters, or spaces at its ends",
+            "Use ASCII text in one line; look for a line break at the end of the environment variable",
+        )
+    return value
+
+
+def _check_secret(value: EnvironmentText) -> EnvironmentText:
+    if not refers_to_environment(value.written):
+        raise fault("a credential is written in the file", "Secrets only as ${NAME}, with NAME in the environment")
+    return _check_header_value(value)
+
+
+def _one_or_several(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list) else value
+
+
+Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
+FormerIds = Annotated[
+    tuple[Slug, ...],
+    Field(max_length=20),
+    BeforeValidator(_one_or_several, json_schema_input_type=Slug | Annotated[tuple[Slug, ...], Field(max_length=20)]),
+]
+Name = Annotated[str, Field(max_length=200), AfterValidator(_check_name)]
+WriteKey = Annotated[EnvironmentText, AfterValidator(_check_write_key)]
+# A length bound of pydantic's own would call a list empty whose only key has an error.
+WriteKeys = Annotated[
+    tuple[WriteKey, ...], Field(max_length=100, json_schema_extra={"minItems": 1}), AfterValidator(_check_write_keys)
+]
+HeaderName = Annotated[str, AfterValidator(_check_header_name)]
+HeaderValue = Annotated[EnvironmentText, AfterValidator(_check_header_value)]
+Url = Annotated[EnvironmentText, AfterValidator(_check_url)]
+Secret = Annotated[EnvironmentText, AfterValidator(_check_secret)]

@@ -1,0 +1,164 @@
+"""A delivery under way: one event for one connection and mapping, with what has been tried so far.
+
+It travels as a record of the retry topics and in the snapshot of a lane; `to_record` is its one written form.
+"""
+
+from collections.abc import Callable
+from enum import Enum
+from typing import Any, Literal
+
+import msgspec
+
+from model.events.envelope import UnreadableRecord, check_version
+from model.recording.facts import DeliveryFact, Outcome, State
+
+
+class Wait(Enum):
+    """What a delivery waits for."""
+
+    QUEUE = "queue"  # its turn
+    RETRY = "retry"  # the next attempt after one that failed
+    LIMIT = "limit"  # its destination, which takes nothing now
+
+
+class Delivery(msgspec.Struct, frozen=True, kw_only=True):
+    """Frozen: every step returns the next one. Times are Unix ms."""
+
+    v: Literal[1] = 1  # format version; another one is refused, never guessed at
+    delivery_id: str
+    source: str
+    destination: str
+    mapping: str
+    message_id: str
+    event_type: str
+    event_name: str
+    app_version: str
+    events_partition: int
+    events_offset: int
+    received_at_ms: int
+    taken_at_ms: int  # when the delivery flow first took the event: the retry window counts from here
+    due_at_ms: int  # not before this; for a new delivery the time it was received
+    waits_from_ms: int = 0  # when it was last put on the retry ladder
+    waits_for: Wait = Wait.QUEUE  # what that was for
+    calls: int = 0  # HTTP calls made
+    attempts: int = 0  # calls that count against the limit; throttling and setup use up time only
+    code: str = ""  # of the last failed call
+    message: str = ""
+    retry_wait_ms: int = 0  # waited so far between attempts
+    limit_wait_ms: int = 0  # waited so far because the destination could or would take nothing
+    calls_ms: int = 0  # spent so far in calls
+    batch_limit: int = 0  # deliveries a request with it may carry, since larger ones failed as a whole; 0: any number
+    failed_since_ms: int = 0  # when a call first failed that counts as an attempt (class retry); 0: none has
+    refused_since_ms: int = 0  # when it was first refused as if nothing would be taken (class setup); 0: never
+    redrive: int = 0  # 1 for the first redrive, and so on
+    inserted: bool = False  # the insert function has had its say; the event is what it returned
+    replayed: bool = False  # sticky: its facts may repeat ones said before a crash
+    resent: bool = False  # sticky: a call may have been made before a crash that no fact tells of
+    event: bytes = b""  # the event's JSON as it was; not part of the header line
+
+    def to_record(self) -> bytes:
+        """Encode for a retry topic or a snapshot, in the form of `model.events.envelope`."""
+        header = msgspec.structs.asdict(self)
+        del header["event"]
+        return _encoder.encode(header) + b"\n" + self.event
+
+    @classmethod
+    def from_record(cls, value: bytes) -> "Delivery":
+        """Decode `to_record`. Raises `UnreadableRecord`."""
+        header, newline, event = value.partition(b"\n")
+        if not newline:
+            raise UnreadableRecord("no header line")
+        check_version(header)
+        try:
+            return msgspec.structs.replace(_decoder.decode(header), event=event)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise UnreadableRecord(f"not a delivery of this version: {error}") from None
+
+    def __reduce__(self) -> tuple[Callable[[bytes], "Delivery"], tuple[bytes]]:
+        # Between processes; the way of msgspec, field by field, takes five times as long.
+        return _unpack, (_packed_encoder.encode(self),)
+
+    @property
+    def key(self) -> str:
+        """The Idempotency-Key: the same for every call and every redrive."""
+        return self.delivery_id.partition("/")[0]
+
+    @property
+    def size_bytes(self) -> int:
+        """What it weighs in memory budgets."""
+        return len(self.event)
+
+    def about(self) -> dict[str, Any]:
+        """The fields every fact about this delivery repeats."""
+        return {name: getattr(self, name) for name in _FACT_FIELDS}
+
+    def end(
+        self,
+        state: State,
+        *,
+        at_ms: int,
+        run: str,
+        code: str = "",
+        message: str = "",
+        http: tuple[int, int] | None = None,
+        error_group: str = "",
+        batch_items: int = 0,
+    ) -> Outcome:
+        """Return the outcome fact that ends this delivery; ``http``: status and duration in ms of the call that did.
+
+        Without a call nothing can have been sent twice, so the fact is no possible duplicate. What was spent neither
+        in calls nor in a known wait was spent in queues, so that the four parts add up to the latency.
+        """
+        about = self.about()
+        if http is None:
+            about["resent"] = False
+        status, duration_ms = http or (0, 0)
+        parts_ms = self.retry_wait_ms + self.limit_wait_ms + self.calls_ms
+        return Outcome(
+            **about,
+            error_group=error_group,
+            batch_items=batch_items,
+            queue_ms=max(0, at_ms - self.received_at_ms - parts_ms),
+            retry_wait_ms=self.retry_wait_ms,
+            limit_wait_ms=self.limit_wait_ms,
+            calls_ms=self.calls_ms,
+            due_at_ms=self.due_at_ms if self.waits_from_ms else 0,
+            at_ms=at_ms,
+            run=run,
+            attempt=self.calls,
+            state=state,
+            code=code,
+            message=message,
+            http_status=status,
+            http_ms=duration_ms,
+        )
+
+    def waiting(self, *, from_ms: int, until_ms: int, wait: Wait) -> "Delivery":
+        """Return the delivery as it goes on the retry ladder."""
+        return msgspec.structs.replace(self, waits_from_ms=from_ms, waits_for=wait, due_at_ms=until_ms)
+
+    def waited(self, now_ms: int) -> "Delivery":
+        """Return the delivery as it comes off the ladder, its wait counted as what it was for."""
+        waited_ms = max(0, now_ms - self.waits_from_ms)
+        if self.waits_for is Wait.RETRY:
+            return msgspec.structs.replace(self, retry_wait_ms=self.retry_wait_ms + waited_ms)
+        if self.waits_for is Wait.LIMIT:
+            return msgspec.structs.replace(self, limit_wait_ms=self.limit_wait_ms + waited_ms)
+        return self
+
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(Delivery)
+_packed_encoder = msgspec.msgpack.Encoder()
+_packed_decoder = msgspec.msgpack.Decoder(Delivery)
+
+
+def _unpack(packed: bytes) -> Delivery:
+    return _packed_decoder.decode(packed)
+
+
+_FACT_FIELDS = tuple(
+    name
+    for name in Delivery.__struct_fields__
+    if name in DeliveryFact.__struct_fields__ and name not in {"v", "code", "message"}
+)

@@ -1,0 +1,214 @@
+"""Windowed counts: the minutes people read, gathered by the log's own time so that nothing is ever late.
+
+A row counts facts of one minute with one set of dimensions, as found in one *append minute* of one partition of topic
+outcomes. While the append minute is open its rows are sent again as they grow; closed, they are final. Rows add up:
+a fact that tells of an older minute makes a small new row and overwrites nothing.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from model.recording.facts import (
+    AttemptFailed,
+    DeliveryFact,
+    DestinationState,
+    Duplicate,
+    EventFact,
+    Fact,
+    Outcome,
+    Received,
+    Rejected,
+    Spilled,
+    State,
+    kind_of,
+)
+from model.recording.latency import bucket
+from model.recording.replays import Verdict
+
+MINUTE_MS = 60_000
+SERIES_LIMIT = 2_000  # rows an append minute may have under their own event name and app version
+OTHER = "(other)"
+ATTEMPT_LIMIT = 255  # attempts beyond are counted as this one
+_UNDELIVERED = frozenset({State.DISCARDED, State.EXPIRED})
+
+
+class Series(NamedTuple):
+    """The dimensions of a row."""
+
+    minute_ms: int
+    source: str
+    destination: str
+    mapping: str
+    event_type: str
+    event_name: str
+    app_version: str
+    status: str
+    code: str
+
+
+class Total(NamedTuple):
+    """The dimensions of a row of totals: a series without what is only for breaking down."""
+
+    minute_ms: int
+    source: str
+    destination: str
+    status: str
+    code: str
+
+
+@dataclass(slots=True)
+class Counts:
+    """The numbers of a row: latency by bucket (of delivered), and by number of calls made (of delivered, failed calls,
+    discarded and expired)."""
+
+    count: int = 0
+    latency: dict[int, int] = field(default_factory=dict)
+    by_attempt: dict[int, int] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class TotalCounts(Counts):
+    """The numbers of a row of totals; of delivered, also the parts of their latencies, added up; of discarded and
+    expired, also when the first and the last of them ended (0: none counted)."""
+
+    queue_ms: int = 0
+    retry_wait_ms: int = 0
+    limit_wait_ms: int = 0
+    calls_ms: int = 0
+    first_at_ms: int = 0
+    last_at_ms: int = 0
+
+
+class AppendMinute:
+    """The rows of one append minute of one partition, and their totals. ``minute_ms`` is its start."""
+
+    def __init__(self, minute_ms: int) -> None:
+        self.minute_ms = minute_ms
+        self._rows: dict[Series, Counts] = {}
+        self._totals: dict[Total, TotalCounts] = {}
+        self._changed: set[Series] = set()
+        self._changed_totals: set[Total] = set()
+        self.states: list[DestinationState] = []  # what destinations were found to be, in log order
+
+    def add(self, fact: Fact, verdict: Verdict) -> None:
+        """Count a fact as the verdict says."""
+        if isinstance(fact, DestinationState):
+            self.states.append(fact)
+        for series, count, attempt in series_of(fact, verdict):
+            row, total = self._counts(series), self._total(series)
+            for counts in (row, total):
+                counts.count += count
+                if attempt is not None:
+                    counts.by_attempt[attempt] = counts.by_attempt.get(attempt, 0) + count
+            if isinstance(fact, Outcome) and series.status == State.DELIVERED:
+                index = bucket(fact.at_ms - fact.received_at_ms)
+                for counts in (row, total):
+                    counts.latency[index] = counts.latency.get(index, 0) + 1
+                total.queue_ms += fact.queue_ms
+                total.retry_wait_ms += fact.retry_wait_ms
+                total.limit_wait_ms += fact.limit_wait_ms
+                total.calls_ms += fact.calls_ms
+            if series.status in _UNDELIVERED and count > 0:
+                total.first_at_ms = min(total.first_at_ms or fact.at_ms, fact.at_ms)
+                total.last_at_ms = max(total.last_at_ms, fact.at_ms)
+
+    def changed(self) -> Iterator[tuple[Series, Counts]]:
+        """Give each row that changed since the last call, with its counts so far."""
+        changed, self._changed = self._changed, set()
+        for series in changed:
+            yield series, self._rows[series]
+
+    def changed_totals(self) -> Iterator[tuple[Total, TotalCounts]]:
+        """Give each row of totals that changed since the last call, with its counts so far."""
+        changed, self._changed_totals = self._changed_totals, set()
+        for total in changed:
+            yield total, self._totals[total]
+
+    def rows(self) -> Iterator[tuple[Series, Counts]]:
+        """Give every row."""
+        return iter(self._rows.items())
+
+    def minutes(self) -> set[int]:
+        """The minutes its rows speak of."""
+        return {series.minute_ms for series in self._rows}
+
+    def _counts(self, series: Series) -> Counts:
+        if series not in self._rows and len(self._rows) >= SERIES_LIMIT:
+            series = series._replace(event_name=OTHER, app_version="")
+        self._changed.add(series)
+        counts = self._rows.get(series)
+        if counts is None:
+            counts = self._rows[series] = Counts()
+        return counts
+
+    def _total(self, series: Series) -> TotalCounts:
+        total = Total(series.minute_ms, series.source, series.destination, series.status, series.code)
+        self._changed_totals.add(total)
+        counts = self._totals.get(total)
+        if counts is None:
+            counts = self._totals[total] = TotalCounts()
+        return counts
+
+
+def series_of(fact: Fact, verdict: Verdict) -> list[tuple[Series, int, int | None]]:
+    """The series a fact is counted in, by how much, and the number of calls it speaks of.
+
+    A redrive is in none: it is out of every rate and alert.
+    """
+    if isinstance(fact, DeliveryFact) and fact.redrive:
+        return []
+    if isinstance(fact, Rejected):
+        dimensions = (fact.source, "", "", fact.event_type, "", "", "rejected", fact.code)
+        return [(Series(fact.at_ms // MINUTE_MS * MINUTE_MS, *dimensions), fact.count, None)]
+    if isinstance(fact, Received | Duplicate):
+        return [(_series(fact, fact.at_ms, kind_of(fact), ""), verdict.count, None)] if verdict.count else []
+    counted: list[tuple[Series, int, int | None]]
+    if isinstance(fact, AttemptFailed):
+        counted = [(_series(fact, fact.at_ms, kind_of(fact), fact.code), 1, min(fact.attempt, ATTEMPT_LIMIT))]
+    elif isinstance(fact, Spilled):
+        counted = [(_series(fact, fact.at_ms, kind_of(fact), fact.code), 1, None)]
+    elif isinstance(fact, Outcome):
+        counted = []
+        if verdict.count:
+            own = _series(fact, fact.at_ms, fact.state, fact.code)
+            counted.append((own, verdict.count, _calls(fact.state, fact.attempt)))
+        if verdict.takes_back is not None:
+            prior = verdict.takes_back
+            taken_back = _series(fact, prior.at_ms, prior.state, prior.code)
+            counted.append((taken_back, -1, _calls(prior.state, prior.attempt)))
+    else:
+        return []
+    if fact.resent and not isinstance(fact, Spilled):
+        counted.append((_series(fact, fact.at_ms, "possible_duplicate", ""), 1, None))
+    return counted
+
+
+def _calls(state: State, attempt: int) -> int | None:
+    return None if state is State.FILTERED else min(attempt, ATTEMPT_LIMIT)
+
+
+def _series(fact: EventFact, at_ms: int, status: str, code: str) -> Series:
+    destination, mapping = (fact.destination, fact.mapping) if isinstance(fact, DeliveryFact) else ("", "")
+    return Series(
+        at_ms // MINUTE_MS * MINUTE_MS,
+        fact.source,
+        destination,
+        mapping,
+        fact.event_type,
+        fact.event_name,
+        fact.app_version,
+        str(status),
+        code,
+    )
+
+
+def bundle(
+    minute_ms: int, partition: int, rows: list[dict[str, Any]], states: Iterable[DestinationState] = ()
+) -> dict[str, Any]:
+    """The closed append minute as one record of topic minutes."""
+    said = [
+        {"destination": s.destination, "at_ms": s.at_ms, "state": s.state, "code": s.code, "message": s.message}
+        for s in states
+    ]
+    return {"append_minute_ms": minute_ms, "partition": partition, "rows": rows, "states": said}

@@ -1,0 +1,44 @@
+"""A delivery made ready for its request: today's mapping applied, the payload checked against what is taken. Pure."""
+
+from typing import Any
+
+import orjson
+
+from model.delivery.attempt import Answer
+from model.delivery.delivery import Delivery
+from model.destinations.destination import HttpDestination, Item
+from model.events import exact_json
+from model.http.failure import FOUND_LIMIT_CHARS, FailureClass
+from model.mapping.compiling import MappingFailed
+from model.mapping.fields import PayloadInvalid
+from model.routing.routing import ConnectionPlan
+
+
+def prepare(delivery: Delivery, plan: ConnectionPlan, destination: HttpDestination) -> Item | Answer:
+    """Return what goes into the request, or why nothing can; never raises for what the event holds."""
+    rule = plan.mapping(delivery.mapping)
+    if rule is None:
+        return refusal("MAPPING_REMOVED", f"mapping {delivery.mapping!r} is gone from the workspace")
+    if rule.mapping is None:
+        return Item(delivery.key, delivery.event)
+    try:
+        # Partners whose payload has a form of its own count in doubles, as their JSON does.
+        is_exact = not destination.payload_fields and exact_json.holds_inexact(delivery.event)
+        payload = rule.mapping(exact_json.loads(delivery.event) if is_exact else orjson.loads(delivery.event))
+        if not isinstance(payload, dict):
+            return refusal("MAPPING_ERROR", f"{rule.place} made {_kind(payload)} of the event, not an object")
+        finished = destination.finish(payload)
+        return Item(delivery.key, delivery.event, exact_json.writable(finished) if is_exact else finished)
+    except MappingFailed as error:
+        return refusal("MAPPING_ERROR", f"{rule.place}: {error}")
+    except PayloadInvalid as error:
+        return refusal("PAYLOAD_VALIDATION_FAILED", f"{rule.place}: {error}")
+
+
+def refusal(code: str, message: str, failure: FailureClass = FailureClass.DISCARD) -> Answer:
+    """An answer of our own: no call was made."""
+    return Answer(failure=failure, code=code, message=message[:FOUND_LIMIT_CHARS], called=False)
+
+
+def _kind(value: Any) -> str:
+    return "nothing" if value is None else f"a {type(value).__name__}"

@@ -1,0 +1,153 @@
+"""What a connection makes of an event: the deliveries it becomes, or why it becomes none. Pure.
+
+The order is Segment's: unsupported type, integrations object, filters, mapping triggers. What comes after (insert
+function, mapping, the call) belongs to the delivery and happens each time it is tried.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import msgspec
+
+from model.events import exact_json
+from model.events.ids import uniform
+from model.events.validation import CALL_TYPES
+from model.fql.actions import FilterAction, Sample, apply
+from model.fql.filters import CompiledFilter
+from model.fql.triggers import CompiledTrigger
+from model.mapping.compiling import CompiledMapping, MappingFailed
+from model.recording.facts import State
+
+WHOLE_EVENT = ""  # name of the mapping that sends the event as it is
+
+
+@dataclass(frozen=True, slots=True)
+class FilterRule:
+    """A filter of a connection; ``place`` is where it stands in the workspace file, such as ``filters[0]``."""
+
+    place: str
+    name: str
+    condition: CompiledFilter
+    actions: tuple[FilterAction, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MappingRule:
+    """A mapping of a connection. ``trigger`` None: every event; ``mapping`` None: the event as it is."""
+
+    place: str
+    name: str
+    trigger: CompiledTrigger | None
+    mapping: CompiledMapping | None
+    was: tuple[str, ...] = ()  # names it had before
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionPlan:
+    """One connection, compiled. ``off``: the reason code when configuration says not to send at all."""
+
+    source: str
+    destination: str
+    off: str | None = None
+    supported_types: frozenset[str]
+    integration_names: frozenset[str]
+    filters: tuple[FilterRule, ...] = ()
+    mappings: tuple[MappingRule, ...] = (MappingRule("", WHOLE_EVENT, None, None),)
+
+    def mapping(self, name: str) -> MappingRule | None:
+        """Return the mapping that has or had that name, if it is still there."""
+        for rule in self.mappings:
+            if name == rule.name or name in rule.was:
+                return rule
+        return None
+
+
+class Routed(msgspec.Struct, frozen=True):
+    """One delivery of an event. ``state`` None: it goes on, with ``event`` (JSON); else it ends here, with a reason."""
+
+    mapping: str
+    event: bytes
+    state: State | None = None
+    code: str = ""
+    message: str = ""
+
+
+def route(plan: ConnectionPlan, event: dict[str, Any], payload: bytes, identity: str) -> list[Routed]:
+    """Route an event, given parsed and as its JSON bytes. ``identity`` makes random sampling come out the same again.
+
+    Never raises and never returns nothing: an event that goes nowhere is one delivery that says why.
+    """
+    if plan.off is not None:
+        return [_ended(payload, State.FILTERED, plan.off)]
+    kind = event.get("type")
+    if not isinstance(kind, str) or kind not in plan.supported_types:
+        return [_ended(payload, State.FILTERED, "UNSUPPORTED_EVENT_TYPE", f"type {str(kind)[:64]!r}")]
+    excluded = _excluded_by(event.get("integrations"), plan.integration_names)
+    if excluded:
+        return [_ended(payload, State.FILTERED, "FILTERED_BY_INTEGRATIONS_OBJECT", excluded)]
+    # What filters leave is written anew: with its numbers as they came.
+    whole = exact_json.loads(payload) if plan.filters and exact_json.holds_inexact(payload) else event
+    kept = whole
+    for rule in plan.filters:
+        try:
+            result = _filtered(rule, event, kept, identity)
+        except MappingFailed as error:
+            return [_ended(payload, State.DISCARDED, "FILTER_ERROR", f"{_said(rule)}: {error}")]
+        except Exception as error:  # none is known; but a filter that cannot be decided must not let an event pass
+            return [_ended(payload, State.DISCARDED, "FILTER_ERROR", f"{_said(rule)}: {type(error).__name__}")]
+        if isinstance(result, str):
+            return [_ended(payload, State.FILTERED, result, _said(rule))]
+        kept = result
+    body = payload if kept is whole else exact_json.dumps(kept)
+    matched = [rule for rule in plan.mappings if rule.trigger is None or rule.trigger.matches(event)]
+    if not matched:
+        tried = ", ".join(rule.name for rule in plan.mappings)
+        return [_ended(payload, State.FILTERED, "NO_MATCHING_MAPPING", f"no trigger matches (tried: {tried})"[:300])]
+    return [Routed(rule.name, body) for rule in matched]
+
+
+def without_filters(plan: ConnectionPlan) -> ConnectionPlan:
+    """The connection as a test uses it: switched on, for any type and whatever filters and the event's wishes are."""
+    return replace(plan, off=None, filters=(), supported_types=CALL_TYPES, integration_names=frozenset())
+
+
+def _filtered(rule: FilterRule, event: dict[str, Any], kept: dict[str, Any], identity: str) -> dict[str, Any] | str:
+    """What a filter leaves of the event, or the code of why nothing is. It looks at the event as it came."""
+    if not rule.condition.matches(event):
+        return kept
+    draw = _draw(identity, rule.place)
+    result = apply(rule.actions, kept, draw)
+    if result is not None:
+        return result
+    samples = tuple(action for action in rule.actions if isinstance(action, Sample))
+    return "FILTERED_BY_SAMPLE" if samples and apply(samples, kept, draw) is None else "FILTERED_BY_RULES"
+
+
+def _ended(payload: bytes, state: State, code: str, message: str = "") -> Routed:
+    return Routed(WHOLE_EVENT, payload, state, code, message)
+
+
+def _said(rule: FilterRule) -> str:
+    return f"{rule.place} {rule.name!r}" if rule.name else rule.place
+
+
+def _draw(identity: str, place: str) -> Callable[[], float]:
+    return lambda: uniform(identity, place)
+
+
+def _excluded_by(integrations: Any, names: frozenset[str]) -> str:
+    """Say what in the integrations object keeps the event from the destination; '' when nothing does.
+
+    A destination's own entry counts before ``All``; an object stands for true. Names are case-sensitive, as Segment's.
+    """
+    if not integrations or not isinstance(integrations, dict):
+        return ""
+    own = [name for name in integrations if name in names]
+    if own:
+        refused = [name for name in own if integrations[name] is False]
+        return f"integrations.{refused[0]} is false" if len(refused) == len(own) else ""
+    for name in ("All", "all"):
+        if integrations.get(name) is False:
+            return f"integrations.{name} is false"
+    return ""

@@ -1,0 +1,187 @@
+"""How an installation runs, section by section of the workspace file: topics, store, ingest, delivery, retention."""
+
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator, WithJsonSchema
+
+from model.config.env_text import EnvironmentText, fault, refers_to_environment
+from model.delivery.retry_policy import RetryPolicy
+
+KIB = 1024
+MIB = 1024 * KIB
+DAY_SECONDS = 86_400
+
+
+class Section(BaseModel):
+    """A part of the workspace file. Unknown fields and values of another type are refused, not guessed at."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True, hide_input_in_errors=True
+    )
+
+
+def _check_store_url(url: EnvironmentText) -> EnvironmentText:
+    try:
+        parts, written = urlsplit(url.value), urlsplit(url.written)
+        usable = bool(parts.path.strip("/")) if parts.scheme == "chdb" else bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable or parts.scheme not in {"chdb", "http", "https"}:
+        raise fault("this is no store URL", "Write chdb:///directory, or http(s)://user:${PASSWORD}@host:8123/database")
+    if written.password and not refers_to_environment(written.password):
+        raise fault("the password is written in the file", "Secrets only as ${NAME}: write user:${NAME}@host")
+    return url
+
+
+def _check_proxy(url: EnvironmentText) -> EnvironmentText:
+    try:
+        parts, written = urlsplit(url.value), urlsplit(url.written)
+        usable = parts.scheme == "http" and bool(parts.hostname) and parts.port != 0
+        usable = usable and not (parts.path.strip("/") or parts.query or parts.fragment)
+    except ValueError:
+        usable = False
+    if not usable or not url.value.isascii() or not url.value.isprintable() or " " in url.value:
+        raise fault("this is no http proxy", "Write http://host:port, or http://user:${PASSWORD}@host:port")
+    if written.password and not refers_to_environment(written.password):
+        raise fault("the password is written in the file", "Secrets only as ${NAME}: write user:${NAME}@host")
+    return url
+
+
+def _network(value: Any) -> IPv4Network | IPv6Network:
+    if isinstance(value, IPv4Network | IPv6Network):
+        return value
+    try:
+        return ip_network(value if isinstance(value, str) else "")
+    except ValueError:
+        raise fault(
+            "this is no IP address or network", "Write an address or the first of a network, such as 10.0.0.0/8"
+        ) from None
+
+
+Network = Annotated[
+    IPv4Network | IPv6Network,
+    PlainValidator(_network),
+    PlainSerializer(str),
+    WithJsonSchema({"type": "string", "description": "An IP address, or a network such as 10.0.0.0/8."}),
+]
+
+
+class StoreConfig(Section):
+    """Where outcomes and counts are kept for reports."""
+
+    url: Annotated[EnvironmentText, AfterValidator(_check_store_url)] | None = None
+    """chdb:///directory, or http(s)://user:${PASSWORD}@host:8123/database for a ClickHouse server.
+    Not given: chDB under the data directory."""
+    cluster: str | None = Field(default=None, min_length=1, max_length=255)
+    """The ClickHouse cluster whose replicas keep the tables (one shard); as the server's configuration names it."""
+
+
+class IngestConfig(Section):
+    """Where apps and SDKs send their events."""
+
+    host: str = Field(default="127.0.0.1", min_length=1, max_length=255)
+    """Address to listen on; 0.0.0.0 for every network of the machine."""
+    port: int = Field(default=8080, ge=0, le=65535)
+    """Port to listen on; 0 takes any free one."""
+    max_requests_per_second: int | None = Field(default=None, ge=1)
+    """Requests above this are answered 429 with Retry-After. Not given: no limit."""
+    max_request_bytes: int = Field(default=500 * KIB, ge=KIB, le=16 * MIB)
+    """A request may be this large, decompressed; 512000 is Segment's limit."""
+    max_items: int = Field(default=2_500, ge=1, le=100_000)
+    """A batch may hold so many events; 2500 is Segment's limit."""
+    max_event_bytes: int = Field(default=32 * KIB, ge=KIB, le=MIB // 2)
+    """An event may be this large as JSON; 32768 is Segment's limit."""
+    trusted_proxies: Annotated[tuple[Network, ...], Field(max_length=100)] = ()
+    """Networks of the load balancers and reverse proxies in front, whose X-Forwarded-For, X-Forwarded-Proto and
+    Forwarded are believed: context.ip is then the client's address. Not given: nobody's are."""
+
+
+class DeliveryConfig(Section):
+    """How deliveries are made and repeated."""
+
+    attempts: int = Field(default=10, ge=1, le=100)
+    """Calls made for one delivery at most; throttling and setup failures do not count."""
+    window_seconds: float = Field(default=14_400, gt=0, le=30 * DAY_SECONDS)
+    """A delivery not made this long after it was first taken up is expired."""
+    first_wait_seconds: float = Field(default=45, gt=0, le=DAY_SECONDS)
+    """Wait after the first failed call."""
+    wait_factor: float = Field(default=2, ge=1, le=10)
+    """Each wait is this many times the one before."""
+    max_wait_seconds: float = Field(default=3_600, gt=0, le=DAY_SECONDS)
+    """No wait is longer."""
+    jitter: float = Field(default=0.2, ge=0, le=1)
+    """0.2 spreads a wait over 80 % to 120 % of itself."""
+    setup_probe_seconds: float = Field(default=60, gt=0, le=3_600)
+    """How often a destination that refuses us (401, 403, unknown host, bad TLS) is tried again."""
+    max_held_deliveries: int = Field(default=2_000, ge=1, le=1_000_000)
+    """Deliveries one process holds unsettled before it stops reading."""
+    max_held_bytes: int = Field(default=16 * MIB, ge=MIB)
+    """Bytes of events one process holds unsettled before it stops reading."""
+    max_wait_in_room_seconds: float = Field(default=30, gt=0, le=3_600)
+    """A delivery that waited this long for its turn goes back to a retry topic."""
+    keep_removed_seconds: float = Field(default=30, ge=0, le=DAY_SECONDS)
+    """How long what waits for a connection that was removed or disabled is kept, in case the change was a mistake."""
+    lanes: int = Field(default=4, ge=1, le=64)
+    """Destinations are spread over this many lanes."""
+    duplicate_window_seconds: int = Field(default=DAY_SECONDS, ge=1, le=30 * DAY_SECONDS)
+    """The same messageId from the same source within this time is a duplicate."""
+    allow_addresses: tuple[Network, ...] = ()
+    """Private, loopback and link-local networks that destinations may be reached at; all others are refused."""
+    proxy: Annotated[EnvironmentText, AfterValidator(_check_proxy)] | None = None
+    """http://host:port or http://user:${PASSWORD}@host:port (percent-encoded) of an http proxy that calls go through:
+    https by CONNECT. Hosts are looked up and checked here all the same. Not given: called directly."""
+    ca_file: str | None = Field(default=None, min_length=1, max_length=4_096)
+    """A PEM file of certificate authorities to trust besides the system's; a relative path begins where Waybill is
+    started. Read at the start."""
+
+    def retry_policy(self) -> RetryPolicy:
+        """Return the schedule of attempts, in ms."""
+        return RetryPolicy(
+            attempts=self.attempts,
+            window_ms=round(self.window_seconds * 1000),
+            first_wait_ms=round(self.first_wait_seconds * 1000),
+            wait_factor=self.wait_factor,
+            max_wait_ms=round(self.max_wait_seconds * 1000),
+            jitter=self.jitter,
+        )
+
+
+class StoreRetention(Section):
+    """How long the store keeps what reports are made of."""
+
+    facts_days: int = Field(default=30, ge=1, le=3650)
+    """Every event, attempt and outcome."""
+    samples_days: int = Field(default=14, ge=1, le=3650)
+    """Redacted payloads of some attempts."""
+    minutes_days: int = Field(default=90, ge=1, le=3650)
+    """Counts by the minute."""
+    hours_days: int = Field(default=400, ge=1, le=3650)
+    """Counts by the hour."""
+    alerts_days: int = Field(default=400, ge=1, le=3650)
+    """What alert rules did, and what was told to whom."""
+
+
+class RetentionConfig(Section):
+    """How long everything is kept: the topics in seconds, the store in days."""
+
+    events_seconds: int = Field(default=7 * DAY_SECONDS, ge=3_600)
+    """Events as received; 604800 is 7 days."""
+    retries_seconds: int = Field(default=7 * DAY_SECONDS, ge=3_600)
+    """Deliveries waiting for another attempt; at least delivery.window_seconds + 24 hours."""
+    outcomes_seconds: int = Field(default=3 * DAY_SECONDS, ge=3_600)
+    """Facts on their way to the store; 259200 is 3 days."""
+    dead_letters_seconds: int = Field(default=30 * DAY_SECONDS, ge=3_600)
+    """Events that could not be delivered; 2592000 is 30 days."""
+    minutes_seconds: int = Field(default=7 * DAY_SECONDS, ge=3_600)
+    """Closed minutes, for alerting."""
+    store: StoreRetention = StoreRetention()
+    """What the store keeps."""
+
+
+class DiskConfig(Section):
+    """What may be used of the disk."""
+
+    topics_budget_bytes: int | None = Field(default=None, ge=16 * MIB)
+    """All topics together; above it new events are refused with 503. Not given: as much as there is."""

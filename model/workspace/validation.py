@@ -1,0 +1,229 @@
+"""What no single field of the workspace file can know: names used twice or never defined, secrets in plain sight.
+
+The rules read plain data that may be wrong in any way (`model.workspace.yaml_reader`), so that one mistake does not
+hide another: what is not of the expected shape is somebody else's problem and skipped here.
+"""
+
+from collections.abc import Iterator, Mapping
+from ipaddress import ip_address
+from math import ceil
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from pydantic_core import PydanticCustomError
+
+from model.config.env_text import refers_to_environment, substitute
+from model.config.problems import Breach, FieldPath, Severity, did_you_mean, format_path, quoted
+from model.mapping.compiling import MappingInvalid, compile_mapping
+from model.workspace.settings import DAY_SECONDS, DeliveryConfig, RetentionConfig
+from model.workspace.warnings import connection_doubts
+from model.workspace.workspace import Workspace
+
+_CREDENTIAL_WORDS = ("authorization", "apikey", "cookie", "token", "secret", "password", "credential", "signature")
+
+
+def looks_like_credential(name: str) -> bool:
+    """Say whether a header or query parameter of this name usually carries a secret."""
+    plain = name.lower().replace("-", "").replace("_", "")
+    return plain in {"auth", "xauth", "key"} or any(word in plain for word in _CREDENTIAL_WORDS)
+
+
+def errors(data: Any, environ: Mapping[str, str]) -> Iterator[Breach]:
+    """Yield the errors in the data of a file."""
+    yield from _unique_ids(data, "sources")
+    yield from _unique_ids(data, "destinations")
+    yield from _unique_ids(data, "users")
+    yield from _former_ids(data)
+    yield from _unique_write_keys(data, environ)
+    yield from _connections(data)
+    yield from _mappings(data)
+    yield from _plain_secrets(data)
+    yield from _retention(data)
+    yield from _seams(data)
+
+
+def warnings(workspace: Workspace) -> Iterator[Breach]:
+    """Yield what is allowed and probably not meant."""
+    for index, connection in enumerate(workspace.connections):
+        yield from connection_doubts(connection, ("connections", index))
+    from_sources = {connection.source for connection in workspace.connections}
+    to_destinations = {connection.destination for connection in workspace.connections}
+    for index, source in enumerate(workspace.sources):
+        if source.id not in from_sources:
+            message = f"source {quoted(source.id)} has no connection: its events go nowhere"
+            yield Breach(("sources", index), message, "Add it under connections", Severity.WARNING)
+    reached, allowed = workspace.http_destinations(), workspace.delivery.allow_addresses
+    for index, destination in enumerate(workspace.destinations):
+        if destination.id not in to_destinations:
+            message = f"destination {quoted(destination.id)} has no connection: nothing is sent to it"
+            yield Breach(("destinations", index), message, "Add it under connections", Severity.WARNING)
+        called = reached.get(destination.id)
+        address = _private_address(called.endpoint.value) if called else None
+        if address and not any(ip_address(address) in network for network in allowed):
+            message = "the URL names a private or loopback address, which is refused"
+            remedy = "Add its network to delivery.allow_addresses if you mean it"
+            yield Breach(("destinations", index, "url"), message, remedy, Severity.WARNING)
+
+
+def _private_address(url: str) -> str | None:
+    """Only addresses written out: names are resolved when something is sent, not when a file is checked."""
+    host = urlsplit(url).hostname or ""
+    if host == "localhost":
+        return "127.0.0.1"
+    try:
+        return None if ip_address(host).is_global else host
+    except ValueError:
+        return None
+
+
+def _unique_ids(data: Any, section: str) -> Iterator[Breach]:
+    first: dict[str, int] = {}
+    for index, entry in _entries(data, section):
+        name = entry.get("id")
+        if isinstance(name, str) and first.setdefault(name, index) != index:
+            message = f"id {quoted(name)} is taken by {section}[{first[name]}]"
+            yield Breach((section, index, "id"), message, "Give each its own id")
+
+
+def _former_ids(data: Any) -> Iterator[Breach]:
+    """A former id belongs to one entry, and to none that has it today."""
+    for section in ("sources", "destinations"):
+        yield from _former_names(list(_entries(data, section)), "id", (section,))
+    for index, connection in _entries(data, "connections"):
+        mappings = list(enumerate(_list(connection.get("mappings"))))
+        named = [(number, entry) for number, entry in mappings if isinstance(entry, dict)]
+        yield from _former_names(named, "name", ("connections", index, "mappings"))
+
+
+def _former_names(entries: list[tuple[int, dict[str, Any]]], field: str, place: FieldPath) -> Iterator[Breach]:
+    taken: dict[str, int] = {
+        entry[field]: index for index, entry in entries if isinstance(entry.get(field), str) and entry[field]
+    }
+    for index, entry in entries:
+        was = entry.get("was")
+        for name in (was,) if isinstance(was, str) else _list(was):
+            if isinstance(name, str) and taken.setdefault(name, index) != index:
+                message = f"{quoted(name)} is taken by {format_path((*place, taken[name]))}"
+                yield Breach((*place, index, "was"), message, f"A former {field} belongs to one: remove it here")
+
+
+def _unique_write_keys(data: Any, environ: Mapping[str, str]) -> Iterator[Breach]:
+    first: dict[str, FieldPath] = {}
+    for index, source in _entries(data, "sources"):
+        for number, written in enumerate(_list(source.get("write_keys"))):
+            path: FieldPath = ("sources", index, "write_keys", number)
+            try:
+                key = substitute(written, environ).value if isinstance(written, str) else None
+            except PydanticCustomError:
+                continue
+            if key is not None and first.setdefault(key, path) != path:
+                message = f"this write key is the same as {format_path(first[key])}"
+                yield Breach(path, message, "A write key belongs to one source: give each its own")
+
+
+def _connections(data: Any) -> Iterator[Breach]:
+    known = {
+        kind: {entry["id"]: None for _, entry in _entries(data, f"{kind}s") if isinstance(entry.get("id"), str)}
+        for kind in ("source", "destination")
+    }
+    first: dict[tuple[Any, Any], int] = {}
+    for index, connection in _entries(data, "connections"):
+        pair = connection.get("source"), connection.get("destination")
+        for kind, name in zip(known, pair, strict=True):
+            if isinstance(name, str) and name not in known[kind]:
+                remedy = did_you_mean(name, known[kind], f"Define it under {kind}s")
+                yield Breach(("connections", index, kind), f"there is no {kind} {quoted(name)}", remedy)
+        if all(isinstance(name, str) for name in pair) and first.setdefault(pair, index) != index:
+            message = f"the same connection as connections[{first[pair]}]"
+            yield Breach(("connections", index), message, "Keep one of the two")
+
+
+def _mappings(data: Any) -> Iterator[Breach]:
+    for index, connection in _entries(data, "connections"):
+        first: dict[str, int] = {}
+        for number, entry in enumerate(_list(connection.get("mappings"))):
+            if not isinstance(entry, dict):
+                continue
+            path: FieldPath = ("connections", index, "mappings", number)
+            name = entry.get("name")
+            if isinstance(name, str) and first.setdefault(name, number) != number:
+                message = f"mapping {quoted(name)} stands here twice"
+                yield Breach((*path, "name"), message, "Give each mapping of a connection its own name")
+            if isinstance(entry.get("mapping"), dict):
+                try:
+                    compile_mapping(entry["mapping"])
+                except MappingInvalid as error:
+                    for problem in error.problems:
+                        yield Breach((*path, "mapping", *problem.path), problem.message, problem.remedy)
+
+
+def _plain_secrets(data: Any) -> Iterator[Breach]:
+    for index, destination in _entries(data, "destinations"):
+        headers = destination.get("headers")
+        first: dict[str, str] = {}
+        for name, value in headers.items() if isinstance(headers, dict) else ():
+            path: FieldPath = ("destinations", index, "headers", name)
+            if first.setdefault(name.lower(), name) != name:
+                message = f"the same header as {quoted(first[name.lower()])}: upper and lower case do not matter"
+                yield Breach(path, message, "Keep one of the two")
+            if looks_like_credential(name) and isinstance(value, str) and not refers_to_environment(value):
+                message = "a credential is written in the file"
+                yield Breach(path, message, "Secrets only as ${NAME}, with NAME in the environment")
+        for name, value in _query(destination.get("url")):
+            if looks_like_credential(name) and not refers_to_environment(value):
+                message = f"query parameter {quoted(name)} of the URL is a credential written in the file"
+                path = ("destinations", index, "url")
+                yield Breach(path, message, "Secrets only as ${NAME}, with NAME in the environment")
+
+
+def _retention(data: Any) -> Iterator[Breach]:
+    window = _number(data, "delivery", "window_seconds", DeliveryConfig().window_seconds)
+    kept = _number(data, "retention", "retries_seconds", RetentionConfig().retries_seconds)
+    if window is not None and kept is not None and kept < window + DAY_SECONDS:
+        message = "retries are deleted before their time is up: retention is shorter than the retry window and a day"
+        remedy = f"Set retention.retries_seconds to {ceil(window) + DAY_SECONDS} or more (the window and 24 hours)"
+        yield Breach(("retention", "retries_seconds") if "retention" in data else ("delivery",), message, remedy)
+
+
+def _seams(data: Any) -> Iterator[Breach]:
+    """Settings that are of another kind of topics or store than the one configured."""
+    topics, store = (data.get(name) if isinstance(data, dict) else None for name in ("topics", "store"))
+    url = topics.get("url") if isinstance(topics, dict) else None
+    on_kafka = isinstance(url, str) and url.startswith("kafka:")
+    for section, name, on in (("topics", "fsync", False), ("topics", "kafka", True), ("topics", "replication", True)):
+        given = topics.get(name) if isinstance(topics, dict) else None
+        if given and on_kafka != on:
+            kind, other = ("Kafka", "SQLite") if on else ("SQLite", "Kafka")
+            remedy = f"Remove it, or set topics.url to {'kafka://host:9092' if on else 'sqlite:///directory'}"
+            yield Breach((section, name), f"this is for topics on {kind}, and topics.url is of {other}", remedy)
+    disk = data.get("disk") if isinstance(data, dict) else None
+    if on_kafka and isinstance(disk, dict) and disk.get("topics_budget_bytes"):
+        message = "topics on Kafka use the brokers' disks, which Waybill does not see"
+        yield Breach(("disk", "topics_budget_bytes"), message, "Remove it, and limit retention on the brokers")
+    if isinstance(store, dict) and store.get("cluster") and not str(store.get("url") or "").startswith("http"):
+        message = "only a ClickHouse server has clusters"
+        yield Breach(
+            ("store", "cluster"), message, "Remove it, or set store.url to http(s)://user:${PASSWORD}@host:8123"
+        )
+
+
+def _number(data: Any, section: str, name: str, default: float) -> float | None:
+    fields = data.get(section) if isinstance(data, dict) else None
+    value = fields.get(name, default) if isinstance(fields, dict) else default
+    return value if isinstance(value, int | float) else None
+
+
+def _query(url: Any) -> list[tuple[str, str]]:
+    try:
+        return parse_qsl(urlsplit(url).query, max_num_fields=100) if isinstance(url, str) else []
+    except ValueError:
+        return []
+
+
+def _entries(data: Any, section: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    entries = _list(data.get(section)) if isinstance(data, dict) else []
+    return ((index, entry) for index, entry in enumerate(entries) if isinstance(entry, dict))
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []

@@ -1,0 +1,106 @@
+"""The workspace: its sources, its destinations, what is connected to what, and how the installation runs.
+
+These are the shapes of ``workspace.yaml``. `model.workspace.reader` makes a `Workspace` from the text of the file and
+checks what no single field can know; a `Workspace` made by hand skips those checks.
+"""
+
+import json
+from typing import Any, Literal
+
+from model.alerts.channels import AlertsConfig
+from model.config.env_text import EnvironmentText
+from model.config.fields import FormerIds, Name, Slug, WriteKeys
+from model.destinations.catalogue import AnyDestination
+from model.destinations.destination import HttpDestination
+from model.destinations.storage import StorageDestination
+from model.workspace.connections import Connection
+from model.workspace.redaction import RedactionConfig
+from model.workspace.settings import (
+    DeliveryConfig,
+    DiskConfig,
+    IngestConfig,
+    RetentionConfig,
+    Section,
+    StoreConfig,
+)
+from model.workspace.topics import TopicsConfig
+from model.workspace.users import User, hash_of
+
+
+class Source(Section):
+    """Something that sends events: a site, an app, a server."""
+
+    id: Slug
+    """Short name used in reports and connections: lower-case letters, digits, '_' and '-'."""
+    was: FormerIds = ()
+    """The id it had before, or several: what was received or waits under that one goes the ways of this source."""
+    name: Name = ""
+    """Name for people; not given: the id."""
+    enabled: bool = True
+    """false: events with its write keys are refused."""
+    write_keys: WriteKeys
+    """What its SDK authenticates with; several, so that a key can be replaced without a gap. ${NAME} is allowed."""
+
+
+class Workspace(Section):
+    """The whole file."""
+
+    version: Literal[1]
+    """Format of this file."""
+    topics: TopicsConfig = TopicsConfig()
+    store: StoreConfig = StoreConfig()
+    ingest: IngestConfig = IngestConfig()
+    sources: tuple[Source, ...] = ()
+    destinations: tuple[AnyDestination, ...] = ()
+    connections: tuple[Connection, ...] = ()
+    users: tuple[User, ...] = ()
+    alerts: AlertsConfig = AlertsConfig()
+    delivery: DeliveryConfig = DeliveryConfig()
+    redaction: RedactionConfig = RedactionConfig()
+    retention: RetentionConfig = RetentionConfig()
+    disk: DiskConfig = DiskConfig()
+
+    def http_destinations(self) -> dict[str, HttpDestination]:
+        """Return the destinations Waybill delivers to, by id."""
+        return {d.id: d for d in self.destinations if isinstance(d, HttpDestination)}
+
+    def sources_by_write_key(self) -> dict[str, Source]:
+        """Return whose each (real) write key is; disabled sources included."""
+        return {key.value: source for source in self.sources for key in source.write_keys}
+
+    def user_of(self, token: str) -> User | None:
+        """Return whose API token this is."""
+        known = hash_of(token)
+        return next((user for user in self.users if known in user.token_hashes), None)
+
+    def not_reportable(self) -> list[tuple[Connection, str]]:
+        """Return the connections whose deliveries Waybill cannot know, each with the reason."""
+        storage = {d.id: d.type for d in self.destinations if isinstance(d, StorageDestination)}
+        reasons = []
+        for connection in self.connections:
+            if connection.destination in storage:
+                reasons.append((connection, f"{storage[connection.destination]} is loaded in bulk, not event by event"))
+            elif connection.mode == "device":
+                reasons.append((connection, "device mode: the SDK sends it from the device, past Waybill"))
+        return reasons
+
+    def secret_values(self) -> frozenset[str]:
+        """Return every text that came from the environment, for redaction."""
+        texts = [key for source in self.sources for key in source.write_keys]
+        for connection in self.connections:
+            texts += connection.function_settings.values()
+        texts += [url for url in (self.store.url, self.delivery.proxy) if url]
+        texts += [value for value in self.topics.kafka.values() if isinstance(value, EnvironmentText)]
+        of_destinations = (destination.secret_values() for destination in self.http_destinations().values())
+        return frozenset().union(*(text.secrets for text in texts), *of_destinations, self.alerts.secret_values())
+
+
+def workspace_schema() -> dict[str, Any]:
+    """Return the JSON Schema of the workspace file."""
+    schema = Workspace.model_json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "Waybill workspace"}
+
+
+def workspace_schema_text() -> str:
+    """Return the schema as published for editors in ``workspace.schema.json``."""
+    return json.dumps(workspace_schema(), indent=2, ensure_ascii=False) + "\n"

@@ -1,0 +1,161 @@
+"""The schema of the store: migrations of ``sql/``, views of ``sql/views/``, retention, and the catalogue of reasons.
+
+On a cluster (one shard, any number of replicas) the same migrations make replicated tables on every replica.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from clickhouse_connect.driver.client import Client
+from clickhouse_migrations.connection import ClickhouseConnectConnection  # type: ignore[import-untyped]
+from clickhouse_migrations.exceptions import MigrationException  # type: ignore[import-untyped]
+from clickhouse_migrations.migration import Migration, MigrationStorage  # type: ignore[import-untyped]
+from clickhouse_migrations.migrator import Migrator  # type: ignore[import-untyped]
+from clickhouse_migrations.util import quote_identifier  # type: ignore[import-untyped]
+
+from sinks.clickhouse.views import WRITTEN_OUT, fingerprint, flatten, parameters_of, read_definitions, statements_of
+
+if TYPE_CHECKING:
+    from sinks.clickhouse.store import Store
+
+SQL = Path(__file__).resolve().parents[2] / "sql"
+# What a table's retention counts from.
+RETAINED = {
+    "facts": "toDateTime(received_at)",
+    "samples": "toDateTime(received_at)",
+    "undelivered": "toDateTime(received_at)",
+    "error_hours": "hour",
+    "minutes": "minute",
+    "minute_totals": "minute",
+    "hours": "hour",
+    "hour_totals": "hour",
+    "hour_latencies": "hour",
+    "alert_transitions": "toDateTime(at)",
+    "alert_messages": "toDateTime(at)",
+}
+_RETENTION = re.compile(r"\bTTL .*?toIntervalSecond\((\d+)\)")
+_OBJECT = re.compile(
+    r"^((?:CREATE (?:OR REPLACE )?(?:TABLE|(?:MATERIALIZED )?VIEW) (?:IF NOT EXISTS )?|ALTER TABLE )\w+)", re.MULTILINE
+)
+_ENGINE = re.compile(r"^(ENGINE = )(?=\w*MergeTree\b)", re.MULTILINE)
+
+
+class Reason(Protocol):
+    """What the store keeps of a reason code (model.reason_codes.catalogue)."""
+
+    @property
+    def code(self) -> str: ...
+    @property
+    def severity(self) -> str: ...
+    @property
+    def owner(self) -> str: ...
+    @property
+    def retryable(self) -> bool: ...
+    @property
+    def description(self) -> str: ...
+    @property
+    def action(self) -> str: ...
+    @property
+    def link(self) -> str: ...
+
+
+class MigrationFailed(Exception):
+    """The schema could not be brought up to date; the text says which migration and why."""
+
+
+_DEFINITIONS = read_definitions(SQL / "views")
+VIEWS = {name: parameters_of(definition) for name, definition in _DEFINITIONS.items()}
+"""The parameters of each view: name to ClickHouse type."""
+
+
+def on_cluster(sql: str, cluster: str) -> str:
+    """Return migrations that make, on every replica of ``cluster``, views and tables that replicate themselves.
+
+    The engines carry no path: the server's `default_replica_path` and the macros {shard} and {replica} give it.
+    """
+    return _ENGINE.sub(r"\1Replicated", _OBJECT.sub(lambda made: f"{made[1]} {_on(cluster)}", sql))
+
+
+def migrate(
+    store: "Store", retention_seconds: Mapping[str, int], reasons: Iterable[Reason], cluster: str | None = None
+) -> int:
+    """Bring the schema up to date and return how many migrations that took; doing it twice is harmless.
+
+    ``retention_seconds`` is by table (`RETAINED`); tables not named keep theirs. ``cluster``: as in the server's
+    configuration of clusters. Raises `MigrationFailed`, and `sinks.clickhouse.store.StoreError`.
+    """
+    with store.client() as client:
+        migrator = Migrator(ClickhouseConnectConnection(client))
+        incoming = MigrationStorage(SQL).migrations()
+        if cluster is not None:
+            _refuse_unreplicated(store, client)
+            client.command(f"CREATE DATABASE IF NOT EXISTS `{store.database}` {_on(cluster)} ENGINE = Atomic")
+            incoming = [step._replace(script=on_cluster(step.script, cluster)) for step in incoming]
+        try:
+            migrator.init_schema(cluster)
+            incoming = as_applied(incoming, migrator.query_applied_migrations())
+            missing = len(migrator.migrations_to_apply(incoming))
+            migrator.apply_migration(incoming, True)
+        except MigrationException as error:
+            raise MigrationFailed(f"{store.name}: {error}") from error
+        _make_views(store, client, cluster)
+        for table, seconds in retention_seconds.items():
+            if table not in RETAINED or seconds <= 0:
+                raise ValueError(f"retention of {table!r}: tables are {', '.join(RETAINED)}, seconds more than 0")
+            statement = str(client.command(f"SHOW CREATE TABLE {table}")).replace("\\n", " ").replace("\n", " ")
+            found = _RETENTION.search(statement)
+            if found is None or int(found[1]) != seconds:
+                # A replicated table tells its replicas.
+                client.command(f"ALTER TABLE {table} MODIFY TTL {RETAINED[table]} + toIntervalSecond({seconds:d})")
+    columns = ("code", "severity", "owner", "retryable", "description", "action", "link")
+    refused = store.insert("reasons", [{name: getattr(reason, name) for name in columns} for reason in reasons])
+    if refused:
+        raise MigrationFailed(f"{store.name}: reason {refused[0].row.get('code')!r} was refused: {refused[0].reason}")
+    return missing
+
+
+def as_applied(incoming: Sequence[Migration], applied: Sequence[Migration]) -> list[Migration]:
+    """Return ``incoming`` so that what was applied is known again where its file has changed in comments and views.
+
+    Views stood among the migrations once. An applied migration is its statements without them; one that had no other
+    statement has no file any more.
+    """
+    was = {step.version: step for step in applied}
+    now = {step.version: step for step in incoming}
+    for version, old in was.items():
+        new = now.get(version)
+        if statements_of(old.script) == ("" if new is None else statements_of(new.script)):
+            now[version] = old
+    return [now[version] for version in sorted(now)]
+
+
+def _make_views(store: "Store", client: Client, cluster: str | None) -> None:
+    """Make the views that are not in the store as they are defined, and drop those that no file defines any more."""
+    sql = "SELECT name, comment FROM system.tables WHERE database = {store:String} AND engine = 'View'"
+    made = {name: comment for name, comment in client.query(sql, parameters={"store": store.database}).result_rows}
+    for name, definition in _DEFINITIONS.items():
+        flat = flatten(definition, _DEFINITIONS)
+        if made.get(name) != fingerprint(flat):
+            statement = f"CREATE OR REPLACE VIEW {name} AS {flat} COMMENT '{fingerprint(flat)}'"
+            client.command(statement if cluster is None else on_cluster(statement, cluster))
+    for name in made.keys() - _DEFINITIONS.keys():
+        if made[name].startswith(WRITTEN_OUT):  # others are people's own
+            client.command(f"DROP VIEW {name} {'' if cluster is None else _on(cluster)}")
+
+
+def _on(cluster: str) -> str:
+    return f"ON CLUSTER {quote_identifier(cluster)}"
+
+
+def _refuse_unreplicated(store: "Store", client: Client) -> None:
+    """Applied migrations are not applied again, so tables made without a cluster would stay on one machine unseen."""
+    sql = "SELECT name FROM system.tables WHERE database = {store:String} AND engine LIKE '%MergeTree%'"
+    found = client.query(f"{sql} AND engine NOT LIKE 'Replicated%'", parameters={"store": store.database}).result_rows
+    if found:
+        names = ", ".join(sorted(name for (name,) in found))
+        raise MigrationFailed(
+            f"{store.name}: database {store.database} has tables that are not replicated ({names}), made before"
+            " the cluster was set. Name another database in store.url and record the topics again into it."
+        )

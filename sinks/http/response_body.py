@@ -1,0 +1,98 @@
+"""Reading the body of an answer: decoding gzip and deflate within the read limit, and naming what cannot be read.
+
+The limit counts decoded bytes, so that a small body cannot unpack into a large one. What an engine read is handed over
+as it came: at most the limit and one byte more, by which a longer body is known.
+"""
+
+import zlib
+from collections.abc import Iterable
+
+from model.http.messages import HttpResponse
+
+LATE = "it did not come in time"  # the fault of a body that was waited for in vain
+_WINDOW_OF_GZIP = 16 + zlib.MAX_WBITS
+LIST_HEADERS = frozenset({"content-encoding", "transfer-encoding"})  # whose lines add up
+_GZIP_NAMES = frozenset({"gzip", "x-gzip"})
+_GZIP_MAGIC = b"\x1f\x8b"
+_MOST_MEMBERS = 100  # a gzip body may have several; each costs time, however little is in it
+_PIECE_BYTES = 4_096
+
+
+def response_of(status: int, headers: dict[str, str], raw: bytes, *, limit_bytes: int, fault: str = "") -> HttpResponse:
+    """Make the answer. ``raw`` are the bytes of the body as they came, ``fault`` what ended reading them early."""
+    truncated = len(raw) > limit_bytes
+    coding, unknown = _coding(headers) if "content-encoding" in headers or "transfer-encoding" in headers else ("", "")
+    if not coding and not unknown:
+        body = raw[:limit_bytes] if truncated else raw
+        return HttpResponse(status=status, headers=headers, body=body, body_truncated=truncated, body_fault=fault)
+    if not raw or unknown:  # nothing to decode, as with status 204; or nothing that we can
+        fault = fault or (f"its coding {unknown} is not known here" if raw else "")
+        return HttpResponse(status=status, headers=headers, body_truncated=truncated, body_fault=fault)
+    body, wrong = _decode(raw, coding, limit_bytes)
+    if len(body) > limit_bytes:
+        body, truncated, wrong = body[:limit_bytes], True, ""
+    elif truncated:
+        wrong = ""  # it ends early because we stopped reading
+    plain = {name: value for name, value in headers.items() if name != "content-encoding"}
+    return HttpResponse(status=status, headers=plain, body=body, body_truncated=truncated, body_fault=fault or wrong)
+
+
+def merged(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Make one mapping of header lines, names in lower case: of repeated ones the last counts, codings add up."""
+    headers: dict[str, str] = {}
+    for name, value in pairs:
+        known = headers.get(name) if name in LIST_HEADERS else None
+        headers[name] = value if known is None else f"{known}, {value}"
+    return headers
+
+
+def _coding(headers: dict[str, str]) -> tuple[str, str]:
+    """Return the coding of the body, gzip or deflate or '' for none; and the name of one not known here, or ''."""
+    transfer = _names(headers.get("transfer-encoding", ""), but="chunked")
+    codings = _names(headers.get("content-encoding", ""), but="identity")
+    if transfer or len(codings) > 1 or not set(codings) <= _GZIP_NAMES | {"deflate"}:
+        return "", ", ".join([*codings, *transfer])[:100]
+    if not codings:
+        return "", ""
+    return "gzip" if codings[0] in _GZIP_NAMES else "deflate", ""
+
+
+def _names(value: str, but: str) -> list[str]:
+    names = (name.strip().lower() for name in value.split(","))
+    return [name for name in names if name not in ("", but)]
+
+
+def _decode(raw: bytes, coding: str, limit_bytes: int) -> tuple[bytes, str]:
+    """Decode up to a byte more than the limit. Returns what could be decoded, and what was wrong with the rest."""
+    if coding == "deflate":
+        # It means zlib's format (RFC 1950); some send the bare stream of RFC 1951.
+        decoded, wrong, _ = _inflate(raw, 0, zlib.MAX_WBITS, limit_bytes)
+        if wrong and not decoded:
+            bare, wrong_bare, _ = _inflate(raw, 0, -zlib.MAX_WBITS, limit_bytes)
+            if bare or not wrong_bare:
+                decoded, wrong = bare, wrong_bare
+        return decoded, f"its deflate {wrong}" if wrong else ""
+    body, at = b"", 0
+    for _ in range(_MOST_MEMBERS):
+        decoded, wrong, at = _inflate(raw, at, _WINDOW_OF_GZIP, limit_bytes - len(body))
+        body += decoded
+        if wrong or len(body) > limit_bytes:
+            return body, f"its gzip {wrong}" if wrong else ""
+        if not raw.startswith(_GZIP_MAGIC, at):  # the end, or bytes that belong to nothing
+            return body, ""
+    return body, f"its gzip has more than {_MOST_MEMBERS} members"
+
+
+def _inflate(raw: bytes, begin: int, window_bits: int, limit_bytes: int) -> tuple[bytes, str, int]:
+    """Decode one stream. Returns up to a byte more than the limit, what was wrong, and where the stream ended."""
+    decoder = zlib.decompressobj(window_bits)
+    decoded = bytearray()
+    for start in range(begin, len(raw), _PIECE_BYTES):  # piece by piece: what stands before corrupt data is kept
+        piece = raw[start : start + _PIECE_BYTES]
+        try:
+            decoded += decoder.decompress(piece, limit_bytes + 1 - len(decoded))
+        except zlib.error as error:
+            return bytes(decoded), f"is corrupt ({error})", start
+        if decoder.eof or len(decoded) > limit_bytes:
+            return bytes(decoded), "", start + len(piece) - len(decoder.unused_data)
+    return bytes(decoded), "ends early", len(raw)
