@@ -14,7 +14,7 @@ from rich.table import Table
 from flows.alerting.dataflow import FLOW as ALERTING
 from flows.delivery.dataflow import FLOW as DELIVERY
 from flows.delivery.dataflow import SOURCES
-from flows.delivery.replay_marks import JOURNAL_DIRECTORY, write_lost
+from flows.delivery.replay_marks import REPLAY_MARKS_DIRECTORY, write_lost
 from flows.recording.dataflow import FLOW as RECORDING
 from flows.runtime.installation import Installation
 from flows.runtime.positions import begin_at, last_settled
@@ -97,7 +97,7 @@ def apply(installation: Installation, plan: Plan) -> None:
     if plan.flow == DELIVERY:
         # Before anything can start: a run that knew nothing of this would take what it reads again for new.
         ends = {(start.topic, start.partition): start.offset + start.again for start in plan.starts}
-        write_lost(recovery / JOURNAL_DIRECTORY, ends)
+        write_lost(recovery / REPLAY_MARKS_DIRECTORY, ends)
     begin_anew(topics, plan.flow, recovery)
 
 

@@ -21,10 +21,10 @@ _STEPS = {
     "duplicate": ("seen before", PLAIN),
     "routed": ("to be delivered", PENDING),
     "attempt_failed": ("call failed", "yellow"),
-    "spilled": ("put back", PENDING),
+    "requeued": ("put back", PENDING),
     "redriven": ("sent again by hand", PENDING),
     "redrive_attempt_failed": ("call failed, again", "yellow"),
-    "redrive_spilled": ("put back, again", PENDING),
+    "redrive_requeued": ("put back, again", PENDING),
     "tested": ("tested", PLAIN),
 }
 _ERROR = address("error-detail", field("code", "Code"), field("destination", "Destination"), field("source", "Source"))

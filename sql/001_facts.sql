@@ -8,7 +8,7 @@
 -- correction 1 on that -1 row, which carries the log position of the record that caused it; 0 on a record's own row
 -- destination and delivery_id are '' for received, duplicate and rejected; received_at of a rejection is its own time.
 CREATE TABLE IF NOT EXISTS facts (
-    kind LowCardinality(String),   -- received, duplicate, rejected, attempt_failed, spilled, outcome
+    kind LowCardinality(String),   -- received, duplicate, rejected, attempt_failed, requeued, outcome
     correction UInt8,
     count Int8 DEFAULT 1,
     log_partition UInt16,

@@ -5,7 +5,7 @@
 -- once it is closed they never change. Rows of different append minutes add up, so a late fact adds a small row and
 -- overwrites nothing. Always read with FINAL.
 --
--- status     received, rejected, duplicate, attempt_failed, spilled, filtered, delivered, discarded, expired,
+-- status     received, rejected, duplicate, attempt_failed, requeued, filtered, delivered, discarded, expired,
 --            possible_duplicate
 -- count      may be negative where a verdict was taken back
 -- latency    of delivered: how many by latency bucket (model/recording/latency.py)

@@ -1,7 +1,7 @@
 -- What deliveries meet on their way: where their time went, groups of errors, whole-batch answers, redrives, tests,
 -- and the state destinations are found in.
 --
--- Facts about redrives have kinds of their own (redriven, redrive_attempt_failed, redrive_spilled, redrive_outcome), so
+-- Facts about redrives have kinds of their own (redriven, redrive_attempt_failed, redrive_requeued, redrive_outcome), so
 -- that nothing which counts deliveries counts them; their delivery_id is <id>/r<n>. tested is in no count at all.
 -- queue_ms + retry_wait_ms + limit_wait_ms + calls_ms = latency_ms of an outcome.
 ALTER TABLE facts

@@ -145,7 +145,7 @@ SELECT kind, correction, count, log_partition, log_offset, appended_at, at, sour
        event_type, event_name, app_version, received_at, delivery_id, attempt, code, message, state, due_at, error_group
 FROM facts
 WHERE destination != ''
-  AND (kind IN ('attempt_failed', 'spilled') OR kind = 'outcome' AND state IN ('discarded', 'expired'));
+  AND (kind IN ('attempt_failed', 'requeued') OR kind = 'outcome' AND state IN ('discarded', 'expired'));
 
 -- What was recorded before this migration.
 INSERT INTO undelivered
@@ -153,7 +153,7 @@ SELECT kind, correction, count, log_partition, log_offset, appended_at, at, sour
        event_type, event_name, app_version, received_at, delivery_id, attempt, code, message, state, due_at, error_group
 FROM facts FINAL
 WHERE destination != ''
-  AND (kind IN ('attempt_failed', 'spilled') OR kind = 'outcome' AND state IN ('discarded', 'expired'));
+  AND (kind IN ('attempt_failed', 'requeued') OR kind = 'outcome' AND state IN ('discarded', 'expired'));
 
 INSERT INTO minute_totals
 SELECT m.minute, m.append_minute, m.log_partition, m.source, m.destination, m.status, m.code, m.count, m.latency,

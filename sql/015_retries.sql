@@ -9,7 +9,7 @@ SELECT kind, correction, count, log_partition, log_offset, appended_at, at, sour
        event_type, event_name, app_version, received_at, delivery_id, attempt, code, message, state, due_at, error_group
 FROM facts
 WHERE destination != ''
-  AND (kind IN ('attempt_failed', 'spilled')
+  AND (kind IN ('attempt_failed', 'requeued')
        OR kind = 'outcome' AND (state IN ('discarded', 'expired') OR due_at > 0 OR attempt > 1));
 
 -- What was recorded before this migration.
@@ -20,7 +20,7 @@ FROM facts FINAL
 WHERE destination != '' AND kind = 'outcome' AND state NOT IN ('discarded', 'expired')
   AND (destination, toStartOfHour(received_at), delivery_id) IN (
       SELECT destination, toStartOfHour(received_at), delivery_id FROM undelivered
-      WHERE kind IN ('attempt_failed', 'spilled'));
+      WHERE kind IN ('attempt_failed', 'requeued'));
 
 -- Which hours have samples of an error is told by this, without reading their rows (error_samples).
 ALTER TABLE samples MODIFY SETTING deduplicate_merge_projection_mode = 'rebuild';

@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from flows.delivery.http_loop import Finished, Group
-from flows.delivery.sender import Shipper
+from flows.delivery.sender import BatchSender
 from flows.functions.host import FunctionHost
 from flows.topics.interface import PositionLost, Record, TopicSpec, UnknownTopic
 from flows.workspace.compiled import Configuration
@@ -162,7 +162,7 @@ class MemoryReader:
 
 
 class HeldCalls:
-    """A call loop whose shipments end when the test says how; everything but the HTTP call itself is real."""
+    """A call loop whose batch_results end when the test says how; everything but the HTTP call itself is real."""
 
     def __init__(self, clock: Callable[[], int], configuration: Callable[[], Configuration]) -> None:
         self._clock = clock
@@ -177,16 +177,16 @@ class HeldCalls:
         return [waiting.delivery.delivery_id for group, _ in self.under_way for waiting in group]
 
     def finish(self, *results: HttpResponse | HttpFailure) -> None:
-        """End as many shipments, oldest first; each of their calls is answered so."""
+        """End as many batch_results, oldest first; each of their calls is answered so."""
         for result in results:
             group, finished = self.under_way.popleft()
-            shipper = Shipper(
+            sender = BatchSender(
                 configuration=self._configuration,
                 engine=ScriptedEngine(lambda _, result=result: result),  # type: ignore[misc]
                 functions=FunctionHost(),
                 clock=self._clock,
             )
-            finished.append(Finished(group, asyncio.run(shipper.ship([waiting.delivery for waiting in group]))))
+            finished.append(Finished(group, asyncio.run(sender.send([waiting.delivery for waiting in group]))))
 
 
 class ScriptedEngine:

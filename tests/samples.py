@@ -15,10 +15,10 @@ from model.recording.facts import (
     Position,
     Received,
     Rejected,
+    Requeued,
     Sample,
-    Spilled,
     State,
-    Tick,
+    WatermarkReport,
 )
 
 HOUR_MS = 3_600_000
@@ -70,8 +70,8 @@ def attempt_failed(**changes: Any) -> AttemptFailed:
     return AttemptFailed(**_delivery_fact({**said, "due_at_ms": T0 + 45_000, **changes}))
 
 
-def spilled(**changes: Any) -> Spilled:
-    return Spilled(**_delivery_fact({"code": "OVER_SHARE", "due_at_ms": T0 + 5_000, **changes}))
+def requeued(**changes: Any) -> Requeued:
+    return Requeued(**_delivery_fact({"code": "OVER_SHARE", "due_at_ms": T0 + 5_000, **changes}))
 
 
 def sample(**changes: Any) -> Sample:
@@ -84,12 +84,14 @@ def rejected(**changes: Any) -> Rejected:
     return Rejected(**{**said, "event_type": "track", "count": 1, "at_ms": T0, **changes})
 
 
-def tick(**changes: Any) -> Tick:
+def tick(**changes: Any) -> WatermarkReport:
     at = Position(topic="events", partition=0, position=5, end=7, settled=3)
-    return Tick(**{"at_ms": T0, "worker": "0", "workers": 1, "watermark_ms": T0, "positions": (at,), **changes})
+    return WatermarkReport(
+        **{"at_ms": T0, "worker": "0", "workers": 1, "watermark_ms": T0, "positions": (at,), **changes}
+    )
 
 
-ONE_OF_EACH = (received(), duplicate(), outcome(), attempt_failed(), spilled(), sample(), rejected(), tick())
+ONE_OF_EACH = (received(), duplicate(), outcome(), attempt_failed(), requeued(), sample(), rejected(), tick())
 
 
 def event_json(message_id: str = "m-0", **changes: Any) -> bytes:

@@ -12,15 +12,15 @@ from bytewax.errors import BytewaxRuntimeError
 from bytewax.recovery import RecoveryConfig, init_db_dir
 from bytewax.run import cli_main
 
-from flows.delivery.budget import Held
-from flows.delivery.context import Desk
+from flows.delivery.budget import InFlightBudget
+from flows.delivery.context import ShardContext
 from flows.delivery.dataflow import SOURCES, delivery_flow
 from flows.delivery.dedup import DuplicateStores
 from flows.delivery.http_loop import CallLoop
-from flows.delivery.replay_marks import Journal
+from flows.delivery.replay_marks import ReplayMarks
 from flows.delivery.router import Router
-from flows.delivery.sender import Shipper
-from flows.delivery.shard import Lane
+from flows.delivery.sender import BatchSender
+from flows.delivery.shard import Shard
 from flows.delivery.versions import WorkspaceVersions
 from flows.engine.clock import wall_clock_ms
 from flows.engine.sharding import Share
@@ -28,7 +28,7 @@ from flows.functions.host import FunctionHost
 from flows.topics.interface import DEAD_LETTERS, EVENTS, OUTCOMES
 from flows.topics.sink import TopicSink
 from flows.topics.source import Reading, TopicSource
-from model.delivery.retry_tiers import RUNG_OF_TOPIC
+from model.delivery.retry_tiers import TIER_OF_TOPIC
 from model.delivery.sampling import Sampler
 from model.http.messages import HttpRequest, HttpResponse
 from model.recording.facts import Fact, Outcome, Received, State, decode
@@ -84,14 +84,14 @@ def run(flow: Dataflow, recovery: Path, epoch: timedelta = EPOCH) -> None:
 class System:
     """The delivery flow over topics in memory and an engine that answers as told; each `run` is a process' life."""
 
-    def __init__(self, directory: Path, destinations: int = 1, lanes: int = 4) -> None:
+    def __init__(self, directory: Path, destinations: int = 1, shards: int = 4) -> None:
         self.topics = MemoryTopics(wall_clock_ms, names=[*SOURCES, OUTCOMES, DEAD_LETTERS])
         self.directory = directory
         self.destinations = [f"d{number}" for number in range(destinations)]
-        self.lanes = lanes
+        self.shards = shards
         self.epoch = EPOCH
         self.runs = 0
-        self.lanes_made: list[bool] = []  # for each lane made: was it from a snapshot
+        self.shards_made: list[bool] = []  # for each shard made: was it from a snapshot
 
     def send(self, count: int) -> None:
         already = len(self.topics.records(EVENTS))
@@ -108,14 +108,16 @@ class System:
 
     def _live(self, engine: ScriptedEngine, hand: Hand, crash: bool) -> None:
         self.runs += 1
-        journal = Journal(self.directory / "journal", lambda topic, partition: self.topics.bounds(topic, partition)[1])
+        journal = ReplayMarks(
+            self.directory / "journal", lambda topic, partition: self.topics.bounds(topic, partition)[1]
+        )
         duplicates = DuplicateStores(
             self.topics, self.directory / "duplicates", window_seconds=3_600, clock=wall_clock_ms
         )
         configured = workspace([webhook(name, concurrency=8) for name in self.destinations], delivery=QUICK)
         versions = WorkspaceVersions(self.directory / "workspaces", configured)
         calls = CallLoop(
-            lambda: Shipper(
+            lambda: BatchSender(
                 configuration=lambda: versions.current, engine=engine, functions=FunctionHost(), clock=wall_clock_ms
             ),
             wall_clock_ms,
@@ -135,14 +137,19 @@ class System:
             journal.stopped()
 
     def _flow(
-        self, hand: Hand, journal: Journal, duplicates: DuplicateStores, calls: CallLoop, versions: WorkspaceVersions
+        self,
+        hand: Hand,
+        journal: ReplayMarks,
+        duplicates: DuplicateStores,
+        calls: CallLoop,
+        versions: WorkspaceVersions,
     ) -> Dataflow:
         parts = [(topic, 0) for topic in SOURCES]
         name = f"run-{self.runs}"
-        held = Held(max_deliveries=200, max_bytes=1 << 24, clock=wall_clock_ms)
+        budget = InFlightBudget(max_deliveries=200, max_bytes=1 << 24, clock=wall_clock_ms)
         router = Router(
             versions=versions,
-            lanes=self.lanes,
+            shards=self.shards,
             share=Share(),
             duplicates=duplicates,
             journal=journal,
@@ -151,19 +158,19 @@ class System:
             clock=wall_clock_ms,
         )
 
-        desk = Desk(
+        context = ShardContext(
             run=name,
             clock=wall_clock_ms,
             random=lambda: 0.5,
             configuration=lambda: versions.current,
             setup_probe_ms=1_000,
-            max_wait_in_room_ms=30_000,
-            held=held,
+            max_wait_in_queue_ms=30_000,
+            budget=budget,
             calls=calls,
             parts=tuple(parts),
-            lanes=self.lanes,
+            shards=self.shards,
             sampler=Sampler(),
-            open_lane=journal.open_lane,
+            open_shard=journal.open_shard,
             outcomes_partitions=1,
         )
 
@@ -179,21 +186,21 @@ class System:
                 clock=hand,
                 stop=hand.stop,
                 start=beginning,
-                may_read=lambda: held.room,
+                may_read=lambda: budget.free,
                 opening=opening,
                 before_reading=journal.reading,
                 progress_ms=100,
             )
-            rung = RUNG_OF_TOPIC.get(topic)
-            if rung is not None:
-                reading = reading.ripening(rung.wait_ms, lambda ms: rung.earliest_due_ms(ms, 60_000))
+            tier = TIER_OF_TOPIC.get(topic)
+            if tier is not None:
+                reading = reading.with_delay(tier.wait_ms, lambda ms: tier.earliest_due_ms(ms, 60_000))
             return TopicSource(reading)
 
-        def lane(resume_state: dict[str, Any] | None) -> Lane:
-            self.lanes_made.append(resume_state is not None)
-            return Lane(desk, resume_state)
+        def shard(resume_state: dict[str, Any] | None) -> Shard:
+            self.shards_made.append(resume_state is not None)
+            return Shard(context, resume_state)
 
-        return delivery_flow(source, router, lane, TopicSink(self.topics))
+        return delivery_flow(source, router, shard, TopicSink(self.topics))
 
     def facts(self) -> list[Fact]:
         return [decode(record.value) for record in self.topics.records(OUTCOMES)]

@@ -41,7 +41,7 @@ from console.ingest.sdk_settings import settings_routes
 from console.ingest.writer import Append, GroupWriter, Saturated
 from console.server.proxy_headers import ProxyHeaders
 from flows.topics.interface import EVENTS, ProduceFailed, TopicFull, Topics
-from model.events.envelope import seal
+from model.events.envelope import encode_record
 from model.events.ids import event_key
 from model.events.tracking import Arrival, track
 from model.events.validation import CALL_TYPES, InvalidItem, traced_id
@@ -318,7 +318,7 @@ class _Ingest:
                 text = "the batch's context is too large for so many items; send smaller batches"
                 count, key = len(tracking.items), tracking.write_key
                 raise RequestRefused(413, "batch_too_large", text, count=count, write_key=key)
-            record = seal({"source": source.source}, tracked.payload)
+            record = encode_record({"source": source.source}, tracked.payload)
             appends.append(Append(EVENTS, event_key(source.source, tracked.message_id), record))
         return appends, rejected
 

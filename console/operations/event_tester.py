@@ -10,11 +10,11 @@ from rich.console import Console, Group
 from rich.panel import Panel
 from rich.text import Text
 
-from console.operations.explain import with_shipper
+from console.operations.explain import with_sender
 from console.reports.render_parts import duration, printable
-from flows.delivery.isolation import Shipped
+from flows.delivery.isolation import DeliveryResult
 from flows.delivery.samples import show_request, shown_response
-from flows.delivery.sender import Shipper
+from flows.delivery.sender import BatchSender
 from flows.engine.clock import wall_clock_ms
 from flows.operations.test_event import TestPlan, audited, facts_of, keep, plan_test, send_test, state_of
 from flows.topics.interface import Topics
@@ -46,15 +46,15 @@ class Test:
 
 @dataclass(frozen=True, slots=True)
 class TestResult:
-    """``shipped`` is empty when the person did not agree."""
+    """``result`` is empty when the person did not agree."""
 
     plan: TestPlan
-    shipped: tuple[Shipped, ...]
+    deliveries: tuple[DeliveryResult, ...]
 
     @property
     def delivered(self) -> bool:
         """All calls were taken."""
-        return bool(self.shipped) and all(state_of(one) == "delivered" for one in self.shipped)
+        return bool(self.deliveries) and all(state_of(one) == "delivered" for one in self.deliveries)
 
 
 def run_test(
@@ -81,26 +81,26 @@ def run_test(
         now_ms=wall_clock_ms(),
     )
 
-    async def use(shipper: Shipper) -> TestResult:
-        requests = [(await shipper.rehearse(delivery))[1] for delivery in plan.deliveries]
-        words = await _validate(configuration, shipper, plan)
+    async def use(sender: BatchSender) -> TestResult:
+        requests = [(await sender.rehearse(delivery))[1] for delivery in plan.deliveries]
+        words = await _validate(configuration, sender, plan)
         if not agreed(plan, requests, words):
             return TestResult(plan, ())
         details = {"message_id": event.message_id, "event": configuration.redactor.text(event.name)}
         keep(topics, [audited(test.author, test.role, test.destination, details, wall_clock_ms(), run)])
-        shipped = tuple(await send_test(shipper, plan))
-        keep(topics, [said for one in shipped for said in facts_of(one, configuration, test.author, run)])
-        return TestResult(plan, shipped)
+        result = tuple(await send_test(sender, plan))
+        keep(topics, [said for one in result for said in facts_of(one, configuration, test.author, run)])
+        return TestResult(plan, result)
 
-    return with_shipper(configuration, use)
+    return with_sender(configuration, use)
 
 
-async def _validate(configuration: Configuration, shipper: Shipper, plan: TestPlan) -> list[str]:
+async def _validate(configuration: Configuration, sender: BatchSender, plan: TestPlan) -> list[str]:
     """What the partner's validation service says, where there is one; it stores nothing."""
     destination = configuration.destinations[plan.deliveries[0].destination].destination
     words: list[str] = []
     for delivery in plan.deliveries:
-        result = await shipper.ask(delivery, lambda item: destination.test_request([item], wall_clock_ms()))
+        result = await sender.ask(delivery, lambda item: destination.test_request([item], wall_clock_ms()))
         if isinstance(result, HttpResponse):
             words += [configuration.redactor.text(line) for line in destination.validation(result)]
     return words
@@ -136,7 +136,7 @@ def render_plan(
 
 def render_result(configuration: Configuration, result: TestResult, console: Console) -> None:
     """Draw what came of it."""
-    for one in result.shipped:
+    for one in result.deliveries:
         console.print(_answer(configuration, one))
     console.print(Text("  A test is in no count; it is marked as one wherever it is shown.", "dim"))
 
@@ -144,7 +144,7 @@ def render_result(configuration: Configuration, result: TestResult, console: Con
 def to_json(configuration: Configuration, result: TestResult) -> dict[str, Any]:
     """Return the result as JSON types, redacted."""
     return {
-        "sent": bool(result.shipped),
+        "sent": bool(result.deliveries),
         "delivered": result.delivered,
         "passed_by": list(result.plan.passed_by),
         "calls": [
@@ -160,12 +160,12 @@ def to_json(configuration: Configuration, result: TestResult) -> dict[str, Any]:
                 "request": show_request(one.request, configuration.redactor) if one.request else None,
                 "response": shown_response(one, configuration.redactor),
             }
-            for one in result.shipped
+            for one in result.deliveries
         ],
     }
 
 
-def _answer(configuration: Configuration, one: Shipped) -> Panel:
+def _answer(configuration: Configuration, one: DeliveryResult) -> Panel:
     answer = one.answer
     good = state_of(one) == "delivered"
     summary = f"{state_of(one)}, HTTP {answer.http_status}" if answer.http_status else state_of(one)

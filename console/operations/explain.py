@@ -10,7 +10,7 @@ from rich.panel import Panel
 from rich.text import Text
 
 from console.reports.render_parts import printable
-from flows.delivery.sender import Shipper
+from flows.delivery.sender import BatchSender
 from flows.engine.clock import wall_clock_ms
 from flows.functions.host import FunctionHost
 from flows.operations.dry_run import Explained, explain
@@ -31,28 +31,28 @@ _LOOKS = {
 Result = TypeVar("Result")
 
 
-def with_shipper(configuration: Configuration, use: Callable[[Shipper], Awaitable[Result]]) -> Result:
+def with_sender(configuration: Configuration, use: Callable[[BatchSender], Awaitable[Result]]) -> Result:
     """Do something with the delivery step of one configuration, and end its processes and connections after it."""
 
     async def run() -> Result:
         config = configuration.workspace.delivery
-        shipper = Shipper(
+        sender = BatchSender(
             configuration=lambda: configuration,
             engine=PyreqwestEngine(AddressGuard(config.allow_addresses), outbound_of(config)),
             functions=FunctionHost(),
             clock=wall_clock_ms,
         )
         try:
-            return await use(shipper)
+            return await use(sender)
         finally:
-            await shipper.close()
+            await sender.close()
 
     return asyncio.run(run())
 
 
 def explain_event(configuration: Configuration, event: Event) -> list[Explained]:
     """Explain an event on every connection of its source."""
-    return with_shipper(configuration, lambda shipper: explain(configuration, shipper, event, wall_clock_ms()))
+    return with_sender(configuration, lambda sender: explain(configuration, sender, event, wall_clock_ms()))
 
 
 def to_json(event: Event, explained: list[Explained]) -> dict[str, Any]:

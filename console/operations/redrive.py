@@ -1,6 +1,6 @@
 """`waybill redrive`: sends again what a destination did not get, after showing how much that is.
 
-It makes no call itself: deliveries are put on the retry ladder, and the delivery flow sends them with all its limits,
+It makes no call itself: deliveries are put on the retry tiers, and the delivery flow sends them with all its limits,
 now if it runs, or else when it is started.
 """
 

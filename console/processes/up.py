@@ -12,7 +12,7 @@ from console.data_dir import sole_process
 from console.server.app import serving
 from flows.alerting import dataflow as alerting
 from flows.alerting.dataflow import FLOW as ALERTING
-from flows.alerting.workers import AlertDesk
+from flows.alerting.workers import AlertWorkers
 from flows.delivery import run as delivery_run
 from flows.delivery.dataflow import FLOW as DELIVERY
 from flows.recording import dataflow as recording
@@ -72,7 +72,7 @@ def _flows(installation: Installation, store: Store) -> Iterator[tuple[FlowThrea
     """Make delivery, recording and alerting; on leaving, stop those that were started."""
     topics = installation.topics
     stop_delivery, stop_recording, stop_alerting = threading.Event(), threading.Event(), threading.Event()
-    desk = AlertDesk(installation, store, installation.recovery(ALERTING))
+    workers = AlertWorkers(installation, store, installation.recovery(ALERTING))
 
     def prepare_delivery() -> Prepared:
         run = delivery_run.prepare(installation, stop_delivery)
@@ -83,7 +83,7 @@ def _flows(installation: Installation, store: Store) -> Iterator[tuple[FlowThrea
         return Prepared(recording.prepare(installation, store, stop_recording), lambda clean: None)
 
     def prepare_alerting() -> Prepared:
-        return Prepared(alerting.prepare(installation, store, desk, stop_alerting), lambda clean: None)
+        return Prepared(alerting.prepare(installation, store, workers, stop_alerting), lambda clean: None)
 
     delivery = FlowThread(topics, DELIVERY, installation.recovery(DELIVERY), prepare_delivery, stop_delivery)
     recorder = FlowThread(topics, RECORDING, installation.recovery(RECORDING), prepare_recording, stop_recording)
@@ -98,4 +98,4 @@ def _flows(installation: Installation, store: Store) -> Iterator[tuple[FlowThrea
         stop_recording.set()  # it first reads what delivery wrote last
         recorder.join(STOP_SECONDS)
         alerter.join(STOP_SECONDS)
-        desk.close()
+        workers.close()

@@ -20,7 +20,7 @@ class Step:
     """One thing that happened to an event. Times are Unix ms; see view event_trace for the null rules."""
 
     at: int
-    step: str  # rejected, received, duplicate, routed, attempt_failed, spilled, outcome, redriven, redrive_…, tested
+    step: str  # rejected, received, duplicate, routed, attempt_failed, requeued, outcome, redriven, redrive_…, tested
     source: str
     destination: str
     mapping: str
@@ -142,7 +142,7 @@ def _label(step: Step) -> Text:
             return Text(of_redrive + step.state, _STYLES.get(step.state, ""))
         case "attempt_failed":
             return Text(f"{of_redrive}attempt {step.attempt} failed", "yellow")
-        case "spilled":
+        case "requeued":
             return Text(f"{of_redrive}put back", "yellow")
         case "redriven":
             return Text(f"redrive {step.redrive}", "cyan")
@@ -177,7 +177,7 @@ def _story(step: Step, *, is_latest: bool) -> Text:
     if step.message:
         story.append(f"\n“{printable(step.message)}”", "italic dim")
     # Of several failed calls, the last one's remedy is enough.
-    failed = step.step.endswith(("attempt_failed", "spilled")) and is_latest
+    failed = step.step.endswith(("attempt_failed", "requeued")) and is_latest
     if step.action and (step.state in {"discarded", "expired"} or step.step == "rejected" or failed):
         story.append(f"\n→ {step.action}", "cyan")
     if step.due_at is not None:

@@ -15,7 +15,7 @@ from flows.alerting.evaluation import Evaluation
 from flows.alerting.outbox_sink import OutboxSink
 from flows.alerting.source import MinutesSource
 from flows.alerting.store_queries import Knowledge
-from flows.alerting.workers import AlertDesk
+from flows.alerting.workers import AlertWorkers
 from flows.engine.clock import wall_clock_ms
 from flows.runtime.installation import Installation, migrate_store
 from flows.runtime.positions import start_of
@@ -51,16 +51,16 @@ def to_the_key(item: Item) -> list[tuple[str, Record]]:
     return [(THE_KEY, item.record)] if isinstance(item, Sourced) else []
 
 
-def prepare(installation: Installation, store: Store, desk: AlertDesk, stop: StopEvent) -> Dataflow:
-    """Make the flow of one installation beside its ``desk``."""
+def prepare(installation: Installation, store: Store, workers: AlertWorkers, stop: StopEvent) -> Dataflow:
+    """Make the flow of one installation beside its ``workers``."""
     topics = installation.topics
     reading = Reading(topics=topics, topic=MINUTES, clock=wall_clock_ms, stop=stop, start=start_of(topics, FLOW))
     partitions, knowledge = topics.partitions(OUTCOMES), Knowledge(store)
 
     def evaluation(resume_state: dict[str, Any] | None) -> Evaluation:
-        return Evaluation(partitions, knowledge, desk.workspace, wall_clock_ms, desk.watch.heard, resume_state)
+        return Evaluation(partitions, knowledge, workers.workspace, wall_clock_ms, workers.watch.heard, resume_state)
 
-    return alerting_flow(MinutesSource(reading), evaluation, OutboxSink(desk.path, desk.workspace))
+    return alerting_flow(MinutesSource(reading), evaluation, OutboxSink(workers.path, workers.workspace))
 
 
 def flow() -> Dataflow:
@@ -72,14 +72,14 @@ def flow() -> Dataflow:
             migrate_store(installation, store)
         except StoreUnavailable:
             pass  # alerting does not wait for it: rules are known from before, and channels are told
-        desk = AlertDesk(installation, store, installation.recovery(FLOW))
+        workers = AlertWorkers(installation, store, installation.recovery(FLOW))
         asked = store.answering_within(LONGEST_QUESTION_SECONDS)
 
         def close(clean: bool) -> None:
-            desk.close()
+            workers.close()
             asked.close()
             store.close()
 
-        return Prepared(prepare(installation, asked, desk, worker.stop), close)
+        return Prepared(prepare(installation, asked, workers, worker.stop), close)
 
     return become_worker(FLOW, make)

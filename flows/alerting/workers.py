@@ -32,7 +32,7 @@ STOP_SECONDS = 15.0  # a message under way takes at most 12
 log = logging.getLogger("waybill")
 
 
-class AlertDesk:
+class AlertWorkers:
     """Opened once in a process; the flow beside it may die and start again. Closing waits for messages under way."""
 
     def __init__(self, installation: Installation, store: Store, recovery: Path) -> None:

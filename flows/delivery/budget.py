@@ -1,8 +1,8 @@
 """What one process holds unsettled, and each destination's share of it: the budget that turns overload into waiting.
 
 The sources of a process stop reading while the budget is used up. Only then does a destination over its fair share
-put back ("spill") what it has waiting, so one slow destination cannot keep the others from being read, while a
-burst that every destination keeps up with causes no spill at all.
+put back ("requeue") what it has waiting, so one slow destination cannot keep the others from being read, while a
+burst that every destination keeps up with causes no requeue at all.
 """
 
 from collections.abc import Callable
@@ -11,8 +11,8 @@ from math import ceil
 ACTIVE_FOR_MS = 60_000  # a destination counts towards the shares for a minute after its last delivery
 
 
-class Held:
-    """Counts deliveries and bytes from when a lane takes them until they are settled. One per process."""
+class InFlightBudget:
+    """Counts deliveries and bytes from when a shard takes them until they are settled. One per process."""
 
     def __init__(self, *, max_deliveries: int, max_bytes: int, clock: Callable[[], int]) -> None:
         self._max_deliveries = max_deliveries
@@ -43,7 +43,7 @@ class Held:
         self._bytes_by_destination[destination] -= size_bytes
 
     @property
-    def room(self) -> int:
+    def free(self) -> int:
         """How many more deliveries may be read now; 0: stop reading."""
         free = self._max_deliveries - self._deliveries
         if self._bytes >= self._max_bytes or free < self._least_read:
@@ -62,7 +62,7 @@ class Held:
 
     def over_share(self, destination: str) -> int:
         """How many deliveries the destination holds beyond its share while the budget is used up; else 0."""
-        if self.room > 0 or not self.others_than(destination):
+        if self.free > 0 or not self.others_than(destination):
             return 0
         oldest = self._clock() - ACTIVE_FOR_MS
         active = max(1, sum(1 for taken_ms in self._last_taken_ms.values() if taken_ms >= oldest))

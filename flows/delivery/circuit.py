@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from model.delivery.failure_window import Breaker
+from model.delivery.failure_window import FailureWindow
 from model.delivery.refusals import Refusals
 from model.http.failure import FailureClass
 
@@ -18,7 +18,7 @@ BURST_MS = 100  # calls of this much time may begin at once, so that polling eve
 NO_ANSWER_PAUSE_MS = 1_000  # between calls to a host that is not found or not trusted, until that is proven or passes
 
 
-class Condition(StrEnum):
+class CircuitState(StrEnum):
     """What the destination is found to be."""
 
     OK = "ok"
@@ -32,13 +32,13 @@ class Condition(StrEnum):
 class Change:
     """The destination's condition changed. ``until_ms``: no call before this moment."""
 
-    condition: Condition
+    condition: CircuitState
     code: str
     message: str
     until_ms: int
 
 
-class Gate:
+class CircuitBreaker:
     """One per destination."""
 
     def __init__(
@@ -47,9 +47,9 @@ class Gate:
         concurrency: int,
         setup_probe_ms: int,
         calls_per_second: float | None = None,
-        breaker: Breaker | None = None,
+        breaker: FailureWindow | None = None,
     ) -> None:
-        self.condition = Condition.OK
+        self.condition = CircuitState.OK
         self._told = False  # the first success of a run is said too: the run before may have died before saying it
         self._changes: list[Change] = []
         self.reason = ""  # why it is closed, for those who wait
@@ -70,7 +70,7 @@ class Gate:
     @property
     def probing(self) -> bool:
         """Single calls try whether the destination takes events again."""
-        return self.condition is not Condition.OK
+        return self.condition is not CircuitState.OK
 
     @property
     def one_at_a_time(self) -> bool:
@@ -90,7 +90,11 @@ class Gate:
     @property
     def waiting_code(self) -> str:
         """The reason code of a delivery put back because of the pause."""
-        codes = {Condition.SETUP: "SETUP_PROBE", Condition.OPEN: "BREAKER_OPEN", Condition.HALF_OPEN: "BREAKER_OPEN"}
+        codes = {
+            CircuitState.SETUP: "SETUP_PROBE",
+            CircuitState.OPEN: "BREAKER_OPEN",
+            CircuitState.HALF_OPEN: "BREAKER_OPEN",
+        }
         return codes.get(self.condition, "PAUSED")
 
     def allowed(self, now_ms: int, in_flight: int) -> int:
@@ -118,8 +122,8 @@ class Gate:
         """Note that calls begin."""
         if self._interval_ms:
             self._next_call_ms = max(self._next_call_ms, now_ms) + calls * self._interval_ms
-        if self.condition is Condition.OPEN:
-            self._become(Condition.HALF_OPEN, "BREAKER_OPEN", "one call tries again", now_ms)
+        if self.condition is CircuitState.OPEN:
+            self._become(CircuitState.HALF_OPEN, "BREAKER_OPEN", "one call tries again", now_ms)
 
     def ended(
         self,
@@ -135,8 +139,8 @@ class Gate:
         failed_since_ms: int = 0,
         others: int = 0,
     ) -> None:
-        """Note what one call brought; see `flows.delivery.responses.CallEnd`. ``others``: shipments under way beside
-        its own."""
+        """Note what one call brought; see `flows.delivery.responses.CallResult`. ``others``: batch_results under way
+        beside its own."""
         if failure is FailureClass.THROTTLE:
             # Too fast is the opposite of dead: the pause is what was asked for, and nothing else changes.
             self._pause(now_ms, 1_000 if retry_after_ms is None else retry_after_ms)
@@ -157,7 +161,7 @@ class Gate:
 
     def restore(self, condition: str, evidence: dict[str, Any] | None = None) -> None:
         """Go on with the condition found before a restart: probe before sending at full rate."""
-        self.condition = Condition(condition)
+        self.condition = CircuitState(condition)
         self._allowed = 1 if self.probing else self._concurrency
         if evidence is not None:
             self.reason = evidence["reason"]
@@ -174,14 +178,14 @@ class Gate:
         }
 
     def _refused(self, now_ms: int, code: str, message: str, others: int) -> None:
-        if self.condition is Condition.SETUP or (self._refusals.proven and not others):
+        if self.condition is CircuitState.SETUP or (self._refusals.proven and not others):
             self._pause(now_ms, self._setup_probe_ms)
-            self._become(Condition.SETUP, code, self._refusals.told(code, message), self._paused_until_ms)
+            self._become(CircuitState.SETUP, code, self._refusals.told(code, message), self._paused_until_ms)
         elif self._refusals.suspected and not self._refusals.answered:
             self._pause(now_ms, NO_ANSWER_PAUSE_MS)
 
     def _failed(self, now_ms: int, took_ms: int, code: str, message: str, answered: bool, failed_since_ms: int) -> None:
-        if self.condition is Condition.SETUP:
+        if self.condition is CircuitState.SETUP:
             if self._refusals.answered or not answered:  # nothing says that what was refused would be taken
                 self._pause(now_ms, self._setup_probe_ms)
                 return
@@ -191,13 +195,13 @@ class Gate:
         own = self._refusals.passed_over(failed_since_ms)
         self._breaker.record(now_ms, failed=True, took_ms=took_ms, own=own)
         complaint = self._breaker.complaint(now_ms)
-        if self.condition is Condition.HALF_OPEN:
+        if self.condition is CircuitState.HALF_OPEN:
             again = "call" if self._openings < 2 else f"{self._openings} calls"
             found = (self._opened_for, f"the {again} that tried again failed")
             complaint = ", then ".join(text for text in found if text)
         elif complaint:
             self._opened_for = complaint
-        if complaint and self.condition is not Condition.OPEN:
+        if complaint and self.condition is not CircuitState.OPEN:
             self._open(now_ms, code, f"{complaint}: {message or code}")
 
     def _succeeded(self, now_ms: int, took_ms: int) -> None:
@@ -209,11 +213,11 @@ class Gate:
                 self._opened_for = complaint
                 self._open(now_ms, "BREAKER_OPEN", complaint)
                 return
-        self._refusals.taken(now_ms, mended=self.condition is Condition.SETUP)
+        self._refusals.taken(now_ms, mended=self.condition is CircuitState.SETUP)
         if self.probing:
             self._recover()
         elif not self._told:
-            self._become(Condition.OK, "", "", 0)
+            self._become(CircuitState.OK, "", "", 0)
         self._allowed = min(self._concurrency, self._allowed * 2)
 
     def _open(self, now_ms: int, code: str, message: str) -> None:
@@ -221,7 +225,7 @@ class Gate:
         self._openings += 1
         self._breaker.forget()
         self._pause(now_ms, self._breaker.policy.longer_pause_ms(self._openings))
-        self._become(Condition.OPEN, code, message, self._paused_until_ms)
+        self._become(CircuitState.OPEN, code, message, self._paused_until_ms)
 
     def _recover(self) -> None:
         self._refusals.forget()
@@ -230,15 +234,15 @@ class Gate:
         self._paused_until_ms = 0
         if self._breaker is not None:
             self._breaker.forget()
-        self._become(Condition.OK, "", "", 0)
+        self._become(CircuitState.OK, "", "", 0)
 
-    def _become(self, condition: Condition, code: str, message: str, until_ms: int) -> None:
+    def _become(self, condition: CircuitState, code: str, message: str, until_ms: int) -> None:
         if condition is not self.condition or not self._told:
             self._changes.append(Change(condition, code, message, until_ms))
         self._told = True
         self.condition = condition
         self.reason = f"{code}: {message}" if message and code else code
-        if condition is not Condition.OK:
+        if condition is not CircuitState.OK:
             self._allowed = 1
 
     def _pause(self, now_ms: int, pause_ms: int) -> None:

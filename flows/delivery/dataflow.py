@@ -10,42 +10,43 @@ import bytewax.operators as op
 from bytewax.dataflow import Dataflow
 from bytewax.operators import KeyedStream
 
-from flows.delivery.router import LaneItem, Router
-from flows.delivery.shard import Lane
+from flows.delivery.router import Router, ShardItem
+from flows.delivery.shard import Shard
 from flows.engine.epochs import Epochs
 from flows.runtime.installation import Installation
 from flows.runtime.runner import Prepared
 from flows.runtime.worker import Worker, become_worker
 from flows.topics.interface import EVENTS
-from flows.topics.sink import Output, TopicSink
+from flows.topics.sink import OutgoingRecord, TopicSink
 from flows.topics.source import TopicSource, TopicsSource
-from model.delivery.retry_tiers import RUNGS
+from model.delivery.retry_tiers import RETRY_TIERS
 
 FLOW = "delivery"
-SOURCES = (EVENTS, *(rung.topic for rung in RUNGS))
+SOURCES = (EVENTS, *(tier.topic for tier in RETRY_TIERS))
 
 
 def delivery_flow(
     source: Callable[[str], TopicSource],
     router: Router,
-    lane: Callable[[dict[str, Any] | None], Lane],
+    shard: Callable[[dict[str, Any] | None], Shard],
     sink: TopicSink,
     epochs: Epochs | None = None,
 ) -> Dataflow:
-    """Wire the flow from its parts; ``source`` makes the source of a topic, ``lane`` a lane from its snapshot.
+    """Wire the flow from its parts; ``source`` makes the source of a topic, ``shard`` a shard from its snapshot.
 
     ``epochs``: of this process, where several share the flow.
     """
     flow = Dataflow(FLOW)
     items = op.input("topics", flow, TopicsSource({topic: source(topic) for topic in SOURCES}, epochs))
     # Sourced("events", Record(0, 17, 1763690000000, key, b'{"v":1,"source":"web"}\n{"type":"track",...}'))
-    routed: KeyedStream[list[LaneItem]] = op.flat_map_batch("route", items, router)
-    # ("3.5", [Waiting(Delivery(destination="crm", ...), topic="events", partition=0, offset=17)])
-    # ("0.3", [Output("outcomes", b"0:17", b'{"v":1,"kind":"received","routes":[["9f..","crm",""]],...}')])
-    settled: KeyedStream[list[Output]] = op.stateful_batch("deliver", routed, lane)
-    # ("3.5", [Output("outcomes", b"9f..", b'{"v":1,"kind":"outcome","state":"delivered",...}'),
-    #        Output("retries.30s", b"9f..", b'{"v":1,"delivery_id":"9f..","attempts":1,...}\n{"type":"track",...}')])
-    homed: KeyedStream[list[Output]] = op.map("at_home", settled, sink.at_home)
+    routed: KeyedStream[list[ShardItem]] = op.flat_map_batch("route", items, router)
+    # ("3.5", [QueuedDelivery(Delivery(destination="crm", ...), topic="events", partition=0, offset=17)])
+    # ("0.3", [OutgoingRecord("outcomes", b"0:17", b'{"v":1,"kind":"received","routes":[["9f..","crm",""]],...}')])
+    settled: KeyedStream[list[OutgoingRecord]] = op.stateful_batch("deliver", routed, shard)
+    # ("3.5", [OutgoingRecord("outcomes", b"9f..", b'{"v":1,"kind":"outcome","state":"delivered",...}'),
+    #        OutgoingRecord("retries.30s", b"9f..",
+    # b'{"v":1,"delivery_id":"9f..","attempts":1,...}\n{"type":"track",...}')])
+    homed: KeyedStream[list[OutgoingRecord]] = op.map("at_home", settled, sink.at_home)
     # ("5", [...]): to be appended by the process that made them
     op.output("append", homed, sink)
     return flow

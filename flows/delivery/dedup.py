@@ -19,7 +19,7 @@ FILL_BYTES = 4 * 1024 * 1024
 KEYS_PER_QUERY = 500  # SQLite's default limit of variables is far above; longer lists plan no better
 
 
-class DuplicateStore:
+class DedupStore:
     """First-seen offsets of one events partition, in tables of one time bucket each that are dropped as they age."""
 
     def __init__(self, path: Path, *, window_seconds: int) -> None:
@@ -119,16 +119,16 @@ class DuplicateStores:
         self._directory = directory
         self._window_seconds = window_seconds
         self._clock = clock
-        self._stores: dict[int, DuplicateStore] = {}
+        self._stores: dict[int, DedupStore] = {}
 
     def first_seen(self, partition: int, records: Sequence[tuple[bytes, int, int]]) -> list[int]:
-        """As `DuplicateStore.first_seen`, in the partition's store, which is filled first if it lags behind."""
+        """As `DedupStore.first_seen`, in the partition's store, which is filled first if it lags behind."""
         if not records:
             return []
         store = self._stores.get(partition)
         if store is None:
             path = self._directory / f"{partition}.sqlite"
-            store = self._stores[partition] = DuplicateStore(path, window_seconds=self._window_seconds)
+            store = self._stores[partition] = DedupStore(path, window_seconds=self._window_seconds)
             self._fill(store, partition, up_to=records[0][1])
         return store.first_seen(records)
 
@@ -137,7 +137,7 @@ class DuplicateStores:
         for store in self._stores.values():
             store.close()
 
-    def _fill(self, store: DuplicateStore, partition: int, *, up_to: int) -> None:
+    def _fill(self, store: DedupStore, partition: int, *, up_to: int) -> None:
         oldest = self._topics.offset_at(EVENTS, partition, self._clock() - self._window_seconds * 1_000)
         position = max(oldest, store.next_offset)
         if position >= up_to:
@@ -150,11 +150,11 @@ class DuplicateStores:
                 reader.close()
                 reader = self._topics.reader(EVENTS, partition, max(lost.earliest, reader.position + 1))
                 continue
-            store.first_seen([keyed for record in records if (keyed := door_key(record)) is not None])
+            store.first_seen([keyed for record in records if (keyed := dedup_key(record)) is not None])
         reader.close()
 
 
-def door_key(record: Record) -> tuple[bytes, int, int] | None:
+def dedup_key(record: Record) -> tuple[bytes, int, int] | None:
     """What `first_seen` takes of a record; None for an unreadable one."""
     try:
         event = from_record(record.value)

@@ -1,6 +1,6 @@
 """The one asyncio loop of a process that makes the HTTP calls, on a thread of its own.
 
-The dataflow hands shipments in and takes finished ones out; neither side ever waits for the other.
+The dataflow hands batch_results in and takes finished ones out; neither side ever waits for the other.
 """
 
 import asyncio
@@ -11,35 +11,35 @@ from collections.abc import Callable
 import msgspec
 import uvloop
 
-from flows.delivery.isolation import Shipped
-from flows.delivery.queue import Waiting
-from flows.delivery.sender import Shipment, Shipper
+from flows.delivery.isolation import DeliveryResult
+from flows.delivery.queue import QueuedDelivery
+from flows.delivery.sender import BatchResult, BatchSender
 from model.http.failure import FailureClass
 from model.routing.payload import refusal
 
-Group = list[Waiting]  # deliveries for one call
+Group = list[QueuedDelivery]  # deliveries for one call
 
 
 class Finished(msgspec.Struct, frozen=True):
-    """The end of a shipment; ``shipment.shipped`` stands in the order of ``group``."""
+    """The end of a batch_result; ``batch_result.deliveries`` stands in the order of ``group``."""
 
     group: Group
-    shipment: Shipment
+    batch_result: BatchResult
 
 
 class CallLoop:
-    """Runs shipments. `begin` puts what came of them into the deque given, in the order in which they finish."""
+    """Runs batch_results. `begin` puts what came of them into the deque given, in the order in which they finish."""
 
-    def __init__(self, make_shipper: Callable[[], Shipper], clock: Callable[[], int]) -> None:
+    def __init__(self, make_sender: Callable[[], BatchSender], clock: Callable[[], int]) -> None:
         self._clock = clock
         self._loop = uvloop.new_event_loop()
-        self._shipper = make_shipper()
+        self._sender = make_sender()
         self._tasks: set[asyncio.Task[None]] = set()
         self._thread = threading.Thread(target=self._loop.run_forever, name="http-calls", daemon=True)
         self._thread.start()
 
     def begin(self, groups: list[Group], finished: deque[Finished]) -> None:
-        """Start shipments; returns at once."""
+        """Start batch_results; returns at once."""
         self._loop.call_soon_threadsafe(self._start, groups, finished)
 
     def close(self) -> None:
@@ -57,16 +57,16 @@ class CallLoop:
 
     async def _run(self, group: Group, finished: deque[Finished]) -> None:
         try:
-            shipment = await self._shipper.ship([waiting.delivery for waiting in group])
-        except Exception as error:  # nothing above may raise; a delivery must not hang in its room if it does
+            batch_result = await self._sender.send([waiting.delivery for waiting in group])
+        except Exception as error:  # nothing above may raise; a delivery must not hang in its queue if it does
             answer = refusal("INTERNAL", f"{type(error).__name__} in the delivery step", FailureClass.RETRY)
             now_ms = self._clock()
-            shipped = tuple(Shipped(delivery=w.delivery, answer=answer, finished_ms=now_ms) for w in group)
-            shipment = Shipment(shipped, ())
-        finished.append(Finished(group, shipment))
+            result = tuple(DeliveryResult(delivery=w.delivery, answer=answer, finished_ms=now_ms) for w in group)
+            batch_result = BatchResult(result, ())
+        finished.append(Finished(group, batch_result))
 
     async def _shut_down(self) -> None:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._shipper.close()
+        await self._sender.close()

@@ -1,4 +1,4 @@
-"""The calls of one shipment. A verdict on a batch is no verdict on its events: who is to blame for it is found out.
+"""The calls of one batch_result. A verdict on a batch is no verdict on its events: who is to blame for it is found out.
 
 A batch refused for good is halved until the bad event stands alone. One refused as if nothing would be taken (class
 setup) is tried with a few single events first, so that wrong credentials cost a handful of calls. One that met a
@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 from msgspec.structs import replace
 
-from flows.delivery.responses import Answered, CallEnd, answers_of
+from flows.delivery.responses import Answered, CallResult, classify_response
 from flows.workspace.compiled import DestinationSetup
 from model.delivery.attempt import Answer
 from model.delivery.delivery import Delivery
@@ -21,7 +21,7 @@ from model.http.messages import HttpFailure, HttpRequest, HttpResponse
 from model.redaction.redactor import Redactor
 from sinks.http.engine import HttpEngine
 
-LONGEST_MS = 5_000  # what is then left goes back to its room, or a clean stop would wait for it in vain
+LONGEST_MS = 5_000  # what is then left goes back to its queue, or a clean stop would wait for it in vain
 SHRINK = 8  # by how much batches get smaller that fail as a whole: 1,000 → 64 → 8 → 1
 TOO_LARGE = 413
 
@@ -29,11 +29,11 @@ _JUDGED = {FailureClass.DELIVERED, FailureClass.DISCARD}  # the destination is w
 _STOPS = {FailureClass.RETRY, FailureClass.THROTTLE}
 
 
-class Shipped(msgspec.Struct, frozen=True, kw_only=True):
+class DeliveryResult(msgspec.Struct, frozen=True, kw_only=True):
     """What came of one delivery. ``delivery`` is as the insert function left it; no ``request``: no call was made.
 
     ``again``: what was answered says nothing of it, because it was refused with others or not sent; it goes back to its
-    room and has used up nothing. Never for a shipment of one delivery.
+    queue and has used up nothing. Never for a batch_result of one delivery.
     """
 
     delivery: Delivery
@@ -46,7 +46,7 @@ class Shipped(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Member(msgspec.Struct, frozen=True):
-    """One delivery of a request, and its place in the shipment."""
+    """One delivery of a request, and its place in the batch_result."""
 
     place: int
     delivery: Delivery
@@ -54,17 +54,18 @@ class Member(msgspec.Struct, frozen=True):
 
 
 class Sending:
-    """Makes the calls of one shipment, one after another.
+    """Makes the calls of one batch_result, one after another.
 
     ``most_calls``: more would be faster than the destination's rate limit allows. What is not sent when they are used
-    up, when it takes too long, or when the destination fails meanwhile, goes back to its room, where the gate decides.
+    up, when it takes too long, or when the destination fails meanwhile, goes back to its queue, where the circuit
+    decides.
     """
 
     def __init__(
         self, setup: DestinationSetup, redactor: Redactor, engine: HttpEngine, clock: Callable[[], int], most_calls: int
     ) -> None:
-        self.shipped: dict[int, Shipped] = {}
-        self.calls: list[CallEnd] = []
+        self.deliveries: dict[int, DeliveryResult] = {}
+        self.calls: list[CallResult] = []
         self._setup = setup
         self._redactor = redactor
         self._engine = engine
@@ -117,7 +118,7 @@ class Sending:
         places = sorted({0, len(part) // 2, len(part) - 1})
         while places and not self._judged and self._may_go_on():
             await self.deliver([part[places.pop(0)]], 1)
-        rest = [one for one in part if one.place not in self.shipped]
+        rest = [one for one in part if one.place not in self.deliveries]
         if self._judged:
             await self._halves(rest)
         else:
@@ -138,7 +139,7 @@ class Sending:
         result = await self._engine.send(request)
         now_ms = self._clock()
         http_ms = max(0, now_ms - began_ms)
-        answered = answers_of(result, items, self._setup, self._redactor, now_ms=now_ms, http_ms=http_ms)
+        answered = classify_response(result, items, self._setup, self._redactor, now_ms=now_ms, http_ms=http_ms)
         self.calls.append(
             replace(
                 answered.end,
@@ -154,7 +155,7 @@ class Sending:
     def _settle(self, members: Sequence[Member], call: "_Call", limit: int | None = None) -> None:
         for one in members:
             answer = call.answers[one.place]
-            self.shipped[one.place] = Shipped(
+            self.deliveries[one.place] = DeliveryResult(
                 delivery=one.delivery,
                 answer=answer if limit is None else replace(answer, batch_limit=limit),
                 request=call.request,
@@ -166,7 +167,7 @@ class Sending:
     def _hand_back(self, members: Sequence[Member], limit: int) -> None:
         now_ms = self._clock()
         for one in members:
-            self.shipped[one.place] = Shipped(
+            self.deliveries[one.place] = DeliveryResult(
                 delivery=replace(one.delivery, batch_limit=limit or one.delivery.batch_limit),
                 answer=Answer(failure=FailureClass.RETRY, code="", called=False),
                 calls_ms=self._calls_ms(one, now_ms),
@@ -182,7 +183,7 @@ class _Call(msgspec.Struct, frozen=True):
     request: HttpRequest
     result: HttpResponse | HttpFailure
     answered: Answered
-    answers: dict[int, Answer]  # by place in the shipment
+    answers: dict[int, Answer]  # by place in the batch_result
     finished_ms: int
 
 

@@ -1,11 +1,11 @@
-"""A room: one destination's deliveries in this process, waiting and on their way, kept apart from all others."""
+"""A queue: one destination's deliveries in this process, waiting and on their way, kept apart from all others."""
 
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
 
-from flows.delivery.circuit import Gate
+from flows.delivery.circuit import CircuitBreaker
 from model.delivery.delivery import Delivery, Wait
 from model.destinations.destination import BatchLimits
 
@@ -13,14 +13,14 @@ SLOWEST_RATE_PER_SECOND = 1.0  # however slow a destination, what is put back co
 FARTHEST_SLOT_MS = 600_000  # a recovered destination is tried again after ten minutes at the latest
 SHORT_PAUSE_MS = 1_000  # a pause of this length is sat out
 BEHIND_AFTER_MS = 2_000  # before this, much that waits is a burst, and the destination's pace hardly known
-MOST_PUT_BACK = 128  # at a time: 5 ms of work, in which nothing else is done for anybody
+MAX_REQUEUED = 128  # at a time: 5 ms of work, in which nothing else is done for anybody
 IN_TIME_MS = 5_000  # a delivery that has its turn within this time need not make way
 MOST_PASSED = 1_000  # deliveries passed over in search of others for a batch, or of one that is likely to be taken
 
 
 @dataclass(slots=True, eq=False)
-class Waiting:
-    """A delivery in a room, and the record it was read from (for `settled` positions)."""
+class QueuedDelivery:
+    """A delivery in a queue, and the record it was read from (for `settled` positions)."""
 
     delivery: Delivery
     topic: str
@@ -28,45 +28,45 @@ class Waiting:
     offset: int
     arrived_ms: int
     started: bool = False  # a call was begun: after a crash it may be a possible duplicate
-    lane: int | None = None  # where it was sent; None: to that of its destination's name
-    blocked_ms: int = 0  # the gate's reading on arrival; from the start on, the time it was kept out
-    room: "Room | None" = None  # where it waits, or waited until its call began
+    shard: int | None = None  # where it was sent; None: to that of its destination's name
+    blocked_ms: int = 0  # the circuit's reading on arrival; from the start on, the time it was kept out
+    queue: "DestinationQueue | None" = None  # where it waits, or waited until its call began
 
-    def __reduce__(self) -> tuple[type["Waiting"], tuple[Delivery, str, int, int, int, bool, int | None]]:
+    def __reduce__(self) -> tuple[type["QueuedDelivery"], tuple[Delivery, str, int, int, int, bool, int | None]]:
         # It has just arrived.
-        return Waiting, (
+        return QueuedDelivery, (
             self.delivery,
             self.topic,
             self.partition,
             self.offset,
             self.arrived_ms,
             self.started,
-            self.lane,
+            self.shard,
         )
 
 
 @dataclass(frozen=True, slots=True)
-class PutBack:
+class Requeue:
     """A delivery that must not wait here any longer."""
 
-    waiting: Waiting
+    waiting: QueuedDelivery
     code: str
     due_at_ms: int
     wait: Wait
 
 
-class Room:
+class DestinationQueue:
     """Decides which deliveries are called now and with which others, and when those put back come due."""
 
     def __init__(
-        self, destination: str, gate: Gate, *, concurrency: int, batching: BatchLimits, max_wait_ms: int
+        self, destination: str, circuit: CircuitBreaker, *, concurrency: int, batching: BatchLimits, max_wait_ms: int
     ) -> None:
         self.destination = destination
-        self.gate = gate
+        self.circuit = circuit
         self._batching = batching
         self._max_age_ms = round(batching.max_age_seconds * 1_000)
         self._max_wait_ms = max_wait_ms
-        self._waiting: deque[Waiting] = deque()
+        self._waiting: deque[QueuedDelivery] = deque()
         self._waiting_bytes = 0
         self._in_flight = 0
         self._behind = False  # it did not keep up, and has not caught up since
@@ -90,18 +90,18 @@ class Room:
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def add(self, waiting: Waiting, now_ms: int, *, first: bool = False) -> None:
+    def add(self, waiting: QueuedDelivery, now_ms: int, *, first: bool = False) -> None:
         """Queue a delivery; ``first``: before all others, because it had its turn and its call told nothing of it."""
         waiting.started = False
-        waiting.room = self
-        waiting.blocked_ms = self.gate.blocked_ms(now_ms)
+        waiting.queue = self
+        waiting.blocked_ms = self.circuit.blocked_ms(now_ms)
         if first:
             self._waiting.appendleft(waiting)
         else:
             self._waiting.append(waiting)
         self._waiting_bytes += waiting.delivery.size_bytes
 
-    def start(self, now_ms: int) -> list[list[Waiting]]:
+    def start(self, now_ms: int) -> list[list[QueuedDelivery]]:
         """Take out the deliveries to call now, oldest first, each list for one call.
 
         Where the destination takes batches, one that is not full waits until its first delivery is of age: the queue
@@ -110,72 +110,72 @@ class Room:
         """
         if not self._waiting:
             return []
-        free = self.gate.allowed(now_ms, self._in_flight)
+        free = self.circuit.allowed(now_ms, self._in_flight)
         if free and self._in_flight == 0:
             # Time in which nothing was under way (idle, paused) says nothing about the destination's pace.
             self._settled_since_ms += now_ms - self._quiet_since_ms
-        started: list[list[Waiting]] = []
+        started: list[list[QueuedDelivery]] = []
         while len(started) < free and self._waiting and self._batch_is_due(now_ms):
             started.append(self._take_batch(now_ms))
         self._in_flight += len(started)
         if started:
-            self.gate.began(now_ms, len(started))
+            self.circuit.began(now_ms, len(started))
         return started
 
-    def finished(self, settled: list[Waiting], *, calls: int, now_ms: int, paced: bool) -> None:
-        """Note the end of a shipment: the deliveries it settled, with how many calls.
+    def finished(self, settled: list[QueuedDelivery], *, calls: int, now_ms: int, paced: bool) -> None:
+        """Note the end of a batch_result: the deliveries it settled, with how many calls.
 
         ``paced``: it tells how fast the destination is.
         """
         self._in_flight -= 1
         self._quiet_since_ms = now_ms
-        if not self._waiting and now_ms >= max(self.gate.paused_until_ms, self._made_way_ms + BEHIND_AFTER_MS):
+        if not self._waiting and now_ms >= max(self.circuit.paused_until_ms, self._made_way_ms + BEHIND_AFTER_MS):
             self._behind = False  # and not because all that waited was put back
         if calls > 1:
-            self.gate.began(now_ms, calls - 1)  # more than was asked for: they count against the rate limit too
+            self.circuit.began(now_ms, calls - 1)  # more than was asked for: they count against the rate limit too
         if paced:
             self._measure(now_ms, len(settled))
 
-    def put_back(self, now_ms: int, *, over_share: int, make_room: bool) -> list[PutBack]:
+    def requeue(self, now_ms: int, *, over_share: int, make_room: bool) -> list[Requeue]:
         """Take out what must not wait here any longer, a part at a time.
 
         Newest first: what the destination holds beyond its share and, where others want the memory (``make_room``),
         what cannot have its turn soon: all of it during a pause, of a slow destination what is too far back at the
         pace it shows, and while single calls try whether it takes events again, all but what one call takes. Oldest
-        first: what has waited longer than a room may keep a delivery.
+        first: what has waited longer than a queue may keep a delivery.
 
         A destination that keeps up puts nothing back, however much of it comes at once.
         """
-        pause_ms = self.gate.paused_until_ms - now_ms
+        pause_ms = self.circuit.paused_until_ms - now_ms
         in_time = int(self._rate_per_second * IN_TIME_MS / 1_000)
-        spilled: list[tuple[Waiting, str, Wait]] = []
+        requeued: list[tuple[QueuedDelivery, str, Wait]] = []
         if over_share and self._oldest_waited_ms(now_ms) >= BEHIND_AFTER_MS:
-            count = min(over_share, max(0, len(self._waiting) - in_time), MOST_PUT_BACK)
-            spilled = [self._pop_newest("OVER_SHARE", Wait.QUEUE) for _ in range(count)]
+            count = min(over_share, max(0, len(self._waiting) - in_time), MAX_REQUEUED)
+            requeued = [self._pop_newest("OVER_SHARE", Wait.QUEUE) for _ in range(count)]
         if pause_ms > (SHORT_PAUSE_MS if make_room else self._max_wait_ms):
-            while self._waiting and len(spilled) < MOST_PUT_BACK:
-                spilled.append((self._popped(self._waiting.popleft()), self.gate.waiting_code, Wait.LIMIT))
-        elif make_room and self.gate.probing:
+            while self._waiting and len(requeued) < MAX_REQUEUED:
+                requeued.append((self._popped(self._waiting.popleft()), self.circuit.waiting_code, Wait.LIMIT))
+        elif make_room and self.circuit.probing:
             # Or a second's worth would be put back in one go when the call fails, and nothing be read meanwhile.
-            while len(self._waiting) > self._batching.max_events and len(spilled) < MOST_PUT_BACK:
-                spilled.append(self._pop_newest(self.gate.waiting_code, Wait.LIMIT))
+            while len(self._waiting) > self._batching.max_events and len(requeued) < MAX_REQUEUED:
+                requeued.append(self._pop_newest(self.circuit.waiting_code, Wait.LIMIT))
         elif make_room and self._is_behind(now_ms):
-            while len(self._waiting) > max(self._batching.max_events, in_time) and len(spilled) < MOST_PUT_BACK:
-                spilled.append(self._pop_newest("WAITED_TOO_LONG", Wait.QUEUE))
+            while len(self._waiting) > max(self._batching.max_events, in_time) and len(requeued) < MAX_REQUEUED:
+                requeued.append(self._pop_newest("WAITED_TOO_LONG", Wait.QUEUE))
                 self._made_way_ms = now_ms
-        late = "RATE_LIMITED" if self.gate.rate_limited else "WAITED_TOO_LONG"
-        while self._waiting and self._late_ms(now_ms) >= self._max_wait_ms and len(spilled) < MOST_PUT_BACK:
-            spilled.append((self._popped(self._waiting.popleft()), late, Wait.QUEUE))
-        blocked_ms = self.gate.blocked_ms(now_ms)
-        for waiting, _, _ in spilled:
+        late = "RATE_LIMITED" if self.circuit.rate_limited else "WAITED_TOO_LONG"
+        while self._waiting and self._late_ms(now_ms) >= self._max_wait_ms and len(requeued) < MAX_REQUEUED:
+            requeued.append((self._popped(self._waiting.popleft()), late, Wait.QUEUE))
+        blocked_ms = self.circuit.blocked_ms(now_ms)
+        for waiting, _, _ in requeued:
             waiting.blocked_ms = blocked_ms - waiting.blocked_ms
-        return [PutBack(waiting, code, self._next_slot_ms(now_ms), wait) for waiting, code, wait in spilled]
+        return [Requeue(waiting, code, self._next_slot_ms(now_ms), wait) for waiting, code, wait in requeued]
 
-    def take_if(self, gone: Callable[[Waiting], bool], now_ms: int) -> list[Waiting]:
+    def take_if(self, gone: Callable[[QueuedDelivery], bool], now_ms: int) -> list[QueuedDelivery]:
         """Take out what waits here in vain."""
         here, self._waiting = self._waiting, deque()
         taken = []
-        blocked_ms = self.gate.blocked_ms(now_ms)
+        blocked_ms = self.circuit.blocked_ms(now_ms)
         for waiting in here:
             if gone(waiting):
                 waiting.blocked_ms = blocked_ms - waiting.blocked_ms
@@ -184,17 +184,17 @@ class Room:
                 self._waiting.append(waiting)
         return taken
 
-    def reopen(self, gate: Gate, batching: BatchLimits) -> None:
+    def reopen(self, circuit: CircuitBreaker, batching: BatchLimits) -> None:
         """Go on with new settings: what was found out about the destination may no longer be so."""
-        gate.condition = self.gate.condition
-        self.gate = gate
+        circuit.condition = self.circuit.condition
+        self.circuit = circuit
         self._batching = batching
         self._max_age_ms = round(batching.max_age_seconds * 1_000)
         for waiting in self._waiting:
             waiting.blocked_ms = 0
 
-    def held(self) -> list[Waiting]:
-        """What waits (what is on its way is known to the lane)."""
+    def held(self) -> list[QueuedDelivery]:
+        """What waits (what is on its way is known to the shard)."""
         return list(self._waiting)
 
     def _oldest_waited_ms(self, now_ms: int) -> int:
@@ -220,16 +220,16 @@ class Room:
             or now_ms - self._waiting[0].arrived_ms >= self._max_age_ms
         )
 
-    def _take_batch(self, now_ms: int) -> list[Waiting]:
-        if self.gate.one_at_a_time:
+    def _take_batch(self, now_ms: int) -> list[QueuedDelivery]:
+        if self.circuit.one_at_a_time:
             self._bring_forward()
         first = self._waiting[0].delivery
         most = min(first.batch_limit or self._batching.max_events, self._batching.max_events)
-        if self.gate.one_at_a_time:
+        if self.circuit.one_at_a_time:
             most = 1
-        blocked_ms = self.gate.blocked_ms(now_ms)
-        batch: list[Waiting] = []
-        passed: list[Waiting] = []
+        blocked_ms = self.circuit.blocked_ms(now_ms)
+        batch: list[QueuedDelivery] = []
+        passed: list[QueuedDelivery] = []
         size_bytes = 0
         while self._waiting and len(batch) < most and len(passed) < MOST_PASSED:
             if self._waiting[0].delivery.batch_limit != first.batch_limit:
@@ -253,21 +253,21 @@ class Room:
             del self._waiting[place]
             self._waiting.appendleft(near[place])
 
-    def _pop_newest(self, code: str, wait: Wait) -> tuple[Waiting, str, Wait]:
+    def _pop_newest(self, code: str, wait: Wait) -> tuple[QueuedDelivery, str, Wait]:
         return self._popped(self._waiting.pop()), code, wait
 
-    def _popped(self, waiting: Waiting) -> Waiting:
+    def _popped(self, waiting: QueuedDelivery) -> QueuedDelivery:
         self._waiting_bytes -= waiting.delivery.size_bytes
         return waiting
 
     def _next_slot_ms(self, now_ms: int) -> int:
         # Put-back deliveries come due one after another at the pace the destination has shown, so that a backlog
         # returns as a stream and is not read and put back again as a whole each second.
-        earliest = max(now_ms + 1_000, self.gate.paused_until_ms)
-        if now_ms < self.gate.paused_until_ms:
+        earliest = max(now_ms + 1_000, self.circuit.paused_until_ms)
+        if now_ms < self.circuit.paused_until_ms:
             # As long again as the pause: when its end finds the destination no better, they are not read and put back
             # at every probe, and the longer it lasts, the rarer.
-            earliest = max(earliest, now_ms + self.gate.pause_ms)
+            earliest = max(earliest, now_ms + self.circuit.pause_ms)
         self._slot_ms = max(self._slot_ms, earliest) + 1_000 / self._rate_per_second
         self._slot_ms = min(self._slot_ms, max(earliest, now_ms + FARTHEST_SLOT_MS))
         return int(self._slot_ms)

@@ -19,7 +19,7 @@ class _Name(NamedTuple):
 
 
 class Removals:
-    """Shared by the lanes of a process. ``keep_ms``: from when a delivery of the connection is first met in vain."""
+    """Shared by the shards of a process. ``keep_ms``: from when a delivery of the connection is first met in vain."""
 
     def __init__(self, keep_ms: Callable[[], int] = lambda: 0) -> None:
         self._keep_ms = keep_ms

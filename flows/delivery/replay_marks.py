@@ -3,7 +3,7 @@
 Bytewax resumes a source at its last snapshot; a crash may have happened up to an epoch later. To tell which records
 may have been handled twice, the flow writes a *horizon* ahead of its reading: no record at or beyond it was read.
 Kept in the recovery directory, because it speaks of the same runs as the snapshots there: one file for each partition
-and each lane. Each is one process' at a time, and opened by it only when Bytewax has given it that part, which is when
+and each shard. Each is one process' at a time, and opened by it only when Bytewax has given it that part, which is when
 all processes of the flow are there: none is left of the run before, and none reads what another has begun to write.
 """
 
@@ -15,7 +15,7 @@ from typing import NamedTuple
 import orjson
 
 HORIZON_STEP = 2_000  # records read between two writes; also how many too many may be called resent
-JOURNAL_DIRECTORY = "journal"  # in the recovery directory
+REPLAY_MARKS_DIRECTORY = "journal"  # in the recovery directory
 
 
 class _Page(NamedTuple):
@@ -37,7 +37,7 @@ def write_lost(directory: Path, ends: Mapping[tuple[str, int], int]) -> None:
         _write(_path(directory, *part), _Page(clean=False, horizon=end))
 
 
-class Journal:
+class ReplayMarks:
     """What one process has open of the journal. ``end_of`` tells where a partition of a topic ends now."""
 
     def __init__(self, directory: Path, end_of: Callable[[str, int], int]) -> None:
@@ -58,9 +58,9 @@ class Journal:
         self._before[topic, partition] = page
         self._keep(path, page._replace(clean=False))
 
-    def open_lane(self, lane: int) -> bool:
-        """Begin to work as a lane; returns whether the run before ended cleanly. Durable on return."""
-        path = self._directory / f"lane-{lane}.json"
+    def open_shard(self, shard: int) -> bool:
+        """Begin to work as a shard; returns whether the run before ended cleanly. Durable on return."""
+        path = self._directory / f"shard-{shard}.json"
         page = _read(path)
         self._keep(path, _Page(clean=False))
         return page is not None and page.clean

@@ -15,8 +15,8 @@ from model.http.messages import HttpFailure, HttpResponse
 from model.redaction.redactor import Redactor
 
 
-class CallEnd(msgspec.Struct, frozen=True, kw_only=True):
-    """One HTTP call as the destination's gate sees it.
+class CallResult(msgspec.Struct, frozen=True, kw_only=True):
+    """One HTTP call as the destination's circuit sees it.
 
     ``answered``: there was an HTTP answer. ``retry_after_ms``: the pause it asks for on behalf of the whole service.
     ``delivery``: the first it carried. ``failed_since_ms``: since when all it carried have failed in this way, or 0 if
@@ -39,13 +39,13 @@ class Answered(msgspec.Struct, frozen=True, kw_only=True):
     ``apart``: it was answered item by item; ``resend``: positions of items refused only because of others.
     """
 
-    end: CallEnd
+    end: CallResult
     answers: list[Answer]
     apart: bool = False
     resend: frozenset[int] = frozenset()
 
 
-def answers_of(
+def classify_response(
     result: HttpResponse | HttpFailure,
     items: Sequence[Item],
     setup: DestinationSetup,
@@ -67,7 +67,7 @@ def answers_of(
             whole = replace(whole, failure=said[0].failure, code=said[0].code, message=message)
         said = None
     throttled = whole.failure is FailureClass.THROTTLE
-    end = CallEnd(
+    end = CallResult(
         failure=whole.failure,
         code=whole.code,
         message=whole.message,
@@ -84,7 +84,7 @@ def answers_of(
     return Answered(end=_of_call(end, answers, resend), answers=answers, apart=True, resend=resend)
 
 
-def _of_call(end: CallEnd, answers: Sequence[Answer], resend: frozenset[int]) -> CallEnd:
+def _of_call(end: CallResult, answers: Sequence[Answer], resend: frozenset[int]) -> CallResult:
     """Judge a call answered item by item: the partner is alive, unless it failed or refused every single one."""
     classes = {answer.failure for answer in answers}
     if not resend and classes in ({FailureClass.RETRY}, {FailureClass.SETUP}):

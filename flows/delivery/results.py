@@ -1,43 +1,45 @@
-"""What the end of a shipment or of a wait makes of a delivery: facts, samples, retry records, dead letters."""
+"""What the end of a batch_result or of a wait makes of a delivery: facts, samples, retry records, dead letters."""
 
 from msgspec.structs import replace
 
 from flows.delivery.circuit import Change
-from flows.delivery.context import Desk
-from flows.delivery.isolation import Shipped
-from flows.delivery.queue import PutBack, Waiting
+from flows.delivery.context import ShardContext
+from flows.delivery.isolation import DeliveryResult
+from flows.delivery.queue import QueuedDelivery, Requeue
 from flows.delivery.samples import sample
 from flows.topics.records import fact, retry, undelivered
-from flows.topics.sink import Output
+from flows.topics.sink import OutgoingRecord
 from model.delivery.attempt import conclude
 from model.delivery.delivery import Delivery
 from model.delivery.error_groups import ErrorGroups
 from model.http.failure import FailureClass
-from model.recording.facts import DestinationState, Spilled, State
+from model.recording.facts import DestinationState, Requeued, State
 
 
-def settle(desk: Desk, groups: ErrorGroups, waiting: Waiting, shipped: Shipped) -> list[Output]:
-    """A delivery came back from its shipment: it ended, or goes on through a retry topic."""
-    answer = shipped.answer
+def settle(
+    context: ShardContext, groups: ErrorGroups, waiting: QueuedDelivery, result: DeliveryResult
+) -> list[OutgoingRecord]:
+    """A delivery came back from its batch_result: it ended, or goes on through a retry topic."""
+    answer = result.answer
     delivery = replace(
-        shipped.delivery,
-        calls=shipped.delivery.calls + answer.called,
-        calls_ms=shipped.delivery.calls_ms + shipped.calls_ms,
-        limit_wait_ms=shipped.delivery.limit_wait_ms + waiting.blocked_ms,
+        result.delivery,
+        calls=result.delivery.calls + answer.called,
+        calls_ms=result.delivery.calls_ms + result.calls_ms,
+        limit_wait_ms=result.delivery.limit_wait_ms + waiting.blocked_ms,
     )
     group = ""
     if answer.failure not in {FailureClass.DELIVERED, FailureClass.FILTER}:
-        group = groups.group(delivery.source, delivery.destination, answer.code, answer.message, shipped.finished_ms)
+        group = groups.group(delivery.source, delivery.destination, answer.code, answer.message, result.finished_ms)
     end = conclude(
         delivery,
         answer,
-        desk.configuration().policy,
-        now_ms=shipped.finished_ms,
-        run=desk.run,
-        random=desk.random,
+        context.configuration().policy,
+        now_ms=result.finished_ms,
+        run=context.run,
+        random=context.random,
         error_group=group,
     )
-    outputs = sample(desk, delivery, shipped, end)
+    outputs = sample(context, delivery, result, end)
     key = delivery.delivery_id.encode()
     if end.outcome is not None:
         if end.outcome.state in {State.DISCARDED, State.EXPIRED}:
@@ -45,58 +47,58 @@ def settle(desk: Desk, groups: ErrorGroups, waiting: Waiting, shipped: Shipped) 
         outputs.append(fact(key, end.outcome))
     elif end.retry is not None and end.attempt_failed is not None:
         outputs.append(fact(key, end.attempt_failed))
-        outputs.append(retry(end.retry, desk.clock()))
+        outputs.append(retry(end.retry, context.clock()))
     return outputs
 
 
-def returned(waiting: Waiting, shipped: Shipped) -> Delivery:
+def returned(waiting: QueuedDelivery, result: DeliveryResult) -> Delivery:
     """A delivery of which its call told nothing: the time is counted, and nothing else."""
     return replace(
-        shipped.delivery,
-        calls_ms=shipped.delivery.calls_ms + shipped.calls_ms,
-        limit_wait_ms=shipped.delivery.limit_wait_ms + waiting.blocked_ms,
+        result.delivery,
+        calls_ms=result.delivery.calls_ms + result.calls_ms,
+        limit_wait_ms=result.delivery.limit_wait_ms + waiting.blocked_ms,
     )
 
 
-def put_back(desk: Desk, back: PutBack, now_ms: int, reason: str) -> list[Output]:
+def requeue(context: ShardContext, back: Requeue, now_ms: int, reason: str) -> list[OutgoingRecord]:
     """A delivery waited in its room for as long as it may: it goes to a retry topic unsent, or its time is up.
 
     ``reason``: why its destination takes nothing, if that is so.
     """
     delivery = back.waiting.delivery
     delivery = replace(delivery, limit_wait_ms=delivery.limit_wait_ms + back.waiting.blocked_ms)
-    window_end_ms = desk.configuration().policy.window_end_ms(delivery.taken_at_ms)
+    window_end_ms = context.configuration().policy.window_end_ms(delivery.taken_at_ms)
     if now_ms >= window_end_ms:  # its last chance came while the destination could not take it
-        return _expired(desk, delivery, now_ms, reason)
+        return _expired(context, delivery, now_ms, reason)
     delivery = delivery.waiting(from_ms=now_ms, until_ms=min(back.due_at_ms, window_end_ms), wait=back.wait)
-    spilled = Spilled(
+    requeued = Requeued(
         **delivery.about(),
         at_ms=now_ms,
-        run=desk.run,
+        run=context.run,
         attempt=delivery.calls,
         code=back.code,
         due_at_ms=delivery.due_at_ms,
     )
-    return [fact(delivery.delivery_id.encode(), spilled), retry(delivery, now_ms)]
+    return [fact(delivery.delivery_id.encode(), requeued), retry(delivery, now_ms)]
 
 
-def _expired(desk: Desk, delivery: Delivery, now_ms: int, reason: str) -> list[Output]:
+def _expired(context: ShardContext, delivery: Delivery, now_ms: int, reason: str) -> list[OutgoingRecord]:
     code, message = (delivery.code, delivery.message) if delivery.code else ("NEVER_ATTEMPTED", reason)
-    outcome = delivery.end(State.EXPIRED, at_ms=now_ms, run=desk.run, code=code, message=message)
+    outcome = delivery.end(State.EXPIRED, at_ms=now_ms, run=context.run, code=code, message=message)
     return [undelivered(delivery, outcome), fact(delivery.delivery_id.encode(), outcome)]
 
 
-def no_longer_sent(desk: Desk, delivery: Delivery, code: str) -> list[Output]:
+def no_longer_sent(context: ShardContext, delivery: Delivery, code: str) -> list[OutgoingRecord]:
     """A delivery whose connection was removed or disabled while it waited; it was kept for as long as it may."""
-    outcome = delivery.end(State.DISCARDED, at_ms=desk.clock(), run=desk.run, code=code)
+    outcome = delivery.end(State.DISCARDED, at_ms=context.clock(), run=context.run, code=code)
     return [undelivered(delivery, outcome), fact(delivery.delivery_id.encode(), outcome)]
 
 
-def state_change(desk: Desk, destination: str, change: Change, now_ms: int) -> Output:
+def state_change(context: ShardContext, destination: str, change: Change, now_ms: int) -> OutgoingRecord:
     """A destination's condition changed."""
     said = DestinationState(
         at_ms=now_ms,
-        run=desk.run,
+        run=context.run,
         destination=destination,
         state=change.condition,
         code=change.code,

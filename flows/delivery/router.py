@@ -1,6 +1,6 @@
 """The first step of delivery: records in, deliveries and facts out. Duplicates stop here; poison becomes a dead letter.
 
-Everything it returns is addressed to a lane, so that a lane's word on how far it has come covers it.
+Everything it returns is addressed to a shard, so that a shard's word on how far it has come covers it.
 """
 
 from collections.abc import Callable, Iterable
@@ -9,40 +9,40 @@ from typing import Any
 from msgspec.structs import replace
 
 from flows.delivery.dedup import DuplicateStores
-from flows.delivery.queue import Waiting
-from flows.delivery.replay_marks import Journal
+from flows.delivery.queue import QueuedDelivery
+from flows.delivery.replay_marks import ReplayMarks
 from flows.delivery.versions import WorkspaceVersions
-from flows.delivery.watermarks import LaneProgress
+from flows.delivery.watermarks import ShardProgress
 from flows.engine.crossing import Crossing
 from flows.engine.error_capture import remembered
-from flows.engine.sharding import Share, lane_key
+from flows.engine.sharding import Share, shard_key
 from flows.topics.interface import EVENTS, Record
 from flows.topics.records import dead_letter, fact, retry, undelivered
-from flows.topics.sink import Output
+from flows.topics.sink import OutgoingRecord
 from flows.topics.source import Item, Progress, Sourced
 from model.delivery.delivery import Delivery
 from model.events.envelope import UnreadableRecord
 from model.events.event import Event, from_record
-from model.events.ids import delivery_id, event_key, lane_of
+from model.events.ids import delivery_id, event_key, shard_of
 from model.recording.facts import Duplicate, Received, State
 from model.routing.routing import Routed, route
 
 LOOK_MS = 1_000  # between looks at the workspace file because of events of a source that is not in it
 
-LaneItem = Waiting | Output | LaneProgress
+ShardItem = QueuedDelivery | OutgoingRecord | ShardProgress
 
 
 class Router:
-    """Routes records of events and of the rungs; one per process."""
+    """Routes records of events and of the tiers; one per process."""
 
     def __init__(
         self,
         *,
         versions: WorkspaceVersions,
-        lanes: int,
+        shards: int,
         share: Share,
         duplicates: DuplicateStores,
-        journal: Journal,
+        journal: ReplayMarks,
         log: str,
         run: str,
         clock: Callable[[], int],
@@ -55,8 +55,8 @@ class Router:
         self._look = look
         self._looked_ms = 0
         self._versions = versions
-        self._lanes = lanes
-        self._lanes_here = share.lanes_here(lanes)
+        self._shards = shards
+        self._shards_here = share.shards_here(shards)
         self._duplicates = duplicates
         self._journal = journal
         self._log = log
@@ -64,17 +64,18 @@ class Router:
         self._clock = clock
 
     @remembered
-    def __call__(self, items: list[Item]) -> Iterable[tuple[str, list[LaneItem]]]:
-        """Route one batch: for each lane what is its, in order. One by one, sharing it among processes costs double."""
-        lanes: dict[str, list[LaneItem]] = {}
-        for lane, item in self._route(items):
-            if lane not in lanes:
-                lanes[lane] = Crossing()
-            lanes[lane].append(item)
-        return lanes.items()
+    def __call__(self, items: list[Item]) -> Iterable[tuple[str, list[ShardItem]]]:
+        """Route one batch: for each shard what is its, in order. One by one, sharing it among processes costs
+        double."""
+        shards: dict[str, list[ShardItem]] = {}
+        for shard, item in self._route(items):
+            if shard not in shards:
+                shards[shard] = Crossing()
+            shards[shard].append(item)
+        return shards.items()
 
-    def _route(self, items: list[Item]) -> list[tuple[str, LaneItem]]:
-        routed: list[tuple[str, LaneItem]] = []
+    def _route(self, items: list[Item]) -> list[tuple[str, ShardItem]]:
+        routed: list[tuple[str, ShardItem]] = []
         events: dict[int, list[Record]] = {}
         for item in items:
             if isinstance(item, Sourced) and item.topic == EVENTS:
@@ -91,7 +92,7 @@ class Router:
                 routed.extend(self._route_events(partition, readable))
         for item in items:
             if isinstance(item, Progress):
-                routed.extend((lane_key(lane), LaneProgress(lane, item)) for lane in range(self._lanes))
+                routed.extend((shard_key(shard), ShardProgress(shard, item)) for shard in range(self._shards))
             elif item.topic != EVENTS:
                 routed.append(self._route_retry(item.topic, item.record))
         return routed
@@ -105,14 +106,14 @@ class Router:
             self._looked_ms = now_ms
             self._look()
 
-    def _route_events(self, partition: int, readable: list[tuple[Record, Event]]) -> Iterable[tuple[str, LaneItem]]:
+    def _route_events(self, partition: int, readable: list[tuple[Record, Event]]) -> Iterable[tuple[str, ShardItem]]:
         keys = [(event_key(e.source, e.message_id), r.offset, r.appended_ms) for r, e in readable]
         firsts = self._duplicates.first_seen(partition, keys)
         for (record, event), first in zip(readable, firsts, strict=True):
             yield from self._route_event(record, event, first)
 
-    def _route_event(self, record: Record, event: Event, first_offset: int) -> Iterable[tuple[str, LaneItem]]:
-        now_ms, said = self._clock(), self._lane_of_facts(record)
+    def _route_event(self, record: Record, event: Event, first_offset: int) -> Iterable[tuple[str, ShardItem]]:
+        now_ms, said = self._clock(), self._shard_of_facts(record)
         shown = self._versions.current.redactor.text
         about: dict[str, Any] = {
             "source": event.source,
@@ -157,18 +158,18 @@ class Router:
         yield said, fact(key, Received(**about, at_ms=record.appended_ms, run=self._run, routes=routes))
         for delivery, routed in ends:
             if routed.state is None:
-                yield self._to_lane(delivery, EVENTS, record, now_ms)
+                yield self._to_shard(delivery, EVENTS, record, now_ms)
                 continue
             outcome = delivery.end(routed.state, at_ms=now_ms, run=self._run, code=routed.code, message=routed.message)
             if routed.state is State.DISCARDED:
                 yield said, undelivered(delivery, outcome)
             yield said, fact(delivery.delivery_id.encode(), outcome)
 
-    def _route_retry(self, topic: str, record: Record) -> tuple[str, LaneItem]:
+    def _route_retry(self, topic: str, record: Record) -> tuple[str, ShardItem]:
         try:
             delivery = Delivery.from_record(record.value)
         except UnreadableRecord as error:
-            return self._lane_of_facts(record), dead_letter(
+            return self._shard_of_facts(record), dead_letter(
                 record.value, record.key, "UNREADABLE_RECORD", f"{topic}: {error}"
             )
         now_ms = self._clock()
@@ -176,20 +177,22 @@ class Router:
             again = record.offset < self._journal.horizon(topic, record.partition)
             delivery = replace(delivery, replayed=True, resent=delivery.resent or again)
         if delivery.due_at_ms > now_ms:
-            return self._lane_of_facts(record), retry(delivery, now_ms)
-        return self._to_lane(delivery.waited(now_ms), topic, record, now_ms)
+            return self._shard_of_facts(record), retry(delivery, now_ms)
+        return self._to_shard(delivery.waited(now_ms), topic, record, now_ms)
 
-    def _to_lane(self, delivery: Delivery, topic: str, record: Record, now_ms: int) -> tuple[str, Waiting]:
-        lane = lane_of(self._versions.current.today(delivery.destination), self._lanes)
-        return lane_key(lane), Waiting(delivery, topic, record.partition, record.offset, arrived_ms=now_ms, lane=lane)
+    def _to_shard(self, delivery: Delivery, topic: str, record: Record, now_ms: int) -> tuple[str, QueuedDelivery]:
+        shard = shard_of(self._versions.current.today(delivery.destination), self._shards)
+        return shard_key(shard), QueuedDelivery(
+            delivery, topic, record.partition, record.offset, arrived_ms=now_ms, shard=shard
+        )
 
-    def _lane_of_facts(self, record: Record) -> str:
-        """The lane that passes on what is said of a record here: always the same one, in this process."""
-        return lane_key(self._lanes_here[record.partition % len(self._lanes_here)])
+    def _shard_of_facts(self, record: Record) -> str:
+        """The shard that passes on what is said of a record here: always the same one, in this process."""
+        return shard_key(self._shards_here[record.partition % len(self._shards_here)])
 
     def _poison(
         self, record: Record, code: str, why: str, about: dict[str, Any] | None = None
-    ) -> Iterable[tuple[str, LaneItem]]:
+    ) -> Iterable[tuple[str, ShardItem]]:
         """An event that cannot be routed: its bytes go to the dead letters, and an outcome says that it was one event.
 
         ``about``: what could be read of it.
@@ -215,6 +218,6 @@ class Router:
             event=record.value,
         )
         outcome = unreadable.end(State.DISCARDED, at_ms=self._clock(), run=self._run, code=code, message=why)
-        said = self._lane_of_facts(record)
+        said = self._shard_of_facts(record)
         yield said, dead_letter(record.value, record.key, code, why)
         yield said, fact(unreadable.delivery_id.encode(), outcome)

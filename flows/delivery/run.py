@@ -10,16 +10,16 @@ from threading import Event as StopEvent
 
 from bytewax.dataflow import Dataflow
 
-from flows.delivery.budget import Held
-from flows.delivery.context import Desk
+from flows.delivery.budget import InFlightBudget
+from flows.delivery.context import ShardContext
 from flows.delivery.dataflow import FLOW, SOURCES, delivery_flow
 from flows.delivery.dedup import DuplicateStores
 from flows.delivery.http_loop import CallLoop
 from flows.delivery.removals import Removals
-from flows.delivery.replay_marks import JOURNAL_DIRECTORY, Journal
+from flows.delivery.replay_marks import REPLAY_MARKS_DIRECTORY, ReplayMarks
 from flows.delivery.router import Router
-from flows.delivery.sender import Shipper
-from flows.delivery.shard import Lane
+from flows.delivery.sender import BatchSender
+from flows.delivery.shard import Shard
 from flows.delivery.versions import VERSIONS_DIRECTORY, WorkspaceVersions
 from flows.engine.clock import wall_clock_ms
 from flows.engine.epochs import Epochs
@@ -34,7 +34,7 @@ from flows.topics.sink import TopicSink
 from flows.topics.source import Reading, TopicSource
 from flows.workspace.live import LiveWorkspace
 from model.delivery.retry_policy import RETRY_AFTER_LIMIT_MS
-from model.delivery.retry_tiers import RUNG_OF_TOPIC
+from model.delivery.retry_tiers import TIER_OF_TOPIC
 from model.delivery.sampling import Sampler
 from model.http.failure import FailureClass
 from model.workspace.workspace import Workspace
@@ -50,7 +50,7 @@ class DeliveryRun:
 
     flow: Dataflow
     calls: CallLoop
-    journal: Journal
+    journal: ReplayMarks
     duplicates: DuplicateStores
     versions: WorkspaceVersions
     functions: FunctionHost
@@ -84,16 +84,18 @@ def prepare(
     config = workspace.delivery
     run = secrets.token_hex(8)
     recovery = installation.recovery(FLOW)
-    journal = Journal(recovery / JOURNAL_DIRECTORY, lambda topic, partition: topics.bounds(topic, partition)[1])
+    journal = ReplayMarks(
+        recovery / REPLAY_MARKS_DIRECTORY, lambda topic, partition: topics.bounds(topic, partition)[1]
+    )
     parts = [(topic, partition) for topic in SOURCES for partition in range(topics.partitions(topic))]
-    held = Held(max_deliveries=config.max_held_deliveries, max_bytes=config.max_held_bytes, clock=clock)
+    budget = InFlightBudget(max_deliveries=config.max_held_deliveries, max_bytes=config.max_held_bytes, clock=clock)
     duplicates = DuplicateStores(
         topics, installation.data / "duplicates", window_seconds=config.duplicate_window_seconds, clock=clock
     )
     versions = WorkspaceVersions(recovery / VERSIONS_DIRECTORY, workspace)
     router = Router(
         versions=versions,
-        lanes=config.lanes,
+        shards=config.shards,
         share=share,
         duplicates=duplicates,
         journal=journal,
@@ -106,30 +108,30 @@ def prepare(
     outbound = outbound_of(config)
     functions = FunctionHost(show=lambda line: log.info("insert function: %s", versions.current.redactor.text(line)))
 
-    def shipper() -> Shipper:
+    def sender() -> BatchSender:
         engine = PyreqwestEngine(AddressGuard(config.allow_addresses), outbound)
-        return Shipper(
+        return BatchSender(
             configuration=lambda: versions.current,
             engine=engine,
             functions=functions,
             clock=clock,
-            removed=FailureClass.THROTTLE,  # it comes back to its lane, which keeps it for a while
+            removed=FailureClass.THROTTLE,  # it comes back to its shard, which keeps it for a while
         )
 
-    calls = CallLoop(shipper, clock)
-    desk = Desk(
+    calls = CallLoop(sender, clock)
+    context = ShardContext(
         run=run,
         clock=clock,
         random=random.Random().random,  # noqa: S311 (jitter, not a secret)
         configuration=lambda: versions.current,
         setup_probe_ms=round(config.setup_probe_seconds * 1_000),
-        max_wait_in_room_ms=round(config.max_wait_in_room_seconds * 1_000),
-        held=held,
+        max_wait_in_queue_ms=round(config.max_wait_in_queue_seconds * 1_000),
+        budget=budget,
         calls=calls,
         parts=tuple(parts),
-        lanes=config.lanes,
+        shards=config.shards,
         sampler=Sampler(),
-        open_lane=journal.open_lane,
+        open_shard=journal.open_shard,
         outcomes_partitions=topics.partitions(OUTCOMES),
         removals=Removals(lambda: round(versions.current.workspace.delivery.keep_removed_seconds * 1_000)),
     )
@@ -149,19 +151,19 @@ def prepare(
             clock=clock,
             stop=stop,
             start=start,
-            # An event becomes as many deliveries as its source has connections; on the rungs each is one.
-            may_read=(lambda: ceil(held.room / versions.current.fan_out)) if topic == EVENTS else lambda: held.room,
+            # An event becomes as many deliveries as its source has connections; on the tiers each is one.
+            may_read=(lambda: ceil(budget.free / versions.current.fan_out)) if topic == EVENTS else lambda: budget.free,
             opening=opening,
             before_reading=journal.reading,
             progress_ms=progress_ms,
         )
-        rung = RUNG_OF_TOPIC.get(topic)
-        if rung is not None:
-            reading = reading.ripening(rung.wait_ms, lambda ms: rung.earliest_due_ms(ms, longest_wait_ms))
+        tier = TIER_OF_TOPIC.get(topic)
+        if tier is not None:
+            reading = reading.with_delay(tier.wait_ms, lambda ms: tier.earliest_due_ms(ms, longest_wait_ms))
         return TopicSource(reading)
 
     epochs = Epochs(clock) if share.processes > 1 else None
-    flow = delivery_flow(source, router, lambda resume_state: Lane(desk, resume_state), TopicSink(topics), epochs)
+    flow = delivery_flow(source, router, lambda resume_state: Shard(context, resume_state), TopicSink(topics), epochs)
     made = DeliveryRun(flow, calls, journal, duplicates, versions, functions, installation.live)
     installation.live.listen(made.reload)
     return made

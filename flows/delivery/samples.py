@@ -4,10 +4,10 @@ from typing import Any
 
 import orjson
 
-from flows.delivery.context import Desk
-from flows.delivery.isolation import Shipped
+from flows.delivery.context import ShardContext
+from flows.delivery.isolation import DeliveryResult
 from flows.topics.records import fact
-from flows.topics.sink import Output
+from flows.topics.sink import OutgoingRecord
 from model.delivery.attempt import Conclusion
 from model.delivery.delivery import Delivery
 from model.events.ids import attempt_id
@@ -18,40 +18,40 @@ from model.redaction.redactor import Redactor
 AWAITING_RETRY = "awaiting_retry"
 
 
-def sample(desk: Desk, delivery: Delivery, shipped: Shipped, end: Conclusion) -> list[Output]:
+def sample(context: ShardContext, delivery: Delivery, result: DeliveryResult, end: Conclusion) -> list[OutgoingRecord]:
     """Return the sample fact of an attempt, or nothing. Decided before any redacting is done."""
-    configuration = desk.configuration()
+    configuration = context.configuration()
     if not configuration.workspace.redaction.payloads:
         return []
     state = end.outcome.state if end.outcome else AWAITING_RETRY
-    now_ms, answer = shipped.finished_ms, shipped.answer
+    now_ms, answer = result.finished_ms, result.answer
     if state == State.DELIVERED:
-        kept = desk.sampler.keep_success(delivery.source, delivery.destination, delivery.event_name, now_ms)
+        kept = context.sampler.keep_success(delivery.source, delivery.destination, delivery.event_name, now_ms)
     else:
-        kept = desk.sampler.keep_failure(delivery.source, delivery.destination, answer.code, now_ms)
+        kept = context.sampler.keep_failure(delivery.source, delivery.destination, answer.code, now_ms)
     if not kept:
         return []
     redactor = configuration.redactor
     said = Sample(
         **delivery.about(),
         at_ms=now_ms,
-        run=desk.run,
+        run=context.run,
         attempt=delivery.calls,
         code=answer.code,
         message=answer.message,
         batch_items=answer.batch_items,
-        attempt_id=attempt_id(delivery.delivery_id, desk.run, delivery.calls),
+        attempt_id=attempt_id(delivery.delivery_id, context.run, delivery.calls),
         state=state,
         event=redactor.json_bytes(delivery.event),
-        request=orjson.dumps(shown_request(shipped, redactor)).decode(),
-        response=orjson.dumps(shown_response(shipped, redactor)).decode(),
+        request=orjson.dumps(shown_request(result, redactor)).decode(),
+        response=orjson.dumps(shown_response(result, redactor)).decode(),
     )
     return [fact(delivery.delivery_id.encode(), said)]
 
 
-def shown_request(shipped: Shipped, redactor: Redactor) -> dict[str, Any]:
+def shown_request(result: DeliveryResult, redactor: Redactor) -> dict[str, Any]:
     """The request as people may see it; empty when none was made."""
-    return {} if shipped.request is None else show_request(shipped.request, redactor)
+    return {} if result.request is None else show_request(result.request, redactor)
 
 
 def show_request(request: HttpRequest, redactor: Redactor) -> dict[str, Any]:
@@ -64,9 +64,9 @@ def show_request(request: HttpRequest, redactor: Redactor) -> dict[str, Any]:
     }
 
 
-def shown_response(shipped: Shipped, redactor: Redactor) -> dict[str, Any]:
+def shown_response(result: DeliveryResult, redactor: Redactor) -> dict[str, Any]:
     """The response, or what came instead of one, as people may see it; empty when no request was made."""
-    match shipped.result:
+    match result.result:
         case HttpResponse() as response:
             body = response.body[:RESPONSE_BODY_LIMIT_BYTES]  # answers about many items may be longer
             shown = {

@@ -1,4 +1,4 @@
-"""One shipment: deliveries of one destination on their way out: insert function, mapping, request, call, answers.
+"""One batch_result: deliveries of one destination on their way out: insert function, mapping, request, call, answers.
 
 The command line tester and `waybill check --explain` go through the same steps, so what they show is what happens.
 """
@@ -11,8 +11,8 @@ import msgspec
 from msgspec.structs import replace
 
 from flows.delivery.circuit import BURST_MS
-from flows.delivery.isolation import Member, Sending, Shipped
-from flows.delivery.responses import CallEnd
+from flows.delivery.isolation import DeliveryResult, Member, Sending
+from flows.delivery.responses import CallResult
 from flows.functions import host
 from flows.workspace.compiled import Configuration, DestinationSetup
 from model.delivery.attempt import Answer
@@ -27,14 +27,14 @@ from sinks.http.engine import HttpEngine
 _REMOVED = {"CONNECTION_REMOVED", "MAPPING_REMOVED"}
 
 
-class Shipment(msgspec.Struct, frozen=True):
-    """``shipped`` in the order of the deliveries; ``calls``: what each call brought, for the destination's gate."""
+class BatchResult(msgspec.Struct, frozen=True):
+    """``result`` in the order of the deliveries; ``calls``: what each call brought, for the destination's circuit."""
 
-    shipped: tuple[Shipped, ...]
-    calls: tuple[CallEnd, ...]
+    deliveries: tuple[DeliveryResult, ...]
+    calls: tuple[CallResult, ...]
 
 
-class Shipper:
+class BatchSender:
     """Sends. Used from one asyncio loop. ``configuration`` gives the version of the workspace in force.
 
     ``removed``: what becomes of a delivery whose connection or mapping is not in it.
@@ -55,14 +55,16 @@ class Shipper:
         self._functions = functions
         self._clock = clock
 
-    async def ship(self, deliveries: Sequence[Delivery]) -> Shipment:
+    async def send(self, deliveries: Sequence[Delivery]) -> BatchResult:
         """Send deliveries of one destination."""
         configuration = self._configuration()
         setup = configuration.destinations.get(deliveries[0].destination)
         if setup is None:
             answer = refusal("DESTINATION_REMOVED", "", self._removed)
             now_ms = self._clock()
-            return Shipment(tuple(Shipped(delivery=d, answer=answer, finished_ms=now_ms) for d in deliveries), ())
+            return BatchResult(
+                tuple(DeliveryResult(delivery=d, answer=answer, finished_ms=now_ms) for d in deliveries), ()
+            )
         inserted = [await self.insert(deliveries[0])] if len(deliveries) == 1 else await self._insert_all(deliveries)
         sending = Sending(setup, configuration.redactor, self._engine, self._clock, _most_calls(setup))
         ready: list[Member] = []
@@ -71,12 +73,12 @@ class Shipper:
             if isinstance(made, Answer):
                 if made.code in _REMOVED:
                     made = replace(made, failure=self._removed)
-                sending.shipped[place] = Shipped(delivery=delivery, answer=made, finished_ms=self._clock())
+                sending.deliveries[place] = DeliveryResult(delivery=delivery, answer=made, finished_ms=self._clock())
             else:
                 ready.append(Member(place, delivery, made))
         for part in _parts(ready, setup):
             await sending.deliver(part)
-        return Shipment(tuple(sending.shipped[place] for place in range(len(deliveries))), tuple(sending.calls))
+        return BatchResult(tuple(sending.deliveries[place] for place in range(len(deliveries))), tuple(sending.calls))
 
     async def rehearse(self, delivery: Delivery) -> tuple[Delivery, HttpRequest | Answer]:
         """Everything but the call: the request that would be made, secrets and all, or why none would."""
@@ -145,7 +147,7 @@ def _prepared(
 
 
 def _most_calls(setup: DestinationSetup) -> int:
-    """How many calls one shipment may make without asking the gate again."""
+    """How many calls one batch_result may make without asking the circuit again."""
     rate = setup.destination.calls_per_second
     return sys.maxsize if rate is None else max(1, int(rate * BURST_MS / 1_000))
 

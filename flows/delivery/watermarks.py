@@ -1,9 +1,9 @@
-"""The delivery flow's word on how far it has come: each lane's low watermark and positions.
+"""The delivery flow's word on how far it has come: each shard's low watermark and positions.
 
-Progress arrives in-stream behind the records it speaks of, and every lane gets a copy. When every source partition has
-told a lane how far it is, whatever is due earlier is either in the lane (and known here), is another lane's business,
-or has an outcome or a retry record. How far the flow has come is the least that any of its lanes says, in whichever
-processes they are.
+Progress arrives in-stream behind the records it speaks of, and every shard gets a copy. When every source partition has
+told a shard how far it is, whatever is due earlier is either in the shard (and known here), is another shard's
+business, or has an outcome or a retry record. How far the flow has come is the least that any of its shards says, in
+whichever processes they are.
 """
 
 from collections.abc import Callable, Iterable
@@ -11,46 +11,46 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from flows.delivery.queue import Waiting
+from flows.delivery.queue import QueuedDelivery
 from flows.topics.interface import EVENTS, OUTCOMES
-from flows.topics.sink import Output
+from flows.topics.sink import OutgoingRecord
 from flows.topics.source import Progress
-from model.recording.facts import Position, Tick, encode
+from model.recording.facts import Position, WatermarkReport, encode
 
 SourcePart = tuple[str, int]
 
 
-class LaneProgress(NamedTuple):
-    """A lane's copy of a progress item."""
+class ShardProgress(NamedTuple):
+    """A shard's copy of a progress item."""
 
-    lane: int
+    shard: int
     progress: Progress
 
 
-class LaneTicks:
-    """Collects a lane's progress and makes its Tick when every source partition has reported anew."""
+class WatermarkReporter:
+    """Collects a shard's progress and makes its WatermarkReport when every source partition has reported anew."""
 
     def __init__(
         self,
         expected: Iterable[SourcePart],
-        held: Callable[[], Iterable[Waiting]],
+        held: Callable[[], Iterable[QueuedDelivery]],
         *,
-        lane: int,
-        lanes: int,
+        shard: int,
+        shards: int,
         run: str,
         clock: Callable[[], int],
     ) -> None:
-        """``expected``: all source partitions; ``held`` gives everything the lane holds."""
+        """``expected``: all source partitions; ``held`` gives everything the shard holds."""
         self._expected = frozenset(expected)
         self._held = held
-        self._lane = lane
-        self._lanes = lanes
+        self._shard = shard
+        self._shards = shards
         self._run = run
         self._clock = clock
         self._progress: dict[SourcePart, Progress] = {}
         self._fresh: set[SourcePart] = set()
 
-    def note(self, progress: Progress) -> Tick | None:
+    def note(self, progress: Progress) -> WatermarkReport | None:
         """Take a progress item; return a tick if it completes a round."""
         part = (progress.topic, progress.partition)
         self._progress[part] = progress
@@ -60,7 +60,7 @@ class LaneTicks:
         self._fresh.clear()
         return self._tick()
 
-    def _tick(self) -> Tick:
+    def _tick(self) -> WatermarkReport:
         held = list(self._held())
         watermarks = [progress.watermark_ms for progress in self._progress.values()]
         watermarks.extend(waiting.delivery.due_at_ms for waiting in held)
@@ -78,21 +78,21 @@ class LaneTicks:
             )
             for (topic, partition), progress in sorted(self._progress.items())
         )
-        return Tick(
+        return WatermarkReport(
             at_ms=self._clock(),
             run=self._run,
-            worker=str(self._lane),
-            workers=self._lanes,
+            worker=str(self._shard),
+            workers=self._shards,
             watermark_ms=min(watermarks),
             positions=positions,
         )
 
 
-def tick_outputs(tick: Tick, partitions: int) -> list[Output]:
+def watermark_records(tick: WatermarkReport, partitions: int) -> list[OutgoingRecord]:
     """The tick for every partition of topic outcomes.
 
     Partition 0 gets all positions, for `waybill recover`; the others only those of events, which count what is unread.
     """
     events = tuple(position for position in tick.positions if position.topic == EVENTS)
     brief = encode(replace(tick, positions=events))
-    return [Output(OUTCOMES, b"tick", brief if part else encode(tick), part) for part in range(partitions)]
+    return [OutgoingRecord(OUTCOMES, b"tick", brief if part else encode(tick), part) for part in range(partitions)]

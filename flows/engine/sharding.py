@@ -1,8 +1,8 @@
-"""Which process of a flow has which lane.
+"""Which process of a flow has which shard.
 
 Bytewax gives a key to a process by a hash of it: SipHash-1-3 with zero keys, as Rust's standard library hashes text. Of
-a few lanes called "0", "1", ... all may fall to one process. So they are called something that spreads evenly, and
-what a process says itself can go through a lane of its own.
+a few shards called "0", "1", ... all may fall to one process. So they are called something that spreads evenly, and
+what a process says itself can go through a shard of its own.
 """
 
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import count
 
-EVEN_FOR = 12  # lanes spread evenly over 2, 3, 4, 6 and 12 processes
+EVEN_FOR = 12  # shards spread evenly over 2, 3, 4, 6 and 12 processes
 _WORD = (1 << 64) - 1
 
 
@@ -21,17 +21,17 @@ class Share:
     process: int = 0
     processes: int = 1
 
-    def lanes_here(self, lanes: int) -> tuple[int, ...]:
-        """The lanes that this process has; all of them if it has none."""
-        here = tuple(lane for lane in range(lanes) if process_of(lane_key(lane), self.processes) == self.process)
-        return here or tuple(range(lanes))
+    def shards_here(self, shards: int) -> tuple[int, ...]:
+        """The shards that this process has; all of them if it has none."""
+        here = tuple(shard for shard in range(shards) if process_of(shard_key(shard), self.processes) == self.process)
+        return here or tuple(range(shards))
 
 
 @lru_cache(256)
-def lane_key(lane: int) -> str:
-    """The state key of a lane."""
-    candidates: Iterable[str] = (f"{lane}.{attempt}" for attempt in count())
-    return next(key for key in candidates if process_of(key, EVEN_FOR) == lane % EVEN_FOR)
+def shard_key(shard: int) -> str:
+    """The state key of a shard."""
+    candidates: Iterable[str] = (f"{shard}.{attempt}" for attempt in count())
+    return next(key for key in candidates if process_of(key, EVEN_FOR) == shard % EVEN_FOR)
 
 
 def process_of(key: str, processes: int) -> int:

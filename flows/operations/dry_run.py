@@ -8,7 +8,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from flows.delivery.samples import show_request
-from flows.delivery.sender import Shipper
+from flows.delivery.sender import BatchSender
 from flows.workspace.compiled import Configuration
 from model.delivery.attempt import Answer
 from model.delivery.delivery import Delivery
@@ -69,19 +69,19 @@ def deliveries_of(
         )
 
 
-async def explain(configuration: Configuration, shipper: Shipper, event: Event, now_ms: int) -> list[Explained]:
+async def explain(configuration: Configuration, sender: BatchSender, event: Event, now_ms: int) -> list[Explained]:
     """Explain an event, connection by connection."""
     explained = []
     for plan in configuration.routes.get(event.source, ()):
         for routed, delivery in deliveries_of(
             plan, event, configuration.redactor, now_ms, f"explain-{event.message_id}"
         ):
-            explained.append(await _explain_one(configuration, shipper, event, routed, delivery))
+            explained.append(await _explain_one(configuration, sender, event, routed, delivery))
     return explained
 
 
 async def _explain_one(
-    configuration: Configuration, shipper: Shipper, event: Event, routed: Routed, delivery: Delivery
+    configuration: Configuration, sender: BatchSender, event: Event, routed: Routed, delivery: Delivery
 ) -> Explained:
     redactor = configuration.redactor
     stripped = routed.event is not event.payload
@@ -95,7 +95,7 @@ async def _explain_one(
             message=redactor.text(routed.message),
         )
     function = configuration.functions.get((delivery.source, delivery.destination))
-    _, made = await shipper.rehearse(replace(delivery, inserted=False))
+    _, made = await sender.rehearse(replace(delivery, inserted=False))
     said: dict[str, Any] = (
         {"state": _STATES[made.failure], "code": made.code, "message": made.message}
         if isinstance(made, Answer)

@@ -1,4 +1,4 @@
-"""Redriving: dead letters are counted, and those to be sent go back on the retry ladder. It makes no call itself.
+"""Redriving: dead letters are counted, and those to be sent go back on the retry tiers. It makes no call itself.
 
 The store lags the topics by seconds and a command may be killed at any moment, so a ledger beside the topics
 (`flows.operations.redrive_ledger`) remembers what was put on its way. A chunk is written there before it is appended to
@@ -16,7 +16,7 @@ from typing import NamedTuple
 from flows.operations.redrive_ledger import LEDGER_FILE, LOOKUP_LETTERS, Chunk, Ledger, Plan
 from flows.topics.interface import DEAD_LETTERS, PositionLost, Producer, Record, Topics
 from flows.topics.records import fact, retry
-from flows.topics.sink import Output
+from flows.topics.sink import OutgoingRecord
 from model.delivery.delivery import Delivery
 from model.delivery.redrive import (
     Choice,
@@ -30,7 +30,7 @@ from model.delivery.redrive import (
     redriven,
     skip,
 )
-from model.delivery.retry_tiers import RUNGS
+from model.delivery.retry_tiers import RETRY_TIERS
 from model.events.envelope import UnreadableRecord
 from model.recording.facts import Audited
 
@@ -138,7 +138,7 @@ class Redriving:
         self._ledger.found(rows)
 
     def _append(self, producer: Producer, chunk: list[tuple[Delivery, int]], audited: Audited) -> None:
-        topic, now_ms = RUNGS[0].topic, self._clock()
+        topic, now_ms = RETRY_TIERS[0].topic, self._clock()
         before = [self._topics.bounds(topic, number)[1] for number in range(self._topics.partitions(topic))]
         numbers = {delivery.key: number for delivery, number in chunk}
         begun = Chunk(now_ms, audited.run, audited.author, before, numbers)
@@ -155,7 +155,7 @@ class Redriving:
         chunk = self._ledger.unfinished()
         if chunk is None:
             return
-        topic = RUNGS[0].topic
+        topic = RETRY_TIERS[0].topic
         missing = {redrive_id(root, number).encode(): root for root, number in chunk.numbers.items()}
         with closing(self._topics.producer()) as producer:
             for partition, start in enumerate(chunk.before):
@@ -191,12 +191,12 @@ class Redriving:
             after = places[-1][:2]
 
 
-def _said(delivery: Delivery, chunk: Chunk) -> Output:
+def _said(delivery: Delivery, chunk: Chunk) -> OutgoingRecord:
     said = redriven(delivery, at_ms=chunk.at_ms, batch=chunk.batch, author=chunk.author)
     return fact(delivery.delivery_id.encode(), said)
 
 
-def _put(producer: Producer, output: Output) -> None:
+def _put(producer: Producer, output: OutgoingRecord) -> None:
     producer.send(output.topic, output.key, output.value, output.partition)
 
 

@@ -18,7 +18,7 @@ LOOKUP_LETTERS = 1_000  # asked of store and ledger at a time
 LEDGER_FILE = "redrives.sqlite"
 
 _SCHEMA = (
-    # before: by partition of the rung, the first offset the chunk can have there (JSON)
+    # before: by partition of the tier, the first offset the chunk can have there (JSON)
     "CREATE TABLE IF NOT EXISTS chunks (id INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, batch TEXT NOT NULL, "
     "author TEXT NOT NULL, before TEXT NOT NULL, state TEXT NOT NULL)",
     "CREATE TABLE IF NOT EXISTS redrives (root TEXT PRIMARY KEY, number INTEGER NOT NULL, chunk INTEGER NOT NULL)",

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import orjson
 from msgspec.structs import replace
 
-from flows.delivery.isolation import Shipped
+from flows.delivery.isolation import DeliveryResult
 from flows.delivery.samples import shown_request, shown_response
-from flows.delivery.sender import Shipper
+from flows.delivery.sender import BatchSender
 from flows.operations.dry_run import deliveries_of
 from flows.topics.interface import Topics
 from flows.topics.records import fact
@@ -83,29 +83,29 @@ def plan_test(
     return TestPlan(deliveries=tuple(deliveries), passed_by=tuple(passed_by))
 
 
-async def send_test(shipper: Shipper, plan: TestPlan) -> list[Shipped]:
+async def send_test(sender: BatchSender, plan: TestPlan) -> list[DeliveryResult]:
     """Make the calls, one for each delivery."""
-    return [(await shipper.ship([delivery])).shipped[0] for delivery in plan.deliveries]
+    return [(await sender.send([delivery])).deliveries[0] for delivery in plan.deliveries]
 
 
-def state_of(shipped: Shipped) -> str:
+def state_of(result: DeliveryResult) -> str:
     """What the outcome would have been."""
-    return _STATES.get(shipped.answer.failure, "failed")
+    return _STATES.get(result.answer.failure, "failed")
 
 
-def facts_of(shipped: Shipped, configuration: Configuration, author: str, run: str) -> Iterator[Fact]:
+def facts_of(result: DeliveryResult, configuration: Configuration, author: str, run: str) -> Iterator[Fact]:
     """What is kept of one call of a test."""
-    delivery = replace(shipped.delivery, calls=1)
-    answer = shipped.answer
+    delivery = replace(result.delivery, calls=1)
+    answer = result.answer
     yield Tested(
         **delivery.about(),
-        at_ms=shipped.finished_ms,
+        at_ms=result.finished_ms,
         run=run,
         attempt=1,
         code=answer.code,
         message=answer.message,
         author=author,
-        state=state_of(shipped),
+        state=state_of(result),
         http_status=answer.http_status,
         http_ms=answer.http_ms,
     )
@@ -113,7 +113,7 @@ def facts_of(shipped: Shipped, configuration: Configuration, author: str, run: s
     if configuration.workspace.redaction.payloads:
         yield Sample(
             **delivery.about(),
-            at_ms=shipped.finished_ms,
+            at_ms=result.finished_ms,
             run=run,
             attempt=1,
             code=answer.code,
@@ -121,8 +121,8 @@ def facts_of(shipped: Shipped, configuration: Configuration, author: str, run: s
             attempt_id=attempt_id(delivery.delivery_id, run, 1),
             state=TEST,
             event=redactor.json_bytes(delivery.event),
-            request=orjson.dumps(shown_request(shipped, redactor)).decode(),
-            response=orjson.dumps(shown_response(shipped, redactor)).decode(),
+            request=orjson.dumps(shown_request(result, redactor)).decode(),
+            response=orjson.dumps(shown_response(result, redactor)).decode(),
         )
 
 

@@ -13,7 +13,7 @@ from bytewax.operators import KeyedStream
 
 from flows.engine.clock import wall_clock_ms
 from flows.recording.recorder import Recorded, Recorder, StoreItem
-from flows.recording.replays import Lookup, Priors
+from flows.recording.replays import Lookup, ReplayDeduplicator
 from flows.recording.store_lookup import StoreLookup
 from flows.recording.store_sink import StoreSink
 from flows.runtime.installation import Installation, migrate_store
@@ -21,7 +21,7 @@ from flows.runtime.positions import start_of
 from flows.runtime.runner import Prepared
 from flows.runtime.worker import Worker, become_worker
 from flows.topics.interface import OUTCOMES, Record
-from flows.topics.sink import Output, TopicSink
+from flows.topics.sink import OutgoingRecord, TopicSink
 from flows.topics.source import Item, Reading, Sourced, TopicPartition, TopicSource
 from model.recording.rollup import MINUTE_MS
 from sinks.clickhouse.store import Store, open_store
@@ -65,13 +65,13 @@ def recording_flow(source: OutcomesSource, lookup: Lookup, store: StoreSink, min
     # Sourced("outcomes", Record(1, 88, 1763690000000, b"9f..", b'{"v":1,"kind":"outcome","state":"delivered",...}'))
     keyed: KeyedStream[Record] = op.flat_map("by_partition", items, by_partition)
     # ("1", Record(1, 88, 1763690000000, b"9f..", b'{"v":1,"kind":"outcome",...}'))
-    recorded: KeyedStream[Recorded] = op.stateful_batch("record", keyed, lambda _: Recorder(Priors(lookup)))
+    recorded: KeyedStream[Recorded] = op.stateful_batch("record", keyed, lambda _: Recorder(ReplayDeduplicator(lookup)))
     # ("1", Row("facts", {"kind": "outcome", "state": "delivered", "count": 1, "log_offset": 88, ...}))
     # ("1", Row("minutes", {"minute": 1763690000, "status": "delivered", "count": 412, "latency": {"530": 3, ...}}))
-    # ("1", Output("minutes", b"1", b'{"v":1,"append_minute_ms":1763690000000,"partition":1,"rows":[...]}'))
+    # ("1", OutgoingRecord("minutes", b"1", b'{"v":1,"append_minute_ms":1763690000000,"partition":1,"rows":[...]}'))
     branches = op.branch("rows_or_records", recorded, is_row)
     rows: KeyedStream[StoreItem] = branches.trues
-    records: KeyedStream[list[Output]] = op.map_value("each", branches.falses, lambda output: [output])
+    records: KeyedStream[list[OutgoingRecord]] = op.map_value("each", branches.falses, lambda output: [output])
     op.output("store", rows, store)
     op.output("append", records, minutes)
     return flow
@@ -84,7 +84,7 @@ def by_partition(item: Item) -> list[tuple[str, Record]]:
 
 def is_row(keyed: tuple[str, Recorded]) -> TypeGuard[tuple[str, StoreItem]]:
     """Whether it goes to the store."""
-    return not isinstance(keyed[1], Output)
+    return not isinstance(keyed[1], OutgoingRecord)
 
 
 def prepare(installation: Installation, store: Store, stop: StopEvent) -> Dataflow:

@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 import orjson
 from bytewax.operators import StatefulBatchLogic
 
-from flows.recording.replays import Priors
+from flows.recording.replays import ReplayDeduplicator
 from flows.topics.interface import MINUTES, Record
 from flows.topics.records import dead_letter
-from flows.topics.sink import Output
+from flows.topics.sink import OutgoingRecord
 from model.events.envelope import FORMAT_VERSION, UnreadableRecord
 from model.recording.facts import Fact, decode
 from model.recording.rollup import MINUTE_MS, AppendMinute, bundle
@@ -34,13 +34,13 @@ class RebuildHours(NamedTuple):
 
 
 StoreItem = Row | RebuildHours
-Recorded = StoreItem | Output
+Recorded = StoreItem | OutgoingRecord
 
 
 class Recorder(StatefulBatchLogic[Record, Recorded, None]):
     """Turns the facts of one partition into rows, in log order."""
 
-    def __init__(self, priors: Priors) -> None:
+    def __init__(self, priors: ReplayDeduplicator) -> None:
         self._priors = priors
         self._open: AppendMinute | None = None
         self._partition = 0
@@ -123,6 +123,6 @@ class Recorder(StatefulBatchLogic[Record, Recorded, None]):
         rows.extend(total_row(total, counts, **at) for total, counts in minute.changed_totals())
         return rows
 
-    def _bundle(self, made: dict[str, Any]) -> Output:
+    def _bundle(self, made: dict[str, Any]) -> OutgoingRecord:
         value = orjson.dumps({"v": FORMAT_VERSION, **made})
-        return Output(MINUTES, str(self._partition).encode(), value)
+        return OutgoingRecord(MINUTES, str(self._partition).encode(), value)

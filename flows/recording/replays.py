@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 from model.recording.facts import Duplicate, Fact, Outcome, Received, State
-from model.recording.replays import Prior, Verdict, judge, prior_of
+from model.recording.replays import Decision, EarlierOutcome, judge, prior_of
 
 EPOCHS_REMEMBERED = 3  # a row is in the store at the latest one epoch after the one it was made in
 
@@ -34,7 +34,7 @@ Key = OutcomeKey | EventKey
 class Lookup(Protocol):
     """Finds what stands in the store before an offset of one outcomes partition."""
 
-    def outcomes(self, keys: Sequence[OutcomeKey], log_partition: int, before_offset: int) -> dict[str, Prior]:
+    def outcomes(self, keys: Sequence[OutcomeKey], log_partition: int, before_offset: int) -> dict[str, EarlierOutcome]:
         """The outcome that counts, by delivery id."""
 
     def events(self, keys: Sequence[EventKey], log_partition: int, before_offset: int) -> set[tuple[int, int]]:
@@ -50,12 +50,12 @@ def key_of(fact: Fact) -> Key | None:
     return None
 
 
-class Priors:
+class ReplayDeduplicator:
     """Judges the facts of one partition in log order."""
 
     def __init__(self, lookup: Lookup) -> None:
         self._lookup = lookup
-        self._memory: list[dict[Key, Prior]] = [{} for _ in range(EPOCHS_REMEMBERED)]
+        self._memory: list[dict[Key, EarlierOutcome]] = [{} for _ in range(EPOCHS_REMEMBERED)]
 
     def look_up(self, facts: Sequence[tuple[int, Fact]], log_partition: int) -> None:
         """Fetch what the store knows of the replayed ones among ``facts`` (offset, fact), in one go."""
@@ -71,14 +71,16 @@ class Priors:
             self._memory[0].update({key: found[key.delivery_id] for key in outcomes if key.delivery_id in found})
         if events:
             seen = self._lookup.events(events, log_partition, before)
-            said: dict[Key, Prior] = {key: _SAID for key in events if (key.events_partition, key.events_offset) in seen}
+            said: dict[Key, EarlierOutcome] = {
+                key: _SAID for key in events if (key.events_partition, key.events_offset) in seen
+            }
             self._memory[0].update(said)
 
-    def verdict(self, fact: Fact) -> Verdict:
+    def verdict(self, fact: Fact) -> Decision:
         """Judge one fact, and remember it for those that follow."""
         key = key_of(fact)
         if key is None:
-            return Verdict(1)
+            return Decision(1)
         prior = self._remembered(key) if fact.replayed else None  # type: ignore[attr-defined]
         if isinstance(fact, Outcome):
             verdict = judge(fact, prior)
@@ -86,14 +88,14 @@ class Priors:
                 self._memory[0][key] = prior_of(fact)
             return verdict
         self._memory[0][key] = _SAID
-        return Verdict(0 if prior else 1)
+        return Decision(0 if prior else 1)
 
     def epoch_ended(self) -> None:
         """Forget the oldest epoch."""
         self._memory = [{}, *self._memory[:-1]]
 
-    def _remembered(self, key: Key) -> Prior | None:
+    def _remembered(self, key: Key) -> EarlierOutcome | None:
         return next((epoch[key] for epoch in self._memory if key in epoch), None)
 
 
-_SAID = Prior(State.FILTERED, "", 0, 0)  # stands for "already said" of an event; its state is never looked at
+_SAID = EarlierOutcome(State.FILTERED, "", 0, 0)  # stands for "already said" of an event; its state is never looked at

@@ -1,11 +1,11 @@
-"""Priors' questions to the store, through the same views a person can read."""
+"""ReplayDeduplicator' questions to the store, through the same views a person can read."""
 
 from collections.abc import Sequence
 
 from flows.engine.backoff import until_it_works
 from flows.recording.replays import EventKey, OutcomeKey
 from model.recording.facts import State
-from model.recording.replays import Prior
+from model.recording.replays import EarlierOutcome
 from sinks.clickhouse.store import Store, StoreUnavailable
 
 
@@ -15,7 +15,7 @@ class StoreLookup:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def outcomes(self, keys: Sequence[OutcomeKey], log_partition: int, before_offset: int) -> dict[str, Prior]:
+    def outcomes(self, keys: Sequence[OutcomeKey], log_partition: int, before_offset: int) -> dict[str, EarlierOutcome]:
         """The outcome that counts, by delivery id."""
         rows = until_it_works(
             lambda: self._store.view(
@@ -30,7 +30,10 @@ class StoreLookup:
             StoreUnavailable,
             "looking up earlier outcomes",
         )
-        return {row["delivery_id"]: Prior(State(row["state"]), row["code"], row["at"], row["attempt"]) for row in rows}
+        return {
+            row["delivery_id"]: EarlierOutcome(State(row["state"]), row["code"], row["at"], row["attempt"])
+            for row in rows
+        }
 
     def events(self, keys: Sequence[EventKey], log_partition: int, before_offset: int) -> set[tuple[int, int]]:
         """The (events partition, offset) of those already received or dropped as duplicates."""

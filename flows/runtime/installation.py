@@ -7,7 +7,7 @@ from flows.engine.clock import wall_clock_ms
 from flows.topics.factory import open_topics
 from flows.topics.interface import DEAD_LETTERS, EVENTS, MINUTES, OUTCOMES, Topics, TopicSpec
 from flows.workspace.live import LiveWorkspace
-from model.delivery.retry_tiers import RUNGS
+from model.delivery.retry_tiers import RETRY_TIERS
 from model.destinations.catalogue import ALL_REASONS
 from model.workspace.settings import DAY_SECONDS
 from model.workspace.workspace import Workspace
@@ -96,6 +96,6 @@ def topic_specs(workspace: Workspace) -> list[TopicSpec]:
         OUTCOMES: retention.outcomes_seconds,
         DEAD_LETTERS: retention.dead_letters_seconds,
         MINUTES: retention.minutes_seconds,
-        **{rung.topic: retention.retries_seconds for rung in RUNGS},
+        **{tier.topic: retention.retries_seconds for tier in RETRY_TIERS},
     }
     return [TopicSpec(name, workspace.topics.partitions, kept) for name, kept in seconds.items()]

@@ -6,7 +6,7 @@ import orjson
 
 from flows.topics.interface import OUTCOMES, Topics
 from model.events.envelope import UnreadableRecord
-from model.recording.facts import Tick, decode
+from model.recording.facts import WatermarkReport, decode
 
 LOOK_BACK_RECORDS = 5_000
 LOOK_BACK_BYTES = 16 * 1024 * 1024
@@ -35,14 +35,14 @@ def last_settled(topics: Topics) -> dict[tuple[str, int], int] | None:
 
     Everything below them has an outcome or a retry record, so restarting there loses nothing.
     """
-    newest: dict[str, Tick] = {}
+    newest: dict[str, WatermarkReport] = {}
     workers = 0
     for value in _backwards(topics, OUTCOMES, 0):
         try:
             fact = decode(value)
         except UnreadableRecord:
             continue
-        if isinstance(fact, Tick) and fact.workers == (workers or fact.workers):
+        if isinstance(fact, WatermarkReport) and fact.workers == (workers or fact.workers):
             workers = fact.workers
             newest.setdefault(fact.worker, fact)
             if len(newest) == workers:

@@ -14,7 +14,7 @@ from flows.topics.interface import ProduceFailed, TopicError, TopicFull
 
 BUSY_SECONDS = 30.0  # longer than any transaction of ours; a writer that waits this long is not waiting but stuck
 WAL_LIMIT_BYTES = 64 * 1024 * 1024  # past it a WAL is begun anew even if somebody must wait, and cut to this length
-WAL_PAGES = 2_000  # 8 MB: an append moves them into the file only if `Checkpoints` did not
+WAL_PAGES = 2_000  # 8 MB: an append moves them into the file only if `WalCheckpointer` did not
 PAGE_BYTES = 4096  # as SQLite makes files
 RESTART_MS = 100  # a checkpoint that waits for readers holds up appends for as long at most
 SWITCH_PAUSE_SECONDS = 0.005  # between two tries to switch a new file to its WAL: a switch takes a millisecond

@@ -40,7 +40,7 @@ class TopicError(Exception):
 
     TopicError
       UnknownTopic     not created yet
-      TopicsAway       nobody answers just now; try again
+      TopicsUnavailable       nobody answers just now; try again
       PositionLost     the position fell off the log (retention); ``missing`` records are gone
       ProduceFailed    records were not acknowledged; none of the batch may be taken as written
       TopicFull        the disk or the disk budget is used up; try again when there is room
@@ -51,7 +51,7 @@ class UnknownTopic(TopicError):
     """The topic does not exist."""
 
 
-class TopicsAway(TopicError):
+class TopicsUnavailable(TopicError):
     """The topics cannot be reached now (a broker is down or starting). Nothing is lost by waiting."""
 
 
@@ -111,7 +111,8 @@ class Reader(Protocol):
         """Return the next records, the first one even if it is larger than max_bytes; [] at the end, and where records
         are still on their way from a broker.
 
-        Moves `position`. Raises `PositionLost` when the position fell off the log (also mid-way), `TopicsAway`."""
+        Moves `position`. Raises `PositionLost` when the position fell off the log (also mid-way),
+        `TopicsUnavailable`."""
 
     def close(self) -> None:
         """Release resources."""
@@ -128,7 +129,7 @@ class Topics(Protocol):
         """Number of partitions. Raises `UnknownTopic`."""
 
     def bounds(self, topic: str, partition: int) -> tuple[int, int]:
-        """(earliest offset kept, offset the next record will get). Raises `UnknownTopic` and `TopicsAway`."""
+        """(earliest offset kept, offset the next record will get). Raises `UnknownTopic` and `TopicsUnavailable`."""
 
     def offset_at(self, topic: str, partition: int, appended_ms: int) -> int:
         """Lowest offset whose append time is >= appended_ms; the end if there is none."""

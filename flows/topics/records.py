@@ -1,30 +1,30 @@
 """The records the delivery flow writes: facts, retries and dead letters."""
 
 from flows.topics.interface import DEAD_LETTERS, OUTCOMES
-from flows.topics.sink import Output
+from flows.topics.sink import OutgoingRecord
 from model.delivery.delivery import Delivery
-from model.delivery.retry_tiers import next_rung
-from model.events.envelope import seal
+from model.delivery.retry_tiers import next_tier
+from model.events.envelope import encode_record
 from model.recording.facts import Fact, Outcome, encode
 
 
-def fact(key: bytes, said: Fact) -> Output:
+def fact(key: bytes, said: Fact) -> OutgoingRecord:
     """A fact for topic outcomes; the facts of one delivery share a key and so stay in order."""
-    return Output(OUTCOMES, key, encode(said))
+    return OutgoingRecord(OUTCOMES, key, encode(said))
 
 
-def retry(delivery: Delivery, now_ms: int) -> Output:
-    """A delivery for the rung that what remains of its wait asks for."""
-    rung = next_rung(delivery.due_at_ms - now_ms, delivery.due_at_ms - delivery.waits_from_ms)
-    return Output(rung.topic, delivery.delivery_id.encode(), delivery.to_record())
+def retry(delivery: Delivery, now_ms: int) -> OutgoingRecord:
+    """A delivery for the tier that what remains of its wait asks for."""
+    tier = next_tier(delivery.due_at_ms - now_ms, delivery.due_at_ms - delivery.waits_from_ms)
+    return OutgoingRecord(tier.topic, delivery.delivery_id.encode(), delivery.to_record())
 
 
-def dead_letter(payload: bytes, key: bytes, code: str, message: str) -> Output:
+def dead_letter(payload: bytes, key: bytes, code: str, message: str) -> OutgoingRecord:
     """Bytes nobody could use, for a person to look at."""
-    return Output(DEAD_LETTERS, key, seal({"code": code, "message": message}, payload))
+    return OutgoingRecord(DEAD_LETTERS, key, encode_record({"code": code, "message": message}, payload))
 
 
-def undelivered(delivery: Delivery, outcome: Outcome) -> Output:
+def undelivered(delivery: Delivery, outcome: Outcome) -> OutgoingRecord:
     """A delivery that ended discarded or expired, whole, for redrive."""
     header = {"code": outcome.code, "state": outcome.state, "at_ms": outcome.at_ms}
-    return Output(DEAD_LETTERS, delivery.delivery_id.encode(), seal(header, delivery.to_record()))
+    return OutgoingRecord(DEAD_LETTERS, delivery.delivery_id.encode(), encode_record(header, delivery.to_record()))

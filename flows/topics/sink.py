@@ -15,7 +15,7 @@ PUSH_FACTS = 64  # a file takes 2 ms for them; an epoch's worth at once would ho
 APPENDING = "appending to topics"
 
 
-class Output(NamedTuple):
+class OutgoingRecord(NamedTuple):
     """One record to append. ``partition`` None: by key."""
 
     topic: str
@@ -24,7 +24,7 @@ class Output(NamedTuple):
     partition: int | None = None
 
 
-class TopicSinkPartition(StatefulSinkPartition[list[Output], None]):
+class TopicSinkPartition(StatefulSinkPartition[list[OutgoingRecord], None]):
     """Appends facts in small parts and the rest in `snapshot`. A broken topic blocks, never loses.
 
     A fact said again after a crash folds, so it may be appended at any time. A retry record would be tried twice: it
@@ -34,12 +34,12 @@ class TopicSinkPartition(StatefulSinkPartition[list[Output], None]):
     def __init__(self, producer: Producer) -> None:
         self._producer = producer
         self._facts = 0
-        self._records: list[Output] = []
-        self._ticks: list[Output] = []
+        self._records: list[OutgoingRecord] = []
+        self._ticks: list[OutgoingRecord] = []
         self.users = 0  # how many of Bytewax's partitions it is
 
     @remembered
-    def write_batch(self, values: list[list[Output]]) -> None:
+    def write_batch(self, values: list[list[OutgoingRecord]]) -> None:
         """Buffer, and set facts off when there are enough."""
         for output in chain.from_iterable(values):
             if output.topic != OUTCOMES:
@@ -74,7 +74,7 @@ class TopicSinkPartition(StatefulSinkPartition[list[Output], None]):
         self._facts = 0
 
 
-class TopicSink(FixedPartitionedSink[list[Output], None]):
+class TopicSink(FixedPartitionedSink[list[OutgoingRecord], None]):
     """Partitions by key, all of a process being one (a `DynamicSink` is outside the commit path and loses on kill -9).
 
     So what is said with one key stays in order, the number of processes may change, and each flushes once an epoch.
@@ -96,7 +96,7 @@ class TopicSink(FixedPartitionedSink[list[Output], None]):
         """The partition that a key names, or is spread to."""
         return int(item_key) % PARTS if item_key.isdecimal() else crc32(item_key.encode()) % PARTS
 
-    def at_home(self, keyed: tuple[str, list[Output]]) -> tuple[str, list[Output]]:
+    def at_home(self, keyed: tuple[str, list[OutgoingRecord]]) -> tuple[str, list[OutgoingRecord]]:
         """Give outputs a partition of the process that made them; what has one key gets the same one all the time."""
         key, outputs = keyed
         home = self._keys.get(key)

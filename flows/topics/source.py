@@ -1,4 +1,4 @@
-"""Bytewax sources over topics: the delivery flow's events and rungs, with progress told in-stream.
+"""Bytewax sources over topics: the delivery flow's events and tiers, with progress told in-stream.
 
 A source never naps (design 5.2): with nothing to give it returns empty and asks to be called again within 20 ms.
 """
@@ -15,13 +15,15 @@ from flows.engine.clock import next_poll
 from flows.engine.epochs import Epochs, PartitionInStep
 from flows.engine.error_capture import remembered
 from flows.engine.timer_slack import be_on_time
-from flows.topics.interface import Reader, Record, Topics, TopicsAway
+from flows.topics.interface import Reader, Record, Topics, TopicsUnavailable
 
 BATCH_RECORDS = 250
-RUNG_BATCH_RECORDS = 25  # of each partition of each rung: however many come due together, events are not kept waiting
+RETRY_TIER_BATCH_RECORDS = (
+    25  # of each partition of each tier: however many come due together, events are not kept waiting
+)
 BATCH_BYTES = 1024 * 1024
 POLL_MS = 20
-RUNG_POLL_MS = 100  # a wait is a second or more; the events beside it keep the epoch going
+RETRY_TIER_POLL_MS = 100  # a wait is a second or more; the events beside it keep the epoch going
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,7 @@ class Reading:
     start: Callable[[str, int], int]  # where a partition never read before begins
     opening: Callable[[str, int, bool], None] = lambda topic, partition, resumed: None  # before a partition is read
     drain: bool = False  # when stopped, first read what the log held at that moment
-    wait_ms: int = 0  # a record is given out this long after it was appended (rungs)
+    wait_ms: int = 0  # a record is given out this long after it was appended (tiers)
     most_records: int = BATCH_RECORDS  # given out at a time
     may_read: Callable[[], int] = lambda: BATCH_RECORDS  # how many more records the process may take on
     before_reading: Callable[[str, int, int], None] = lambda topic, partition, next_offset: None
@@ -68,14 +70,14 @@ class Reading:
     progress_ms: int = 10_000  # between two Progress items
     poll_ms: int = POLL_MS
 
-    def ripening(self, wait_ms: int, earliest_due_ms: Callable[[int], int]) -> "Reading":
-        """The same for a rung, whose records wait ``wait_ms``; ``earliest_due_ms`` bounds when one appended is due."""
+    def with_delay(self, wait_ms: int, earliest_due_ms: Callable[[int], int]) -> "Reading":
+        """The same for a tier, whose records wait ``wait_ms``; ``earliest_due_ms`` bounds when one appended is due."""
         return replace(
             self,
             wait_ms=wait_ms,
-            most_records=RUNG_BATCH_RECORDS,
+            most_records=RETRY_TIER_BATCH_RECORDS,
             earliest_due_ms=earliest_due_ms,
-            poll_ms=RUNG_POLL_MS,
+            poll_ms=RETRY_TIER_POLL_MS,
         )
 
 
@@ -101,7 +103,7 @@ class TopicPartition(StatefulSourcePartition[Item, int]):
         reading = self._reading
         if reading.stop.is_set() and self._may_stop():
             raise StopIteration
-        with suppress(TopicsAway):
+        with suppress(TopicsUnavailable):
             self._read_ahead()
         now_ms = reading.clock()
         items: list[Item] = []
@@ -115,7 +117,7 @@ class TopicPartition(StatefulSourcePartition[Item, int]):
             reading.before_reading(reading.topic, self._partition, self._position)
             items.extend(Sourced(reading.topic, record) for record in given)
         if now_ms >= self._next_progress_ms:
-            with suppress(TopicsAway):
+            with suppress(TopicsUnavailable):
                 progress = self._progress(now_ms)
                 if progress is not None:
                     items.append(progress)
@@ -139,7 +141,7 @@ class TopicPartition(StatefulSourcePartition[Item, int]):
         if not self._reading.drain:
             return True
         if self._stop_at is None:
-            with suppress(TopicsAway):
+            with suppress(TopicsUnavailable):
                 _, self._stop_at = self._reading.topics.bounds(self._reading.topic, self._partition)
         return self._stop_at is not None and self._position >= self._stop_at
 

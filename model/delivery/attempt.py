@@ -1,4 +1,4 @@
-"""What one answer means for a delivery: delivered, given up, or tried again. Pure; the lane acts on it."""
+"""What one answer means for a delivery: delivered, given up, or tried again. Pure; the shard acts on it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

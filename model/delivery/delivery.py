@@ -1,6 +1,6 @@
 """A delivery under way: one event for one connection and mapping, with what has been tried so far.
 
-It travels as a record of the retry topics and in the snapshot of a lane; `to_record` is its one written form.
+It travels as a record of the retry topics and in the snapshot of a shard; `to_record` is its one written form.
 """
 
 from collections.abc import Callable
@@ -38,7 +38,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     received_at_ms: int
     taken_at_ms: int  # when the delivery flow first took the event: the retry window counts from here
     due_at_ms: int  # not before this; for a new delivery the time it was received
-    waits_from_ms: int = 0  # when it was last put on the retry ladder
+    waits_from_ms: int = 0  # when it was last put on the retry tiers
     waits_for: Wait = Wait.QUEUE  # what that was for
     calls: int = 0  # HTTP calls made
     attempts: int = 0  # calls that count against the limit; throttling and setup use up time only
@@ -134,7 +134,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def waiting(self, *, from_ms: int, until_ms: int, wait: Wait) -> "Delivery":
-        """Return the delivery as it goes on the retry ladder."""
+        """Return the delivery as it goes on the retry tiers."""
         return msgspec.structs.replace(self, waits_from_ms=from_ms, waits_for=wait, due_at_ms=until_ms)
 
     def waited(self, now_ms: int) -> "Delivery":

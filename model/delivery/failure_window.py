@@ -35,7 +35,7 @@ class _Slice:
     own: int = 0  # failures of deliveries that fail by themselves
 
 
-class Breaker:
+class FailureWindow:
     """Judges the calls of one destination. Times are passed in."""
 
     def __init__(self, policy: BreakerPolicy) -> None:

@@ -20,7 +20,7 @@ class UnreadableRecord(ValueError):
     """A topic record is not in a format this version of Waybill reads; the text says what was found."""
 
 
-def seal(header: dict[str, Any], payload: bytes) -> bytes:
+def encode_record(header: dict[str, Any], payload: bytes) -> bytes:
     """Encode one record; ``header`` needs no version, it is added here."""
     return orjson.dumps({"v": FORMAT_VERSION, **header}) + b"\n" + payload
 
@@ -40,7 +40,7 @@ def check_version(line: bytes) -> None:
         raise UnreadableRecord(f"not format version {FORMAT_VERSION}: {error}") from None
 
 
-def unseal(value: bytes) -> tuple[dict[str, Any], bytes]:
+def decode_record(value: bytes) -> tuple[dict[str, Any], bytes]:
     """Decode one record into header and payload. Raises `UnreadableRecord`."""
     line, newline, payload = value.partition(b"\n")
     if not newline:

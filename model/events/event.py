@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 
-from model.events.envelope import UnreadableRecord, seal, unseal
+from model.events.envelope import UnreadableRecord, decode_record, encode_record
 
 NAME_LIMIT_CHARACTERS = 200  # names are dimensions of counts; a longer one is cut
 
@@ -28,12 +28,12 @@ class Event:
 
 def to_record(source: str, payload: bytes) -> bytes:
     """Encode an event for topic events; ``payload`` is its JSON."""
-    return seal({"source": source}, payload)
+    return encode_record({"source": source}, payload)
 
 
 def from_record(value: bytes) -> Event:
     """Decode a record of topic events. Raises `UnreadableRecord`."""
-    header, payload = unseal(value)
+    header, payload = decode_record(value)
     try:
         body = orjson.loads(payload)
     except orjson.JSONDecodeError as error:

@@ -37,9 +37,9 @@ def partition_of(key: bytes, partitions: int) -> int:
     return crc32(key) % partitions
 
 
-def lane_of(destination: str, lanes: int) -> int:
-    """The lane that owns a destination."""
-    return crc32(destination.encode()) % lanes
+def shard_of(destination: str, shards: int) -> int:
+    """The shard that owns a destination."""
+    return crc32(destination.encode()) % shards
 
 
 def request_key(keys: list[str]) -> str:

@@ -220,8 +220,8 @@ WAITING: tuple[Reason, ...] = (
         "None; if it lasts, the destination is slower than its events come in: raise its concurrency.",
     ),
     _waiting(
-        "LANES_CHANGED",
-        "The workspace has another number of lanes, or the destination another id, and the event goes to the lane its "
+        "SHARDS_CHANGED",
+        "The workspace has another number of shards, or the destination another id, and the event goes to the shard its "
         "destination has now.",
         "None.",
     ),

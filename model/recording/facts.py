@@ -4,14 +4,14 @@
     Duplicate      an event was read and dropped as a duplicate        one per event
     Rejected       ingest refused items of a request                   one per request and code
     AttemptFailed  one HTTP call did not deliver; due_at_ms says when the next one is
-    Spilled        a delivery was put back unsent to a retry rung
+    Requeued        a delivery was put back unsent to a retry tier
     Outcome        the final word on a delivery                        one per delivery
     Sample         redacted payloads of one attempt
     Redriven       a delivery that had failed was put on its way again by a person
     Tested         a person sent one event to one destination to see what happens; in no count
     Audited        a person did something with consequences outside
     DestinationState  a destination stopped taking events, tries again, or takes them again
-    Tick           how far one worker of the delivery flow has come
+    WatermarkReport           how far one worker of the delivery flow has come
 
 Times are Unix milliseconds. Nothing here may carry unredacted payloads (design 7.4).
 """
@@ -92,7 +92,7 @@ class AttemptFailed(DeliveryFact, frozen=True, kw_only=True, tag="attempt_failed
     due_at_ms: int
 
 
-class Spilled(DeliveryFact, frozen=True, kw_only=True, tag="spilled"):
+class Requeued(DeliveryFact, frozen=True, kw_only=True, tag="requeued"):
     """A delivery was put back unsent: its destination is over its share, paused, or it waited too long."""
 
     due_at_ms: int
@@ -108,7 +108,7 @@ class Outcome(DeliveryFact, frozen=True, kw_only=True, tag="outcome"):
     retry_wait_ms: int = 0  # between a failed attempt and the next one
     limit_wait_ms: int = 0  # the destination's pause, rate limit, breaker or setup stood in the way
     calls_ms: int = 0  # in all of its calls
-    due_at_ms: int = 0  # what it was to wait for last; 0: it never was put on the retry ladder
+    due_at_ms: int = 0  # what it was to wait for last; 0: it never was put on the retry tiers
 
 
 class Redriven(DeliveryFact, frozen=True, kw_only=True, tag="redriven"):
@@ -179,7 +179,7 @@ class Position(msgspec.Struct, frozen=True, kw_only=True):
     settled: int  # everything below has an outcome or a retry record: where `waybill recover` restarts
 
 
-class Tick(Fact, frozen=True, kw_only=True, tag="tick"):
+class WatermarkReport(Fact, frozen=True, kw_only=True, tag="tick"):
     """One worker's word: nothing due before watermark_ms is held or unread. Written into every outcomes partition."""
 
     worker: str
@@ -192,7 +192,7 @@ AnyFact = (
     Received
     | Duplicate
     | AttemptFailed
-    | Spilled
+    | Requeued
     | Outcome
     | Sample
     | Redriven
@@ -200,7 +200,7 @@ AnyFact = (
     | DestinationState
     | Audited
     | Rejected
-    | Tick
+    | WatermarkReport
 )
 
 _encoder = msgspec.json.Encoder()

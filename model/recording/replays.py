@@ -10,7 +10,7 @@ from model.recording.facts import Outcome, State
 
 
 @dataclass(frozen=True, slots=True)
-class Prior:
+class EarlierOutcome:
     """The outcome that counts so far."""
 
     state: State
@@ -20,22 +20,22 @@ class Prior:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Decision:
     """``count`` of the new fact (1, or 0 for a repetition), and the earlier outcome it takes back, if any."""
 
     count: int
-    takes_back: Prior | None = None
+    takes_back: EarlierOutcome | None = None
 
 
-def judge(outcome: Outcome, prior: Prior | None) -> Verdict:
+def judge(outcome: Outcome, prior: EarlierOutcome | None) -> Decision:
     """Decide whether ``outcome`` counts beside the one that counts so far."""
     if prior is None:
-        return Verdict(1)
+        return Decision(1)
     if outcome.state is State.DELIVERED and prior.state is not State.DELIVERED:
-        return Verdict(1, takes_back=prior)
-    return Verdict(0)
+        return Decision(1, takes_back=prior)
+    return Decision(0)
 
 
-def prior_of(outcome: Outcome) -> Prior:
+def prior_of(outcome: Outcome) -> EarlierOutcome:
     """The outcome as a later fact will see it."""
-    return Prior(outcome.state, outcome.code, outcome.at_ms, outcome.attempt)
+    return EarlierOutcome(outcome.state, outcome.code, outcome.at_ms, outcome.attempt)

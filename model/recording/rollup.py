@@ -19,12 +19,12 @@ from model.recording.facts import (
     Outcome,
     Received,
     Rejected,
-    Spilled,
+    Requeued,
     State,
     kind_of,
 )
 from model.recording.latency import bucket
-from model.recording.replays import Verdict
+from model.recording.replays import Decision
 
 MINUTE_MS = 60_000
 SERIES_LIMIT = 2_000  # rows an append minute may have under their own event name and app version
@@ -91,7 +91,7 @@ class AppendMinute:
         self._changed_totals: set[Total] = set()
         self.states: list[DestinationState] = []  # what destinations were found to be, in log order
 
-    def add(self, fact: Fact, verdict: Verdict) -> None:
+    def add(self, fact: Fact, verdict: Decision) -> None:
         """Count a fact as the verdict says."""
         if isinstance(fact, DestinationState):
             self.states.append(fact)
@@ -151,7 +151,7 @@ class AppendMinute:
         return counts
 
 
-def series_of(fact: Fact, verdict: Verdict) -> list[tuple[Series, int, int | None]]:
+def series_of(fact: Fact, verdict: Decision) -> list[tuple[Series, int, int | None]]:
     """The series a fact is counted in, by how much, and the number of calls it speaks of.
 
     A redrive is in none: it is out of every rate and alert.
@@ -166,7 +166,7 @@ def series_of(fact: Fact, verdict: Verdict) -> list[tuple[Series, int, int | Non
     counted: list[tuple[Series, int, int | None]]
     if isinstance(fact, AttemptFailed):
         counted = [(_series(fact, fact.at_ms, kind_of(fact), fact.code), 1, min(fact.attempt, ATTEMPT_LIMIT))]
-    elif isinstance(fact, Spilled):
+    elif isinstance(fact, Requeued):
         counted = [(_series(fact, fact.at_ms, kind_of(fact), fact.code), 1, None)]
     elif isinstance(fact, Outcome):
         counted = []
@@ -179,7 +179,7 @@ def series_of(fact: Fact, verdict: Verdict) -> list[tuple[Series, int, int | Non
             counted.append((taken_back, -1, _calls(prior.state, prior.attempt)))
     else:
         return []
-    if fact.resent and not isinstance(fact, Spilled):
+    if fact.resent and not isinstance(fact, Requeued):
         counted.append((_series(fact, fact.at_ms, "possible_duplicate", ""), 1, None))
     return counted
 

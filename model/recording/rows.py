@@ -16,13 +16,13 @@ from model.recording.facts import (
     Received,
     Redriven,
     Rejected,
+    Requeued,
     Sample,
-    Spilled,
     Tested,
-    Tick,
+    WatermarkReport,
     kind_of,
 )
-from model.recording.replays import Prior, Verdict
+from model.recording.replays import Decision, EarlierOutcome
 from model.recording.rollup import Counts, Series, Total, TotalCounts
 
 
@@ -41,9 +41,9 @@ class LogPosition(NamedTuple):
     appended_ms: int
 
 
-def rows_of(fact: Fact, position: LogPosition, verdict: Verdict) -> list[Row]:
+def rows_of(fact: Fact, position: LogPosition, verdict: Decision) -> list[Row]:
     """The rows a fact is kept as: usually one; two when it takes an earlier outcome back."""
-    if isinstance(fact, Tick):
+    if isinstance(fact, WatermarkReport):
         return [Row("ticks", _tick(fact, position))]
     if isinstance(fact, Sample):
         return [Row("samples", _sample(fact, position))]
@@ -165,7 +165,7 @@ def _fact(fact: Fact, position: LogPosition) -> dict[str, Any]:
             "http_ms": fact.http_ms,
             "due_at": fact.due_at_ms,
         }
-    elif isinstance(fact, Spilled):
+    elif isinstance(fact, Requeued):
         row["due_at"] = fact.due_at_ms
     elif isinstance(fact, Outcome):
         row |= {
@@ -202,7 +202,7 @@ def _fact(fact: Fact, position: LogPosition) -> dict[str, Any]:
     return row
 
 
-def _correction(own: dict[str, Any], prior: Prior) -> dict[str, Any]:
+def _correction(own: dict[str, Any], prior: EarlierOutcome) -> dict[str, Any]:
     taken_back = {"correction": 1, "count": -1, "state": prior.state, "code": prior.code, "at": prior.at_ms}
     return {**own, **taken_back, "message": "", "resent": False}
 
@@ -233,7 +233,7 @@ def _audited(fact: Audited, position: LogPosition) -> dict[str, Any]:
     return {**row, "at": fact.at_ms, "log_partition": position.partition, "log_offset": position.offset}
 
 
-def _tick(fact: Tick, position: LogPosition) -> dict[str, Any]:
+def _tick(fact: WatermarkReport, position: LogPosition) -> dict[str, Any]:
     return {
         "worker": fact.worker,
         "workers": fact.workers,

@@ -119,12 +119,12 @@ class DeliveryConfig(Section):
     """Deliveries one process holds unsettled before it stops reading."""
     max_held_bytes: int = Field(default=16 * MIB, ge=MIB)
     """Bytes of events one process holds unsettled before it stops reading."""
-    max_wait_in_room_seconds: float = Field(default=30, gt=0, le=3_600)
+    max_wait_in_queue_seconds: float = Field(default=30, gt=0, le=3_600)
     """A delivery that waited this long for its turn goes back to a retry topic."""
     keep_removed_seconds: float = Field(default=30, ge=0, le=DAY_SECONDS)
     """How long what waits for a connection that was removed or disabled is kept, in case the change was a mistake."""
-    lanes: int = Field(default=4, ge=1, le=64)
-    """Destinations are spread over this many lanes."""
+    shards: int = Field(default=4, ge=1, le=64)
+    """Destinations are spread over this many shards."""
     duplicate_window_seconds: int = Field(default=DAY_SECONDS, ge=1, le=30 * DAY_SECONDS)
     """The same messageId from the same source within this time is a duplicate."""
     allow_addresses: tuple[Network, ...] = ()

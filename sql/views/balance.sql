@@ -19,7 +19,7 @@ SELECT fromUnixTimestamp64Milli(watermark_ms, 'UTC') AS watermark, newest_tick,
 FROM low_watermark;
 
 -- balance: one row per source and destination. Every delivery of the cohort is in exactly one of the columns after
--- routed. pending: no outcome yet, and its due time (that of its last failed attempt or spill, else received_at) is not
+-- routed. pending: no outcome yet, and its due time (that of its last failed attempt or requeue, else received_at) is not
 -- yet passed by the watermark. unexplained: passed without an outcome; or an outcome nobody routed; or outcomes that do
 -- not add up to one. An outcome recorded a moment before its routing is left out until the watermark has passed it.
 -- Of first deliveries only: redrives have their own (redrive_balance), tests have none.
@@ -63,7 +63,7 @@ FROM (
                count * (state = 'discarded'), count * (state = 'expired'),
                toUnixTimestamp64Milli(due_at), toUnixTimestamp64Milli(received_at)
         FROM facts FINAL
-        WHERE destination != '' AND kind IN ('attempt_failed', 'spilled', 'outcome')
+        WHERE destination != '' AND kind IN ('attempt_failed', 'requeued', 'outcome')
           AND received_at >= first AND received_at < end
           AND ({source:String} = '' OR source = {source:String})
           AND ({destination:String} = '' OR destination = {destination:String})

@@ -1,10 +1,10 @@
 -- The story of one event, of what was sent again, and of what people did.
 
 -- event_trace: all that is known about the events with one messageId, oldest first.
--- step: rejected, received, duplicate, routed (one for each delivery), attempt_failed, spilled, outcome, redriven,
--- redrive_attempt_failed, redrive_spilled, redrive_outcome, tested. The call that ended a delivery is told by its
+-- step: rejected, received, duplicate, routed (one for each delivery), attempt_failed, requeued, outcome, redriven,
+-- redrive_attempt_failed, redrive_requeued, redrive_outcome, tested. The call that ended a delivery is told by its
 -- outcome. at: of received the time ingest took it, of the rest the time it happened.
--- state: of outcomes. http_status: NULL when no answer came or no call was made. due_at: of attempt_failed and spilled,
+-- state: of outcomes. http_status: NULL when no answer came or no call was made. due_at: of attempt_failed and requeued,
 -- else NULL. latency_ms and its four parts: of outcomes, else NULL. batch_items: how many deliveries the answer spoke of
 -- together; 0: of this one. counted: false when it repeats, after a crash, what was said before.
 CREATE VIEW event_trace AS
@@ -19,14 +19,14 @@ SELECT
     if(endsWith(steps.step, 'outcome'), steps.retry_wait_ms, NULL) AS retry_wait_ms,
     if(endsWith(steps.step, 'outcome'), steps.limit_wait_ms, NULL) AS limit_wait_ms,
     if(endsWith(steps.step, 'outcome'), steps.calls_ms, NULL) AS calls_ms,
-    if(endsWith(steps.step, 'attempt_failed') OR endsWith(steps.step, 'spilled'), steps.due_at, NULL) AS due_at,
+    if(endsWith(steps.step, 'attempt_failed') OR endsWith(steps.step, 'requeued'), steps.due_at, NULL) AS due_at,
     steps.batch_items AS batch_items, steps.redrive AS redrive, steps.author AS author,
     toBool(steps.count = 1) AS counted, steps.resent AS resent,
     steps.events_partition AS events_partition, steps.events_offset AS events_offset
 FROM (
     SELECT if(kind = 'received', received_at, facts.at) AS at, kind AS step,
-           indexOf(['rejected', 'received', 'duplicate', 'routed', 'attempt_failed', 'spilled', 'outcome', 'redriven',
-                    'redrive_attempt_failed', 'redrive_spilled', 'redrive_outcome', 'tested'], kind) AS rank,
+           indexOf(['rejected', 'received', 'duplicate', 'routed', 'attempt_failed', 'requeued', 'outcome', 'redriven',
+                    'redrive_attempt_failed', 'redrive_requeued', 'redrive_outcome', 'tested'], kind) AS rank,
            source, destination, mapping, event_type, event_name, delivery_id, attempt, state, code, message,
            http_status, http_ms, latency_ms, queue_ms, retry_wait_ms, limit_wait_ms, calls_ms, due_at,
            batch_items, redrive, author, count, resent, events_partition, events_offset,

@@ -51,7 +51,7 @@ WHERE facts.destination = '' AND kind = 'received' AND received_at >= since AND 
   AND ({destination:String} = '' OR route.destination = {destination:String})
   AND route.delivery_id NOT IN (
       SELECT delivery_id FROM facts
-      WHERE destination != '' AND kind IN ('attempt_failed', 'spilled', 'outcome')
+      WHERE destination != '' AND kind IN ('attempt_failed', 'requeued', 'outcome')
         AND received_at >= since AND received_at < end)
 GROUP BY route.delivery_id;
 

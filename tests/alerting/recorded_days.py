@@ -6,12 +6,12 @@ from random import Random
 from typing import Any
 
 from flows.recording.recorder import RebuildHours, Recorder
-from flows.recording.replays import Priors
+from flows.recording.replays import ReplayDeduplicator
 from flows.topics.interface import MINUTES, Record
-from flows.topics.sink import Output
+from flows.topics.sink import OutgoingRecord
 from model.alerts.transition import Transition
 from model.recording.facts import Fact, State, encode
-from model.recording.replays import Prior
+from model.recording.replays import EarlierOutcome
 from model.recording.rollup import MINUTE_MS
 from model.recording.rows import Row
 from sinks.clickhouse.store import Store
@@ -27,7 +27,7 @@ STATES = (State.DELIVERED, State.DISCARDED, State.EXPIRED, State.FILTERED)
 class NothingBefore:
     """A store in which nothing stands yet."""
 
-    def outcomes(self, keys: object, log_partition: int, before_offset: int) -> dict[str, Prior]:
+    def outcomes(self, keys: object, log_partition: int, before_offset: int) -> dict[str, EarlierOutcome]:
         """None."""
         return {}
 
@@ -87,7 +87,7 @@ class RecordedDays:
     pending: list[tuple[int, Row | RebuildHours]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.recorders = [Recorder(Priors(NothingBefore())) for _ in range(PARTITIONS)]
+        self.recorders = [Recorder(ReplayDeduplicator(NothingBefore())) for _ in range(PARTITIONS)]
 
     def append(self, appended_ms: int, partition: int, fact: Fact) -> list[Transition]:
         """Record one fact: what alerting finds now."""
@@ -95,7 +95,7 @@ class RecordedDays:
         record = Record(partition, self.offsets[partition], appended_ms, b"", encode(fact))
         self.offsets[partition] += 1
         for item in self.recorders[partition].on_batch([record])[0]:
-            if isinstance(item, Output):
+            if isinstance(item, OutgoingRecord):
                 assert item.topic == MINUTES
                 self.evaluating.now_ms = appended_ms
                 found += self.evaluating.take(Record(partition, 0, appended_ms, item.key, item.value))

@@ -16,13 +16,13 @@ import orjson
 import psutil
 from rich.progress import Progress
 
-from model.events.ids import lane_of
+from model.events.ids import shard_of
 from tests.clickhouse.process import clickhouse
 from tests.faults.cluster import EVER
 from tests.system import Receiver, Waybill, receiver, running, wait_until
 
 DESTINATIONS = ("ads", "hub", "crm", "search")
-assert sorted(lane_of(name, 4) for name in DESTINATIONS) == [0, 1, 2, 3]  # one in each lane, two in each process
+assert sorted(shard_of(name, 4) for name in DESTINATIONS) == [0, 1, 2, 3]  # one in each shard, two in each process
 EVENTS = 40_000  # as in the other scenario over Kafka; each to one destination
 BATCH = 100
 ROUNDS = 3

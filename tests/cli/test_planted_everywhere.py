@@ -270,7 +270,7 @@ def test_all_paths_were_taken(story: Story) -> None:
         "PAYLOAD_VALIDATION_FAILED",
     ):  # fmt: skip
         assert f"\n{code}\n" in facts, code
-    for kind in ("rejected", "tested", "redriven", "redrive_outcome", "spilled"):
+    for kind in ("rejected", "tested", "redriven", "redrive_outcome", "requeued"):
         assert f"{kind}\n" in facts, kind
     states = content["table waybill.destination_states"]
     assert "\nopen\n" in states and "\nsetup\n" in states and "refused [redacted" in states

@@ -151,24 +151,24 @@ def test_stopped_and_killed_beside_a_running_system_every_event_arrives_once(tmp
             wait_until(lambda: balance(system, "discarded") == MANY, 60, "all discarded")
 
             stopped = begun(system, rate=10)
-            wait_until(lambda: on_the_rung(system) >= 10, 60, "under way")
+            wait_until(lambda: on_the_tier(system) >= 10, 60, "under way")
             busy = ask(system, "redrive", "--destination", "crm", "--dry-run")
             assert busy.code == 2 and "another redrive" in busy.err
             stopped.send_signal(signal.SIGINT)
             out, err = stopped.communicate(timeout=60)
             assert stopped.returncode == 2 and b"Stopped: " in out and b"Run the same command again" in out, err
-            so_far = on_the_rung(system)
+            so_far = on_the_tier(system)
             assert 10 <= so_far < MANY
 
             killed = begun(system, rate=20)
-            wait_until(lambda: on_the_rung(system) > so_far, 60, "under way again")
+            wait_until(lambda: on_the_tier(system) > so_far, 60, "under way again")
             killed.kill()
             killed.communicate()
-            assert on_the_rung(system) < MANY
+            assert on_the_tier(system) < MANY
 
             assert ask(system, "redrive", "--destination", "crm", "--yes").code == 0
             wait_until(lambda: redrives(system).get("recovered") == MANY, 60, "all recovered")
-            assert on_the_rung(system) == MANY
+            assert on_the_tier(system) == MANY
             tally = target.tally()["scripted"]
             row = redrives(system)
             done = ask(system, "redrive", "--destination", "crm", "--dry-run", "--json").json()
@@ -230,6 +230,6 @@ def redrives(system: Waybill) -> dict[str, int]:
     return rows[0] if rows else {}
 
 
-def on_the_rung(system: Waybill) -> int:
+def on_the_tier(system: Waybill) -> int:
     with closing(open_topics(f"sqlite:///{system.data / 'topics'}")) as topics:
         return sum(topics.bounds("retries.1s", number)[1] for number in range(topics.partitions("retries.1s")))

@@ -14,7 +14,7 @@ from segment.analytics.client import Client  # type: ignore[import-untyped]
 
 from flows.topics.factory import open_topics
 from flows.topics.interface import DEAD_LETTERS, EVENTS, OUTCOMES
-from model.events.envelope import unseal
+from model.events.envelope import decode_record
 from model.recording.facts import Outcome, decode
 from sinks.clickhouse.store import open_store
 from tests.cli.commands import Done, track, waybill
@@ -242,7 +242,7 @@ def test_a_destination_that_never_answers_is_timed_out_and_given_up(story: Story
 
 def test_a_poison_record_becomes_a_dead_letter_with_its_bytes_and_a_discarded_outcome(story: Story) -> None:
     topics = open_topics(f"sqlite:///{story.system.data / 'topics'}")
-    letters = [unseal(record.value) for record in records(topics, DEAD_LETTERS)]
+    letters = [decode_record(record.value) for record in records(topics, DEAD_LETTERS)]
     facts = [decode(record.value) for record in records(topics, OUTCOMES)]
     topics.close()
     assert [payload for header, payload in letters if header["code"] == "UNREADABLE_RECORD"] == [POISON]

@@ -189,7 +189,7 @@ class TestReading:
         assert topics.offset_at("events", 0, 0) == 3
 
     def test_a_waiting_topic_beside_a_live_one_causes_no_gap_over_100_ms(self, topics: Topics) -> None:
-        # What a retry rung is: many records, the first of which is not due yet, looked at again and again.
+        # What a retry tier is: many records, the first of which is not due yet, looked at again and again.
         for _ in range(20):
             append(topics, *[b"x" * 1_000] * 1_000, topic="quiet")
         # One good second will do: the machine may be busy, but a gap that waiting causes is in each of them.

@@ -18,7 +18,7 @@ from console.server.http_server import serve_in_thread
 from flows.engine.clock import wall_clock_ms
 from flows.runtime.installation import Installation, open_installation
 from flows.workspace.loader import load_workspace
-from model.delivery.retry_tiers import RUNGS
+from model.delivery.retry_tiers import RETRY_TIERS
 from tests.system import WRITE_KEY, Receiver, receiver, wait_until, workspace_text
 
 EVER = {"from_ms": 0, "to_ms": 4_000_000_000_000}
@@ -124,10 +124,10 @@ class Cluster:
         }
 
     def retry_records(self) -> int:
-        """How many records were ever appended to the rungs."""
+        """How many records were ever appended to the tiers."""
         topics = self.installation.topics
         partitions = range(self.installation.workspace.topics.partitions)
-        return sum(topics.bounds(rung.topic, partition)[1] for rung in RUNGS for partition in partitions)
+        return sum(topics.bounds(tier.topic, partition)[1] for tier in RETRY_TIERS for partition in partitions)
 
     def wait_for(self, name: str, wanted: dict[str, int], seconds: float = 120) -> dict[str, Any]:
         """Wait until the receiver's tally of a path has reached some numbers; return it."""

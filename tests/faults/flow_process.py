@@ -24,7 +24,7 @@ from model.reason_codes.catalogue import ALL
 from sinks.clickhouse.schema import migrate
 from sinks.clickhouse.store import open_store
 
-TICK_MS = 500  # instead of 10 s, so that watermarks move while a test waits
+REPORT_EVERY_MS = 500  # instead of 10 s, so that watermarks move while a test waits
 
 
 def flush_on_a_timer() -> None:
@@ -61,7 +61,7 @@ def main(flow: str, workspace: str, data: str, fault: str = "") -> None:
     if flow == DELIVERY:
 
         def prepare() -> Prepared:
-            run = delivery_run.prepare(installation, stop, progress_ms=TICK_MS)
+            run = delivery_run.prepare(installation, stop, progress_ms=REPORT_EVERY_MS)
             return Prepared(run.flow, run.close)
     else:
         store = open_store(installation.store_url)

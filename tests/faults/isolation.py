@@ -34,7 +34,7 @@ class Measured:
     p95_ms: float
     most_held: int
     peak_bytes: int
-    failed_others: int  # attempts, spills and outcomes of the others: they were really tried
+    failed_others: int  # attempts, requeues and outcomes of the others: they were really tried
 
     @property
     def kept(self) -> float:
@@ -42,14 +42,14 @@ class Measured:
         return self.delivered_in_time / self.sent
 
 
-def workspace(target: Receiver, others: dict[str, str], lanes: int) -> str:
+def workspace(target: Receiver, others: dict[str, str], shards: int) -> str:
     """The healthy destination and others, given as id: URL, all fed by one source."""
     urls = {HEALTHY: f"{target.address}/healthy", **others}
     lines = ["version: 1", "ingest: {port: 0}", "sources: [{id: web, write_keys: [test-write-key]}]", "destinations:"]
     # Longer than the hanging calls take: they succeed, and no breaker helps.
     lines += [f'  - {{id: {name}, type: webhook, url: "{url}", timeout_seconds: 15}}' for name, url in urls.items()]
     lines += ["connections:", *(f"  - {{source: web, destination: {name}}}" for name in urls)]
-    lines += ["delivery:", "  allow_addresses: [127.0.0.0/8]", f"  lanes: {lanes}"]
+    lines += ["delivery:", "  allow_addresses: [127.0.0.0/8]", f"  shards: {shards}"]
     return "\n".join(lines) + "\n"
 
 
@@ -77,7 +77,7 @@ def append_steadily(made: Cluster, rate_per_second: float, seconds: float) -> No
 def burst(directory: Path, target: Receiver, others: dict[str, str], events: int) -> tuple[float, int]:
     """Deliver events to all as fast as it goes; returns events a second, and how many retry records that took."""
     directory.mkdir()
-    made = Cluster(directory, workspace(target, others, lanes=4), target)
+    made = Cluster(directory, workspace(target, others, shards=4), target)
 
     def least_calls() -> int:
         tally = target.tally()
@@ -108,13 +108,13 @@ def measure(
     rate_per_second: float,
     seconds: float,
     *,
-    shared_room: bool = False,
+    shared_queue: bool = False,
 ) -> Measured:
     """Run one side of the comparison in an installation of its own."""
     directory.mkdir()
-    made = Cluster(directory, workspace(target, others, lanes=1 if shared_room else 4), target)
+    made = Cluster(directory, workspace(target, others, shards=1 if shared_queue else 4), target)
     try:
-        pid = made.start("delivery", "shared" if shared_room else "own", program="tests.faults.room_process")
+        pid = made.start("delivery", "shared" if shared_queue else "own", program="tests.faults.queue_process")
         append_steadily(made, rate_per_second, seconds)
         ended_ms = time.time_ns() // 1_000_000
         wait_until(lambda: time.time_ns() // 1_000_000 > ended_ms + GRACE_SECONDS * 1_000, 60, "grace", 0.1)

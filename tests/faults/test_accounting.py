@@ -10,8 +10,8 @@ import pytest
 from flows.delivery.dataflow import FLOW
 from flows.runtime.recovery import log_of
 from flows.topics.interface import EVENTS as EVENTS_TOPIC
-from model.delivery.retry_tiers import RUNGS
-from model.events.envelope import unseal
+from model.delivery.retry_tiers import RETRY_TIERS
+from model.events.envelope import decode_record
 from model.events.ids import delivery_id
 from tests.faults.cluster import Cluster, cluster, plain_events
 from tests.system import wait_until
@@ -105,15 +105,15 @@ def keys_by_message(made: Cluster) -> dict[str, str]:
         reader = topics.reader(EVENTS_TOPIC, partition, 0)
         while records := reader.read(1_000, 10_000_000):
             for record in records:
-                message = unseal(record.value)[1].split(b'"messageId":"')[1].split(b'"')[0].decode()
+                message = decode_record(record.value)[1].split(b'"messageId":"')[1].split(b'"')[0].decode()
                 keys[message] = delivery_id(log_of(topics, FLOW), partition, record.offset, "web", "crm", "")
     return keys
 
 
 def delete_last_retry_record(made: Cluster) -> None:
-    """Undo the last append to a rung, as a broken disk or a careless person might."""
-    for rung in RUNGS:
-        with sqlite3.connect(made.data / "topics" / f"{rung.topic}.sqlite") as db:
+    """Undo the last append to a tier, as a broken disk or a careless person might."""
+    for tier in RETRY_TIERS:
+        with sqlite3.connect(made.data / "topics" / f"{tier.topic}.sqlite") as db:
             for (number,) in db.execute("SELECT number FROM partitions").fetchall():
                 last = db.execute(f"SELECT max(offset) FROM records_{number}").fetchone()[0]
                 if last is not None:

@@ -163,7 +163,7 @@ def test_a_clean_stop_neither_loses_nor_repeats_a_batch_that_is_still_filling(tm
 
 
 def test_a_batch_may_take_longer_to_fill_than_a_delivery_may_wait_for_its_turn(tmp_path: Path) -> None:
-    delivery = f"{QUICK}max_wait_in_room_seconds: 1\n"
+    delivery = f"{QUICK}max_wait_in_queue_seconds: 1\n"
     with batch_cluster(tmp_path, refuse_poisoned, batched(2), delivery=delivery) as (made, partner):
         made.start("delivery")
         made.send(plain_events(10))

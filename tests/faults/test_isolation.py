@@ -25,7 +25,7 @@ class Comparison:
     retry_records_of_burst: int
     alone: list[Measured]
     beside: list[Measured]
-    shared_room: Measured
+    shared_queue: Measured
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def comparison(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Comparison]
         for number in range(ROUNDS):
             alone.append(measure(directory / f"alone-{number}", target, {}, rate_per_second, SECONDS))
             beside.append(measure(directory / f"beside-{number}", target, broken, rate_per_second, SECONDS))
-        shared = measure(directory / "shared", target, broken, rate_per_second, SECONDS, shared_room=True)
+        shared = measure(directory / "shared", target, broken, rate_per_second, SECONDS, shared_queue=True)
     yield Comparison(retry_records, alone, beside, shared)
 
 
@@ -61,11 +61,11 @@ def test_the_healthy_one_keeps_its_rate_and_its_latency(comparison: Comparison) 
 
 
 def test_control_with_one_room_for_all_the_healthy_one_suffers(comparison: Comparison) -> None:
-    assert not is_isolated(comparison.alone, [comparison.shared_room]), comparison
+    assert not is_isolated(comparison.alone, [comparison.shared_queue]), comparison
 
 
 def test_of_the_backlog_no_more_than_the_budget_is_in_memory(comparison: Comparison) -> None:
-    # Twice, because both partitions and the rungs are read at the same moment, each as much as is free.
+    # Twice, because both partitions and the tiers are read at the same moment, each as much as is free.
     assert all(measured.most_held <= 2 * BUDGET for measured in comparison.beside), comparison
     usual_bytes = median(measured.peak_bytes for measured in comparison.alone)
     assert max(measured.peak_bytes for measured in comparison.beside) <= usual_bytes + MORE_MEMORY_BYTES

@@ -7,7 +7,7 @@ import orjson
 import pytest
 
 from flows.delivery.dataflow import FLOW
-from flows.delivery.replay_marks import JOURNAL_DIRECTORY
+from flows.delivery.replay_marks import REPLAY_MARKS_DIRECTORY
 from flows.delivery.versions import VERSIONS_DIRECTORY
 from tests.faults.cluster import cluster, plain_events
 
@@ -41,7 +41,7 @@ def test_deliveries_that_wait_for_a_retry_over_an_upgrade_are_delivered_once(tmp
 
 def leave_as_before_there_were_processes(recovery: Path) -> None:
     """One journal and one history of the workspace, for all partitions."""
-    shutil.rmtree(recovery / JOURNAL_DIRECTORY)
+    shutil.rmtree(recovery / REPLAY_MARKS_DIRECTORY)
     shutil.rmtree(recovery / VERSIONS_DIRECTORY)
     journal = {"clean": True, "horizons": {"events/0": 2_100, "events/1": 2_100}, "fences": {}}
     (recovery / "journal.json").write_bytes(orjson.dumps(journal))

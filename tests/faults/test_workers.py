@@ -9,7 +9,7 @@ import pytest
 
 from flows.delivery.dataflow import FLOW
 from flows.runtime.recovery import IDENTITY_FILE
-from model.delivery.retry_tiers import RUNGS
+from model.delivery.retry_tiers import RETRY_TIERS
 from tests.faults.cluster import Cluster, assert_all_arrived, cluster, plain_events
 from tests.kafka.broker import Broker
 from tests.kafka.fixture import OtherBroker
@@ -23,7 +23,7 @@ PARTITIONS = 4
 def all_at_work(made: Cluster, count: int) -> list[psutil.Process]:
     """Wait until each of ``count`` processes has a partition open, which is when all are connected."""
     journal = made.data / "recovery" / FLOW / "journal"
-    parts = made.installation.workspace.topics.partitions * (1 + len(RUNGS))
+    parts = made.installation.workspace.topics.partitions * (1 + len(RETRY_TIERS))
 
     def working() -> bool:
         pages = [page for page in journal.glob("*-?.json") if not orjson.loads(page.read_bytes())["clean"]]
@@ -85,7 +85,7 @@ def test_kafka_nothing_is_lost_when_one_of_the_processes_is_killed_three_times(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("how", ["stopped", "killed"])
-def test_the_number_of_processes_and_of_lanes_may_change_with_deliveries_in_every_state(
+def test_the_number_of_processes_and_of_shards_may_change_with_deliveries_in_every_state(
     tmp_path: Path, how: str
 ) -> None:
     """1 → 2 → 1 with retries pending, deliveries held and calls under way; a clean stop still sends nothing twice."""
@@ -95,8 +95,8 @@ def test_the_number_of_processes_and_of_lanes_may_change_with_deliveries_in_ever
     with cluster(tmp_path, destinations, settings="breaker: {enabled: false}", more=more) as made:
         text = made.file.read_text(encoding="utf-8")
         made.start("recording")
-        for number, (processes, lanes) in enumerate([(1, 4), (2, 4), (1, 4), (2, 3)]):
-            made.file.write_text(text.replace("delivery:\n", f"delivery:\n  lanes: {lanes}\n"), encoding="utf-8")
+        for number, (processes, shards) in enumerate([(1, 4), (2, 4), (1, 4), (2, 3)]):
+            made.file.write_text(text.replace("delivery:\n", f"delivery:\n  shards: {shards}\n"), encoding="utf-8")
             made.start_processes(processes)
             events = plain_events(each, first=number * each)
             for event in events[::2]:

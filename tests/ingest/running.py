@@ -18,7 +18,7 @@ from console.server.http_server import serve_in_thread
 from flows.engine.clock import wall_clock_ms
 from flows.topics.factory import open_topics
 from flows.topics.interface import EVENTS, OUTCOMES, Producer, Record, Topics, TopicSpec
-from model.events.envelope import unseal
+from model.events.envelope import decode_record
 from model.recording.facts import Rejected, decode
 
 WRITE_KEY = "web-key"
@@ -72,7 +72,7 @@ def events(topics: Topics) -> list[tuple[str, dict[str, Any]]]:
     """(source, event) of every accepted event, by messageId."""
     found = []
     for record in records(topics, EVENTS):
-        header, payload = unseal(record.value)
+        header, payload = decode_record(record.value)
         found.append((header["source"], orjson.loads(payload)))
     return sorted(found, key=lambda pair: str(pair[1]["messageId"]))
 
@@ -107,13 +107,13 @@ def eventually(ready: Callable[[], Any]) -> Any:
 
 
 class FaultyTopics:
-    """Topics whose producers fail with ``failure`` while it is set, and whose flushes wait for ``gate``."""
+    """Topics whose producers fail with ``failure`` while it is set, and whose flushes wait for ``circuit``."""
 
     def __init__(self, topics: Topics) -> None:
         self._topics = topics
         self.failure: Exception | None = None
-        self.gate = threading.Event()
-        self.gate.set()
+        self.circuit = threading.Event()
+        self.circuit.set()
         self.flushes = 0
         self.waiting = False
 
@@ -134,7 +134,7 @@ class FaultyProducer:
 
     def flush(self) -> None:
         self._faults.waiting = True
-        self._faults.gate.wait(10)
+        self._faults.circuit.wait(10)
         self._faults.flushes += 1
         if self._faults.failure is not None:
             raise self._faults.failure

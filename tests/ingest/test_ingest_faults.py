@@ -202,11 +202,11 @@ class TestShedding:
                 sent = [asyncio.create_task(client.post("/v1/track", json=body)) for _ in range(50)]
                 while sum(task.done() for task in sent) < 41:  # those shed are answered while the others wait
                     await asyncio.sleep(0.01)
-                faulty.gate.set()
+                faulty.circuit.set()
                 return [answer.status_code for answer in await asyncio.gather(*sent)]
 
         with running_ingest(faulty, IngestLimits(waiting_bytes=10_000)) as url:
-            faulty.gate.clear()
+            faulty.circuit.clear()
             statuses = asyncio.run(asyncio.wait_for(post_all(url), 30))
         accepted = statuses.count(200)
         assert sorted(set(statuses)) == [200, 429]
@@ -284,10 +284,10 @@ class TestServer:
         faulty = FaultyTopics(topics)
         with ThreadPoolExecutor(1) as pool:
             with running_ingest(faulty) as url:
-                faulty.gate.clear()
+                faulty.circuit.clear()
                 answer = pool.submit(post, url, {"batch": [call()]})
                 eventually(lambda: faulty.waiting)
-                threading.Timer(0.2, faulty.gate.set).start()
+                threading.Timer(0.2, faulty.circuit.set).start()
             assert answer.result().status_code == 200
         assert len(records(topics, EVENTS)) == 1
 

@@ -13,17 +13,17 @@ from model.recording.facts import (
     Position,
     Received,
     Rejected,
-    Spilled,
+    Requeued,
     State,
-    Tick,
+    WatermarkReport,
 )
-from model.recording.replays import Verdict
+from model.recording.replays import Decision
 from model.recording.rollup import MINUTE_MS, AppendMinute
 from model.recording.rows import LogPosition, minute_row, rows_of, total_row
 from sinks.clickhouse.store import Store
 
 BASE_MS = 1_790_000_100_000 // 3_600_000 * 3_600_000  # the start of an hour
-ONE = Verdict(1)
+ONE = Decision(1)
 
 
 @dataclass(frozen=True)
@@ -68,8 +68,8 @@ class Event:
             code=code, message="busy", http_status=int(code) if code.isdigit() else 0, http_ms=20, due_at_ms=due_at_ms,
         )  # fmt: skip
 
-    def spilled(self, after_ms: int, due_at_ms: int, *, to: str = "crm") -> Fact:
-        return Spilled(**self._to(to, after_ms), attempt=0, code="PAUSED", due_at_ms=due_at_ms)
+    def requeued(self, after_ms: int, due_at_ms: int, *, to: str = "crm") -> Fact:
+        return Requeued(**self._to(to, after_ms), attempt=0, code="PAUSED", due_at_ms=due_at_ms)
 
     def _to(self, destination: str, after_ms: int) -> dict[str, Any]:
         return {
@@ -86,9 +86,11 @@ def rejected(at_ms: int, items: int, **more: Any) -> Rejected:
     return Rejected(at_ms=at_ms, rejection_id=f"r{at_ms}", count=items, **{**about, **more})
 
 
-def tick(watermark_ms: int, *, worker: str = "0", workers: int = 1, position: int = 0, end: int = 0) -> Tick:
+def tick(watermark_ms: int, *, worker: str = "0", workers: int = 1, position: int = 0, end: int = 0) -> WatermarkReport:
     positions = (Position(topic="events", partition=0, position=position, end=end, settled=position),)
-    return Tick(at_ms=watermark_ms + 1, worker=worker, workers=workers, watermark_ms=watermark_ms, positions=positions)
+    return WatermarkReport(
+        at_ms=watermark_ms + 1, worker=worker, workers=workers, watermark_ms=watermark_ms, positions=positions
+    )
 
 
 @dataclass
@@ -96,9 +98,9 @@ class Log:
     """One partition of topic outcomes. A fact is appended at its own time, or later if the log is already there."""
 
     partition: int = 0
-    entries: list[tuple[LogPosition, Fact, Verdict]] = field(default_factory=list)
+    entries: list[tuple[LogPosition, Fact, Decision]] = field(default_factory=list)
 
-    def append(self, *facts: Fact, verdict: Verdict = ONE, appended_ms: int = 0) -> None:
+    def append(self, *facts: Fact, verdict: Decision = ONE, appended_ms: int = 0) -> None:
         for fact in facts:
             latest = self.entries[-1][0].appended_ms if self.entries else 0
             position = LogPosition(self.partition, len(self.entries), max(latest, fact.at_ms, appended_ms))

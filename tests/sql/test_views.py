@@ -9,7 +9,7 @@ import pytest
 
 from model.recording.facts import Fact, Outcome, State
 from model.recording.latency import bucket, value_ms
-from model.recording.replays import Prior, Verdict
+from model.recording.replays import Decision, EarlierOutcome
 from sinks.clickhouse.store import Store, ViewRefused
 from tests.sql.recording import BASE_MS, Event, Log, rejected, tick
 
@@ -137,10 +137,10 @@ def test_a_correction_moves_a_delivery_and_is_counted_once(store: Store) -> None
     log, event = Log(), Event(1, BASE_MS)
     expired = event.outcome(State.EXPIRED, 1_000, code="EXPIRED")
     log.append(event.received(), expired)
-    taken_back = Prior(State.EXPIRED, "EXPIRED", expired.at_ms, expired.attempt)
+    taken_back = EarlierOutcome(State.EXPIRED, "EXPIRED", expired.at_ms, expired.attempt)
     delivered = event.outcome(State.DELIVERED, 200_000, replayed=True, resent=True)
-    log.append(delivered, verdict=Verdict(1, taken_back))
-    log.append(event.outcome(State.DISCARDED, 201_000, code="400", replayed=True), verdict=Verdict(0))
+    log.append(delivered, verdict=Decision(1, taken_back))
+    log.append(event.outcome(State.DISCARDED, 201_000, code="400", replayed=True), verdict=Decision(0))
     log.append(tick(BASE_MS + HOUR))
     log.record(store)
     assert nonzero(balance(store)) == {"routed": 1, "delivered": 1}
@@ -169,7 +169,7 @@ def test_a_lost_outcome_is_pending_until_the_watermark_passes_and_then_unexplain
     assert nonzero(balance(store, settle_seconds=59)) == {"routed": 1, "delivered": 1}
 
 
-@pytest.mark.parametrize("kind", ["failed", "spilled"])
+@pytest.mark.parametrize("kind", ["failed", "requeued"])
 def test_a_retry_is_pending_while_its_due_time_lies_ahead(store: Store, kind: str) -> None:
     log, event = Log(), Event(0, BASE_MS)
     log.append(event.received(), getattr(event, kind)(10, BASE_MS + 500_000), tick(BASE_MS + 400_000))
@@ -279,7 +279,7 @@ def test_errors_tell_state_reason_and_the_destinations_words(store: Store) -> No
         log.append(event.received(), event.outcome(State.DISCARDED, code="400", message="no such field"))
     waiting = Event(3, BASE_MS + 3)
     log.append(waiting.received(), waiting.failed(10, BASE_MS + 99, code="ECONNREFUSED"))
-    log.append(waiting.failed(20, BASE_MS + 199, attempt=2, code="503"), waiting.spilled(30, BASE_MS + 500))
+    log.append(waiting.failed(20, BASE_MS + 199, attempt=2, code="503"), waiting.requeued(30, BASE_MS + 500))
     log.record(store)
     first, second = store.view("error_details", **PERIOD)
     assert (first["state"], first["code"], first["deliveries"], first["share"]) == ("discarded", "400", 3, 0.75)
@@ -313,7 +313,7 @@ def test_ingest_balance_finds_an_event_nobody_spoke_of(store: Store) -> None:
 def test_ingest_balance_counts_an_event_said_twice(store: Store) -> None:
     log, event = Log(), Event(0, BASE_MS)
     log.append(event.received())
-    log.append(event.received(replayed=True), verdict=Verdict(0))
+    log.append(event.received(replayed=True), verdict=Decision(0))
     log.record(store)
     assert store.view("ingest_balance", **PERIOD)[0]["unexplained"] == 0
     log.append(event.received(replayed=True))
@@ -326,14 +326,14 @@ def test_a_trace_tells_the_story_in_order(store: Store) -> None:
     event = Event(1, BASE_MS, destinations=("crm", "mail"), message_id="it's \\ me")
     log.append(event.received(), event.outcome(State.DELIVERED, 50), event.failed(60, BASE_MS + 900, to="mail"))
     again = replace(event, offset=7, received_at_ms=BASE_MS + 300)
-    log.append(event.spilled(100, BASE_MS + 1_000, to="mail"), again.duplicate())
+    log.append(event.requeued(100, BASE_MS + 1_000, to="mail"), again.duplicate())
     log.append(event.outcome(State.DISCARDED, 1_200, to="mail", code="400", message="bad", http_status=400, attempt=2))
     log.append(Event(2, BASE_MS).received())
     log.record(store)
     steps = store.view("event_trace", message_id=event.message_id)
     assert [(s["step"], s["destination"]) for s in steps] == [
         ("received", ""), ("routed", "crm"), ("routed", "mail"), ("outcome", "crm"), ("attempt_failed", "mail"),
-        ("spilled", "mail"), ("duplicate", ""), ("outcome", "mail"),
+        ("requeued", "mail"), ("duplicate", ""), ("outcome", "mail"),
     ]  # fmt: skip
     assert steps[4]["due_at"] == BASE_MS + 900 and steps[4]["http_status"] == 503 and steps[4]["latency_ms"] is None
     assert steps[-1]["latency_ms"] == 1_200 and steps[-1]["description"] and steps[3]["http_status"] is None

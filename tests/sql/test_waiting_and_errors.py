@@ -25,7 +25,7 @@ def half_settled_log(seed: int) -> Log:
             after, waited_until, due = 10 * number + 10, due, event.received_at_ms + chance.randrange(2 * HOUR)
             made: dict[str, Fact] = {
                 "f": event.failed(after, due, attempt=number + 1),
-                "s": event.spilled(after, due),
+                "s": event.requeued(after, due),
                 "o": event.outcome(State.DELIVERED, after, due_at_ms=waited_until),
             }
             facts.append(made[step])
@@ -55,7 +55,7 @@ def test_the_oldest_undelivered_tells_what_it_waits_for(store: Store) -> None:
     log = Log()
     old, new = Event(1, BASE_MS, message_id="old"), Event(2, BASE_MS + 5, message_id="new")
     log.append(old.received(), new.received(), old.failed(10, BASE_MS + 99, code="503"))
-    log.append(old.failed(20, BASE_MS + HOUR, attempt=2, code="429"), old.spilled(30, BASE_MS + 2 * HOUR))
+    log.append(old.failed(20, BASE_MS + HOUR, attempt=2, code="429"), old.requeued(30, BASE_MS + 2 * HOUR))
     log.append(
         Event(3, BASE_MS - 1).received(), Event(3, BASE_MS - 1).outcome(State.DELIVERED), tick(BASE_MS + 100_000)
     )

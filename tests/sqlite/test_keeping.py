@@ -25,7 +25,7 @@ from flows.topics.interface import (
     TopicSpec,
     UnknownTopic,
 )
-from flows.topics.sqlite.wal import Checkpoints
+from flows.topics.sqlite.wal import WalCheckpointer
 from tests.sqlite.kit import DAY_SECONDS, MIB, WAIT_SECONDS, Clock, append, opened, read_all, send
 
 
@@ -269,7 +269,7 @@ class TestManyProcessesAndThreads:
         directory.mkdir()
         file = SqliteFile(directory / "wide.sqlite", fsync=False)
         file.create()
-        with closing(Checkpoints()) as checkpoints:
+        with closing(WalCheckpointer()) as checkpoints:
             checkpoints.watch(file)
             assert limited.wait(20)
 

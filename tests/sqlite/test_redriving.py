@@ -25,7 +25,7 @@ from model.recording.facts import Audited, Fact, Redriven, State, decode
 from tests.samples import T0, delivery
 from tests.sqlite.kit import DAY_SECONDS, MIB, Clock
 
-RUNG = "retries.1s"
+RETRY_TIER = "retries.1s"
 CRM = Choice(destination="crm")
 
 
@@ -41,7 +41,7 @@ class Place:
         self.clock = Clock()
         self.clock.ms = T0 + 3_600_000
         self.topics: Topics = open_topics(f"sqlite:///{directory / 'topics'}", clock=self.clock)
-        self.topics.create([TopicSpec(name, 2, 30 * DAY_SECONDS) for name in (DEAD_LETTERS, OUTCOMES, RUNG)])
+        self.topics.create([TopicSpec(name, 2, 30 * DAY_SECONDS) for name in (DEAD_LETTERS, OUTCOMES, RETRY_TIER)])
         self.recorded: dict[str, Earlier] = {}
         self.asked: list[int] = []  # how many ids at a time
 
@@ -83,7 +83,7 @@ class Place:
         return {root: self.recorded[root] for root in roots if root in self.recorded}
 
     def sent(self) -> list[Delivery]:
-        return [Delivery.from_record(value) for value in self._values(RUNG)]
+        return [Delivery.from_record(value) for value in self._values(RETRY_TIER)]
 
     def sent_ids(self) -> Counter[str]:
         return Counter(one.delivery_id for one in self.sent())
@@ -170,7 +170,7 @@ class TestCounting:
 
 
 class TestSending:
-    def test_a_record_on_the_shortest_rung_and_a_fact_for_each_and_who_asked_first(self, place: Place) -> None:
+    def test_a_record_on_the_shortest_tier_and_a_fact_for_each_and_who_asked_first(self, place: Place) -> None:
         place.clock.ms = T0 + 7_200_000
         failed = some(3, event=b'{"type":"page"}', calls=4)
         place.fail(*failed)

@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 import pytest
 
-from flows.delivery.responses import CallEnd, answers_of
+from flows.delivery.responses import CallResult, classify_response
 from flows.workspace.compiled import configure
 from model.delivery.attempt import Answer
 from model.destinations.destination import Item
@@ -20,12 +20,12 @@ UNREADABLE = "ANSWER_UNREADABLE"
 BROKEN = {"cut short": {"body_fault": "end of file"}, "too long": {"body_truncated": True}}
 
 
-def answered(count: int, response: HttpResponse, **settings: Any) -> tuple[CallEnd, list[Answer]]:
+def answered(count: int, response: HttpResponse, **settings: Any) -> tuple[CallResult, list[Answer]]:
     """What a webhook's answer to so many events comes to."""
     configuration = configure(workspace([webhook("crm", **settings)]))
     items = [Item(f"d-{number}", b"{}") for number in range(count)]
     setup = configuration.destinations["crm"]
-    said = answers_of(response, items, setup, configuration.redactor, now_ms=T0, http_ms=5)
+    said = classify_response(response, items, setup, configuration.redactor, now_ms=T0, http_ms=5)
     return said.end, said.answers
 
 

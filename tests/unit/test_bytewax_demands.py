@@ -1,4 +1,4 @@
-"""What Bytewax demands (design 5), proved on our own sources, sinks and lanes in small real runs.
+"""What Bytewax demands (design 5), proved on our own sources, sinks and shards in small real runs.
 
 A crash here is an exception in the middle of an epoch: Bytewax ends as it stands, without a last snapshot, and the
 topics, which live on, are what a broker or a disk would hold after kill -9.
@@ -19,10 +19,10 @@ from flows.engine.clock import wall_clock_ms
 from flows.runtime.recovery import RecoveryLost
 from flows.runtime.runner import FlowThread, Prepared, run_once
 from flows.topics.interface import EVENTS, PositionLost
-from flows.topics.sink import Output, TopicSink, TopicSinkPartition
+from flows.topics.sink import OutgoingRecord, TopicSink, TopicSinkPartition
 from flows.topics.source import POLL_MS, Item, Reading, Sourced, TopicPartition, TopicSource
 from model.http.messages import HttpResponse
-from model.recording.facts import Received, Tick
+from model.recording.facts import Received, WatermarkReport
 from tests.fakes import MemoryTopics, ScriptedEngine
 from tests.small_runs import DEADLINE_SECONDS, EPOCH, Crash, Hand, System, answering, beginning, ids, run
 
@@ -39,8 +39,8 @@ def copying(topics: MemoryTopics, hand: Hand, sink: TopicSink, *sources: str) ->
         for name in sources or (EVENTS,)
     ]
 
-    def copy(item: Item) -> list[tuple[str, list[Output]]]:
-        return [("copy", [Output("copy", b"", item.record.value)])] if isinstance(item, Sourced) else []
+    def copy(item: Item) -> list[tuple[str, list[OutgoingRecord]]]:
+        return [("copy", [OutgoingRecord("copy", b"", item.record.value)])] if isinstance(item, Sourced) else []
 
     op.output("copy", op.flat_map("to_copy", op.merge("all", *streams), copy), sink)
     return flow
@@ -84,7 +84,7 @@ def crash_five_times_then_finish(topics: MemoryTopics, recovery: Path, sink: Cal
 class ForgetfulPartition(TopicSinkPartition):
     """The mistake: what was written in one epoch is flushed in the next, so a snapshot promises what is not there."""
 
-    def write_batch(self, values: list[list[Output]]) -> None:
+    def write_batch(self, values: list[list[OutgoingRecord]]) -> None:
         super().snapshot()
         super().write_batch(values)
 
@@ -207,7 +207,7 @@ def test_5_3_crash_after_crash_loses_nothing_and_marks_what_may_have_been_said_o
     assert sum(fact.resent for fact in system.outcomes()) >= sent_twice > 0
 
 
-def test_5_3_a_retry_waiting_on_a_rung_survives_crashes_too(tmp_path: Path) -> None:
+def test_5_3_a_retry_waiting_on_a_tier_survives_crashes_too(tmp_path: Path) -> None:
     system = System(tmp_path)
     system.send(10)
     refusing = ScriptedEngine(lambda request: HttpResponse(status=503))
@@ -257,27 +257,36 @@ def test_5_3_a_clean_stop_soon_after_a_crash_does_not_make_what_was_said_before_
         said.add(fact.delivery_id)
 
 
-def test_5_4_a_few_lanes_own_the_rooms_of_however_many_destinations(tmp_path: Path) -> None:
-    system = System(tmp_path, destinations=40, lanes=3)
+def test_5_4_a_few_shards_own_the_rooms_of_however_many_destinations(tmp_path: Path) -> None:
+    system = System(tmp_path, destinations=40, shards=3)
     system.send(2)
     system.run(answering(), lambda: len(system.delivered_ids()) == 80)
-    assert system.lanes_made == [False] * 3
+    assert system.shards_made == [False] * 3
     system.send(2)
     system.run(answering(), lambda: len(system.delivered_ids()) == 160)
-    assert system.lanes_made == [False] * 3 + [True] * 3
+    assert system.shards_made == [False] * 3 + [True] * 3
 
 
-@pytest.mark.parametrize("lanes", [1, 6])
-def test_5_4_after_the_number_of_lanes_was_changed_ticks_go_on_and_nothing_is_lost(tmp_path: Path, lanes: int) -> None:
+@pytest.mark.parametrize("shards", [1, 6])
+def test_5_4_after_the_number_of_shards_was_changed_ticks_go_on_and_nothing_is_lost(
+    tmp_path: Path, shards: int
+) -> None:
     system = System(tmp_path, destinations=5)
     system.send(4)
     never = answering(3_600.0)
-    system.run(never, lambda: len(never.begun) == 20 and any(isinstance(f, Tick) for f in system.facts()), crash=True)
-    system.lanes = lanes
-    ticks = sum(isinstance(fact, Tick) for fact in system.facts())
+    system.run(
+        never,
+        lambda: len(never.begun) == 20 and any(isinstance(f, WatermarkReport) for f in system.facts()),
+        crash=True,
+    )
+    system.shards = shards
+    ticks = sum(isinstance(fact, WatermarkReport) for fact in system.facts())
 
     def done() -> bool:
-        return len(system.delivered_ids()) == 20 and sum(isinstance(f, Tick) for f in system.facts()) > ticks + 1
+        return (
+            len(system.delivered_ids()) == 20
+            and sum(isinstance(f, WatermarkReport) for f in system.facts()) > ticks + 1
+        )
 
     system.run(answering(), done)
 

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from flows.delivery.http_loop import CallLoop, Finished
-from flows.delivery.queue import Waiting
-from flows.delivery.sender import Shipper
+from flows.delivery.queue import QueuedDelivery
+from flows.delivery.sender import BatchSender
 from flows.engine.clock import wall_clock_ms
 from flows.functions.host import FunctionHost
 from flows.workspace.compiled import configure
@@ -22,7 +22,7 @@ CONFIGURATION = configure(workspace([webhook("crm")]))
 
 def loop_with(engine: ScriptedEngine) -> CallLoop:
     return CallLoop(
-        lambda: Shipper(
+        lambda: BatchSender(
             configuration=lambda: CONFIGURATION, engine=engine, functions=FunctionHost(), clock=wall_clock_ms
         ),
         wall_clock_ms,
@@ -42,8 +42,8 @@ def loop_over() -> Iterator[Loops]:
         loop.close()
 
 
-def group(number: int = 0) -> list[Waiting]:
-    return [Waiting(delivery(events_offset=number), "events", 0, number, arrived_ms=T0)]
+def group(number: int = 0) -> list[QueuedDelivery]:
+    return [QueuedDelivery(delivery(events_offset=number), "events", 0, number, arrived_ms=T0)]
 
 
 def wait_for(finished: deque[Finished], count: int) -> list[Finished]:
@@ -62,7 +62,9 @@ def test_shipments_run_side_by_side_and_each_ends_with_its_deliveries(loop_over:
     ended = wait_for(finished, 50)
     assert time.monotonic() - started < 50 * 0.05 / 2
     assert {each.group[0].offset for each in ended} == set(range(50))
-    assert all(each.shipment.shipped[0].delivery.delivery_id == each.group[0].delivery.delivery_id for each in ended)
+    assert all(
+        each.batch_result.deliveries[0].delivery.delivery_id == each.group[0].delivery.delivery_id for each in ended
+    )
 
 
 def test_an_engine_that_raises_after_all_is_a_failed_attempt_not_a_lost_one(loop_over: Loops) -> None:
@@ -72,7 +74,7 @@ def test_an_engine_that_raises_after_all_is_a_failed_attempt_not_a_lost_one(loop
     finished: deque[Finished] = deque()
     loop_over(ScriptedEngine(fail)).begin([group()], finished)
     (ended,) = wait_for(finished, 1)
-    answer = ended.shipment.shipped[0].answer
+    answer = ended.batch_result.deliveries[0].answer
     assert (answer.failure, answer.code, answer.called) == (FailureClass.RETRY, "INTERNAL", False)
     assert "ZeroDivisionError" in answer.message
 

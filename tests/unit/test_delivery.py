@@ -4,7 +4,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from model.delivery.delivery import Delivery, Wait
-from model.events.envelope import UnreadableRecord, seal, unseal
+from model.events.envelope import UnreadableRecord, decode_record, encode_record
 from model.recording.facts import State
 from tests.samples import T0, delivery
 
@@ -32,14 +32,14 @@ def test_any_bytes_are_a_delivery_or_unreadable(value: bytes) -> None:
     "change", [{"v": 2}, {"v": None}, {"due_at_ms": "soon"}, {"replayed": 1}, {"destination": None}, {"calls": 1.5}]
 )
 def test_another_version_or_type_is_refused_not_guessed(change: dict[str, object]) -> None:
-    header, event = unseal(delivery().to_record())
+    header, event = decode_record(delivery().to_record())
     with pytest.raises(UnreadableRecord):
         Delivery.from_record(orjson.dumps(header | change) + b"\n" + event)
 
 
 def test_a_record_that_lacks_a_field_is_unreadable() -> None:
     with pytest.raises(UnreadableRecord):
-        Delivery.from_record(seal({"delivery_id": "x"}, b"{}"))
+        Delivery.from_record(encode_record({"delivery_id": "x"}, b"{}"))
 
 
 def test_an_outcome_repeats_what_the_delivery_is_about() -> None:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flows.delivery.dedup import DuplicateStore, DuplicateStores, door_key
+from flows.delivery.dedup import DedupStore, DuplicateStores, dedup_key
 from flows.topics.interface import EVENTS
 from tests.fakes import Clock, MemoryTopics
 from tests.samples import HOUR_MS, T0, event_value
@@ -14,28 +14,28 @@ DAY_SECONDS = 86_400
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[DuplicateStore]:
-    store = DuplicateStore(tmp_path / "0.sqlite", window_seconds=DAY_SECONDS)
+def store(tmp_path: Path) -> Iterator[DedupStore]:
+    store = DedupStore(tmp_path / "0.sqlite", window_seconds=DAY_SECONDS)
     yield store
     store.close()
 
 
-def seen(store: DuplicateStore, *records: tuple[str, int, float]) -> list[int]:
+def seen(store: DedupStore, *records: tuple[str, int, float]) -> list[int]:
     """First offsets of records (key, offset, hours)."""
     return store.first_seen([(key.encode(), offset, T0 + round(hours * HOUR_MS)) for key, offset, hours in records])
 
 
-def test_a_pair_seen_before_is_a_duplicate_of_its_first_offset(store: DuplicateStore) -> None:
+def test_a_pair_seen_before_is_a_duplicate_of_its_first_offset(store: DedupStore) -> None:
     assert seen(store, ("a", 0, 0), ("b", 1, 0), ("a", 2, 0)) == [0, 1, 0]
     assert seen(store, ("a", 3, 23.9), ("c", 4, 23.9)) == [0, 4]
 
 
-def test_a_record_read_again_is_no_duplicate_of_itself(store: DuplicateStore) -> None:
+def test_a_record_read_again_is_no_duplicate_of_itself(store: DedupStore) -> None:
     batch = (("a", 0, 0), ("a", 1, 0), ("b", 2, 0))
     assert seen(store, *batch) == seen(store, *batch) == [0, 0, 2]
 
 
-def test_after_the_window_a_pair_is_new_and_then_known_again(store: DuplicateStore) -> None:
+def test_after_the_window_a_pair_is_new_and_then_known_again(store: DedupStore) -> None:
     assert seen(store, ("a", 0, 0)) == [0]
     assert seen(store, ("a", 1, 24.1)) == [1]
     assert seen(store, ("a", 2, 24.2)) == [1]  # of the second one, though the first is still in the file
@@ -44,17 +44,17 @@ def test_after_the_window_a_pair_is_new_and_then_known_again(store: DuplicateSto
 
 def test_what_is_too_old_is_dropped_and_the_file_remembers_across_a_restart(tmp_path: Path) -> None:
     path = tmp_path / "0.sqlite"
-    first = DuplicateStore(path, window_seconds=DAY_SECONDS)
+    first = DedupStore(path, window_seconds=DAY_SECONDS)
     seen(first, ("a", 0, 0), ("b", 1, 40))
     first.close()
-    again = DuplicateStore(path, window_seconds=DAY_SECONDS)
+    again = DedupStore(path, window_seconds=DAY_SECONDS)
     assert len(again._tables()) == 1
     assert again.next_offset == 2
     assert seen(again, ("b", 2, 41)) == [1]
     again.close()
 
 
-def test_more_keys_than_one_query_takes(store: DuplicateStore) -> None:
+def test_more_keys_than_one_query_takes(store: DedupStore) -> None:
     records = [(f"key {number}", number, 0.0) for number in range(1_201)]
     assert seen(store, *records) == list(range(1_201))
     again = [(key, offset + 5_000, 1.0) for key, offset, _ in records]
@@ -62,7 +62,7 @@ def test_more_keys_than_one_query_takes(store: DuplicateStore) -> None:
 
 
 def test_only_the_owner_may_read_the_file(tmp_path: Path) -> None:
-    DuplicateStore(tmp_path / "0.sqlite", window_seconds=60).close()
+    DedupStore(tmp_path / "0.sqlite", window_seconds=60).close()
     assert (tmp_path / "0.sqlite").stat().st_mode & 0o077 == 0
 
 
@@ -79,7 +79,7 @@ def test_however_often_parts_of_the_log_are_read_again_the_answers_are_those_of_
     for offset, (key, pause) in enumerate(steps):
         hours += pause
         log.append((key, offset, hours))
-    store = DuplicateStore(tmp_path_factory.mktemp("door") / "0.sqlite", window_seconds=DAY_SECONDS)
+    store = DedupStore(tmp_path_factory.mktemp("door") / "0.sqlite", window_seconds=DAY_SECONDS)
     try:
         answers = [seen(store, record)[0] for record in log]
         # A pair is a duplicate exactly when one that was let in lies at most a day back.
@@ -103,7 +103,7 @@ def stores_over(tmp_path: Path, topics: MemoryTopics, clock: Clock) -> Duplicate
 
 
 def keyed(topics: MemoryTopics, offset: int) -> tuple[bytes, int, int]:
-    key = door_key(topics.records(EVENTS)[offset])
+    key = dedup_key(topics.records(EVENTS)[offset])
     assert key is not None
     return key
 
@@ -148,4 +148,4 @@ def test_what_is_older_than_the_window_is_not_read_for_filling(tmp_path: Path) -
 def test_an_unreadable_record_has_no_key() -> None:
     topics = MemoryTopics(Clock(T0), names=[EVENTS])
     topics.append(EVENTS, b"damaged")
-    assert door_key(topics.records(EVENTS)[0]) is None
+    assert dedup_key(topics.records(EVENTS)[0]) is None

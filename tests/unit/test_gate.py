@@ -1,7 +1,7 @@
 import pytest
 
-from flows.delivery.circuit import Condition, Gate
-from model.delivery.failure_window import Breaker, BreakerPolicy
+from flows.delivery.circuit import CircuitBreaker, CircuitState
+from model.delivery.failure_window import BreakerPolicy, FailureWindow
 from model.http.failure import FailureClass
 from tests.samples import T0
 
@@ -10,36 +10,41 @@ POLICY = BreakerPolicy(
 )
 
 
-def gate_of(**changes: object) -> Gate:
-    settings: dict[str, object] = {"concurrency": 8, "setup_probe_ms": 60_000, "breaker": Breaker(POLICY), **changes}
-    return Gate(**settings)  # type: ignore[arg-type]
+def circuit_of(**changes: object) -> CircuitBreaker:
+    settings: dict[str, object] = {
+        "concurrency": 8,
+        "setup_probe_ms": 60_000,
+        "breaker": FailureWindow(POLICY),
+        **changes,
+    }
+    return CircuitBreaker(**settings)  # type: ignore[arg-type]
 
 
-def end(gate: Gate, failure: FailureClass, now_ms: int, *, took_ms: int = 5, code: str = "503") -> None:
-    gate.ended(failure, now_ms=now_ms, took_ms=took_ms, code=code, message="busy", retry_after_ms=None)
+def end(circuit: CircuitBreaker, failure: FailureClass, now_ms: int, *, took_ms: int = 5, code: str = "503") -> None:
+    circuit.ended(failure, now_ms=now_ms, took_ms=took_ms, code=code, message="busy", retry_after_ms=None)
 
 
-def open_gate(gate: Gate, now_ms: int = T0) -> None:
+def open_circuit(circuit: CircuitBreaker, now_ms: int = T0) -> None:
     for _ in range(10):
-        end(gate, FailureClass.RETRY, now_ms)
+        end(circuit, FailureClass.RETRY, now_ms)
 
 
 def test_a_destination_that_fails_half_of_its_calls_is_left_alone_for_a_while_and_that_is_said_with_the_reason() -> (
     None
 ):
-    gate = gate_of()
+    circuit = circuit_of()
     for number in range(9):
-        end(gate, FailureClass.RETRY if number % 2 else FailureClass.DELIVERED, T0)
-    gate.changes()
-    end(gate, FailureClass.RETRY, T0)
-    (change,) = gate.changes()
-    assert (change.condition, change.code, change.until_ms) == (Condition.OPEN, "503", T0 + 10_000)
+        end(circuit, FailureClass.RETRY if number % 2 else FailureClass.DELIVERED, T0)
+    circuit.changes()
+    end(circuit, FailureClass.RETRY, T0)
+    (change,) = circuit.changes()
+    assert (change.condition, change.code, change.until_ms) == (CircuitState.OPEN, "503", T0 + 10_000)
     assert "5 of the last 10 calls within 30 s failed: busy" == change.message
-    assert gate.allowed(T0 + 9_999, 0) == 0 and gate.waiting_code == "BREAKER_OPEN"
+    assert circuit.allowed(T0 + 9_999, 0) == 0 and circuit.waiting_code == "BREAKER_OPEN"
 
 
-def fail_again(gate: Gate, now_ms: int) -> None:
-    gate.ended(
+def fail_again(circuit: CircuitBreaker, now_ms: int) -> None:
+    circuit.ended(
         FailureClass.RETRY,
         now_ms=now_ms,
         took_ms=5_000,
@@ -51,87 +56,87 @@ def fail_again(gate: Gate, now_ms: int) -> None:
 
 
 def test_events_that_fail_again_and_again_while_others_are_taken_do_not_open_it() -> None:
-    gate = gate_of()
+    circuit = circuit_of()
     for number in range(1, 1_000):
         now_ms = T0 + number * 100
         if number % 5:
-            fail_again(gate, now_ms)
+            fail_again(circuit, now_ms)
         else:
-            end(gate, FailureClass.DELIVERED, now_ms)
-    assert {change.condition for change in gate.changes()} == {Condition.OK}
+            end(circuit, FailureClass.DELIVERED, now_ms)
+    assert {change.condition for change in circuit.changes()} == {CircuitState.OK}
 
 
 def test_when_nothing_is_taken_any_more_what_failed_before_counts_like_the_rest() -> None:
-    gate = gate_of()
-    end(gate, FailureClass.DELIVERED, T0 + 1)
+    circuit = circuit_of()
+    end(circuit, FailureClass.DELIVERED, T0 + 1)
     for number in range(10):
-        fail_again(gate, T0 + 40_000 + number)
-    assert gate.condition is Condition.OPEN
-    assert gate.changes()[-1].message == "10 of the last 10 calls within 30 s failed: ETIMEDOUT"
+        fail_again(circuit, T0 + 40_000 + number)
+    assert circuit.condition is CircuitState.OPEN
+    assert circuit.changes()[-1].message == "10 of the last 10 calls within 30 s failed: ETIMEDOUT"
 
 
 def test_fewer_calls_than_the_minimum_never_open_it() -> None:
-    gate = gate_of()
+    circuit = circuit_of()
     for _ in range(9):
-        end(gate, FailureClass.RETRY, T0)
-    assert gate.allowed(T0, 0) == 8
+        end(circuit, FailureClass.RETRY, T0)
+    assert circuit.allowed(T0, 0) == 8
 
 
 def test_failures_of_long_ago_do_not_count() -> None:
-    gate = gate_of()
+    circuit = circuit_of()
     for _ in range(9):
-        end(gate, FailureClass.RETRY, T0)
-    end(gate, FailureClass.RETRY, T0 + 31_000)
-    assert gate.allowed(T0 + 31_000, 0) == 8
+        end(circuit, FailureClass.RETRY, T0)
+    end(circuit, FailureClass.RETRY, T0 + 31_000)
+    assert circuit.allowed(T0 + 31_000, 0) == 8
 
 
 def test_slowness_opens_it_too() -> None:
-    gate = gate_of()
+    circuit = circuit_of()
     for _ in range(10):
-        end(gate, FailureClass.DELIVERED, T0, took_ms=4_000)
-    change = gate.changes()[-1]
-    assert change.condition is Condition.OPEN and "took 4 s or longer" in change.message
+        end(circuit, FailureClass.DELIVERED, T0, took_ms=4_000)
+    change = circuit.changes()[-1]
+    assert change.condition is CircuitState.OPEN and "took 4 s or longer" in change.message
 
 
 def test_after_the_pause_one_call_tries_and_closes_it_or_opens_it_for_longer() -> None:
-    gate = gate_of()
-    open_gate(gate)
-    assert gate.allowed(T0 + 10_000, 0) == 1
-    gate.began(T0 + 10_000, 1)
-    assert gate.allowed(T0 + 10_000, 1) == 0
-    end(gate, FailureClass.RETRY, T0 + 10_000)
-    assert gate.allowed(T0 + 29_999, 0) == 0 and gate.allowed(T0 + 30_000, 0) == 1
-    gate.began(T0 + 30_000, 1)
-    end(gate, FailureClass.DELIVERED, T0 + 30_000)
-    assert [change.condition for change in gate.changes()] == [
-        Condition.OPEN,
-        Condition.HALF_OPEN,
-        Condition.OPEN,
-        Condition.HALF_OPEN,
-        Condition.OK,
+    circuit = circuit_of()
+    open_circuit(circuit)
+    assert circuit.allowed(T0 + 10_000, 0) == 1
+    circuit.began(T0 + 10_000, 1)
+    assert circuit.allowed(T0 + 10_000, 1) == 0
+    end(circuit, FailureClass.RETRY, T0 + 10_000)
+    assert circuit.allowed(T0 + 29_999, 0) == 0 and circuit.allowed(T0 + 30_000, 0) == 1
+    circuit.began(T0 + 30_000, 1)
+    end(circuit, FailureClass.DELIVERED, T0 + 30_000)
+    assert [change.condition for change in circuit.changes()] == [
+        CircuitState.OPEN,
+        CircuitState.HALF_OPEN,
+        CircuitState.OPEN,
+        CircuitState.HALF_OPEN,
+        CircuitState.OK,
     ]
-    assert gate.allowed(T0 + 30_000, 0) == 2  # and not all at once
+    assert circuit.allowed(T0 + 30_000, 0) == 2  # and not all at once
 
 
 def test_a_refused_event_is_no_failure_of_the_destination() -> None:
-    gate = gate_of()
+    circuit = circuit_of()
     for _ in range(100):
-        end(gate, FailureClass.DISCARD, T0, code="400")
-    assert gate.allowed(T0, 0) == 8
+        end(circuit, FailureClass.DISCARD, T0, code="400")
+    assert circuit.allowed(T0, 0) == 8
 
 
 def test_throttling_is_no_failure_either_but_a_pause() -> None:
-    gate = gate_of()
+    circuit = circuit_of()
     for _ in range(100):
-        end(gate, FailureClass.THROTTLE, T0, code="429")
-    assert gate.allowed(T0 + 999, 0) == 0 and gate.allowed(T0 + 1_000, 0) == 8
-    assert gate.changes() == []
+        end(circuit, FailureClass.THROTTLE, T0, code="429")
+    assert circuit.allowed(T0 + 999, 0) == 0 and circuit.allowed(T0 + 1_000, 0) == 8
+    assert circuit.changes() == []
 
 
 def refuse(
-    gate: Gate, now_ms: int, delivery: str = "", *, others: int = 0, before_ms: int = 0, code: str = "401"
+    circuit: CircuitBreaker, now_ms: int, delivery: str = "", *, others: int = 0, before_ms: int = 0, code: str = "401"
 ) -> None:
-    gate.ended(
+    circuit.ended(
         FailureClass.SETUP,
         now_ms=now_ms,
         took_ms=5,
@@ -145,111 +150,111 @@ def refuse(
     )
 
 
-def stop(gate: Gate, now_ms: int = T0) -> None:
+def stop(circuit: CircuitBreaker, now_ms: int = T0) -> None:
     for delivery in ("a", "b", "c"):
-        refuse(gate, now_ms, delivery)
-    assert gate.condition is Condition.SETUP
+        refuse(circuit, now_ms, delivery)
+    assert circuit.condition is CircuitState.SETUP
 
 
 def test_a_destination_that_refuses_three_deliveries_in_a_row_is_stopped_and_the_reason_names_them() -> None:
-    gate = gate_of()
-    refuse(gate, T0, "a")
-    assert gate.allowed(T0, 0) == 8
-    refuse(gate, T0, "b")
-    assert gate.changes() == [] and gate.allowed(T0, 0) == 1  # the next one tells
-    refuse(gate, T0, "c")
-    refuse(gate, T0 + 60_000, "d")
-    (change,) = gate.changes()
-    assert (change.condition, change.code, change.until_ms) == (Condition.SETUP, "401", T0 + 60_000)
+    circuit = circuit_of()
+    refuse(circuit, T0, "a")
+    assert circuit.allowed(T0, 0) == 8
+    refuse(circuit, T0, "b")
+    assert circuit.changes() == [] and circuit.allowed(T0, 0) == 1  # the next one tells
+    refuse(circuit, T0, "c")
+    refuse(circuit, T0 + 60_000, "d")
+    (change,) = circuit.changes()
+    assert (change.condition, change.code, change.until_ms) == (CircuitState.SETUP, "401", T0 + 60_000)
     assert change.message == "3 of the last 3 deliveries answered 401 since 02:00 UTC: busy"
-    end(gate, FailureClass.DELIVERED, T0 + 120_000)
-    assert [change.condition for change in gate.changes()] == [Condition.OK]
-    assert gate.allowed(T0 + 120_000, 0) == 2
+    end(circuit, FailureClass.DELIVERED, T0 + 120_000)
+    assert [change.condition for change in circuit.changes()] == [CircuitState.OK]
+    assert circuit.allowed(T0 + 120_000, 0) == 2
 
 
 @pytest.mark.parametrize("bad", [10, 3, 2])
 def test_refused_deliveries_among_others_that_are_taken_stop_nothing(bad: int) -> None:
-    gate = gate_of()
+    circuit = circuit_of()
     for number in range(1_000):
         now_ms = T0 + number * 1_000
         if number % bad:
-            end(gate, FailureClass.DELIVERED, now_ms)
-            assert gate.allowed(now_ms, 0) == 8
+            end(circuit, FailureClass.DELIVERED, now_ms)
+            assert circuit.allowed(now_ms, 0) == 8
         else:
-            refuse(gate, now_ms, f"d{number}", code="403")
-    assert {change.condition for change in gate.changes()} == {Condition.OK}
+            refuse(circuit, now_ms, f"d{number}", code="403")
+    assert {change.condition for change in circuit.changes()} == {CircuitState.OK}
 
 
 def test_a_delivery_that_was_refused_before_others_were_taken_tells_of_itself_alone() -> None:
-    gate = gate_of()
+    circuit = circuit_of()
     for number in range(20):
-        refuse(gate, T0 + number, f"d{number}", others=1)
-    end(gate, FailureClass.DELIVERED, T0 + 100)
+        refuse(circuit, T0 + number, f"d{number}", others=1)
+    end(circuit, FailureClass.DELIVERED, T0 + 100)
     for again_ms in range(T0 + 45_000, T0 + 3_600_000, 45_000):
         for number in range(20):
-            refuse(gate, again_ms, f"d{number}", before_ms=T0 + number)
-    assert gate.condition is Condition.OK and gate.allowed(T0 + 3_600_000, 0) == 8
+            refuse(circuit, again_ms, f"d{number}", before_ms=T0 + number)
+    assert circuit.condition is CircuitState.OK and circuit.allowed(T0 + 3_600_000, 0) == 8
 
 
 def test_where_refused_and_taken_were_mixed_three_in_a_row_are_chance_but_ten_are_not() -> None:
-    gate = gate_of()
-    refuse(gate, T0, "a")
-    end(gate, FailureClass.DELIVERED, T0)
+    circuit = circuit_of()
+    refuse(circuit, T0, "a")
+    end(circuit, FailureClass.DELIVERED, T0)
     for number in range(9):
-        refuse(gate, T0 + number, f"d{number}")
-    assert not gate.probing
-    refuse(gate, T0 + 10, "d9")
-    assert gate.reason.startswith("401: 10 of the last 10 deliveries")
+        refuse(circuit, T0 + number, f"d{number}")
+    assert not circuit.probing
+    refuse(circuit, T0 + 10, "d9")
+    assert circuit.reason.startswith("401: 10 of the last 10 deliveries")
 
 
 def test_where_refused_and_taken_were_mixed_three_are_enough_when_nothing_is_taken_for_long() -> None:
-    gate = gate_of()
-    refuse(gate, T0, "a")
-    end(gate, FailureClass.DELIVERED, T0)
+    circuit = circuit_of()
+    refuse(circuit, T0, "a")
+    end(circuit, FailureClass.DELIVERED, T0)
     for number in range(3):
-        assert gate.condition is Condition.OK
-        refuse(gate, T0 + number * 300_000, f"d{number}")
-    assert gate.condition is Condition.SETUP
+        assert circuit.condition is CircuitState.OK
+        refuse(circuit, T0 + number * 300_000, f"d{number}")
+    assert circuit.condition is CircuitState.SETUP
 
 
 def test_refusals_prove_nothing_while_calls_begun_before_are_under_way() -> None:
-    gate = gate_of()
+    circuit = circuit_of()
     for number in range(5):
-        refuse(gate, T0, f"d{number}", others=9 - number)
-    assert gate.condition is Condition.OK and gate.allowed(T0, 5) == 0
-    end(gate, FailureClass.DELIVERED, T0 + 50)
-    assert gate.condition is Condition.OK and gate.allowed(T0 + 50, 4) == 4
+        refuse(circuit, T0, f"d{number}", others=9 - number)
+    assert circuit.condition is CircuitState.OK and circuit.allowed(T0, 5) == 0
+    end(circuit, FailureClass.DELIVERED, T0 + 50)
+    assert circuit.condition is CircuitState.OK and circuit.allowed(T0 + 50, 4) == 4
 
 
 def test_one_delivery_alone_is_evidence_when_it_is_refused_over_more_than_a_minute() -> None:
-    gate = gate_of()
+    circuit = circuit_of()
     for at_ms in (0, 45_000):
-        refuse(gate, T0 + at_ms, "a")
-        assert gate.condition is Condition.OK
-    refuse(gate, T0 + 90_000, "a")
-    assert gate.reason == "401: 3 of the last 3 calls answered 401 since 02:00 UTC: busy"
-    assert gate.condition is Condition.SETUP
+        refuse(circuit, T0 + at_ms, "a")
+        assert circuit.condition is CircuitState.OK
+    refuse(circuit, T0 + 90_000, "a")
+    assert circuit.reason == "401: 3 of the last 3 calls answered 401 since 02:00 UTC: busy"
+    assert circuit.condition is CircuitState.SETUP
 
 
 @pytest.mark.parametrize("code", ["TLS_ERROR", "ENOTFOUND"])
 def test_a_host_that_cannot_be_reached_is_asked_once_a_second_and_given_up_after_ten(code: str) -> None:
-    gate, now_ms, calls = gate_of(), T0, 0
-    while gate.condition is Condition.OK:
-        if gate.allowed(now_ms, 0):
+    circuit, now_ms, calls = circuit_of(), T0, 0
+    while circuit.condition is CircuitState.OK:
+        if circuit.allowed(now_ms, 0):
             calls += 1
-            refuse(gate, now_ms, f"d{calls}", code=code)
+            refuse(circuit, now_ms, f"d{calls}", code=code)
         now_ms += 100
     assert 10_000 <= now_ms - T0 <= 11_500 and calls <= 12
-    assert f"{calls} of the last {calls} deliveries failed with {code} since" in gate.reason
+    assert f"{calls} of the last {calls} deliveries failed with {code} since" in circuit.reason
 
 
 def test_a_passing_fault_of_names_or_certificates_stops_nothing() -> None:
-    gate = gate_of()
+    circuit = circuit_of()
     for number in range(64):
-        refuse(gate, T0, f"d{number}", code="ENOTFOUND")
-    assert gate.allowed(T0 + 1_000, 0) == 1
-    end(gate, FailureClass.DELIVERED, T0 + 1_000)
-    assert gate.condition is Condition.OK and gate.allowed(T0 + 1_000, 0) == 8
+        refuse(circuit, T0, f"d{number}", code="ENOTFOUND")
+    assert circuit.allowed(T0 + 1_000, 0) == 1
+    end(circuit, FailureClass.DELIVERED, T0 + 1_000)
+    assert circuit.condition is CircuitState.OK and circuit.allowed(T0 + 1_000, 0) == 8
 
 
 @pytest.mark.parametrize(
@@ -259,27 +264,27 @@ def test_a_passing_fault_of_names_or_certificates_stops_nothing() -> None:
 def test_a_probe_that_fails_in_another_way_mends_nothing_unless_it_shows_that_the_host_answers(
     code: str, answered: bool, mended: bool
 ) -> None:
-    gate = gate_of()
+    circuit = circuit_of()
     for number in range(13):
-        refuse(gate, T0 + number * 1_000, f"d{number}", code=code)
-    assert gate.probing
+        refuse(circuit, T0 + number * 1_000, f"d{number}", code=code)
+    assert circuit.probing
     probe_ms = T0 + 200_000
-    gate.ended(
+    circuit.ended(
         FailureClass.RETRY, now_ms=probe_ms, took_ms=5, code="503", message="", retry_after_ms=None, answered=answered
     )
-    assert gate.probing != mended
-    assert gate.allowed(probe_ms + 59_999, 0) == (1 if mended else 0)
+    assert circuit.probing != mended
+    assert circuit.allowed(probe_ms + 59_999, 0) == (1 if mended else 0)
 
 
 def test_evidence_survives_a_restart() -> None:
-    before, after = gate_of(), gate_of()
+    before, after = circuit_of(), circuit_of()
     refuse(before, T0, "a")
     refuse(before, T0, "b")
     after.restore(before.condition, before.evidence())
     refuse(after, T0 + 1, "c")
     (change,) = after.changes()
     assert change.message.startswith("3 of the last 3 deliveries")
-    again = gate_of()
+    again = circuit_of()
     again.restore(after.condition, after.evidence())
     assert again.probing and again.reason == after.reason
     refuse(again, T0 + 60_000, "d")
@@ -288,12 +293,12 @@ def test_evidence_survives_a_restart() -> None:
 
 
 def test_a_breaker_that_opens_again_says_what_it_rests_on() -> None:
-    gate = gate_of()
-    open_gate(gate)
+    circuit = circuit_of()
+    open_circuit(circuit)
     for at_ms in (10_000, 30_000):
-        gate.began(T0 + at_ms, 1)
-        end(gate, FailureClass.RETRY, T0 + at_ms)
-    said = [change.message for change in gate.changes() if change.condition is Condition.OPEN]
+        circuit.began(T0 + at_ms, 1)
+        end(circuit, FailureClass.RETRY, T0 + at_ms)
+    said = [change.message for change in circuit.changes() if change.condition is CircuitState.OPEN]
     assert said == [
         "10 of the last 10 calls within 30 s failed: busy",
         "10 of the last 10 calls within 30 s failed, then the call that tried again failed: busy",
@@ -302,63 +307,63 @@ def test_a_breaker_that_opens_again_says_what_it_rests_on() -> None:
 
 
 def test_a_service_that_says_until_when_it_is_away_is_left_alone_till_then() -> None:
-    gate = gate_of()
-    gate.ended(FailureClass.RETRY, now_ms=T0, took_ms=5, code="503", message="", retry_after_ms=30_000)
-    end(gate, FailureClass.DELIVERED, T0 + 10)
-    assert gate.allowed(T0 + 29_999, 0) == 0 and gate.allowed(T0 + 30_000, 0) == 8
-    assert gate.waiting_code == "PAUSED"
+    circuit = circuit_of()
+    circuit.ended(FailureClass.RETRY, now_ms=T0, took_ms=5, code="503", message="", retry_after_ms=30_000)
+    end(circuit, FailureClass.DELIVERED, T0 + 10)
+    assert circuit.allowed(T0 + 29_999, 0) == 0 and circuit.allowed(T0 + 30_000, 0) == 8
+    assert circuit.waiting_code == "PAUSED"
 
 
 def test_a_host_that_is_found_again_and_says_until_when_it_is_away_is_left_alone_till_then() -> None:
-    gate = gate_of()
+    circuit = circuit_of()
     for number in range(13):
-        refuse(gate, T0 + number * 1_000, f"d{number}", code="ENOTFOUND")
+        refuse(circuit, T0 + number * 1_000, f"d{number}", code="ENOTFOUND")
     probe_ms = T0 + 200_000
-    gate.ended(FailureClass.RETRY, now_ms=probe_ms, took_ms=5, code="503", message="", retry_after_ms=30_000)
-    assert not gate.probing
-    assert gate.allowed(probe_ms + 29_999, 0) == 0 and gate.allowed(probe_ms + 30_000, 0) == 1
+    circuit.ended(FailureClass.RETRY, now_ms=probe_ms, took_ms=5, code="503", message="", retry_after_ms=30_000)
+    assert not circuit.probing
+    assert circuit.allowed(probe_ms + 29_999, 0) == 0 and circuit.allowed(probe_ms + 30_000, 0) == 1
 
 
 def test_the_first_success_of_a_run_is_said_because_the_run_before_may_not_have_lived_to() -> None:
-    gate = gate_of()
-    end(gate, FailureClass.DELIVERED, T0)
-    end(gate, FailureClass.DELIVERED, T0)
-    assert [change.condition for change in gate.changes()] == [Condition.OK]
+    circuit = circuit_of()
+    end(circuit, FailureClass.DELIVERED, T0)
+    end(circuit, FailureClass.DELIVERED, T0)
+    assert [change.condition for change in circuit.changes()] == [CircuitState.OK]
 
 
 def test_a_restored_setup_is_probed_and_not_stormed() -> None:
-    gate = gate_of()
-    gate.restore("setup")
-    assert gate.allowed(T0, 0) == 1 and gate.allowed(T0, 1) == 0
+    circuit = circuit_of()
+    circuit.restore("setup")
+    assert circuit.allowed(T0, 0) == 1 and circuit.allowed(T0, 1) == 0
 
 
 def test_a_rate_limit_spreads_calls_over_the_second() -> None:
-    gate = gate_of(concurrency=1_000, calls_per_second=100.0)
+    circuit = circuit_of(concurrency=1_000, calls_per_second=100.0)
     begun = 0
     for now_ms in range(T0, T0 + 2_000, 5):
-        free = gate.allowed(now_ms, 0)
-        gate.began(now_ms, free)
+        free = circuit.allowed(now_ms, 0)
+        circuit.began(now_ms, free)
         begun += free
         assert begun <= 10 + (now_ms - T0) / 10 + 1
     assert 200 <= begun <= 211
 
 
 def test_a_slow_rate_limit_still_lets_calls_through() -> None:
-    gate = gate_of(calls_per_second=0.5)
+    circuit = circuit_of(calls_per_second=0.5)
     begun = []
     for now_ms in range(T0, T0 + 10_000, 20):
-        if gate.allowed(now_ms, 0):
-            gate.began(now_ms, 1)
+        if circuit.allowed(now_ms, 0):
+            circuit.began(now_ms, 1)
             begun.append(now_ms - T0)
     assert len(begun) == 5 and begun[1] - begun[0] >= 2_000
 
 
 def test_waiting_for_the_rate_limit_counts_as_blocked_time() -> None:
-    gate = gate_of(calls_per_second=1.0)
-    assert gate.allowed(T0, 0) == 1
-    gate.began(T0, 1)
-    at_arrival_ms = gate.blocked_ms(T0)
+    circuit = circuit_of(calls_per_second=1.0)
+    assert circuit.allowed(T0, 0) == 1
+    circuit.began(T0, 1)
+    at_arrival_ms = circuit.blocked_ms(T0)
     for now_ms in range(T0, T0 + 1_001, 10):
-        if gate.allowed(now_ms, 0):
+        if circuit.allowed(now_ms, 0):
             break
-    assert 980 <= gate.blocked_ms(now_ms) - at_arrival_ms <= 1_000
+    assert 980 <= circuit.blocked_ms(now_ms) - at_arrival_ms <= 1_000

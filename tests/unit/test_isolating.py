@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from model.http.messages import HttpFailure, HttpRequest, HttpResponse
 from tests.fakes import Clock
-from tests.lane_days import Answering, LaneDays, messages
 from tests.samples import T0
+from tests.shard_days import Answering, ShardDays, messages
 
 OK = HttpResponse(status=200)
 BAD = "m-7"
@@ -55,7 +55,7 @@ FAILURES = ["ECONNRESET", "ECONNABORTED", "ETIMEDOUT", "PROTOCOL_ERROR", "EAI_AG
 def test_one_bad_event_in_a_batch_of_fifty_costs_no_other_whatever_is_answered(
     bad: HttpResponse | HttpFailure, end: str
 ) -> None:
-    days = LaneDays(spoiled_by(bad), settings=BATCH)
+    days = ShardDays(spoiled_by(bad), settings=BATCH)
     days.take(50)
     days.run(1_000)
     others = {message: how for message, how in days.ends().items() if message != BAD}
@@ -80,7 +80,7 @@ def test_one_bad_event_in_a_batch_of_fifty_costs_no_other_whatever_is_answered(
 def test_a_rule_of_the_workspace_changes_how_the_bad_event_ends_and_nothing_for_the_others(
     rule: dict[str, Any], bad: HttpResponse | HttpFailure, end: str
 ) -> None:
-    days = LaneDays(spoiled_by(bad), settings={**BATCH, "failures": [rule]})
+    days = ShardDays(spoiled_by(bad), settings={**BATCH, "failures": [rule]})
     days.take(50)
     days.run(12 * HOURS)
     assert days.ends().pop(BAD) == end
@@ -89,7 +89,7 @@ def test_a_rule_of_the_workspace_changes_how_the_bad_event_ends_and_nothing_for_
 
 @pytest.mark.parametrize("attempts", [2, 3])
 def test_no_delivery_expires_for_another_however_few_attempts_there_are(attempts: int) -> None:
-    days = LaneDays(spoiled_by(status(500)), settings=BATCH, delivery={"attempts": attempts})
+    days = ShardDays(spoiled_by(status(500)), settings=BATCH, delivery={"attempts": attempts})
     days.take(50)
     days.run(HOURS)
     assert days.ends() == {f"m-{number}": "expired" if number == 7 else "delivered" for number in range(50)}
@@ -97,7 +97,7 @@ def test_no_delivery_expires_for_another_however_few_attempts_there_are(attempts
 
 @pytest.mark.parametrize("size", [1_000, 2_000])
 def test_an_event_that_fails_its_batch_stands_alone_long_before_its_attempts_are_used_up(size: int) -> None:
-    days = LaneDays(spoiled_by(status(500)), settings={"batch": {"max_events": 1_000, "max_age_seconds": 1}})
+    days = ShardDays(spoiled_by(status(500)), settings={"batch": {"max_events": 1_000, "max_age_seconds": 1}})
     days.take(size)
     days.run(600)
     assert len(days.ends()) == size - 1 and set(days.ends().values()) == {"delivered"}
@@ -111,7 +111,7 @@ def test_several_bad_events_of_several_kinds_cost_no_other() -> None:
     def answering(request: HttpRequest) -> HttpResponse | HttpFailure:
         return next((kinds[one] for one in messages(request) if one in kinds), OK)
 
-    days = LaneDays(answering, settings=BATCH)
+    days = ShardDays(answering, settings=BATCH)
     days.take(50)
     days.run(12 * HOURS)
     assert {message: how for message, how in days.ends().items() if how != "delivered"} == {
@@ -122,7 +122,7 @@ def test_several_bad_events_of_several_kinds_cost_no_other() -> None:
 
 def test_an_outage_hammers_nobody_and_leaves_batches_behind_it() -> None:
     down = True
-    days = LaneDays(lambda _: status(503) if down else OK, settings=BATCH)
+    days = ShardDays(lambda _: status(503) if down else OK, settings=BATCH)
     days.take(2_000)
     days.run(300)
     assert len(days.partner.calls) < 120
@@ -138,7 +138,7 @@ def test_an_outage_hammers_nobody_and_leaves_batches_behind_it() -> None:
 @pytest.mark.parametrize("answer", [status(401), status(403)])
 def test_wrong_credentials_cost_a_handful_of_calls_and_keep_every_event(answer: HttpResponse) -> None:
     wrong = True
-    days = LaneDays(lambda _: answer if wrong else OK, settings={**BATCH, "concurrency": 1})
+    days = ShardDays(lambda _: answer if wrong else OK, settings={**BATCH, "concurrency": 1})
     days.take(5_000)
     days.run(55)
     assert len(days.partner.calls) == 4
@@ -154,7 +154,7 @@ def test_wrong_credentials_cost_a_handful_of_calls_and_keep_every_event(answer: 
 @pytest.mark.parametrize("setting", [{}, BATCH])
 def test_a_firewall_that_dislikes_one_payload_in_ten_stops_nothing(setting: dict[str, Any]) -> None:
     disliked = {f"m-{number}" for number in range(0, 1_000, 10)}
-    days = LaneDays(spoiled_by(status(403), *disliked), settings=setting, took_ms=1)
+    days = ShardDays(spoiled_by(status(403), *disliked), settings=setting, took_ms=1)
     days.run(100, rate=5)
     days.run(120)
     assert {change.state for change in days.states()} == {"ok"}
@@ -168,7 +168,7 @@ def test_a_firewall_that_dislikes_one_payload_in_ten_stops_nothing(setting: dict
 
 @pytest.mark.parametrize("code", ["TLS_ERROR", "ENOTFOUND", "ADDRESS_REFUSED"])
 def test_one_call_that_finds_no_host_stops_nothing(code: str) -> None:
-    days = LaneDays(one_by_one(*[OK] * 5, HttpFailure(code=code, message="eof")))
+    days = ShardDays(one_by_one(*[OK] * 5, HttpFailure(code=code, message="eof")))
     days.run(20, rate=1)
     assert len(days.ends()) == days.sent - 1
     days.run(60)
@@ -177,7 +177,7 @@ def test_one_call_that_finds_no_host_stops_nothing(code: str) -> None:
 
 
 def test_a_single_delivery_that_is_refused_for_minutes_is_evidence_too() -> None:
-    days = LaneDays(lambda _: status(401))
+    days = ShardDays(lambda _: status(401))
     days.take(1)
     days.run(60)
     assert days.states() == []
@@ -187,13 +187,13 @@ def test_a_single_delivery_that_is_refused_for_minutes_is_evidence_too() -> None
 
 
 def test_evidence_and_the_isolation_of_a_batch_go_on_over_a_restart() -> None:
-    days = LaneDays(spoiled_by(status(500)), settings=BATCH)
+    days = ShardDays(spoiled_by(status(500)), settings=BATCH)
     days.take(50)
     days.run(30)
     days.restart()
     days.run(300)
     assert len(days.ends()) == 49
-    refusing = LaneDays(lambda _: status(401), settings={"concurrency": 1, "calls_per_second": 1})
+    refusing = ShardDays(lambda _: status(401), settings={"concurrency": 1, "calls_per_second": 1})
     refusing.take(3)
     refusing.run(1.5)
     assert len(refusing.partner.calls) == 2 and refusing.states() == []
@@ -203,7 +203,7 @@ def test_evidence_and_the_isolation_of_a_batch_go_on_over_a_restart() -> None:
 
 
 def test_telling_a_batch_apart_keeps_to_the_rate_limit() -> None:
-    days = LaneDays(spoiled_by(status(422)), settings={**BATCH, "calls_per_second": 2})
+    days = ShardDays(spoiled_by(status(422)), settings={**BATCH, "calls_per_second": 2})
     days.take(50)
     days.run(60)
     assert list(days.ends().values()).count("delivered") == 49
@@ -213,7 +213,7 @@ def test_telling_a_batch_apart_keeps_to_the_rate_limit() -> None:
 
 
 def test_telling_a_batch_apart_ends_in_a_bounded_time_and_goes_on_from_the_snapshot() -> None:
-    days = LaneDays(lambda _: status(422), settings=BATCH, took_ms=400)
+    days = ShardDays(lambda _: status(422), settings=BATCH, took_ms=400)
     days.take(50)
     days.run(8)
     assert 0 < len(days.ends()) < 50
@@ -224,7 +224,7 @@ def test_telling_a_batch_apart_ends_in_a_bounded_time_and_goes_on_from_the_snaps
 
 
 def test_when_a_destination_fails_while_a_batch_is_told_apart_the_rest_waits_for_it() -> None:
-    days = LaneDays(one_by_one(status(422), status(429, **{"retry-after": "20"})), settings=BATCH)
+    days = ShardDays(one_by_one(status(422), status(429, **{"retry-after": "20"})), settings=BATCH)
     days.take(50)
     days.run(15)
     assert [len(ids) for _, ids in days.partner.calls] == [50, 25] and days.ends() == {}
@@ -233,7 +233,7 @@ def test_when_a_destination_fails_while_a_batch_is_told_apart_the_rest_waits_for
 
 
 def test_an_event_that_always_fails_does_not_keep_a_recovered_destination_closed() -> None:
-    days = LaneDays(
+    days = ShardDays(
         lambda request: status(500) if days.clock() < down_until or BAD in messages(request) else OK,
         settings={"concurrency": 1, "breaker": {"min_calls": 5, "pause_seconds": 1}},
     )
@@ -262,7 +262,7 @@ def amplitude(hot: set[str], until_ms: int, clock: list[Clock]) -> Answering:
 
 def test_a_throttled_user_of_amplitude_waits_alone_and_all_others_are_delivered_at_once() -> None:
     clock: list[Clock] = []
-    days = LaneDays(
+    days = ShardDays(
         amplitude({"hot"}, T0 + 120_000, clock),
         destination={"id": "crm", "type": "amplitude", "api_key": "${KEY}"},
     )
@@ -286,7 +286,7 @@ def test_a_throttled_user_of_amplitude_waits_alone_and_all_others_are_delivered_
 
 def test_a_project_that_sends_too_much_to_amplitude_is_paused_as_a_whole() -> None:
     too_much = HttpResponse(status=429, headers={"retry-after": "20"}, body=b'{"code":429,"eps_threshold":30}')
-    days = LaneDays(one_by_one(too_much), destination={"id": "crm", "type": "amplitude", "api_key": "${KEY}"})
+    days = ShardDays(one_by_one(too_much), destination={"id": "crm", "type": "amplitude", "api_key": "${KEY}"})
     days.run(19, rate=5)
     assert len(days.partner.calls) == 1
     days.run(90)
@@ -305,7 +305,7 @@ def test_whichever_events_are_bad_in_whichever_way_the_others_are_delivered(size
             return OK
         return status(said[0]) if said[0] else HttpFailure(code="ECONNRESET", message="")
 
-    days = LaneDays(answering, settings={"batch": {"max_events": 30, "max_age_seconds": 1}})
+    days = ShardDays(answering, settings={"batch": {"max_events": 30, "max_age_seconds": 1}})
     days.take(size)
     days.run(12 * HOURS)
     for number in range(size):
@@ -317,7 +317,7 @@ def test_whichever_events_are_bad_in_whichever_way_the_others_are_delivered(size
 
 
 def test_one_event_in_four_that_always_fails_does_not_keep_the_others_waiting() -> None:
-    days = LaneDays(lambda request: status(500) if int(messages(request)[0][2:]) % 4 == 0 else OK)
+    days = ShardDays(lambda request: status(500) if int(messages(request)[0][2:]) % 4 == 0 else OK)
     days.run(400, rate=2)
     assert {change.state for change in days.states()} == {"ok"}
     delivered = [fact for fact in days.outcomes() if fact.state == "delivered"]
@@ -327,7 +327,7 @@ def test_one_event_in_four_that_always_fails_does_not_keep_the_others_waiting() 
 
 @pytest.mark.parametrize("number", [429, 502, 503, 504])
 def test_a_service_that_says_when_to_come_back_is_left_alone_till_then(number: int) -> None:
-    days = LaneDays(one_by_one(status(number, **{"retry-after": "30"})), settings={"concurrency": 1})
+    days = ShardDays(one_by_one(status(number, **{"retry-after": "30"})), settings={"concurrency": 1})
     days.run(29, rate=5)
     assert len(days.partner.calls) == 1
     days.run(60)
@@ -342,13 +342,13 @@ def test_a_retry_after_of_one_request_or_of_one_item_pauses_nobody_else() -> Non
         status=207, headers={"retry-after": "30"}, body=orjson.dumps([{"status": 503}, *[{"status": 200}] * 4])
     )
     for answer, batch in ((status(500, **{"retry-after": "30"}), {}), (item, {"batch": {"max_events": 5}})):
-        days = LaneDays(one_by_one(answer), settings=batch)
+        days = ShardDays(one_by_one(answer), settings=batch)
         days.run(10, rate=5)
         assert len(days.ends()) >= days.sent - 6
 
 
 def test_an_hour_is_the_longest_pause() -> None:
-    days = LaneDays(one_by_one(status(503, **{"retry-after": "999999"})))
+    days = ShardDays(one_by_one(status(503, **{"retry-after": "999999"})))
     days.take(1)
     days.run(10)
     days.take(5)

@@ -3,21 +3,21 @@ from pathlib import Path
 import orjson
 import pytest
 
-from flows.delivery.replay_marks import HORIZON_STEP, Journal, write_lost
+from flows.delivery.replay_marks import HORIZON_STEP, ReplayMarks, write_lost
 
 END = 500
 PART = ("events", 0)
 
 
 class Runs:
-    """One run after the other of a flow that reads one partition and works as lane 3."""
+    """One run after the other of a flow that reads one partition and works as shard 3."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.end = END
 
-    def start(self, *, resumed: bool = True) -> Journal:
-        journal = Journal(self.directory, lambda topic, partition: self.end)
+    def start(self, *, resumed: bool = True) -> ReplayMarks:
+        journal = ReplayMarks(self.directory, lambda topic, partition: self.end)
         journal.open(*PART, resumed=resumed)
         return journal
 
@@ -96,20 +96,20 @@ def test_of_a_partition_read_elsewhere_before_everything_may_have_been_sent(runs
     assert (journal.horizon(*PART), journal.fence(*PART)) == (END, END)
 
 
-def test_a_lane_follows_a_clean_stop_once(runs: Runs) -> None:
-    assert not runs.start().open_lane(3)
+def test_a_shard_follows_a_clean_stop_once(runs: Runs) -> None:
+    assert not runs.start().open_shard(3)
     stopped = runs.start()
-    stopped.open_lane(3)
+    stopped.open_shard(3)
     stopped.stopped()
-    assert runs.start().open_lane(3)
-    assert not runs.start().open_lane(3)
+    assert runs.start().open_shard(3)
+    assert not runs.start().open_shard(3)
 
 
 def test_what_other_processes_have_open_is_theirs_to_call_clean(runs: Runs) -> None:
-    crashed, stopped = runs.start(resumed=False), Journal(runs.directory, lambda topic, partition: END)
-    crashed.open_lane(1)
-    stopped.open_lane(2)
+    crashed, stopped = runs.start(resumed=False), ReplayMarks(runs.directory, lambda topic, partition: END)
+    crashed.open_shard(1)
+    stopped.open_shard(2)
     stopped.stopped()
     after = runs.start()
     assert after.fence(*PART) == END
-    assert (after.open_lane(1), after.open_lane(2)) == (False, True)
+    assert (after.open_shard(1), after.open_shard(2)) == (False, True)

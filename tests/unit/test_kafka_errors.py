@@ -1,7 +1,7 @@
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-from flows.topics.interface import TopicsAway, UnknownTopic
+from flows.topics.interface import TopicsUnavailable, UnknownTopic
 from flows.topics.kafka.errors import named
 
 
@@ -15,7 +15,7 @@ from flows.topics.kafka.errors import named
     ],
 )
 def test_what_passes_by_itself_is_brokers_that_are_away(code: int) -> None:
-    assert isinstance(named(KafkaException(KafkaError(code)), "asking"), TopicsAway)
+    assert isinstance(named(KafkaException(KafkaError(code)), "asking"), TopicsUnavailable)
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ def test_what_passes_by_itself_is_brokers_that_are_away(code: int) -> None:
 )
 def test_what_a_person_must_mend_names_the_remedy(code: int, remedy: str) -> None:
     error = named(KafkaError(code), "appending to topics")
-    assert not isinstance(error, TopicsAway)
+    assert not isinstance(error, TopicsUnavailable)
     assert remedy in str(error) and str(error).startswith("appending to topics: ")
 
 

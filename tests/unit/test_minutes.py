@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.recording.facts import DestinationState, Fact, Outcome, Sample, State, Tick
+from model.recording.facts import DestinationState, Fact, Outcome, Sample, State, WatermarkReport
 from model.recording.latency import bucket
-from model.recording.replays import Prior, Verdict
+from model.recording.replays import Decision, EarlierOutcome
 from model.recording.rollup import MINUTE_MS, OTHER, SERIES_LIMIT, AppendMinute, Series, bundle, series_of
 from model.recording.rows import counts_of
 from tests.samples import (
@@ -17,15 +17,15 @@ from tests.samples import (
     outcome,
     received,
     rejected,
+    requeued,
     sample,
-    spilled,
     tick,
 )
 
-COUNTED = Verdict(1)
+COUNTED = Decision(1)
 
 
-def statuses(fact: Fact, verdict: Verdict = COUNTED) -> list[tuple[str, str, int]]:
+def statuses(fact: Fact, verdict: Decision = COUNTED) -> list[tuple[str, str, int]]:
     return [(series.status, series.code, count) for series, count, _ in series_of(fact, verdict)]
 
 
@@ -37,8 +37,8 @@ def statuses(fact: Fact, verdict: Verdict = COUNTED) -> list[tuple[str, str, int
         (rejected(count=7), [("rejected", "not_json", 7)]),
         (attempt_failed(), [("attempt_failed", "503", 1)]),
         (attempt_failed(resent=True), [("attempt_failed", "503", 1), ("possible_duplicate", "", 1)]),
-        (spilled(), [("spilled", "OVER_SHARE", 1)]),
-        (spilled(resent=True), [("spilled", "OVER_SHARE", 1)]),  # nothing was sent
+        (requeued(), [("requeued", "OVER_SHARE", 1)]),
+        (requeued(resent=True), [("requeued", "OVER_SHARE", 1)]),  # nothing was sent
         (outcome(), [("delivered", "", 1)]),
         (outcome(State.EXPIRED, code="503"), [("expired", "503", 1)]),
         (outcome(resent=True), [("delivered", "", 1), ("possible_duplicate", "", 1)]),
@@ -52,16 +52,16 @@ def test_each_fact_is_counted_under_its_status(fact: Fact, counted: list[tuple[s
 
 @pytest.mark.parametrize("fact", [received(), duplicate(), outcome()])
 def test_a_repetition_counts_nothing(fact: Fact) -> None:
-    assert statuses(fact, Verdict(0)) == []
+    assert statuses(fact, Decision(0)) == []
 
 
 def test_the_extra_send_of_a_repetition_still_shows() -> None:
-    assert statuses(outcome(resent=True), Verdict(0)) == [("possible_duplicate", "", 1)]
+    assert statuses(outcome(resent=True), Decision(0)) == [("possible_duplicate", "", 1)]
 
 
 def test_an_outcome_taken_back_leaves_the_minute_it_was_counted_in() -> None:
-    prior = Prior(State.DISCARDED, "400", T0 - MINUTE_MS, 3)
-    counted = series_of(outcome(at_ms=T0 + 5), Verdict(1, takes_back=prior))
+    prior = EarlierOutcome(State.DISCARDED, "400", T0 - MINUTE_MS, 3)
+    counted = series_of(outcome(at_ms=T0 + 5), Decision(1, takes_back=prior))
     assert [(series.minute_ms, series.status, count, attempt) for series, count, attempt in counted] == [
         (T0, "delivered", 1, 1),
         (T0 - MINUTE_MS, "discarded", -1, 3),
@@ -72,7 +72,7 @@ def test_latency_is_of_delivered_ones_that_count_and_every_call_has_its_number()
     minute = AppendMinute(T0)
     minute.add(outcome(at_ms=T0 + 250, attempt=2), COUNTED)
     minute.add(outcome(at_ms=T0 + 250, attempt=300), COUNTED)
-    minute.add(outcome(at_ms=T0 + 250), Verdict(0))
+    minute.add(outcome(at_ms=T0 + 250), Decision(0))
     minute.add(outcome(State.DISCARDED, code="400"), COUNTED)
     found = {series.status: counts for series, counts in minute.rows()}
     assert found["delivered"].latency == {bucket(250): 2}
@@ -102,7 +102,7 @@ def test_totals_tell_when_the_first_and_the_last_that_did_not_arrive_ended() -> 
     minute = AppendMinute(T0)
     for after_ms in (300, 100, 200):
         minute.add(outcome(State.EXPIRED, code="503", at_ms=T0 + after_ms), COUNTED)
-    minute.add(outcome(State.EXPIRED, code="503", at_ms=T0 + 1), Verdict(0))  # repeats an earlier one
+    minute.add(outcome(State.EXPIRED, code="503", at_ms=T0 + 1), Decision(0))  # repeats an earlier one
     minute.add(outcome(State.DELIVERED, at_ms=T0 + 2), COUNTED)
     found = {total.status: (counts.first_at_ms, counts.last_at_ms) for total, counts in minute.changed_totals()}
     assert found == {"expired": (T0 + 100, T0 + 300), "delivered": (0, 0)}
@@ -154,7 +154,9 @@ def test_rows_add_up_to_the_same_however_the_log_is_split_into_append_minutes(sa
     sums = total([whole])
     assert sums == total(parts)
     possible_duplicates = sum(count for series, count in sums.items() if series.status == "possible_duplicate")
-    assert sum(sums.values()) - possible_duplicates == sum(not isinstance(fact, Sample | Tick) for fact, _ in said)
+    assert sum(sums.values()) - possible_duplicates == sum(
+        not isinstance(fact, Sample | WatermarkReport) for fact, _ in said
+    )
     delivered = sum(isinstance(fact, Outcome) and fact.state is State.DELIVERED for fact, _ in said)
     assert sum(sum(counts.latency.values()) for _, counts in whole.rows()) == delivered
 

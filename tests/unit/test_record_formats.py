@@ -9,7 +9,7 @@ from model.delivery.delivery import Delivery, Wait
 from model.events.envelope import UnreadableRecord
 from model.events.event import from_record
 from model.recording.facts import Outcome, Received, State, decode
-from tests.unit.test_lane import Working
+from tests.unit.test_shard import Working
 
 EVENT_V1 = b'{"v":1,"source":"web"}\n{"type":"track","event":"Order Completed","messageId":"m-1","userId":"u1"}'
 RETRY_V1 = (

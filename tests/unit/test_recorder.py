@@ -7,11 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flows.recording.recorder import RebuildHours, Recorded, Recorder
-from flows.recording.replays import EventKey, OutcomeKey, Priors
+from flows.recording.replays import EventKey, OutcomeKey, ReplayDeduplicator
 from flows.topics.interface import DEAD_LETTERS, MINUTES, Record
-from flows.topics.sink import Output
+from flows.topics.sink import OutgoingRecord
 from model.recording.facts import Fact, State, encode
-from model.recording.replays import Prior
+from model.recording.replays import EarlierOutcome
 from model.recording.rollup import MINUTE_MS
 from model.recording.rows import Row
 from tests.samples import HOUR_MS, T0, delivery, outcome, received, record
@@ -34,10 +34,10 @@ class Tables:
         for item in recorded:
             if isinstance(item, RebuildHours):
                 self.rebuilds.add(item)
-            elif isinstance(item, Output) and item.topic == MINUTES:
+            elif isinstance(item, OutgoingRecord) and item.topic == MINUTES:
                 bundle = orjson.loads(item.value)
                 self.bundles[bundle["append_minute_ms"]] = sorted(map(orjson.dumps, bundle["rows"]))
-            elif isinstance(item, Output):
+            elif isinstance(item, OutgoingRecord):
                 assert item.topic == DEAD_LETTERS
                 self.letters.add(item.value)
             elif item.table == "facts":
@@ -60,11 +60,11 @@ class Tables:
             found[row["status"]] = found.get(row["status"], 0) + row["count"]
         return {status: count for status, count in found.items() if count}
 
-    def outcomes(self, keys: Sequence[OutcomeKey], log_partition: int, before_offset: int) -> dict[str, Prior]:
-        sums: dict[tuple[str, Prior], int] = {}
+    def outcomes(self, keys: Sequence[OutcomeKey], log_partition: int, before_offset: int) -> dict[str, EarlierOutcome]:
+        sums: dict[tuple[str, EarlierOutcome], int] = {}
         for (offset, _), row in self.facts.items():
             if offset < before_offset and row["kind"] == "outcome":
-                of = row["delivery_id"], Prior(row["state"], row["code"], row["at"], row["attempt"])
+                of = row["delivery_id"], EarlierOutcome(row["state"], row["code"], row["at"], row["attempt"])
                 sums[of] = sums.get(of, 0) + row["count"]
         wanted = {key.delivery_id for key in keys}
         return {of: prior for (of, prior), count in sums.items() if count > 0 and of in wanted}
@@ -83,7 +83,7 @@ def log_of(*facts: tuple[Fact | bytes, int]) -> list[Record]:
 
 def run(tables: Tables, log: Sequence[Record], batch: int = 3) -> None:
     """Record a log to its end, with an epoch after each batch."""
-    recorder = Recorder(Priors(tables))
+    recorder = Recorder(ReplayDeduplicator(tables))
     for start in range(0, len(log), batch):
         tables.write(list(recorder.on_batch(list(log[start : start + batch]))[0]))
         recorder.snapshot()
@@ -91,7 +91,7 @@ def run(tables: Tables, log: Sequence[Record], batch: int = 3) -> None:
 
 
 def test_a_fact_becomes_a_row_at_once_and_is_counted_when_the_minute_is_sent() -> None:
-    recorder = Recorder(Priors(Tables()))
+    recorder = Recorder(ReplayDeduplicator(Tables()))
     (row,) = recorder.on_batch(log_of((outcome(), 0)))[0]
     assert isinstance(row, Row) and row.table == "facts"
     assert recorder.notify_at() is not None
@@ -104,7 +104,7 @@ def test_a_fact_becomes_a_row_at_once_and_is_counted_when_the_minute_is_sent() -
 def test_a_minute_closes_with_the_first_record_of_a_later_one_damaged_or_not() -> None:
     for later in (encode(outcome()), b"damaged"):
         tables = Tables()
-        recorder = Recorder(Priors(tables))
+        recorder = Recorder(ReplayDeduplicator(tables))
         tables.write(list(recorder.on_batch(log_of((outcome(), 0)))[0]))
         assert tables.bundles == {}
         tables.write(list(recorder.on_batch([record(1, later, appended_ms=T0 + MINUTE_MS)])[0]))

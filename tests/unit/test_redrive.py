@@ -22,7 +22,7 @@ from model.delivery.redrive import (
 )
 from model.events.envelope import UnreadableRecord
 from model.recording.facts import Redriven, State, decode, encode
-from model.recording.replays import Verdict
+from model.recording.replays import Decision
 from model.recording.rows import LogPosition, rows_of
 from tests.samples import T0, delivery
 
@@ -143,6 +143,6 @@ class TestStarting:
         begun = redrive_of(delivery(), 1, NOW)
         said = decode(encode(redriven(begun, at_ms=NOW, batch="b-1", author="ada")))
         assert isinstance(said, Redriven) and said.redrive_id == "b-1"
-        [row] = rows_of(said, LogPosition(0, 5, NOW), Verdict(1))
+        [row] = rows_of(said, LogPosition(0, 5, NOW), Decision(1))
         expected = {"kind": "redriven", "delivery_id": begun.delivery_id, "redrive": 1, "author": "ada", "attempt": 0}
         assert {name: row.values[name] for name in expected} == expected

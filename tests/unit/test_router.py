@@ -8,26 +8,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flows.delivery.dedup import DuplicateStores
-from flows.delivery.queue import Waiting
-from flows.delivery.replay_marks import Journal, write_lost
-from flows.delivery.router import LaneItem, Router
+from flows.delivery.queue import QueuedDelivery
+from flows.delivery.replay_marks import ReplayMarks, write_lost
+from flows.delivery.router import Router, ShardItem
 from flows.delivery.versions import WorkspaceVersions
-from flows.delivery.watermarks import LaneProgress
-from flows.engine.sharding import Share, lane_key
+from flows.delivery.watermarks import ShardProgress
+from flows.engine.sharding import Share, shard_key
 from flows.topics.interface import DEAD_LETTERS, EVENTS, OUTCOMES
-from flows.topics.sink import Output
+from flows.topics.sink import OutgoingRecord
 from flows.topics.source import Item, Progress, Sourced
 from model.delivery.delivery import Delivery, Wait
-from model.delivery.retry_tiers import RUNGS
-from model.events.envelope import unseal
-from model.events.ids import lane_of
+from model.delivery.retry_tiers import RETRY_TIERS
+from model.events.envelope import decode_record
+from model.events.ids import shard_of
 from model.recording.facts import Duplicate, Fact, Outcome, Received, State, decode
 from model.workspace.workspace import Workspace
 from tests.fakes import Clock, MemoryTopics
 from tests.samples import T0, delivery, event_value, record
 from tests.workspaces import connection, webhook, workspace
 
-RUNG = RUNGS[2].topic
+RETRY_TIER = RETRY_TIERS[2].topic
 WORKSPACE = workspace(
     [webhook("crm"), webhook("ads"), webhook("off", enabled=False)],
     [connection("web", "crm"), connection("web", "ads"), connection("app", "crm"), connection("app", "off")],
@@ -39,32 +39,32 @@ class Routing:
     router: Router
     clock: Clock
 
-    def routed(self, items: list[Item]) -> list[tuple[str, LaneItem]]:
-        return [(lane, item) for lane, items in self.router(items) for item in items]
+    def routed(self, items: list[Item]) -> list[tuple[str, ShardItem]]:
+        return [(shard, item) for shard, items in self.router(items) for item in items]
 
-    def events(self, *values: bytes, first_offset: int = 0) -> list[tuple[str, LaneItem]]:
+    def events(self, *values: bytes, first_offset: int = 0) -> list[tuple[str, ShardItem]]:
         records = [record(first_offset + number, value) for number, value in enumerate(values)]
         return self.routed([Sourced(EVENTS, each) for each in records])
 
-    def retries(self, *values: bytes, first_offset: int = 0) -> list[tuple[str, LaneItem]]:
+    def retries(self, *values: bytes, first_offset: int = 0) -> list[tuple[str, ShardItem]]:
         records = [record(first_offset + number, value) for number, value in enumerate(values)]
-        return self.routed([Sourced(RUNG, each) for each in records])
+        return self.routed([Sourced(RETRY_TIER, each) for each in records])
 
 
 def routing_in(directory: Path, fence: int = 0, horizon: int = 0, changed: Workspace | None = None) -> Routing:
     """A router; after a crash when there is a ``fence``. ``changed``: what it finds in the file when it looks."""
     clock = Clock(T0 + 500)
     topics = MemoryTopics(clock, names=[EVENTS])
-    journal = Journal(directory / "journal", lambda topic, partition: fence)
+    journal = ReplayMarks(directory / "journal", lambda topic, partition: fence)
     if fence:
-        write_lost(directory / "journal", {(EVENTS, 0): horizon, (RUNG, 0): horizon})
+        write_lost(directory / "journal", {(EVENTS, 0): horizon, (RETRY_TIER, 0): horizon})
     versions = WorkspaceVersions(directory / "workspaces", WORKSPACE)
     versions.open(0, 0)
-    for topic in (EVENTS, RUNG):
+    for topic in (EVENTS, RETRY_TIER):
         journal.open(topic, 0, resumed=False)
     router = Router(
         versions=versions,
-        lanes=4,
+        shards=4,
         share=Share(),
         duplicates=DuplicateStores(topics, directory, window_seconds=60, clock=clock),
         journal=journal,
@@ -81,19 +81,19 @@ def routing(tmp_path: Path) -> Routing:
     return routing_in(tmp_path)
 
 
-def waitings(routed: list[tuple[str, LaneItem]]) -> list[Waiting]:
-    return [item for _, item in routed if isinstance(item, Waiting)]
+def waitings(routed: list[tuple[str, ShardItem]]) -> list[QueuedDelivery]:
+    return [item for _, item in routed if isinstance(item, QueuedDelivery)]
 
 
-def facts(routed: list[tuple[str, LaneItem]]) -> list[Fact]:
-    return [decode(item.value) for _, item in routed if isinstance(item, Output) and item.topic == OUTCOMES]
+def facts(routed: list[tuple[str, ShardItem]]) -> list[Fact]:
+    return [decode(item.value) for _, item in routed if isinstance(item, OutgoingRecord) and item.topic == OUTCOMES]
 
 
-def letters(routed: list[tuple[str, LaneItem]]) -> list[tuple[str, bytes]]:
+def letters(routed: list[tuple[str, ShardItem]]) -> list[tuple[str, bytes]]:
     found = []
     for _, item in routed:
-        if isinstance(item, Output) and item.topic == DEAD_LETTERS:
-            header, payload = unseal(item.value)
+        if isinstance(item, OutgoingRecord) and item.topic == DEAD_LETTERS:
+            header, payload = decode_record(item.value)
             found.append((header["code"], payload))
     return found
 
@@ -110,13 +110,13 @@ def test_an_event_becomes_one_delivery_for_each_connection_and_a_fact_that_lists
     }
 
 
-def test_a_destination_always_has_the_same_lane(routing: Routing) -> None:
-    lanes: dict[str, set[str]] = {}
-    for lane, item in routing.events(*(event_value(f"m-{number}") for number in range(20))):
-        if isinstance(item, Waiting):
-            lanes.setdefault(item.delivery.destination, set()).add(lane)
-    assert {destination: len(found) for destination, found in lanes.items()} == {"crm": 1, "ads": 1}
-    assert set().union(*lanes.values()) <= {lane_key(lane) for lane in range(4)}
+def test_a_destination_always_has_the_same_shard(routing: Routing) -> None:
+    shards: dict[str, set[str]] = {}
+    for shard, item in routing.events(*(event_value(f"m-{number}") for number in range(20))):
+        if isinstance(item, QueuedDelivery):
+            shards.setdefault(item.delivery.destination, set()).add(shard)
+    assert {destination: len(found) for destination, found in shards.items()} == {"crm": 1, "ads": 1}
+    assert set().union(*shards.values()) <= {shard_key(shard) for shard in range(4)}
 
 
 def test_a_duplicate_is_said_to_be_one_and_goes_nowhere(routing: Routing) -> None:
@@ -162,12 +162,12 @@ def test_ids_are_the_same_when_read_again_by_another_run(tmp_path: Path) -> None
     assert len(set(ids[0])) == 4
 
 
-def test_a_retry_that_is_due_goes_to_its_lane_as_it_is(routing: Routing) -> None:
+def test_a_retry_that_is_due_goes_to_its_shard_as_it_is(routing: Routing) -> None:
     written = delivery(due_at_ms=T0 + 500, attempts=2, calls=3)
-    ((lane, item),) = routing.retries(written.to_record(), first_offset=7)
-    assert isinstance(item, Waiting)
-    assert (item.delivery, item.topic, item.offset) == (written, RUNG, 7)
-    assert lane == lane_key(lane_of("crm", 4))
+    ((shard, item),) = routing.retries(written.to_record(), first_offset=7)
+    assert isinstance(item, QueuedDelivery)
+    assert (item.delivery, item.topic, item.offset) == (written, RETRY_TIER, 7)
+    assert shard == shard_key(shard_of("crm", 4))
 
 
 def test_of_a_retry_that_is_due_the_wait_is_counted(routing: Routing) -> None:
@@ -176,10 +176,10 @@ def test_of_a_retry_that_is_due_the_wait_is_counted(routing: Routing) -> None:
     assert waiting.delivery.retry_wait_ms >= 1_000
 
 
-def test_a_retry_not_yet_due_moves_to_a_smaller_rung_unchanged(routing: Routing) -> None:
+def test_a_retry_not_yet_due_moves_to_a_smaller_tier_unchanged(routing: Routing) -> None:
     written = delivery(due_at_ms=T0 + 15_500, waits_from_ms=T0 - 29_500)
     ((_, item),) = routing.retries(written.to_record())
-    assert isinstance(item, Output) and item.topic == "retries.5s"
+    assert isinstance(item, OutgoingRecord) and item.topic == "retries.5s"
     assert Delivery.from_record(item.value) == written
 
 
@@ -201,12 +201,14 @@ def test_what_crosses_to_another_process_arrives_as_it_was_and_is_written_once(
     routing: Routing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     routed = dict(routing.router([Sourced(EVENTS, record(0, event_value())), Progress(EVENTS, 0, 1, 1, T0)]))
-    arrived = {lane: pickle.loads(pickle.dumps(items)) for lane, items in routed.items()}  # noqa: S301 (our own)
+    arrived = {shard: pickle.loads(pickle.dumps(items)) for shard, items in routed.items()}  # noqa: S301 (our own)
 
-    def plain(lanes: dict[str, list[LaneItem]]) -> dict[str, list[object]]:
+    def plain(shards: dict[str, list[ShardItem]]) -> dict[str, list[object]]:
         return {
-            lane: [(i.delivery, i.topic, i.offset, i.arrived_ms) if isinstance(i, Waiting) else i for i in items]
-            for lane, items in lanes.items()
+            shard: [
+                (i.delivery, i.topic, i.offset, i.arrived_ms) if isinstance(i, QueuedDelivery) else i for i in items
+            ]
+            for shard, items in shards.items()
         }
 
     assert plain(arrived) == plain(routed)
@@ -214,11 +216,11 @@ def test_what_crosses_to_another_process_arrives_as_it_was_and_is_written_once(
     assert all(items.__reduce__() for items in routed.values())
 
 
-def test_progress_reaches_every_lane_behind_the_records_it_speaks_of(routing: Routing) -> None:
+def test_progress_reaches_every_shard_behind_the_records_it_speaks_of(routing: Routing) -> None:
     progress = Progress(EVENTS, 0, 1, 1, T0)
     routed = dict(routing.router([Sourced(EVENTS, record(0, event_value())), progress]))
-    assert {lane: items[-1] for lane, items in routed.items()} == {
-        lane_key(lane): LaneProgress(lane, progress) for lane in range(4)
+    assert {shard: items[-1] for shard, items in routed.items()} == {
+        shard_key(shard): ShardProgress(shard, progress) for shard in range(4)
     }
     assert sum(len(items) for items in routed.values()) == 4 + 1 + 2  # the event's fact and its deliveries came before
 
@@ -261,11 +263,11 @@ def test_events_of_a_source_by_its_former_id_go_its_ways_under_that_id(tmp_path:
     assert (waiting.delivery.source, waiting.delivery.destination) == ("shop", "hub")
 
 
-def test_a_retry_of_a_former_id_goes_to_the_lane_of_the_new_one(tmp_path: Path) -> None:
+def test_a_retry_of_a_former_id_goes_to_the_shard_of_the_new_one(tmp_path: Path) -> None:
     changed = workspace([webhook("hub", was="crm")])
     routing = routing_in(tmp_path, changed=changed)
     routing.events(event_value("m-1", source="unknown"))  # it looks at the file
-    ((lane, item),) = routing.retries(delivery(due_at_ms=T0 + 500).to_record())
-    assert isinstance(item, Waiting)
-    assert (lane, item.lane) == (lane_key(lane_of("hub", 4)), lane_of("hub", 4))
-    assert pickle.loads(pickle.dumps(item)).lane == item.lane  # noqa: S301 (our own)
+    ((shard, item),) = routing.retries(delivery(due_at_ms=T0 + 500).to_record())
+    assert isinstance(item, QueuedDelivery)
+    assert (shard, item.shard) == (shard_key(shard_of("hub", 4)), shard_of("hub", 4))
+    assert pickle.loads(pickle.dumps(item)).shard == item.shard  # noqa: S301 (our own)

@@ -2,7 +2,7 @@ import orjson
 import pytest
 
 from model.recording.facts import Fact, State, kind_of
-from model.recording.replays import Prior, Verdict
+from model.recording.replays import Decision, EarlierOutcome
 from model.recording.rollup import AppendMinute
 from model.recording.rows import LogPosition, minute_row, rows_of
 from tests.samples import ONE_OF_EACH, T0, attempt_failed, outcome, received, rejected, sample, tick
@@ -10,8 +10,8 @@ from tests.samples import ONE_OF_EACH, T0, attempt_failed, outcome, received, re
 AT = LogPosition(1, 88, T0 + 300)
 
 
-def only_row(fact: Fact, verdict: Verdict | None = None) -> dict[str, object]:
-    (row,) = rows_of(fact, AT, verdict or Verdict(1))
+def only_row(fact: Fact, verdict: Decision | None = None) -> dict[str, object]:
+    (row,) = rows_of(fact, AT, verdict or Decision(1))
     return row.values
 
 
@@ -21,14 +21,14 @@ def only_row(fact: Fact, verdict: Verdict | None = None) -> dict[str, object]:
     ids=map(kind_of, ONE_OF_EACH),
 )
 def test_each_fact_is_one_row_that_says_where_in_the_log_it_stands(fact: Fact, table: str) -> None:
-    (row,) = rows_of(fact, AT, Verdict(1))
+    (row,) = rows_of(fact, AT, Decision(1))
     assert row.table == table
     assert (row.values["log_partition"], row.values["log_offset"]) == (1, 88)
     orjson.dumps(row.values)
 
 
 def test_a_repetition_is_kept_and_counts_zero() -> None:
-    assert only_row(outcome(), Verdict(0))["count"] == 0
+    assert only_row(outcome(), Decision(0))["count"] == 0
 
 
 def test_latency_runs_from_receiving_and_is_never_negative() -> None:
@@ -38,7 +38,7 @@ def test_latency_runs_from_receiving_and_is_never_negative() -> None:
 
 def test_a_corrected_outcome_takes_back_exactly_what_it_corrects() -> None:
     fact = outcome(message="ok", resent=True)
-    own, back = rows_of(fact, AT, Verdict(1, takes_back=Prior(State.DISCARDED, "400", T0 - 9, 1)))
+    own, back = rows_of(fact, AT, Decision(1, takes_back=EarlierOutcome(State.DISCARDED, "400", T0 - 9, 1)))
     assert (own.values["count"], own.values["state"], own.values["correction"]) == (1, "delivered", 0)
     assert (back.values["count"], back.values["state"], back.values["correction"]) == (-1, "discarded", 1)
     assert (back.values["code"], back.values["at"], back.values["resent"]) == ("400", T0 - 9, False)
@@ -59,7 +59,7 @@ def test_a_sample_says_nothing_of_runs_and_crashes() -> None:
 
 def test_a_minute_row_has_whole_seconds_and_the_version_of_what_it_includes() -> None:
     minute = AppendMinute(T0)
-    minute.add(outcome(), Verdict(1))
+    minute.add(outcome(), Decision(1))
     ((series, counts),) = minute.rows()
     row = minute_row(series, counts, append_minute_ms=T0 + 60_000, partition=1, version=88)
     assert row.table == "minutes"

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from model.delivery.retry_tiers import RUNGS, TOLERANCE, next_rung
+from model.delivery.retry_tiers import RETRY_TIERS, TOLERANCE, next_tier
 from tests.samples import T0
 
 LONGEST_MS = 72 * 60_000  # an hour and its jitter
@@ -12,7 +12,7 @@ def walk(wait_ms: int) -> tuple[int, int]:
     """Take a whole wait down the ladder; returns legs and how late it ended, in ms."""
     waited_ms = legs = 0
     while waited_ms < wait_ms:
-        waited_ms += next_rung(wait_ms - waited_ms, wait_ms).wait_ms
+        waited_ms += next_tier(wait_ms - waited_ms, wait_ms).wait_ms
         legs += 1
     return legs, waited_ms - wait_ms
 
@@ -37,7 +37,7 @@ def test_any_wait_takes_at_most_six_legs_and_is_never_early_nor_very_late(wait_m
 
 
 @pytest.mark.parametrize(
-    ("remaining_ms", "whole_ms", "rung"),
+    ("remaining_ms", "whole_ms", "tier"),
     [
         (45_000, 45_000, "30s"),  # then 15 s remain
         (3_600_000, 3_600_000, "30m"),
@@ -49,18 +49,18 @@ def test_any_wait_takes_at_most_six_legs_and_is_never_early_nor_very_late(wait_m
         (10**12, 10**12, "30m"),
     ],
 )
-def test_the_largest_rung_that_is_not_too_late_is_taken(remaining_ms: int, whole_ms: int, rung: str) -> None:
-    assert next_rung(remaining_ms, whole_ms).name == rung
+def test_the_largest_tier_that_is_not_too_late_is_taken(remaining_ms: int, whole_ms: int, tier: str) -> None:
+    assert next_tier(remaining_ms, whole_ms).name == tier
 
 
 @given(st.integers(1, LONGEST_MS), st.integers(0, LONGEST_MS))
-def test_no_record_of_a_rung_is_due_before_the_bound_its_watermark_rests_on(whole_ms: int, passed_ms: int) -> None:
+def test_no_record_of_a_tier_is_due_before_the_bound_its_watermark_rests_on(whole_ms: int, passed_ms: int) -> None:
     remaining_ms = whole_ms - passed_ms
-    rung = next_rung(remaining_ms, whole_ms)
-    if remaining_ms > 0:  # only what is not yet due is put on a rung
-        assert rung.earliest_due_ms(T0, LONGEST_MS) <= T0 + remaining_ms
+    tier = next_tier(remaining_ms, whole_ms)
+    if remaining_ms > 0:  # only what is not yet due is put on a tier
+        assert tier.earliest_due_ms(T0, LONGEST_MS) <= T0 + remaining_ms
 
 
-def test_rungs_grow_and_each_has_its_own_topic() -> None:
-    assert [rung.wait_ms for rung in RUNGS] == sorted({rung.wait_ms for rung in RUNGS})
-    assert len({rung.topic for rung in RUNGS}) == len(RUNGS)
+def test_tiers_grow_and_each_has_its_own_topic() -> None:
+    assert [tier.wait_ms for tier in RETRY_TIERS] == sorted({tier.wait_ms for tier in RETRY_TIERS})
+    assert len({tier.topic for tier in RETRY_TIERS}) == len(RETRY_TIERS)

@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 import pytest
 
-from flows.delivery.sender import Shipment, Shipper
+from flows.delivery.sender import BatchResult, BatchSender
 from flows.functions import host
 from flows.workspace.compiled import configure
 from model.delivery.delivery import Delivery
@@ -48,34 +48,34 @@ def ship(
     functions: host.FunctionHost | None = None,
     settings: dict[str, Any] | None = None,
     **of_connection: Any,
-) -> tuple[Shipment, list[HttpRequest]]:
+) -> tuple[BatchResult, list[HttpRequest]]:
     configuration = configure(
         workspace([webhook("crm", **(settings or {}))], [connection("web", "crm", **of_connection)])
     )
     engine = ScriptedEngine(answering)
-    shipper = Shipper(
+    sender = BatchSender(
         configuration=lambda: configuration, engine=engine, functions=functions or Functions(), clock=Clock(T0)
     )
-    return asyncio.run(shipper.ship(deliveries)), engine.begun
+    return asyncio.run(sender.send(deliveries)), engine.begun
 
 
 def numbers(request: HttpRequest) -> list[int]:
     return [sent["properties"]["number"] for sent in orjson.loads(request.body)]
 
 
-def codes(shipment: Shipment) -> list[str]:
-    return [one.answer.code for one in shipment.shipped]
+def codes(batch_result: BatchResult) -> list[str]:
+    return [one.answer.code for one in batch_result.deliveries]
 
 
 BATCH = {"batch": {"max_events": 10}}
 
 
 def test_a_batch_is_one_call_and_its_answer_is_everybodys() -> None:
-    shipment, requests = ship(some(5), settings=BATCH)
+    batch_result, requests = ship(some(5), settings=BATCH)
     assert [numbers(request) for request in requests] == [[0, 1, 2, 3, 4]]
-    assert {one.answer.failure for one in shipment.shipped} == {FailureClass.DELIVERED}
-    assert {one.answer.batch_items for one in shipment.shipped} == {0}
-    assert len(shipment.calls) == 1
+    assert {one.answer.failure for one in batch_result.deliveries} == {FailureClass.DELIVERED}
+    assert {one.answer.batch_items for one in batch_result.deliveries} == {0}
+    assert len(batch_result.calls) == 1
 
 
 def test_one_bad_event_never_takes_its_neighbours_along() -> None:
@@ -83,36 +83,36 @@ def test_one_bad_event_never_takes_its_neighbours_along() -> None:
         bad = 3 in numbers(request)
         return HttpResponse(status=400, body=b'{"message":"no 3"}') if bad else OK
 
-    shipment, requests = ship(some(8), answering, settings=BATCH)
-    assert codes(shipment) == ["", "", "", "400", "", "", "", ""]
-    assert shipment.shipped[3].answer.batch_items == 0  # it stood alone when it was refused
-    assert len(requests) == 7 == len(shipment.calls)
-    assert [one.delivery.events_offset for one in shipment.shipped] == list(range(8))
+    batch_result, requests = ship(some(8), answering, settings=BATCH)
+    assert codes(batch_result) == ["", "", "", "400", "", "", "", ""]
+    assert batch_result.deliveries[3].answer.batch_items == 0  # it stood alone when it was refused
+    assert len(requests) == 7 == len(batch_result.calls)
+    assert [one.delivery.events_offset for one in batch_result.deliveries] == list(range(8))
 
 
 def test_a_batch_that_is_too_large_is_halved_too() -> None:
     def answering(request: HttpRequest) -> HttpResponse:
         return HttpResponse(status=413) if len(numbers(request)) > 2 else OK
 
-    shipment, _ = ship(some(8), answering, settings=BATCH)
-    assert set(codes(shipment)) == {""}
+    batch_result, _ = ship(some(8), answering, settings=BATCH)
+    assert set(codes(batch_result)) == {""}
 
 
 def test_a_failure_of_the_whole_batch_says_so_and_is_not_split() -> None:
-    shipment, requests = ship(some(4), lambda _: HttpResponse(status=503), settings=BATCH)
+    batch_result, requests = ship(some(4), lambda _: HttpResponse(status=503), settings=BATCH)
     assert len(requests) == 1
-    assert {(one.answer.code, one.answer.batch_items) for one in shipment.shipped} == {("503", 4)}
+    assert {(one.answer.code, one.answer.batch_items) for one in batch_result.deliveries} == {("503", 4)}
 
 
 def test_a_207_is_read_item_by_item_with_the_destinations_own_rules() -> None:
     said = [{"status": 200}, {"status": 400, "message": "bad"}, {"status": 503}, {"status": 409}]
     answer = HttpResponse(status=207, body=orjson.dumps(said))
     rules = {"failures": [{"status": 409, "class": "delivered"}]}
-    shipment, _ = ship(some(5), lambda _: answer, settings={**BATCH, **rules})
-    failures = [one.answer.failure for one in shipment.shipped]
+    batch_result, _ = ship(some(5), lambda _: answer, settings={**BATCH, **rules})
+    failures = [one.answer.failure for one in batch_result.deliveries]
     retry = FailureClass.RETRY
     assert failures == [FailureClass.DELIVERED, FailureClass.DISCARD, retry, FailureClass.DELIVERED, retry]
-    assert codes(shipment)[-1] == "BATCH_ITEM_MISSING"
+    assert codes(batch_result)[-1] == "BATCH_ITEM_MISSING"
 
 
 @pytest.mark.parametrize(
@@ -152,24 +152,24 @@ def test_a_retry_after_counts_for_the_destination_where_it_speaks_of_the_service
     status: int, rules: dict[str, Any], pause_ms: int | None
 ) -> None:
     said = HttpResponse(status=status, headers={"retry-after": "30"})
-    shipment, _ = ship(some(1), lambda _: said, settings=rules)
-    assert [call.retry_after_ms for call in shipment.calls] == [pause_ms]
-    assert shipment.shipped[0].answer.retry_after_ms == 30_000
+    batch_result, _ = ship(some(1), lambda _: said, settings=rules)
+    assert [call.retry_after_ms for call in batch_result.calls] == [pause_ms]
+    assert batch_result.deliveries[0].answer.retry_after_ms == 30_000
 
 
 def test_a_batch_refused_for_wrong_credentials_is_tried_with_three_of_its_events() -> None:
-    shipment, requests = ship(some(9), lambda _: HttpResponse(status=401), settings=BATCH)
+    batch_result, requests = ship(some(9), lambda _: HttpResponse(status=401), settings=BATCH)
     assert [numbers(request) for request in requests] == [list(range(9)), [0], [4], [8]]
-    assert [one.answer.batch_items for one in shipment.shipped] == [0, 9, 9, 9, 0, 9, 9, 9, 0]
-    assert [call.delivery for call in shipment.calls] == [some(9)[place].delivery_id for place in (0, 0, 4, 8)]
+    assert [one.answer.batch_items for one in batch_result.deliveries] == [0, 9, 9, 9, 0, 9, 9, 9, 0]
+    assert [call.delivery for call in batch_result.calls] == [some(9)[place].delivery_id for place in (0, 0, 4, 8)]
 
 
 @pytest.mark.parametrize(("count", "limit"), [(1_000, 64), (64, 8), (50, 4), (8, 1), (2, 1)])
 def test_a_batch_that_met_a_passing_fault_comes_back_in_smaller_ones(count: int, limit: int) -> None:
     failing = HttpFailure(code="ETIMEDOUT", message="")
-    shipment, requests = ship(some(count), lambda _: failing, settings={"batch": {"max_events": 1_000}})
+    batch_result, requests = ship(some(count), lambda _: failing, settings={"batch": {"max_events": 1_000}})
     assert len(requests) == 1
-    assert {one.answer.batch_limit for one in shipment.shipped} == {limit}
+    assert {one.answer.batch_limit for one in batch_result.deliveries} == {limit}
 
 
 def test_what_a_destinations_rules_say_of_an_answer_goes() -> None:
@@ -186,20 +186,20 @@ def test_a_mapping_shapes_what_is_sent() -> None:
 
 
 def test_a_mapping_that_is_gone_discards_what_waited_for_it() -> None:
-    shipment, requests = ship([delivery(mapping="old")], mappings=[{"name": "new"}])
-    (one,) = shipment.shipped
+    batch_result, requests = ship([delivery(mapping="old")], mappings=[{"name": "new"}])
+    (one,) = batch_result.deliveries
     assert (one.answer.failure, one.answer.code, one.answer.called) == (FailureClass.DISCARD, "MAPPING_REMOVED", False)
-    assert requests == [] and shipment.calls == ()
+    assert requests == [] and batch_result.calls == ()
 
 
 def test_an_insert_function_changes_the_event_once_for_all_attempts() -> None:
     functions = Functions(host.Returned(event={"type": "track", "properties": {"number": 99}}))
-    shipment, requests = ship(some(1), functions=functions, insert_function="package.module:handler")
-    (one,) = shipment.shipped
+    batch_result, requests = ship(some(1), functions=functions, insert_function="package.module:handler")
+    (one,) = batch_result.deliveries
     assert orjson.loads(requests[0].body)["properties"] == {"number": 99}
     assert one.delivery.inserted and b"99" in one.delivery.event
     again, _ = ship([one.delivery], functions=functions, insert_function="package.module:handler")
-    assert len(functions.ran) == 1 and again.shipped[0].answer.failure is FailureClass.DELIVERED
+    assert len(functions.ran) == 1 and again.deliveries[0].answer.failure is FailureClass.DELIVERED
 
 
 @pytest.mark.parametrize(
@@ -218,8 +218,8 @@ def test_an_insert_function_changes_the_event_once_for_all_attempts() -> None:
 def test_what_an_insert_function_says_decides_and_nothing_is_sent(
     result: host.FunctionResult, failure: FailureClass, code: str
 ) -> None:
-    shipment, requests = ship(some(1), functions=Functions(result), insert_function="package.module:handler")
-    (one,) = shipment.shipped
+    batch_result, requests = ship(some(1), functions=Functions(result), insert_function="package.module:handler")
+    (one,) = batch_result.deliveries
     assert (one.answer.failure, one.answer.code, one.answer.called) == (failure, code, False)
     assert requests == [] and not one.delivery.inserted
 
@@ -234,7 +234,7 @@ def test_mapped_payloads_larger_than_their_events_are_divided_by_their_real_size
 
 def test_messages_of_partners_and_functions_are_redacted_before_anything_is_written() -> None:
     said = HttpResponse(status=400, body=b'{"message":"ada@example.com is unknown"}')
-    assert "ada@" not in ship(some(1), lambda _: said)[0].shipped[0].answer.message
+    assert "ada@" not in ship(some(1), lambda _: said)[0].deliveries[0].answer.message
     functions = Functions(host.Rejected("ada@example.com"))
-    shipment, _ = ship(some(1), functions=functions, insert_function="package.module:handler")
-    assert "ada@" not in shipment.shipped[0].answer.message
+    batch_result, _ = ship(some(1), functions=functions, insert_function="package.module:handler")
+    assert "ada@" not in batch_result.deliveries[0].answer.message

@@ -1,6 +1,6 @@
 """What people are shown of an answer: bounded, and with what could not be read."""
 
-from flows.delivery.isolation import Shipped
+from flows.delivery.isolation import DeliveryResult
 from flows.delivery.samples import shown_response
 from model.delivery.attempt import Answer
 from model.http.failure import FailureClass
@@ -11,8 +11,8 @@ from tests.samples import T0, delivery
 
 def shown(response: HttpResponse) -> dict[str, object]:
     answer = Answer(failure=FailureClass.DELIVERED, code="")
-    shipped = Shipped(delivery=delivery(), answer=answer, result=response, finished_ms=T0)
-    return shown_response(shipped, Redactor(frozenset({"s3cret-word"})))
+    result = DeliveryResult(delivery=delivery(), answer=answer, result=response, finished_ms=T0)
+    return shown_response(result, Redactor(frozenset({"s3cret-word"})))
 
 
 def test_of_an_answer_about_many_events_the_beginning_is_shown() -> None:

@@ -7,7 +7,7 @@ from flows.engine import backoff
 from flows.recording.recorder import RebuildHours
 from flows.recording.store_sink import StoreSink
 from flows.topics.interface import DEAD_LETTERS
-from model.events.envelope import unseal
+from model.events.envelope import decode_record
 from model.recording.rows import Row
 from sinks.clickhouse.rows import RefusedRow
 from sinks.clickhouse.store import StoreUnavailable
@@ -82,5 +82,5 @@ def test_a_refused_row_is_a_dead_letter_and_the_rest_is_there() -> None:
     topics = written(tables, Row("facts", {"n": 1}), Row("facts", {"bad": 1}))
     assert tables.log == [("facts", [{"n": 1}])]
     (letter,) = topics.records(DEAD_LETTERS)
-    header, payload = unseal(letter.value)
+    header, payload = decode_record(letter.value)
     assert (header["code"], header["message"], payload) == ("ROW_REFUSED", "facts: cannot parse", b'{"bad":1}')

@@ -1,23 +1,23 @@
 import pytest
 
-from flows.delivery.queue import Waiting
-from flows.delivery.watermarks import LaneTicks, tick_outputs
+from flows.delivery.queue import QueuedDelivery
+from flows.delivery.watermarks import WatermarkReporter, watermark_records
 from flows.topics.interface import EVENTS, OUTCOMES
 from flows.topics.source import Progress
-from model.recording.facts import Tick, decode
+from model.recording.facts import WatermarkReport, decode
 from tests.fakes import Clock
 from tests.samples import T0, delivery
 
-RUNG = "retries.30s"
+RETRY_TIER = "retries.30s"
 
 
 class Ticks:
-    """The ticks of lane 1 of 2, and what it holds."""
+    """The ticks of shard 1 of 2, and what it holds."""
 
     def __init__(self, *parts: tuple[str, int]) -> None:
-        self.held: list[Waiting] = []
-        self._ticks = LaneTicks(
-            parts or ((EVENTS, 0),), lambda: self.held, lane=1, lanes=2, run="run-1", clock=Clock(T0)
+        self.held: list[QueuedDelivery] = []
+        self._ticks = WatermarkReporter(
+            parts or ((EVENTS, 0),), lambda: self.held, shard=1, shards=2, run="run-1", clock=Clock(T0)
         )
         self.note = self._ticks.note
 
@@ -26,8 +26,8 @@ def progress(topic: str = EVENTS, partition: int = 0, position: int = 10, waterm
     return Progress(topic, partition, position, end=20, watermark_ms=watermark_ms)
 
 
-def holding(topic: str = EVENTS, offset: int = 4, due_at_ms: int = T0) -> Waiting:
-    return Waiting(delivery(due_at_ms=due_at_ms), topic, 0, offset, arrived_ms=T0)
+def holding(topic: str = EVENTS, offset: int = 4, due_at_ms: int = T0) -> QueuedDelivery:
+    return QueuedDelivery(delivery(due_at_ms=due_at_ms), topic, 0, offset, arrived_ms=T0)
 
 
 def test_a_tick_comes_when_every_partition_has_reported_anew() -> None:
@@ -38,7 +38,7 @@ def test_a_tick_comes_when_every_partition_has_reported_anew() -> None:
     assert book.note(progress(partition=1)) is None
 
 
-def test_a_tick_names_its_lane_and_how_many_there_are() -> None:
+def test_a_tick_names_its_shard_and_how_many_there_are() -> None:
     tick = Ticks().note(progress())
     assert tick is not None and (tick.worker, tick.workers) == ("1", 2)
 
@@ -50,33 +50,33 @@ def test_a_tick_names_its_lane_and_how_many_there_are() -> None:
 def test_the_watermark_is_the_oldest_thing_held_or_unread(
     unread_ms: list[int], held_ms: list[int], watermark_ms: int
 ) -> None:
-    book = Ticks((EVENTS, 0), (RUNG, 0))
+    book = Ticks((EVENTS, 0), (RETRY_TIER, 0))
     book.held.extend(holding(due_at_ms=due_ms) for due_ms in held_ms)
     book.note(progress(EVENTS, watermark_ms=unread_ms[0]))
-    tick = book.note(progress(RUNG, watermark_ms=unread_ms[1]))
+    tick = book.note(progress(RETRY_TIER, watermark_ms=unread_ms[1]))
     assert tick is not None and tick.watermark_ms == watermark_ms
 
 
 def test_what_is_held_is_not_settled() -> None:
-    book = Ticks((EVENTS, 0), (RUNG, 0))
+    book = Ticks((EVENTS, 0), (RETRY_TIER, 0))
     book.held.extend([holding(EVENTS, 8), holding(EVENTS, 4)])
     book.note(progress(EVENTS, position=10))
-    tick = book.note(progress(RUNG, position=3))
+    tick = book.note(progress(RETRY_TIER, position=3))
     assert tick is not None
     found = [(at.topic, at.position, at.settled, at.end) for at in tick.positions]
-    assert found == [(EVENTS, 10, 4, 20), (RUNG, 3, 3, 20)]
+    assert found == [(EVENTS, 10, 4, 20), (RETRY_TIER, 3, 3, 20)]
 
 
 def test_every_outcomes_partition_gets_the_tick_and_the_first_one_all_positions() -> None:
-    book = Ticks((EVENTS, 0), (RUNG, 0))
+    book = Ticks((EVENTS, 0), (RETRY_TIER, 0))
     book.note(progress(EVENTS))
-    tick = book.note(progress(RUNG))
+    tick = book.note(progress(RETRY_TIER))
     assert tick is not None
-    outputs = tick_outputs(tick, 3)
+    outputs = watermark_records(tick, 3)
     assert [(output.topic, output.partition) for output in outputs] == [(OUTCOMES, 0), (OUTCOMES, 1), (OUTCOMES, 2)]
     positions = []
     for output in outputs:
         said = decode(output.value)
-        assert isinstance(said, Tick)
+        assert isinstance(said, WatermarkReport)
         positions.append([position.topic for position in said.positions])
-    assert positions == [[EVENTS, RUNG], [EVENTS], [EVENTS]]
+    assert positions == [[EVENTS, RETRY_TIER], [EVENTS], [EVENTS]]

@@ -2,18 +2,18 @@ import pytest
 
 from flows.engine import backoff
 from flows.topics.interface import OUTCOMES, ProduceFailed
-from flows.topics.sink import PUSH_FACTS, Output, TopicSink
+from flows.topics.sink import PUSH_FACTS, OutgoingRecord, TopicSink
 from tests.fakes import Clock, MemoryTopics
 from tests.samples import T0
 
-ONE, TWO = Output("copy", b"k", b"one", 1), Output("copy", b"k", b"two")
+ONE, TWO = OutgoingRecord("copy", b"k", b"one", 1), OutgoingRecord("copy", b"k", b"two")
 
 
 def test_facts_are_appended_in_small_parts_and_the_rest_waits_for_the_snapshot_with_ticks_last() -> None:
     topics = MemoryTopics(Clock(T0), names=[OUTCOMES, "retries.1s"])
     partition = TopicSink(topics).build_part("append", "0", None)
-    tick, retry = Output(OUTCOMES, b"t", b"tick", 0), Output("retries.1s", b"k", b"retry")
-    facts = [Output(OUTCOMES, b"k", b"%d" % number) for number in range(PUSH_FACTS + 1)]
+    tick, retry = OutgoingRecord(OUTCOMES, b"t", b"tick", 0), OutgoingRecord("retries.1s", b"k", b"retry")
+    facts = [OutgoingRecord(OUTCOMES, b"k", b"%d" % number) for number in range(PUSH_FACTS + 1)]
     partition.write_batch([[tick, retry], facts])
     assert [record.value for record in topics.records(OUTCOMES)] == [fact.value for fact in facts[:PUSH_FACTS]]
     assert topics.records("retries.1s") == []

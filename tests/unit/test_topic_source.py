@@ -6,11 +6,11 @@ import pytest
 from flows.engine.clock import wall_clock_ms
 from flows.engine.epochs import Epochs, PartitionInStep
 from flows.recording.dataflow import OutcomesPartition
-from flows.topics.interface import EVENTS, PositionLost, TopicsAway
+from flows.topics.interface import EVENTS, PositionLost, TopicsUnavailable
 from flows.topics.source import (
     BATCH_RECORDS,
     POLL_MS,
-    RUNG_POLL_MS,
+    RETRY_TIER_POLL_MS,
     Item,
     Progress,
     Reading,
@@ -19,12 +19,12 @@ from flows.topics.source import (
     TopicSource,
     TopicsSource,
 )
-from model.delivery.retry_tiers import RUNGS
+from model.delivery.retry_tiers import RETRY_TIERS
 from model.recording.rollup import MINUTE_MS
 from tests.fakes import Clock, MemoryTopics
 from tests.samples import T0
 
-RUNG = RUNGS[2]  # 30 s
+RETRY_TIER = RETRY_TIERS[2]  # 30 s
 
 
 class Partition:
@@ -54,8 +54,8 @@ class Partition:
             may_read=lambda: self.allowed,
             before_reading=lambda topic, partition, next_offset: self.said.append(next_offset),
         )
-        if topic == RUNG.topic:
-            reading = reading.ripening(RUNG.wait_ms, lambda ms: RUNG.earliest_due_ms(ms, 10_000))
+        if topic == RETRY_TIER.topic:
+            reading = reading.with_delay(RETRY_TIER.wait_ms, lambda ms: RETRY_TIER.earliest_due_ms(ms, 10_000))
         self.reading = reading
         self.source = kind(reading, 0, position)
 
@@ -100,12 +100,12 @@ def test_what_is_about_to_be_handled_is_said_before_it_is_given_out() -> None:
     assert partition.said == [2, 3]
 
 
-def test_a_record_of_a_rung_is_given_out_when_it_waited_its_time() -> None:
-    partition = Partition(RUNG.topic)
+def test_a_record_of_a_tier_is_given_out_when_it_waited_its_time() -> None:
+    partition = Partition(RETRY_TIER.topic)
     partition.append()
     partition.clock.advance(1_000)
     partition.append()
-    partition.clock.advance(RUNG.wait_ms - 1_001)
+    partition.clock.advance(RETRY_TIER.wait_ms - 1_001)
     assert partition.offsets() == []
     partition.clock.advance(1)
     assert partition.offsets() == [0]
@@ -137,8 +137,8 @@ def test_the_watermark_is_the_oldest_unread_record_wherever_the_batch_ended(coun
     assert said.watermark_ms == (T0 if count > BATCH_RECORDS else T0 + 5_000)
 
 
-def test_the_watermark_of_a_rung_rests_on_when_its_records_may_be_due() -> None:
-    partition = Partition(RUNG.topic)
+def test_the_watermark_of_a_tier_rests_on_when_its_records_may_be_due() -> None:
+    partition = Partition(RETRY_TIER.topic)
     partition.append()
     assert progress(list(partition.source.next_batch())).watermark_ms == T0 + 30_000 - 1_540
 
@@ -202,7 +202,7 @@ def test_what_was_read_is_given_out_though_nobody_can_say_how_far_the_log_goes()
     partition.source.next_batch()
     partition.allowed = 3
     partition.clock.advance(10_000)
-    partition.topics.away = TopicsAway("starting")
+    partition.topics.away = TopicsUnavailable("starting")
     items = partition.source.next_batch()
     assert [item.record.offset for item in items if isinstance(item, Sourced)] == [0, 1, 2] and len(items) == 3
     partition.topics.away = None
@@ -240,10 +240,10 @@ def test_several_topics_are_one_source_whose_parts_resume_by_topic_and_partition
     assert isinstance(second, Sourced) and (second.topic, second.record.value) == ("b", b"second")
 
 
-def test_rungs_are_polled_less_often_than_events() -> None:
-    events, rung = Partition(), Partition(RUNG.topic)
-    assert events.reading.poll_ms == POLL_MS < rung.reading.poll_ms == RUNG_POLL_MS
-    for partition in (events, rung):
+def test_tiers_are_polled_less_often_than_events() -> None:
+    events, tier = Partition(), Partition(RETRY_TIER.topic)
+    assert events.reading.poll_ms == POLL_MS < tier.reading.poll_ms == RETRY_TIER_POLL_MS
+    for partition in (events, tier):
         partition.source.next_batch()
         awake = partition.source.next_awake()
         assert awake is not None

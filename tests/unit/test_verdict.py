@@ -3,25 +3,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model.recording.facts import State
-from model.recording.replays import Prior, Verdict, judge, prior_of
+from model.recording.replays import Decision, EarlierOutcome, judge, prior_of
 from tests.samples import T0, outcome
 
-DISCARDED = Prior(State.DISCARDED, "400", T0, 1)
-DELIVERED = Prior(State.DELIVERED, "", T0, 1)
+DISCARDED = EarlierOutcome(State.DISCARDED, "400", T0, 1)
+DELIVERED = EarlierOutcome(State.DELIVERED, "", T0, 1)
 
 
 @pytest.mark.parametrize(
     ("said", "prior", "verdict"),
     [
-        (State.DELIVERED, None, Verdict(1)),
-        (State.EXPIRED, None, Verdict(1)),
-        (State.EXPIRED, DISCARDED, Verdict(0)),
-        (State.DISCARDED, DELIVERED, Verdict(0)),
-        (State.DELIVERED, DELIVERED, Verdict(0)),
-        (State.DELIVERED, DISCARDED, Verdict(1, takes_back=DISCARDED)),
+        (State.DELIVERED, None, Decision(1)),
+        (State.EXPIRED, None, Decision(1)),
+        (State.EXPIRED, DISCARDED, Decision(0)),
+        (State.DISCARDED, DELIVERED, Decision(0)),
+        (State.DELIVERED, DELIVERED, Decision(0)),
+        (State.DELIVERED, DISCARDED, Decision(1, takes_back=DISCARDED)),
     ],
 )
-def test_delivered_beats_the_rest_else_the_first_counts(said: State, prior: Prior | None, verdict: Verdict) -> None:
+def test_delivered_beats_the_rest_else_the_first_counts(
+    said: State, prior: EarlierOutcome | None, verdict: Decision
+) -> None:
     assert judge(outcome(said), prior) == verdict
 
 

@@ -73,6 +73,6 @@ def test_a_file_that_is_gone_is_no_empty_workspace(watching: Watching, caplog: p
 def test_what_needs_a_restart_is_said(watching: Watching, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING, "waybill")
     before = watching.live.current
-    watching.change(TEXT + "delivery: {lanes: 8, attempts: 3}\ntopics: {partitions: 4}\n")
-    assert waits_for_restart(before, watching.live.current) == ["topics", "delivery.lanes"]
-    assert "delivery.lanes takes effect at the next start" in caplog.text
+    watching.change(TEXT + "delivery: {shards: 8, attempts: 3}\ntopics: {partitions: 4}\n")
+    assert waits_for_restart(before, watching.live.current) == ["topics", "delivery.shards"]
+    assert "delivery.shards takes effect at the next start" in caplog.text

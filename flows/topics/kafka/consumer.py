@@ -1,7 +1,7 @@
 """One Kafka consumer for all partitions that a thread reads, with a small prefetch for each.
 
 Partitions are assigned, never subscribed to: Bytewax says which worker reads what, and its snapshots hold the
-positions. Nothing is committed to the brokers. A partition whose records wait (a rung) is paused, so that it neither
+positions. Nothing is committed to the brokers. A partition whose records wait (a tier) is paused, so that it neither
 fills the memory nor keeps the others waiting.
 """
 

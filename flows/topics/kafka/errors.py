@@ -2,7 +2,7 @@
 
 from confluent_kafka import KafkaError, KafkaException
 
-from flows.topics.interface import TopicError, TopicsAway, UnknownTopic
+from flows.topics.interface import TopicError, TopicsUnavailable, UnknownTopic
 
 _NO_BROKER = {KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT, KafkaError._TIMED_OUT, KafkaError._RESOLVE}
 # They pass: the library goes on trying by itself.
@@ -66,5 +66,5 @@ def named(error: KafkaException | KafkaError, what: str) -> TopicError:
     if found.code() in UNKNOWN:
         return UnknownTopic(f"{what}: the brokers have no such topic or partition: it must be created first")
     advice = remedy(found)
-    kind = TopicsAway if found.code() in PASSING else TopicError
+    kind = TopicsUnavailable if found.code() in PASSING else TopicError
     return kind(f"{what}: {found.str()} ({found.name()})" + (f"; {advice}" if advice else ""))

@@ -13,13 +13,13 @@ from typing import Any, TypeVar
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from flows.topics.interface import TopicError, TopicsAway, TopicSpec, UnknownTopic
+from flows.topics.interface import TopicError, TopicSpec, TopicsUnavailable, UnknownTopic
 from flows.topics.kafka.admin import ANSWER_SECONDS, APPEND_TIME, check_partitions, count_partitions, create_topics
 from flows.topics.kafka.consumer import Fetcher
 from flows.topics.kafka.errors import UNKNOWN, kafka_error, named
 from flows.topics.kafka.producer import IdleProducers, KafkaProducer
 from flows.topics.kafka.reader import KafkaReader
-from model.events.envelope import UnreadableRecord, seal, unseal
+from model.events.envelope import UnreadableRecord, decode_record, encode_record
 
 DEFAULT_PREFIX = "waybill"
 MARKS = TopicSpec("marks", 1, 0)
@@ -128,7 +128,7 @@ class KafkaTopics:
 
     def put_mark(self, name: str, value: bytes) -> None:
         producer = self.producer()
-        producer.send(MARKS.name, name.encode(), seal({}, value), 0)
+        producer.send(MARKS.name, name.encode(), encode_record({}, value), 0)
         producer.flush()
         producer.close()
 
@@ -148,16 +148,16 @@ class KafkaTopics:
     def _look(self, topic: str, look: Callable[[], Found | None]) -> Found:
         with self._looking:
             if time.monotonic() < self._away_until_seconds:  # one partition after the other would ask in vain
-                raise TopicsAway(f"the brokers do not answer for topic {topic}")
+                raise TopicsUnavailable(f"the brokers do not answer for topic {topic}")
             try:
                 found = look()
             except KafkaException as error:
                 self._away_until_seconds = time.monotonic() + AWAY_SECONDS
                 if kafka_error(error).code() in UNKNOWN:  # it was there before, so it is the broker that is starting
-                    raise TopicsAway(f"the brokers do not know topic {topic} now; was it deleted?") from None
+                    raise TopicsUnavailable(f"the brokers do not know topic {topic} now; was it deleted?") from None
                 raise named(error, f"asking for the offsets of topic {topic}") from None
         if found is None:
-            raise TopicsAway(f"the brokers do not answer for topic {topic}")
+            raise TopicsUnavailable(f"the brokers do not answer for topic {topic}")
         return found
 
     def _check_open(self) -> None:
@@ -167,6 +167,6 @@ class KafkaTopics:
 
 def _unsealed(value: bytes) -> bytes:
     try:
-        return unseal(value)[1]
+        return decode_record(value)[1]
     except UnreadableRecord as error:
         raise TopicError(f"a mark cannot be read: {error}") from None

@@ -13,7 +13,7 @@ from flows.sqlite.database import Connection, SqliteFile
 from flows.topics.interface import EVENTS, ProduceFailed, TopicError, TopicFull, TopicSpec, UnknownTopic
 from flows.topics.sqlite.reader import SqliteReader
 from flows.topics.sqlite.topic import SqliteTopic, create_topic
-from flows.topics.sqlite.wal import Checkpoints
+from flows.topics.sqlite.wal import WalCheckpointer
 from model.events.ids import partition_of
 
 BUDGET_LOOK_MS = 1_000
@@ -35,7 +35,7 @@ class SqliteTopics:
                 f"cannot make the topics directory {directory}: {error.strerror}; check topics.url"
             ) from error
         self.clock = clock
-        self.checkpoints = Checkpoints()
+        self.checkpoints = WalCheckpointer()
         self._directory = directory.absolute()
         self._fsync = fsync
         self._budget_bytes = disk_budget_bytes

@@ -15,7 +15,7 @@ EVERY_SECONDS = 1.0
 TRIES = 3
 
 
-class Checkpoints:
+class WalCheckpointer:
     """Of the files it is told to watch. Without it, or behind a stuck one, appends do it at a WAL's limit."""
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Items sent by the real engine, and their answers taken as a shipment takes them."""
+"""Items sent by the real engine, and their answers taken as a batch_result takes them."""
 
 from flows.delivery.isolation import Member, Sending
 from flows.workspace.compiled import DestinationSetup
@@ -18,5 +18,5 @@ async def send(engine: HttpEngine, of: HttpDestination, items: list[Item]) -> li
     )
     sending = Sending(setup, Redactor(of.secret_values()), engine, Clock(T0), most_calls=1_000)
     await sending.deliver([Member(place, delivery(events_offset=place), item) for place, item in enumerate(items)])
-    answers = [sending.shipped[place].answer for place in range(len(items))]
+    answers = [sending.deliveries[place].answer for place in range(len(items))]
     return [(answer.failure, answer.code, answer.message) for answer in answers]

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
-from flows.delivery.responses import answers_of
+from flows.delivery.responses import classify_response
 from flows.workspace.compiled import configure
 from model.delivery.attempt import Answer
 from model.destinations.destination import Item
@@ -55,7 +55,7 @@ def answered(make_engine: MakeEngine, head_and_body: bytes, **settings: Any) -> 
             setup = configuration.destinations["crm"]
             sent = [Item(f"d-{number}", b'{"n":%d}' % number) for number in range(EVENTS)]
             result = await engine.send(setup.destination.request(sent, T0))
-            found.extend(answers_of(result, sent, setup, configuration.redactor, now_ms=T0, http_ms=1).answers)
+            found.extend(classify_response(result, sent, setup, configuration.redactor, now_ms=T0, http_ms=1).answers)
 
     run(test())
     return found
@@ -130,7 +130,7 @@ def test_a_single_event_answered_200_is_delivered_by_one_call(make_engine: MakeE
             setup = configuration.destinations["crm"]
             sent = [Item("d-1", b"{}")]
             result = await engine.send(setup.destination.request(sent, T0))
-            said = answers_of(result, sent, setup, configuration.redactor, now_ms=T0, http_ms=1)
+            said = classify_response(result, sent, setup, configuration.redactor, now_ms=T0, http_ms=1)
             assert said.end.failure is said.answers[0].failure is FailureClass.DELIVERED
             assert len(server.requests) == 1
 

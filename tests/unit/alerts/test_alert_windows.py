@@ -67,7 +67,7 @@ def check(windows: Windows, recount: Recount) -> None:
 ages = st.one_of(st.integers(-70, 70), st.integers(-70, 3_000))  # minutes before the end; below zero: after it
 rows_added = st.tuples(
     ages,
-    st.sampled_from(["received", "delivered", "discarded", "expired", "filtered", "attempt_failed", "spilled"]),
+    st.sampled_from(["received", "delivered", "discarded", "expired", "filtered", "attempt_failed", "requeued"]),
     st.integers(-3, 2**33),
     st.sampled_from(["web", "app"]),
     st.sampled_from(["crm", "hub"]),

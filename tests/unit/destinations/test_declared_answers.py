@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.delivery.responses import answers_of
+from flows.delivery.responses import classify_response
 from flows.workspace.compiled import configure
 from model.delivery.attempt import Answer
 from model.destinations.destination import Item
@@ -39,7 +39,7 @@ def answered(count: int, said: Any, items: dict[str, Any], *, status: int = 200,
     response = HttpResponse(status=status, body=said if isinstance(said, bytes) else orjson.dumps(said))
     sent = [Item(f"d-{number}", b"{}") for number in range(count)]
     setup = configuration.destinations["api"]
-    return answers_of(response, sent, setup, configuration.redactor, now_ms=T0, http_ms=5).answers
+    return classify_response(response, sent, setup, configuration.redactor, now_ms=T0, http_ms=5).answers
 
 
 def codes(*args: Any, **more: Any) -> list[str]:
@@ -98,7 +98,7 @@ def test_others_may_be_what_the_status_says() -> None:
     for status, others in ((200, ""), (503, "503")):
         response = HttpResponse(status=status, body=said)
         setup = configuration.destinations["api"]
-        answers = answers_of(response, sent, setup, configuration.redactor, now_ms=T0, http_ms=5).answers
+        answers = classify_response(response, sent, setup, configuration.redactor, now_ms=T0, http_ms=5).answers
         assert [one.code for one in answers] == [REFUSED, others]
 
 

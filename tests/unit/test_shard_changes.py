@@ -1,25 +1,25 @@
-"""A lane while the workspace changes: nothing is judged by an older version, and nothing is lost silently."""
+"""A shard while the workspace changes: nothing is judged by an older version, and nothing is lost silently."""
 
 from typing import Any
 
 import pytest
 
-from flows.delivery.queue import Waiting
+from flows.delivery.queue import QueuedDelivery
 from flows.delivery.removals import Removals
-from flows.delivery.shard import Lane
+from flows.delivery.shard import Shard
 from flows.topics.interface import EVENTS
-from model.events.ids import lane_of
+from model.events.ids import shard_of
 from model.http.messages import HttpResponse
-from model.recording.facts import DestinationState, Outcome, Spilled, State
+from model.recording.facts import DestinationState, Outcome, Requeued, State
 from tests.samples import T0, delivery
-from tests.unit.test_lane import OK, Working, some
+from tests.unit.test_shard import OK, Working, some
 from tests.workspaces import connection, webhook, workspace
 
 
 def change(
     working: Working, destinations: list[dict[str, Any]], connections: list[dict[str, Any]] | None = None
 ) -> None:
-    """Put another workspace in force, as another thread does: the lane has not looked yet."""
+    """Put another workspace in force, as another thread does: the shard has not looked yet."""
     working.configure(workspace(destinations, connections))
 
 
@@ -28,7 +28,7 @@ def states(working: Working) -> list[tuple[str, str]]:
 
 
 def keep_removed(working: Working, seconds: int = 30) -> None:
-    working.desk.removals = Removals(lambda: seconds * 1_000)
+    working.context.removals = Removals(lambda: seconds * 1_000)
 
 
 BOTH = [webhook("crm"), webhook("ads")]
@@ -53,7 +53,7 @@ def test_what_another_process_routed_by_a_version_not_read_here_yet_waits_for_it
     working.take(ahead)
     ((_, waits),) = working.retries()
     assert (waits.due_at_ms, waits.attempts, waits.calls) == (T0 + 2_000, 0, 0)
-    assert [(fact.code, fact.due_at_ms) for fact in working.of_kind(Spilled)] == [("DESTINATION_REMOVED", T0 + 2_000)]
+    assert [(fact.code, fact.due_at_ms) for fact in working.of_kind(Requeued)] == [("DESTINATION_REMOVED", T0 + 2_000)]
     working.clock.advance(2_000)
     change(working, [*BOTH, webhook("new")])
     working.take(waits)
@@ -113,7 +113,7 @@ def test_whatever_keeps_a_connection_from_sending_keeps_what_waits(changed: list
     working.take(*some(2))
     change(working, BOTH, changed)
     working.notify()
-    assert [fact.code for fact in working.of_kind(Spilled)] == [code]
+    assert [fact.code for fact in working.of_kind(Requeued)] == [code]
     assert working.of_kind(Outcome) == []
 
 
@@ -128,7 +128,7 @@ def test_what_waits_for_a_former_id_is_sent_under_the_new_one_and_counted_under_
     outcomes = working.of_kind(Outcome)
     assert [(fact.state, fact.destination) for fact in outcomes] == [(State.DELIVERED, "crm")] * 3
     assert {fact.delivery_id for fact in outcomes} == {of.delivery_id for of in some(3)}
-    assert working.held.deliveries == 0 and working.lane.notify_at() is None
+    assert working.held.deliveries == 0 and working.shard.notify_at() is None
 
 
 def test_old_and_new_ids_share_the_limits_of_their_destination() -> None:
@@ -141,23 +141,23 @@ def test_old_and_new_ids_share_the_limits_of_their_destination() -> None:
 def test_restored_deliveries_of_a_former_id_go_to_the_new_one() -> None:
     before = Working()
     before.take(*some(1))
-    state = before.lane.snapshot()
+    state = before.shard.snapshot()
     after = Working()
     change(after, [webhook("hub", was="crm")])
-    after.lane = Lane(after.desk, state)
+    after.shard = Shard(after.context, state)
     after.notify()
     after.answer(OK)
     assert [(fact.state, fact.destination) for fact in after.of_kind(Outcome)] == [(State.DELIVERED, "crm")]
 
 
-def test_a_delivery_in_another_lane_than_its_destination_has_today_goes_there() -> None:
+def test_a_delivery_in_another_shard_than_its_destination_has_today_goes_there() -> None:
     working = Working()
-    working.desk.lanes = 4
-    elsewhere = (lane_of("crm", 4) + 1) % 4
-    items: list[Any] = [Waiting(of, EVENTS, 0, 0, arrived_ms=T0, lane=elsewhere) for of in some(1)]
-    for outputs in working.lane.on_batch([items])[0]:
+    working.context.shards = 4
+    elsewhere = (shard_of("crm", 4) + 1) % 4
+    items: list[Any] = [QueuedDelivery(of, EVENTS, 0, 0, arrived_ms=T0, shard=elsewhere) for of in some(1)]
+    for outputs in working.shard.on_batch([items])[0]:
         working.outputs.extend(outputs)
-    assert [fact.code for fact in working.of_kind(Spilled)] == ["LANES_CHANGED"]
+    assert [fact.code for fact in working.of_kind(Requeued)] == ["SHARDS_CHANGED"]
     assert working.calls.ids() == [] and working.held.deliveries == 0
 
 
@@ -188,12 +188,12 @@ def test_what_was_said_of_a_destination_ends_when_nothing_is_sent_to_it_and_does
     assert states(working)[-1] == ("crm", "off")
     working.answer(HttpResponse(status=401))
     assert states(working)[-1] == ("crm", "off")
-    assert "crm" not in working.lane.snapshot()["conditions"]
+    assert "crm" not in working.shard.snapshot()["conditions"]
 
 
 def test_what_was_said_of_a_destination_removed_while_nothing_ran_ends_at_the_start() -> None:
     before = Working()
-    state = {**before.lane.snapshot(), "conditions": {"crm": "setup"}}
+    state = {**before.shard.snapshot(), "conditions": {"crm": "setup"}}
     after = Working(state, removed=True)
     after.notify()
     assert states(after) == [("crm", "off")]

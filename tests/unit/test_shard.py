@@ -4,21 +4,21 @@ from typing import Any, cast
 import orjson
 import pytest
 
-from flows.delivery.budget import Held
-from flows.delivery.context import Desk
+from flows.delivery.budget import InFlightBudget
+from flows.delivery.context import ShardContext
 from flows.delivery.http_loop import CallLoop
-from flows.delivery.queue import Waiting
-from flows.delivery.shard import STOP_WAIT_MS, Lane
-from flows.delivery.watermarks import LaneProgress
+from flows.delivery.queue import QueuedDelivery
+from flows.delivery.shard import STOP_WAIT_MS, Shard
+from flows.delivery.watermarks import ShardProgress
 from flows.topics.interface import DEAD_LETTERS, EVENTS, OUTCOMES
-from flows.topics.sink import Output
+from flows.topics.sink import OutgoingRecord
 from flows.topics.source import Progress
 from flows.workspace.compiled import configure
 from model.delivery.delivery import Delivery
 from model.delivery.sampling import Sampler
-from model.events.envelope import unseal
+from model.events.envelope import decode_record
 from model.http.messages import HttpFailure, HttpResponse
-from model.recording.facts import AttemptFailed, Fact, Outcome, Sample, Spilled, State, Tick, decode
+from model.recording.facts import AttemptFailed, Fact, Outcome, Requeued, Sample, State, WatermarkReport, decode
 from model.workspace.workspace import Workspace
 from tests.fakes import Clock, HeldCalls
 from tests.samples import T0, delivery
@@ -33,7 +33,7 @@ THROTTLED = HttpResponse(status=429, headers={"retry-after": "3600"})
 
 
 class Working:
-    """A lane at work: what it is given, what came out, and the calls it began."""
+    """A shard at work: what it is given, what came out, and the calls it began."""
 
     def __init__(
         self,
@@ -54,41 +54,41 @@ class Working:
             )
         )
         self.calls = HeldCalls(self.clock, lambda: self.configuration)
-        self.held = Held(max_deliveries=10, max_bytes=1 << 20, clock=self.clock)
-        self.desk = Desk(
+        self.held = InFlightBudget(max_deliveries=10, max_bytes=1 << 20, clock=self.clock)
+        self.context = ShardContext(
             run="run-2",
             clock=self.clock,
             random=lambda: 0.5,
             configuration=lambda: self.configuration,
             setup_probe_ms=60_000,
-            max_wait_in_room_ms=30_000,
-            held=self.held,
+            max_wait_in_queue_ms=30_000,
+            budget=self.held,
             calls=cast(CallLoop, self.calls),
             parts=((EVENTS, 0),),
-            lanes=1,
+            shards=1,
             sampler=Sampler(),
-            open_lane=lambda lane: not crashed,
+            open_shard=lambda shard: not crashed,
             outcomes_partitions=2,
         )
-        self.lane = Lane(self.desk, state)
-        self.outputs: list[Output] = []
+        self.shard = Shard(self.context, state)
+        self.outputs: list[OutgoingRecord] = []
 
     def configure(self, changed: Workspace) -> None:
         self.configuration = configure(changed)
 
     def take(self, *deliveries: Delivery) -> None:
-        items = [Waiting(of, EVENTS, 0, of.events_offset, arrived_ms=self.clock()) for of in deliveries]
-        self._keep(self.lane.on_batch([list(items)])[0])
+        items = [QueuedDelivery(of, EVENTS, 0, of.events_offset, arrived_ms=self.clock()) for of in deliveries]
+        self._keep(self.shard.on_batch([list(items)])[0])
 
     def notify(self) -> None:
-        self._keep(self.lane.on_notify()[0])
+        self._keep(self.shard.on_notify()[0])
 
     def answer(self, *results: HttpResponse | HttpFailure) -> None:
         self.calls.finish(*results)
         self.notify()
 
     def stop(self) -> None:
-        self._keep(self.lane.on_eof()[0])
+        self._keep(self.shard.on_eof()[0])
 
     def facts(self) -> list[Fact]:
         return [decode(output.value) for output in self.outputs if output.topic == OUTCOMES]
@@ -97,7 +97,7 @@ class Working:
         return [fact for fact in self.facts() if isinstance(fact, kind)]
 
     def letters(self) -> list[tuple[dict[str, Any], Delivery]]:
-        sealed = [unseal(output.value) for output in self.outputs if output.topic == DEAD_LETTERS]
+        sealed = [decode_record(output.value) for output in self.outputs if output.topic == DEAD_LETTERS]
         return [(header, Delivery.from_record(payload)) for header, payload in sealed]
 
     def retries(self) -> list[tuple[str, Delivery]]:
@@ -107,7 +107,7 @@ class Working:
             if output.topic.startswith("retries.")
         ]
 
-    def _keep(self, together: Iterable[list[Output]]) -> None:
+    def _keep(self, together: Iterable[list[OutgoingRecord]]) -> None:
         for outputs in together:
             self.outputs.extend(outputs)
 
@@ -130,7 +130,7 @@ def test_a_delivery_is_called_at_once_and_its_answer_ends_it() -> None:
         T0 + 40,
         of.delivery_id,
     )
-    assert working.held.deliveries == 0 and working.lane.notify_at() is None
+    assert working.held.deliveries == 0 and working.shard.notify_at() is None
 
 
 def test_no_more_calls_than_connections_and_the_next_begins_when_one_ends() -> None:
@@ -158,7 +158,7 @@ def test_a_refused_event_is_discarded_and_dead_lettered_whole() -> None:
     assert (header["code"], header["state"], whole.event) == ("400", "discarded", b'{"type":"track"}')
 
 
-def test_a_passing_fault_goes_to_the_rung_its_wait_asks_for() -> None:
+def test_a_passing_fault_goes_to_the_tier_its_wait_asks_for() -> None:
     working = Working()
     working.take(*some(1))
     working.answer(BUSY)
@@ -174,7 +174,7 @@ def test_a_long_pause_asked_for_puts_everything_that_waits_back_unsent() -> None
     working.take(*some(4))
     working.answer(THROTTLED)
     assert len(working.retries()) == 4 and working.held.deliveries == 0
-    assert {fact.code for fact in working.of_kind(Spilled)} == {"PAUSED"}
+    assert {fact.code for fact in working.of_kind(Requeued)} == {"PAUSED"}
     assert all(retry.due_at_ms >= T0 + 3_600_000 for _, retry in working.retries())
     assert {retry.attempts for _, retry in working.retries()} == {0}
 
@@ -186,10 +186,10 @@ def test_what_waited_too_long_for_its_turn_goes_back_unsent() -> None:
     working.notify()
     ((_, retry),) = working.retries()
     assert (retry.calls, retry.events_offset) == (0, 1)
-    assert [fact.code for fact in working.of_kind(Spilled)] == ["WAITED_TOO_LONG"]
+    assert [fact.code for fact in working.of_kind(Requeued)] == ["WAITED_TOO_LONG"]
 
 
-def test_only_a_destination_over_its_share_is_put_back_when_the_budget_is_used_up() -> None:
+def test_only_a_destination_over_its_share_is_requeue_when_the_budget_is_used_up() -> None:
     working = Working(concurrency=1)
     working.take(*some(11))
     assert working.retries() == []
@@ -200,7 +200,7 @@ def test_only_a_destination_over_its_share_is_put_back_when_the_budget_is_used_u
 
 
 @pytest.mark.parametrize(("code", "last"), [("", "NEVER_ATTEMPTED"), ("503", "503")])
-def test_a_delivery_put_back_after_its_window_expires_with_its_last_error(code: str, last: str) -> None:
+def test_a_delivery_requeue_after_its_window_expires_with_its_last_error(code: str, last: str) -> None:
     working = Working(concurrency=1)
     working.take(*some(2, taken_at_ms=T0 - 5 * 3_600_000, code=code))
     working.clock.advance(30_000)
@@ -221,24 +221,24 @@ def test_a_delivery_whose_connection_no_longer_sends_is_discarded_with_that_reas
 
 def test_facts_pass_through_in_their_order() -> None:
     working = Working()
-    said = [Output(OUTCOMES, b"k", bytes([number])) for number in range(3)]
-    assert list(working.lane.on_batch([list(said)])[0]) == [said]
+    said = [OutgoingRecord(OUTCOMES, b"k", bytes([number])) for number in range(3)]
+    assert list(working.shard.on_batch([list(said)])[0]) == [said]
 
 
 def test_a_tick_goes_into_every_partition_and_counts_what_is_in_flight() -> None:
     working = Working()
     working.take(delivery(due_at_ms=T0 - 9, events_offset=4))
-    [outputs] = working.lane.on_batch([[LaneProgress(0, Progress(EVENTS, 0, 10, 12, T0))]])[0]
+    [outputs] = working.shard.on_batch([[ShardProgress(0, Progress(EVENTS, 0, 10, 12, T0))]])[0]
     assert [output.partition for output in outputs] == [0, 1]
     tick = decode(outputs[0].value)
-    assert isinstance(tick, Tick)
+    assert isinstance(tick, WatermarkReport)
     assert (tick.watermark_ms, tick.positions[0].settled) == (T0 - 9, 4)
 
 
 def test_after_a_crash_everything_held_is_called_again_and_marked() -> None:
     before = Working(concurrency=1)
     before.take(*some(3))
-    after = Working(before.lane.snapshot(), crashed=True, concurrency=5)
+    after = Working(before.shard.snapshot(), crashed=True, concurrency=5)
     after.notify()
     after.answer(OK, OK, OK)
     assert {(fact.replayed, fact.resent) for fact in after.of_kind(Outcome)} == {(True, True)}
@@ -248,7 +248,7 @@ def test_after_a_crash_everything_held_is_called_again_and_marked() -> None:
 def test_after_a_clean_stop_only_a_call_cut_short_is_marked_as_possibly_made() -> None:
     before = Working(concurrency=1)
     before.take(*some(3))
-    after = Working(before.lane.snapshot(), concurrency=5)
+    after = Working(before.shard.snapshot(), concurrency=5)
     after.notify()
     after.answer(OK, OK, OK)
     marks = sorted((fact.events_offset, fact.replayed, fact.resent) for fact in after.of_kind(Outcome))
@@ -256,28 +256,28 @@ def test_after_a_clean_stop_only_a_call_cut_short_is_marked_as_possibly_made() -
 
 
 def test_an_empty_snapshot_restores_to_nothing() -> None:
-    after = Working(Working().lane.snapshot(), crashed=True)
+    after = Working(Working().shard.snapshot(), crashed=True)
     after.notify()
-    assert after.outputs == [] and after.lane.notify_at() is None
+    assert after.outputs == [] and after.shard.notify_at() is None
 
 
 def test_a_restored_delivery_whose_connection_was_removed_meanwhile_is_discarded() -> None:
     before = Working()
     before.take(*some(1))
-    after = Working(before.lane.snapshot(), crashed=True, removed=True)
-    assert after.lane.notify_at() is not None
+    after = Working(before.shard.snapshot(), crashed=True, removed=True)
+    assert after.shard.notify_at() is not None
     after.notify()
     (outcome,) = after.of_kind(Outcome)
     assert (outcome.code, outcome.replayed) == ("CONNECTION_REMOVED", True)
 
 
-def test_with_another_number_of_lanes_everything_held_goes_back_to_the_retries() -> None:
+def test_with_another_number_of_shards_everything_held_goes_back_to_the_retries() -> None:
     before = Working(concurrency=1)
     before.take(*some(3))
-    state = before.lane.snapshot()
-    after = Working({**state, "lanes": state["lanes"] + 1})
+    state = before.shard.snapshot()
+    after = Working({**state, "shards": state["shards"] + 1})
     after.notify()
-    assert {fact.code for fact in after.of_kind(Spilled)} == {"LANES_CHANGED"}
+    assert {fact.code for fact in after.of_kind(Requeued)} == {"SHARDS_CHANGED"}
     assert len(after.retries()) == 3 and after.calls.ids() == []
     assert sorted(of.resent for _, of in after.retries()) == [False, False, True]
 
@@ -290,9 +290,9 @@ def test_a_snapshot_of_another_version_is_refused() -> None:
 def test_a_snapshot_does_not_change_with_what_happens_after_it() -> None:
     working = Working()
     working.take(*some(2))
-    snapshot = working.lane.snapshot()
+    snapshot = working.shard.snapshot()
     working.answer(OK, OK)
-    assert len(snapshot["held"]) == 2 and working.lane.snapshot()["held"] == []
+    assert len(snapshot["held"]) == 2 and working.shard.snapshot()["held"] == []
 
 
 def test_a_clean_stop_takes_what_has_finished_and_begins_nothing_new() -> None:
@@ -302,10 +302,10 @@ def test_a_clean_stop_takes_what_has_finished_and_begins_nothing_new() -> None:
     working.stop()
     assert len(working.of_kind(Outcome)) == 1
     assert not working.calls.under_way
-    assert len(working.lane.snapshot()["held"]) == 1
+    assert len(working.shard.snapshot()["held"]) == 1
 
 
-def test_a_clean_stop_waits_ten_seconds_for_all_lanes_together() -> None:
+def test_a_clean_stop_waits_ten_seconds_for_all_shards_together() -> None:
     working = Working()
     working.take(*some(1))
     ticking = Clock(T0)
@@ -314,11 +314,11 @@ def test_a_clean_stop_waits_ten_seconds_for_all_lanes_together() -> None:
         ticking.advance(500)
         return ticking.now_ms
 
-    working.desk.clock = clock
+    working.context.clock = clock
     working.stop()
     assert STOP_WAIT_MS <= ticking.now_ms - T0 <= STOP_WAIT_MS + 2_000
     stopped_ms = ticking.now_ms
-    other = Lane(working.desk, working.lane.snapshot())
+    other = Shard(working.context, working.shard.snapshot())
     list(other.on_notify()[0])
     other.on_eof()
     assert ticking.now_ms - stopped_ms < 5_000
@@ -344,4 +344,4 @@ def test_two_records_of_one_delivery_left_by_a_crash_are_both_called_and_both_se
     assert len(working.calls.under_way) == 2
     working.answer(OK, OK)
     assert len(working.of_kind(Outcome)) == 2
-    assert working.held.deliveries == 0 and working.lane.snapshot()["held"] == []
+    assert working.held.deliveries == 0 and working.shard.snapshot()["held"] == []

@@ -1,4 +1,4 @@
-"""A lane of the delivery flow at work for hours of its own time: deliveries, retries, calls; no disk, no waiting."""
+"""A shard of the delivery flow at work for hours of its own time: deliveries, retries, calls; no disk, no waiting."""
 
 import asyncio
 import atexit
@@ -9,12 +9,12 @@ from typing import Any, cast
 
 import orjson
 
-from flows.delivery.budget import Held
-from flows.delivery.context import Desk
+from flows.delivery.budget import InFlightBudget
+from flows.delivery.context import ShardContext
 from flows.delivery.http_loop import CallLoop, Finished, Group
-from flows.delivery.queue import Waiting
-from flows.delivery.sender import Shipper
-from flows.delivery.shard import Lane
+from flows.delivery.queue import QueuedDelivery
+from flows.delivery.sender import BatchSender
+from flows.delivery.shard import Shard
 from flows.functions.host import FunctionHost
 from flows.topics.interface import EVENTS, OUTCOMES
 from flows.workspace.compiled import configure
@@ -30,7 +30,7 @@ Answering = Callable[[HttpRequest], HttpResponse | HttpFailure]
 STEP_MS = 20
 IDLE_STEP_MS = 100  # while a pause is waited for
 
-_loop = asyncio.new_event_loop()  # one for all: to make one for each shipment would take most of the time
+_loop = asyncio.new_event_loop()  # one for all: to make one for each batch_result would take most of the time
 atexit.register(_loop.close)
 
 
@@ -53,8 +53,8 @@ class Partner:
         """Nothing to close."""
 
 
-class LaneDays:
-    """One lane with one destination, crm. Time passes in `run` only, in steps of 20 ms."""
+class ShardDays:
+    """One shard with one destination, crm. Time passes in `run` only, in steps of 20 ms."""
 
     def __init__(
         self,
@@ -79,28 +79,28 @@ class LaneDays:
         self._retries: list[tuple[int, int, Delivery]] = []
         self._retried = 0
         self._under_way: deque[tuple[Group, deque[Finished]]] = deque()
-        self._shipper = Shipper(
+        self._sender = BatchSender(
             configuration=lambda: self.configuration,
             engine=self.partner,
             functions=FunctionHost(),
             clock=self.clock,
         )
-        self.desk = Desk(
+        self.context = ShardContext(
             run="run-1",
             clock=self.clock,
             random=lambda: 0.5,
             configuration=lambda: self.configuration,
             setup_probe_ms=60_000,
-            max_wait_in_room_ms=30_000,
-            held=Held(max_deliveries=100_000, max_bytes=1 << 30, clock=self.clock),
+            max_wait_in_queue_ms=30_000,
+            budget=InFlightBudget(max_deliveries=100_000, max_bytes=1 << 30, clock=self.clock),
             calls=cast(CallLoop, self),
             parts=((EVENTS, 0),),
-            lanes=1,
+            shards=1,
             sampler=Sampler(),
-            open_lane=lambda lane: True,
+            open_shard=lambda shard: True,
             outcomes_partitions=1,
         )
-        self.lane = Lane(self.desk, None)
+        self.shard = Shard(self.context, None)
         self.sent = 0
         self.about: Callable[[int], dict[str, Any]] = lambda number: {}  # what else an event has
         self._mapping = "track" if destination else ""
@@ -112,8 +112,8 @@ class LaneDays:
     def restart(self) -> None:
         """End cleanly and go on from the snapshot."""
         self._end_calls()
-        self._keep(self.lane.on_eof()[0])
-        self.lane = Lane(self.desk, self.lane.snapshot())
+        self._keep(self.shard.on_eof()[0])
+        self.shard = Shard(self.context, self.shard.snapshot())
 
     def take(self, count: int) -> None:
         """Give it new deliveries of events m-0, m-1, …"""
@@ -147,10 +147,10 @@ class LaneDays:
                 ripe.append(heapq.heappop(self._retries)[2])
             self._give(ripe)
             self._end_calls()
-            self._keep(self.lane.on_notify()[0])
+            self._keep(self.shard.on_notify()[0])
             if self._under_way:
                 self.clock.advance(STEP_MS)
-            elif rate or self.lane.notify_at() is not None:
+            elif rate or self.shard.notify_at() is not None:
                 self.clock.advance(IDLE_STEP_MS)
             else:
                 self.clock.now_ms = min([end_ms, *(due_ms for due_ms, _, _ in self._retries[:1])])
@@ -174,13 +174,13 @@ class LaneDays:
     def _end_calls(self) -> None:
         while self._under_way:
             group, finished = self._under_way.popleft()
-            shipment = _loop.run_until_complete(self._shipper.ship([waiting.delivery for waiting in group]))
-            finished.append(Finished(group, shipment))
+            batch_result = _loop.run_until_complete(self._sender.send([waiting.delivery for waiting in group]))
+            finished.append(Finished(group, batch_result))
 
     def _give(self, deliveries: Sequence[Delivery]) -> None:
         if deliveries:
-            items = [Waiting(of, EVENTS, 0, of.events_offset, arrived_ms=self.clock()) for of in deliveries]
-            self._keep(self.lane.on_batch([list(items)])[0])
+            items = [QueuedDelivery(of, EVENTS, 0, of.events_offset, arrived_ms=self.clock()) for of in deliveries]
+            self._keep(self.shard.on_batch([list(items)])[0])
 
     def _keep(self, together: Any) -> None:
         for output in (output for outputs in together for output in outputs):
