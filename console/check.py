@@ -13,10 +13,10 @@ from console.data_dir import open_views
 from console.failures import Failure
 from flows.engine.clock import wall_clock_ms
 from flows.runtime.installation import store_url
-from flows.workspace.compiled import configure
+from flows.workspace.compiled import compile_workspace
 from flows.workspace.discards import discards, what_waits
 from flows.workspace.loader import read_workspace_file
-from model.config.problems import Problem, Severity
+from model.config.problems import Diagnostic, Severity
 from model.workspace.connections import Connection
 from model.workspace.workspace import Workspace
 from sinks.clickhouse.store import StoreError
@@ -39,7 +39,7 @@ class CheckResult:
 
     file: str
     workspace: Workspace | None
-    problems: tuple[Problem, ...]
+    problems: tuple[Diagnostic, ...]
 
     @property
     def exit_code(self) -> int:
@@ -65,7 +65,7 @@ def with_discards(result: CheckResult, data: Path) -> CheckResult:
     workspace = result.workspace
     if workspace is None or not data.is_dir():
         return result
-    configuration = configure(workspace)
+    configuration = compile_workspace(workspace)
     if workspace.store.url is None and not (data / "store").is_dir():  # opening the store would make one
         return result
     try:
@@ -78,8 +78,8 @@ def with_discards(result: CheckResult, data: Path) -> CheckResult:
     return CheckResult(result.file, workspace, (*result.problems, *told))
 
 
-def _warning(file: str, path: str, message: str, remedy: str) -> Problem:
-    return Problem(file=file, line=0, column=0, path=path, message=message, remedy=remedy, severity=Severity.WARNING)
+def _warning(file: str, path: str, message: str, remedy: str) -> Diagnostic:
+    return Diagnostic(file=file, line=0, column=0, path=path, message=message, remedy=remedy, severity=Severity.WARNING)
 
 
 def render(result: CheckResult, console: Console) -> None:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import orjson
 import typer
 
-from flows.runtime.installation import Installation, open_installation
+from flows.runtime.installation import Deployment, open_installation
 from flows.workspace.loader import load_workspace
 
 WorkspaceFile = Annotated[Path, typer.Option("--workspace", "-w", envvar="WAYBILL_WORKSPACE", help="Workspace file.")]
@@ -21,7 +21,7 @@ DATA = Path("data")
 
 
 @contextmanager
-def installed(workspace: Path, data: Path) -> Iterator[Installation]:
+def installed(workspace: Path, data: Path) -> Iterator[Deployment]:
     """Open an installation for the length of a command."""
     installation = open_installation(load_workspace(workspace, os.environ), data)
     with closing(installation.topics):

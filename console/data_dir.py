@@ -47,7 +47,7 @@ class ServerFile:
 
 
 @contextmanager
-def sole_process(data: Path, *roles: str) -> Iterator[None]:
+def exclusive(data: Path, *roles: str) -> Iterator[None]:
     """Be the one process with some roles on this data directory, by default with all. Raises `AlreadyRunning`."""
     with ExitStack() as stack:
         for role in roles or (SERVER, DELIVERY, RECORDING, ALERTING):

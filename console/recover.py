@@ -16,9 +16,9 @@ from flows.delivery.dataflow import FLOW as DELIVERY
 from flows.delivery.dataflow import SOURCES
 from flows.delivery.replay_marks import REPLAY_MARKS_DIRECTORY, write_lost
 from flows.recording.dataflow import FLOW as RECORDING
-from flows.runtime.installation import Installation
-from flows.runtime.positions import begin_at, last_settled
-from flows.runtime.recovery import begin_anew
+from flows.runtime.installation import Deployment
+from flows.runtime.positions import last_committed, set_start_offset
+from flows.runtime.recovery import reset_recovery
 from flows.topics.interface import MINUTES, OUTCOMES, Topics
 from model.recording.rollup import MINUTE_MS
 
@@ -54,16 +54,16 @@ def vars_of(start: Start) -> dict[str, Any]:
     return {name: getattr(start, name) for name in Start.__dataclass_fields__}
 
 
-def plan(installation: Installation, flow: str) -> Plan:
+def plan(installation: Deployment, flow: str) -> Plan:
     """Work out where the flow can start. Raises ValueError for an unknown flow.
 
-    Nothing else may run on the installation, until `apply` is done: `console.data_dir.sole_process`.
+    Nothing else may run on the installation, until `apply` is done: `console.data_dir.exclusive`.
     """
     read = {DELIVERY: SOURCES, RECORDING: (OUTCOMES,), ALERTING: (MINUTES,)}
     if flow not in read:
         raise ValueError(f"there is no flow {flow!r}; there are {', '.join(read)}")
     topics = installation.topics
-    settled = last_settled(topics) if flow == DELIVERY else None
+    settled = last_committed(topics) if flow == DELIVERY else None
     starts = []
     for topic in read[flow]:
         for partition in range(topics.partitions(topic)):
@@ -90,15 +90,15 @@ def _first_whole_minute(topics: Topics, partition: int, earliest: int) -> int:
     )
 
 
-def apply(installation: Installation, plan: Plan) -> None:
+def apply(installation: Deployment, plan: Plan) -> None:
     """Make a new recovery directory that starts as planned."""
     topics, recovery = installation.topics, installation.recovery(plan.flow)
-    begin_at(topics, plan.flow, {(start.topic, start.partition): start.offset for start in plan.starts})
+    set_start_offset(topics, plan.flow, {(start.topic, start.partition): start.offset for start in plan.starts})
     if plan.flow == DELIVERY:
         # Before anything can start: a run that knew nothing of this would take what it reads again for new.
         ends = {(start.topic, start.partition): start.offset + start.again for start in plan.starts}
         write_lost(recovery / REPLAY_MARKS_DIRECTORY, ends)
-    begin_anew(topics, plan.flow, recovery)
+    reset_recovery(topics, plan.flow, recovery)
 
 
 def render(plan: Plan, console: Console) -> None:

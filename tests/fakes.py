@@ -8,7 +8,7 @@ from flows.delivery.http_loop import Finished, Group
 from flows.delivery.sender import BatchSender
 from flows.functions.host import FunctionHost
 from flows.topics.interface import PositionLost, Record, TopicSpec, UnknownTopic
-from flows.workspace.compiled import Configuration
+from flows.workspace.compiled import CompiledWorkspace
 from model.events.ids import partition_of
 from model.http.messages import HttpFailure, HttpRequest, HttpResponse
 
@@ -71,7 +71,7 @@ class MemoryTopics:
     def mark(self, name: str) -> bytes | None:
         return self._marks.get(name)
 
-    def put_mark(self, name: str, value: bytes) -> None:
+    def put_metadata(self, name: str, value: bytes) -> None:
         self._marks[name] = value
 
     def close(self) -> None:
@@ -164,7 +164,7 @@ class MemoryReader:
 class HeldCalls:
     """A call loop whose batch_results end when the test says how; everything but the HTTP call itself is real."""
 
-    def __init__(self, clock: Callable[[], int], configuration: Callable[[], Configuration]) -> None:
+    def __init__(self, clock: Callable[[], int], configuration: Callable[[], CompiledWorkspace]) -> None:
         self._clock = clock
         self._configuration = configuration
         self.under_way: deque[tuple[Group, deque[Finished]]] = deque()

@@ -11,13 +11,13 @@ import orjson
 
 from flows.delivery.budget import InFlightBudget
 from flows.delivery.context import ShardContext
-from flows.delivery.http_loop import CallLoop, Finished, Group
+from flows.delivery.http_loop import Finished, Group, HttpLoop
 from flows.delivery.queue import QueuedDelivery
 from flows.delivery.sender import BatchSender
 from flows.delivery.shard import Shard
 from flows.functions.host import FunctionHost
 from flows.topics.interface import EVENTS, OUTCOMES
-from flows.workspace.compiled import configure
+from flows.workspace.compiled import compile_workspace
 from model.delivery.delivery import Delivery
 from model.delivery.sampling import Sampler
 from model.http.messages import HttpFailure, HttpRequest, HttpResponse
@@ -66,7 +66,7 @@ class ShardDays:
         destination: dict[str, Any] | None = None,
     ) -> None:
         self.clock = Clock(T0)
-        self.configuration = configure(
+        self.configuration = compile_workspace(
             workspace(
                 [destination or webhook("crm", **(settings or {}))],
                 [connection("web", "crm")],
@@ -93,7 +93,7 @@ class ShardDays:
             setup_probe_ms=60_000,
             max_wait_in_queue_ms=30_000,
             budget=InFlightBudget(max_deliveries=100_000, max_bytes=1 << 30, clock=self.clock),
-            calls=cast(CallLoop, self),
+            calls=cast(HttpLoop, self),
             parts=((EVENTS, 0),),
             shards=1,
             sampler=Sampler(),
@@ -106,7 +106,7 @@ class ShardDays:
         self._mapping = "track" if destination else ""
 
     def begin(self, groups: list[Group], finished: deque[Finished]) -> None:
-        """Behave as a `CallLoop`: what is begun ends at the next step."""
+        """Behave as a `HttpLoop`: what is begun ends at the next step."""
         self._under_way.extend((group, finished) for group in groups)
 
     def restart(self) -> None:

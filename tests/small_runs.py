@@ -16,18 +16,18 @@ from flows.delivery.budget import InFlightBudget
 from flows.delivery.context import ShardContext
 from flows.delivery.dataflow import SOURCES, delivery_flow
 from flows.delivery.dedup import DuplicateStores
-from flows.delivery.http_loop import CallLoop
+from flows.delivery.http_loop import HttpLoop
 from flows.delivery.replay_marks import ReplayMarks
 from flows.delivery.router import Router
 from flows.delivery.sender import BatchSender
 from flows.delivery.shard import Shard
 from flows.delivery.versions import WorkspaceVersions
 from flows.engine.clock import wall_clock_ms
-from flows.engine.sharding import Share
+from flows.engine.sharding import WorkerShare
 from flows.functions.host import FunctionHost
 from flows.topics.interface import DEAD_LETTERS, EVENTS, OUTCOMES
 from flows.topics.sink import TopicSink
-from flows.topics.source import Reading, TopicSource
+from flows.topics.source import SourceConfig, TopicSource
 from model.delivery.retry_tiers import TIER_OF_TOPIC
 from model.delivery.sampling import Sampler
 from model.http.messages import HttpRequest, HttpResponse
@@ -116,7 +116,7 @@ class System:
         )
         configured = workspace([webhook(name, concurrency=8) for name in self.destinations], delivery=QUICK)
         versions = WorkspaceVersions(self.directory / "workspaces", configured)
-        calls = CallLoop(
+        calls = HttpLoop(
             lambda: BatchSender(
                 configuration=lambda: versions.current, engine=engine, functions=FunctionHost(), clock=wall_clock_ms
             ),
@@ -141,7 +141,7 @@ class System:
         hand: Hand,
         journal: ReplayMarks,
         duplicates: DuplicateStores,
-        calls: CallLoop,
+        calls: HttpLoop,
         versions: WorkspaceVersions,
     ) -> Dataflow:
         parts = [(topic, 0) for topic in SOURCES]
@@ -150,7 +150,7 @@ class System:
         router = Router(
             versions=versions,
             shards=self.shards,
-            share=Share(),
+            share=WorkerShare(),
             duplicates=duplicates,
             journal=journal,
             log="log-1",
@@ -180,13 +180,13 @@ class System:
                 versions.open(partition, 0)
 
         def source(topic: str) -> TopicSource:
-            reading = Reading(
+            reading = SourceConfig(
                 topics=self.topics,
                 topic=topic,
                 clock=hand,
                 stop=hand.stop,
                 start=beginning,
-                may_read=lambda: budget.free,
+                budget_records=lambda: budget.free,
                 opening=opening,
                 before_reading=journal.reading,
                 progress_ms=100,

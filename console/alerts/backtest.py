@@ -115,7 +115,7 @@ class _Replay:
         slots = self._slots()
         slot = next(slots, None)
         for end_ms in range(self._from_ms + self._step_ms, self._to_ms + 1, self._step_ms):
-            windows.turn_to(end_ms)
+            windows.advance_to(end_ms)
             if slot is not None and slot["slot"] < end_ms:
                 self._count(windows, slot)
                 slot = next(slots, None)

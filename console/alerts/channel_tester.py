@@ -15,7 +15,7 @@ from model.recording.facts import Audited
 from model.workspace.permissions import Action
 from sinks.channels.calls import ChannelCalls
 from sinks.channels.catalogue import open_channels
-from sinks.channels.channel import Outcome, Sent
+from sinks.channels.channel import Outcome, SendResult
 from sinks.clickhouse.store import Store, StoreError
 
 
@@ -51,7 +51,7 @@ class ChannelTester:
             title="Waybill reaches this channel",
             summary="Somebody tries whether alerts arrive here. Nothing is wrong, and nothing is to be done.",
             at_ms=self._clock(),
-            facts=(("Sent by", who.name),),
+            facts=(("SendResult by", who.name),),
         )
         self._say(target.channel, who, notice)
         if target.channel == IN_APP:
@@ -91,7 +91,7 @@ class ChannelTester:
         now_ms = self._clock()
         self._store.insert("alert_channels", [{"channel": channel, "state": "ok", "since": now_ms, "at": now_ms}])
 
-    def _put_in_app(self, notice: Notice, who: Caller) -> Sent:
+    def _put_in_app(self, notice: Notice, who: Caller) -> SendResult:
         row = {
             "message_id": notice.id,
             "change": notice.change,
@@ -106,4 +106,4 @@ class ChannelTester:
         }
         if refused := self._store.insert("alert_messages", [row]):
             raise StoreError(f"{self._store.name} refused the message: {refused[0].reason}")
-        return Sent(outcome=Outcome.TAKEN)
+        return SendResult(outcome=Outcome.TAKEN)

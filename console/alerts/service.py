@@ -14,7 +14,7 @@ from console.data_dir import View
 from console.server.internal_api import Caller
 from flows.engine.clock import wall_clock_ms
 from flows.operations.test_event import keep
-from flows.runtime.installation import Installation
+from flows.runtime.installation import Deployment
 from model.alerts.rule import Rule
 from model.recording.facts import Audited
 from model.workspace.workspace import Workspace
@@ -56,7 +56,7 @@ class Alerts:
         return self.tester.test(channel, who)
 
 
-def alerts_of(installation: Installation, store: Store) -> Alerts:
+def alerts_of(installation: Deployment, store: Store) -> Alerts:
     """Put it together; rules go by the workspace in force."""
 
     def setting() -> Setting:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from console.alerts.rules import Rules
 from flows.topics.interface import TopicError
-from flows.workspace.live import LiveWorkspace
+from flows.workspace.live import CurrentWorkspace
 from model.workspace.workspace import Workspace
 from sinks.clickhouse.store import StoreError
 
@@ -17,7 +17,7 @@ log = logging.getLogger("waybill")
 
 
 @contextmanager
-def keeping_file_rules(rules: Rules, live: LiveWorkspace) -> Iterator[None]:
+def keeping_file_rules(rules: Rules, live: CurrentWorkspace) -> Iterator[None]:
     """Take the file's rules over in a thread, trying again while the store is away."""
     changed, stopped = threading.Event(), threading.Event()
 

@@ -13,7 +13,7 @@ from console.errors import explain_errors
 from console.operations import explain as explaining
 from console.operations.event_file import read_event, source_of
 from flows.engine.clock import wall_clock_ms
-from flows.workspace.compiled import configure
+from flows.workspace.compiled import compile_workspace
 from flows.workspace.loader import load_workspace
 
 
@@ -34,7 +34,7 @@ def check(
     """
     if explain is not None:
         with explain_errors():
-            configuration = configure(load_workspace(workspace, os.environ))
+            configuration = compile_workspace(load_workspace(workspace, os.environ))
             from_source = source_of(configuration.workspace, source)
             event = read_event(explain, from_source, wall_clock_ms())
             explained = explaining.explain_event(configuration, event)

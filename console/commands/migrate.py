@@ -8,7 +8,7 @@ import typer
 
 from console.command_line import DATA, WORKSPACE, AsJson, DataDirectory, WorkspaceFile, installed, print_json
 from console.errors import explain_errors
-from flows.runtime.installation import Installation, migrate_store
+from flows.runtime.installation import Deployment, migrate_store
 from sinks.clickhouse.store import Store, StoreUnavailable, open_store
 
 TRY_AGAIN_SECONDS = 1.0
@@ -30,7 +30,7 @@ def migrate(
         typer.echo(f"{store.name}: {applied} migrations applied" if applied else f"{store.name}: up to date")
 
 
-def _migrate_waiting(installation: Installation, store: Store, wait_seconds: float) -> int:
+def _migrate_waiting(installation: Deployment, store: Store, wait_seconds: float) -> int:
     """Migrate, trying again for ``wait_seconds`` while the store is away. Returns how many migrations were applied."""
     deadline = time.monotonic() + wait_seconds
     while True:

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from console import recover as recovering
 from console.command_line import DATA, WORKSPACE, AsJson, DataDirectory, WorkspaceFile, installed, print_json
-from console.data_dir import sole_process
+from console.data_dir import exclusive
 from console.errors import explain_errors
 
 
@@ -21,7 +21,7 @@ def recover(
     json: AsJson = False,
 ) -> None:
     """Start a flow again whose recovery directory was lost, at the last position it published."""
-    with explain_errors(), installed(workspace, data) as installation, sole_process(data):
+    with explain_errors(), installed(workspace, data) as installation, exclusive(data):
         plan = recovering.plan(installation, flow)
         if not json:
             recovering.render(plan, Console())

@@ -48,7 +48,7 @@ def redrive(
             raise typer.Exit(2)
         return True
 
-    with explain_errors(), redriving.only_redrive(data), installed(workspace, data) as installation:
+    with explain_errors(), redriving.redrive_lock(data), installed(workspace, data) as installation:
         choice = redriving.choose(installation.workspace, destination, code or (), from_, to)
         console = Console(stderr=True)
         result = redriving.run(installation, choice, rate_per_second=rate, agreed=agreed, console=console)

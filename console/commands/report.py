@@ -14,7 +14,7 @@ from console.reports import render as report_drawing
 from console.reports import report as reporting
 from flows.engine.clock import wall_clock_ms
 from flows.runtime.installation import store_url
-from flows.workspace.compiled import configure
+from flows.workspace.compiled import compile_workspace
 from flows.workspace.discards import discards, what_waits
 from flows.workspace.loader import load_workspace
 
@@ -33,7 +33,7 @@ def report(
     with explain_errors():
         settings = load_workspace(workspace, os.environ)
         with open_views(data, store_url(settings, data)) as view:
-            configuration = configure(settings)
+            configuration = compile_workspace(settings)
             from_ms, to_ms = length.until(wall_clock_ms())
             shown = reporting.build_report(
                 view,

@@ -13,8 +13,8 @@ from console.operations import event_tester as testing
 from console.operations.event_file import complete, find_event, read_event, source_of
 from flows.engine.clock import wall_clock_ms
 from flows.operations.test_event import TestPlan
-from flows.workspace.compiled import configure
-from model.delivery.attempt import Answer
+from flows.workspace.compiled import compile_workspace
+from model.delivery.attempt import AttemptResult
 from model.http.messages import HttpRequest
 
 
@@ -41,7 +41,7 @@ def test_event(
     """
     shown = Console(stderr=json)
     with explain_errors(), installed(workspace, data) as installation:
-        configuration = configure(installation.workspace)
+        configuration = compile_workspace(installation.workspace)
         from_source = source_of(configuration.workspace, source, destination)
         if message_id:
             found = find_event(installation.topics, configuration.workspace, message_id, from_source)
@@ -50,7 +50,7 @@ def test_event(
         else:
             found = complete(testing.sample_event(), from_source, wall_clock_ms())
 
-        def agreed(plan: TestPlan, requests: list[HttpRequest | Answer], words: list[str]) -> bool:
+        def agreed(plan: TestPlan, requests: list[HttpRequest | AttemptResult], words: list[str]) -> bool:
             testing.render_plan(configuration, plan, requests, words, shown)
             question = f"This is a real event that will appear in {destination}, send it?"
             if not yes and not typer.confirm(question, err=True):

@@ -43,7 +43,7 @@ from console.server.proxy_headers import ProxyHeaders
 from flows.topics.interface import EVENTS, ProduceFailed, TopicFull, Topics
 from model.events.envelope import encode_record
 from model.events.ids import event_key
-from model.events.tracking import Arrival, track
+from model.events.tracking import RequestContext, track
 from model.events.validation import CALL_TYPES, InvalidItem, traced_id
 from model.workspace.settings import Network
 from model.workspace.workspace import Workspace
@@ -257,7 +257,7 @@ class _Ingest:
         try:
             body = await read()
             tracking = await self._parse(body, call_type)
-            arrival = Arrival(
+            arrival = RequestContext(
                 received_at_ms=self._clock(),
                 sent_at=tracking.sent_at,
                 context=tracking.context,
@@ -284,7 +284,7 @@ class _Ingest:
         return parse_call(body, max_depth=depth)
 
     def _judge(
-        self, tracking: TrackingRequest, arrival: Arrival, call_type: str | None, header_key: str | None
+        self, tracking: TrackingRequest, arrival: RequestContext, call_type: str | None, header_key: str | None
     ) -> tuple[list[Append], list[tuple[int, Rejection]]]:
         """Return the records of the accepted items and, by index, what the others are rejected for."""
         appends: list[Append] = []

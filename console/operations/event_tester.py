@@ -18,8 +18,8 @@ from flows.delivery.sender import BatchSender
 from flows.engine.clock import wall_clock_ms
 from flows.operations.test_event import TestPlan, audited, facts_of, keep, plan_test, send_test, state_of
 from flows.topics.interface import Topics
-from flows.workspace.compiled import Configuration
-from model.delivery.attempt import Answer
+from flows.workspace.compiled import CompiledWorkspace
+from model.delivery.attempt import AttemptResult
 from model.destinations.catalogue import reason
 from model.events.event import Event
 from model.http.messages import HttpRequest, HttpResponse
@@ -58,12 +58,12 @@ class TestResult:
 
 
 def run_test(
-    configuration: Configuration,
+    configuration: CompiledWorkspace,
     topics: Topics,
     event: Event,
     test: Test,
     *,
-    agreed: Callable[[TestPlan, list[HttpRequest | Answer], list[str]], bool],
+    agreed: Callable[[TestPlan, list[HttpRequest | AttemptResult], list[str]], bool],
 ) -> TestResult:
     """Show, ask and send. ``agreed`` gets the plan, the requests and what a validation service says of them.
 
@@ -95,7 +95,7 @@ def run_test(
     return with_sender(configuration, use)
 
 
-async def _validate(configuration: Configuration, sender: BatchSender, plan: TestPlan) -> list[str]:
+async def _validate(configuration: CompiledWorkspace, sender: BatchSender, plan: TestPlan) -> list[str]:
     """What the partner's validation service says, where there is one; it stores nothing."""
     destination = configuration.destinations[plan.deliveries[0].destination].destination
     words: list[str] = []
@@ -107,9 +107,9 @@ async def _validate(configuration: Configuration, sender: BatchSender, plan: Tes
 
 
 def render_plan(
-    configuration: Configuration,
+    configuration: CompiledWorkspace,
     plan: TestPlan,
-    requests: list[HttpRequest | Answer],
+    requests: list[HttpRequest | AttemptResult],
     words: list[str],
     console: Console,
 ) -> None:
@@ -119,7 +119,7 @@ def render_plan(
     for delivery, made in zip(plan.deliveries, requests, strict=True):
         mapping = f" ({delivery.mapping})" if delivery.mapping else ""
         title = Text(f"request to {delivery.destination}{mapping}")
-        if isinstance(made, Answer):
+        if isinstance(made, AttemptResult):
             body: list[Text] = [
                 Text(f"none: {made.code} {printable(made.message)}", "red"),
                 Text(f"→ {reason(made.code).action}", "cyan"),
@@ -134,14 +134,14 @@ def render_plan(
         console.print(Text(f"  the validation service says: {printable(line)}", "bold yellow"))
 
 
-def render_result(configuration: Configuration, result: TestResult, console: Console) -> None:
+def render_result(configuration: CompiledWorkspace, result: TestResult, console: Console) -> None:
     """Draw what came of it."""
     for one in result.deliveries:
         console.print(_answer(configuration, one))
     console.print(Text("  A test is in no count; it is marked as one wherever it is shown.", "dim"))
 
 
-def to_json(configuration: Configuration, result: TestResult) -> dict[str, Any]:
+def to_json(configuration: CompiledWorkspace, result: TestResult) -> dict[str, Any]:
     """Return the result as JSON types, redacted."""
     return {
         "sent": bool(result.deliveries),
@@ -165,7 +165,7 @@ def to_json(configuration: Configuration, result: TestResult) -> dict[str, Any]:
     }
 
 
-def _answer(configuration: Configuration, one: DeliveryResult) -> Panel:
+def _answer(configuration: CompiledWorkspace, one: DeliveryResult) -> Panel:
     answer = one.answer
     good = state_of(one) == "delivered"
     summary = f"{state_of(one)}, HTTP {answer.http_status}" if answer.http_status else state_of(one)

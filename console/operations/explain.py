@@ -13,14 +13,14 @@ from console.reports.render_parts import printable
 from flows.delivery.sender import BatchSender
 from flows.engine.clock import wall_clock_ms
 from flows.functions.host import FunctionHost
-from flows.operations.dry_run import Explained, explain
+from flows.operations.dry_run import DryRunResult, explain
 from flows.runtime.outbound import outbound_of
-from flows.workspace.compiled import Configuration
+from flows.workspace.compiled import CompiledWorkspace
 from model.destinations.catalogue import reason
 from model.events.event import Event
 from model.redaction.redactor import Redactor
 from sinks.http.pyreqwest_engine import PyreqwestEngine
-from sinks.http.ssrf_guard import AddressGuard
+from sinks.http.ssrf_guard import SsrfGuard
 
 _LOOKS = {
     "sent": ("would be sent", "green"),
@@ -31,14 +31,14 @@ _LOOKS = {
 Result = TypeVar("Result")
 
 
-def with_sender(configuration: Configuration, use: Callable[[BatchSender], Awaitable[Result]]) -> Result:
+def with_sender(configuration: CompiledWorkspace, use: Callable[[BatchSender], Awaitable[Result]]) -> Result:
     """Do something with the delivery step of one configuration, and end its processes and connections after it."""
 
     async def run() -> Result:
         config = configuration.workspace.delivery
         sender = BatchSender(
             configuration=lambda: configuration,
-            engine=PyreqwestEngine(AddressGuard(config.allow_addresses), outbound_of(config)),
+            engine=PyreqwestEngine(SsrfGuard(config.allow_addresses), outbound_of(config)),
             functions=FunctionHost(),
             clock=wall_clock_ms,
         )
@@ -50,12 +50,12 @@ def with_sender(configuration: Configuration, use: Callable[[BatchSender], Await
     return asyncio.run(run())
 
 
-def explain_event(configuration: Configuration, event: Event) -> list[Explained]:
+def explain_event(configuration: CompiledWorkspace, event: Event) -> list[DryRunResult]:
     """Explain an event on every connection of its source."""
     return with_sender(configuration, lambda sender: explain(configuration, sender, event, wall_clock_ms()))
 
 
-def to_json(event: Event, explained: list[Explained]) -> dict[str, Any]:
+def to_json(event: Event, explained: list[DryRunResult]) -> dict[str, Any]:
     """Return the explanation as JSON types."""
     return {
         "message_id": event.message_id,
@@ -65,7 +65,7 @@ def to_json(event: Event, explained: list[Explained]) -> dict[str, Any]:
     }
 
 
-def render(event: Event, explained: list[Explained], redactor: Redactor, console: Console) -> None:
+def render(event: Event, explained: list[DryRunResult], redactor: Redactor, console: Console) -> None:
     """Draw one panel for each delivery."""
     name = f" “{redactor.text(event.name)}”" if event.name else ""
     console.print(Text(printable(f"{event.type}{name} from {event.source}: nothing is sent"), "bold"))
@@ -75,7 +75,7 @@ def render(event: Event, explained: list[Explained], redactor: Redactor, console
         console.print(_panel(one))
 
 
-def _panel(one: Explained) -> Panel:
+def _panel(one: DryRunResult) -> Panel:
     said, style = _LOOKS[one.state]
     mapping = f" ({one.mapping})" if one.mapping else ""
     lines = [Text(said, style)]

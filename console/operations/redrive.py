@@ -29,10 +29,10 @@ from console.period import parse_time
 from console.reports.banner import WAITING_MS, draw_banner, read_banners
 from console.reports.render_parts import count, day_and_time, duration, printable
 from flows.engine.clock import wall_clock_ms
-from flows.operations.redrive import Pace, Redriving
+from flows.operations.redrive import Pace, Redriver
 from flows.operations.redrive_ledger import Plan
-from flows.runtime.installation import Installation
-from flows.workspace.compiled import configure
+from flows.runtime.installation import Deployment
+from flows.workspace.compiled import compile_workspace
 from model.config.problems import did_you_mean, quoted
 from model.delivery.delivery import Delivery
 from model.delivery.redrive import Choice, Earlier, Lookup, Skip
@@ -92,7 +92,7 @@ def choose(workspace: Workspace, destination: str, codes: Iterable[str], from_te
 
 
 @contextmanager
-def only_redrive(data: Path) -> Iterator[None]:
+def redrive_lock(data: Path) -> Iterator[None]:
     """Be the one redrive on this data directory. Raises `AlreadyRunning`, and OSError when there is no directory."""
     with open(os.open(data / "redrives.lock", os.O_RDWR | os.O_CREAT, 0o600), "r+b") as lock:
         try:
@@ -105,7 +105,7 @@ def only_redrive(data: Path) -> Iterator[None]:
 
 
 def run(
-    installation: Installation,
+    installation: Deployment,
     choice: Choice,
     *,
     rate_per_second: int,
@@ -117,7 +117,7 @@ def run(
     Raises what reading topics and views raises.
     """
     data, redrive_id = installation.data, secrets.token_hex(8)
-    with closing(Redriving(installation.topics, data, clock=wall_clock_ms)) as redriving:
+    with closing(Redriver(installation.topics, data, clock=wall_clock_ms)) as redriving:
         with open_views(data, installation.store_url) as view:
             plan = redriving.plan(choice, _lookup(view, choice), _gone(installation.workspace))
             now_ms = wall_clock_ms()
@@ -216,7 +216,7 @@ def _lookup(view: View, choice: Choice) -> Lookup:
 
 
 def _gone(workspace: Workspace) -> Callable[[Delivery], bool]:
-    configuration = configure(workspace)
+    configuration = compile_workspace(workspace)
 
     def is_gone(delivery: Delivery) -> bool:
         if configuration.off(delivery) is not None:

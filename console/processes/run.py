@@ -5,7 +5,7 @@ import threading
 from enum import StrEnum
 from pathlib import Path
 
-from console.data_dir import sole_process
+from console.data_dir import exclusive
 from console.processes.supervisor import Unit, supervise
 from flows.runtime.installation import store_url
 from flows.workspace.loader import load_workspace
@@ -27,7 +27,7 @@ def run_flow(unit: Unit, stop: threading.Event) -> int:
     if unit.flow in {Part.RECORDING, Part.ALERTING}:
         check_shared(workspace, unit.data)
     unit.data.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with sole_process(unit.data, unit.flow):
+    with exclusive(unit.data, unit.flow):
         return supervise(unit, stop)
 
 

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from console.data_dir import SERVER, sole_process
+from console.data_dir import SERVER, exclusive
 from console.processes.run import check_shared
 from console.server.app import serving
 from flows.runtime.installation import open_installation
-from flows.runtime.runner import collect_less_garbage
+from flows.runtime.runner import freeze_gc
 from flows.workspace.loader import load_workspace
 from sinks.clickhouse.store import open_store
 
@@ -22,9 +22,9 @@ def running_ingest(file: Path, data: Path, port: int | None) -> Iterator[str]:
     installation = open_installation(workspace, data)
     with (
         closing(installation.topics),
-        sole_process(data, SERVER),
+        exclusive(data, SERVER),
         closing(open_store(installation.store_url, may_be_away=True)) as store,
         serving(installation, store, port=port, watch_file=file) as address,
     ):
-        collect_less_garbage()
+        freeze_gc()
         yield address

@@ -8,7 +8,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from console.data_dir import sole_process
+from console.data_dir import exclusive
 from console.server.app import serving
 from flows.alerting import dataflow as alerting
 from flows.alerting.dataflow import FLOW as ALERTING
@@ -17,8 +17,8 @@ from flows.delivery import run as delivery_run
 from flows.delivery.dataflow import FLOW as DELIVERY
 from flows.recording import dataflow as recording
 from flows.recording.dataflow import FLOW as RECORDING
-from flows.runtime.installation import Installation, migrate_store
-from flows.runtime.runner import FlowThread, Prepared, collect_less_garbage
+from flows.runtime.installation import Deployment, migrate_store
+from flows.runtime.runner import FlowThread, RunnableFlow, freeze_gc
 from sinks.clickhouse.store import Store, StoreUnavailable, open_store
 
 STOP_SECONDS = 30.0  # a clean stop of delivery waits 10 s for calls; the rest is for its last flush
@@ -44,9 +44,7 @@ class Running:
 
 
 @contextmanager
-def run_all(
-    installation: Installation, *, port: int | None = None, watch_file: Path | None = None
-) -> Iterator[Running]:
+def run_all(installation: Deployment, *, port: int | None = None, watch_file: Path | None = None) -> Iterator[Running]:
     """Start everything; on leaving, stop cleanly: no new events, calls in flight finished, their facts recorded.
 
     ``watch_file``: the workspace file, to be taken over whenever it changes.
@@ -54,36 +52,36 @@ def run_all(
     Raises `console.data_dir.AlreadyRunning`, `sinks.clickhouse.store.StoreError`, and `ServerFailed` when the address
     is taken.
     """
-    with sole_process(installation.data), closing(open_store(installation.store_url, may_be_away=True)) as store:
+    with exclusive(installation.data), closing(open_store(installation.store_url, may_be_away=True)) as store:
         try:
             migrate_store(installation, store)
         except StoreUnavailable as error:  # delivery does not wait for its own monitoring
             log.warning("events are delivered now, and recorded when the store is there: %s", error)
         with _flows(installation, store) as flows:
             with serving(installation, store, port=port, watch_file=watch_file) as address:
-                collect_less_garbage()
+                freeze_gc()
                 for flow in flows:
                     flow.start()
                 yield Running(address, *flows, store)
 
 
 @contextmanager
-def _flows(installation: Installation, store: Store) -> Iterator[tuple[FlowThread, FlowThread, FlowThread]]:
+def _flows(installation: Deployment, store: Store) -> Iterator[tuple[FlowThread, FlowThread, FlowThread]]:
     """Make delivery, recording and alerting; on leaving, stop those that were started."""
     topics = installation.topics
     stop_delivery, stop_recording, stop_alerting = threading.Event(), threading.Event(), threading.Event()
     workers = AlertWorkers(installation, store, installation.recovery(ALERTING))
 
-    def prepare_delivery() -> Prepared:
+    def prepare_delivery() -> RunnableFlow:
         run = delivery_run.prepare(installation, stop_delivery)
-        return Prepared(run.flow, run.close)
+        return RunnableFlow(run.flow, run.close)
 
-    def prepare_recording() -> Prepared:
+    def prepare_recording() -> RunnableFlow:
         migrate_store(installation, store)  # done already, unless the store was away when everything started
-        return Prepared(recording.prepare(installation, store, stop_recording), lambda clean: None)
+        return RunnableFlow(recording.prepare(installation, store, stop_recording), lambda clean: None)
 
-    def prepare_alerting() -> Prepared:
-        return Prepared(alerting.prepare(installation, store, workers, stop_alerting), lambda clean: None)
+    def prepare_alerting() -> RunnableFlow:
+        return RunnableFlow(alerting.prepare(installation, store, workers, stop_alerting), lambda clean: None)
 
     delivery = FlowThread(topics, DELIVERY, installation.recovery(DELIVERY), prepare_delivery, stop_delivery)
     recorder = FlowThread(topics, RECORDING, installation.recovery(RECORDING), prepare_recording, stop_recording)

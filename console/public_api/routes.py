@@ -27,7 +27,7 @@ from console.public_api.parameters import MetricsParameters, Parameters
 from console.public_api.periods import Period, usual_period
 from console.public_api.query_text import read_query
 from console.reports.trace import build_trace
-from flows.workspace.live import LiveWorkspace
+from flows.workspace.live import CurrentWorkspace
 from model.events.validation import MESSAGE_ID_LIMIT_CHARACTERS
 from model.workspace.permissions import Action, Role, may
 from model.workspace.workspace import Workspace
@@ -40,7 +40,7 @@ RoleOf = Callable[[Request], Role | None]
 class PublicApi:
     """Answers from the views, for the workspace in force; ``clock`` in Unix ms."""
 
-    def __init__(self, view: View, live: LiveWorkspace, role_of: RoleOf, clock: Callable[[], int]) -> None:
+    def __init__(self, view: View, live: CurrentWorkspace, role_of: RoleOf, clock: Callable[[], int]) -> None:
         self._view = view
         self._live = live
         self._role_of = role_of

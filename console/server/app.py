@@ -20,14 +20,14 @@ from console.server.http_server import Server, ServerFailed, serve_in_thread
 from console.server.internal_api import create_api
 from console.server.test_event_api import test_over_api
 from flows.engine.clock import wall_clock_ms
-from flows.runtime.background import keep_clock, keep_retention, keep_workspace
-from flows.runtime.installation import Installation
+from flows.runtime.background import expire_topics, reload_workspace, watch_clock
+from flows.runtime.installation import Deployment
 from sinks.clickhouse.store import Store
 
 
 @contextmanager
 def serving(
-    installation: Installation, store: Store, *, port: int | None = None, watch_file: Path | None = None
+    installation: Deployment, store: Store, *, port: int | None = None, watch_file: Path | None = None
 ) -> Iterator[str]:
     """Take events and answer questions; gives the address. On leaving, no new events are taken.
 
@@ -58,11 +58,11 @@ def serving(
     host = f"[{server.host}]" if ":" in server.host else server.host
     address = f"http://{host}:{server.port}"
     write_server_file(installation.data, ServerFile(address, token, os.getpid()))
-    keep_clock(stopped)
-    keep_retention(installation, stopped)
+    watch_clock(stopped)
+    expire_topics(installation, stopped)
     if watch_file is not None:
         view = lambda name, parameters: store.view(name, **parameters)  # noqa: E731
-        keep_workspace(installation, watch_file, os.environ, stopped, view)
+        reload_workspace(installation, watch_file, os.environ, stopped, view)
     try:
         with keeping_file_rules(alerts.rules, installation.live):
             yield address

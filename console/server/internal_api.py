@@ -18,7 +18,7 @@ from starlette.routing import Route
 from console.access import AUTHOR_HEADER
 from console.public_api.routes import PublicApi, no_such_path
 from flows.topics.interface import TopicError
-from flows.workspace.live import LiveWorkspace
+from flows.workspace.live import CurrentWorkspace
 from model.workspace.permissions import Action, Role, may
 from sinks.clickhouse.schema import VIEWS
 from sinks.clickhouse.store import Store, StoreError, ViewRefused
@@ -48,7 +48,7 @@ def no_more(identify: Identify) -> Sequence[Route]:
 def create_api(
     store: Store,
     token: str,
-    live: LiveWorkspace,
+    live: CurrentWorkspace,
     test_event: TestEvent,
     clock: Callable[[], int],
     more: Callable[[Identify], Sequence[Route]] = no_more,

@@ -8,14 +8,14 @@ from console.operations.event_file import complete, find_event, source_of
 from console.operations.event_tester import Test, run_test, sample_event, to_json
 from console.server.internal_api import Caller
 from flows.engine.clock import wall_clock_ms
-from flows.runtime.installation import Installation
-from flows.workspace.compiled import configure
+from flows.runtime.installation import Deployment
+from flows.workspace.compiled import compile_workspace
 
 _TEXTS = ("destination", "source", "mapping", "message_id")
 _SWITCHES = ("apply_filters", "apply_insert_function")
 
 
-def test_over_api(installation: Installation, parameters: dict[str, Any], caller: Caller) -> dict[str, Any]:
+def test_over_api(installation: Deployment, parameters: dict[str, Any], caller: Caller) -> dict[str, Any]:
     """Send a test and return what came of it, redacted. Raises ValueError naming what is wrong with ``parameters``:
     destination, and optionally source, mapping, event (object), message_id, apply_filters, apply_insert_function."""
     unknown = sorted(set(parameters) - {*_TEXTS, *_SWITCHES, "event"})
@@ -31,7 +31,7 @@ def test_over_api(installation: Installation, parameters: dict[str, Any], caller
             raise ValueError(f"{name} must be true or false")
     if not texts["destination"]:
         raise ValueError("destination is missing")
-    configuration = configure(installation.workspace)
+    configuration = compile_workspace(installation.workspace)
     source = source_of(configuration.workspace, texts["source"], texts["destination"])
     if texts["message_id"]:
         event = find_event(installation.topics, configuration.workspace, texts["message_id"], source)

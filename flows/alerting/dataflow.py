@@ -14,15 +14,15 @@ from bytewax.operators import KeyedStream
 from flows.alerting.evaluation import Evaluation
 from flows.alerting.outbox_sink import OutboxSink
 from flows.alerting.source import MinutesSource
-from flows.alerting.store_queries import Knowledge
+from flows.alerting.store_queries import RuleRepository
 from flows.alerting.workers import AlertWorkers
 from flows.engine.clock import wall_clock_ms
-from flows.runtime.installation import Installation, migrate_store
-from flows.runtime.positions import start_of
-from flows.runtime.runner import Prepared
-from flows.runtime.worker import Worker, become_worker
+from flows.runtime.installation import Deployment, migrate_store
+from flows.runtime.positions import start_offset
+from flows.runtime.runner import RunnableFlow
+from flows.runtime.worker import Worker, run_worker
 from flows.topics.interface import MINUTES, OUTCOMES, Record
-from flows.topics.source import Item, Reading, Sourced
+from flows.topics.source import Item, SourceConfig, SourcedRecord
 from model.alerts.transition import Transition
 from sinks.clickhouse.store import Store, StoreUnavailable, open_store
 
@@ -48,14 +48,16 @@ def alerting_flow(
 
 def to_the_key(item: Item) -> list[tuple[str, Record]]:
     """All bundles to the one key; progress is of no use here."""
-    return [(THE_KEY, item.record)] if isinstance(item, Sourced) else []
+    return [(THE_KEY, item.record)] if isinstance(item, SourcedRecord) else []
 
 
-def prepare(installation: Installation, store: Store, workers: AlertWorkers, stop: StopEvent) -> Dataflow:
+def prepare(installation: Deployment, store: Store, workers: AlertWorkers, stop: StopEvent) -> Dataflow:
     """Make the flow of one installation beside its ``workers``."""
     topics = installation.topics
-    reading = Reading(topics=topics, topic=MINUTES, clock=wall_clock_ms, stop=stop, start=start_of(topics, FLOW))
-    partitions, knowledge = topics.partitions(OUTCOMES), Knowledge(store)
+    reading = SourceConfig(
+        topics=topics, topic=MINUTES, clock=wall_clock_ms, stop=stop, start=start_offset(topics, FLOW)
+    )
+    partitions, knowledge = topics.partitions(OUTCOMES), RuleRepository(store)
 
     def evaluation(resume_state: dict[str, Any] | None) -> Evaluation:
         return Evaluation(partitions, knowledge, workers.workspace, wall_clock_ms, workers.watch.heard, resume_state)
@@ -66,20 +68,20 @@ def prepare(installation: Installation, store: Store, workers: AlertWorkers, sto
 def flow() -> Dataflow:
     """For ``python -m bytewax.run "flows.alerting:flow()"``; see `flows.runtime.worker`."""
 
-    def make(installation: Installation, worker: Worker) -> Prepared:
+    def make(installation: Deployment, worker: Worker) -> RunnableFlow:
         store = open_store(installation.store_url, may_be_away=True)
         try:
             migrate_store(installation, store)
         except StoreUnavailable:
             pass  # alerting does not wait for it: rules are known from before, and channels are told
         workers = AlertWorkers(installation, store, installation.recovery(FLOW))
-        asked = store.answering_within(LONGEST_QUESTION_SECONDS)
+        asked = store.with_timeout(LONGEST_QUESTION_SECONDS)
 
         def close(clean: bool) -> None:
             workers.close()
             asked.close()
             store.close()
 
-        return Prepared(prepare(installation, asked, workers, worker.stop), close)
+        return RunnableFlow(prepare(installation, asked, workers, worker.stop), close)
 
-    return become_worker(FLOW, make)
+    return run_worker(FLOW, make)

@@ -15,7 +15,7 @@ LOOK_BACK_MS = 3_600_000  # of links to what has no window
 log = logging.getLogger("waybill")
 
 
-class Details:
+class NoticeEnricher:
     """Asks the store; never waits for it to come back."""
 
     def __init__(self, store: Store) -> None:

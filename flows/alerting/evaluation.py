@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from bytewax.operators import StatefulBatchLogic
 
-from flows.alerting.minute_assembly import Bundles, Minute, read_bundle
+from flows.alerting.minute_assembly import Minute, MinuteAssembler, read_bundle
 from flows.topics.interface import Record
 from model.alerts.evaluator import evaluate_minute
 from model.alerts.finding import History
@@ -49,7 +49,7 @@ class Evaluation(StatefulBatchLogic[Record, Transition, dict[str, Any]]):
         self._workspace = workspace
         self._clock = clock
         self._heard = heard
-        self._bundles = Bundles(partitions)
+        self._bundles = MinuteAssembler(partitions)
         self._windows: Windows | None = None
         self._states: dict[StateKey, RuleState] = {}
         self._said: dict[str, DestinationSaid] = {}  # of destinations that need a person
@@ -92,7 +92,7 @@ class Evaluation(StatefulBatchLogic[Record, Transition, dict[str, Any]]):
     def _resume(self, record: dict[str, Any], partitions: int) -> None:
         if record.get("v") != EVALUATION_VERSION:
             raise ValueError(f"alerting's snapshot has version {record.get('v')}: run a Waybill that reads it")
-        self._bundles = Bundles.from_record(record["bundles"], partitions)
+        self._bundles = MinuteAssembler.from_record(record["bundles"], partitions)
         self._windows = None if record["windows"] is None else Windows.from_record(record["windows"])
         self._states = {
             StateKey(rule_id, Check(check)): RuleState.from_record(state) for rule_id, check, state in record["states"]
@@ -107,7 +107,7 @@ class Evaluation(StatefulBatchLogic[Record, Transition, dict[str, Any]]):
         if self._windows is None:
             self._windows = Windows(minute.minute_ms)
         windows = self._windows
-        windows.turn_to(end_ms)
+        windows.advance_to(end_ms)
         windows.add(minute.rows)
         if not self._knows_first_events and (firsts := self._known.first_events(end_ms)) is not None:
             for source, first_ms in firsts.items():

@@ -16,7 +16,7 @@ BUNDLES_VERSION = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Bundle:
+class MinutePart:
     """What one outcomes partition had in one append minute. ``rows`` and ``states``: see
     `model.recording.rollup.bundle`."""
 
@@ -46,16 +46,16 @@ class _Record(msgspec.Struct):
 _decoder = msgspec.json.Decoder(_Record)
 
 
-def read_bundle(value: bytes) -> Bundle:
+def read_bundle(value: bytes) -> MinutePart:
     """Decode a record of topic minutes. Raises `UnreadableRecord`."""
     try:
         read = _decoder.decode(value)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UnreadableRecord(f"not a bundle of this version: {error}") from None
-    return Bundle(read.append_minute_ms, read.partition, read.rows, read.states)
+    return MinutePart(read.append_minute_ms, read.partition, read.rows, read.states)
 
 
-class Bundles:
+class MinuteAssembler:
     """Waits for whole minutes. Bounded by who reads: see `flows.alerting.source`."""
 
     def __init__(self, partitions: int) -> None:
@@ -63,7 +63,7 @@ class Bundles:
         self._seen_ms: dict[int, int] = {}
         self._waiting: dict[int, Minute] = {}
 
-    def add(self, bundle: Bundle) -> None:
+    def add(self, bundle: MinutePart) -> None:
         """Take one bundle, unless this minute of its partition was seen before."""
         if bundle.minute_ms <= self._seen_ms.get(bundle.partition, -1):
             return
@@ -87,7 +87,7 @@ class Bundles:
         return {"v": BUNDLES_VERSION, "seen": dict(self._seen_ms), "waiting": waiting}
 
     @classmethod
-    def from_record(cls, record: Mapping[str, Any], partitions: int) -> "Bundles":
+    def from_record(cls, record: Mapping[str, Any], partitions: int) -> "MinuteAssembler":
         """From a snapshot. Raises ValueError for a version that this Waybill does not read."""
         if record.get("v") != BUNDLES_VERSION:
             raise ValueError(f"waiting bundles have version {record.get('v')}; this Waybill reads {BUNDLES_VERSION}")

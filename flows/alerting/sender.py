@@ -7,14 +7,14 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, Future
 from contextlib import closing
 
-from flows.alerting.enrichment import Details
+from flows.alerting.enrichment import NoticeEnricher
 from flows.alerting.notifications import MessageState, channel_disabled, message_to, messages_of
 from flows.alerting.outbox import ChannelHealth, Outbox, Queued
 from model.alerts.channels import EMAIL
 from model.alerts.notice import Notice
 from model.alerts.rule import IN_APP
 from model.workspace.workspace import Workspace
-from sinks.channels.channel import Channel, Outcome, Sent
+from sinks.channels.channel import Channel, Outcome, SendResult
 
 SPACING_MS = 1_000  # Slack takes one message a second for each channel
 FIRST_WAIT_MS = 5_000
@@ -33,7 +33,7 @@ class Sender:
         outbox: Outbox,
         workspace: Callable[[], Workspace],
         open_channels: OpenChannels,
-        details: Details,
+        details: NoticeEnricher,
         clock: Callable[[], int],
         executor: Executor,
     ) -> None:
@@ -117,7 +117,9 @@ class Sender:
             Queued(q.id, q.channel, q.recipient, told[q.id], q.at_ms, q.attempts, q.due_ms, oldest.id) for q in together
         ]
 
-    def _write_down(self, outbox: Outbox, workspace: Workspace, channel: str, parcel: list[Queued], sent: Sent) -> None:
+    def _write_down(
+        self, outbox: Outbox, workspace: Workspace, channel: str, parcel: list[Queued], sent: SendResult
+    ) -> None:
         """``workspace``: the version it was sent by; there may be another one by now."""
         ids = [queued.id for queued in parcel]
         now_ms = self._clock()
@@ -144,7 +146,7 @@ class Sender:
             outbox.settle(ids, MessageState.DROPPED, code=sent.code, message=sent.message)
 
     def _disable(
-        self, outbox: Outbox, workspace: Workspace, channel: str, refused: str, now_ms: int, sent: Sent
+        self, outbox: Outbox, workspace: Workspace, channel: str, refused: str, now_ms: int, sent: SendResult
     ) -> None:
         log.error("alert channel %s is disabled: %s %s", channel, sent.code, sent.message)
         waiting = outbox.waiting_on(channel)
@@ -161,7 +163,9 @@ class Sender:
         ids = [queued.id for queued in waiting]
         outbox.settle(ids, MessageState.DROPPED, code=sent.code, message=sent.message)
 
-    def _note(self, outbox: Outbox, workspace: Workspace, channel: str, state: str, now_ms: int, sent: Sent) -> None:
+    def _note(
+        self, outbox: Outbox, workspace: Workspace, channel: str, state: str, now_ms: int, sent: SendResult
+    ) -> None:
         known = outbox.health(channel)
         identity = identity_of(workspace, channel)
         if known is not None and (known.state, known.identity, known.code) == (state, identity, sent.code):
@@ -170,12 +174,12 @@ class Sender:
         outbox.put_health(ChannelHealth(channel, identity, state, since_ms, now_ms, sent.code, sent.message))
 
 
-def _try(channel: str, sends: Channel, parcel: list[Queued]) -> Sent:
+def _try(channel: str, sends: Channel, parcel: list[Queued]) -> SendResult:
     try:
         return sends.send([queued.notice for queued in parcel], parcel[0].recipient)
     except Exception as error:  # a fault of ours is not to keep this message for ever, nor the other channels waiting
         log.error("alert channel %s failed in a way that is Waybill's fault: %s", channel, type(error).__name__)
-        return Sent(outcome=Outcome.AGAIN, code="INTERNAL", message="a fault of Waybill; its log has more")
+        return SendResult(outcome=Outcome.AGAIN, code="INTERNAL", message="a fault of Waybill; its log has more")
 
 
 def identity_of(workspace: Workspace, channel: str) -> str:

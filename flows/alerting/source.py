@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from flows.engine.error_capture import remembered
-from flows.topics.source import Item, Reading, Sourced, TopicPartition, TopicSource
+from flows.engine.error_capture import capture_errors
+from flows.topics.source import Item, SourceConfig, SourcedRecord, TopicPartition, TopicSource
 
 AHEAD_MS = 3_600_000
 
@@ -24,18 +24,18 @@ class Pace:
 class MinutesPartition(TopicPartition):
     """Waits when it is ahead of its sisters."""
 
-    def __init__(self, reading: Reading, partition: int, position: int, pace: Pace) -> None:
+    def __init__(self, reading: SourceConfig, partition: int, position: int, pace: Pace) -> None:
         super().__init__(reading, partition, position)
         self._pace = pace
 
-    @remembered
+    @capture_errors
     def next_batch(self) -> Sequence[Item]:
         """Give out a batch unless others are far behind."""
         if not self._reading.stop.is_set() and not self._pace.may_go_on(self._partition):
             self._idle = True
             return []
         items = super().next_batch()
-        records = [item.record for item in items if isinstance(item, Sourced)]
+        records = [item.record for item in items if isinstance(item, SourcedRecord)]
         if records:
             self._pace.next_ms[self._partition] = records[-1].appended_ms
         else:
@@ -51,11 +51,11 @@ class MinutesPartition(TopicPartition):
 class MinutesSource(TopicSource):
     """All partitions of topic minutes."""
 
-    def __init__(self, reading: Reading) -> None:
+    def __init__(self, reading: SourceConfig) -> None:
         super().__init__(reading)
         self._pace = Pace()
 
-    @remembered
+    @capture_errors
     def build_part(self, step_id: str, for_part: str, resume_state: int | None) -> MinutesPartition:
         """Resume where the snapshot says, or begin where a partition never read before begins."""
         partition = int(for_part)

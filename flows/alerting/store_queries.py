@@ -12,7 +12,7 @@ from sinks.clickhouse.store import Store, StoreError
 log = logging.getLogger("waybill")
 
 
-class Knowledge:
+class RuleRepository:
     """All times are Unix ms."""
 
     def __init__(self, store: Store) -> None:

@@ -7,12 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from flows.alerting.dead_mans_switch import Watch
-from flows.alerting.enrichment import Details
+from flows.alerting.enrichment import NoticeEnricher
 from flows.alerting.history import accept_tested, record
 from flows.alerting.outbox import Outbox
 from flows.alerting.sender import Sender
 from flows.engine.clock import wall_clock_ms
-from flows.runtime.installation import Installation
+from flows.runtime.installation import Deployment
 from flows.runtime.outbound import outbound_of
 from flows.topics.interface import TopicError
 from model.workspace.workspace import Workspace
@@ -35,7 +35,7 @@ log = logging.getLogger("waybill")
 class AlertWorkers:
     """Opened once in a process; the flow beside it may die and start again. Closing waits for messages under way."""
 
-    def __init__(self, installation: Installation, store: Store, recovery: Path) -> None:
+    def __init__(self, installation: Deployment, store: Store, recovery: Path) -> None:
         self._installation = installation
         self._store = store
         recovery.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -87,7 +87,9 @@ class AlertWorkers:
         def channels(workspace: Workspace) -> Mapping[str, Channel]:
             return open_channels(workspace.alerts, calls, wall_clock_ms)
 
-        sender = Sender(Outbox(self.path), self.workspace, channels, Details(self._store), wall_clock_ms, executor)
+        sender = Sender(
+            Outbox(self.path), self.workspace, channels, NoticeEnricher(self._store), wall_clock_ms, executor
+        )
 
         def work() -> None:
             if not self._stopped.is_set():

@@ -12,10 +12,10 @@ from bytewax.operators import KeyedStream
 
 from flows.delivery.router import Router, ShardItem
 from flows.delivery.shard import Shard
-from flows.engine.epochs import Epochs
-from flows.runtime.installation import Installation
-from flows.runtime.runner import Prepared
-from flows.runtime.worker import Worker, become_worker
+from flows.engine.epochs import EpochAligner
+from flows.runtime.installation import Deployment
+from flows.runtime.runner import RunnableFlow
+from flows.runtime.worker import Worker, run_worker
 from flows.topics.interface import EVENTS
 from flows.topics.sink import OutgoingRecord, TopicSink
 from flows.topics.source import TopicSource, TopicsSource
@@ -30,7 +30,7 @@ def delivery_flow(
     router: Router,
     shard: Callable[[dict[str, Any] | None], Shard],
     sink: TopicSink,
-    epochs: Epochs | None = None,
+    epochs: EpochAligner | None = None,
 ) -> Dataflow:
     """Wire the flow from its parts; ``source`` makes the source of a topic, ``shard`` a shard from its snapshot.
 
@@ -46,7 +46,7 @@ def delivery_flow(
     # ("3.5", [OutgoingRecord("outcomes", b"9f..", b'{"v":1,"kind":"outcome","state":"delivered",...}'),
     #        OutgoingRecord("retries.30s", b"9f..",
     # b'{"v":1,"delivery_id":"9f..","attempts":1,...}\n{"type":"track",...}')])
-    homed: KeyedStream[list[OutgoingRecord]] = op.map("at_home", settled, sink.at_home)
+    homed: KeyedStream[list[OutgoingRecord]] = op.map("assign_local_partition", settled, sink.assign_local_partition)
     # ("5", [...]): to be appended by the process that made them
     op.output("append", homed, sink)
     return flow
@@ -56,8 +56,8 @@ def flow() -> Dataflow:
     """For ``python -m bytewax.run "flows.delivery:flow()"``; see `flows.runtime.worker`."""
     from flows.delivery import run as delivery_run
 
-    def prepare(installation: Installation, worker: Worker) -> Prepared:
+    def prepare(installation: Deployment, worker: Worker) -> RunnableFlow:
         run = delivery_run.prepare(installation, worker.stop, share=worker.share, connected=worker.connected)
-        return Prepared(run.flow, run.close)
+        return RunnableFlow(run.flow, run.close)
 
-    return become_worker(FLOW, prepare)
+    return run_worker(FLOW, prepare)

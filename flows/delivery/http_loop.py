@@ -27,7 +27,7 @@ class Finished(msgspec.Struct, frozen=True):
     batch_result: BatchResult
 
 
-class CallLoop:
+class HttpLoop:
     """Runs batch_results. `begin` puts what came of them into the deque given, in the order in which they finish."""
 
     def __init__(self, make_sender: Callable[[], BatchSender], clock: Callable[[], int]) -> None:

@@ -12,8 +12,8 @@ import msgspec
 from msgspec.structs import replace
 
 from flows.delivery.responses import Answered, CallResult, classify_response
-from flows.workspace.compiled import DestinationSetup
-from model.delivery.attempt import Answer
+from flows.workspace.compiled import CompiledDestination
+from model.delivery.attempt import AttemptResult
 from model.delivery.delivery import Delivery
 from model.destinations.destination import Item
 from model.http.failure import FailureClass
@@ -37,7 +37,7 @@ class DeliveryResult(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     delivery: Delivery
-    answer: Answer
+    answer: AttemptResult
     request: HttpRequest | None = None
     result: HttpResponse | HttpFailure | None = None
     calls_ms: int = 0
@@ -62,7 +62,12 @@ class Sending:
     """
 
     def __init__(
-        self, setup: DestinationSetup, redactor: Redactor, engine: HttpEngine, clock: Callable[[], int], most_calls: int
+        self,
+        setup: CompiledDestination,
+        redactor: Redactor,
+        engine: HttpEngine,
+        clock: Callable[[], int],
+        most_calls: int,
     ) -> None:
         self.deliveries: dict[int, DeliveryResult] = {}
         self.calls: list[CallResult] = []
@@ -169,7 +174,7 @@ class Sending:
         for one in members:
             self.deliveries[one.place] = DeliveryResult(
                 delivery=replace(one.delivery, batch_limit=limit or one.delivery.batch_limit),
-                answer=Answer(failure=FailureClass.RETRY, code="", called=False),
+                answer=AttemptResult(failure=FailureClass.RETRY, code="", called=False),
                 calls_ms=self._calls_ms(one, now_ms),
                 finished_ms=now_ms,
                 again=True,
@@ -183,7 +188,7 @@ class _Call(msgspec.Struct, frozen=True):
     request: HttpRequest
     result: HttpResponse | HttpFailure
     answered: Answered
-    answers: dict[int, Answer]  # by place in the batch_result
+    answers: dict[int, AttemptResult]  # by place in the batch_result
     finished_ms: int
 
 

@@ -7,7 +7,7 @@ flow, one of them may have a version of the workspace that the others are about 
 from collections.abc import Callable
 from typing import NamedTuple
 
-from flows.workspace.compiled import Configuration, Sent
+from flows.workspace.compiled import CompiledWorkspace, Sent
 
 FIRST_LOOK_MS = 2_000  # the next look comes after as long again as it has waited, so there are few
 
@@ -33,7 +33,7 @@ class Removals:
             return None
         return min(end_ms, now_ms + max(FIRST_LOOK_MS, now_ms - since_ms))
 
-    def changed(self, configuration: Configuration) -> None:
+    def changed(self, configuration: CompiledWorkspace) -> None:
         """Forget what is sent again."""
         for name in list(self._since_ms):
             if configuration.off(name) is None:

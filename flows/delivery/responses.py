@@ -6,8 +6,8 @@ from collections.abc import Sequence
 import msgspec
 from msgspec.structs import replace
 
-from flows.workspace.compiled import DestinationSetup
-from model.delivery.attempt import Answer
+from flows.workspace.compiled import CompiledDestination
+from model.delivery.attempt import AttemptResult
 from model.destinations.destination import Item, ItemAnswer
 from model.http.failure import FailureClass, cut, partner_message, retry_after_ms, speaks_of_service
 from model.http.failure_rules import ANSWER_UNREADABLE
@@ -40,7 +40,7 @@ class Answered(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     end: CallResult
-    answers: list[Answer]
+    answers: list[AttemptResult]
     apart: bool = False
     resend: frozenset[int] = frozenset()
 
@@ -48,7 +48,7 @@ class Answered(msgspec.Struct, frozen=True, kw_only=True):
 def classify_response(
     result: HttpResponse | HttpFailure,
     items: Sequence[Item],
-    setup: DestinationSetup,
+    setup: CompiledDestination,
     redactor: Redactor,
     *,
     now_ms: int,
@@ -84,7 +84,7 @@ def classify_response(
     return Answered(end=_of_call(end, answers, resend), answers=answers, apart=True, resend=resend)
 
 
-def _of_call(end: CallResult, answers: Sequence[Answer], resend: frozenset[int]) -> CallResult:
+def _of_call(end: CallResult, answers: Sequence[AttemptResult], resend: frozenset[int]) -> CallResult:
     """Judge a call answered item by item: the partner is alive, unless it failed or refused every single one."""
     classes = {answer.failure for answer in answers}
     if not resend and classes in ({FailureClass.RETRY}, {FailureClass.SETUP}):
@@ -93,25 +93,25 @@ def _of_call(end: CallResult, answers: Sequence[Answer], resend: frozenset[int])
     return replace(end, failure=FailureClass.DELIVERED, code="", message="", retry_after_ms=None)
 
 
-def _only_the_body_was_late(result: HttpResponse | HttpFailure, whole: Answer) -> bool:
+def _only_the_body_was_late(result: HttpResponse | HttpFailure, whole: AttemptResult) -> bool:
     return isinstance(result, HttpResponse) and result.body_fault != "" and whole.failure is FailureClass.DELIVERED
 
 
 def _whole(
-    result: HttpResponse | HttpFailure, setup: DestinationSetup, redactor: Redactor, *, now_ms: int, http_ms: int
-) -> Answer:
+    result: HttpResponse | HttpFailure, setup: CompiledDestination, redactor: Redactor, *, now_ms: int, http_ms: int
+) -> AttemptResult:
     if isinstance(result, HttpFailure):
         failure, code = setup.classifier.classify(None, result.code, {}, b"")
         message = cut(redactor.text(result.message))
-        return Answer(failure=failure, code=code, http_ms=http_ms, message=message)
+        return AttemptResult(failure=failure, code=code, http_ms=http_ms, message=message)
     fault = result.body_fault
     failure, code = setup.classifier.classify(result.status, "", result.headers, result.body, fault)
     if failure is FailureClass.DELIVERED:
-        return Answer(failure=failure, code="", http_status=result.status, http_ms=http_ms)
+        return AttemptResult(failure=failure, code="", http_status=result.status, http_ms=http_ms)
     said = partner_message(result.headers, result.body)
     if fault and (code == ANSWER_UNREADABLE or not said):
         said = f"the body of the answer could not be read: {fault}"
-    return Answer(
+    return AttemptResult(
         failure=failure,
         code=code,
         http_status=result.status,
@@ -121,7 +121,9 @@ def _whole(
     )
 
 
-def _of_item(said: ItemAnswer | None, whole: Answer, setup: DestinationSetup, redactor: Redactor) -> Answer:
+def _of_item(
+    said: ItemAnswer | None, whole: AttemptResult, setup: CompiledDestination, redactor: Redactor
+) -> AttemptResult:
     if said is None:
         return whole
     failure, code = said.failure, said.code

@@ -9,7 +9,7 @@ from flows.delivery.queue import QueuedDelivery, Requeue
 from flows.delivery.samples import sample
 from flows.topics.records import fact, retry, undelivered
 from flows.topics.sink import OutgoingRecord
-from model.delivery.attempt import conclude
+from model.delivery.attempt import decide
 from model.delivery.delivery import Delivery
 from model.delivery.error_groups import ErrorGroups
 from model.http.failure import FailureClass
@@ -30,7 +30,7 @@ def settle(
     group = ""
     if answer.failure not in {FailureClass.DELIVERED, FailureClass.FILTER}:
         group = groups.group(delivery.source, delivery.destination, answer.code, answer.message, result.finished_ms)
-    end = conclude(
+    end = decide(
         delivery,
         answer,
         context.configuration().policy,

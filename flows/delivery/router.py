@@ -13,19 +13,19 @@ from flows.delivery.queue import QueuedDelivery
 from flows.delivery.replay_marks import ReplayMarks
 from flows.delivery.versions import WorkspaceVersions
 from flows.delivery.watermarks import ShardProgress
-from flows.engine.crossing import Crossing
-from flows.engine.error_capture import remembered
-from flows.engine.sharding import Share, shard_key
+from flows.engine.crossing import PickledOnceList
+from flows.engine.error_capture import capture_errors
+from flows.engine.sharding import WorkerShare, shard_key
 from flows.topics.interface import EVENTS, Record
 from flows.topics.records import dead_letter, fact, retry, undelivered
 from flows.topics.sink import OutgoingRecord
-from flows.topics.source import Item, Progress, Sourced
+from flows.topics.source import Item, Progress, SourcedRecord
 from model.delivery.delivery import Delivery
 from model.events.envelope import UnreadableRecord
 from model.events.event import Event, from_record
 from model.events.ids import delivery_id, event_key, shard_of
 from model.recording.facts import Duplicate, Received, State
-from model.routing.routing import Routed, route
+from model.routing.routing import RouteResult, route
 
 LOOK_MS = 1_000  # between looks at the workspace file because of events of a source that is not in it
 
@@ -40,7 +40,7 @@ class Router:
         *,
         versions: WorkspaceVersions,
         shards: int,
-        share: Share,
+        share: WorkerShare,
         duplicates: DuplicateStores,
         journal: ReplayMarks,
         log: str,
@@ -63,14 +63,14 @@ class Router:
         self._run = run
         self._clock = clock
 
-    @remembered
+    @capture_errors
     def __call__(self, items: list[Item]) -> Iterable[tuple[str, list[ShardItem]]]:
         """Route one batch: for each shard what is its, in order. One by one, sharing it among processes costs
         double."""
         shards: dict[str, list[ShardItem]] = {}
         for shard, item in self._route(items):
             if shard not in shards:
-                shards[shard] = Crossing()
+                shards[shard] = PickledOnceList()
             shards[shard].append(item)
         return shards.items()
 
@@ -78,7 +78,7 @@ class Router:
         routed: list[tuple[str, ShardItem]] = []
         events: dict[int, list[Record]] = {}
         for item in items:
-            if isinstance(item, Sourced) and item.topic == EVENTS:
+            if isinstance(item, SourcedRecord) and item.topic == EVENTS:
                 events.setdefault(item.record.partition, []).append(item.record)
         for partition, records in events.items():
             readable: list[tuple[Record, Event]] = []
@@ -86,7 +86,7 @@ class Router:
                 try:
                     readable.append((record, from_record(record.value)))
                 except UnreadableRecord as error:
-                    routed.extend(self._poison(record, "UNREADABLE_RECORD", str(error)))
+                    routed.extend(self._unreadable_record(record, "UNREADABLE_RECORD", str(error)))
             self._know({event.source for _, event in readable})
             with self._versions.reading(partition, records[-1].offset + 1):
                 routed.extend(self._route_events(partition, readable))
@@ -133,10 +133,10 @@ class Router:
             yield said, fact(key, duplicate)
             return
         resent = about["replayed"] and record.offset < self._journal.horizon(EVENTS, record.partition)
-        ends: list[tuple[Delivery, Routed]] = []
+        ends: list[tuple[Delivery, RouteResult]] = []
         plans = self._versions.plans(record.partition, record.offset, event.source)
         if not plans and event.source not in self._versions.current.sources:
-            yield from self._poison(record, "SOURCE_REMOVED", "", about)
+            yield from self._unreadable_record(record, "SOURCE_REMOVED", "", about)
             return
         for plan in plans:
             identity = f"{record.partition}:{record.offset}:{plan.destination}"
@@ -190,7 +190,7 @@ class Router:
         """The shard that passes on what is said of a record here: always the same one, in this process."""
         return shard_key(self._shards_here[record.partition % len(self._shards_here)])
 
-    def _poison(
+    def _unreadable_record(
         self, record: Record, code: str, why: str, about: dict[str, Any] | None = None
     ) -> Iterable[tuple[str, ShardItem]]:
         """An event that cannot be routed: its bytes go to the dead letters, and an outcome says that it was one event.

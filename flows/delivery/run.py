@@ -14,7 +14,7 @@ from flows.delivery.budget import InFlightBudget
 from flows.delivery.context import ShardContext
 from flows.delivery.dataflow import FLOW, SOURCES, delivery_flow
 from flows.delivery.dedup import DuplicateStores
-from flows.delivery.http_loop import CallLoop
+from flows.delivery.http_loop import HttpLoop
 from flows.delivery.removals import Removals
 from flows.delivery.replay_marks import REPLAY_MARKS_DIRECTORY, ReplayMarks
 from flows.delivery.router import Router
@@ -22,24 +22,24 @@ from flows.delivery.sender import BatchSender
 from flows.delivery.shard import Shard
 from flows.delivery.versions import VERSIONS_DIRECTORY, WorkspaceVersions
 from flows.engine.clock import wall_clock_ms
-from flows.engine.epochs import Epochs
-from flows.engine.sharding import Share
+from flows.engine.epochs import EpochAligner
+from flows.engine.sharding import WorkerShare
 from flows.functions.host import FunctionHost
-from flows.runtime.installation import Installation
+from flows.runtime.installation import Deployment
 from flows.runtime.outbound import outbound_of
-from flows.runtime.positions import start_of
-from flows.runtime.recovery import log_of
+from flows.runtime.positions import start_offset
+from flows.runtime.recovery import log_id
 from flows.topics.interface import EVENTS, OUTCOMES
 from flows.topics.sink import TopicSink
-from flows.topics.source import Reading, TopicSource
-from flows.workspace.live import LiveWorkspace
+from flows.topics.source import SourceConfig, TopicSource
+from flows.workspace.live import CurrentWorkspace
 from model.delivery.retry_policy import RETRY_AFTER_LIMIT_MS
 from model.delivery.retry_tiers import TIER_OF_TOPIC
 from model.delivery.sampling import Sampler
 from model.http.failure import FailureClass
 from model.workspace.workspace import Workspace
 from sinks.http.pyreqwest_engine import PyreqwestEngine
-from sinks.http.ssrf_guard import AddressGuard
+from sinks.http.ssrf_guard import SsrfGuard
 
 log = logging.getLogger("waybill")
 
@@ -49,12 +49,12 @@ class DeliveryRun:
     """A flow ready to run, and what must be closed after it."""
 
     flow: Dataflow
-    calls: CallLoop
+    calls: HttpLoop
     journal: ReplayMarks
     duplicates: DuplicateStores
     versions: WorkspaceVersions
     functions: FunctionHost
-    live: LiveWorkspace
+    live: CurrentWorkspace
 
     def reload(self, workspace: Workspace) -> None:
         """Put a changed workspace in force: for events not yet read, and for every delivery's next attempt."""
@@ -71,12 +71,12 @@ class DeliveryRun:
 
 
 def prepare(
-    installation: Installation,
+    installation: Deployment,
     stop: StopEvent,
     *,
     clock: Callable[[], int] = wall_clock_ms,
     progress_ms: int = 10_000,
-    share: Share = Share(),  # noqa: B008 (frozen)
+    share: WorkerShare = WorkerShare(),  # noqa: B008 (frozen)
     connected: Callable[[], None] = lambda: None,
 ) -> DeliveryRun:
     """Make the parts of a run in this process. ``connected`` is called when all processes of the run are there."""
@@ -99,7 +99,7 @@ def prepare(
         share=share,
         duplicates=duplicates,
         journal=journal,
-        log=log_of(topics, FLOW),
+        log=log_id(topics, FLOW),
         run=run,
         clock=clock,
         look=installation.live.look,
@@ -109,7 +109,7 @@ def prepare(
     functions = FunctionHost(show=lambda line: log.info("insert function: %s", versions.current.redactor.text(line)))
 
     def sender() -> BatchSender:
-        engine = PyreqwestEngine(AddressGuard(config.allow_addresses), outbound)
+        engine = PyreqwestEngine(SsrfGuard(config.allow_addresses), outbound)
         return BatchSender(
             configuration=lambda: versions.current,
             engine=engine,
@@ -118,7 +118,7 @@ def prepare(
             removed=FailureClass.THROTTLE,  # it comes back to its shard, which keeps it for a while
         )
 
-    calls = CallLoop(sender, clock)
+    calls = HttpLoop(sender, clock)
     context = ShardContext(
         run=run,
         clock=clock,
@@ -135,7 +135,7 @@ def prepare(
         outcomes_partitions=topics.partitions(OUTCOMES),
         removals=Removals(lambda: round(versions.current.workspace.delivery.keep_removed_seconds * 1_000)),
     )
-    start = start_of(topics, FLOW)
+    start = start_offset(topics, FLOW)
     longest_wait_ms = max(round(policy.max_wait_ms * (1 + policy.jitter)), RETRY_AFTER_LIMIT_MS)
 
     def opening(topic: str, partition: int, resumed: bool) -> None:
@@ -145,14 +145,16 @@ def prepare(
         connected()
 
     def source(topic: str) -> TopicSource:
-        reading = Reading(
+        reading = SourceConfig(
             topics=topics,
             topic=topic,
             clock=clock,
             stop=stop,
             start=start,
             # An event becomes as many deliveries as its source has connections; on the tiers each is one.
-            may_read=(lambda: ceil(budget.free / versions.current.fan_out)) if topic == EVENTS else lambda: budget.free,
+            budget_records=(lambda: ceil(budget.free / versions.current.fan_out))
+            if topic == EVENTS
+            else lambda: budget.free,
             opening=opening,
             before_reading=journal.reading,
             progress_ms=progress_ms,
@@ -162,7 +164,7 @@ def prepare(
             reading = reading.with_delay(tier.wait_ms, lambda ms: tier.earliest_due_ms(ms, longest_wait_ms))
         return TopicSource(reading)
 
-    epochs = Epochs(clock) if share.processes > 1 else None
+    epochs = EpochAligner(clock) if share.processes > 1 else None
     flow = delivery_flow(source, router, lambda resume_state: Shard(context, resume_state), TopicSink(topics), epochs)
     made = DeliveryRun(flow, calls, journal, duplicates, versions, functions, installation.live)
     installation.live.listen(made.reload)

@@ -8,7 +8,7 @@ from flows.delivery.context import ShardContext
 from flows.delivery.isolation import DeliveryResult
 from flows.topics.records import fact
 from flows.topics.sink import OutgoingRecord
-from model.delivery.attempt import Conclusion
+from model.delivery.attempt import AttemptDecision
 from model.delivery.delivery import Delivery
 from model.events.ids import attempt_id
 from model.http.messages import RESPONSE_BODY_LIMIT_BYTES, HttpFailure, HttpRequest, HttpResponse
@@ -18,7 +18,9 @@ from model.redaction.redactor import Redactor
 AWAITING_RETRY = "awaiting_retry"
 
 
-def sample(context: ShardContext, delivery: Delivery, result: DeliveryResult, end: Conclusion) -> list[OutgoingRecord]:
+def sample(
+    context: ShardContext, delivery: Delivery, result: DeliveryResult, end: AttemptDecision
+) -> list[OutgoingRecord]:
     """Return the sample fact of an attempt, or nothing. Decided before any redacting is done."""
     configuration = context.configuration()
     if not configuration.workspace.redaction.payloads:

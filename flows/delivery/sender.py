@@ -14,8 +14,8 @@ from flows.delivery.circuit import BURST_MS
 from flows.delivery.isolation import DeliveryResult, Member, Sending
 from flows.delivery.responses import CallResult
 from flows.functions import host
-from flows.workspace.compiled import Configuration, DestinationSetup
-from model.delivery.attempt import Answer
+from flows.workspace.compiled import CompiledDestination, CompiledWorkspace
+from model.delivery.attempt import AttemptResult
 from model.delivery.delivery import Delivery
 from model.destinations.destination import Item
 from model.events import exact_json
@@ -43,7 +43,7 @@ class BatchSender:
     def __init__(
         self,
         *,
-        configuration: Callable[[], Configuration],
+        configuration: Callable[[], CompiledWorkspace],
         engine: HttpEngine,
         functions: host.FunctionHost,
         clock: Callable[[], int],
@@ -70,7 +70,7 @@ class BatchSender:
         ready: list[Member] = []
         for place, (delivery, refused) in enumerate(inserted):
             made = _prepared(delivery, refused, setup, configuration)
-            if isinstance(made, Answer):
+            if isinstance(made, AttemptResult):
                 if made.code in _REMOVED:
                     made = replace(made, failure=self._removed)
                 sending.deliveries[place] = DeliveryResult(delivery=delivery, answer=made, finished_ms=self._clock())
@@ -80,13 +80,13 @@ class BatchSender:
             await sending.deliver(part)
         return BatchResult(tuple(sending.deliveries[place] for place in range(len(deliveries))), tuple(sending.calls))
 
-    async def rehearse(self, delivery: Delivery) -> tuple[Delivery, HttpRequest | Answer]:
+    async def rehearse(self, delivery: Delivery) -> tuple[Delivery, HttpRequest | AttemptResult]:
         """Everything but the call: the request that would be made, secrets and all, or why none would."""
         configuration = self._configuration()
         setup = configuration.destinations[delivery.destination]
         delivery, refused = await self.insert(delivery)
         made = _prepared(delivery, refused, setup, configuration)
-        if isinstance(made, Answer):
+        if isinstance(made, AttemptResult):
             return delivery, made
         return delivery, setup.destination.request([made], self._clock())
 
@@ -97,10 +97,10 @@ class BatchSender:
         configuration = self._configuration()
         delivery, refused = await self.insert(delivery)
         made = _prepared(delivery, refused, configuration.destinations[delivery.destination], configuration)
-        request = None if isinstance(made, Answer) else question(made)
+        request = None if isinstance(made, AttemptResult) else question(made)
         return None if request is None else await self._engine.send(request)
 
-    async def insert(self, delivery: Delivery) -> tuple[Delivery, Answer | None]:
+    async def insert(self, delivery: Delivery) -> tuple[Delivery, AttemptResult | None]:
         """Run the connection's insert function, once in a delivery's life; an answer says that it ends the attempt."""
         function = self._configuration().functions.get((delivery.source, delivery.destination))
         if function is None or delivery.inserted:
@@ -127,32 +127,32 @@ class BatchSender:
         await self._functions.close()
         await self._engine.close()
 
-    async def _insert_all(self, deliveries: Sequence[Delivery]) -> list[tuple[Delivery, Answer | None]]:
+    async def _insert_all(self, deliveries: Sequence[Delivery]) -> list[tuple[Delivery, AttemptResult | None]]:
         return list(await asyncio.gather(*(self.insert(delivery) for delivery in deliveries)))
 
 
 def _prepared(
-    delivery: Delivery, refused: Answer | None, setup: DestinationSetup, configuration: Configuration
-) -> Item | Answer:
+    delivery: Delivery, refused: AttemptResult | None, setup: CompiledDestination, configuration: CompiledWorkspace
+) -> Item | AttemptResult:
     plan = configuration.plans.get((delivery.source, delivery.destination))
     if refused is not None:
-        made: Item | Answer = refused
+        made: Item | AttemptResult = refused
     elif plan is None:
         made = refusal("CONNECTION_REMOVED", "the connection was removed")
     else:
         made = prepare(delivery, plan, setup.destination)
-    if isinstance(made, Answer):
+    if isinstance(made, AttemptResult):
         return replace(made, message=cut(configuration.redactor.text(made.message)))
     return made
 
 
-def _most_calls(setup: DestinationSetup) -> int:
+def _most_calls(setup: CompiledDestination) -> int:
     """How many calls one batch_result may make without asking the circuit again."""
     rate = setup.destination.calls_per_second
     return sys.maxsize if rate is None else max(1, int(rate * BURST_MS / 1_000))
 
 
-def _parts(ready: list[Member], setup: DestinationSetup) -> Iterator[list[Member]]:
+def _parts(ready: list[Member], setup: CompiledDestination) -> Iterator[list[Member]]:
     """Divide by what may share a request and by its size: mapped payloads can be larger than their events."""
     if len(ready) <= 1:
         if ready:

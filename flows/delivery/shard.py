@@ -23,9 +23,9 @@ from flows.delivery.results import no_longer_sent, requeue, returned, settle, st
 from flows.delivery.router import ShardItem
 from flows.delivery.watermarks import ShardProgress, WatermarkReporter, watermark_records
 from flows.engine.clock import next_poll
-from flows.engine.error_capture import remembered
+from flows.engine.error_capture import capture_errors
 from flows.topics.sink import OutgoingRecord
-from flows.workspace.compiled import Configuration
+from flows.workspace.compiled import CompiledWorkspace
 from model.delivery.delivery import Delivery, Wait
 from model.delivery.error_groups import ErrorGroups
 from model.events.ids import shard_of
@@ -55,7 +55,7 @@ class Shard(StatefulBatchLogic[list[ShardItem], list[OutgoingRecord], dict[str, 
         if resume_state is not None:
             self._restore(resume_state)
 
-    @remembered
+    @capture_errors
     def on_batch(self, values: list[list[ShardItem]]) -> tuple[Iterable[list[OutgoingRecord]], bool]:
         """Queue deliveries and begin calls; pass facts through."""
         outputs = self._take_restored()
@@ -73,21 +73,21 @@ class Shard(StatefulBatchLogic[list[ShardItem], list[OutgoingRecord], dict[str, 
         outputs.extend(self._work())
         return _together(outputs), StatefulBatchLogic.RETAIN
 
-    @remembered
+    @capture_errors
     def on_notify(self) -> tuple[Iterable[list[OutgoingRecord]], bool]:
         """Take finished calls and begin the next ones."""
         outputs = self._take_restored()
         outputs.extend(self._work())
         return _together(outputs), StatefulBatchLogic.RETAIN
 
-    @remembered
+    @capture_errors
     def on_eof(self) -> tuple[Iterable[list[OutgoingRecord]], bool]:
         """A clean stop: wait for the calls in flight; what has not begun stays in the snapshot."""
         context = self._context
         outputs = self._take_restored()
-        if context.stop_by_ms is None:
-            context.stop_by_ms = context.clock() + STOP_WAIT_MS
-        while self._in_flight and context.clock() < context.stop_by_ms:
+        if context.stop_deadline_ms is None:
+            context.stop_deadline_ms = context.clock() + STOP_WAIT_MS
+        while self._in_flight and context.clock() < context.stop_deadline_ms:
             outputs.extend(self._settle_finished())
             time.sleep(0.001)
         outputs.extend(self._settle_finished())
@@ -101,7 +101,7 @@ class Shard(StatefulBatchLogic[list[ShardItem], list[OutgoingRecord], dict[str, 
             return next_poll(WAIT_POLL_MS)
         return None
 
-    @remembered
+    @capture_errors
     def snapshot(self) -> dict[str, Any]:
         """Everything held, as plain values."""
         return {
@@ -276,7 +276,7 @@ class Shard(StatefulBatchLogic[list[ShardItem], list[OutgoingRecord], dict[str, 
         configuration = self._context.configuration()
         return [] if configuration is self._configuration else self._reconfigure(configuration)
 
-    def _reconfigure(self, configuration: Configuration) -> list[OutgoingRecord]:
+    def _reconfigure(self, configuration: CompiledWorkspace) -> list[OutgoingRecord]:
         """A changed workspace: what waits goes where it says; changed destinations start afresh."""
         previous, self._configuration = self._configuration, configuration
         self._context.removals.changed(configuration)

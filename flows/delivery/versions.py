@@ -16,14 +16,14 @@ from typing import Any
 
 import orjson
 
-from flows.workspace.compiled import configure
-from model.routing.compile import plans_of
-from model.routing.routing import ConnectionPlan
+from flows.workspace.compiled import compile_workspace
+from model.routing.compile import compile_connections
+from model.routing.routing import CompiledConnection
 from model.workspace.workspace import Workspace
 
 VERSIONS_DIRECTORY = "workspaces"  # in the recovery directory
 VERSIONS_LIMIT = 50  # older ones than this many changes are not needed by any restart
-Plans = Mapping[str, tuple[ConnectionPlan, ...]]
+Plans = Mapping[str, tuple[CompiledConnection, ...]]
 
 
 class _AnyEnvironment(dict[str, str]):
@@ -43,7 +43,7 @@ class WorkspaceVersions:
     """The version in force in one process, and those before it that routed the partitions it reads."""
 
     def __init__(self, directory: Path, workspace: Workspace) -> None:
-        self.current = configure(workspace)
+        self.current = compile_workspace(workspace)
         self._directory = directory
         self._text = _text(workspace)
         self._lock = Lock()
@@ -63,14 +63,14 @@ class WorkspaceVersions:
             history.next_offset = max(history.next_offset, next_offset)
             yield
 
-    def plans(self, partition: int, offset: int, source: str) -> tuple[ConnectionPlan, ...]:
+    def plans(self, partition: int, offset: int, source: str) -> tuple[CompiledConnection, ...]:
         """The connections of a source as they were when the event at an offset was first routed."""
         earlier = self._histories[partition].earlier_plans(offset)
         return (self.current.routes if earlier is None else earlier).get(source, ())
 
     def change(self, workspace: Workspace) -> bool:
         """Put a new version in force for events not yet read; durable before it routes any. False: nothing changed."""
-        configuration, text = configure(workspace), _text(workspace)
+        configuration, text = compile_workspace(workspace), _text(workspace)
         with self._lock:
             if text == self._text:
                 self.current = configuration  # what stands behind ${NAME} may have changed
@@ -130,4 +130,4 @@ def _text(workspace: Workspace) -> str:
 @lru_cache(VERSIONS_LIMIT)
 def _plans(text: str) -> Plans:
     workspace = Workspace.model_validate_json(text, context={"environ": _AnyEnvironment(os.environ)})
-    return plans_of(workspace)
+    return compile_connections(workspace)

@@ -16,7 +16,7 @@ log = logging.getLogger("waybill")
 Result = TypeVar("Result")
 
 
-def until_it_works(
+def retry_forever(
     action: Callable[[], Result],
     failures: type[Exception] | tuple[type[Exception], ...],
     doing: str,

@@ -7,7 +7,7 @@ from typing import TypeVar
 Item = TypeVar("Item")
 
 
-class Crossing(list[Item]):
+class PickledOnceList(list[Item]):
     """A list not changed any more once it is sent. It arrives as a plain list."""
 
     _pickled: bytes | None = None

@@ -28,7 +28,7 @@ LONGEST_LOOK_MS = 500
 STEPS_BACK_EVERY_MS = 10_000
 
 
-class Epochs:
+class EpochAligner:
     """The epochs of this process, as its partitions see them go by. All times are Unix ms of ``clock``.
 
     All processes are let go on at the same moment. A second after it, less the usual wait, is when each tries to end
@@ -117,10 +117,10 @@ class Epochs:
         self._asked.clear()
 
 
-class PartitionInStep(StatefulSourcePartition[Item, Position]):
+class AlignedPartition(StatefulSourcePartition[Item, Position]):
     """A partition of a source whose process keeps step with its peers."""
 
-    def __init__(self, partition: StatefulSourcePartition[Item, Position], epochs: Epochs) -> None:
+    def __init__(self, partition: StatefulSourcePartition[Item, Position], epochs: EpochAligner) -> None:
         self._partition = partition
         self._epochs = epochs
         self._at_end = False

@@ -14,7 +14,7 @@ Result = TypeVar("Result")
 _raised: list[BaseException] = []
 
 
-def remembered(method: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+def capture_errors(method: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
     """Decorate a method that Bytewax calls."""
 
     @wraps(method)
@@ -31,6 +31,6 @@ def remembered(method: Callable[Parameters, Result]) -> Callable[Parameters, Res
     return call
 
 
-def first_raised() -> BaseException | None:
+def first_error() -> BaseException | None:
     """The first error of this process; None if it ends for another reason, such as the end of its peers."""
     return _raised[0] if _raised else None

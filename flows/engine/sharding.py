@@ -15,7 +15,7 @@ _WORD = (1 << 64) - 1
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class WorkerShare:
     """One of several processes."""
 
     process: int = 0

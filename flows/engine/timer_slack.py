@@ -13,12 +13,12 @@ LATE_NS = 50_000_000
 ON_TIME_NS = 50_000  # as Linux has it
 
 
-def let_main_thread_sleep() -> None:
+def relax_timer_slack() -> None:
     """To be called by the main thread, as the last thing: a thread that it starts later is as late."""
     _be_late_by(LATE_NS)
 
 
-def be_on_time() -> None:
+def restore_timer_slack() -> None:
     """To be called by the thread that works before it makes anything."""
     _be_late_by(ON_TIME_NS)
 

@@ -9,14 +9,14 @@ from msgspec.structs import replace
 
 from flows.delivery.samples import show_request
 from flows.delivery.sender import BatchSender
-from flows.workspace.compiled import Configuration
-from model.delivery.attempt import Answer
+from flows.workspace.compiled import CompiledWorkspace
+from model.delivery.attempt import AttemptResult
 from model.delivery.delivery import Delivery
 from model.events.event import Event
 from model.http.failure import FailureClass
 from model.recording.facts import State
 from model.redaction.redactor import Redactor
-from model.routing.routing import ConnectionPlan, Routed, route
+from model.routing.routing import CompiledConnection, RouteResult, route
 
 _STATES = {
     FailureClass.FILTER: "filtered",
@@ -26,7 +26,7 @@ _STATES = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Explained:
+class DryRunResult:
     """One delivery the event would become. Everything is redacted.
 
     ``state``: sent, filtered, discarded or retried (the insert function asks for it). ``rule``: which filter or mapping
@@ -44,8 +44,8 @@ class Explained:
 
 
 def deliveries_of(
-    plan: ConnectionPlan, event: Event, redactor: Redactor, now_ms: int, identity: str
-) -> Iterator[tuple[Routed, Delivery]]:
+    plan: CompiledConnection, event: Event, redactor: Redactor, now_ms: int, identity: str
+) -> Iterator[tuple[RouteResult, Delivery]]:
     """The deliveries of an event that is in no log, as routing makes them."""
     for number, routed in enumerate(route(plan, event.body, event.payload, identity)):
         yield (
@@ -69,7 +69,9 @@ def deliveries_of(
         )
 
 
-async def explain(configuration: Configuration, sender: BatchSender, event: Event, now_ms: int) -> list[Explained]:
+async def explain(
+    configuration: CompiledWorkspace, sender: BatchSender, event: Event, now_ms: int
+) -> list[DryRunResult]:
     """Explain an event, connection by connection."""
     explained = []
     for plan in configuration.routes.get(event.source, ()):
@@ -81,13 +83,13 @@ async def explain(configuration: Configuration, sender: BatchSender, event: Even
 
 
 async def _explain_one(
-    configuration: Configuration, sender: BatchSender, event: Event, routed: Routed, delivery: Delivery
-) -> Explained:
+    configuration: CompiledWorkspace, sender: BatchSender, event: Event, routed: RouteResult, delivery: Delivery
+) -> DryRunResult:
     redactor = configuration.redactor
     stripped = routed.event is not event.payload
     if routed.state is not None:
         state = "filtered" if routed.state is State.FILTERED else "discarded"
-        return Explained(
+        return DryRunResult(
             destination=delivery.destination,
             mapping=delivery.mapping,
             state=state,
@@ -98,10 +100,10 @@ async def _explain_one(
     _, made = await sender.rehearse(replace(delivery, inserted=False))
     said: dict[str, Any] = (
         {"state": _STATES[made.failure], "code": made.code, "message": made.message}
-        if isinstance(made, Answer)
+        if isinstance(made, AttemptResult)
         else {"state": "sent", "request": show_request(made, redactor)}
     )
-    return Explained(
+    return DryRunResult(
         destination=delivery.destination,
         mapping=delivery.mapping,
         stripped=stripped,

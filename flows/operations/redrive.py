@@ -13,7 +13,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
-from flows.operations.redrive_ledger import LEDGER_FILE, LOOKUP_LETTERS, Chunk, Ledger, Plan
+from flows.operations.redrive_ledger import LEDGER_FILE, LOOKUP_LETTERS, Chunk, Plan, RedriveLedger
 from flows.topics.interface import DEAD_LETTERS, PositionLost, Producer, Record, Topics
 from flows.topics.records import fact, retry
 from flows.topics.sink import OutgoingRecord
@@ -42,7 +42,7 @@ CLOCK_SKEW_MS = 60_000  # between who says when a delivery ended and who says wh
 LEDGER_SECONDS = 7 * 86_400  # the store knows by then, and keeps it longer
 
 
-class Letter(NamedTuple):
+class DeadLetter(NamedTuple):
     """A dead letter that was chosen, without its event."""
 
     root: str
@@ -63,13 +63,13 @@ class Pace:
     monotonic_seconds: Callable[[], float]
 
 
-class Redriving:
+class Redriver:
     """One command's work: count first, then send what was counted. Holds the ledger open until closed."""
 
     def __init__(self, topics: Topics, data: Path, *, clock: Callable[[], int]) -> None:
         self._topics = topics
         self._clock = clock
-        self._ledger = Ledger(data / LEDGER_FILE)
+        self._ledger = RedriveLedger(data / LEDGER_FILE)
         # A redrive that fails at once leaves a dead letter beyond these: it is not sent again by the same command.
         self._ends = [topics.bounds(DEAD_LETTERS, number)[1] for number in range(topics.partitions(DEAD_LETTERS))]
 
@@ -77,7 +77,7 @@ class Redriving:
         """Find what would be sent; ``lookup``: what the store knows, ``gone``: no longer sent by configuration."""
         self._finish()
         unreadable = 0
-        letters: list[Letter] = []
+        letters: list[DeadLetter] = []
         for partition, end in enumerate(self._ends):
             since_ms = None if choice.from_ms is None else choice.from_ms - CLOCK_SKEW_MS
             start = 0 if since_ms is None else self._topics.offset_at(DEAD_LETTERS, partition, since_ms)
@@ -90,7 +90,7 @@ class Redriving:
                 if choice.takes(letter):
                     place = (gone(letter.delivery), record.partition, record.offset)
                     letters.append(
-                        Letter(letter.delivery.key, letter.delivery.redrive, letter.code, letter.state, *place)
+                        DeadLetter(letter.delivery.key, letter.delivery.redrive, letter.code, letter.state, *place)
                     )
                 if len(letters) == LOOKUP_LETTERS:
                     self._judge(letters, lookup)
@@ -123,7 +123,7 @@ class Redriving:
         """Release the ledger."""
         self._ledger.close()
 
-    def _judge(self, letters: list[Letter], lookup: Lookup) -> None:
+    def _judge(self, letters: list[DeadLetter], lookup: Lookup) -> None:
         roots = sorted({letter.root for letter in letters})
         if not roots:
             return

@@ -67,7 +67,7 @@ class Chunk(NamedTuple):
     numbers: dict[str, int]
 
 
-class Ledger:
+class RedriveLedger:
     """What was put on its way from this data directory, by the id of the first delivery. One process at a time."""
 
     def __init__(self, path: Path) -> None:

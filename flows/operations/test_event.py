@@ -17,7 +17,7 @@ from flows.delivery.sender import BatchSender
 from flows.operations.dry_run import deliveries_of
 from flows.topics.interface import Topics
 from flows.topics.records import fact
-from flows.workspace.compiled import Configuration
+from flows.workspace.compiled import CompiledWorkspace
 from model.delivery.delivery import Delivery
 from model.events.event import Event
 from model.events.ids import attempt_id
@@ -46,7 +46,7 @@ class TestPlan:
 
 
 def plan_test(
-    configuration: Configuration,
+    configuration: CompiledWorkspace,
     event: Event,
     destination: str,
     *,
@@ -93,7 +93,7 @@ def state_of(result: DeliveryResult) -> str:
     return _STATES.get(result.answer.failure, "failed")
 
 
-def facts_of(result: DeliveryResult, configuration: Configuration, author: str, run: str) -> Iterator[Fact]:
+def facts_of(result: DeliveryResult, configuration: CompiledWorkspace, author: str, run: str) -> Iterator[Fact]:
     """What is kept of one call of a test."""
     delivery = replace(result.delivery, calls=1)
     answer = result.answer

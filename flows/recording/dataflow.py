@@ -16,13 +16,13 @@ from flows.recording.recorder import Recorded, Recorder, StoreItem
 from flows.recording.replays import Lookup, ReplayDeduplicator
 from flows.recording.store_lookup import StoreLookup
 from flows.recording.store_sink import StoreSink
-from flows.runtime.installation import Installation, migrate_store
-from flows.runtime.positions import start_of
-from flows.runtime.runner import Prepared
-from flows.runtime.worker import Worker, become_worker
+from flows.runtime.installation import Deployment, migrate_store
+from flows.runtime.positions import start_offset
+from flows.runtime.runner import RunnableFlow
+from flows.runtime.worker import Worker, run_worker
 from flows.topics.interface import OUTCOMES, Record
 from flows.topics.sink import OutgoingRecord, TopicSink
-from flows.topics.source import Item, Reading, Sourced, TopicPartition, TopicSource
+from flows.topics.source import Item, SourceConfig, SourcedRecord, TopicPartition, TopicSource
 from model.recording.rollup import MINUTE_MS
 from sinks.clickhouse.store import Store, open_store
 
@@ -32,7 +32,7 @@ FLOW = "recording"
 class OutcomesPartition(TopicPartition):
     """Resumes where the open append minute began, so that minute is counted as a whole again."""
 
-    def __init__(self, reading: Reading, partition: int, position: int) -> None:
+    def __init__(self, reading: SourceConfig, partition: int, position: int) -> None:
         super().__init__(reading, partition, position)
         self._minute_ms = -1
         self._minute_began = position
@@ -41,7 +41,7 @@ class OutcomesPartition(TopicPartition):
         """Read on, noting where append minutes begin."""
         items = super().next_batch()
         for item in items:
-            if isinstance(item, Sourced):
+            if isinstance(item, SourcedRecord):
                 minute_ms = item.record.appended_ms // MINUTE_MS
                 if minute_ms > self._minute_ms:
                     self._minute_ms, self._minute_began = minute_ms, item.record.offset
@@ -79,7 +79,7 @@ def recording_flow(source: OutcomesSource, lookup: Lookup, store: StoreSink, min
 
 def by_partition(item: Item) -> list[tuple[str, Record]]:
     """Key a record by its partition; progress is of no use here."""
-    return [(str(item.record.partition), item.record)] if isinstance(item, Sourced) else []
+    return [(str(item.record.partition), item.record)] if isinstance(item, SourcedRecord) else []
 
 
 def is_row(keyed: tuple[str, Recorded]) -> TypeGuard[tuple[str, StoreItem]]:
@@ -87,20 +87,20 @@ def is_row(keyed: tuple[str, Recorded]) -> TypeGuard[tuple[str, StoreItem]]:
     return not isinstance(keyed[1], OutgoingRecord)
 
 
-def prepare(installation: Installation, store: Store, stop: StopEvent) -> Dataflow:
+def prepare(installation: Deployment, store: Store, stop: StopEvent) -> Dataflow:
     """Make the flow of one installation, writing to ``store``."""
     topics = installation.topics
-    start = start_of(topics, FLOW)
-    reading = Reading(topics=topics, topic=OUTCOMES, clock=wall_clock_ms, stop=stop, start=start, drain=True)
+    start = start_offset(topics, FLOW)
+    reading = SourceConfig(topics=topics, topic=OUTCOMES, clock=wall_clock_ms, stop=stop, start=start, drain=True)
     return recording_flow(OutcomesSource(reading), StoreLookup(store), StoreSink(store, topics), TopicSink(topics))
 
 
 def flow() -> Dataflow:
     """For ``python -m bytewax.run "flows.recording:flow()"``; see `flows.runtime.worker`."""
 
-    def make(installation: Installation, worker: Worker) -> Prepared:
+    def make(installation: Deployment, worker: Worker) -> RunnableFlow:
         store = open_store(installation.store_url)
         migrate_store(installation, store)
-        return Prepared(prepare(installation, store, worker.stop), lambda clean: store.close())
+        return RunnableFlow(prepare(installation, store, worker.stop), lambda clean: store.close())
 
-    return become_worker(FLOW, make)
+    return run_worker(FLOW, make)

@@ -17,7 +17,7 @@ from flows.topics.records import dead_letter
 from flows.topics.sink import OutgoingRecord
 from model.events.envelope import FORMAT_VERSION, UnreadableRecord
 from model.recording.facts import Fact, decode
-from model.recording.rollup import MINUTE_MS, AppendMinute, bundle
+from model.recording.rollup import MINUTE_MS, LogMinute, bundle
 from model.recording.rows import LogPosition, Row, counts_of, minute_row, rows_of, total_row
 
 HOUR_MS = 3_600_000
@@ -42,7 +42,7 @@ class Recorder(StatefulBatchLogic[Record, Recorded, None]):
 
     def __init__(self, priors: ReplayDeduplicator) -> None:
         self._priors = priors
-        self._open: AppendMinute | None = None
+        self._open: LogMinute | None = None
         self._partition = 0
         self._last_offset = 0
         self._send_at: datetime | None = None
@@ -89,17 +89,17 @@ class Recorder(StatefulBatchLogic[Record, Recorded, None]):
         """Nothing to keep; but what was flushed two epochs ago need not be remembered any longer."""
         self._priors.epoch_ended()
 
-    def _turn_to(self, record: Record) -> tuple[AppendMinute, list[Recorded]]:
+    def _turn_to(self, record: Record) -> tuple[LogMinute, list[Recorded]]:
         """The append minute the record belongs to, and what closing the one before it gives."""
         minute_ms = record.appended_ms // MINUTE_MS * MINUTE_MS
         closed = self._open
         if closed is not None and minute_ms <= closed.minute_ms:
             return closed, []
         self._partition = record.partition
-        self._open = AppendMinute(minute_ms)
+        self._open = LogMinute(minute_ms)
         return self._open, [] if closed is None else self._close(closed, minute_ms)
 
-    def _close(self, closed: AppendMinute, next_ms: int) -> list[Recorded]:
+    def _close(self, closed: LogMinute, next_ms: int) -> list[Recorded]:
         out = self._rows(closed)
         rows = [counts_of(series, counts) | {"minute_ms": series.minute_ms} for series, counts in closed.rows()]
         out.append(self._bundle(bundle(closed.minute_ms, self._partition, rows, closed.states)))
@@ -116,7 +116,7 @@ class Recorder(StatefulBatchLogic[Record, Recorded, None]):
     def _changed_rows(self) -> list[Recorded]:
         return self._rows(self._open) if self._open is not None else []
 
-    def _rows(self, minute: AppendMinute) -> list[Recorded]:
+    def _rows(self, minute: LogMinute) -> list[Recorded]:
         """What changed since the last call."""
         at = {"append_minute_ms": minute.minute_ms, "partition": self._partition, "version": self._last_offset}
         rows: list[Recorded] = [minute_row(series, counts, **at) for series, counts in minute.changed()]

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from flows.engine.backoff import until_it_works
+from flows.engine.backoff import retry_forever
 from flows.recording.replays import EventKey, OutcomeKey
 from model.recording.facts import State
 from model.recording.replays import EarlierOutcome
@@ -17,7 +17,7 @@ class StoreLookup:
 
     def outcomes(self, keys: Sequence[OutcomeKey], log_partition: int, before_offset: int) -> dict[str, EarlierOutcome]:
         """The outcome that counts, by delivery id."""
-        rows = until_it_works(
+        rows = retry_forever(
             lambda: self._store.view(
                 "prior_outcomes",
                 destinations=sorted({key.destination for key in keys}),
@@ -45,7 +45,7 @@ class StoreLookup:
         return found
 
     def _events_of(self, keys: Sequence[EventKey], log_partition: int, before_offset: int) -> set[tuple[int, int]]:
-        rows = until_it_works(
+        rows = retry_forever(
             lambda: self._store.view(
                 "prior_events",
                 events_partition=keys[0].events_partition,

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import orjson
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 
-from flows.engine.backoff import until_it_works
+from flows.engine.backoff import retry_forever
 from flows.recording.recorder import RebuildHours, StoreItem
 from flows.topics.interface import Producer, TopicError, Topics
 from flows.topics.records import dead_letter
@@ -54,7 +54,7 @@ class StoreSinkPartition(StatefulSinkPartition[StoreItem, None]):
                 self._insert(table, rows)
                 rows.clear()
         for rebuild in self._rebuilds:
-            until_it_works(lambda todo=rebuild: self._store.rebuild_hours(*todo), StoreUnavailable, "rebuilding hours")  # type: ignore[misc]
+            retry_forever(lambda todo=rebuild: self._store.rebuild_hours(*todo), StoreUnavailable, "rebuilding hours")  # type: ignore[misc]
         self._rebuilds.clear()
 
     def close(self) -> None:
@@ -62,13 +62,13 @@ class StoreSinkPartition(StatefulSinkPartition[StoreItem, None]):
         self._producer.close()
 
     def _insert(self, table: str, rows: list[dict[str, Any]]) -> None:
-        refused = until_it_works(lambda: self._store.insert(table, rows), StoreUnavailable, f"inserting into {table}")
+        refused = retry_forever(lambda: self._store.insert(table, rows), StoreUnavailable, f"inserting into {table}")
         for row in refused:
             letter = dead_letter(orjson.dumps(row.row), table.encode(), "ROW_REFUSED", f"{table}: {row.reason}")
             self._producer.send(letter.topic, letter.key, letter.value)
         if refused:
             log.error("the store refused %d rows for %s, see dead_letters: %s", len(refused), table, refused[0].reason)
-            until_it_works(self._producer.flush, TopicError, "appending refused rows to dead_letters")
+            retry_forever(self._producer.flush, TopicError, "appending refused rows to dead_letters")
 
 
 class StoreSink(FixedPartitionedSink[StoreItem, None]):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from flows.engine.clock import wall_clock_ms
 from flows.engine.clock_watchdog import ClockWatchdog, monotonic_ms, watch
-from flows.runtime.installation import Installation
+from flows.runtime.installation import Deployment
 from flows.topics.interface import TopicError
 from flows.workspace.discards import View
 from flows.workspace.reloader import POLL_SECONDS, WorkspaceWatch
@@ -19,12 +19,12 @@ EXIT_AGAIN = 75  # EX_TEMPFAIL: start me again
 log = logging.getLogger("waybill")
 
 
-def keep_clock(stopped: threading.Event) -> None:
+def watch_clock(stopped: threading.Event) -> None:
     """End the process when the clock is set back: the flows would stand still for as long."""
     watch(ClockWatchdog(wall_clock_ms, monotonic_ms), stopped, _clock_stepped_back)
 
 
-def keep_retention(installation: Installation, stopped: threading.Event) -> None:
+def expire_topics(installation: Deployment, stopped: threading.Event) -> None:
     """Delete what is past its retention, where the topics do not do so by themselves."""
 
     def expire() -> None:
@@ -36,8 +36,8 @@ def keep_retention(installation: Installation, stopped: threading.Event) -> None
     _every(EXPIRE_EVERY_SECONDS, stopped, expire, "retention")
 
 
-def keep_workspace(
-    installation: Installation,
+def reload_workspace(
+    installation: Deployment,
     file: Path,
     environ: Mapping[str, str],
     stopped: threading.Event,

@@ -6,7 +6,7 @@ from pathlib import Path
 from flows.engine.clock import wall_clock_ms
 from flows.topics.factory import open_topics
 from flows.topics.interface import DEAD_LETTERS, EVENTS, MINUTES, OUTCOMES, Topics, TopicSpec
-from flows.workspace.live import LiveWorkspace
+from flows.workspace.live import CurrentWorkspace
 from model.delivery.retry_tiers import RETRY_TIERS
 from model.destinations.catalogue import ALL_REASONS
 from model.workspace.settings import DAY_SECONDS
@@ -16,10 +16,10 @@ from sinks.clickhouse.store import Store
 
 
 @dataclass(frozen=True, slots=True)
-class Installation:
+class Deployment:
     """What the flows and the console share."""
 
-    live: LiveWorkspace
+    live: CurrentWorkspace
     data: Path
     topics: Topics
 
@@ -38,7 +38,7 @@ class Installation:
         return self.data / "recovery" / flow
 
 
-def open_installation(workspace: Workspace, data: Path) -> Installation:
+def open_installation(workspace: Workspace, data: Path) -> Deployment:
     """Open the topics (creating what is missing) and the data directory."""
     data.mkdir(parents=True, exist_ok=True, mode=0o700)
     config = workspace.topics
@@ -51,7 +51,7 @@ def open_installation(workspace: Workspace, data: Path) -> Installation:
         replication=config.replication,
     )
     topics.create(topic_specs(workspace))
-    return Installation(LiveWorkspace(workspace), data, topics)
+    return Deployment(CurrentWorkspace(workspace), data, topics)
 
 
 def store_url(workspace: Workspace, data: Path) -> str:
@@ -79,7 +79,7 @@ def store_retention_seconds(workspace: Workspace) -> dict[str, int]:
     return {table: count * DAY_SECONDS for table, count in days.items()}
 
 
-def migrate_store(installation: Installation, store: Store) -> int:
+def migrate_store(installation: Deployment, store: Store) -> int:
     """Bring the store's schema up to date; returns how many migrations were applied.
 
     Raises `sinks.clickhouse.store.StoreError` and `sinks.clickhouse.schema.MigrationFailed`.

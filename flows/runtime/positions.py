@@ -12,8 +12,8 @@ LOOK_BACK_RECORDS = 5_000
 LOOK_BACK_BYTES = 16 * 1024 * 1024
 
 
-def start_of(topics: Topics, flow: str) -> Callable[[str, int], int]:
-    """Where each partition begins: as `begin_at` has set it, else at the earliest record kept."""
+def start_offset(topics: Topics, flow: str) -> Callable[[str, int], int]:
+    """Where each partition begins: as `set_start_offset` has set it, else at the earliest record kept."""
     mark = topics.mark(f"{flow}.begin")
     begin: dict[str, int] = orjson.loads(mark) if mark else {}
 
@@ -24,13 +24,13 @@ def start_of(topics: Topics, flow: str) -> Callable[[str, int], int]:
     return start
 
 
-def begin_at(topics: Topics, flow: str, positions: dict[tuple[str, int], int]) -> None:
+def set_start_offset(topics: Topics, flow: str, positions: dict[tuple[str, int], int]) -> None:
     """Set where the flow begins the next time it starts without a snapshot."""
     begin = {f"{topic}/{partition}": offset for (topic, partition), offset in positions.items()}
-    topics.put_mark(f"{flow}.begin", orjson.dumps(begin))
+    topics.put_metadata(f"{flow}.begin", orjson.dumps(begin))
 
 
-def last_settled(topics: Topics) -> dict[tuple[str, int], int] | None:
+def last_committed(topics: Topics) -> dict[tuple[str, int], int] | None:
     """The least settled positions of the delivery flow's last ticks; None if topic outcomes holds none.
 
     Everything below them has an outcome or a retry record, so restarting there loses nothing.

@@ -27,7 +27,7 @@ def claim(topics: Topics, flow: str, recovery: Path) -> None:
     whole = file.exists() and any(recovery.glob(SNAPSHOTS))
     found = file.read_bytes() if whole else None
     if known is None and found is None:
-        begin_anew(topics, flow, recovery)
+        reset_recovery(topics, flow, recovery)
         return
     if known == found:
         return
@@ -49,7 +49,7 @@ def identity_of(topics: Topics, flow: str) -> bytes | None:
     return topics.mark(_mark(flow))
 
 
-def log_of(topics: Topics, flow: str) -> str:
+def log_id(topics: Topics, flow: str) -> str:
     """The name of the log that a flow reads, since its first start there."""
     return (topics.mark(f"{flow}.log") or b"").decode()
 
@@ -58,7 +58,7 @@ def _mark(flow: str) -> str:
     return f"{flow}.identity"
 
 
-def begin_anew(topics: Topics, flow: str, recovery: Path) -> None:
+def reset_recovery(topics: Topics, flow: str, recovery: Path) -> None:
     """Make an empty recovery directory and the identity of both. The caller has set where the flow begins."""
     recovery.mkdir(parents=True, exist_ok=True, mode=0o700)
     for old in (*recovery.glob(SNAPSHOTS), *recovery.glob("*.sqlite3-*")):
@@ -66,7 +66,7 @@ def begin_anew(topics: Topics, flow: str, recovery: Path) -> None:
     init_db_dir(recovery, 1)  # type: ignore[no-untyped-call]
     identity = secrets.token_hex(16).encode()
     if identity_of(topics, flow) is None:  # a log that has been read before keeps its name, also if that is none
-        topics.put_mark(f"{flow}.log", secrets.token_hex(8).encode())
+        topics.put_metadata(f"{flow}.log", secrets.token_hex(8).encode())
     # The directory first: a crash between the two is refused as "other topics", never resumed from zero.
     (recovery / IDENTITY_FILE).write_bytes(identity)
-    topics.put_mark(_mark(flow), identity)
+    topics.put_metadata(_mark(flow), identity)

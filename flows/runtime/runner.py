@@ -26,7 +26,7 @@ log = logging.getLogger("waybill")
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class RunnableFlow:
     """A flow ready to run; ``close`` gets True when it ended by itself with everything in its last snapshot."""
 
     flow: Dataflow
@@ -43,7 +43,7 @@ class FlowStatus:
     running: bool = field(default=False)
 
 
-def collect_less_garbage() -> None:
+def freeze_gc() -> None:
     """Call before flows start. What was made so far lives as long as the process.
 
     Looked through again and again by the garbage collector, as it would be at the rate events make objects, it costs a
@@ -54,7 +54,7 @@ def collect_less_garbage() -> None:
     gc.set_threshold(50_000, 20, 20)
 
 
-def run_once(topics: Topics, flow: str, recovery: Path, prepare: Callable[[], Prepared]) -> None:
+def run_once(topics: Topics, flow: str, recovery: Path, prepare: Callable[[], RunnableFlow]) -> None:
     """Run a flow until its sources stop. Raises what it dies of, `PositionLost` as it is, and `RecoveryLost`."""
     claim(topics, flow, recovery)
     prepared = prepare()
@@ -75,7 +75,7 @@ class FlowThread:
     """Keeps one flow running until `stop` is set."""
 
     def __init__(
-        self, topics: Topics, flow: str, recovery: Path, prepare: Callable[[], Prepared], stop: StopEvent
+        self, topics: Topics, flow: str, recovery: Path, prepare: Callable[[], RunnableFlow], stop: StopEvent
     ) -> None:
         self.name = flow
         self.status = FlowStatus()

@@ -24,13 +24,13 @@ from bytewax import run as bytewax_run
 from bytewax.dataflow import Dataflow
 
 from flows.engine.epochs import EPOCH
-from flows.engine.error_capture import first_raised
-from flows.engine.sharding import Share
-from flows.engine.timer_slack import let_main_thread_sleep
-from flows.runtime.background import EXIT_AGAIN, keep_clock, keep_workspace
-from flows.runtime.installation import Installation, open_installation
+from flows.engine.error_capture import first_error
+from flows.engine.sharding import WorkerShare
+from flows.engine.timer_slack import relax_timer_slack
+from flows.runtime.background import EXIT_AGAIN, reload_workspace, watch_clock
+from flows.runtime.installation import Deployment, open_installation
 from flows.runtime.recovery import IDENTITY_FILE, RecoveryLost, claim, identity_of
-from flows.runtime.runner import Prepared, collect_less_garbage
+from flows.runtime.runner import RunnableFlow, freeze_gc
 from flows.topics.interface import PositionLost, TopicError
 from flows.workspace.loader import load_workspace
 from model.config.problems import WorkspaceInvalid
@@ -54,18 +54,18 @@ class Worker:
         """``arguments``: as Bytewax's runner reads them."""
         self.flow = flow
         addresses = arguments.addresses.split(";") if arguments.addresses else []
-        self.share = Share(arguments.process_id or 0, len(addresses) or 1)
+        self.share = WorkerShare(arguments.process_id or 0, len(addresses) or 1)
         self.stop = threading.Event()
         self._arguments = arguments
         self._connected = threading.Event()
-        self._installation: Installation | None = None
-        self._prepared: Prepared | None = None
+        self._installation: Deployment | None = None
+        self._prepared: RunnableFlow | None = None
 
     def connected(self) -> None:
         """All processes of the flow are there."""
         self._connected.set()
 
-    def start(self, prepare: Callable[[Installation, "Worker"], Prepared]) -> Dataflow:
+    def start(self, prepare: Callable[[Deployment, "Worker"], RunnableFlow]) -> Dataflow:
         """Open everything and make the flow. Raises what keeps it from running."""
         file = Path(os.environ.get("WAYBILL_WORKSPACE", "workspace.yaml"))
         data = Path(os.environ.get("WAYBILL_DATA", "data"))
@@ -73,9 +73,9 @@ class Worker:
         self._installation = open_installation(load_workspace(file, os.environ), data)
         self._claim(self._installation)
         self._prepared = prepare(self._installation, self)
-        keep_clock(self.stop)
-        keep_workspace(self._installation, file, os.environ, self.stop)
-        collect_less_garbage()
+        watch_clock(self.stop)
+        reload_workspace(self._installation, file, os.environ, self.stop)
+        freeze_gc()
         return self._prepared.flow
 
     def asked_to_stop(self) -> None:
@@ -86,7 +86,7 @@ class Worker:
 
     def end(self) -> None:
         """The flow has ended, or died."""
-        error = first_raised()
+        error = first_error()
         died = error is not None or hasattr(sys, "last_type")
         if self._prepared is not None:
             self._prepared.close(not died)
@@ -102,7 +102,7 @@ class Worker:
             log.error("another process of flow %s has ended, and so must this one", self.flow)
         _leave(EXIT_NEEDS_A_PERSON if isinstance(error, PositionLost) else EXIT_AGAIN)
 
-    def _claim(self, installation: Installation) -> None:
+    def _claim(self, installation: Deployment) -> None:
         topics, recovery = installation.topics, installation.recovery(self.flow)
         if self.share.process == 0:
             claim(topics, self.flow, recovery)
@@ -118,7 +118,7 @@ class Worker:
             raise RecoveryLost(f"The recovery directory {recovery} belongs to other topics than those configured.")
 
 
-def become_worker(flow: str, prepare: Callable[[Installation, Worker], Prepared]) -> Dataflow:
+def run_worker(flow: str, prepare: Callable[[Deployment, Worker], RunnableFlow]) -> Dataflow:
     """Make this process, started by Bytewax's runner, a worker of a flow. Exits when it cannot be one."""
     arguments = bytewax_run._parse_args()  # type: ignore[no-untyped-call]
     name = flow if arguments.process_id is None else f"{flow} {arguments.process_id}"
@@ -141,9 +141,9 @@ def become_worker(flow: str, prepare: Callable[[Installation, Worker], Prepared]
         log.error("flow %s cannot start now: %s", flow, error)
         sys.exit(EXIT_AGAIN)
     atexit.register(worker.end)
-    sys.excepthook = _only_what_is_news
+    sys.excepthook = _filter_excepthook
     if worker.share.processes > 1:
-        let_main_thread_sleep()
+        relax_timer_slack()
     return made
 
 
@@ -189,7 +189,7 @@ def _leave(code: int) -> None:
     os._exit(code)  # threads of libraries may be anywhere
 
 
-def _only_what_is_news(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+def _filter_excepthook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """What Bytewax raises in the end is of no use to a reader; `Worker.end` tells what happened."""
-    if first_raised() is None and not kind.__module__.startswith(("bytewax", "pyo3")):
+    if first_error() is None and not kind.__module__.startswith(("bytewax", "pyo3")):
         sys.__excepthook__(kind, error, trace)

@@ -146,7 +146,7 @@ class Topics(Protocol):
     def mark(self, name: str) -> bytes | None:
         """Read a durable mark (a flow's identity, settled positions)."""
 
-    def put_mark(self, name: str, value: bytes) -> None:
+    def put_metadata(self, name: str, value: bytes) -> None:
         """Write a durable mark; acknowledged on return."""
 
     def close(self) -> None:

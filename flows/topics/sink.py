@@ -6,8 +6,8 @@ from zlib import crc32
 
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 
-from flows.engine.backoff import until_it_works
-from flows.engine.error_capture import remembered
+from flows.engine.backoff import retry_forever
+from flows.engine.error_capture import capture_errors
 from flows.topics.interface import OUTCOMES, Producer, TopicError, Topics
 
 PARTS = 16
@@ -38,7 +38,7 @@ class TopicSinkPartition(StatefulSinkPartition[list[OutgoingRecord], None]):
         self._ticks: list[OutgoingRecord] = []
         self.users = 0  # how many of Bytewax's partitions it is
 
-    @remembered
+    @capture_errors
     def write_batch(self, values: list[list[OutgoingRecord]]) -> None:
         """Buffer, and set facts off when there are enough."""
         for output in chain.from_iterable(values):
@@ -51,9 +51,9 @@ class TopicSinkPartition(StatefulSinkPartition[list[OutgoingRecord], None]):
                 self._facts += 1
                 if self._facts >= PUSH_FACTS:
                     self._facts = 0
-                    until_it_works(self._producer.push, TopicError, APPENDING)
+                    retry_forever(self._producer.push, TopicError, APPENDING)
 
-    @remembered
+    @capture_errors
     def snapshot(self) -> None:
         """Return after every record is acknowledged."""
         # Ticks last: each says that the facts and the retry records it relies on are in their topics.
@@ -70,7 +70,7 @@ class TopicSinkPartition(StatefulSinkPartition[list[OutgoingRecord], None]):
             self._producer.close()
 
     def _flush(self) -> None:
-        until_it_works(self._producer.flush, TopicError, APPENDING)
+        retry_forever(self._producer.flush, TopicError, APPENDING)
         self._facts = 0
 
 
@@ -96,7 +96,7 @@ class TopicSink(FixedPartitionedSink[list[OutgoingRecord], None]):
         """The partition that a key names, or is spread to."""
         return int(item_key) % PARTS if item_key.isdecimal() else crc32(item_key.encode()) % PARTS
 
-    def at_home(self, keyed: tuple[str, list[OutgoingRecord]]) -> tuple[str, list[OutgoingRecord]]:
+    def assign_local_partition(self, keyed: tuple[str, list[OutgoingRecord]]) -> tuple[str, list[OutgoingRecord]]:
         """Give outputs a partition of the process that made them; what has one key gets the same one all the time."""
         key, outputs = keyed
         home = self._keys.get(key)
@@ -104,7 +104,7 @@ class TopicSink(FixedPartitionedSink[list[OutgoingRecord], None]):
             home = self._keys[key] = self._here[0] if self._here else key
         return home, outputs
 
-    @remembered
+    @capture_errors
     def build_part(self, step_id: str, for_part: str, resume_state: None) -> TopicSinkPartition:
         """Make the process' partition, or give it once more."""
         self._here.append(for_part)

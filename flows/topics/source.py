@@ -12,9 +12,9 @@ from threading import Event as StopEvent
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 
 from flows.engine.clock import next_poll
-from flows.engine.epochs import Epochs, PartitionInStep
-from flows.engine.error_capture import remembered
-from flows.engine.timer_slack import be_on_time
+from flows.engine.epochs import AlignedPartition, EpochAligner
+from flows.engine.error_capture import capture_errors
+from flows.engine.timer_slack import restore_timer_slack
 from flows.topics.interface import Reader, Record, Topics, TopicsUnavailable
 
 BATCH_RECORDS = 250
@@ -41,18 +41,18 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
-class Sourced:
+class SourcedRecord:
     """A record and the topic it was read from."""
 
     topic: str
     record: Record
 
 
-Item = Sourced | Progress
+Item = SourcedRecord | Progress
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class SourceConfig:
     """How a topic is read: shared by all partitions of one source step."""
 
     topics: Topics
@@ -64,13 +64,13 @@ class Reading:
     drain: bool = False  # when stopped, first read what the log held at that moment
     wait_ms: int = 0  # a record is given out this long after it was appended (tiers)
     most_records: int = BATCH_RECORDS  # given out at a time
-    may_read: Callable[[], int] = lambda: BATCH_RECORDS  # how many more records the process may take on
+    budget_records: Callable[[], int] = lambda: BATCH_RECORDS  # how many more records the process may take on
     before_reading: Callable[[str, int, int], None] = lambda topic, partition, next_offset: None
     earliest_due_ms: Callable[[int], int] = lambda appended_ms: appended_ms
     progress_ms: int = 10_000  # between two Progress items
     poll_ms: int = POLL_MS
 
-    def with_delay(self, wait_ms: int, earliest_due_ms: Callable[[int], int]) -> "Reading":
+    def with_delay(self, wait_ms: int, earliest_due_ms: Callable[[int], int]) -> "SourceConfig":
         """The same for a tier, whose records wait ``wait_ms``; ``earliest_due_ms`` bounds when one appended is due."""
         return replace(
             self,
@@ -84,7 +84,7 @@ class Reading:
 class TopicPartition(StatefulSourcePartition[Item, int]):
     """One partition of one topic; its state is the offset of the next record to give out."""
 
-    def __init__(self, reading: Reading, partition: int, position: int) -> None:
+    def __init__(self, reading: SourceConfig, partition: int, position: int) -> None:
         self._reading = reading
         self._partition = partition
         self._reader: Reader = reading.topics.reader(reading.topic, partition, position)
@@ -94,7 +94,7 @@ class TopicPartition(StatefulSourcePartition[Item, int]):
         self._idle = True
         self._stop_at: int | None = None
 
-    @remembered
+    @capture_errors
     def next_batch(self) -> Sequence[Item]:
         """Give out what is ripe and fits the budget, then tell progress when it is time.
 
@@ -107,7 +107,7 @@ class TopicPartition(StatefulSourcePartition[Item, int]):
             self._read_ahead()
         now_ms = reading.clock()
         items: list[Item] = []
-        allowed = min(len(self._ahead), reading.most_records, reading.may_read()) if self._ahead else 0
+        allowed = min(len(self._ahead), reading.most_records, reading.budget_records()) if self._ahead else 0
         ripe = 0
         while ripe < allowed and self._ahead[ripe].appended_ms + reading.wait_ms <= now_ms:
             ripe += 1
@@ -115,7 +115,7 @@ class TopicPartition(StatefulSourcePartition[Item, int]):
             given, self._ahead = self._ahead[:ripe], self._ahead[ripe:]
             self._position = given[-1].offset + 1
             reading.before_reading(reading.topic, self._partition, self._position)
-            items.extend(Sourced(reading.topic, record) for record in given)
+            items.extend(SourcedRecord(reading.topic, record) for record in given)
         if now_ms >= self._next_progress_ms:
             with suppress(TopicsUnavailable):
                 progress = self._progress(now_ms)
@@ -164,16 +164,16 @@ class TopicSource(FixedPartitionedSource[Item, int]):
 
     partition_type: type[TopicPartition] = TopicPartition
 
-    def __init__(self, reading: Reading) -> None:
+    def __init__(self, reading: SourceConfig) -> None:
         self._reading = reading
 
-    @remembered
+    @capture_errors
     def list_parts(self) -> list[str]:
         """Partition numbers as text. The first thing that Bytewax asks for on the thread that works."""
-        be_on_time()
+        restore_timer_slack()
         return [str(number) for number in range(self._reading.topics.partitions(self._reading.topic))]
 
-    @remembered
+    @capture_errors
     def build_part(self, step_id: str, for_part: str, resume_state: int | None) -> TopicPartition:
         """Resume where the snapshot says, or begin where a partition never read before begins."""
         partition = int(for_part)
@@ -189,7 +189,7 @@ class TopicsSource(FixedPartitionedSource[Item, int]):
     for the last: events would stand still for as long, every second.
     """
 
-    def __init__(self, sources: Mapping[str, TopicSource], epochs: Epochs | None = None) -> None:
+    def __init__(self, sources: Mapping[str, TopicSource], epochs: EpochAligner | None = None) -> None:
         """``sources``: by topic; ``epochs``: this process', where there are others beside it."""
         self._sources = sources
         self._epochs = epochs
@@ -202,4 +202,4 @@ class TopicsSource(FixedPartitionedSource[Item, int]):
         """Resume where the snapshot says, or begin where a partition never read before begins."""
         topic, _, part = for_part.rpartition("/")
         partition = self._sources[topic].build_part(step_id, part, resume_state)
-        return partition if self._epochs is None else PartitionInStep(partition, self._epochs)
+        return partition if self._epochs is None else AlignedPartition(partition, self._epochs)

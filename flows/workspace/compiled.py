@@ -10,8 +10,8 @@ from model.delivery.retry_policy import RetryPolicy
 from model.destinations.destination import BatchLimits, HttpDestination
 from model.http.failure_rules import Classifier
 from model.redaction.redactor import Redactor
-from model.routing.compile import plans_of
-from model.routing.routing import ConnectionPlan
+from model.routing.compile import compile_connections
+from model.routing.routing import CompiledConnection
 from model.workspace.workspace import Workspace
 
 
@@ -24,7 +24,7 @@ class InsertFunction:
 
 
 @dataclass(frozen=True, slots=True)
-class DestinationSetup:
+class CompiledDestination:
     """One destination: how to call it and how to take its answers."""
 
     destination: HttpDestination
@@ -45,7 +45,7 @@ class Sent(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Configuration:
+class CompiledWorkspace:
     """``routes``: by source, what routing goes through; ``plans``: the same by (source, destination).
 
     Sources and destinations are found under their former ids (``was``) too. ``renamed`` has today's id of each former
@@ -53,9 +53,9 @@ class Configuration:
     """
 
     workspace: Workspace
-    routes: Mapping[str, tuple[ConnectionPlan, ...]]
-    plans: Mapping[tuple[str, str], ConnectionPlan]
-    destinations: Mapping[str, DestinationSetup]
+    routes: Mapping[str, tuple[CompiledConnection, ...]]
+    plans: Mapping[tuple[str, str], CompiledConnection]
+    destinations: Mapping[str, CompiledDestination]
     renamed: Mapping[str, str]
     sources: frozenset[str]
     used: frozenset[str]
@@ -82,17 +82,17 @@ class Configuration:
         return "CONNECTION_REMOVED" if sent.destination in self.destinations else "DESTINATION_REMOVED"
 
 
-def configure(workspace: Workspace) -> Configuration:
+def compile_workspace(workspace: Workspace) -> CompiledWorkspace:
     """Compile a valid workspace."""
     destinations = workspace.http_destinations()
-    by_source = plans_of(workspace)
+    by_source = compile_connections(workspace)
     names = {source.id: (source.id, *source.was) for source in workspace.sources}
     names_of_destinations = {name: (name, *destination.was) for name, destination in destinations.items()}
 
     def pairs(source: str, destination: str) -> Iterator[tuple[str, str]]:
         return product(names[source], names_of_destinations.get(destination, (destination,)))
 
-    return Configuration(
+    return CompiledWorkspace(
         workspace=workspace,
         routes={name: plans for source, plans in by_source.items() for name in names[source]},
         plans={
@@ -124,7 +124,7 @@ def configure(workspace: Workspace) -> Configuration:
     )
 
 
-def _setup(destination: HttpDestination) -> DestinationSetup:
+def _setup(destination: HttpDestination) -> CompiledDestination:
     own = tuple(config.to_rule() for config in destination.failures)
     breaker = destination.breaker
     slow_seconds = breaker.slow_seconds or 0.8 * destination.timeout_seconds
@@ -136,7 +136,7 @@ def _setup(destination: HttpDestination) -> DestinationSetup:
         window_ms=round(breaker.window_seconds * 1_000),
         pause_ms=round(breaker.pause_seconds * 1_000),
     )
-    return DestinationSetup(
+    return CompiledDestination(
         destination=destination,
         classifier=Classifier((*own, *destination.failure_rules)),
         batching=destination.batching(),

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
-from flows.workspace.compiled import Configuration
+from flows.workspace.compiled import CompiledWorkspace
 from model.workspace.settings import DAY_SECONDS
 
 View = Callable[[str, dict[str, Any]], list[dict[str, Any]]]
@@ -81,7 +81,7 @@ class Discard:
         )
 
 
-def what_waits(view: View, configuration: Configuration, now_ms: int) -> list[Waits]:
+def what_waits(view: View, configuration: CompiledWorkspace, now_ms: int) -> list[Waits]:
     """Count what waits now. Raises what ``view`` does (`sinks.clickhouse.store.Store.view`)."""
     longest_ms = round((configuration.workspace.delivery.window_seconds + DAY_SECONDS) * 1_000)
     period = {"from_ms": max(0, now_ms - longest_ms), "to_ms": now_ms + DAY_SECONDS * 1_000}
@@ -89,7 +89,7 @@ def what_waits(view: View, configuration: Configuration, now_ms: int) -> list[Wa
     return [Waits(row["source"], row["destination"], row["mapping"], row["deliveries"]) for row in rows]
 
 
-def discards(configuration: Configuration, waiting: Iterable[Waits]) -> tuple[Discard, ...]:
+def discards(configuration: CompiledWorkspace, waiting: Iterable[Waits]) -> tuple[Discard, ...]:
     """What of that is discarded by a version of the workspace, most first."""
     found: Counter[tuple[str, str, str, str]] = Counter()
     for waits in waiting:
@@ -100,7 +100,7 @@ def discards(configuration: Configuration, waiting: Iterable[Waits]) -> tuple[Di
     return tuple(Discard(*name, number, keep_seconds) for name, number in found.most_common())
 
 
-def uncounted(before: Configuration, after: Configuration) -> tuple[Discard, ...]:
+def uncounted(before: CompiledWorkspace, after: CompiledWorkspace) -> tuple[Discard, ...]:
     """What a change removes or disables, where nobody can say what waits for it."""
     keep_seconds = after.workspace.delivery.keep_removed_seconds
     told: dict[tuple[str, str, str, str], None] = {}

@@ -6,7 +6,7 @@ from threading import Lock
 from model.workspace.workspace import Workspace
 
 
-class LiveWorkspace:
+class CurrentWorkspace:
     """Shared by everything in a process that lives longer than one version of the workspace."""
 
     def __init__(self, workspace: Workspace) -> None:

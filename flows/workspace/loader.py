@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from flows.runtime.outbound import CertificatesUnusable, read_certificates
-from model.config.problems import Problem
-from model.workspace.reader import FILE_LIMIT_BYTES, Reading, read_workspace
+from model.config.problems import Diagnostic
+from model.workspace.reader import FILE_LIMIT_BYTES, ParseResult, read_workspace
 from model.workspace.workspace import Workspace
 
 
-def read_workspace_file(path: Path, environ: Mapping[str, str]) -> Reading:
+def read_workspace_file(path: Path, environ: Mapping[str, str]) -> ParseResult:
     """Read a workspace file; one that cannot be opened is a problem like any other."""
     try:
         with path.open("rb") as file:
@@ -17,11 +17,13 @@ def read_workspace_file(path: Path, environ: Mapping[str, str]) -> Reading:
     except OSError as error:
         message = f"the file cannot be read: {error.strerror or type(error).__name__}"
         remedy = "Check the path and its permissions"
-        return Reading(None, (Problem(file=str(path), line=0, column=0, path="", message=message, remedy=remedy),))
+        return ParseResult(
+            None, (Diagnostic(file=str(path), line=0, column=0, path="", message=message, remedy=remedy),)
+        )
     return _with_files(read_workspace(content, file=str(path), environ=environ), str(path))
 
 
-def _with_files(reading: Reading, file: str) -> Reading:
+def _with_files(reading: ParseResult, file: str) -> ParseResult:
     """Check the files a valid workspace names."""
     config = reading.workspace.delivery if reading.workspace else None
     if config is None or config.ca_file is None:
@@ -29,8 +31,10 @@ def _with_files(reading: Reading, file: str) -> Reading:
     try:
         read_certificates(config.ca_file)
     except CertificatesUnusable as error:
-        problem = Problem(file=file, line=0, column=0, path="delivery.ca_file", message=str(error), remedy=error.remedy)
-        return Reading(None, (*reading.problems, problem))
+        problem = Diagnostic(
+            file=file, line=0, column=0, path="delivery.ca_file", message=str(error), remedy=error.remedy
+        )
+        return ParseResult(None, (*reading.problems, problem))
     return reading
 
 

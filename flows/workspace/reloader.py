@@ -7,9 +7,9 @@ from pathlib import Path
 from threading import Lock
 
 from flows.engine.clock import wall_clock_ms
-from flows.workspace.compiled import configure
+from flows.workspace.compiled import compile_workspace
 from flows.workspace.discards import View, discards, uncounted, what_waits
-from flows.workspace.live import LiveWorkspace
+from flows.workspace.live import CurrentWorkspace
 from model.config.problems import Severity
 from model.workspace.reader import FILE_LIMIT_BYTES, read_workspace
 from model.workspace.workspace import Workspace
@@ -41,7 +41,7 @@ class WorkspaceWatch:
     def __init__(
         self,
         path: Path,
-        live: LiveWorkspace,
+        live: CurrentWorkspace,
         environ: Mapping[str, str],
         *,
         view: View | None = None,
@@ -91,15 +91,15 @@ class WorkspaceWatch:
 
     def tell_discards(self, before: Workspace, after: Workspace) -> None:
         """Say what a change discards, with its number, while that is kept."""
-        configuration = configure(after)
+        configuration = compile_workspace(after)
         try:
             if self._view is None:
-                found = uncounted(configure(before), configuration)
+                found = uncounted(compile_workspace(before), configuration)
             else:
                 found = discards(configuration, what_waits(self._view, configuration, self._clock()))
         except Exception as error:  # the store is away, or something in it: delivery does not wait for it
             log.warning("what the changed workspace discards could not be counted: %s", error)
-            found = uncounted(configure(before), configuration)
+            found = uncounted(compile_workspace(before), configuration)
         for discard in found:
             log.warning("%s. %s.", discard.message, discard.remedy)
 

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from model.alerts.rule import EMAIL_PREFIX, IN_APP, RULE, ChannelName, DeliveryRate, FailedEvents, Rule, SourceVolume
-from model.config.env_text import EnvironmentText, fault, refers_to_environment
+from model.config.env_text import EnvString, fault, refers_to_environment
 from model.config.fields import HeaderValue, Name, Secret, Slug, Url
 from model.config.mail_address import MailAddress
 from model.workspace.settings import Section
@@ -78,7 +78,7 @@ def _check_channel_id(name: str) -> str:
     return name
 
 
-def _check_base_url(url: EnvironmentText) -> EnvironmentText:
+def _check_base_url(url: EnvString) -> EnvString:
     if "?" in url.value:
         raise fault("the address of links has a query", "Write only the beginning, such as https://waybill.example.com")
     return url
@@ -111,7 +111,7 @@ class SlackChannel(_Channel):
 
     @field_validator("url")
     @classmethod
-    def _check_slack_url(cls, url: EnvironmentText, info: ValidationInfo) -> EnvironmentText:
+    def _check_slack_url(cls, url: EnvString, info: ValidationInfo) -> EnvString:
         if not refers_to_environment(url.written):
             raise fault("a credential is written in the file", "Secrets only as ${NAME}, with NAME in the environment")
         given, seen = info.data.get("type"), _slack_kind(url.value)

@@ -7,7 +7,7 @@ disabled, its episode ends.
 from collections.abc import Mapping
 from hashlib import blake2b
 
-from model.alerts.finding import Finding, History, of_failed, of_first_attempts, of_rate, of_volume
+from model.alerts.finding import Finding, History, measure_failed, measure_rate, measure_volume, of_first_attempts
 from model.alerts.machine import Subject, advance, end
 from model.alerts.measures import FIVE_MINUTES_MS
 from model.alerts.rule import RULE, DeliveryRate, FailedEvents, Rule, SourceVolume, scope_of
@@ -77,10 +77,10 @@ def checks_of(rule: Rule) -> tuple[Check, ...]:
 
 def _find(rule: Rule, check: Check, windows: Windows, history: History, *, firing: bool) -> Finding | None:
     if isinstance(rule, SourceVolume):
-        return of_volume(rule, windows, history, firing=firing)
+        return measure_volume(rule, windows, history, firing=firing)
     if isinstance(rule, FailedEvents):
-        return of_failed(rule, windows, firing=firing)
-    of = of_first_attempts if check is Check.FAST else of_rate
+        return measure_failed(rule, windows, firing=firing)
+    of = of_first_attempts if check is Check.FAST else measure_rate
     return of(rule, windows, firing=firing)
 
 

@@ -46,7 +46,7 @@ class Finding:
     notes: tuple[str, ...] = ()
 
 
-def of_volume(rule: SourceVolume, windows: Windows, history: History, *, firing: bool) -> Finding | None:
+def measure_volume(rule: SourceVolume, windows: Windows, history: History, *, firing: bool) -> Finding | None:
     """Compare 24 hours of a source with those before, or with those of a week ago. None: too little is known."""
     end_ms = windows.day_end_ms
     back_ms = DAY_MS if rule.baseline == "day" else WEEK_MS
@@ -132,7 +132,7 @@ def _without_outages(now: list[int], before: list[int]) -> tuple[int, int, int]:
     return sums[0], sums[1], left_out
 
 
-def of_rate(rule: DeliveryRate, windows: Windows, *, firing: bool) -> Finding | None:
+def measure_rate(rule: DeliveryRate, windows: Windows, *, firing: bool) -> Finding | None:
     """Compare the success rate of deliveries that ended in 24 hours with what it should be. None: it is quiet."""
     delivered, not_delivered, filtered = windows.rate(scope_of(rule))
     total = delivered + not_delivered
@@ -203,7 +203,7 @@ def of_first_attempts(rule: DeliveryRate, windows: Windows, *, firing: bool) -> 
     )
 
 
-def of_failed(rule: FailedEvents, windows: Windows, *, firing: bool) -> Finding | None:
+def measure_failed(rule: FailedEvents, windows: Windows, *, firing: bool) -> Finding | None:
     """Look for deliveries that were given up in the last hour. None: none were, and nobody was told of any."""
     failed = windows.not_delivered_in_hour(scope_of(rule))
     if not (failed or firing):

@@ -12,7 +12,7 @@ from model.alerts.finding import Finding
 from model.alerts.measures import HOUR_MS
 from model.alerts.notice import Change
 from model.alerts.state import Check, RuleState
-from model.alerts.transition import Transition, Untold, transition_id
+from model.alerts.transition import Suppression, Transition, transition_id
 
 LATE_MS = HOUR_MS
 _FOUND = [field.name for field in fields(Finding) if field.name != "outside"]
@@ -45,7 +45,7 @@ def advance(
 ) -> tuple[RuleState, Transition | None]:
     """Move a state on by what was found at ``at_ms``: the same object when nothing changed, and what to record."""
     muted, late = at_ms < subject.muted_until_ms, now_ms - at_ms > LATE_MS
-    untold = Untold.MUTED if muted else Untold.LATE if late else ""
+    untold = Suppression.MUTED if muted else Suppression.LATE if late else ""
     if not state.firing and finding.outside:
         made = _transition(subject, check, Change.FIRED, at_ms, state, finding, untold)
         firing = RuleState(
@@ -62,13 +62,13 @@ def advance(
     if not finding.outside:
         if state.definition != subject.definition:
             finding = replace(finding, notes=(*finding.notes, "The rule was edited while it fired."))
-        untold = untold or ("" if state.told_ms else Untold.NEVER_TOLD)
+        untold = untold or ("" if state.told_ms else Suppression.NEVER_TOLD)
         made = _transition(subject, check, Change.RECOVERED, at_ms, state, finding, untold)
         return RuleState(since_ms=at_ms), made
     if untold or subject.acknowledged_ms >= state.since_ms or not _is_due(subject, state, at_ms):
         return state, None
     if not state.told_ms:
-        why = "muted" if state.untold == Untold.MUTED else "found in a backlog"
+        why = "muted" if state.untold == Suppression.MUTED else "found in a backlog"
         finding = replace(finding, notes=(*finding.notes, f"It was not told when it began to fire: it was {why}."))
     made = _transition(subject, check, Change.REMINDER, at_ms, state, finding, "")
     return replace(state, told_ms=at_ms), made
@@ -79,7 +79,7 @@ def end(subject: Subject, check: Check, state: RuleState, at_ms: int, why: str) 
     if not state.firing:
         return state, None
     nothing = Finding(outside=False, from_ms=0, to_ms=0, notes=(why,))
-    made = _transition(subject, check, Change.RECOVERED, at_ms, state, nothing, Untold.ENDED)
+    made = _transition(subject, check, Change.RECOVERED, at_ms, state, nothing, Suppression.ENDED)
     return RuleState(since_ms=at_ms), made
 
 

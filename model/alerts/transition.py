@@ -13,7 +13,7 @@ TRANSITION_VERSION = 1
 ID_BYTES = 16
 
 
-class Untold(StrEnum):
+class Suppression(StrEnum):
     """Why a transition is recorded and not told."""
 
     MUTED = "muted"

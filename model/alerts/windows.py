@@ -123,7 +123,7 @@ class Windows:
         """How many series there are."""
         return len(self._series)
 
-    def turn_to(self, end_ms: int) -> None:
+    def advance_to(self, end_ms: int) -> None:
         """Move the windows on to end at ``end_ms``, rounded down to minutes; never back."""
         end_ms = end_ms // MINUTE_MS * MINUTE_MS
         if end_ms <= self.end_ms:

@@ -17,7 +17,7 @@ _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]{0,127})\}")
 
 
 @dataclass(frozen=True, slots=True)
-class EnvironmentText:
+class EnvString:
     """``str()``, ``repr()`` and serialization give ``written``; only ``value`` gives the real text away."""
 
     written: str
@@ -49,7 +49,7 @@ def refers_to_environment(written: str) -> bool:
     return _REFERENCE.search(written) is not None
 
 
-def substitute(written: str, environ: Mapping[str, str]) -> EnvironmentText:
+def substitute(written: str, environ: Mapping[str, str]) -> EnvString:
     """Put the environment in. Raises `PydanticCustomError` on a missing, empty or malformed reference."""
     if "${" in _REFERENCE.sub("", written):
         raise fault("there is a '${' that starts no ${NAME}", "Write ${NAME} with letters, digits and underscores")
@@ -66,8 +66,8 @@ def substitute(written: str, environ: Mapping[str, str]) -> EnvironmentText:
     value = _REFERENCE.sub(value_of, written)
     if len(value) > TEXT_LIMIT_CHARS:
         raise fault(f"the text is over {TEXT_LIMIT_CHARS} characters long", "Shorten the environment variable")
-    return EnvironmentText(written, value, frozenset(s for s in secrets if len(s) >= SHORTEST_SECRET_CHARS))
+    return EnvString(written, value, frozenset(s for s in secrets if len(s) >= SHORTEST_SECRET_CHARS))
 
 
-def _substitute_in_context(written: str, info: ValidationInfo) -> EnvironmentText:
+def _substitute_in_context(written: str, info: ValidationInfo) -> EnvString:
     return substitute(written, (info.context or {}).get("environ", {}))

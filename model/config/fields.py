@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from model.config.env_text import EnvironmentText, fault, refers_to_environment
+from model.config.env_text import EnvString, fault, refers_to_environment
 
 URL_LIMIT_CHARS = 2048
 # Set for every call by Waybill or by HTTP itself; another value would break the call or the promise to receivers.
@@ -24,19 +24,19 @@ def _check_name(name: str) -> str:
     return name
 
 
-def _check_write_key(key: EnvironmentText) -> EnvironmentText:
+def _check_write_key(key: EnvString) -> EnvString:
     if not _WRITE_KEY.fullmatch(key.value):
         raise fault("this is no write key", "Use 1 to 256 ASCII letters, digits and signs; no spaces, no colon")
     return key
 
 
-def _check_write_keys(keys: tuple[EnvironmentText, ...]) -> tuple[EnvironmentText, ...]:
+def _check_write_keys(keys: tuple[EnvString, ...]) -> tuple[EnvString, ...]:
     if not keys:
         raise fault("there is no write key", "Write at least one: SDKs authenticate with it")
     return keys
 
 
-def _check_url(url: EnvironmentText) -> EnvironmentText:
+def _check_url(url: EnvString) -> EnvString:
     text = url.value
     if len(text) > URL_LIMIT_CHARS or not text.isascii() or not text.isprintable() or " " in text:
         raise fault(
@@ -65,7 +65,7 @@ def _check_header_name(name: str) -> str:
     return name
 
 
-def _check_header_value(value: EnvironmentText) -> EnvironmentText:
+def _check_header_value(value: EnvString) -> EnvString:
     if not _HEADER_VALUE.fullmatch(value.value):
         raise fault(
             "the header value has line breaks, non-ASCII characters, or spaces at its ends",
@@ -74,7 +74,7 @@ def _check_header_value(value: EnvironmentText) -> EnvironmentText:
     return value
 
 
-def _check_secret(value: EnvironmentText) -> EnvironmentText:
+def _check_secret(value: EnvString) -> EnvString:
     if not refers_to_environment(value.written):
         raise fault("a credential is written in the file", "Secrets only as ${NAME}, with NAME in the environment")
     return _check_header_value(value)
@@ -91,12 +91,12 @@ FormerIds = Annotated[
     BeforeValidator(_one_or_several, json_schema_input_type=Slug | Annotated[tuple[Slug, ...], Field(max_length=20)]),
 ]
 Name = Annotated[str, Field(max_length=200), AfterValidator(_check_name)]
-WriteKey = Annotated[EnvironmentText, AfterValidator(_check_write_key)]
+WriteKey = Annotated[EnvString, AfterValidator(_check_write_key)]
 # A length bound of pydantic's own would call a list empty whose only key has an error.
 WriteKeys = Annotated[
     tuple[WriteKey, ...], Field(max_length=100, json_schema_extra={"minItems": 1}), AfterValidator(_check_write_keys)
 ]
 HeaderName = Annotated[str, AfterValidator(_check_header_name)]
-HeaderValue = Annotated[EnvironmentText, AfterValidator(_check_header_value)]
-Url = Annotated[EnvironmentText, AfterValidator(_check_url)]
-Secret = Annotated[EnvironmentText, AfterValidator(_check_secret)]
+HeaderValue = Annotated[EnvString, AfterValidator(_check_header_value)]
+Url = Annotated[EnvString, AfterValidator(_check_url)]
+Secret = Annotated[EnvString, AfterValidator(_check_secret)]

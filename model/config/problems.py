@@ -21,7 +21,7 @@ class Severity(StrEnum):
     WARNING = "warning"
 
 
-class Breach(NamedTuple):
+class Violation(NamedTuple):
     """A rule broken at a place."""
 
     path: FieldPath
@@ -31,7 +31,7 @@ class Breach(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Problem:
+class Diagnostic:
     """One thing wrong. ``line`` and ``column`` count from 1; 0 when the file as a whole is meant."""
 
     file: str
@@ -59,7 +59,7 @@ class Problem:
 class WorkspaceInvalid(ValueError):
     """The workspace file cannot be used; ``problems`` holds everything wrong with it, warnings included."""
 
-    def __init__(self, problems: Iterable[Problem]) -> None:
+    def __init__(self, problems: Iterable[Diagnostic]) -> None:
         self.problems = tuple(problems)
         super().__init__("\n".join(str(p) for p in self.problems if p.severity is Severity.ERROR))
 

@@ -21,7 +21,7 @@ _ENDS = {
 }
 
 
-class Answer(msgspec.Struct, frozen=True, kw_only=True):
+class AttemptResult(msgspec.Struct, frozen=True, kw_only=True):
     """What came of trying to send one delivery, already classified.
 
     ``http_status`` 0: no response. ``called`` is False when no call was made, because the mapping or the insert
@@ -41,7 +41,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Conclusion:
+class AttemptDecision:
     """Exactly one of: an outcome (the delivery ends), or the delivery as it goes on and the fact saying so."""
 
     outcome: Outcome | None = None
@@ -49,16 +49,16 @@ class Conclusion:
     attempt_failed: AttemptFailed | None = None
 
 
-def conclude(
+def decide(
     delivery: Delivery,
-    answer: Answer,
+    answer: AttemptResult,
     policy: RetryPolicy,
     *,
     now_ms: int,
     run: str,
     random: Callable[[], float],
     error_group: str = "",
-) -> Conclusion:
+) -> AttemptDecision:
     """Decide about ``delivery``, whose ``calls`` and ``calls_ms`` already count this call, after ``answer``.
 
     Throttling and setup failures (wrong credentials, unknown host) use up time, not attempts: they say nothing about
@@ -70,7 +70,7 @@ def conclude(
     http = (answer.http_status, answer.http_ms) if answer.called else None
     end = _ENDS.get(answer.failure)
     if end is not None:
-        return Conclusion(outcome=delivery.end(end, at_ms=now_ms, run=run, **said, **known, http=http))
+        return AttemptDecision(outcome=delivery.end(end, at_ms=now_ms, run=run, **said, **known, http=http))
     counts = answer.failure is FailureClass.RETRY
     refused = answer.failure is FailureClass.SETUP
     attempts = delivery.attempts + counts
@@ -84,7 +84,7 @@ def conclude(
         random=random,
     )
     if due_at_ms is None:
-        return Conclusion(outcome=delivery.end(State.EXPIRED, at_ms=now_ms, run=run, **said, **known, http=http))
+        return AttemptDecision(outcome=delivery.end(State.EXPIRED, at_ms=now_ms, run=run, **said, **known, http=http))
     fact = AttemptFailed(
         **delivery.about(),
         **said,
@@ -107,4 +107,4 @@ def conclude(
         failed_since_ms=delivery.failed_since_ms or (now_ms if counts else 0),
         refused_since_ms=delivery.refused_since_ms or (now_ms if refused else 0),
     ).waiting(from_ms=now_ms, until_ms=due_at_ms, wait=Wait.RETRY if counts else Wait.LIMIT)
-    return Conclusion(retry=retry, attempt_failed=fact)
+    return AttemptDecision(retry=retry, attempt_failed=fact)

@@ -27,7 +27,7 @@ from typing import Any, ClassVar, Literal
 import orjson
 from pydantic import Field
 
-from model.config.env_text import EnvironmentText
+from model.config.env_text import EnvString
 from model.config.fields import Secret, Url
 from model.config.problems import quoted
 from model.destinations.default_mappings import TRAITS, first, viewed
@@ -221,12 +221,12 @@ class AmplitudeDestination(HttpDestination):
     """Another address than Amplitude's, with its path, such as a proxy or a test server."""
 
     @property
-    def endpoint(self) -> EnvironmentText:
+    def endpoint(self) -> EnvString:
         """The address of the API, in the region of the project."""
         if self.url is not None:
             return self.url
         address = _HOSTS[self.region] + _PATHS[self.api]
-        return EnvironmentText(address, address)
+        return EnvString(address, address)
 
     def finish(self, payload: dict[str, Any]) -> dict[str, Any]:
         """See `HttpDestination.finish`. One event without a valid id makes Amplitude refuse all of a request."""

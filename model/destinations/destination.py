@@ -12,7 +12,7 @@ import msgspec
 import orjson
 from pydantic import Field
 
-from model.config.env_text import EnvironmentText
+from model.config.env_text import EnvString
 from model.config.fields import FormerIds, Name, Slug
 from model.events.ids import request_key
 from model.http.failure import FailureClass
@@ -196,7 +196,7 @@ class HttpDestination(Destination):
         return ""
 
     @property
-    def endpoint(self) -> EnvironmentText:
+    def endpoint(self) -> EnvString:
         """Where it is reached."""
         raise NotImplementedError
 
@@ -251,8 +251,8 @@ class HttpDestination(Destination):
         )
 
 
-def _texts(value: Any) -> list[EnvironmentText]:
-    if isinstance(value, EnvironmentText):
+def _texts(value: Any) -> list[EnvString]:
+    if isinstance(value, EnvString):
         return [value]
     if isinstance(value, dict):
         return [text for inner in value.values() for text in _texts(inner)]

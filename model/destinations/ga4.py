@@ -31,7 +31,7 @@ from urllib.parse import urlencode
 import orjson
 from pydantic import model_validator
 
-from model.config.env_text import EnvironmentText, fault
+from model.config.env_text import EnvString, fault
 from model.config.fields import Secret, Url
 from model.destinations.default_mappings import first, merged
 from model.destinations.destination import DefaultMapping, HttpDestination, Item
@@ -164,9 +164,9 @@ class Ga4Destination(HttpDestination):
         return self
 
     @property
-    def endpoint(self) -> EnvironmentText:
+    def endpoint(self) -> EnvString:
         """The host."""
-        return self.url or EnvironmentText(_HOST, _HOST)
+        return self.url or EnvString(_HOST, _HOST)
 
     def finish(self, payload: dict[str, Any]) -> dict[str, Any]:
         """See `HttpDestination.finish`."""

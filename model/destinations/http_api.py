@@ -17,7 +17,7 @@ from urllib.parse import urlencode
 import orjson
 from pydantic import Field, model_validator
 
-from model.config.env_text import EnvironmentText, fault
+from model.config.env_text import EnvString, fault
 from model.config.fields import HeaderName, HeaderValue, Secret, Url
 from model.destinations.declared_answers import DeclaredDestination
 from model.destinations.destination import BatchConfig, BatchLimits, Item
@@ -35,7 +35,7 @@ _CONTENT_TYPES = {
 class BasicAuth(Section):
     """User name and password."""
 
-    username: EnvironmentText
+    username: EnvString
     """User name."""
     password: Secret
     """Password. Only as ${NAME}."""
@@ -79,7 +79,7 @@ class HttpApiDestination(DeclaredDestination):
         return self
 
     @property
-    def endpoint(self) -> EnvironmentText:
+    def endpoint(self) -> EnvString:
         """The URL."""
         return self.url
 

@@ -32,7 +32,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import orjson
 from pydantic import AfterValidator, Field
 
-from model.config.env_text import EnvironmentText, fault
+from model.config.env_text import EnvString, fault
 from model.config.fields import HeaderValue, Secret, Url
 from model.destinations.default_mappings import TRAITS, first, merged, trait, viewed
 from model.destinations.destination import BatchLimits, DefaultMapping, HttpDestination, Item, ItemAnswer
@@ -116,7 +116,7 @@ _TRANSACTION = FieldSpec("object", properties={"$amount": FieldSpec("number")}, 
 _REQUIRED: Mapping[str, str] = {_IMPORT: "event", _GROUPS: "$group_id", _ENGAGE: "$distinct_id"}
 
 
-def _check_base(url: EnvironmentText) -> EnvironmentText:
+def _check_base(url: EnvString) -> EnvString:
     if "?" in url.value:
         raise fault("the URL has a query ('?…')", "Leave it out: Waybill adds /import, /engage and /groups to the URL")
     return url
@@ -186,9 +186,9 @@ class MixpanelDestination(HttpDestination):
         return True
 
     @property
-    def endpoint(self) -> EnvironmentText:
+    def endpoint(self) -> EnvString:
         """The address of the API, in the region of the project; the paths come after it."""
-        return self.url or EnvironmentText(_HOSTS[self.region], _HOSTS[self.region])
+        return self.url or EnvString(_HOSTS[self.region], _HOSTS[self.region])
 
     def finish(self, payload: dict[str, Any]) -> dict[str, Any]:
         """See `HttpDestination.finish`. A record must say what event or whose profile it is."""

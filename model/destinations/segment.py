@@ -17,7 +17,7 @@ from typing import ClassVar, Literal
 import msgspec
 import orjson
 
-from model.config.env_text import EnvironmentText
+from model.config.env_text import EnvString
 from model.config.fields import Secret, Url
 from model.destinations.destination import BatchLimits, HttpDestination, Item
 from model.http.messages import HttpRequest
@@ -48,9 +48,9 @@ class SegmentDestination(HttpDestination):
     Not given: Segment's in the US."""
 
     @property
-    def endpoint(self) -> EnvironmentText:
+    def endpoint(self) -> EnvString:
         """The address of the batch endpoint."""
-        return self.url or EnvironmentText(_ADDRESS, _ADDRESS)
+        return self.url or EnvString(_ADDRESS, _ADDRESS)
 
     def request(self, items: Sequence[Item], now_ms: int) -> HttpRequest:
         """Make the call."""

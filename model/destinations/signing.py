@@ -2,15 +2,13 @@
 
 from collections.abc import Sequence
 
-from model.config.env_text import EnvironmentText
+from model.config.env_text import EnvString
 from model.destinations.destination import Item
 from model.events.ids import request_key
 from model.http.signatures import standard_webhooks, x_signature
 
 
-def signature_headers(
-    secret: EnvironmentText | None, items: Sequence[Item], body: bytes, now_ms: int
-) -> dict[str, str]:
+def signature_headers(secret: EnvString | None, items: Sequence[Item], body: bytes, now_ms: int) -> dict[str, str]:
     """Return ``X-Signature`` and the Standard Webhooks headers; none without a secret."""
     if secret is None:
         return {}

@@ -13,7 +13,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from model.config.env_text import EnvironmentText
+from model.config.env_text import EnvString
 from model.config.fields import HeaderName, HeaderValue, Secret, Url
 from model.destinations.declared_answers import DeclaredDestination
 from model.destinations.destination import BatchConfig, BatchLimits, Item
@@ -43,7 +43,7 @@ class WebhookDestination(DeclaredDestination):
     """Several events in one request, as a JSON array. Not given: one event a request."""
 
     @property
-    def endpoint(self) -> EnvironmentText:
+    def endpoint(self) -> EnvString:
         """The URL."""
         return self.url
 

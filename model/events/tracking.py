@@ -29,7 +29,7 @@ class EventLimits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Arrival:
+class RequestContext:
     """What all items of one request share.
 
     ``context`` and ``integrations`` are the batch's own: an item's members win over theirs. ``client_ip`` is written
@@ -68,7 +68,7 @@ class Tracked:
 
 def track(
     item: Any,
-    arrival: Arrival,
+    arrival: RequestContext,
     limits: EventLimits,
     *,
     call_type: str | None,
@@ -127,7 +127,7 @@ def deeper_than(value: dict[str, Any], limit: int) -> bool:
     return True
 
 
-def _merge(event: dict[str, Any], arrival: Arrival) -> None:
+def _merge(event: dict[str, Any], arrival: RequestContext) -> None:
     if arrival.context:
         event["context"] = {**arrival.context, **(event.get("context") or {})}
     if arrival.integrations:
@@ -152,7 +152,7 @@ def _assign_message_id(item: dict[str, Any], source: str, index: int, new_id: Ca
     return "waybill-" + blake2b(text, digest_size=16).hexdigest()
 
 
-def _put_times(event: dict[str, Any], arrival: Arrival) -> None:
+def _put_times(event: dict[str, Any], arrival: RequestContext) -> None:
     """timestamp = receivedAt - (sentAt - originalTimestamp): the sender's clock is only trusted with differences.
 
     Without a time that can be read it is receivedAt: as at Segment, no event is lost for its time. originalTimestamp
@@ -174,6 +174,6 @@ def _put_times(event: dict[str, Any], arrival: Arrival) -> None:
         return
 
 
-def _sent_bytes(item: dict[str, Any], arrival: Arrival) -> int:
+def _sent_bytes(item: dict[str, Any], arrival: RequestContext) -> int:
     shared = [part for part in (arrival.context, arrival.integrations) if part]
     return len(exact_json.dumps(item)) + sum(len(exact_json.dumps(part)) for part in shared)

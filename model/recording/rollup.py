@@ -80,7 +80,7 @@ class TotalCounts(Counts):
     last_at_ms: int = 0
 
 
-class AppendMinute:
+class LogMinute:
     """The rows of one append minute of one partition, and their totals. ``minute_ms`` is its start."""
 
     def __init__(self, minute_ms: int) -> None:

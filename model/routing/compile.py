@@ -6,18 +6,18 @@ from model.destinations.destination import HttpDestination
 from model.fql.filters import compile_filter
 from model.fql.triggers import compile_trigger
 from model.mapping.compiling import compile_mapping
-from model.routing.routing import ConnectionPlan, FilterRule, MappingRule
+from model.routing.routing import CompiledConnection, FilterRule, MappingRule
 from model.workspace.connections import Connection, MappingConfig
 from model.workspace.workspace import Workspace
 
 _ONE_MAPPING_THAT_TAKES_ALL = (MappingRule("", "", None, None),)
 
 
-def plans_of(workspace: Workspace) -> dict[str, tuple[ConnectionPlan, ...]]:
+def compile_connections(workspace: Workspace) -> dict[str, tuple[CompiledConnection, ...]]:
     """Return the connections Waybill delivers, by source; those in device mode or to storage are not its to count."""
     elsewhere = {(connection.source, connection.destination) for connection, _ in workspace.not_reportable()}
     destinations = workspace.http_destinations()
-    plans: dict[str, list[ConnectionPlan]] = {}
+    plans: dict[str, list[CompiledConnection]] = {}
     for connection in workspace.connections:
         if (connection.source, connection.destination) not in elsewhere:
             plan = plan_of(connection, destinations[connection.destination])
@@ -25,14 +25,14 @@ def plans_of(workspace: Workspace) -> dict[str, tuple[ConnectionPlan, ...]]:
     return {source: tuple(of_source) for source, of_source in plans.items()}
 
 
-def plan_of(connection: Connection, destination: HttpDestination) -> ConnectionPlan:
+def plan_of(connection: Connection, destination: HttpDestination) -> CompiledConnection:
     """Compile one connection of a valid workspace."""
     off = None
     if not destination.enabled:
         off = "DESTINATION_DISABLED"
     elif not connection.enabled:
         off = "CONNECTION_DISABLED"
-    return ConnectionPlan(
+    return CompiledConnection(
         source=connection.source,
         destination=connection.destination,
         off=off,

@@ -4,17 +4,17 @@ from typing import Any
 
 import orjson
 
-from model.delivery.attempt import Answer
+from model.delivery.attempt import AttemptResult
 from model.delivery.delivery import Delivery
 from model.destinations.destination import HttpDestination, Item
 from model.events import exact_json
 from model.http.failure import FOUND_LIMIT_CHARS, FailureClass
 from model.mapping.compiling import MappingFailed
 from model.mapping.fields import PayloadInvalid
-from model.routing.routing import ConnectionPlan
+from model.routing.routing import CompiledConnection
 
 
-def prepare(delivery: Delivery, plan: ConnectionPlan, destination: HttpDestination) -> Item | Answer:
+def prepare(delivery: Delivery, plan: CompiledConnection, destination: HttpDestination) -> Item | AttemptResult:
     """Return what goes into the request, or why nothing can; never raises for what the event holds."""
     rule = plan.mapping(delivery.mapping)
     if rule is None:
@@ -35,9 +35,9 @@ def prepare(delivery: Delivery, plan: ConnectionPlan, destination: HttpDestinati
         return refusal("PAYLOAD_VALIDATION_FAILED", f"{rule.place}: {error}")
 
 
-def refusal(code: str, message: str, failure: FailureClass = FailureClass.DISCARD) -> Answer:
+def refusal(code: str, message: str, failure: FailureClass = FailureClass.DISCARD) -> AttemptResult:
     """An answer of our own: no call was made."""
-    return Answer(failure=failure, code=code, message=message[:FOUND_LIMIT_CHARS], called=False)
+    return AttemptResult(failure=failure, code=code, message=message[:FOUND_LIMIT_CHARS], called=False)
 
 
 def _kind(value: Any) -> str:

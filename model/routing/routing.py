@@ -44,7 +44,7 @@ class MappingRule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ConnectionPlan:
+class CompiledConnection:
     """One connection, compiled. ``off``: the reason code when configuration says not to send at all."""
 
     source: str
@@ -63,7 +63,7 @@ class ConnectionPlan:
         return None
 
 
-class Routed(msgspec.Struct, frozen=True):
+class RouteResult(msgspec.Struct, frozen=True):
     """One delivery of an event. ``state`` None: it goes on, with ``event`` (JSON); else it ends here, with a reason."""
 
     mapping: str
@@ -73,7 +73,7 @@ class Routed(msgspec.Struct, frozen=True):
     message: str = ""
 
 
-def route(plan: ConnectionPlan, event: dict[str, Any], payload: bytes, identity: str) -> list[Routed]:
+def route(plan: CompiledConnection, event: dict[str, Any], payload: bytes, identity: str) -> list[RouteResult]:
     """Route an event, given parsed and as its JSON bytes. ``identity`` makes random sampling come out the same again.
 
     Never raises and never returns nothing: an event that goes nowhere is one delivery that says why.
@@ -104,10 +104,10 @@ def route(plan: ConnectionPlan, event: dict[str, Any], payload: bytes, identity:
     if not matched:
         tried = ", ".join(rule.name for rule in plan.mappings)
         return [_ended(payload, State.FILTERED, "NO_MATCHING_MAPPING", f"no trigger matches (tried: {tried})"[:300])]
-    return [Routed(rule.name, body) for rule in matched]
+    return [RouteResult(rule.name, body) for rule in matched]
 
 
-def without_filters(plan: ConnectionPlan) -> ConnectionPlan:
+def without_filters(plan: CompiledConnection) -> CompiledConnection:
     """The connection as a test uses it: switched on, for any type and whatever filters and the event's wishes are."""
     return replace(plan, off=None, filters=(), supported_types=CALL_TYPES, integration_names=frozenset())
 
@@ -124,8 +124,8 @@ def _filtered(rule: FilterRule, event: dict[str, Any], kept: dict[str, Any], ide
     return "FILTERED_BY_SAMPLE" if samples and apply(samples, kept, draw) is None else "FILTERED_BY_RULES"
 
 
-def _ended(payload: bytes, state: State, code: str, message: str = "") -> Routed:
-    return Routed(WHOLE_EVENT, payload, state, code, message)
+def _ended(payload: bytes, state: State, code: str, message: str = "") -> RouteResult:
+    return RouteResult(WHOLE_EVENT, payload, state, code, message)
 
 
 def _said(rule: FilterRule) -> str:

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from model.config.env_text import EnvironmentText, fault
+from model.config.env_text import EnvString, fault
 from model.config.fields import FormerIds, Name, Slug
 from model.config.function_name import check_handler
 from model.config.problems import quoted
@@ -214,7 +214,7 @@ class Connection(Section):
     """Looked at in order, before mappings."""
     insert_function: Annotated[str, AfterValidator(_check_function)] | None = None
     """package.module:handler, a Python function that may change, drop or reject an event before it is mapped."""
-    function_settings: dict[str, EnvironmentText] = Field(default={}, max_length=50)
+    function_settings: dict[str, EnvString] = Field(default={}, max_length=50)
     """What the insert function gets as settings. Secrets only as ${NAME}."""
     mappings: tuple[MappingConfig, ...] = Field(default=(), max_length=50)
     """What is sent for which events. Not given: the destination's defaults."""

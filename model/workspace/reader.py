@@ -10,7 +10,7 @@ import orjson
 from pydantic import ValidationError
 
 from model.alerts import section_rules as alerts_rules
-from model.config.problems import Breach, FieldPath, Problem, Severity, WorkspaceInvalid, did_you_mean, quoted
+from model.config.problems import Diagnostic, FieldPath, Severity, Violation, WorkspaceInvalid, did_you_mean, quoted
 from model.workspace import validation as workspace_rules
 from model.workspace.workspace import Workspace, workspace_schema
 from model.workspace.yaml_reader import Document, read_yaml
@@ -50,11 +50,11 @@ _MESSAGES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ParseResult:
     """``workspace`` is None when any problem is an error."""
 
     workspace: Workspace | None
-    problems: tuple[Problem, ...]  # by line
+    problems: tuple[Diagnostic, ...]  # by line
 
     def valid(self) -> Workspace:
         """Return the workspace. Raises `WorkspaceInvalid`."""
@@ -63,24 +63,24 @@ class Reading:
         return self.workspace
 
 
-def read_workspace(content: bytes, *, file: str, environ: Mapping[str, str]) -> Reading:
+def read_workspace(content: bytes, *, file: str, environ: Mapping[str, str]) -> ParseResult:
     """Read a workspace. ``file`` is what problems call it; ``environ`` is what ``${NAME}`` is taken from."""
     if len(content) > FILE_LIMIT_BYTES:
         message, remedy = f"the file is over {FILE_LIMIT_BYTES} bytes", "Check that this is the workspace file"
-        return Reading(None, (Problem(file=file, line=0, column=0, path="", message=message, remedy=remedy),))
+        return ParseResult(None, (Diagnostic(file=file, line=0, column=0, path="", message=message, remedy=remedy),))
     document = read_yaml(content, file)
     workspace = None
     if () not in document.faulty:
         workspace = _validate(document, environ)
     broken = any(problem.severity is Severity.ERROR for problem in document.problems)
     problems = sorted(document.problems, key=lambda problem: (problem.line, problem.column))
-    return Reading(None if broken else workspace, tuple(problems))
+    return ParseResult(None if broken else workspace, tuple(problems))
 
 
 def _validate(document: Document, environ: Mapping[str, str]) -> Workspace | None:
     """Validate and note what is wrong in the document."""
     workspace = None
-    breaches: list[Breach] = []
+    breaches: list[Violation] = []
     try:
         # Through JSON, so that a file means exactly what its published JSON Schema says.
         workspace = Workspace.model_validate_json(orjson.dumps(document.data), context={"environ": environ})
@@ -96,20 +96,20 @@ def _validate(document: Document, environ: Mapping[str, str]) -> Workspace | Non
     return workspace
 
 
-def _field_errors(error: ValidationError, data: Any) -> Iterator[Breach]:
+def _field_errors(error: ValidationError, data: Any) -> Iterator[Violation]:
     for details in error.errors(include_url=False, include_input=False):
         kind, context = details["type"], details.get("ctx", {})
         path = _path(details["loc"], data)
         if kind == "waybill":
-            yield Breach(path, context["message"], context["remedy"])
+            yield Violation(path, context["message"], context["remedy"])
         elif kind == "extra_forbidden":
             name = str(path[-1])
             known = _fields_at(path[:-1])
             remedy = did_you_mean(name, known, f"Remove it; known here: {', '.join(known)}")
-            yield Breach(path, f"field {quoted(name)} is not known here", remedy)
+            yield Violation(path, f"field {quoted(name)} is not known here", remedy)
         else:
             message, remedy = _MESSAGES.get(kind, (details["msg"], "See workspace.schema.json"))
-            yield Breach(path, message, remedy.format(**context))
+            yield Violation(path, message, remedy.format(**context))
 
 
 def _path(location: tuple[int | str, ...], data: Any) -> FieldPath:

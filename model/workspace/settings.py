@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator, WithJsonSchema
 
-from model.config.env_text import EnvironmentText, fault, refers_to_environment
+from model.config.env_text import EnvString, fault, refers_to_environment
 from model.delivery.retry_policy import RetryPolicy
 
 KIB = 1024
@@ -22,7 +22,7 @@ class Section(BaseModel):
     )
 
 
-def _check_store_url(url: EnvironmentText) -> EnvironmentText:
+def _check_store_url(url: EnvString) -> EnvString:
     try:
         parts, written = urlsplit(url.value), urlsplit(url.written)
         usable = bool(parts.path.strip("/")) if parts.scheme == "chdb" else bool(parts.hostname) and parts.port != 0
@@ -35,7 +35,7 @@ def _check_store_url(url: EnvironmentText) -> EnvironmentText:
     return url
 
 
-def _check_proxy(url: EnvironmentText) -> EnvironmentText:
+def _check_proxy(url: EnvString) -> EnvString:
     try:
         parts, written = urlsplit(url.value), urlsplit(url.written)
         usable = parts.scheme == "http" and bool(parts.hostname) and parts.port != 0
@@ -71,7 +71,7 @@ Network = Annotated[
 class StoreConfig(Section):
     """Where outcomes and counts are kept for reports."""
 
-    url: Annotated[EnvironmentText, AfterValidator(_check_store_url)] | None = None
+    url: Annotated[EnvString, AfterValidator(_check_store_url)] | None = None
     """chdb:///directory, or http(s)://user:${PASSWORD}@host:8123/database for a ClickHouse server.
     Not given: chDB under the data directory."""
     cluster: str | None = Field(default=None, min_length=1, max_length=255)
@@ -129,7 +129,7 @@ class DeliveryConfig(Section):
     """The same messageId from the same source within this time is a duplicate."""
     allow_addresses: tuple[Network, ...] = ()
     """Private, loopback and link-local networks that destinations may be reached at; all others are refused."""
-    proxy: Annotated[EnvironmentText, AfterValidator(_check_proxy)] | None = None
+    proxy: Annotated[EnvString, AfterValidator(_check_proxy)] | None = None
     """http://host:port or http://user:${PASSWORD}@host:port (percent-encoded) of an http proxy that calls go through:
     https by CONNECT. Hosts are looked up and checked here all the same. Not given: called directly."""
     ca_file: str | None = Field(default=None, min_length=1, max_length=4_096)

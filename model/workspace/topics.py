@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, StrictBool, StrictInt
 
-from model.config.env_text import EnvironmentText, fault, refers_to_environment
+from model.config.env_text import EnvString, fault, refers_to_environment
 from model.workspace.settings import Section
 
 _SQLITE = re.compile(r"sqlite:///.+")
@@ -36,14 +36,14 @@ def _check_url(url: str) -> str:
     return url
 
 
-Setting = EnvironmentText | StrictInt | StrictBool
+Setting = EnvString | StrictInt | StrictBool
 
 
 def _check_settings(settings: dict[str, Setting]) -> dict[str, Setting]:
     for name, value in settings.items():
         if not name.startswith(_SETTABLE):
             raise fault(f"{name[:100]!r} is not for choosing", f"Only settings that begin with {', '.join(_SETTABLE)}")
-        if isinstance(value, EnvironmentText) and _SECRET.search(name) and not refers_to_environment(value.written):
+        if isinstance(value, EnvString) and _SECRET.search(name) and not refers_to_environment(value.written):
             raise fault(
                 f"{name} is a secret written in the file", "Secrets only as ${NAME}, with NAME in the environment"
             )
@@ -69,9 +69,7 @@ class TopicsConfig(Section):
 
     def kafka_settings(self) -> dict[str, str | int | bool]:
         """The settings with their secrets, for the client library alone."""
-        return {
-            name: value.value if isinstance(value, EnvironmentText) else value for name, value in self.kafka.items()
-        }
+        return {name: value.value if isinstance(value, EnvString) else value for name, value in self.kafka.items()}
 
     @property
     def on_kafka(self) -> bool:

@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, urlsplit
 from pydantic_core import PydanticCustomError
 
 from model.config.env_text import refers_to_environment, substitute
-from model.config.problems import Breach, FieldPath, Severity, did_you_mean, format_path, quoted
+from model.config.problems import FieldPath, Severity, Violation, did_you_mean, format_path, quoted
 from model.mapping.compiling import MappingInvalid, compile_mapping
 from model.workspace.settings import DAY_SECONDS, DeliveryConfig, RetentionConfig
 from model.workspace.warnings import connection_doubts
@@ -28,7 +28,7 @@ def looks_like_credential(name: str) -> bool:
     return plain in {"auth", "xauth", "key"} or any(word in plain for word in _CREDENTIAL_WORDS)
 
 
-def errors(data: Any, environ: Mapping[str, str]) -> Iterator[Breach]:
+def errors(data: Any, environ: Mapping[str, str]) -> Iterator[Violation]:
     """Yield the errors in the data of a file."""
     yield from _unique_ids(data, "sources")
     yield from _unique_ids(data, "destinations")
@@ -42,7 +42,7 @@ def errors(data: Any, environ: Mapping[str, str]) -> Iterator[Breach]:
     yield from _seams(data)
 
 
-def warnings(workspace: Workspace) -> Iterator[Breach]:
+def warnings(workspace: Workspace) -> Iterator[Violation]:
     """Yield what is allowed and probably not meant."""
     for index, connection in enumerate(workspace.connections):
         yield from connection_doubts(connection, ("connections", index))
@@ -51,18 +51,18 @@ def warnings(workspace: Workspace) -> Iterator[Breach]:
     for index, source in enumerate(workspace.sources):
         if source.id not in from_sources:
             message = f"source {quoted(source.id)} has no connection: its events go nowhere"
-            yield Breach(("sources", index), message, "Add it under connections", Severity.WARNING)
+            yield Violation(("sources", index), message, "Add it under connections", Severity.WARNING)
     reached, allowed = workspace.http_destinations(), workspace.delivery.allow_addresses
     for index, destination in enumerate(workspace.destinations):
         if destination.id not in to_destinations:
             message = f"destination {quoted(destination.id)} has no connection: nothing is sent to it"
-            yield Breach(("destinations", index), message, "Add it under connections", Severity.WARNING)
+            yield Violation(("destinations", index), message, "Add it under connections", Severity.WARNING)
         called = reached.get(destination.id)
         address = _private_address(called.endpoint.value) if called else None
         if address and not any(ip_address(address) in network for network in allowed):
             message = "the URL names a private or loopback address, which is refused"
             remedy = "Add its network to delivery.allow_addresses if you mean it"
-            yield Breach(("destinations", index, "url"), message, remedy, Severity.WARNING)
+            yield Violation(("destinations", index, "url"), message, remedy, Severity.WARNING)
 
 
 def _private_address(url: str) -> str | None:
@@ -76,16 +76,16 @@ def _private_address(url: str) -> str | None:
         return None
 
 
-def _unique_ids(data: Any, section: str) -> Iterator[Breach]:
+def _unique_ids(data: Any, section: str) -> Iterator[Violation]:
     first: dict[str, int] = {}
     for index, entry in _entries(data, section):
         name = entry.get("id")
         if isinstance(name, str) and first.setdefault(name, index) != index:
             message = f"id {quoted(name)} is taken by {section}[{first[name]}]"
-            yield Breach((section, index, "id"), message, "Give each its own id")
+            yield Violation((section, index, "id"), message, "Give each its own id")
 
 
-def _former_ids(data: Any) -> Iterator[Breach]:
+def _former_ids(data: Any) -> Iterator[Violation]:
     """A former id belongs to one entry, and to none that has it today."""
     for section in ("sources", "destinations"):
         yield from _former_names(list(_entries(data, section)), "id", (section,))
@@ -95,7 +95,7 @@ def _former_ids(data: Any) -> Iterator[Breach]:
         yield from _former_names(named, "name", ("connections", index, "mappings"))
 
 
-def _former_names(entries: list[tuple[int, dict[str, Any]]], field: str, place: FieldPath) -> Iterator[Breach]:
+def _former_names(entries: list[tuple[int, dict[str, Any]]], field: str, place: FieldPath) -> Iterator[Violation]:
     taken: dict[str, int] = {
         entry[field]: index for index, entry in entries if isinstance(entry.get(field), str) and entry[field]
     }
@@ -104,10 +104,10 @@ def _former_names(entries: list[tuple[int, dict[str, Any]]], field: str, place: 
         for name in (was,) if isinstance(was, str) else _list(was):
             if isinstance(name, str) and taken.setdefault(name, index) != index:
                 message = f"{quoted(name)} is taken by {format_path((*place, taken[name]))}"
-                yield Breach((*place, index, "was"), message, f"A former {field} belongs to one: remove it here")
+                yield Violation((*place, index, "was"), message, f"A former {field} belongs to one: remove it here")
 
 
-def _unique_write_keys(data: Any, environ: Mapping[str, str]) -> Iterator[Breach]:
+def _unique_write_keys(data: Any, environ: Mapping[str, str]) -> Iterator[Violation]:
     first: dict[str, FieldPath] = {}
     for index, source in _entries(data, "sources"):
         for number, written in enumerate(_list(source.get("write_keys"))):
@@ -118,10 +118,10 @@ def _unique_write_keys(data: Any, environ: Mapping[str, str]) -> Iterator[Breach
                 continue
             if key is not None and first.setdefault(key, path) != path:
                 message = f"this write key is the same as {format_path(first[key])}"
-                yield Breach(path, message, "A write key belongs to one source: give each its own")
+                yield Violation(path, message, "A write key belongs to one source: give each its own")
 
 
-def _connections(data: Any) -> Iterator[Breach]:
+def _connections(data: Any) -> Iterator[Violation]:
     known = {
         kind: {entry["id"]: None for _, entry in _entries(data, f"{kind}s") if isinstance(entry.get("id"), str)}
         for kind in ("source", "destination")
@@ -132,13 +132,13 @@ def _connections(data: Any) -> Iterator[Breach]:
         for kind, name in zip(known, pair, strict=True):
             if isinstance(name, str) and name not in known[kind]:
                 remedy = did_you_mean(name, known[kind], f"Define it under {kind}s")
-                yield Breach(("connections", index, kind), f"there is no {kind} {quoted(name)}", remedy)
+                yield Violation(("connections", index, kind), f"there is no {kind} {quoted(name)}", remedy)
         if all(isinstance(name, str) for name in pair) and first.setdefault(pair, index) != index:
             message = f"the same connection as connections[{first[pair]}]"
-            yield Breach(("connections", index), message, "Keep one of the two")
+            yield Violation(("connections", index), message, "Keep one of the two")
 
 
-def _mappings(data: Any) -> Iterator[Breach]:
+def _mappings(data: Any) -> Iterator[Violation]:
     for index, connection in _entries(data, "connections"):
         first: dict[str, int] = {}
         for number, entry in enumerate(_list(connection.get("mappings"))):
@@ -148,16 +148,16 @@ def _mappings(data: Any) -> Iterator[Breach]:
             name = entry.get("name")
             if isinstance(name, str) and first.setdefault(name, number) != number:
                 message = f"mapping {quoted(name)} stands here twice"
-                yield Breach((*path, "name"), message, "Give each mapping of a connection its own name")
+                yield Violation((*path, "name"), message, "Give each mapping of a connection its own name")
             if isinstance(entry.get("mapping"), dict):
                 try:
                     compile_mapping(entry["mapping"])
                 except MappingInvalid as error:
                     for problem in error.problems:
-                        yield Breach((*path, "mapping", *problem.path), problem.message, problem.remedy)
+                        yield Violation((*path, "mapping", *problem.path), problem.message, problem.remedy)
 
 
-def _plain_secrets(data: Any) -> Iterator[Breach]:
+def _plain_secrets(data: Any) -> Iterator[Violation]:
     for index, destination in _entries(data, "destinations"):
         headers = destination.get("headers")
         first: dict[str, str] = {}
@@ -165,27 +165,27 @@ def _plain_secrets(data: Any) -> Iterator[Breach]:
             path: FieldPath = ("destinations", index, "headers", name)
             if first.setdefault(name.lower(), name) != name:
                 message = f"the same header as {quoted(first[name.lower()])}: upper and lower case do not matter"
-                yield Breach(path, message, "Keep one of the two")
+                yield Violation(path, message, "Keep one of the two")
             if looks_like_credential(name) and isinstance(value, str) and not refers_to_environment(value):
                 message = "a credential is written in the file"
-                yield Breach(path, message, "Secrets only as ${NAME}, with NAME in the environment")
+                yield Violation(path, message, "Secrets only as ${NAME}, with NAME in the environment")
         for name, value in _query(destination.get("url")):
             if looks_like_credential(name) and not refers_to_environment(value):
                 message = f"query parameter {quoted(name)} of the URL is a credential written in the file"
                 path = ("destinations", index, "url")
-                yield Breach(path, message, "Secrets only as ${NAME}, with NAME in the environment")
+                yield Violation(path, message, "Secrets only as ${NAME}, with NAME in the environment")
 
 
-def _retention(data: Any) -> Iterator[Breach]:
+def _retention(data: Any) -> Iterator[Violation]:
     window = _number(data, "delivery", "window_seconds", DeliveryConfig().window_seconds)
     kept = _number(data, "retention", "retries_seconds", RetentionConfig().retries_seconds)
     if window is not None and kept is not None and kept < window + DAY_SECONDS:
         message = "retries are deleted before their time is up: retention is shorter than the retry window and a day"
         remedy = f"Set retention.retries_seconds to {ceil(window) + DAY_SECONDS} or more (the window and 24 hours)"
-        yield Breach(("retention", "retries_seconds") if "retention" in data else ("delivery",), message, remedy)
+        yield Violation(("retention", "retries_seconds") if "retention" in data else ("delivery",), message, remedy)
 
 
-def _seams(data: Any) -> Iterator[Breach]:
+def _seams(data: Any) -> Iterator[Violation]:
     """Settings that are of another kind of topics or store than the one configured."""
     topics, store = (data.get(name) if isinstance(data, dict) else None for name in ("topics", "store"))
     url = topics.get("url") if isinstance(topics, dict) else None
@@ -195,14 +195,14 @@ def _seams(data: Any) -> Iterator[Breach]:
         if given and on_kafka != on:
             kind, other = ("Kafka", "SQLite") if on else ("SQLite", "Kafka")
             remedy = f"Remove it, or set topics.url to {'kafka://host:9092' if on else 'sqlite:///directory'}"
-            yield Breach((section, name), f"this is for topics on {kind}, and topics.url is of {other}", remedy)
+            yield Violation((section, name), f"this is for topics on {kind}, and topics.url is of {other}", remedy)
     disk = data.get("disk") if isinstance(data, dict) else None
     if on_kafka and isinstance(disk, dict) and disk.get("topics_budget_bytes"):
         message = "topics on Kafka use the brokers' disks, which Waybill does not see"
-        yield Breach(("disk", "topics_budget_bytes"), message, "Remove it, and limit retention on the brokers")
+        yield Violation(("disk", "topics_budget_bytes"), message, "Remove it, and limit retention on the brokers")
     if isinstance(store, dict) and store.get("cluster") and not str(store.get("url") or "").startswith("http"):
         message = "only a ClickHouse server has clusters"
-        yield Breach(
+        yield Violation(
             ("store", "cluster"), message, "Remove it, or set store.url to http(s)://user:${PASSWORD}@host:8123"
         )
 

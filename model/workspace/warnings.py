@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from model.config.problems import Breach, FieldPath, Severity, did_you_mean, quoted
+from model.config.problems import FieldPath, Severity, Violation, did_you_mean, quoted
 from model.fql.field_path import EVENT_FIELDS, names_of
 from model.fql.filters import compile_filter
 from model.fql.syntax import FqlProblem
@@ -17,7 +17,7 @@ from model.workspace.connections import (
 )
 
 
-def connection_doubts(connection: Connection, place: FieldPath) -> Iterator[Breach]:
+def connection_doubts(connection: Connection, place: FieldPath) -> Iterator[Violation]:
     """Yield warnings about a valid connection; ``place`` is where it stands in the file."""
     for number, rule in enumerate(connection.filters):
         at = (*place, "filters", number)
@@ -29,13 +29,13 @@ def connection_doubts(connection: Connection, place: FieldPath) -> Iterator[Brea
             yield from _fql(compile_trigger(config.trigger).warnings, (*place, "mappings", number, "trigger"))
 
 
-def _fql(problems: Iterable[FqlProblem], path: FieldPath) -> Iterator[Breach]:
+def _fql(problems: Iterable[FqlProblem], path: FieldPath) -> Iterator[Violation]:
     for problem in problems:
         message = f"line {problem.line}, column {problem.column}: {problem.message}"
-        yield Breach(path, message, problem.remedy, Severity.WARNING)
+        yield Violation(path, message, problem.remedy, Severity.WARNING)
 
 
-def _action(action: AnyActionConfig, place: FieldPath) -> Iterator[Breach]:
+def _action(action: AnyActionConfig, place: FieldPath) -> Iterator[Violation]:
     match action:
         case SampleConfig():
             yield from _misspelt(action.path, (*place, "path"))
@@ -54,15 +54,15 @@ def _action(action: AnyActionConfig, place: FieldPath) -> Iterator[Breach]:
                 yield from _misspelt(change.move_from, (*at, "move"))
 
 
-def _misspelt(path: str | None, place: FieldPath) -> Iterator[Breach]:
+def _misspelt(path: str | None, place: FieldPath) -> Iterator[Violation]:
     # An event may have fields of its own, so only a name that is nearly one of Segment's is doubted.
     for name in names_of(path or "")[:1]:
         remedy = "" if name in EVENT_FIELDS else did_you_mean(name, EVENT_FIELDS, "")
         if remedy:
-            yield Breach(place, f"events usually have no field {quoted(name)}", remedy, Severity.WARNING)
+            yield Violation(place, f"events usually have no field {quoted(name)}", remedy, Severity.WARNING)
 
 
-def _dotted(path: str, name: str, place: FieldPath, *, drops: bool) -> Iterator[Breach]:
+def _dotted(path: str, name: str, place: FieldPath, *, drops: bool) -> Iterator[Violation]:
     *way, last = names_of(name)
     if not way:
         return
@@ -72,4 +72,4 @@ def _dotted(path: str, name: str, place: FieldPath, *, drops: bool) -> Iterator[
     inner = name.removesuffix(f".{last}")
     under = f"{path}.{inner}" if path else inner
     remedy = f"Write {quoted(last)} under {quoted(under)}, or a backslash before each dot"
-    yield Breach(place, message, remedy, Severity.WARNING)
+    yield Violation(place, message, remedy, Severity.WARNING)

@@ -8,7 +8,7 @@ import json
 from typing import Any, Literal
 
 from model.alerts.channels import AlertsConfig
-from model.config.env_text import EnvironmentText
+from model.config.env_text import EnvString
 from model.config.fields import FormerIds, Name, Slug, WriteKeys
 from model.destinations.catalogue import AnyDestination
 from model.destinations.destination import HttpDestination
@@ -90,7 +90,7 @@ class Workspace(Section):
         for connection in self.connections:
             texts += connection.function_settings.values()
         texts += [url for url in (self.store.url, self.delivery.proxy) if url]
-        texts += [value for value in self.topics.kafka.values() if isinstance(value, EnvironmentText)]
+        texts += [value for value in self.topics.kafka.values() if isinstance(value, EnvString)]
         of_destinations = (destination.secret_values() for destination in self.http_destinations().values())
         return frozenset().union(*(text.secrets for text in texts), *of_destinations, self.alerts.secret_values())
 

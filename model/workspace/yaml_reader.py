@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from model.config.problems import FieldPath, Problem, Severity, format_path, quoted
+from model.config.problems import Diagnostic, FieldPath, Severity, format_path, quoted
 
 DEPTH_LIMIT = 48  # ten times what the file needs, so that mappings can be as deep as anybody writes them
 VALUES_LIMIT = 100_000  # of some thousand sources and destinations; bounds the memory a hostile file can take
@@ -31,7 +31,7 @@ class Document:
     file: str
     data: Any = None
     marks: dict[FieldPath, tuple[int, int]] = field(default_factory=dict)
-    problems: list[Problem] = field(default_factory=list)
+    problems: list[Diagnostic] = field(default_factory=list)
     faulty: set[FieldPath] = field(default_factory=set)  # a problem is known there; None stands in for the value
 
     def place(self, path: FieldPath) -> tuple[int, int]:
@@ -49,7 +49,7 @@ class Document:
     ) -> None:
         """Add a problem."""
         self.problems.append(
-            Problem(
+            Diagnostic(
                 file=self.file,
                 line=place[0],
                 column=place[1],

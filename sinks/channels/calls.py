@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from model.http.messages import HttpFailure, HttpRequest, HttpResponse
 from sinks.http.engine import Outbound
 from sinks.http.httpx_engine import HttpxEngine
-from sinks.http.ssrf_guard import AddressGuard, Network
+from sinks.http.ssrf_guard import Network, SsrfGuard
 
 _CLOSE_SECONDS = 5.0
 _GRACE_SECONDS = 2.0  # the engine keeps the time itself; this is for a loop that does not come to it
@@ -24,7 +24,7 @@ class ChannelCalls:
 
     def __init__(self, allowed: Iterable[Network] = (), outbound: Outbound = Outbound()) -> None:  # noqa: B008 (frozen)
         self._loop = asyncio.new_event_loop()
-        self._engine = HttpxEngine(AddressGuard(allowed), outbound)
+        self._engine = HttpxEngine(SsrfGuard(allowed), outbound)
         self._thread = threading.Thread(target=self._loop.run_forever, name="channel-calls", daemon=True)
         self._thread.start()
 

@@ -25,7 +25,7 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sent:
+class SendResult:
     """``code``: an HTTP or SMTP status, a transport code, or one of ours; '' when taken. ``message``: redacted.
 
     after_seconds: how long the other side asks us to wait; None when it does not.
@@ -44,7 +44,7 @@ class Channel(Protocol):
     def max_notices(self) -> int:
         """How many notices one message tells at most."""
 
-    def send(self, notices: Sequence[Notice], recipient: str = "") -> Sent:
+    def send(self, notices: Sequence[Notice], recipient: str = "") -> SendResult:
         """Try once to hand notices over in one message; waits at most about `TIMEOUT_SECONDS`.
 
         ``recipient``: a mail address for email; '' for all others. Raises ValueError for no notices or too many, and

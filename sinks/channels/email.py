@@ -26,7 +26,7 @@ from model.config.mail_address import is_mail_address
 from model.http.failure import cut
 from model.redaction.redactor import Redactor
 from sinks.channels.calls import ChannelCalls
-from sinks.channels.channel import TIMEOUT_SECONDS, Outcome, Sent, check_number, message_id
+from sinks.channels.channel import TIMEOUT_SECONDS, Outcome, SendResult, check_number, message_id
 from sinks.channels.email_message import email_message
 from sinks.channels.wording import one_line
 from sinks.http.transport_codes import code_of_errno
@@ -50,7 +50,7 @@ class Email:
         self._tls = tls or ssl.create_default_context()
         self._redactor = Redactor(config.secret_values())
 
-    def send(self, notices: Sequence[Notice], recipient: str = "") -> Sent:
+    def send(self, notices: Sequence[Notice], recipient: str = "") -> SendResult:
         """Hand one mail to the server; see `Channel`."""
         check_number(notices, self.max_notices)
         if not is_mail_address(recipient):
@@ -70,9 +70,9 @@ class Email:
         except SMTPResponseException as error:
             sent = self._answered(Outcome.CHANNEL_REFUSED, error.code, error.message, "refuses to serve")
         except (SMTPException, OSError, TimeoutError) as error:
-            sent = Sent(outcome=Outcome.AGAIN, code=_code(error), message=self._shown(str(error)))
+            sent = SendResult(outcome=Outcome.AGAIN, code=_code(error), message=self._shown(str(error)))
         else:
-            sent = Sent(outcome=Outcome.TAKEN)
+            sent = SendResult(outcome=Outcome.TAKEN)
         return sent
 
     async def _hand_over(self, mail: bytes, recipient: str) -> None:
@@ -112,11 +112,11 @@ class Email:
             raise _Refused("AUTH_MISSING", message)
         await known[0](username.value, password.value)
 
-    def _answered(self, refused: Outcome, status: int, message: str, what: str) -> Sent:
+    def _answered(self, refused: Outcome, status: int, message: str, what: str) -> SendResult:
         """4xx is for now, 5xx for good."""
         outcome = refused if status >= _PERMANENT else Outcome.AGAIN
         code = str(status) if status >= _FIRST_STATUS else "PROTOCOL_ERROR"
-        return Sent(outcome=outcome, code=code, message=self._shown(f"the mail server {what}: {message}"))
+        return SendResult(outcome=outcome, code=code, message=self._shown(f"the mail server {what}: {message}"))
 
     def _shown(self, text: str) -> str:
         return cut(self._redactor.text(one_line(text)))
@@ -127,7 +127,7 @@ class _Refused(Exception):
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
-        self.sent = Sent(outcome=Outcome.CHANNEL_REFUSED, code=code, message=message)
+        self.sent = SendResult(outcome=Outcome.CHANNEL_REFUSED, code=code, message=message)
 
 
 async def _encrypt(client: SMTP, tls: ssl.SSLContext) -> None:

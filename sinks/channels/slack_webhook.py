@@ -14,7 +14,7 @@ from model.redaction.redactor import Redactor
 from sinks.channels import slack_blocks
 from sinks.channels.answers import read_answer, read_failure
 from sinks.channels.calls import ChannelCalls
-from sinks.channels.channel import Outcome, Sent, check_number
+from sinks.channels.channel import Outcome, SendResult, check_number
 from sinks.channels.slack_client import NoAnswer, SlackClient
 
 _BAD_REQUEST = 400
@@ -30,7 +30,7 @@ class SlackWebhook:
         self._redactor = Redactor(config.secret_values())
         self._clock = clock
 
-    def send(self, notices: Sequence[Notice], recipient: str = "") -> Sent:
+    def send(self, notices: Sequence[Notice], recipient: str = "") -> SendResult:
         """Post one message; see `Channel`."""
         check_number(notices, self.max_notices)
         try:
@@ -50,10 +50,10 @@ class SlackWebhook:
             return read_failure(error.failure, self._redactor)
         return self._read(response)
 
-    def _read(self, response: WebhookResponse) -> Sent:
+    def _read(self, response: WebhookResponse) -> SendResult:
         body = response.body.encode()
         sent = read_answer(response.status_code, response.headers, body, self._redactor, self._clock())
         if sent.outcome is Outcome.TAKEN and response.body.strip() != "ok":  # a proxy's page, say
             message = "the answer was not the 'ok' by which Slack says that it took a message"
-            return Sent(outcome=Outcome.AGAIN, code="UNEXPECTED_ANSWER", message=message)
+            return SendResult(outcome=Outcome.AGAIN, code="UNEXPECTED_ANSWER", message=message)
         return sent

@@ -17,7 +17,7 @@ from model.http.signatures import standard_webhooks
 from model.redaction.redactor import Redactor
 from sinks.channels.answers import read
 from sinks.channels.calls import ChannelCalls
-from sinks.channels.channel import TIMEOUT_SECONDS, Sent, check_number, message_id
+from sinks.channels.channel import TIMEOUT_SECONDS, SendResult, check_number, message_id
 from sinks.channels.wording import cleaned
 
 
@@ -42,7 +42,7 @@ class Webhook:
         self._redactor = Redactor(config.secret_values())
         self._clock = clock
 
-    def send(self, notices: Sequence[Notice], recipient: str = "") -> Sent:
+    def send(self, notices: Sequence[Notice], recipient: str = "") -> SendResult:
         """Post one message; see `Channel`."""
         check_number(notices, self.max_notices)
         return read(self._calls.http(self.request(notices)), self._redactor, self._clock())

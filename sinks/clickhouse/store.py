@@ -114,7 +114,7 @@ class Store:
         self._connecting = Lock()
         self._connected = False
 
-    def answering_within(self, seconds: float) -> "Store":
+    def with_timeout(self, seconds: float) -> "Store":
         """Return this store for who would rather know nothing than wait: a server gets so long for an answer."""
         hasty = {"send_receive_timeout": seconds} if "host" in self._options else {}
         return Store({**self._options, **hasty}, self.database, self.name)

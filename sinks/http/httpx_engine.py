@@ -21,7 +21,7 @@ from sinks.http.httpx_errors import body_fault, failure_of
 from sinks.http.proxies import proxy_of, said_by_proxy
 from sinks.http.redirects import send_following
 from sinks.http.response_body import LATE, merged, response_of
-from sinks.http.ssrf_guard import AddressGuard
+from sinks.http.ssrf_guard import SsrfGuard
 
 CONNECT_TIMEOUT_SECONDS = 3.0
 IDLE_CONNECTION_TIMEOUT_SECONDS = 30.0
@@ -34,7 +34,7 @@ class HttpxEngine:
 
     def __init__(
         self,
-        guard: AddressGuard,
+        guard: SsrfGuard,
         outbound: Outbound = Outbound(),  # noqa: B008 (frozen)
         *,
         monotonic: Callable[[], float] = time.monotonic,

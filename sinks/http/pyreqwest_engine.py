@@ -27,7 +27,7 @@ from sinks.http.proxies import proxy_of, said_by_proxy
 from sinks.http.pyreqwest_errors import body_fault, failure_of, never_connected
 from sinks.http.redirects import send_following
 from sinks.http.response_body import LATE, LIST_HEADERS, merged, response_of
-from sinks.http.ssrf_guard import AddressGuard
+from sinks.http.ssrf_guard import SsrfGuard
 
 # Leaves time for a second address within the usual 5 s. SYN packets are repeated after 1 s and 3 s.
 CONNECT_TIMEOUT = timedelta(seconds=3)
@@ -44,7 +44,7 @@ class PyreqwestEngine:
 
     def __init__(
         self,
-        guard: AddressGuard,
+        guard: SsrfGuard,
         outbound: Outbound = Outbound(),  # noqa: B008 (frozen)
         *,
         monotonic: Callable[[], float] = time.monotonic,

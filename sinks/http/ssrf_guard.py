@@ -38,7 +38,7 @@ class _Known:
     doubted: bool = False  # it stands for an earlier answer: the last one was none, or that there is no such name
 
 
-class AddressGuard:
+class SsrfGuard:
     """Resolves hosts to addresses that may be called; remembers them for 30 seconds. Belongs to one event loop.
 
     One passing fault of a name server costs no call to a host that was found before.

@@ -19,12 +19,12 @@ from model.alerts.transition import Transition
 from model.alerts.version import RuleChange, RuleVersion
 from model.recording.rollup import MINUTE_MS
 from model.workspace.workspace import Workspace
-from sinks.channels.channel import Outcome, Sent
+from sinks.channels.channel import Outcome, SendResult
 from tests.unit.alerts.alert_samples import NOW
 from tests.workspaces import webhook, workspace
 
 START = NOW  # of the first append minute
-TAKEN = Sent(outcome=Outcome.TAKEN)
+TAKEN = SendResult(outcome=Outcome.TAKEN)
 SMTP = {"host": "mail.example.com", "security": "none", "from": "waybill@example.com"}
 
 
@@ -158,13 +158,13 @@ def through_pickle(value: Any) -> Any:
 class ScriptedChannel:
     """Answers as told, then takes everything; keeps what it was sent. ``before_answer``: called with each."""
 
-    def __init__(self, *answers: Sent | Exception, max_notices: int = 3) -> None:
+    def __init__(self, *answers: SendResult | Exception, max_notices: int = 3) -> None:
         self.max_notices = max_notices
         self.answers = list(answers)
         self.sent: list[tuple[str, tuple[Notice, ...]]] = []
         self.before_answer: Callable[[], None] = lambda: None
 
-    def send(self, notices: Sequence[Notice], recipient: str = "") -> Sent:
+    def send(self, notices: Sequence[Notice], recipient: str = "") -> SendResult:
         """Take one message."""
         assert 1 <= len(notices) <= self.max_notices
         self.sent.append((recipient, tuple(notices)))

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-from flows.alerting.enrichment import Details
+from flows.alerting.enrichment import NoticeEnricher
 from flows.alerting.outbox import Outbox
 from flows.alerting.sender import Sender
 from model.alerts.transition import Transition
@@ -56,7 +56,7 @@ class PostOffice:
             self.outbox,
             lambda: self.workspace,
             lambda workspace: self.channels,
-            Details(cast(Store, self.errors)),
+            NoticeEnricher(cast(Store, self.errors)),
             self.clock,
             executor or AtOnce(),
         )

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flows.alerting.minute_assembly import Bundles, read_bundle
+from flows.alerting.minute_assembly import MinuteAssembler, read_bundle
 from model.events.envelope import UnreadableRecord
 from model.recording.rollup import MINUTE_MS
 from tests.alerting.alerting_kit import START, bundle_value, said
@@ -15,12 +15,12 @@ from tests.unit.alerts.alert_samples import row
 GOOD = {"v": 1, "append_minute_ms": START, "partition": 0, "rows": [], "states": []}
 
 
-def add(bundles: Bundles, number: int, *names: str, partition: int = 0) -> None:
+def add(bundles: MinuteAssembler, number: int, *names: str, partition: int = 0) -> None:
     rows = [row(START, source=name) for name in names]
     bundles.add(read_bundle(bundle_value(number, rows, partition=partition)))
 
 
-def whole(bundles: Bundles) -> dict[int, list[str]]:
+def whole(bundles: MinuteAssembler) -> dict[int, list[str]]:
     """Sources by number of the minutes that are whole now, in the order they are given."""
     return {
         (minute.minute_ms - START) // MINUTE_MS: sorted(row["source"] for row in minute.rows)
@@ -29,7 +29,7 @@ def whole(bundles: Bundles) -> dict[int, list[str]]:
 
 
 def test_a_minute_waits_for_every_partition() -> None:
-    bundles = Bundles(3)
+    bundles = MinuteAssembler(3)
     add(bundles, 0, "a", partition=0)
     add(bundles, 0, "b", partition=1)
     assert whole(bundles) == {}
@@ -39,7 +39,7 @@ def test_a_minute_waits_for_every_partition() -> None:
 
 
 def test_a_partition_that_speaks_of_a_later_minute_has_nothing_more_for_an_earlier_one() -> None:
-    bundles = Bundles(2)
+    bundles = MinuteAssembler(2)
     for number in (0, 1, 2):
         add(bundles, number, f"a{number}")
     add(bundles, 1, "b1", partition=1)
@@ -50,7 +50,7 @@ def test_a_partition_that_speaks_of_a_later_minute_has_nothing_more_for_an_earli
 
 
 def test_minutes_are_given_oldest_first_whatever_came_first() -> None:
-    bundles = Bundles(2)
+    bundles = MinuteAssembler(2)
     add(bundles, 7, "late", partition=0)
     for number in range(3, 9):
         add(bundles, number, "early", partition=1)
@@ -59,7 +59,7 @@ def test_minutes_are_given_oldest_first_whatever_came_first() -> None:
 
 @pytest.mark.parametrize("again", [0, 1, 2])
 def test_a_bundle_seen_before_is_skipped_also_when_its_minute_was_given(again: int) -> None:
-    bundles = Bundles(2)
+    bundles = MinuteAssembler(2)
     for number in (0, 1, 2):
         add(bundles, number, "a")
     add(bundles, 1, partition=1)
@@ -71,19 +71,19 @@ def test_a_bundle_seen_before_is_skipped_also_when_its_minute_was_given(again: i
 
 
 def test_resumed_from_a_snapshot_it_goes_on_where_it_was() -> None:
-    bundles = Bundles(2)
+    bundles = MinuteAssembler(2)
     add(bundles, 0, "a", partition=0)
     add(bundles, 1, "a", partition=0)
     add(bundles, 0, "b", partition=1)
     assert list(whole(bundles)) == [0]
-    resumed = Bundles.from_record(bundles.to_record(), 2)
+    resumed = MinuteAssembler.from_record(bundles.to_record(), 2)
     add(resumed, 1, "again", partition=0)
     add(resumed, 1, "b", partition=1)
     assert whole(resumed) == {1: ["a", "b"]}
 
 
 def test_a_snapshot_does_not_change_when_more_comes() -> None:
-    bundles = Bundles(2)
+    bundles = MinuteAssembler(2)
     add(bundles, 0, "a", partition=0)
     snapshot = bundles.to_record()
     before = deepcopy(snapshot)
@@ -93,7 +93,7 @@ def test_a_snapshot_does_not_change_when_more_comes() -> None:
 
 def test_a_snapshot_of_another_version_is_refused() -> None:
     with pytest.raises(ValueError, match="version 2; this Waybill reads 1"):
-        Bundles.from_record(Bundles(1).to_record() | {"v": 2}, 1)
+        MinuteAssembler.from_record(MinuteAssembler(1).to_record() | {"v": 2}, 1)
 
 
 def test_states_may_be_missing() -> None:
@@ -134,13 +134,13 @@ TEXT = st.sampled_from(["v", "append_minute_ms", "partition", "rows", "states"])
 @given(st.binary(max_size=60) | st.dictionaries(TEXT, JSON).map(lambda given: _dumped(GOOD | given)))
 @settings(max_examples=150, deadline=None)
 def test_any_bytes_are_a_bundle_or_unreadable(value: bytes) -> None:
-    bundles = Bundles(2)
+    bundles = MinuteAssembler(2)
     try:
         read = read_bundle(value)
     except UnreadableRecord:
         return
     bundles.add(read)
-    Bundles.from_record(bundles.to_record(), 2)
+    MinuteAssembler.from_record(bundles.to_record(), 2)
     assert list(bundles.whole()) == []
 
 

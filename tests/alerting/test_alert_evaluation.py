@@ -7,7 +7,7 @@ import pytest
 from flows.topics.interface import Record
 from model.alerts.measures import DAY_MS
 from model.alerts.notice import Change
-from model.alerts.transition import Transition, Untold
+from model.alerts.transition import Suppression, Transition
 from model.recording.rollup import MINUTE_MS
 from tests.alerting.alerting_kit import (
     START,
@@ -60,7 +60,7 @@ def test_a_rule_counts_from_the_moment_it_was_made_and_goes_as_it_was_edited() -
     at_once, one_by_one = Evaluating(Knowing(made, off, on)), Evaluating(Knowing(made, off, on))
     together = at_once.take(*minutes)
     assert changes(together) == expected
-    assert together[1].told_reason == Untold.ENDED and together[2].rule_name == "Again"
+    assert together[1].told_reason == Suppression.ENDED and together[2].rule_name == "Again"
     assert [found for minute in minutes for found in one_by_one.take(minute)] == together
 
 
@@ -103,7 +103,7 @@ def test_what_is_reached_more_than_an_hour_late_is_recorded_and_not_told() -> No
     late = Evaluating(Knowing(rule("r1")))
     late.now_ms = evaluating.now_ms + 1
     [too_late] = late.take(bundle(0, discarded(0)))
-    assert not too_late.told and too_late.told_reason == Untold.LATE and too_late.id == in_time.id
+    assert not too_late.told and too_late.told_reason == Suppression.LATE and too_late.id == in_time.id
 
 
 class Destination:
@@ -164,7 +164,7 @@ def test_a_destination_that_was_removed_from_the_workspace_is_watched_no_more() 
     crm.says("setup")
     crm.evaluating.workspace = example_workspace(["mail"])
     [ended] = crm.minute()
-    assert (ended.change, ended.told, ended.told_reason) == (Change.RECOVERED, False, Untold.ENDED)
+    assert (ended.change, ended.told, ended.told_reason) == (Change.RECOVERED, False, Suppression.ENDED)
     assert crm.says("setup") == [] and crm.minute() == []
     assert crm.evaluating.logic.snapshot()["states"] == []
 

@@ -16,7 +16,7 @@ from flows.alerting.outbox_sink import OutboxSink
 from flows.alerting.source import MinutesSource
 from flows.engine.clock import wall_clock_ms
 from flows.topics.interface import MINUTES
-from flows.topics.source import Reading
+from flows.topics.source import SourceConfig
 from model.alerts import machine
 from model.alerts.version import RuleVersion
 from model.recording.rollup import MINUTE_MS
@@ -84,7 +84,7 @@ class Alerting:
         """Live until the condition holds, and then end well or die; whatever else kills it is raised."""
         self.reached = -1
         hand = Hand(until, crash=crash)
-        reading = Reading(
+        reading = SourceConfig(
             topics=self.topics, topic=MINUTES, clock=hand, stop=hand.stop, start=beginning, most_records=1
         )  # fmt: skip
         flow = alerting_flow(

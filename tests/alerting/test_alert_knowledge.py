@@ -4,7 +4,7 @@ from typing import Any, cast
 
 import pytest
 
-from flows.alerting.store_queries import Knowledge
+from flows.alerting.store_queries import RuleRepository
 from sinks.clickhouse.store import Store, StoreUnavailable
 from tests.alerting.alerting_kit import START, rule
 from tests.sql.recording import BASE_MS, Event, Log
@@ -25,7 +25,7 @@ def test_a_rule_that_cannot_be_read_costs_no_other_rule_anything_and_is_said_onc
     good, other = rule("good"), rule("other", at_ms=START)
     strange = rule("strange").as_row() | {"definition": '{"kind":"of-tomorrow"}'}
     assert store.insert("alert_rules", [good.as_row(), strange, other.as_row()]) == []
-    knowledge = Knowledge(store)
+    knowledge = RuleRepository(store)
     for _ in range(3):
         assert knowledge.versions(START) == [good, other]
     assert caplog.text.count("alert rule strange cannot be read") == 1
@@ -35,14 +35,14 @@ def test_volumes_and_first_events_are_those_of_the_store(store: Store) -> None:
     log = Log()
     log.append(*(Event(offset, BASE_MS + offset * 60_000).received() for offset in range(5)))
     log.record(store)
-    knowledge = Knowledge(store)
+    knowledge = RuleRepository(store)
     assert knowledge.received("web", BASE_MS, BASE_MS + 3 * 60_000) == 3
     assert knowledge.received("ios", BASE_MS, BASE_MS + HOUR_MS) == 0
     assert knowledge.first_events(BASE_MS + HOUR_MS) == {"web": BASE_MS}
 
 
 def test_without_a_store_nothing_is_known_and_nothing_fails(caplog: pytest.LogCaptureFixture) -> None:
-    knowledge = Knowledge(cast(Store, Away()))
+    knowledge = RuleRepository(cast(Store, Away()))
     assert knowledge.versions(START) is None
     assert knowledge.received("web", 0, START) is None
     assert knowledge.first_events(START) is None

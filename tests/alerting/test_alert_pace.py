@@ -4,7 +4,7 @@ import pytest
 
 from flows.alerting.source import AHEAD_MS, MinutesSource
 from flows.topics.interface import MINUTES
-from flows.topics.source import BATCH_RECORDS, Reading, Sourced
+from flows.topics.source import BATCH_RECORDS, SourceConfig, SourcedRecord
 from model.recording.rollup import MINUTE_MS
 from tests.alerting.alerting_kit import START
 from tests.fakes import Clock, MemoryTopics
@@ -23,7 +23,7 @@ class Partitions:
                 topics.append(MINUTES, value, partition=partition, at_ms=START + number * MINUTE_MS)
         self.stop = StopEvent()
         clock = Clock(START + 10**9)
-        reading = Reading(topics=topics, topic=MINUTES, clock=clock, stop=self.stop, start=lambda *_: 0)
+        reading = SourceConfig(topics=topics, topic=MINUTES, clock=clock, stop=self.stop, start=lambda *_: 0)
         source = MinutesSource(reading)
         self.topics = topics
         self.parts = [source.build_part("minutes", name, None) for name in source.list_parts()]
@@ -31,7 +31,7 @@ class Partitions:
 
     def poll(self, partition: int) -> int:
         """How many records it gives out."""
-        items = [item for item in self.parts[partition].next_batch() if isinstance(item, Sourced)]
+        items = [item for item in self.parts[partition].next_batch() if isinstance(item, SourcedRecord)]
         self.given[partition] += [int(item.record.value.split(b"/")[1]) for item in items]
         return len(items)
 

@@ -7,11 +7,11 @@ import pytest
 
 from flows.alerting.history import accept_tested, record
 from flows.alerting.notifications import MessageState
-from flows.alerting.store_queries import Knowledge
+from flows.alerting.store_queries import RuleRepository
 from model.alerts.notice import Change
 from model.alerts.state import Check
-from model.alerts.transition import Untold
-from sinks.channels.channel import Outcome, Sent
+from model.alerts.transition import Suppression
+from sinks.channels.channel import Outcome, SendResult
 from sinks.clickhouse.store import Store, StoreUnavailable
 from tests.alerting.alerting_kit import ScriptedChannel, put, rule, transition
 from tests.alerting.post_office import PostOffice
@@ -19,7 +19,7 @@ from tests.unit.alerts.alert_samples import NOW
 
 PERIOD = {"from_ms": NOW - 1_000, "to_ms": NOW + 86_400_000}
 ANY = {"rule_id": "", "source": "", "destination": "", "limit": 100}
-GONE = Sent(outcome=Outcome.CHANNEL_REFUSED, code="404", message="no_service")
+GONE = SendResult(outcome=Outcome.CHANNEL_REFUSED, code="404", message="no_service")
 
 
 @pytest.fixture
@@ -50,10 +50,10 @@ class Away:
 
 
 def test_history_holds_the_comparison_and_what_became_of_its_messages(post: PostOffice, store: Store) -> None:
-    post.channels["ops"].answers = [Sent(outcome=Outcome.AGAIN, code="503")]
+    post.channels["ops"].answers = [SendResult(outcome=Outcome.AGAIN, code="503")]
     fired = transition(1, channels=("team", "ops", "email:no@example.com"), source="web", mapping="all")
-    post.channels["email"] = ScriptedChannel(Sent(outcome=Outcome.RECIPIENT_REFUSED, code="550"))
-    quiet = transition(2, told=False, told_reason=str(Untold.MUTED), change=Change.RECOVERED)
+    post.channels["email"] = ScriptedChannel(SendResult(outcome=Outcome.RECIPIENT_REFUSED, code="550"))
+    quiet = transition(2, told=False, told_reason=str(Suppression.MUTED), change=Change.RECOVERED)
     post.put(fired)
     post.outbox.put([quiet], [])
     post.work()
@@ -69,7 +69,7 @@ def test_history_holds_the_comparison_and_what_became_of_its_messages(post: Post
 
 
 def test_a_message_that_waits_is_shown_as_it_stands_now(post: PostOffice, store: Store) -> None:
-    post.channels["team"].answers = [Sent(outcome=Outcome.AGAIN, code="503", message="busy")]
+    post.channels["team"].answers = [SendResult(outcome=Outcome.AGAIN, code="503", message="busy")]
     post.put(transition(1))
     seen = []
     for after_ms in (None, 0, 5_000):
@@ -105,7 +105,7 @@ def test_rules_stand_with_what_they_compared_last(post: PostOffice, store: Store
     record_all(post, store)
     [row] = store.view("alert_rules_now")
     assert (row["status"], row["since"], row["numerator"]) == ("ok", back.at_ms, 990)
-    assert Knowledge(store).versions(NOW) == [kept]
+    assert RuleRepository(store).versions(NOW) == [kept]
 
 
 def test_a_channel_is_shown_disabled_until_a_test_of_it_succeeds(post: PostOffice, store: Store) -> None:

@@ -84,11 +84,11 @@ def main() -> None:
     before_bytes = process.memory_info().rss
     windows = Windows(BEGIN_MS)
     for minute_ms in range(BEGIN_MS, END_MS, FIVE_MINUTES_MS):  # one row stands for five minutes: the slots are full
-        windows.turn_to(minute_ms + MINUTE_MS)
+        windows.advance_to(minute_ms + MINUTE_MS)
         day_before = minute_ms < END_MS - DAY_MS
         windows.add(row for row in rows(minute_ms, chance, 0) if row["status"] == "received" or not day_before)
     for minute_ms in range(END_MS - 60 * MINUTE_MS, END_MS, MINUTE_MS):
-        windows.turn_to(minute_ms + MINUTE_MS)
+        windows.advance_to(minute_ms + MINUTE_MS)
         windows.add(rows(minute_ms, chance, 0))
     windows_bytes = process.memory_info().rss - before_bytes
     versions, states = rules(), dict[StateKey, RuleState]()
@@ -98,7 +98,7 @@ def main() -> None:
         minute_ms = END_MS + number * MINUTE_MS
         counted = list(rows(minute_ms, chance, 20))  # a fifth of the destinations is down
         clock = [time.process_time()]
-        windows.turn_to(minute_ms + MINUTE_MS)
+        windows.advance_to(minute_ms + MINUTE_MS)
         clock.append(time.process_time())
         windows.add(counted)
         clock.append(time.process_time())

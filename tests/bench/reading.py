@@ -31,7 +31,7 @@ _SETTINGS = {"readonly": 2, "max_threads": 2}
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class SourceConfig:
     """The queries of one panel or picker, how long they took, and of what they were asked."""
 
     name: str
@@ -63,7 +63,7 @@ def read(
     """Read a store that holds ``amount``, ``runs`` times, print a table; the result as one row of JSON."""
     readings = list(_readings(store, periods_days))
     # Every panel once, then all again: what happens beside spreads over all of them.
-    for reading in progress.track(readings * runs, description="Reading"):
+    for reading in progress.track(readings * runs, description="SourceConfig"):
         reading.times_ms.append(_time_ms(store, reading.queries))
     sizes = _sizes(store)
     progress.console.print(_table(readings))
@@ -82,7 +82,7 @@ def read(
     }
 
 
-def _readings(store: Store, periods_days: tuple[int, ...]) -> Iterator[Reading]:
+def _readings(store: Store, periods_days: tuple[int, ...]) -> Iterator[SourceConfig]:
     """Each panel and picker, for each period and choice."""
     dashboard = load_dashboard(DIRECTORY / "event-delivery.json")
     for days in periods_days:
@@ -94,7 +94,9 @@ def _readings(store: Store, periods_days: tuple[int, ...]) -> Iterator[Reading]:
             asked |= {panel.title: [target.raw_sql for target in panel.targets] for panel in dashboard.panels}
             for name, queries in asked.items():
                 if queries:
-                    yield Reading(name, f"{days} d", choice, tuple(expand(query, choices, shown) for query in queries))
+                    yield SourceConfig(
+                        name, f"{days} d", choice, tuple(expand(query, choices, shown) for query in queries)
+                    )
 
 
 def _time_ms(store: Store, queries: tuple[str, ...]) -> float:
@@ -122,8 +124,8 @@ def _outcomes(table: str, amount: Amount) -> int:
     return days * amount.deliveries_per_day
 
 
-def _table(readings: list[Reading]) -> Table:
-    table = Table("Panel", "Period", "Of", title="Reading event-delivery")
+def _table(readings: list[SourceConfig]) -> Table:
+    table = Table("Panel", "Period", "Of", title="SourceConfig event-delivery")
     table.add_column("Median, ms", justify="right")
     table.add_column("Worst, ms", justify="right")
     for reading in sorted(readings, key=lambda reading: -reading.median_ms):

@@ -9,7 +9,7 @@ from typing import Any
 
 from model.http.messages import HttpFailure, HttpRequest, HttpResponse
 from sinks.http.engine import HttpEngine
-from sinks.http.ssrf_guard import AddressGuard, Resolver, system_resolver
+from sinks.http.ssrf_guard import Resolver, SsrfGuard, system_resolver
 from tests.conformance.http_server import (
     RawServer,
 )
@@ -27,7 +27,7 @@ async def served(
     make_engine: MakeEngine, resolver: Resolver = system_resolver, **start: Any
 ) -> AsyncIterator[tuple[HttpEngine, RawServer]]:
     server = await RawServer().start(**start)
-    engine = make_engine(AddressGuard(LOOPBACK, resolver=resolver))
+    engine = make_engine(SsrfGuard(LOOPBACK, resolver=resolver))
     try:
         yield engine, server
     finally:
@@ -60,8 +60,8 @@ class Rebinding:
         self.asked += 1
         return answer
 
-    def guard(self) -> AddressGuard:
-        return AddressGuard([ip_network("127.0.0.1/32")], resolver=self.resolve, monotonic=lambda: self.seconds)
+    def guard(self) -> SsrfGuard:
+        return SsrfGuard([ip_network("127.0.0.1/32")], resolver=self.resolve, monotonic=lambda: self.seconds)
 
 
 async def until(condition: Callable[[], bool], within_seconds: float = 5.0) -> None:

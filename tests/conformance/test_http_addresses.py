@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from sinks.http.ssrf_guard import REFRESH_SECONDS, AddressGuard, system_resolver
+from sinks.http.ssrf_guard import REFRESH_SECONDS, SsrfGuard, system_resolver
 from tests.conformance.http_calls import MakeEngine, Rebinding, answer_of, code_of, post, resolves_to, run, served
 from tests.conformance.http_server import (
     RawServer,
@@ -98,7 +98,7 @@ def test_a_private_address_is_refused_however_it_is_written(make_engine: MakeEng
 
     async def test() -> None:
         server = await RawServer().start()
-        engine = make_engine(AddressGuard(resolver=resolve))
+        engine = make_engine(SsrfGuard(resolver=resolve))
         assert code_of(await engine.send(post(url.format(server.port)))) == "ADDRESS_REFUSED"
         assert server.connections == 0
         await engine.close()

@@ -10,7 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from model.http.messages import RESPONSE_BODY_LIMIT_BYTES, HttpFailure, HttpRequest
-from sinks.http.ssrf_guard import AddressGuard
+from sinks.http.ssrf_guard import SsrfGuard
 from tests.conformance.http_calls import LOOPBACK, MakeEngine, answer_of, code_of, post, resolves_to, run, served, until
 from tests.conformance.http_server import (
     RawServer,
@@ -230,7 +230,7 @@ def test_a_request_that_cannot_be_made_is_a_failure_without_secrets(
 
 
 def test_an_engine_can_be_made_on_another_thread_than_its_loops(make_engine: MakeEngine) -> None:
-    engine = make_engine(AddressGuard(LOOPBACK))
+    engine = make_engine(SsrfGuard(LOOPBACK))
 
     async def call() -> None:
         server = await RawServer().start()

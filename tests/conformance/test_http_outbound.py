@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from model.http.messages import HttpFailure
 from sinks.http.engine import HttpEngine, Outbound
-from sinks.http.ssrf_guard import AddressGuard
+from sinks.http.ssrf_guard import SsrfGuard
 from tests.conformance.http_calls import LOOPBACK, MakeEngine, answer_of, code_of, post, resolves_to, run
 from tests.conformance.http_proxy import Proxy, proxying
 from tests.conformance.http_server import RawServer, answers, echoes, keeps_open
@@ -33,7 +33,7 @@ async def proxied(
     async with proxying(proxy):
         server = await RawServer().start(tls=tls)
         server.on("/", echoes)
-        guard = AddressGuard(LOOPBACK, resolver=resolver)
+        guard = SsrfGuard(LOOPBACK, resolver=resolver)
         engine = make_engine(guard, Outbound(**{"proxy_url": proxy.url, **outbound}))
         try:
             yield engine, server
@@ -144,7 +144,7 @@ def test_wrong_credentials_for_the_proxy_are_not_the_destinations_answer(make_en
         proxy = Proxy()
         async with proxying(proxy):
             wrong = Outbound(proxy_url=f"http://user:s3cret@127.0.0.1:{proxy.port}")
-            engine = make_engine(AddressGuard(LOOPBACK, resolver=LOOPBACK_NAME), wrong)
+            engine = make_engine(SsrfGuard(LOOPBACK, resolver=LOOPBACK_NAME), wrong)
             result = await engine.send(post(f"{scheme}://partner.test:9/"))
             assert code_of(result) == "PROXY_AUTHENTICATION"
             assert isinstance(result, HttpFailure) and "s3cret" not in result.message
@@ -171,7 +171,7 @@ def test_a_proxy_that_is_away_is_a_passing_fault(make_engine: MakeEngine, scheme
         with socket.socket() as unheard:
             unheard.bind(("127.0.0.1", 0))  # bound, but nobody listens
             away = Outbound(proxy_url=f"http://127.0.0.1:{unheard.getsockname()[1]}")
-            engine = make_engine(AddressGuard(LOOPBACK, resolver=LOOPBACK_NAME), away)
+            engine = make_engine(SsrfGuard(LOOPBACK, resolver=LOOPBACK_NAME), away)
             result = await engine.send(post(f"{scheme}://partner.test/"))
             assert code_of(result) == "ECONNREFUSED"
             assert isinstance(result, HttpFailure) and "proxy" in result.message
@@ -184,7 +184,7 @@ def test_a_proxy_that_says_nothing_costs_the_timeout_only(make_engine: MakeEngin
     async def test() -> None:
         silent = await asyncio.start_server(lambda reader, writer: asyncio.sleep(60), "127.0.0.1", 0)
         url = f"http://127.0.0.1:{silent.sockets[0].getsockname()[1]}"
-        engine = make_engine(AddressGuard(LOOPBACK, resolver=LOOPBACK_NAME), Outbound(proxy_url=url))
+        engine = make_engine(SsrfGuard(LOOPBACK, resolver=LOOPBACK_NAME), Outbound(proxy_url=url))
         assert code_of(await engine.send(post("https://partner.test/", timeout_seconds=0.2))) == "ETIMEDOUT"
         await engine.close()
         silent.close()
@@ -201,7 +201,7 @@ def test_authorities_of_ones_own_are_trusted_besides_those_of_the_system(
     own = b"# ours\n" + first.cert_pem.bytes() + b"\n# and theirs\n" + second.cert_pem.bytes()
 
     async def test() -> None:
-        engine = make_engine(AddressGuard(LOOPBACK, resolver=LOOPBACK_NAME), Outbound(ca_pem=own))
+        engine = make_engine(SsrfGuard(LOOPBACK, resolver=LOOPBACK_NAME), Outbound(ca_pem=own))
         for authority, trusted in ((systems, True), (first, True), (second, True), (strange, False)):
             server = await RawServer().start(tls=tls_of(authority))
             server.on("/", answers(200))
@@ -272,7 +272,7 @@ def test_a_handshake_that_breaks_is_a_broken_connection_and_no_bad_certificate(
 
     async def test() -> None:
         server = await asyncio.start_server(serve, "127.0.0.1", 0)
-        engine = make_engine(AddressGuard(LOOPBACK))
+        engine = make_engine(SsrfGuard(LOOPBACK))
         port = server.sockets[0].getsockname()[1]
         result = await engine.send(post(f"https://127.0.0.1:{port}/"))
         assert code_of(result) == code
@@ -297,7 +297,7 @@ def test_an_encrypted_connection_that_ends_without_a_word_is_a_broken_one(make_e
             return False
 
         server.on("/", breaks)
-        guard = AddressGuard(LOOPBACK, resolver=LOOPBACK_NAME)
+        guard = SsrfGuard(LOOPBACK, resolver=LOOPBACK_NAME)
         engine = make_engine(guard, Outbound(ca_pem=authority.cert_pem.bytes()))
         result = await engine.send(post(f"https://partner.test:{server.port}/"))
         if said:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from sinks.http.ssrf_guard import AddressGuard
+from sinks.http.ssrf_guard import SsrfGuard
 from tests.conformance.http_calls import (
     LOOPBACK,
     MakeEngine,
@@ -172,7 +172,7 @@ def test_a_server_without_tls_is_a_tls_error(make_engine: MakeEngine) -> None:
 
     async def test() -> None:
         server = await asyncio.start_server(plain, "127.0.0.1", 0)
-        engine = make_engine(AddressGuard(LOOPBACK))
+        engine = make_engine(SsrfGuard(LOOPBACK))
         port = server.sockets[0].getsockname()[1]
         assert code_of(await engine.send(post(f"https://127.0.0.1:{port}/"))) == "TLS_ERROR"
         await engine.close()

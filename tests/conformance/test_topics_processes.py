@@ -63,8 +63,8 @@ class TestTopicsThemselves:
 
     def test_marks_are_durable(self, topics: Topics, topics_factory: Installed) -> None:
         assert topics.mark("flow.identity") is None
-        topics.put_mark("flow.identity", b"one")
-        topics.put_mark("flow.identity", b"\x00two")
+        topics.put_metadata("flow.identity", b"one")
+        topics.put_metadata("flow.identity", b"\x00two")
         assert topics_factory().mark("flow.identity") == b"\x00two"
         assert topics.mark("flow") is None
 

@@ -23,7 +23,7 @@ _CHUNK_QUESTIONS = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class AttemptResult:
     """What the reference says: a JSON value, nothing at all (JavaScript's undefined), or an error."""
 
     result: Any = None
@@ -37,11 +37,11 @@ class Reference:
     def __init__(self, process: "subprocess.Popen[str]") -> None:
         self._process = process
 
-    def ask(self, kind: str, question: Any) -> Answer:
+    def ask(self, kind: str, question: Any) -> AttemptResult:
         """Ask one question."""
         return self.ask_all(kind, [question])[0]
 
-    def ask_all(self, kind: str, questions: Iterable[Any]) -> list[Answer]:
+    def ask_all(self, kind: str, questions: Iterable[Any]) -> list[AttemptResult]:
         """Ask many questions of one kind; the answers come in their order."""
         assert self._process.stdin and self._process.stdout
         lines = [f"{json.dumps({'kind': kind, 'input': question})}\n" for question in questions]
@@ -69,10 +69,10 @@ class Reference:
         self._process.stdin.flush()
 
 
-def _answer(said: dict[str, Any]) -> Answer:
+def _answer(said: dict[str, Any]) -> AttemptResult:
     if "error" in said:
-        return Answer(error=said["error"])
-    return Answer(said.get("result"), is_undefined="result" not in said)
+        return AttemptResult(error=said["error"])
+    return AttemptResult(said.get("result"), is_undefined="result" not in said)
 
 
 def install_packages() -> Path:

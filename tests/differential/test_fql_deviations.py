@@ -21,12 +21,12 @@ from tests.differential.fql_deviations import (
     FilterDeviation,
     TriggerDeviation,
 )
-from tests.differential.node import Answer, Reference
+from tests.differential.node import AttemptResult, Reference
 
 DOCS = Path(__file__).parents[2] / "docs" / "delivering.md"
 
 
-def only(answer: Answer) -> Any:
+def only(answer: AttemptResult) -> Any:
     return REFUSED if answer.error is not None else answer.result[0]
 
 

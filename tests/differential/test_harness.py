@@ -1,6 +1,6 @@
 """The comparison is worth what its reference is worth: it answers in order, says errors, and outlives them."""
 
-from tests.differential.node import Answer, Reference
+from tests.differential.node import AttemptResult, Reference
 
 
 def test_the_reference_answers_in_order_and_outlives_errors(reference: Reference) -> None:
@@ -11,7 +11,7 @@ def test_the_reference_answers_in_order_and_outlives_errors(reference: Reference
         *({"mapping": {"x": {"@path": "$.n"}}, "event": {"n": number, "s": "s" * 1_000}} for number in range(1_000)),
     ]
     first, second, third, *others = reference.ask_all("mapping", questions)
-    assert first == Answer({"x": "ü😀\n"})
+    assert first == AttemptResult({"x": "ü😀\n"})
     assert second.error is not None and "@nope" in second.error
     assert third.is_undefined
     assert [answer.result["x"] for answer in others] == list(range(1_000))

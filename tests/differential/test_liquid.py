@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from model.mapping.javascript import sendable
 from model.mapping.liquid.filters import FROM_LIBRARY
 from tests.differential.comparing import Made, map_with_waybill
-from tests.differential.node import Answer, Reference
+from tests.differential.node import AttemptResult, Reference
 from tests.differential.strategies import LIQUID_EVENT, templates_of_liquid
 
 COMMON = settings(
@@ -23,7 +23,7 @@ FILTERS = sorted(FROM_LIBRARY)
 TEMPLATES = templates_of_liquid(FILTERS)
 
 
-def differs(made: Made, answer: Answer) -> bool:
+def differs(made: Made, answer: AttemptResult) -> bool:
     """Say whether Waybill makes something else where Segment makes a text."""
     return answer.error is None and made != Made({"x": sendable(answer.result)})
 

@@ -16,7 +16,7 @@ import psutil
 from console.ingest.app import IngestSources, create_ingest
 from console.server.http_server import serve_in_thread
 from flows.engine.clock import wall_clock_ms
-from flows.runtime.installation import Installation, open_installation
+from flows.runtime.installation import Deployment, open_installation
 from flows.workspace.loader import load_workspace
 from model.delivery.retry_tiers import RETRY_TIERS
 from tests.system import WRITE_KEY, Receiver, receiver, wait_until, workspace_text
@@ -38,7 +38,7 @@ class Cluster:
         self.file = directory / "workspace.yaml"
         self.file.write_text(workspace, encoding="utf-8")
         self.data = directory / "data"
-        self.installation: Installation = open_installation(load_workspace(self.file, os.environ), self.data)
+        self.installation: Deployment = open_installation(load_workspace(self.file, os.environ), self.data)
         self.target = target
         self.logs = directory
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
@@ -54,7 +54,7 @@ class Cluster:
         with (self.logs / f"{flow}.log").open("ab") as log:
             process = self._processes[flow] = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log)
         assert process.stdout is not None
-        assert process.stdout.readline() == b"ready\n", self.log_of(flow)
+        assert process.stdout.readline() == b"ready\n", self.log_id(flow)
         return process.pid
 
     def start_processes(self, count: int) -> None:
@@ -71,7 +71,7 @@ class Cluster:
     def kill(self, flow: str) -> None:
         """kill -9."""
         process = self._processes.pop(flow)
-        assert process.poll() is None, self.log_of(flow)
+        assert process.poll() is None, self.log_id(flow)
         process.kill()
         process.wait()
 
@@ -79,13 +79,13 @@ class Cluster:
         """Stop cleanly."""
         process = self._processes.pop(flow)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=seconds) == 0, self.log_of(flow)
+        assert process.wait(timeout=seconds) == 0, self.log_id(flow)
 
     def ended(self, flow: str, seconds: float = 60) -> int:
         """Wait for a flow that ends by itself; its exit code."""
         return self._processes.pop(flow).wait(timeout=seconds)
 
-    def log_of(self, flow: str) -> str:
+    def log_id(self, flow: str) -> str:
         """The end of what a flow has logged."""
         return (self.logs / f"{flow}.log").read_text(encoding="utf-8")[-3000:]
 
@@ -134,7 +134,7 @@ class Cluster:
 
         def reached() -> bool:
             for flow, process in self._processes.items():
-                assert process.poll() is None, f"{flow} ended: {self.log_of(flow)}"
+                assert process.poll() is None, f"{flow} ended: {self.log_id(flow)}"
             found = self.target.tally().get(name, {})
             return all(found.get(field, 0) >= number for field, number in wanted.items())
 

@@ -19,9 +19,9 @@ from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 from bytewax.testing import TestingSink, cluster_main
 
 from flows.engine.clock import next_poll, wall_clock_ms
-from flows.engine.epochs import EPOCH, PartitionInStep
-from flows.engine.epochs import Epochs as OfProcess
-from flows.engine.timer_slack import be_on_time, let_main_thread_sleep
+from flows.engine.epochs import EPOCH, AlignedPartition
+from flows.engine.epochs import EpochAligner as OfProcess
+from flows.engine.timer_slack import relax_timer_slack, restore_timer_slack
 
 BUSY_SECONDS = 0.45
 BUSY_AFTER_EPOCHS = 2
@@ -73,12 +73,12 @@ class OnePartitionEach(FixedPartitionedSource[int, int]):
 
     def list_parts(self) -> list[str]:
         if self._in_step:
-            be_on_time()
+            restore_timer_slack()
         return [str(self._process)]
 
     def build_part(self, step_id: str, for_part: str, resume_state: int | None) -> StatefulSourcePartition[int, int]:
         partition = Idle(busy_once=self._process == 0)
-        return PartitionInStep(partition, OfProcess(wall_clock_ms)) if self._in_step else partition
+        return AlignedPartition(partition, OfProcess(wall_clock_ms)) if self._in_step else partition
 
 
 def main_thread_wakes() -> int:
@@ -92,7 +92,7 @@ def main(how: str, process: int, addresses: list[str]) -> None:
     flow = Dataflow("epochs")
     said: list[Any] = []
     if how == "in-step":
-        let_main_thread_sleep()
+        relax_timer_slack()
     op.output("nowhere", op.input("idle", flow, OnePartitionEach(process, in_step=how == "in-step")), TestingSink(said))
     cluster_main(flow, addresses, process, epoch_interval=EPOCH)  # type: ignore[no-untyped-call]
 

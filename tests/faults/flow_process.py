@@ -17,7 +17,7 @@ from flows.delivery.dataflow import FLOW as DELIVERY
 from flows.recording import dataflow as recording
 from flows.recording.dataflow import FLOW as RECORDING
 from flows.runtime.installation import open_installation, store_retention_seconds
-from flows.runtime.runner import Prepared, collect_less_garbage, run_once
+from flows.runtime.runner import RunnableFlow, freeze_gc, run_once
 from flows.topics.sink import TopicSinkPartition
 from flows.workspace.loader import load_workspace
 from model.reason_codes.catalogue import ALL
@@ -60,18 +60,18 @@ def main(flow: str, workspace: str, data: str, fault: str = "") -> None:
     installation = open_installation(load_workspace(Path(workspace), os.environ), Path(data))
     if flow == DELIVERY:
 
-        def prepare() -> Prepared:
+        def prepare() -> RunnableFlow:
             run = delivery_run.prepare(installation, stop, progress_ms=REPORT_EVERY_MS)
-            return Prepared(run.flow, run.close)
+            return RunnableFlow(run.flow, run.close)
     else:
         store = open_store(installation.store_url)
         migrate(store, store_retention_seconds(installation.workspace), ALL)
 
-        def prepare() -> Prepared:
-            return Prepared(recording.prepare(installation, store, stop), lambda clean: store.close())
+        def prepare() -> RunnableFlow:
+            return RunnableFlow(recording.prepare(installation, store, stop), lambda clean: store.close())
 
     assert flow in {DELIVERY, RECORDING}
-    collect_less_garbage()
+    freeze_gc()
     # Bytewax takes the signals of the main thread for itself; a thread of our own leaves SIGTERM to the handler above.
     thread = threading.Thread(target=run_once, args=(installation.topics, flow, installation.recovery(flow), prepare))
     thread.start()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from flows.delivery.dataflow import FLOW
-from flows.runtime.recovery import log_of
+from flows.runtime.recovery import log_id
 from flows.topics.interface import EVENTS as EVENTS_TOPIC
 from model.delivery.retry_tiers import RETRY_TIERS
 from model.events.envelope import decode_record
@@ -106,7 +106,7 @@ def keys_by_message(made: Cluster) -> dict[str, str]:
         while records := reader.read(1_000, 10_000_000):
             for record in records:
                 message = decode_record(record.value)[1].split(b'"messageId":"')[1].split(b'"')[0].decode()
-                keys[message] = delivery_id(log_of(topics, FLOW), partition, record.offset, "web", "crm", "")
+                keys[message] = delivery_id(log_id(topics, FLOW), partition, record.offset, "web", "crm", "")
     return keys
 
 

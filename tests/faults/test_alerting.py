@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from console.data_dir import find_server
-from tests.conformance.channels.http_receiver import Answer, Receiver, receiving
+from tests.conformance.channels.http_receiver import AttemptResult, Receiver, receiving
 from tests.system import Waybill, receiver, running, wait_until, workspace_text
 
 TOLD_SECONDS = 200.0  # a minute must be over, and be seen to be over
@@ -87,7 +87,7 @@ def test_an_outage_is_told_once_within_minutes_also_when_everything_is_killed_me
     tmp_path: Path, channels: tuple[Receiver, Receiver]
 ) -> None:
     hook, slack = channels
-    slack.says(Answer(429, b"", {"Retry-After": "1"}), Answer())
+    slack.says(AttemptResult(429, b"", {"Retry-After": "1"}), AttemptResult())
     with receiver() as partner:
         urls = {"crm": f"{partner.address}/status/503/crm", "ads": f"{partner.address}/status/401/ads"}
         system = Waybill(tmp_path, workspace_text(urls, more=ALERTS.format(hook=hook.port)))

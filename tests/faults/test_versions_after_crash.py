@@ -14,7 +14,7 @@ import pytest
 
 from flows.delivery.dataflow import FLOW
 from flows.delivery.versions import VERSIONS_DIRECTORY
-from flows.runtime.recovery import log_of
+from flows.runtime.recovery import log_id
 from flows.topics.factory import open_topics
 from flows.topics.interface import OUTCOMES
 from model.events.ids import delivery_id
@@ -116,7 +116,7 @@ def check_one_version_each(data: Path, target: Receiver) -> None:
     """Every run made the same deliveries of an event, each ended in one way only, and no others were sent."""
     said = facts(data)
     with closing(open_topics(f"sqlite:///{data / 'topics'}")) as topics:
-        log = log_of(topics, FLOW)
+        log = log_id(topics, FLOW)
     expected: dict[str, tuple[str, str]] = {}
     for fact in said:
         if isinstance(fact, Received):

@@ -29,7 +29,7 @@ def all_at_work(made: Cluster, count: int) -> list[psutil.Process]:
         pages = [page for page in journal.glob("*-?.json") if not orjson.loads(page.read_bytes())["clean"]]
         return len(made.workers()) == count and len(pages) >= parts
 
-    wait_until(working, 60, f"{count} processes at work: {made.log_of('delivery')}", 0.1)
+    wait_until(working, 60, f"{count} processes at work: {made.log_id('delivery')}", 0.1)
     return made.workers()
 
 
@@ -132,7 +132,7 @@ def test_a_lost_recovery_directory_stops_all_of_them_and_says_what_to_do(tmp_pat
         (made.data / "recovery" / FLOW / IDENTITY_FILE).unlink()
         made.start_processes(2)
         ended = made.ended("delivery")
-        assert ended == 78 and "waybill recover delivery" in made.log_of("delivery")
+        assert ended == 78 and "waybill recover delivery" in made.log_id("delivery")
 
 
 def test_all_end_when_whoever_started_them_is_killed(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from starlette.applications import Starlette
 
 from console.server.http_server import serve_in_thread
 from console.server.internal_api import create_api
-from flows.workspace.live import LiveWorkspace
+from flows.workspace.live import CurrentWorkspace
 from model.reason_codes.catalogue import ALL
 from model.recording.facts import Fact, State
 from model.workspace.users import hash_of
@@ -67,7 +67,7 @@ def app(store: Store) -> Starlette:
         [connection(source, to) for source in ("web", "ios", "quiet") for to in ("crm", "mail")],
         users=users,
     )
-    api = create_api(store, "file-token", LiveWorkspace(made), lambda parameters, caller: {}, lambda: NOW_MS)
+    api = create_api(store, "file-token", CurrentWorkspace(made), lambda parameters, caller: {}, lambda: NOW_MS)
     around = Starlette()
     around.mount("/api", api)
     return around

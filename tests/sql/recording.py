@@ -18,7 +18,7 @@ from model.recording.facts import (
     WatermarkReport,
 )
 from model.recording.replays import Decision
-from model.recording.rollup import MINUTE_MS, AppendMinute
+from model.recording.rollup import MINUTE_MS, LogMinute
 from model.recording.rows import LogPosition, minute_row, rows_of, total_row
 from sinks.clickhouse.store import Store
 
@@ -111,7 +111,7 @@ class Log:
         rows: dict[str, list[dict[str, Any]]] = {
             table: [] for table in ("facts", "samples", "ticks", "minutes", "minute_totals")
         }
-        window: AppendMinute | None = None
+        window: LogMinute | None = None
         for position, fact, verdict in self.entries:
             if fact is without:
                 continue
@@ -119,7 +119,7 @@ class Log:
                 rows[row.table].append(row.values)
             append_minute_ms = position.appended_ms // MINUTE_MS * MINUTE_MS
             if window is None or window.minute_ms != append_minute_ms:
-                window = AppendMinute(append_minute_ms)
+                window = LogMinute(append_minute_ms)
             window.add(fact, verdict)
             at = {"append_minute_ms": append_minute_ms, "partition": self.partition, "version": position.offset}
             rows["minutes"] += [minute_row(series, counts, **at).values for series, counts in window.changed()]

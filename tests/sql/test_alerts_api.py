@@ -11,7 +11,7 @@ from starlette.applications import Starlette
 from console.alerts.http.api import AlertsApi
 from console.server.http_server import serve_in_thread
 from console.server.internal_api import create_api
-from flows.workspace.live import LiveWorkspace
+from flows.workspace.live import CurrentWorkspace
 from model.workspace.users import hash_of
 from sinks.clickhouse.store import Store
 from tests.sql.alert_kit import Kit, empty, example_workspace
@@ -30,7 +30,7 @@ def kit(store: Store) -> Kit:
 def client(kit: Kit) -> Iterator[httpx.Client]:
     made = example_workspace()
     users = tuple(user.model_copy(update={"token_hashes": (hash_of(f"{user.id}-token"),)}) for user in made.users)
-    live = LiveWorkspace(made.model_copy(update={"users": users}))
+    live = CurrentWorkspace(made.model_copy(update={"users": users}))
     alerts = kit.alerts()
     app = create_api(
         kit.store, "file-token", live, lambda *_: {}, lambda: kit.now_ms, lambda who: AlertsApi(alerts, who).routes()

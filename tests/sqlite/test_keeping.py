@@ -215,7 +215,7 @@ class TestManyProcessesAndThreads:
             reader, producer = topics.reader(EVENTS, 0, 0), topics.producer()
             send(producer, b"v")
             producer.flush()
-            topics.put_mark("m", b"v")
+            topics.put_metadata("m", b"v")
             assert reader.read(1, MIB) and topics.mark("m")
 
         def run_threads(count: int) -> int:

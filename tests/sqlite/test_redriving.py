@@ -13,7 +13,7 @@ import pytest
 
 from flows.operations import redrive as redriving
 from flows.operations import redrive_ledger
-from flows.operations.redrive import LEDGER_SECONDS, Pace, Redriving
+from flows.operations.redrive import LEDGER_SECONDS, Pace, Redriver
 from flows.operations.redrive_ledger import LEDGER_FILE, Group, Plan
 from flows.topics.factory import open_topics
 from flows.topics.interface import DEAD_LETTERS, OUTCOMES, Topics, TopicSpec
@@ -53,8 +53,8 @@ class Place:
                 producer.send(topic, key, value)
             producer.flush()
 
-    def opened(self) -> Redriving:
-        return Redriving(self.topics, self.directory, clock=self.clock)
+    def opened(self) -> Redriver:
+        return Redriver(self.topics, self.directory, clock=self.clock)
 
     def plan(self, choice: Choice = CRM) -> Plan:
         with closing(self.opened()) as work:
@@ -75,7 +75,7 @@ class Place:
             )
             return work.send(audited, Pace(rate, wait, lambda: 0.0), progress)
 
-    def _plan(self, work: Redriving, choice: Choice) -> Plan:
+    def _plan(self, work: Redriver, choice: Choice) -> Plan:
         return work.plan(choice, self._lookup, lambda one: one.source == "gone")
 
     def _lookup(self, roots: list[str]) -> dict[str, Earlier]:
@@ -312,7 +312,7 @@ def kill_at(moment: str, monkeypatch: pytest.MonkeyPatch, chunk: int) -> None:
             monkeypatch.setattr(SqliteProducer, "_append", appending)
         flush(self)
         if moment == "before it is noted":
-            monkeypatch.setattr(redrive_ledger.Ledger, "sent", raising)
+            monkeypatch.setattr(redrive_ledger.RedriveLedger, "sent", raising)
         return None
 
     def appending(self: SqliteProducer, name: str) -> None:
@@ -320,7 +320,7 @@ def kill_at(moment: str, monkeypatch: pytest.MonkeyPatch, chunk: int) -> None:
             raise Killed
         append(self, name)
 
-    def raising(self: redrive_ledger.Ledger) -> None:
+    def raising(self: redrive_ledger.RedriveLedger) -> None:
         raise Killed
 
     monkeypatch.setattr(SqliteProducer, "flush", flushing)

@@ -157,7 +157,7 @@ def test_a_view_without_a_whole_answer_is_unavailable_or_asked_again(
 
 
 def test_a_server_that_hangs_is_given_up_after_the_time_limit(store: Store, server: ClickHouse) -> None:
-    hasty = store.answering_within(1)
+    hasty = store.with_timeout(1)
     hasty.insert("facts", facts(1))
     server.order(hang=True)
     started = time.monotonic()

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model.http.messages import HttpFailure
-from sinks.http.ssrf_guard import FAILURE_REFRESH_SECONDS, MAX_KNOWN_HOSTS, REFRESH_SECONDS, AddressGuard
+from sinks.http.ssrf_guard import FAILURE_REFRESH_SECONDS, MAX_KNOWN_HOSTS, REFRESH_SECONDS, SsrfGuard
 
 
 @dataclass
@@ -30,12 +30,12 @@ class Names:
             raise answer
         return answer
 
-    def guard(self, *allowed: str) -> AddressGuard:
+    def guard(self, *allowed: str) -> SsrfGuard:
         networks = [ip_network(network) for network in allowed]
-        return AddressGuard(networks, resolver=self.resolve, monotonic=lambda: self.seconds)
+        return SsrfGuard(networks, resolver=self.resolve, monotonic=lambda: self.seconds)
 
 
-def code_or_addresses(guard: AddressGuard, host: str) -> str | tuple[str, ...]:
+def code_or_addresses(guard: SsrfGuard, host: str) -> str | tuple[str, ...]:
     result = asyncio.run(guard.look_up(host, 5))
     return result.code if isinstance(result, HttpFailure) else result
 
@@ -60,8 +60,8 @@ def test_addresses_that_are_not_the_open_internets_are_refused(address: str) -> 
 )
 def test_a_private_address_is_refused_in_whatever_way_the_system_lets_it_be_written(host: str) -> None:
     # Some of these this system's resolver does not take for addresses: they are then no hosts at all.
-    assert code_or_addresses(AddressGuard(), host) in {"ADDRESS_REFUSED", "ENOTFOUND", "EAI_AGAIN"}
-    assert code_or_addresses(AddressGuard(), "0x7f.1") == "ADDRESS_REFUSED"
+    assert code_or_addresses(SsrfGuard(), host) in {"ADDRESS_REFUSED", "ENOTFOUND", "EAI_AGAIN"}
+    assert code_or_addresses(SsrfGuard(), "0x7f.1") == "ADDRESS_REFUSED"
 
 
 def test_an_answer_that_turns_private_is_refused_once_the_first_no_longer_holds() -> None:
@@ -122,7 +122,7 @@ def test_failures_of_the_name_server_are_named(error: Exception, code: str) -> N
 
 @pytest.mark.parametrize("host", ["", "a" * 300, "a..b", "\x00", "xn--\ud800", "[", "::%"])
 def test_hosts_that_are_none_are_not_found(host: str) -> None:
-    guard = AddressGuard()
+    guard = SsrfGuard()
     assert code_or_addresses(guard, host) in {"ENOTFOUND", "EAI_AGAIN", "ADDRESS_REFUSED"}
 
 

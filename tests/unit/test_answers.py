@@ -6,8 +6,8 @@ import orjson
 import pytest
 
 from flows.delivery.responses import CallResult, classify_response
-from flows.workspace.compiled import configure
-from model.delivery.attempt import Answer
+from flows.workspace.compiled import compile_workspace
+from model.delivery.attempt import AttemptResult
 from model.destinations.destination import Item
 from model.http.failure import FailureClass
 from model.http.messages import HttpResponse
@@ -20,16 +20,16 @@ UNREADABLE = "ANSWER_UNREADABLE"
 BROKEN = {"cut short": {"body_fault": "end of file"}, "too long": {"body_truncated": True}}
 
 
-def answered(count: int, response: HttpResponse, **settings: Any) -> tuple[CallResult, list[Answer]]:
+def answered(count: int, response: HttpResponse, **settings: Any) -> tuple[CallResult, list[AttemptResult]]:
     """What a webhook's answer to so many events comes to."""
-    configuration = configure(workspace([webhook("crm", **settings)]))
+    configuration = compile_workspace(workspace([webhook("crm", **settings)]))
     items = [Item(f"d-{number}", b"{}") for number in range(count)]
     setup = configuration.destinations["crm"]
     said = classify_response(response, items, setup, configuration.redactor, now_ms=T0, http_ms=5)
     return said.end, said.answers
 
 
-def codes(answers: list[Answer]) -> list[str]:
+def codes(answers: list[AttemptResult]) -> list[str]:
     return [answer.code for answer in answers]
 
 

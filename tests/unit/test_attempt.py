@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from model.delivery.attempt import Answer, Conclusion, conclude
+from model.delivery.attempt import AttemptDecision, AttemptResult, decide
 from model.delivery.delivery import Delivery
 from model.delivery.retry_policy import RetryPolicy
 from model.http.failure import FailureClass
@@ -13,10 +13,12 @@ POLICY = RetryPolicy(attempts=3, window_ms=600_000)
 NOW = T0 + 1_000
 
 
-def after(failure: FailureClass, of: Delivery | None = None, *, now_ms: int = NOW, **said: Any) -> Conclusion:
+def after(failure: FailureClass, of: Delivery | None = None, *, now_ms: int = NOW, **said: Any) -> AttemptDecision:
     """What follows from one answer to the delivery's first call."""
-    answer = Answer(**{"failure": failure, "code": "503", "http_status": 503, "http_ms": 20, "message": "busy", **said})
-    return conclude(of or delivery(calls=1), answer, POLICY, now_ms=now_ms, run="run-1", random=lambda: 0.5)
+    answer = AttemptResult(
+        **{"failure": failure, "code": "503", "http_status": 503, "http_ms": 20, "message": "busy", **said}
+    )
+    return decide(of or delivery(calls=1), answer, POLICY, now_ms=now_ms, run="run-1", random=lambda: 0.5)
 
 
 def test_a_success_ends_as_delivered_without_a_code() -> None:
@@ -68,10 +70,10 @@ def test_marks_of_a_crash_stick_to_whatever_follows(failure: FailureClass) -> No
 
 @pytest.mark.parametrize(("attempts", "window_ms", "limit"), [(0, 600_000, 64), (1, 600_000, 1), (0, 40_000, 1)])
 def test_the_last_attempt_is_made_alone(attempts: int, window_ms: int, limit: int) -> None:
-    answer = Answer(failure=FailureClass.RETRY, code="503", http_status=503, batch_items=600, batch_limit=64)
+    answer = AttemptResult(failure=FailureClass.RETRY, code="503", http_status=503, batch_items=600, batch_limit=64)
     policy = RetryPolicy(attempts=3, window_ms=window_ms)
     of = delivery(calls=1, attempts=attempts)
-    end = conclude(of, answer, policy, now_ms=NOW, run="run-1", random=lambda: 0.5).retry
+    end = decide(of, answer, policy, now_ms=NOW, run="run-1", random=lambda: 0.5).retry
     assert end is not None and end.batch_limit == limit
 
 

@@ -5,7 +5,7 @@ from flows.engine.backoff import (
     LONGEST_PAUSE_SECONDS,
     LONGEST_RESTART_SECONDS,
     Restarts,
-    until_it_works,
+    retry_forever,
 )
 
 
@@ -22,7 +22,7 @@ def test_it_tries_again_with_growing_pauses_until_it_works() -> None:
             raise Away("not there")
         return "done"
 
-    assert until_it_works(action, Away, "asking", pauses.append) == "done"
+    assert retry_forever(action, Away, "asking", pauses.append) == "done"
     assert pauses[:3] == [0.1, 0.2, 0.4]
     assert len(pauses) == 9 and max(pauses) == LONGEST_PAUSE_SECONDS
 
@@ -32,7 +32,7 @@ def test_any_other_error_passes_through() -> None:
         raise ValueError("a mistake, not an absence")
 
     with pytest.raises(ValueError, match="a mistake"):
-        until_it_works(action, Away, "asking", lambda seconds: None)
+        retry_forever(action, Away, "asking", lambda seconds: None)
 
 
 def test_what_dies_again_and_again_is_started_ever_less_often() -> None:

@@ -17,10 +17,10 @@ from bytewax.dataflow import Dataflow
 
 from flows.engine.clock import wall_clock_ms
 from flows.runtime.recovery import RecoveryLost
-from flows.runtime.runner import FlowThread, Prepared, run_once
+from flows.runtime.runner import FlowThread, RunnableFlow, run_once
 from flows.topics.interface import EVENTS, PositionLost
 from flows.topics.sink import OutgoingRecord, TopicSink, TopicSinkPartition
-from flows.topics.source import POLL_MS, Item, Reading, Sourced, TopicPartition, TopicSource
+from flows.topics.source import POLL_MS, Item, SourceConfig, SourcedRecord, TopicPartition, TopicSource
 from model.http.messages import HttpResponse
 from model.recording.facts import Received, WatermarkReport
 from tests.fakes import MemoryTopics, ScriptedEngine
@@ -34,13 +34,15 @@ def copying(topics: MemoryTopics, hand: Hand, sink: TopicSink, *sources: str) ->
     flow = Dataflow("copying")
     streams = [
         op.input(
-            name, flow, TopicSource(Reading(topics=topics, topic=name, clock=hand, stop=hand.stop, start=beginning))
+            name,
+            flow,
+            TopicSource(SourceConfig(topics=topics, topic=name, clock=hand, stop=hand.stop, start=beginning)),
         )
         for name in sources or (EVENTS,)
     ]
 
     def copy(item: Item) -> list[tuple[str, list[OutgoingRecord]]]:
-        return [("copy", [OutgoingRecord("copy", b"", item.record.value)])] if isinstance(item, Sourced) else []
+        return [("copy", [OutgoingRecord("copy", b"", item.record.value)])] if isinstance(item, SourcedRecord) else []
 
     op.output("copy", op.flat_map("to_copy", op.merge("all", *streams), copy), sink)
     return flow
@@ -145,7 +147,7 @@ def test_5_2_sources_with_nothing_to_give_do_not_freeze_the_others(tmp_path: Pat
 
 def test_5_2_an_idle_partition_asks_to_be_called_soon_and_a_busy_one_at_once() -> None:
     topics = MemoryTopics(wall_clock_ms, names=[EVENTS])
-    reading = Reading(topics=topics, topic=EVENTS, clock=wall_clock_ms, stop=StopEvent(), start=beginning)
+    reading = SourceConfig(topics=topics, topic=EVENTS, clock=wall_clock_ms, stop=StopEvent(), start=beginning)
     partition = TopicPartition(reading, 0, 0)
     partition.next_batch()
     soon = partition.next_awake()
@@ -300,9 +302,9 @@ def test_5_8_a_flow_whose_recovery_directory_was_lost_is_refused_before_it_reads
     recovery = tmp_path / "recovery"
     prepared: list[int] = []
 
-    def prepare() -> Prepared:
+    def prepare() -> RunnableFlow:
         prepared.append(1)
-        return Prepared(copying(topics, Hand(lambda: True), TopicSink(topics)), lambda clean: None)
+        return RunnableFlow(copying(topics, Hand(lambda: True), TopicSink(topics)), lambda clean: None)
 
     run_once(topics, "copying", recovery, prepare)
     rmtree(recovery)
@@ -328,11 +330,11 @@ def test_5_8_a_flow_that_lost_its_position_is_not_started_again_and_says_why(tmp
     topics = MemoryTopics(wall_clock_ms, names=[EVENTS, "copy"])
     stop = StopEvent()
 
-    def prepare() -> Prepared:
+    def prepare() -> RunnableFlow:
         flow = copying(topics, Hand(lambda: False), TopicSink(topics))
         topics.append(EVENTS, b"x")
         topics.delete_below(EVENTS, 0, 1)
-        return Prepared(flow, lambda clean: None)
+        return RunnableFlow(flow, lambda clean: None)
 
     thread = FlowThread(topics, "copying", tmp_path / "recovery", prepare, stop)
     thread.start()

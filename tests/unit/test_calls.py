@@ -4,24 +4,24 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from flows.delivery.http_loop import CallLoop, Finished
+from flows.delivery.http_loop import Finished, HttpLoop
 from flows.delivery.queue import QueuedDelivery
 from flows.delivery.sender import BatchSender
 from flows.engine.clock import wall_clock_ms
 from flows.functions.host import FunctionHost
-from flows.workspace.compiled import configure
+from flows.workspace.compiled import compile_workspace
 from model.http.failure import FailureClass
 from model.http.messages import HttpRequest, HttpResponse
 from tests.fakes import ScriptedEngine
 from tests.samples import T0, delivery
 from tests.workspaces import webhook, workspace
 
-Loops = Callable[[ScriptedEngine], CallLoop]
-CONFIGURATION = configure(workspace([webhook("crm")]))
+Loops = Callable[[ScriptedEngine], HttpLoop]
+CONFIGURATION = compile_workspace(workspace([webhook("crm")]))
 
 
-def loop_with(engine: ScriptedEngine) -> CallLoop:
-    return CallLoop(
+def loop_with(engine: ScriptedEngine) -> HttpLoop:
+    return HttpLoop(
         lambda: BatchSender(
             configuration=lambda: CONFIGURATION, engine=engine, functions=FunctionHost(), clock=wall_clock_ms
         ),
@@ -31,9 +31,9 @@ def loop_with(engine: ScriptedEngine) -> CallLoop:
 
 @pytest.fixture
 def loop_over() -> Iterator[Loops]:
-    loops: list[CallLoop] = []
+    loops: list[HttpLoop] = []
 
-    def make(engine: ScriptedEngine) -> CallLoop:
+    def make(engine: ScriptedEngine) -> HttpLoop:
         loops.append(loop_with(engine))
         return loops[-1]
 

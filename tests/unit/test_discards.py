@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from console.check import check, with_discards
-from flows.workspace.compiled import configure
+from flows.workspace.compiled import compile_workspace
 from flows.workspace.discards import Discard, Waits, discards, uncounted
-from flows.workspace.live import LiveWorkspace
+from flows.workspace.live import CurrentWorkspace
 from flows.workspace.reloader import WorkspaceWatch
 from model.workspace.reader import read_workspace
 from model.workspace.workspace import Workspace
@@ -56,9 +56,11 @@ ALL = [connection("web", "crm", **OWN), connection("app", "crm"), connection("we
     ],
 )  # fmt: skip
 def test_each_kind_of_change_says_what_it_discards(after: Workspace, told: list[tuple[str, int]]) -> None:
-    found = discards(configure(after), WAITING)
+    found = discards(compile_workspace(after), WAITING)
     assert [(discard.code, discard.deliveries) for discard in found] == told
-    assert {discard.code for discard in uncounted(configure(BEFORE), configure(after))} == {code for code, _ in told}
+    assert {discard.code for discard in uncounted(compile_workspace(BEFORE), compile_workspace(after))} == {
+        code for code, _ in told
+    }
     assert all(discard.message and discard.remedy for discard in found)
 
 
@@ -66,7 +68,7 @@ def test_a_source_that_has_another_id_keeps_what_waits() -> None:
     data = BEFORE.model_dump(mode="json", by_alias=True)
     data["sources"][1] = {**data["sources"][1], "id": "phone", "was": ["app"]}
     data["connections"][1]["source"] = "phone"
-    assert discards(configure(Workspace.model_validate(data, strict=False)), WAITING) == ()
+    assert discards(compile_workspace(Workspace.model_validate(data, strict=False)), WAITING) == ()
 
 
 def test_what_is_told_names_the_number_and_the_way_out() -> None:
@@ -91,7 +93,7 @@ Rows = Callable[[str, dict[str, Any]], list[dict[str, Any]]]
 
 def watching(path: Path, view: Rows | None) -> WorkspaceWatch:
     path.write_text(TEXT)
-    live = LiveWorkspace(read_workspace(TEXT.encode(), file="w", environ={}).valid())
+    live = CurrentWorkspace(read_workspace(TEXT.encode(), file="w", environ={}).valid())
     return WorkspaceWatch(path, live, {}, view=view, clock=lambda: 1_790_000_000_000)
 
 

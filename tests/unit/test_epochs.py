@@ -7,7 +7,7 @@ from bytewax.inputs import StatefulSourcePartition
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from flows.engine.epochs import EPOCH_MS, USUAL_WAIT_MS, Epochs, PartitionInStep
+from flows.engine.epochs import EPOCH_MS, USUAL_WAIT_MS, AlignedPartition, EpochAligner
 from tests.fakes import Clock
 from tests.samples import T0
 
@@ -40,9 +40,9 @@ class Process:
     def __init__(self, clock: Clock, *, in_step: bool, idle: bool) -> None:
         self.clock = clock
         self.sources = [Endless(clock, idle=idle) for _ in range(2)]
-        epochs = Epochs(clock)
+        epochs = EpochAligner(clock)
         self.partitions: list[StatefulSourcePartition[int, int]] = [
-            PartitionInStep(source, epochs) if in_step else source for source in self.sources
+            AlignedPartition(source, epochs) if in_step else source for source in self.sources
         ]
         self.awake: list[datetime | None] = [None, None]
         self.began_ms = clock()
@@ -149,9 +149,9 @@ def test_a_partition_at_its_end_ends_no_epoch() -> None:
         def next_batch(self) -> list[int]:
             raise StopIteration
 
-    epochs = Epochs(clock)
-    ended = PartitionInStep(Ended(clock, idle=True), epochs)
-    goes_on = PartitionInStep(Endless(clock, idle=True), epochs)
+    epochs = EpochAligner(clock)
+    ended = AlignedPartition(Ended(clock, idle=True), epochs)
+    goes_on = AlignedPartition(Endless(clock, idle=True), epochs)
     with pytest.raises(StopIteration):
         ended.next_batch()
     assert ended.snapshot() == 0

@@ -13,8 +13,8 @@ from model.delivery.delivery import Delivery
 from model.destinations.destination import Item
 from model.events.event import from_record, to_record
 from model.events.exact_json import Exact, dumps, holds_inexact, loads, writable
-from model.events.tracking import Arrival, EventLimits, track
-from model.routing.compile import plans_of
+from model.events.tracking import EventLimits, RequestContext, track
+from model.routing.compile import compile_connections
 from model.routing.payload import prepare
 from model.routing.routing import route
 from tests.workspaces import connection, webhook, workspace
@@ -121,7 +121,7 @@ def kept(payload: bytes) -> bool:
 
 
 def test_ingest_keeps_the_numbers_of_an_event() -> None:
-    arrival = Arrival(received_at_ms=1_780_000_000_000, context={"direct": True}, client_ip="203.0.113.5")
+    arrival = RequestContext(received_at_ms=1_780_000_000_000, context={"direct": True}, client_ip="203.0.113.5")
     tracked = track(
         loads(EVENT), arrival, EventLimits(), call_type=None, source="web", index=0, new_id=lambda: "random"
     )
@@ -130,7 +130,7 @@ def test_ingest_keeps_the_numbers_of_an_event() -> None:
 
 def routed(**settings: Any) -> Item:
     made = workspace([webhook("crm")], [connection("web", "crm", **settings)])
-    ((plan,),) = plans_of(made).values()
+    ((plan,),) = compile_connections(made).values()
     event = from_record(to_record("web", EVENT))
     (one,) = route(plan, event.body, event.payload, "0:17:crm")
     delivery = Delivery(

@@ -3,7 +3,7 @@ from shutil import rmtree
 
 import pytest
 
-from flows.runtime.recovery import IDENTITY_FILE, RecoveryLost, begin_anew, claim, log_of
+from flows.runtime.recovery import IDENTITY_FILE, RecoveryLost, claim, log_id, reset_recovery
 from tests.fakes import Clock, MemoryTopics
 from tests.samples import T0
 
@@ -57,7 +57,7 @@ def test_the_directory_of_another_flow_is_refused(topics: MemoryTopics, recovery
 
 
 def test_a_first_start_that_was_cut_short_is_done_again(topics: MemoryTopics, recovery: Path) -> None:
-    begin_anew(MemoryTopics(Clock(T0)), "delivery", recovery)
+    reset_recovery(MemoryTopics(Clock(T0)), "delivery", recovery)
     (recovery / IDENTITY_FILE).unlink()
     claim(topics, "delivery", recovery)
     claim(topics, "delivery", recovery)
@@ -68,22 +68,22 @@ def test_beginning_anew_forgets_old_positions_and_makes_the_directory_the_flows_
 ) -> None:
     claim(MemoryTopics(Clock(T0)), "delivery", recovery)
     (recovery / "part-7.sqlite3").write_bytes(b"old")
-    begin_anew(topics, "delivery", recovery)
+    reset_recovery(topics, "delivery", recovery)
     assert len(snapshots(recovery)) == 1
     claim(topics, "delivery", recovery)
 
 
 def test_a_log_keeps_its_name_and_other_topics_have_another(topics: MemoryTopics, recovery: Path) -> None:
     claim(topics, "delivery", recovery)
-    name = log_of(topics, "delivery")
-    begin_anew(topics, "delivery", recovery)
-    assert name and log_of(topics, "delivery") == name
+    name = log_id(topics, "delivery")
+    reset_recovery(topics, "delivery", recovery)
+    assert name and log_id(topics, "delivery") == name
     others = MemoryTopics(Clock(T0))
     claim(others, "delivery", recovery.with_name("other"))
-    assert log_of(others, "delivery") not in {"", name}
+    assert log_id(others, "delivery") not in {"", name}
 
 
 def test_a_log_read_before_there_were_names_keeps_having_none(topics: MemoryTopics, recovery: Path) -> None:
-    topics.put_mark("delivery.identity", b"of an older Waybill")
-    begin_anew(topics, "delivery", recovery)
-    assert log_of(topics, "delivery") == ""
+    topics.put_metadata("delivery.identity", b"of an older Waybill")
+    reset_recovery(topics, "delivery", recovery)
+    assert log_id(topics, "delivery") == ""

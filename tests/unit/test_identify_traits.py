@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 import pytest
 
-from model.events.tracking import Arrival, EventLimits, track
+from model.events.tracking import EventLimits, RequestContext, track
 from tests.samples import T0
 
 CONTEXT = {"traits": {"plan": "free"}}
@@ -25,7 +25,13 @@ CONTEXT = {"traits": {"plan": "free"}}
 def test_an_identify_without_traits_has_those_of_its_context(fields: dict[str, Any], traits: Any) -> None:
     item = {"userId": "u1", "context": CONTEXT, **fields}
     tracked = track(
-        item, Arrival(received_at_ms=T0), EventLimits(), call_type=None, source="web", index=0, new_id=lambda: "m-1"
+        item,
+        RequestContext(received_at_ms=T0),
+        EventLimits(),
+        call_type=None,
+        source="web",
+        index=0,
+        new_id=lambda: "m-1",
     )
     event = orjson.loads(tracked.payload)
     assert (event.get("traits"), event["context"]) == (traits, CONTEXT)

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from flows.engine.timer_slack import LATE_NS, ON_TIME_NS, be_on_time, let_main_thread_sleep
+from flows.engine.timer_slack import LATE_NS, ON_TIME_NS, relax_timer_slack, restore_timer_slack
 
 GET_TIMER_SLACK = 30  # linux/prctl.h
 
@@ -18,10 +18,10 @@ def slack_ns() -> int:
 @pytest.mark.skipif(sys.platform != "linux", reason="timer slack is Linux's")
 def test_a_thread_started_by_one_that_may_be_late_is_on_time_once_it_says_so() -> None:
     def late() -> tuple[int, int, int]:
-        let_main_thread_sleep()
+        relax_timer_slack()
         with ThreadPoolExecutor(1) as started:
             inherited = started.submit(slack_ns).result()
-            started.submit(be_on_time).result()
+            started.submit(restore_timer_slack).result()
             return slack_ns(), inherited, started.submit(slack_ns).result()
 
     with ThreadPoolExecutor(1) as thread:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from model.recording.facts import DestinationState, Fact, Outcome, Sample, State, WatermarkReport
 from model.recording.latency import bucket
 from model.recording.replays import Decision, EarlierOutcome
-from model.recording.rollup import MINUTE_MS, OTHER, SERIES_LIMIT, AppendMinute, Series, bundle, series_of
+from model.recording.rollup import MINUTE_MS, OTHER, SERIES_LIMIT, LogMinute, Series, bundle, series_of
 from model.recording.rows import counts_of
 from tests.samples import (
     ONE_OF_EACH,
@@ -69,7 +69,7 @@ def test_an_outcome_taken_back_leaves_the_minute_it_was_counted_in() -> None:
 
 
 def test_latency_is_of_delivered_ones_that_count_and_every_call_has_its_number() -> None:
-    minute = AppendMinute(T0)
+    minute = LogMinute(T0)
     minute.add(outcome(at_ms=T0 + 250, attempt=2), COUNTED)
     minute.add(outcome(at_ms=T0 + 250, attempt=300), COUNTED)
     minute.add(outcome(at_ms=T0 + 250), Decision(0))
@@ -81,7 +81,7 @@ def test_latency_is_of_delivered_ones_that_count_and_every_call_has_its_number()
 
 
 def test_totals_are_the_rows_without_what_is_for_breaking_down() -> None:
-    minute = AppendMinute(T0)
+    minute = LogMinute(T0)
     for name in ("Order Completed", "Page Viewed"):
         minute.add(
             outcome(at_ms=T0 + 250, event_name=name, queue_ms=40, retry_wait_ms=3, limit_wait_ms=7, calls_ms=200),
@@ -99,7 +99,7 @@ def test_totals_are_the_rows_without_what_is_for_breaking_down() -> None:
 
 
 def test_totals_tell_when_the_first_and_the_last_that_did_not_arrive_ended() -> None:
-    minute = AppendMinute(T0)
+    minute = LogMinute(T0)
     for after_ms in (300, 100, 200):
         minute.add(outcome(State.EXPIRED, code="503", at_ms=T0 + after_ms), COUNTED)
     minute.add(outcome(State.EXPIRED, code="503", at_ms=T0 + 1), Decision(0))  # repeats an earlier one
@@ -109,7 +109,7 @@ def test_totals_tell_when_the_first_and_the_last_that_did_not_arrive_ended() -> 
 
 
 def test_only_rows_that_changed_are_given_again_with_all_they_count() -> None:
-    minute = AppendMinute(T0)
+    minute = LogMinute(T0)
     minute.add(outcome(), COUNTED)
     minute.add(received(), COUNTED)
     assert len(list(minute.changed())) == 2
@@ -119,7 +119,7 @@ def test_only_rows_that_changed_are_given_again_with_all_they_count() -> None:
 
 
 def test_past_the_limit_new_names_are_counted_as_other_and_nothing_is_lost() -> None:
-    minute = AppendMinute(T0)
+    minute = LogMinute(T0)
     for number in range(SERIES_LIMIT + 500):
         minute.add(outcome(event_name=f"event {number}"), COUNTED)
     minute.add(outcome(event_name="event 0"), COUNTED)
@@ -146,8 +146,8 @@ facts = st.one_of(
 
 @given(st.lists(st.tuples(facts, st.integers(0, 3))))
 def test_rows_add_up_to_the_same_however_the_log_is_split_into_append_minutes(said: list[tuple[Fact, int]]) -> None:
-    whole = AppendMinute(T0)
-    parts = [AppendMinute(T0 + part * MINUTE_MS) for part in range(4)]
+    whole = LogMinute(T0)
+    parts = [LogMinute(T0 + part * MINUTE_MS) for part in range(4)]
     for fact, part in said:
         whole.add(fact, COUNTED)
         parts[part].add(fact, COUNTED)
@@ -161,7 +161,7 @@ def test_rows_add_up_to_the_same_however_the_log_is_split_into_append_minutes(sa
     assert sum(sum(counts.latency.values()) for _, counts in whole.rows()) == delivered
 
 
-def total(minutes: list[AppendMinute]) -> Counter[Series]:
+def total(minutes: list[LogMinute]) -> Counter[Series]:
     sums: Counter[Series] = Counter()
     for minute in minutes:
         for series, counts in minute.rows():
@@ -170,7 +170,7 @@ def total(minutes: list[AppendMinute]) -> Counter[Series]:
 
 
 def test_a_bundle_holds_the_append_minute_and_its_rows() -> None:
-    minute = AppendMinute(T0)
+    minute = LogMinute(T0)
     minute.add(outcome(), COUNTED)
     rows = [counts_of(series, counts) for series, counts in minute.rows()]
     minute.add(DestinationState(at_ms=T0 + 5, destination="crm", state="setup", code="401", message="no"), COUNTED)

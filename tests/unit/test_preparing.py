@@ -5,9 +5,9 @@ from typing import Any
 import orjson
 import pytest
 
-from model.delivery.attempt import Answer
+from model.delivery.attempt import AttemptResult
 from model.destinations.destination import Item
-from model.routing.compile import plans_of
+from model.routing.compile import compile_connections
 from model.routing.payload import prepare
 from tests.samples import delivery
 from tests.workspaces import connection, workspace
@@ -20,11 +20,11 @@ EVENT = {"type": "track", "event": "Sold", "anonymousId": "anonymous-1", "timest
 
 def prepared(
     settings: dict[str, Any], event: dict[str, Any], *mappings: dict[str, Any], name: str = "track"
-) -> Item | Answer:
+) -> Item | AttemptResult:
     to = settings["id"]
     own = {"mappings": list(mappings)} if mappings else {}
     of = workspace([settings], [connection("web", to, **own)], environ={"KEY": "key-of-the-project"})
-    ((plan,),) = plans_of(of).values()
+    ((plan,),) = compile_connections(of).values()
     made = delivery(destination=to, mapping=name, event=orjson.dumps({**EVENT, **event}))
     return prepare(made, plan, of.http_destinations()[to])
 
@@ -42,7 +42,7 @@ def test_the_field_is_named_and_its_value_is_not(
     settings: dict[str, Any], event: dict[str, Any], field: str, value: str
 ) -> None:
     answer = prepared(settings, event)
-    assert isinstance(answer, Answer)
+    assert isinstance(answer, AttemptResult)
     assert (answer.code, answer.called) == ("PAYLOAD_VALIDATION_FAILED", False)
     assert f"default track: {field} " in answer.message and value not in answer.message
 
@@ -51,7 +51,7 @@ def test_a_user_property_that_google_reserves_names_the_mapping_to_correct() -> 
     mapping = {"client_id": {"@path": "$.anonymousId"}, "name": "sold", "user_properties": {"first_open_time": 1}}
     rule = {"name": "sold", "trigger": 'type = "track"', "mapping": mapping}
     answer = prepared(GA4, {}, rule, name="sold")
-    assert isinstance(answer, Answer)
+    assert isinstance(answer, AttemptResult)
     assert answer.code == "PAYLOAD_VALIDATION_FAILED"
     assert answer.message.endswith("user_properties.first_open_time has a name that Google reserves")
 

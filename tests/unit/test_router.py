@@ -13,10 +13,10 @@ from flows.delivery.replay_marks import ReplayMarks, write_lost
 from flows.delivery.router import Router, ShardItem
 from flows.delivery.versions import WorkspaceVersions
 from flows.delivery.watermarks import ShardProgress
-from flows.engine.sharding import Share, shard_key
+from flows.engine.sharding import WorkerShare, shard_key
 from flows.topics.interface import DEAD_LETTERS, EVENTS, OUTCOMES
 from flows.topics.sink import OutgoingRecord
-from flows.topics.source import Item, Progress, Sourced
+from flows.topics.source import Item, Progress, SourcedRecord
 from model.delivery.delivery import Delivery, Wait
 from model.delivery.retry_tiers import RETRY_TIERS
 from model.events.envelope import decode_record
@@ -44,11 +44,11 @@ class Routing:
 
     def events(self, *values: bytes, first_offset: int = 0) -> list[tuple[str, ShardItem]]:
         records = [record(first_offset + number, value) for number, value in enumerate(values)]
-        return self.routed([Sourced(EVENTS, each) for each in records])
+        return self.routed([SourcedRecord(EVENTS, each) for each in records])
 
     def retries(self, *values: bytes, first_offset: int = 0) -> list[tuple[str, ShardItem]]:
         records = [record(first_offset + number, value) for number, value in enumerate(values)]
-        return self.routed([Sourced(RETRY_TIER, each) for each in records])
+        return self.routed([SourcedRecord(RETRY_TIER, each) for each in records])
 
 
 def routing_in(directory: Path, fence: int = 0, horizon: int = 0, changed: Workspace | None = None) -> Routing:
@@ -65,7 +65,7 @@ def routing_in(directory: Path, fence: int = 0, horizon: int = 0, changed: Works
     router = Router(
         versions=versions,
         shards=4,
-        share=Share(),
+        share=WorkerShare(),
         duplicates=DuplicateStores(topics, directory, window_seconds=60, clock=clock),
         journal=journal,
         log="log-1",
@@ -200,7 +200,7 @@ def test_a_damaged_retry_is_a_dead_letter(routing: Routing) -> None:
 def test_what_crosses_to_another_process_arrives_as_it_was_and_is_written_once(
     routing: Routing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    routed = dict(routing.router([Sourced(EVENTS, record(0, event_value())), Progress(EVENTS, 0, 1, 1, T0)]))
+    routed = dict(routing.router([SourcedRecord(EVENTS, record(0, event_value())), Progress(EVENTS, 0, 1, 1, T0)]))
     arrived = {shard: pickle.loads(pickle.dumps(items)) for shard, items in routed.items()}  # noqa: S301 (our own)
 
     def plain(shards: dict[str, list[ShardItem]]) -> dict[str, list[object]]:
@@ -218,7 +218,7 @@ def test_what_crosses_to_another_process_arrives_as_it_was_and_is_written_once(
 
 def test_progress_reaches_every_shard_behind_the_records_it_speaks_of(routing: Routing) -> None:
     progress = Progress(EVENTS, 0, 1, 1, T0)
-    routed = dict(routing.router([Sourced(EVENTS, record(0, event_value())), progress]))
+    routed = dict(routing.router([SourcedRecord(EVENTS, record(0, event_value())), progress]))
     assert {shard: items[-1] for shard, items in routed.items()} == {
         shard_key(shard): ShardProgress(shard, progress) for shard in range(4)
     }

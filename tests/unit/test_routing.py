@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model.recording.facts import State
-from model.routing.compile import plans_of
-from model.routing.routing import Routed, route
+from model.routing.compile import compile_connections
+from model.routing.routing import RouteResult, route
 from tests.workspaces import connection, webhook, workspace
 
 EVENT = {
@@ -18,13 +18,15 @@ EVENT = {
 }
 
 
-def routed(event: dict[str, Any] = EVENT, destination: dict[str, Any] | None = None, **settings: Any) -> list[Routed]:
+def routed(
+    event: dict[str, Any] = EVENT, destination: dict[str, Any] | None = None, **settings: Any
+) -> list[RouteResult]:
     made = workspace([destination or webhook("crm")], [connection("web", "crm", **settings)])
-    ((plan,),) = plans_of(made).values()
+    ((plan,),) = compile_connections(made).values()
     return route(plan, event, orjson.dumps(event), "0:17:crm")
 
 
-def ends(found: list[Routed]) -> list[tuple[State | None, str]]:
+def ends(found: list[RouteResult]) -> list[tuple[State | None, str]]:
     return [(one.state, one.code) for one in found]
 
 
@@ -73,7 +75,7 @@ def test_a_disabled_filter_does_nothing() -> None:
 def test_a_sample_keeps_the_same_events_whenever_it_is_asked_and_about_its_share() -> None:
     sample = {"if": "all", "actions": [{"type": "SAMPLE", "percent": 0.3}]}
     made = workspace([webhook("crm")], [connection("web", "crm", filters=[sample])])
-    ((plan,),) = plans_of(made).values()
+    ((plan,),) = compile_connections(made).values()
     decisions = [
         [route(plan, EVENT, b"{}", f"0:{offset}:crm")[0].state is None for offset in range(2_000)] for _ in range(2)
     ]

@@ -3,7 +3,7 @@ import pytest
 
 from model.recording.facts import Fact, State, kind_of
 from model.recording.replays import Decision, EarlierOutcome
-from model.recording.rollup import AppendMinute
+from model.recording.rollup import LogMinute
 from model.recording.rows import LogPosition, minute_row, rows_of
 from tests.samples import ONE_OF_EACH, T0, attempt_failed, outcome, received, rejected, sample, tick
 
@@ -58,7 +58,7 @@ def test_a_sample_says_nothing_of_runs_and_crashes() -> None:
 
 
 def test_a_minute_row_has_whole_seconds_and_the_version_of_what_it_includes() -> None:
-    minute = AppendMinute(T0)
+    minute = LogMinute(T0)
     minute.add(outcome(), Decision(1))
     ((series, counts),) = minute.rows()
     row = minute_row(series, counts, append_minute_ms=T0 + 60_000, partition=1, version=88)

@@ -6,14 +6,14 @@ import pytest
 
 from flows.delivery.budget import InFlightBudget
 from flows.delivery.context import ShardContext
-from flows.delivery.http_loop import CallLoop
+from flows.delivery.http_loop import HttpLoop
 from flows.delivery.queue import QueuedDelivery
 from flows.delivery.shard import STOP_WAIT_MS, Shard
 from flows.delivery.watermarks import ShardProgress
 from flows.topics.interface import DEAD_LETTERS, EVENTS, OUTCOMES
 from flows.topics.sink import OutgoingRecord
 from flows.topics.source import Progress
-from flows.workspace.compiled import configure
+from flows.workspace.compiled import compile_workspace
 from model.delivery.delivery import Delivery
 from model.delivery.sampling import Sampler
 from model.events.envelope import decode_record
@@ -46,7 +46,7 @@ class Working:
     ) -> None:
         self.clock = Clock(T0)
         settings = {"headers": {"Authorization": "Bearer ${KEY}"}, "concurrency": concurrency, **(settings or {})}
-        self.configure(
+        self.compile_workspace(
             workspace(
                 [webhook("crm", **settings), webhook("ads", **settings)],
                 [connection("web", "ads")] if removed else None,
@@ -63,7 +63,7 @@ class Working:
             setup_probe_ms=60_000,
             max_wait_in_queue_ms=30_000,
             budget=self.held,
-            calls=cast(CallLoop, self.calls),
+            calls=cast(HttpLoop, self.calls),
             parts=((EVENTS, 0),),
             shards=1,
             sampler=Sampler(),
@@ -73,8 +73,8 @@ class Working:
         self.shard = Shard(self.context, state)
         self.outputs: list[OutgoingRecord] = []
 
-    def configure(self, changed: Workspace) -> None:
-        self.configuration = configure(changed)
+    def compile_workspace(self, changed: Workspace) -> None:
+        self.configuration = compile_workspace(changed)
 
     def take(self, *deliveries: Delivery) -> None:
         items = [QueuedDelivery(of, EVENTS, 0, of.events_offset, arrived_ms=self.clock()) for of in deliveries]

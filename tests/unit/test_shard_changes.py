@@ -20,7 +20,7 @@ def change(
     working: Working, destinations: list[dict[str, Any]], connections: list[dict[str, Any]] | None = None
 ) -> None:
     """Put another workspace in force, as another thread does: the shard has not looked yet."""
-    working.configure(workspace(destinations, connections))
+    working.compile_workspace(workspace(destinations, connections))
 
 
 def states(working: Working) -> list[tuple[str, str]]:

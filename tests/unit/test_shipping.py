@@ -7,7 +7,7 @@ import pytest
 
 from flows.delivery.sender import BatchResult, BatchSender
 from flows.functions import host
-from flows.workspace.compiled import configure
+from flows.workspace.compiled import compile_workspace
 from model.delivery.delivery import Delivery
 from model.http.failure import FailureClass
 from model.http.messages import HttpFailure, HttpRequest, HttpResponse
@@ -49,7 +49,7 @@ def ship(
     settings: dict[str, Any] | None = None,
     **of_connection: Any,
 ) -> tuple[BatchResult, list[HttpRequest]]:
-    configuration = configure(
+    configuration = compile_workspace(
         workspace([webhook("crm", **(settings or {}))], [connection("web", "crm", **of_connection)])
     )
     engine = ScriptedEngine(answering)

@@ -2,7 +2,7 @@
 
 from flows.delivery.isolation import DeliveryResult
 from flows.delivery.samples import shown_response
-from model.delivery.attempt import Answer
+from model.delivery.attempt import AttemptResult
 from model.http.failure import FailureClass
 from model.http.messages import RESPONSE_BODY_LIMIT_BYTES, HttpResponse
 from model.redaction.redactor import Redactor
@@ -10,7 +10,7 @@ from tests.samples import T0, delivery
 
 
 def shown(response: HttpResponse) -> dict[str, object]:
-    answer = Answer(failure=FailureClass.DELIVERED, code="")
+    answer = AttemptResult(failure=FailureClass.DELIVERED, code="")
     result = DeliveryResult(delivery=delivery(), answer=answer, result=response, finished_ms=T0)
     return shown_response(result, Redactor(frozenset({"s3cret-word"})))
 

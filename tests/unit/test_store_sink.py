@@ -39,7 +39,7 @@ class Tables:
 
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backoff.until_it_works, "__defaults__", (lambda seconds: None,))
+    monkeypatch.setattr(backoff.retry_forever, "__defaults__", (lambda seconds: None,))
 
 
 def written(tables: Tables, *items: Row | RebuildHours) -> MemoryTopics:

@@ -19,7 +19,7 @@ def test_facts_are_appended_in_small_parts_and_the_rest_waits_for_the_snapshot_w
     assert topics.records("retries.1s") == []
     topics.failure = ProduceFailed("no room")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(backoff.until_it_works, "__defaults__", (lambda seconds: setattr(topics, "failure", None),))
+        patch.setattr(backoff.retry_forever, "__defaults__", (lambda seconds: setattr(topics, "failure", None),))
         partition.snapshot()
     assert [record.value for record in topics.records("retries.1s")] == [b"retry"]
     assert [record.value for record in topics.records(OUTCOMES)][-2:] == [facts[-1].value, b"tick"]
@@ -51,7 +51,7 @@ def test_a_topic_that_is_away_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> 
             topics.failure = None
 
     topics.failure = ProduceFailed("no room")
-    monkeypatch.setattr(backoff.until_it_works, "__defaults__", (sleep,))
+    monkeypatch.setattr(backoff.retry_forever, "__defaults__", (sleep,))
     partition.snapshot()
     assert tries == 3
     assert [record.value for record in topics.records("copy")] == [b"two"]
@@ -71,8 +71,8 @@ def test_all_partitions_of_a_process_are_one_which_flushes_once() -> None:
 
 def test_outputs_are_appended_by_the_process_that_made_them_all_of_one_key_in_one_place() -> None:
     sink = TopicSink(MemoryTopics(Clock(T0), names=["copy"]))
-    assert sink.at_home(("3", [ONE])) == ("3", [ONE])  # before it has any
+    assert sink.assign_local_partition(("3", [ONE])) == ("3", [ONE])  # before it has any
     sink.build_part("append", "7", None)
-    assert sink.at_home(("5", [ONE])) == ("7", [ONE]) and sink.part_fn("7") == 7
-    assert sink.at_home(("3", [TWO])) == ("3", [TWO])  # as before: what has one key stays in order
+    assert sink.assign_local_partition(("5", [ONE])) == ("7", [ONE]) and sink.part_fn("7") == 7
+    assert sink.assign_local_partition(("3", [TWO])) == ("3", [TWO])  # as before: what has one key stays in order
     assert 0 <= sink.part_fn("any key") < len(sink.list_parts())

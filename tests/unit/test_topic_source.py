@@ -4,7 +4,7 @@ from threading import Event as StopEvent
 import pytest
 
 from flows.engine.clock import wall_clock_ms
-from flows.engine.epochs import Epochs, PartitionInStep
+from flows.engine.epochs import AlignedPartition, EpochAligner
 from flows.recording.dataflow import OutcomesPartition
 from flows.topics.interface import EVENTS, PositionLost, TopicsUnavailable
 from flows.topics.source import (
@@ -13,8 +13,8 @@ from flows.topics.source import (
     RETRY_TIER_POLL_MS,
     Item,
     Progress,
-    Reading,
-    Sourced,
+    SourceConfig,
+    SourcedRecord,
     TopicPartition,
     TopicSource,
     TopicsSource,
@@ -44,14 +44,14 @@ class Partition:
         self.allowed = 1_000
         self.said: list[int] = []
         self.stop = StopEvent()
-        reading = Reading(
+        reading = SourceConfig(
             topics=self.topics,
             topic=topic,
             clock=self.clock,
             stop=self.stop,
             start=lambda topic, partition: 0,
             drain=drain,
-            may_read=lambda: self.allowed,
+            budget_records=lambda: self.allowed,
             before_reading=lambda topic, partition, next_offset: self.said.append(next_offset),
         )
         if topic == RETRY_TIER.topic:
@@ -64,7 +64,7 @@ class Partition:
             self.topics.append(self.topic, b"x")
 
     def offsets(self) -> list[int]:
-        return [item.record.offset for item in self.source.next_batch() if isinstance(item, Sourced)]
+        return [item.record.offset for item in self.source.next_batch() if isinstance(item, SourcedRecord)]
 
 
 def progress(items: Sequence[Item]) -> Progress:
@@ -204,7 +204,7 @@ def test_what_was_read_is_given_out_though_nobody_can_say_how_far_the_log_goes()
     partition.clock.advance(10_000)
     partition.topics.away = TopicsUnavailable("starting")
     items = partition.source.next_batch()
-    assert [item.record.offset for item in items if isinstance(item, Sourced)] == [0, 1, 2] and len(items) == 3
+    assert [item.record.offset for item in items if isinstance(item, SourcedRecord)] == [0, 1, 2] and len(items) == 3
     partition.topics.away = None
     assert progress(partition.source.next_batch()).position == 3
 
@@ -229,15 +229,17 @@ def test_several_topics_are_one_source_whose_parts_resume_by_topic_and_partition
 
     def one(topic: str) -> TopicSource:
         return TopicSource(
-            Reading(topics=topics, topic=topic, clock=Clock(T0), stop=StopEvent(), start=lambda topic, partition: 0)
+            SourceConfig(
+                topics=topics, topic=topic, clock=Clock(T0), stop=StopEvent(), start=lambda topic, partition: 0
+            )
         )
 
     source = TopicsSource({topic: one(topic) for topic in ("a.1s", "b")})
     assert source.list_parts() == ["a.1s/0", "b/0"]
     (first, *_) = source.build_part("step", "a.1s/0", None).next_batch()
-    assert isinstance(first, Sourced) and (first.topic, first.record.value) == ("a.1s", b"a.1s")
+    assert isinstance(first, SourcedRecord) and (first.topic, first.record.value) == ("a.1s", b"a.1s")
     (second, *_) = source.build_part("step", "b/0", 1).next_batch()
-    assert isinstance(second, Sourced) and (second.topic, second.record.value) == ("b", b"second")
+    assert isinstance(second, SourcedRecord) and (second.topic, second.record.value) == ("b", b"second")
 
 
 def test_tiers_are_polled_less_often_than_events() -> None:
@@ -255,8 +257,8 @@ def test_tiers_are_polled_less_often_than_events() -> None:
 
 def test_where_there_are_other_processes_parts_keep_step_with_them() -> None:
     partition = Partition()
-    source = TopicsSource({EVENTS: TopicSource(partition.reading)}, Epochs(partition.clock))
+    source = TopicsSource({EVENTS: TopicSource(partition.reading)}, EpochAligner(partition.clock))
     partition.append()
     part = source.build_part("step", "events/0", None)
-    assert isinstance(part, PartitionInStep) and len(list(part.next_batch())) == 2
+    assert isinstance(part, AlignedPartition) and len(list(part.next_batch())) == 2
     assert part.snapshot() == 1

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model.events.times import iso_ms, parse_iso_ms
-from model.events.tracking import Arrival, EventLimits, deeper_than, track
+from model.events.tracking import EventLimits, RequestContext, deeper_than, track
 from model.events.validation import InvalidItem
 
 RECEIVED_AT_MS = 1_780_000_000_000
@@ -21,7 +21,7 @@ def accept(item: Any, *, call_type: str | None = None, source: str = "web", inde
     numbers = count(1)
     tracked = track(
         item,
-        Arrival(**{"received_at_ms": RECEIVED_AT_MS, **arrival}),
+        RequestContext(**{"received_at_ms": RECEIVED_AT_MS, **arrival}),
         EventLimits(),
         call_type=call_type,
         source=source,

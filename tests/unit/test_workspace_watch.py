@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.workspace.live import LiveWorkspace
+from flows.workspace.live import CurrentWorkspace
 from flows.workspace.reloader import WorkspaceWatch, waits_for_restart
 from model.workspace.reader import read_workspace
 from model.workspace.workspace import Workspace
@@ -20,7 +20,7 @@ class Watching:
     def __init__(self, path: Path) -> None:
         self.path = path
         path.write_text(TEXT)
-        self.live = LiveWorkspace(read_workspace(TEXT.encode(), file="w", environ={}).valid())
+        self.live = CurrentWorkspace(read_workspace(TEXT.encode(), file="w", environ={}).valid())
         self.told: list[Workspace] = []
         self.live.listen(self.told.append)
         self.watch = WorkspaceWatch(path, self.live, {})

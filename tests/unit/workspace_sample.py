@@ -1,7 +1,7 @@
 """One valid workspace file that uses everything, and ways to break it in one place."""
 
-from model.config.problems import Problem, Severity
-from model.workspace.reader import Reading, read_workspace
+from model.config.problems import Diagnostic, Severity
+from model.workspace.reader import ParseResult, read_workspace
 from model.workspace.workspace import Workspace
 
 SECRET = "s3cr3t-of-the-shop"
@@ -39,7 +39,7 @@ delivery:
 """
 
 
-def read(text: str | bytes, environ: dict[str, str] | None = None) -> Reading:
+def read(text: str | bytes, environ: dict[str, str] | None = None) -> ParseResult:
     content = text.encode() if isinstance(text, str) else text
     return read_workspace(content, file="shop.yaml", environ=ENVIRON if environ is None else environ)
 
@@ -53,13 +53,13 @@ def changed(old: str, new: str) -> str:
     return SHOP.replace(old, new)
 
 
-def problems(text: str | bytes) -> list[Problem]:
+def problems(text: str | bytes) -> list[Diagnostic]:
     reading = read(text)
     assert reading.workspace is None
     return [problem for problem in reading.problems if problem.severity is Severity.ERROR]
 
 
-def only(text: str | bytes) -> Problem:
+def only(text: str | bytes) -> Diagnostic:
     found = problems(text)
     assert len(found) == 1, "\n".join(map(str, found))
     return found[0]

@@ -10,7 +10,7 @@ from console.access import local_author
 from console.alerts.http.api import AlertsApi
 from console.alerts.service import alerts_of
 from console.command_line import installed
-from console.data_dir import SERVER, sole_process
+from console.data_dir import SERVER, exclusive
 from console.server.internal_api import Caller
 from model.workspace.permissions import Role
 from sinks.clickhouse.store import open_store
@@ -21,7 +21,7 @@ def answering_itself(workspace_file: Path, data: Path) -> Iterator[Starlette]:
     """Open installation and store, and answer as their owner. Raises what opening them raises, and `AlreadyRunning`."""
     with (
         installed(workspace_file, data) as installation,
-        sole_process(data, SERVER),  # whoever changes rules is the only one
+        exclusive(data, SERVER),  # whoever changes rules is the only one
         closing(open_store(installation.store_url)) as store,
     ):
         alerts = alerts_of(installation, store)

@@ -35,7 +35,7 @@ _SETTINGS = {
 
 
 @dataclass(slots=True)
-class Fetched:
+class PartitionBuffer:
     """What was fetched of one partition and not read yet."""
 
     topic: str
@@ -72,20 +72,20 @@ class Fetched:
         self.next_offset = record.offset + 1
 
 
-class Fetcher:
+class SharedConsumer:
     """Belongs to the thread that made it."""
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
         self._consumer = Consumer({**settings, **_SETTINGS})
-        self._assigned: dict[tuple[str, int], Fetched] = {}
+        self._assigned: dict[tuple[str, int], PartitionBuffer] = {}
 
     def reads(self, topic: str, partition: int) -> bool:
         """Whether the partition is assigned already: a consumer knows one position in each."""
         return (topic, partition) in self._assigned
 
-    def assign(self, topic: str, partition: int, position: int) -> Fetched:
+    def assign(self, topic: str, partition: int, position: int) -> PartitionBuffer:
         """Begin to fetch a partition. Raises `TopicError`."""
-        fetched = Fetched(topic, partition, position)
+        fetched = PartitionBuffer(topic, partition, position)
         try:
             self._consumer.incremental_assign([TopicPartition(topic, partition, position)])
         except KafkaException as error:
@@ -93,7 +93,7 @@ class Fetcher:
         self._assigned[topic, partition] = fetched
         return fetched
 
-    def unassign(self, fetched: Fetched) -> None:
+    def unassign(self, fetched: PartitionBuffer) -> None:
         """Stop fetching a partition."""
         del self._assigned[fetched.topic, fetched.partition]
         self._consumer.incremental_unassign([fetched.place])
@@ -109,13 +109,13 @@ class Fetcher:
             else:
                 self._take_in(fetched, message)
 
-    def go_on(self, fetched: Fetched) -> None:
+    def go_on(self, fetched: PartitionBuffer) -> None:
         """Fetch a paused partition again once little of it is left."""
         if fetched.paused and len(fetched.records) < PAUSE_AT_RECORDS // 4:
             self._consumer.resume([fetched.place])
             fetched.paused = False
 
-    def seek(self, fetched: Fetched) -> None:
+    def seek(self, fetched: PartitionBuffer) -> None:
         """Fetch again from the offset that is to come next. Raises `TopicError`."""
         position = TopicPartition(fetched.topic, fetched.partition, fetched.next_offset)
         try:
@@ -133,7 +133,7 @@ class Fetcher:
         """Let go of the brokers."""
         self._consumer.close()
 
-    def _take_in(self, fetched: Fetched, message: Message) -> None:
+    def _take_in(self, fetched: PartitionBuffer, message: Message) -> None:
         error = message.error()
         if error is not None:
             if error.code() in {KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE}:

@@ -30,7 +30,7 @@ _SETTINGS = {
 _Record = tuple[str, int, bytes, bytes]  # topic, partition, key, value
 
 
-class IdleProducers:
+class ProducerPool:
     """Connected producers that nobody uses now: to be known to the brokers takes one half a second."""
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
@@ -59,7 +59,7 @@ class KafkaProducer:
 
     def __init__(
         self,
-        idle: "IdleProducers",
+        idle: "ProducerPool",
         partitions: Callable[[str], int],
         name_of: Callable[[str], str],
         check_open: Callable[[], None],

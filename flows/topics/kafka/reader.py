@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from flows.topics.interface import PositionLost, Record
-from flows.topics.kafka.consumer import Fetched, Fetcher
+from flows.topics.kafka.consumer import PartitionBuffer, SharedConsumer
 
 
 class KafkaReader:
@@ -11,8 +11,8 @@ class KafkaReader:
 
     def __init__(
         self,
-        fetcher: Fetcher,
-        fetched: Fetched,
+        fetcher: SharedConsumer,
+        fetched: PartitionBuffer,
         topic: str,
         bounds: Callable[[], tuple[int, int]],
         check_open: Callable[[], None],

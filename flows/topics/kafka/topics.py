@@ -15,9 +15,9 @@ from confluent_kafka.admin import AdminClient
 
 from flows.topics.interface import TopicError, TopicSpec, TopicsUnavailable, UnknownTopic
 from flows.topics.kafka.admin import ANSWER_SECONDS, APPEND_TIME, check_partitions, count_partitions, create_topics
-from flows.topics.kafka.consumer import Fetcher
+from flows.topics.kafka.consumer import SharedConsumer
 from flows.topics.kafka.errors import UNKNOWN, kafka_error, named
-from flows.topics.kafka.producer import IdleProducers, KafkaProducer
+from flows.topics.kafka.producer import KafkaProducer, ProducerPool
 from flows.topics.kafka.reader import KafkaReader
 from model.events.envelope import UnreadableRecord, decode_record, encode_record
 
@@ -47,7 +47,7 @@ class KafkaTopics:
         self._replication = replication
         self._closed = False
         self._counts: dict[str, int] = {}
-        self._producers = IdleProducers(self._settings)
+        self._producers = ProducerPool(self._settings)
         self._own = threading.local()
         self._admin = AdminClient(self._settings)
         # For looks at bounds, one thread at a time (two at once may wait for ever); it never fetches.
@@ -95,10 +95,10 @@ class KafkaTopics:
     def reader(self, topic: str, partition: int, position: int) -> KafkaReader:
         self._check_partition(topic, partition)
         name = self._name_of(topic)
-        fetchers: list[Fetcher] = self._own.__dict__.setdefault("fetchers", [])
+        fetchers: list[SharedConsumer] = self._own.__dict__.setdefault("fetchers", [])
         fetcher = next((one for one in fetchers if not one.reads(name, partition)), None)
         if fetcher is None:
-            fetcher = Fetcher(self._settings)
+            fetcher = SharedConsumer(self._settings)
             fetchers.append(fetcher)
         fetched = fetcher.assign(name, partition, position)
         return KafkaReader(fetcher, fetched, topic, lambda: self.bounds(topic, partition), self._check_open)
@@ -126,7 +126,7 @@ class KafkaTopics:
             reader.close()
         return found
 
-    def put_mark(self, name: str, value: bytes) -> None:
+    def put_metadata(self, name: str, value: bytes) -> None:
         producer = self.producer()
         producer.send(MARKS.name, name.encode(), encode_record({}, value), 0)
         producer.flush()

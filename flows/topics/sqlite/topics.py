@@ -92,7 +92,7 @@ class SqliteTopics:
             row = connection.row("SELECT value FROM marks WHERE name = ?", name)
         return None if row is None else bytes(row[0])
 
-    def put_mark(self, name: str, value: bytes) -> None:
+    def put_metadata(self, name: str, value: bytes) -> None:
         with closing(self._marks.connect()) as connection, connection.transaction() as sqlite:
             sqlite.execute("INSERT OR REPLACE INTO marks VALUES (?, ?)", (name, value))
 

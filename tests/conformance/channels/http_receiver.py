@@ -11,7 +11,7 @@ import orjson
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class AttemptResult:
     """One answer."""
 
     status: int = 200
@@ -38,10 +38,10 @@ class Receiver:
     """Gives ``answers`` one after the other, the last for ever."""
 
     port: int = 0
-    answers: list[Answer] = field(default_factory=lambda: [Answer()])
+    answers: list[AttemptResult] = field(default_factory=lambda: [AttemptResult()])
     requests: list[Request] = field(default_factory=list)
 
-    def says(self, *answers: Answer) -> None:
+    def says(self, *answers: AttemptResult) -> None:
         """Answer that way from now on."""
         self.answers = list(answers)
         self.requests.clear()

@@ -14,7 +14,7 @@ from model.alerts.channels import AlertsConfig
 from sinks.channels import email
 from sinks.channels.calls import ChannelCalls
 from sinks.channels.catalogue import open_channels
-from sinks.channels.channel import Channel, Outcome, Sent
+from sinks.channels.channel import Channel, Outcome, SendResult
 from tests.conformance.channels.smtp_server import PASSWORD, USERNAME, MailServer, mail_server
 from tests.unit.channels.notices import AT_MS, hostile_notice, notice
 
@@ -38,7 +38,7 @@ def make(calls: ChannelCalls) -> Make:
 def test_a_mail_arrives_encrypted_after_logging_in(make: Make, security: str) -> None:
     with mail_server(security, log_in=True) as server:
         channel = make(server.port, server.trusted, security=security, **LOGIN)
-        assert channel.send([notice(7)], "ada@example.net") == Sent(outcome=Outcome.TAKEN)
+        assert channel.send([notice(7)], "ada@example.net") == SendResult(outcome=Outcome.TAKEN)
         assert channel.send([notice(8), hostile_notice(9)], "bob@example.net").outcome is Outcome.TAKEN
     one, several = server.mails
     assert one["Message-ID"] == f"<{7:032x}@example.com>"

@@ -9,12 +9,12 @@ import pytest
 from model.alerts.channels import AlertsConfig, SlackChannel
 from sinks.channels.calls import ChannelCalls
 from sinks.channels.catalogue import open_channels
-from sinks.channels.channel import Channel, Outcome, Sent
-from tests.conformance.channels.http_receiver import Answer, Receiver
+from sinks.channels.channel import Channel, Outcome, SendResult
+from tests.conformance.channels.http_receiver import AttemptResult, Receiver
 from tests.unit.channels.notices import AT_MS, hostile_notice, notice
 
 TOKEN = "s3cr3tT0kenOfSlack000000"
-STARTED = Answer(200, b'{"ok":true}', {"Content-Type": "application/json"})
+STARTED = AttemptResult(200, b'{"ok":true}', {"Content-Type": "application/json"})
 
 
 def channel_at(port: int, calls: ChannelCalls, type_: str = "slack-webhook") -> Channel:
@@ -37,7 +37,7 @@ def workflow(receiver: Receiver, calls: ChannelCalls) -> Channel:
 
 
 def test_ok_is_taken_and_the_post_holds_blocks_and_text(webhook: Channel, receiver: Receiver) -> None:
-    assert webhook.send([notice(1), notice(2)]) == Sent(outcome=Outcome.TAKEN)
+    assert webhook.send([notice(1), notice(2)]) == SendResult(outcome=Outcome.TAKEN)
     [request] = receiver.requests
     assert request.path.endswith(TOKEN)
     assert [block["type"] for block in request.json["blocks"]].count("header") == 2
@@ -49,19 +49,19 @@ def test_ok_is_taken_and_the_post_holds_blocks_and_text(webhook: Channel, receiv
 @pytest.mark.parametrize(
     ("answer", "outcome", "code"),
     [
-        (Answer(403, b"action_prohibited"), Outcome.CHANNEL_REFUSED, "403"),
-        (Answer(403, b"invalid_token"), Outcome.CHANNEL_REFUSED, "403"),
-        (Answer(404, b"channel_not_found"), Outcome.CHANNEL_REFUSED, "404"),
-        (Answer(404, b"no_service"), Outcome.CHANNEL_REFUSED, "404"),
-        (Answer(410, b"channel_is_archived"), Outcome.CHANNEL_REFUSED, "410"),
-        (Answer(500, b"rollup_error"), Outcome.AGAIN, "500"),
-        (Answer(503, b""), Outcome.AGAIN, "503"),
-        (Answer(302, b"", {"Location": "http://127.0.0.1:9/"}), Outcome.MESSAGE_REFUSED, "302"),
-        (Answer(200, b"<html>Sign in</html>"), Outcome.AGAIN, "UNEXPECTED_ANSWER"),
+        (AttemptResult(403, b"action_prohibited"), Outcome.CHANNEL_REFUSED, "403"),
+        (AttemptResult(403, b"invalid_token"), Outcome.CHANNEL_REFUSED, "403"),
+        (AttemptResult(404, b"channel_not_found"), Outcome.CHANNEL_REFUSED, "404"),
+        (AttemptResult(404, b"no_service"), Outcome.CHANNEL_REFUSED, "404"),
+        (AttemptResult(410, b"channel_is_archived"), Outcome.CHANNEL_REFUSED, "410"),
+        (AttemptResult(500, b"rollup_error"), Outcome.AGAIN, "500"),
+        (AttemptResult(503, b""), Outcome.AGAIN, "503"),
+        (AttemptResult(302, b"", {"Location": "http://127.0.0.1:9/"}), Outcome.MESSAGE_REFUSED, "302"),
+        (AttemptResult(200, b"<html>Sign in</html>"), Outcome.AGAIN, "UNEXPECTED_ANSWER"),
     ],
 )
 def test_each_error_of_slack_has_its_meaning(
-    webhook: Channel, receiver: Receiver, answer: Answer, outcome: Outcome, code: str
+    webhook: Channel, receiver: Receiver, answer: AttemptResult, outcome: Outcome, code: str
 ) -> None:
     receiver.says(answer)
     sent = webhook.send([notice()])
@@ -72,19 +72,19 @@ def test_each_error_of_slack_has_its_meaning(
 
 
 def test_too_fast_says_how_long_to_wait(webhook: Channel, receiver: Receiver) -> None:
-    receiver.says(Answer(429, b"rate_limited", {"Retry-After": "30"}))
-    assert webhook.send([notice()]) == Sent(
+    receiver.says(AttemptResult(429, b"rate_limited", {"Retry-After": "30"}))
+    assert webhook.send([notice()]) == SendResult(
         outcome=Outcome.AGAIN, code="429", message="rate_limited", after_seconds=30.0
     )
 
 
 def test_blocks_that_are_refused_are_told_as_plain_text_once(webhook: Channel, receiver: Receiver) -> None:
-    receiver.says(Answer(400, b"invalid_blocks"), Answer())
+    receiver.says(AttemptResult(400, b"invalid_blocks"), AttemptResult())
     assert webhook.send([notice()]).outcome is Outcome.TAKEN
     assert "blocks" in receiver.requests[0].json and "blocks" not in receiver.requests[1].json
     assert "18,412 of 19,652" in receiver.requests[1].json["text"]
 
-    receiver.says(Answer(400, b"invalid_payload"))
+    receiver.says(AttemptResult(400, b"invalid_payload"))
     sent = webhook.send([notice()])
     assert (sent.outcome, sent.code, sent.message) == (Outcome.MESSAGE_REFUSED, "400", "invalid_payload")
     assert len(receiver.requests) == 2
@@ -99,7 +99,7 @@ def test_the_url_shows_up_in_no_error_and_no_log(
     url = f"http://127.0.0.1:{receiver.port}/services/T0TEAM/B0HOOK/{TOKEN}"
     for body in (url, f"bad token {TOKEN}", f'{{"ok":false,"error":"/services/T0TEAM/B0HOOK/{TOKEN}"}}'):
         for status in (200, 400, 404, 500):
-            receiver.says(Answer(status, body.encode()))
+            receiver.says(AttemptResult(status, body.encode()))
             assert TOKEN not in repr(channel.send([notice()]))
     assert TOKEN not in repr(channel_at(1, calls, type_).send([notice()]))
     # httpcore and httpx log below us; of what they say the path is no part.
@@ -137,17 +137,17 @@ def test_a_workflow_gets_flat_texts_under_the_same_names(workflow: Channel, rece
 @pytest.mark.parametrize(
     ("answer", "outcome", "code"),
     [
-        (Answer(200, b'{"ok":false,"error":"invalid_input"}'), Outcome.MESSAGE_REFUSED, "WORKFLOW_REFUSED"),
-        (Answer(200, b"[]"), Outcome.AGAIN, "UNEXPECTED_ANSWER"),
-        (Answer(200, b'{"ok":"true"}'), Outcome.AGAIN, "UNEXPECTED_ANSWER"),
-        (Answer(400, b'{"ok":false,"error":"invalid_input"}'), Outcome.MESSAGE_REFUSED, "400"),
-        (Answer(404, b'{"ok":false,"error":"trigger_not_found"}'), Outcome.CHANNEL_REFUSED, "404"),
-        (Answer(429, b"", {"Retry-After": "2"}), Outcome.AGAIN, "429"),
-        (Answer(502, b""), Outcome.AGAIN, "502"),
+        (AttemptResult(200, b'{"ok":false,"error":"invalid_input"}'), Outcome.MESSAGE_REFUSED, "WORKFLOW_REFUSED"),
+        (AttemptResult(200, b"[]"), Outcome.AGAIN, "UNEXPECTED_ANSWER"),
+        (AttemptResult(200, b'{"ok":"true"}'), Outcome.AGAIN, "UNEXPECTED_ANSWER"),
+        (AttemptResult(400, b'{"ok":false,"error":"invalid_input"}'), Outcome.MESSAGE_REFUSED, "400"),
+        (AttemptResult(404, b'{"ok":false,"error":"trigger_not_found"}'), Outcome.CHANNEL_REFUSED, "404"),
+        (AttemptResult(429, b"", {"Retry-After": "2"}), Outcome.AGAIN, "429"),
+        (AttemptResult(502, b""), Outcome.AGAIN, "502"),
     ],
 )
 def test_each_answer_to_a_workflow_has_its_meaning(
-    workflow: Channel, receiver: Receiver, answer: Answer, outcome: Outcome, code: str
+    workflow: Channel, receiver: Receiver, answer: AttemptResult, outcome: Outcome, code: str
 ) -> None:
     receiver.says(answer)
     sent = workflow.send([notice()])

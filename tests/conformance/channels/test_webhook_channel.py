@@ -11,7 +11,7 @@ from model.http.signatures import standard_webhooks
 from sinks.channels.calls import ChannelCalls
 from sinks.channels.catalogue import open_channels
 from sinks.channels.channel import Channel, Outcome
-from tests.conformance.channels.http_receiver import Answer, Receiver
+from tests.conformance.channels.http_receiver import AttemptResult, Receiver
 from tests.unit.channels.notices import AT_MS, hostile_notice, notice
 
 SECRET = "whsec_c2VjcmV0IG9mIHRoZSByZWNlaXZlcg=="
@@ -51,16 +51,18 @@ def test_the_body_is_the_notices_as_json(webhook: Channel, receiver: Receiver) -
 @pytest.mark.parametrize(
     ("answer", "outcome"),
     [
-        (Answer(204, b""), Outcome.TAKEN),
-        (Answer(400, b'{"message":"no"}'), Outcome.MESSAGE_REFUSED),
-        (Answer(401, b'{"message":"no"}'), Outcome.CHANNEL_REFUSED),
-        (Answer(404, b'{"message":"no"}'), Outcome.CHANNEL_REFUSED),
-        (Answer(410, b'{"message":"no"}'), Outcome.CHANNEL_REFUSED),
-        (Answer(408, b'{"message":"no"}'), Outcome.AGAIN),
-        (Answer(501, b'{"message":"no"}'), Outcome.AGAIN),
+        (AttemptResult(204, b""), Outcome.TAKEN),
+        (AttemptResult(400, b'{"message":"no"}'), Outcome.MESSAGE_REFUSED),
+        (AttemptResult(401, b'{"message":"no"}'), Outcome.CHANNEL_REFUSED),
+        (AttemptResult(404, b'{"message":"no"}'), Outcome.CHANNEL_REFUSED),
+        (AttemptResult(410, b'{"message":"no"}'), Outcome.CHANNEL_REFUSED),
+        (AttemptResult(408, b'{"message":"no"}'), Outcome.AGAIN),
+        (AttemptResult(501, b'{"message":"no"}'), Outcome.AGAIN),
     ],
 )
-def test_each_answer_has_its_meaning(webhook: Channel, receiver: Receiver, answer: Answer, outcome: Outcome) -> None:
+def test_each_answer_has_its_meaning(
+    webhook: Channel, receiver: Receiver, answer: AttemptResult, outcome: Outcome
+) -> None:
     receiver.says(answer)
     sent = webhook.send([notice()])
     assert sent.outcome is outcome
@@ -69,7 +71,7 @@ def test_each_answer_has_its_meaning(webhook: Channel, receiver: Receiver, answe
 
 def test_what_a_receiver_repeats_of_us_is_redacted_and_short(webhook: Channel, receiver: Receiver) -> None:
     said = f"secret {SECRET} of ada@example.com \x1b[31m" + "long " * 100_000
-    receiver.says(Answer(500, said.encode(), {"Retry-After": "5"}))
+    receiver.says(AttemptResult(500, said.encode(), {"Retry-After": "5"}))
     sent = webhook.send([notice()])
     assert SECRET not in sent.message and "ada@example.com" not in sent.message and "\x1b" not in sent.message
     assert len(sent.message) <= 300
@@ -77,10 +79,10 @@ def test_what_a_receiver_repeats_of_us_is_redacted_and_short(webhook: Channel, r
 
 
 def test_a_redirect_to_another_place_takes_no_signature_along(webhook: Channel, receiver: Receiver) -> None:
-    receiver.says(Answer(302, b"", {"Location": f"http://127.0.0.1:{receiver.port}/elsewhere"}))
+    receiver.says(AttemptResult(302, b"", {"Location": f"http://127.0.0.1:{receiver.port}/elsewhere"}))
     assert webhook.send([notice()]).outcome is Outcome.MESSAGE_REFUSED
     assert len(receiver.requests) == 1
     other = f"http://localhost:{receiver.port}/elsewhere"
-    receiver.says(Answer(308, b"", {"Location": other}), Answer())
+    receiver.says(AttemptResult(308, b"", {"Location": other}), AttemptResult())
     webhook.send([notice()])
     assert not any(name.startswith("webhook-") for request in receiver.requests[1:] for name in request.headers)

@@ -13,7 +13,7 @@ LIMIT_BYTES = {"/2/httpapi": 1_000_000, "/batch": 20_000_000}
 LIMIT_EVENTS = 2_000
 NO_IDS = {"anonymous", "nil", "none", "null", "n/a", "na", "undefined", "unknown", "{}", "lmy47d", "0", "-1"}
 OBJECTS = ("event_properties", "user_properties", "groups", "group_properties")
-Answer = tuple[int, dict[str, Any]]
+AttemptResult = tuple[int, dict[str, Any]]
 
 
 @dataclass(slots=True)
@@ -35,7 +35,7 @@ class AmplitudeServer:
         writer.write(head.encode() + body)
         return True
 
-    def _answer(self, seen: Seen) -> Answer:
+    def _answer(self, seen: Seen) -> AttemptResult:
         if seen.method != "POST" or seen.headers.get("content-type") != "application/json":
             return 400, {"error": "Invalid request path"}
         if len(seen.body) > LIMIT_BYTES[seen.target]:
@@ -55,7 +55,7 @@ class AmplitudeServer:
         shortest = upload.get("options", {}).get("min_id_length", 5)
         return self._invalid(events, shortest) or self._throttled(events) or self._ingest(events, len(seen.body))
 
-    def _invalid(self, events: list[dict[str, Any]], shortest: int) -> Answer | None:
+    def _invalid(self, events: list[dict[str, Any]], shortest: int) -> AttemptResult | None:
         missing: dict[str, list[int]] = {}
         invalid: dict[str, list[int]] = {}
         short: dict[str, list[int]] = {}
@@ -84,7 +84,7 @@ class AmplitudeServer:
         found = {name: value for name, value in lists.items() if value}
         return (400, {"error": "Invalid field values on some events", **found}) if found else None
 
-    def _throttled(self, events: list[dict[str, Any]]) -> Answer | None:
+    def _throttled(self, events: list[dict[str, Any]]) -> AttemptResult | None:
         users = {str(event.get("user_id")) for event in events}
         throttled, over = users & self.throttled_users, users & self.over_quota_users
         if not throttled and not over:
@@ -99,7 +99,7 @@ class AmplitudeServer:
             "throttled_events": [at for at, event in enumerate(events) if event.get("user_id") in throttled | over],
         }
 
-    def _ingest(self, events: list[dict[str, Any]], size_bytes: int) -> Answer:
+    def _ingest(self, events: list[dict[str, Any]], size_bytes: int) -> AttemptResult:
         for event in events:
             self.ingested.setdefault(event["insert_id"], event)
         said = {"events_ingested": len(events), "payload_size_bytes": size_bytes, "server_upload_time": 1}

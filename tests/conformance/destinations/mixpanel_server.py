@@ -19,7 +19,7 @@ NOW_MS = 1_800_000_000_000
 OLDEST_MS, NEWEST_MS = 31_536_000_000, NOW_MS + 3_600_000
 NO_IDS = set("anon anonymous nil none null n/a na undefined unknown <nil> 0 -1 true false [] {}".split())
 OPERATIONS = {"$set", "$set_once", "$unset", "$add", "$append", "$union", "$remove"}
-Answer = tuple[int, Any]
+AttemptResult = tuple[int, Any]
 Fault = tuple[str, str]  # field and message
 
 
@@ -43,7 +43,7 @@ class MixpanelServer:
         writer.write(head.encode() + body)
         return True
 
-    def _answer(self, path: str, query: dict[str, str], seen: Seen) -> Answer:
+    def _answer(self, path: str, query: dict[str, str], seen: Seen) -> AttemptResult:
         if self.busy:
             return 429, _failure(
                 429, "Project exceeded rate limits. Please retry the request with exponential backoff."
@@ -73,7 +73,7 @@ class MixpanelServer:
         records: list[dict[str, Any]],
         fault_of: Callable[[dict[str, Any]], Fault | None],
         take: Callable[[dict[str, Any]], None],
-    ) -> Answer:
+    ) -> AttemptResult:
         failed = []
         for index, record in enumerate(records):
             fault = fault_of(record)

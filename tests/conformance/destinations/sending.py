@@ -1,7 +1,7 @@
 """Items sent by the real engine, and their answers taken as a batch_result takes them."""
 
 from flows.delivery.isolation import Member, Sending
-from flows.workspace.compiled import DestinationSetup
+from flows.workspace.compiled import CompiledDestination
 from model.destinations.destination import HttpDestination, Item
 from model.http.failure_rules import Classifier
 from model.redaction.redactor import Redactor
@@ -13,7 +13,7 @@ from tests.samples import T0, delivery
 
 async def send(engine: HttpEngine, of: HttpDestination, items: list[Item]) -> list[Said]:
     """Send items in one request, and on from there until each has an answer of its own."""
-    setup = DestinationSetup(
+    setup = CompiledDestination(
         destination=of, classifier=Classifier(of.failure_rules), batching=of.batching(), breaker=None
     )
     sending = Sending(setup, Redactor(of.secret_values()), engine, Clock(T0), most_calls=1_000)

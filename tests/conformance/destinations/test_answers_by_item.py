@@ -8,8 +8,8 @@ import orjson
 import pytest
 
 from flows.delivery.responses import classify_response
-from flows.workspace.compiled import configure
-from model.delivery.attempt import Answer
+from flows.workspace.compiled import compile_workspace
+from model.delivery.attempt import AttemptResult
 from model.destinations.destination import Item
 from model.http.failure import FailureClass
 from model.http.messages import ITEMS_BODY_LIMIT_BYTES
@@ -36,9 +36,9 @@ def said(content: bytes, *, status: int = 207, coding: str = "", length: int | N
     return head.encode() + content
 
 
-def answered(make_engine: MakeEngine, head_and_body: bytes, **settings: Any) -> list[Answer]:
+def answered(make_engine: MakeEngine, head_and_body: bytes, **settings: Any) -> list[AttemptResult]:
     """What comes of a batch that is answered so."""
-    found: list[Answer] = []
+    found: list[AttemptResult] = []
 
     async def test() -> None:
         async def behave(seen: Seen, reader: Any, writer: Any) -> bool:
@@ -51,7 +51,7 @@ def answered(make_engine: MakeEngine, head_and_body: bytes, **settings: Any) -> 
             server.on("/", behave)
             url = f"http://127.0.0.1:{server.port}/"
             configured = {"url": url, "batch": {"max_events": 1_000}, "timeout_seconds": 2, **settings}
-            configuration = configure(workspace([webhook("crm", **configured)]))
+            configuration = compile_workspace(workspace([webhook("crm", **configured)]))
             setup = configuration.destinations["crm"]
             sent = [Item(f"d-{number}", b'{"n":%d}' % number) for number in range(EVENTS)]
             result = await engine.send(setup.destination.request(sent, T0))
@@ -126,7 +126,7 @@ def test_a_single_event_answered_200_is_delivered_by_one_call(make_engine: MakeE
         async with served(make_engine) as (engine, server):
             server.on("/", behaviour("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf"))
             url = f"http://127.0.0.1:{server.port}/"
-            configuration = configure(workspace([webhook("crm", url=url, timeout_seconds=0.5)]))
+            configuration = compile_workspace(workspace([webhook("crm", url=url, timeout_seconds=0.5)]))
             setup = configuration.destinations["crm"]
             sent = [Item("d-1", b"{}")]
             result = await engine.send(setup.destination.request(sent, T0))

@@ -14,7 +14,7 @@ from model.alerts.transition import Transition
 from model.alerts.version import RuleChange, RuleOwner, RuleVersion
 from model.alerts.windows import Windows
 from model.recording.facts import Fact
-from model.recording.rollup import MINUTE_MS, AppendMinute
+from model.recording.rollup import MINUTE_MS, LogMinute
 from model.recording.rows import counts_of
 from tests.grafana.render.day import HOUR, HOURS, TOKEN_GONE, WORDS
 from tests.sql.recording import ONE
@@ -78,10 +78,10 @@ def _transitions(facts: Sequence[Fact], newest: dict[str, RuleVersion], to_ms: i
     states: dict[StateKey, RuleState] = {}
     found: list[Transition] = []
     for minute_ms, of_minute in groupby(facts, key=lambda fact: fact.at_ms // MINUTE_MS * MINUTE_MS):
-        counted = AppendMinute(minute_ms)
+        counted = LogMinute(minute_ms)
         for fact in of_minute:
             counted.add(fact, ONE)
-        windows.turn_to(minute_ms + MINUTE_MS)
+        windows.advance_to(minute_ms + MINUTE_MS)
         windows.add(counts_of(series, counts) | {"minute_ms": minute_ms} for series, counts in counted.rows())
         if windows.end_ms > to_ms - TOLD_FROM:
             changed, transitions = evaluate_minute(newest, states, windows, _NoHistory(), windows.end_ms)

@@ -53,9 +53,9 @@ def windows_of(rows: Iterable[dict[str, Any]], end_ms: int = NOW, begun_ms: int 
     """Windows that have seen these rows, each in its own minute."""
     windows = Windows(begun_ms)
     for each in sorted(rows, key=lambda one: int(one["minute_ms"])):
-        windows.turn_to(each["minute_ms"] + MINUTE_MS)
+        windows.advance_to(each["minute_ms"] + MINUTE_MS)
         windows.add([each])
-    windows.turn_to(end_ms)
+    windows.advance_to(end_ms)
     return windows
 
 

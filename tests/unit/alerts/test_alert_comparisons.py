@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model.alerts.finding import Finding, of_failed, of_first_attempts, of_rate, of_volume
+from model.alerts.finding import Finding, measure_failed, measure_rate, measure_volume, of_first_attempts
 from model.alerts.measures import DAY_MS, FIVE_MINUTES_MS, HOUR_MS
 from model.alerts.rule import RULE, DeliveryRate, FailedEvents, SourceVolume
 from model.alerts.windows import Windows
@@ -28,7 +28,7 @@ def rate_rule(**fields: Any) -> DeliveryRate:
 
 
 def volume(windows: Windows, firing: bool = False, history: Known | None = None, **fields: Any) -> Finding | None:
-    return of_volume(volume_rule(**fields), windows, history or Known(), firing=firing)
+    return measure_volume(volume_rule(**fields), windows, history or Known(), firing=firing)
 
 
 def outside(found: Finding | None) -> bool:
@@ -58,8 +58,8 @@ def test_the_comparison_is_exact(now: int, before: int, bound: int) -> None:
 
     windows = Read(T0)
     windows.note_first_event("web", T0)
-    windows.turn_to(NOW)
-    assert outside(of_volume(rule, windows, Known(), firing=False)) is (change > Fraction(bound, 10_000))
+    windows.advance_to(NOW)
+    assert outside(measure_volume(rule, windows, Known(), firing=False)) is (change > Fraction(bound, 10_000))
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_a_source_is_silent_until_48_hours_after_its_first_event() -> None:
     first = NOW - 2 * DAY_MS + FIVE_MINUTES_MS
     windows = windows_of([row(first, count=500), row(NOW - MINUTE_MS, count=1_000)])
     assert volume(windows) is None
-    windows.turn_to(NOW + FIVE_MINUTES_MS)
+    windows.advance_to(NOW + FIVE_MINUTES_MS)
     assert outside(volume(windows))
 
 
@@ -88,7 +88,7 @@ def test_windows_that_know_less_than_48_hours_tell_nothing() -> None:
     windows = windows_of([row(NOW - MINUTE_MS, count=1_000)], begun_ms=NOW - 2 * DAY_MS + FIVE_MINUTES_MS)
     windows.note_first_event("web", T0)
     assert volume(windows) is None
-    windows.turn_to(NOW + FIVE_MINUTES_MS)
+    windows.advance_to(NOW + FIVE_MINUTES_MS)
     assert outside(volume(windows))
 
 
@@ -105,9 +105,11 @@ def test_an_unknown_source_or_destination_is_quiet() -> None:
     assert volume(volumes(1_000, 10), source="gone") is None
     windows = windows_of([delivery(NOW - MINUTE_MS, "discarded", 1_000, first=1_000)])
     gone = {"destination": "gone", "first_attempts_below_percent": 95}
-    assert of_rate(rate_rule(**gone), windows, firing=False) is None
+    assert measure_rate(rate_rule(**gone), windows, firing=False) is None
     assert of_first_attempts(rate_rule(**gone), windows, firing=False) is None
-    assert of_failed(FailedEvents(kind="failed-events", name="F", destination="gone"), windows, firing=False) is None
+    assert (
+        measure_failed(FailedEvents(kind="failed-events", name="F", destination="gone"), windows, firing=False) is None
+    )
 
 
 def test_the_same_24_hours_a_week_ago_come_from_history() -> None:
@@ -160,7 +162,7 @@ def test_a_rule_of_one_direction_recovers_when_it_differs_the_other_way_and_says
 def rate(delivered: int, lost: int, filtered: int = 0, firing: bool = False, **fields: Any) -> Finding | None:
     at = NOW - MINUTE_MS
     rows = [delivery(at, "delivered", delivered), delivery(at, "expired", lost), delivery(at, "filtered", filtered)]
-    return of_rate(rate_rule(**fields), windows_of(rows), firing=firing)
+    return measure_rate(rate_rule(**fields), windows_of(rows), firing=firing)
 
 
 def test_the_rate_of_deliveries_that_ended_is_below_the_bound_exactly() -> None:
@@ -194,7 +196,7 @@ def test_a_rate_is_of_a_destination_a_connection_or_a_mapping(scope: dict[str, A
 
 def test_a_rate_known_for_less_than_24_hours_says_so() -> None:
     windows = windows_of([delivery(NOW - MINUTE_MS, "discarded", 500)], begun_ms=NOW - HOUR_MS)
-    found = of_rate(rate_rule(), windows, firing=False)
+    found = measure_rate(rate_rule(), windows, firing=False)
     assert found is not None and "less than 24 hours" in found.notes[0]
 
 
@@ -252,11 +254,11 @@ def test_first_attempts_keep_firing_while_nothing_says_that_it_is_well(rows: lis
 def test_one_failed_event_in_an_hour_fires_and_an_hour_without_recovers() -> None:
     rule = FailedEvents(kind="failed-events", name="Failed", destination="crm")
     windows = windows_of([delivery(NOW - MINUTE_MS, "discarded", 1)])
-    found = of_failed(rule, windows, firing=False)
+    found = measure_failed(rule, windows, firing=False)
     assert found is not None and (found.outside, found.numerator, found.operator) == (True, 1, ">=")
-    windows.turn_to(NOW + HOUR_MS - 2 * MINUTE_MS)
-    assert outside(of_failed(rule, windows, firing=True))
-    windows.turn_to(NOW + HOUR_MS)
-    assert of_failed(rule, windows, firing=False) is None
-    found = of_failed(rule, windows, firing=True)
+    windows.advance_to(NOW + HOUR_MS - 2 * MINUTE_MS)
+    assert outside(measure_failed(rule, windows, firing=True))
+    windows.advance_to(NOW + HOUR_MS)
+    assert measure_failed(rule, windows, firing=False) is None
+    found = measure_failed(rule, windows, firing=True)
     assert found is not None and (found.outside, found.numerator) == (False, 0)

@@ -8,7 +8,7 @@ from model.alerts.evaluator import checks_of, evaluate, evaluate_minute
 from model.alerts.measures import DAY_MS, FIVE_MINUTES_MS, HOUR_MS
 from model.alerts.notice import Change
 from model.alerts.state import NEVER_FIRED, Check, RuleState, StateKey
-from model.alerts.transition import Transition, Untold
+from model.alerts.transition import Suppression, Transition
 from model.alerts.version import RuleChange, RuleVersion, in_force, newest
 from model.alerts.windows import Windows
 from model.recording.rollup import MINUTE_MS
@@ -26,7 +26,7 @@ def at(windows: Windows, end_ms: int) -> Windows:
 
     moved = Moved(T0)
     moved.note_first_event("web", T0)
-    moved.turn_to(end_ms)
+    moved.advance_to(end_ms)
     return moved
 
 
@@ -99,7 +99,7 @@ def test_without_reminders_it_is_told_once() -> None:
 def test_muted_it_is_recorded_and_told_when_the_mute_ends_if_it_still_fires() -> None:
     rule = version(2, muted_until_ms=NOW + HOUR_MS, rule={"remind_after_seconds": None})
     state, made = step(at(UP, NOW), rule=rule)
-    assert made is not None and (made.told, made.told_reason) == (False, Untold.MUTED)
+    assert made is not None and (made.told, made.told_reason) == (False, Suppression.MUTED)
     assert step(at(UP, NOW + HOUR_MS - FIVE_MINUTES_MS), state, rule)[1] is None
     state, made = step(at(UP, NOW + HOUR_MS), state, rule)
     assert made is not None and (made.change, made.told) == (Change.REMINDER, True)
@@ -110,20 +110,20 @@ def test_muted_it_is_recorded_and_told_when_the_mute_ends_if_it_still_fires() ->
 def test_what_nobody_heard_of_recovers_in_silence() -> None:
     rule = version(2, muted_until_ms=NOW + FIVE_MINUTES_MS)
     state, _ = step(at(UP, NOW), rule=rule)
-    assert told(step(at(FINE, NOW + FIVE_MINUTES_MS), state, rule)) == (Change.RECOVERED, False, Untold.NEVER_TOLD)
+    assert told(step(at(FINE, NOW + FIVE_MINUTES_MS), state, rule)) == (Change.RECOVERED, False, Suppression.NEVER_TOLD)
 
 
 def test_a_recovery_while_muted_is_recorded_only() -> None:
     state, _ = step(at(UP, NOW))
     muted = version(2, muted_until_ms=NOW + HOUR_MS)
     found = step(at(FINE, NOW + FIVE_MINUTES_MS), state, muted)
-    assert told(found) == (Change.RECOVERED, False, Untold.MUTED)
+    assert told(found) == (Change.RECOVERED, False, Suppression.MUTED)
 
 
 def test_found_in_a_backlog_it_is_recorded_and_told_once_the_backlog_is_gone_if_it_still_fires() -> None:
     assert told(step(at(UP, NOW), late_ms=HOUR_MS - MINUTE_MS)) == (Change.FIRED, True, "")
     state, made = step(at(UP, NOW), late_ms=HOUR_MS)
-    assert made is not None and (made.told, made.told_reason) == (False, Untold.LATE)
+    assert made is not None and (made.told, made.told_reason) == (False, Suppression.LATE)
     assert step(at(UP, NOW + FIVE_MINUTES_MS), state, late_ms=HOUR_MS)[1] is None
     made = step(at(UP, NOW + FIVE_MINUTES_MS), state)[1]
     assert made is not None and (made.change, made.told) == (Change.REMINDER, True)
@@ -153,7 +153,11 @@ def test_an_edit_while_firing_keeps_the_state_and_the_recovery_says_that_it_was_
 def test_deleted_or_disabled_while_firing_its_episode_ends_and_nothing_is_told(later: RuleVersion, said: str) -> None:
     state, _ = step(at(UP, NOW))
     state, made = step(at(UP, NOW + MINUTE_MS), state, later)
-    assert made is not None and (made.change, made.told, made.told_reason) == (Change.RECOVERED, False, Untold.ENDED)
+    assert made is not None and (made.change, made.told, made.told_reason) == (
+        Change.RECOVERED,
+        False,
+        Suppression.ENDED,
+    )
     assert made.notes == (f"The rule was {said} while it fired.",)
     assert not state.firing
     assert step(at(UP, NOW + FIVE_MINUTES_MS), state, later) == (state, None)
@@ -182,7 +186,7 @@ def test_a_minute_evaluates_every_check_of_every_rule_and_gives_what_changed() -
     assert evaluate_minute(rules, states, windows, Known(), NOW + MINUTE_MS) == ({}, [])
     gone = {rule_id: replace(rule, deleted=True) for rule_id, rule in rules.items()}
     after, ended = evaluate_minute(gone, states, windows, Known(), NOW + MINUTE_MS)
-    assert [each.told_reason for each in ended] == [Untold.ENDED] * 3 and list(after) == keys
+    assert [each.told_reason for each in ended] == [Suppression.ENDED] * 3 and list(after) == keys
 
 
 def test_the_newest_version_made_by_then_is_in_force() -> None:

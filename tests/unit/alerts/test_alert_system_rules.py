@@ -4,7 +4,7 @@ from model.alerts.measures import DAY_MS, HOUR_MS
 from model.alerts.notice import Change
 from model.alerts.state import NEVER_FIRED, RuleState
 from model.alerts.system import DestinationSaid, destination_removed, monitor_blind, setup, told_on
-from model.alerts.transition import Untold
+from model.alerts.transition import Suppression
 from model.recording.rollup import MINUTE_MS
 from tests.unit.alerts.alert_samples import NOW
 
@@ -54,7 +54,7 @@ def test_while_it_lasts_it_is_told_once_a_day() -> None:
 def test_a_destination_that_is_removed_ends_its_episode_in_silence() -> None:
     state, _ = setup(UNAUTHORIZED, NEVER_FIRED, CHANNELS, NOW)
     state, ended = destination_removed("crm", state, NOW + 5, CHANNELS)
-    assert ended is not None and (ended.told_reason, state.firing) == (Untold.ENDED, False)
+    assert ended is not None and (ended.told_reason, state.firing) == (Suppression.ENDED, False)
     assert destination_removed("crm", state, NOW + 6, CHANNELS) == (state, None)
 
 

@@ -86,7 +86,7 @@ def test_every_number_is_that_of_a_recount_of_all_rows(told: list[Any]) -> None:
         if step == "restart":
             windows = Windows.from_record(pickle.loads(pickle.dumps(windows.to_record())))  # noqa: S301
         elif isinstance(step, int):
-            windows.turn_to(windows.end_ms + step * MINUTE_MS)
+            windows.advance_to(windows.end_ms + step * MINUTE_MS)
         else:
             age, status, count, source, destination, mapping, first = step
             if status == "received":
@@ -102,27 +102,27 @@ def test_every_number_is_that_of_a_recount_of_all_rows(told: list[Any]) -> None:
 def test_windows_of_a_day_step_by_five_minutes_and_the_short_ones_by_one() -> None:
     windows = windows_of([row(NOW), delivery(NOW, "discarded", 3, first=3)], end_ms=NOW + 4 * MINUTE_MS)
     assert (windows.volume("web").now, windows.not_delivered_in_hour(("", "crm", ""))) == (0, 3)
-    windows.turn_to(NOW + 5 * MINUTE_MS)
+    windows.advance_to(NOW + 5 * MINUTE_MS)
     assert (windows.volume("web").now, windows.day_end_ms) == (1, NOW + 5 * MINUTE_MS)
 
 
 def test_windows_never_turn_back() -> None:
     windows = windows_of([row(NOW - MINUTE_MS)])
-    windows.turn_to(NOW - DAY_MS)
+    windows.advance_to(NOW - DAY_MS)
     assert (windows.end_ms, windows.volume("web")) == (NOW, Volume(1, 0))
 
 
 def test_an_outcome_taken_back_leaves_nothing_behind_and_what_is_idle_is_dropped() -> None:
     windows = windows_of([delivery(NOW - MINUTE_MS, "discarded", 1, 1), delivery(NOW - MINUTE_MS, "discarded", -1, -1)])
     assert windows.rate(("", "crm", "")) == Rate(0, 0, 0)
-    windows.turn_to(NOW + FIVE_MINUTES_MS)
+    windows.advance_to(NOW + FIVE_MINUTES_MS)
     assert windows.series == 0
 
 
 def test_a_source_silent_for_two_days_is_dropped_but_not_its_first_event() -> None:
     windows = windows_of([row(T0)], end_ms=T0 + 2 * DAY_MS)
     assert windows.series == 1
-    windows.turn_to(T0 + 2 * DAY_MS + FIVE_MINUTES_MS)
+    windows.advance_to(T0 + 2 * DAY_MS + FIVE_MINUTES_MS)
     assert (windows.series, windows.first_event_ms("web")) == (0, T0)
 
 
@@ -139,7 +139,7 @@ def test_the_first_event_is_the_earliest_however_late_it_is_said() -> None:
 def test_rows_of_clocks_that_are_wrong_are_left_out_and_counted() -> None:
     windows = windows_of([])
     windows.add([row(NOW + HOUR_MS - MINUTE_MS), row(NOW + HOUR_MS), row(T0)])
-    windows.turn_to(NOW + 2 * HOUR_MS)
+    windows.advance_to(NOW + 2 * HOUR_MS)
     assert (windows.volume("web").now, windows.ahead) == (1, 1)
 
 
@@ -194,7 +194,7 @@ def test_the_oldest_slot_and_the_one_furthest_ahead_are_two() -> None:
     windows = windows_of([row(NOW - 2 * DAY_MS, count=5)], end_ms=NOW + 4 * MINUTE_MS)
     windows.add([row(NOW + 4 * MINUTE_MS + AHEAD_MS - MINUTE_MS, count=3)])
     assert windows.volume("web") == Volume(0, 5)
-    windows.turn_to(NOW + 2 * HOUR_MS)
+    windows.advance_to(NOW + 2 * HOUR_MS)
     assert windows.volume("web") == Volume(3, 0)
 
 

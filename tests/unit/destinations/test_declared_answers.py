@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flows.delivery.responses import classify_response
-from flows.workspace.compiled import configure
-from model.delivery.attempt import Answer
+from flows.workspace.compiled import compile_workspace
+from model.delivery.attempt import AttemptResult
 from model.destinations.destination import Item
 from model.http.failure import FailureClass
 from model.http.messages import HttpResponse
@@ -34,8 +34,8 @@ def destination(items: dict[str, Any], kind: str = "http", declared: Any = 200, 
     }
 
 
-def answered(count: int, said: Any, items: dict[str, Any], *, status: int = 200, **more: Any) -> list[Answer]:
-    configuration = configure(workspace([destination(items, **more)]))
+def answered(count: int, said: Any, items: dict[str, Any], *, status: int = 200, **more: Any) -> list[AttemptResult]:
+    configuration = compile_workspace(workspace([destination(items, **more)]))
     response = HttpResponse(status=status, body=said if isinstance(said, bytes) else orjson.dumps(said))
     sent = [Item(f"d-{number}", b"{}") for number in range(count)]
     setup = configuration.destinations["api"]
@@ -92,7 +92,7 @@ def test_entries_name_events_by_their_place() -> None:
 
 
 def test_others_may_be_what_the_status_says() -> None:
-    configuration = configure(workspace([destination({**BY_INDEX, "others": "status"}, declared=["2xx", 503])]))
+    configuration = compile_workspace(workspace([destination({**BY_INDEX, "others": "status"}, declared=["2xx", 503])]))
     said = orjson.dumps({"errors": [{"batch_index": 0}]})
     sent = [Item("a", b"{}"), Item("b", b"{}")]
     for status, others in ((200, ""), (503, "503")):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from model.destinations.destination import Item
 from model.destinations.segment import SegmentDestination
 from model.events.times import iso_ms
-from model.events.tracking import Arrival, EventLimits, track
+from model.events.tracking import EventLimits, RequestContext, track
 from model.http.messages import HttpResponse
 from tests.destination_items import ENVIRON, destination
 from tests.samples import T0
@@ -42,7 +42,7 @@ def test_what_events_hold_is_sent_byte_for_byte() -> None:
 def arrived(item: dict[str, Any], received_at_ms: int, sent_at_ms: int | None) -> bytes:
     """What ingest makes of an item."""
     sent_at = None if sent_at_ms is None else iso_ms(sent_at_ms)
-    arrival = Arrival(received_at_ms=received_at_ms, sent_at=sent_at)
+    arrival = RequestContext(received_at_ms=received_at_ms, sent_at=sent_at)
     return track(
         item, arrival, EventLimits(), call_type="track", source="web", index=0, new_id=lambda: "made-here"
     ).payload
