@@ -85,7 +85,9 @@ connections:
           password: {{"@path": $.properties.password}}
           said: {{"@template": "for {{{{userId}}}}: {{{{properties.said}}}}"}}
           all: {{"@json": {{mode: encode, value: {{"@path": $.properties}}}}}}
-      - {{name: bad, mapping: {{sum: {{"@liquid": "{{{{ properties.contact.email | divided_by: 0 }}}}"}}}}}}
+      - name: bad
+        mapping:
+          sum: {{"@liquid": "{{{{ (1..200000) | join: properties.contact.email }}}}"}}
   - source: web
     destination: picky
     mappings: [{{name: odd, mapping: {{event_type: {{"@path": $.event}}, time: {{"@path": $.properties.said}}}}}}]
