@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from console.demo.events import WRITE_KEY, demo_event
-from console.failures import Failure
+from console.errors import Failure
 from console.processes.up import Running, run_all
 from console.reports.report import Report, build_report
 from flows.engine.clock import wall_clock_ms
