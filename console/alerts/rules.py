@@ -36,7 +36,7 @@ _ACTIONS = {
     RuleChange.UNMUTED: Action.MUTE_ALERT,
     RuleChange.ACKNOWLEDGED: Action.ACKNOWLEDGE_ALERT,
 }
-log = logging.getLogger("waybill")
+log = logging.getLogger("waybill.alerts")
 
 
 class Rules:
@@ -158,7 +158,7 @@ class Rules:
             try:
                 versions.append(RuleVersion.from_row(row))
             except ValueError:  # made by a later version of Waybill; the other rules are not to suffer
-                log.warning("alert rule %s cannot be read by this version of Waybill", row["rule_id"])
+                log.warning("alert rule %(rule)s cannot be read by this version of Waybill", {"rule": row["rule_id"]})
         return versions
 
     def _allow(self, who: Caller, action: Action, of: RuleVersion | None = None) -> None:

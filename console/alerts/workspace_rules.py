@@ -13,7 +13,7 @@ from sinks.clickhouse.store import StoreError
 
 TRY_AGAIN_SECONDS = 5.0
 
-log = logging.getLogger("waybill")
+log = logging.getLogger("waybill.alerts")
 
 
 @contextmanager

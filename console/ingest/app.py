@@ -48,7 +48,7 @@ from model.events.validation import CALL_TYPES, InvalidItem, traced_id
 from model.workspace.settings import Network
 from model.workspace.workspace import Workspace
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("waybill.ingest")
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,13 +14,14 @@ from pathlib import Path
 
 from flows.engine.backoff import Restarts
 from flows.engine.epochs import EPOCH
+from flows.runtime.logs import LogConfig
 from flows.runtime.worker import EXIT_NEEDS_A_PERSON, SUPERVISED
 
 LOOK_SECONDS = 0.1
 PEERS_END_SECONDS = 5.0  # when one has died, the others notice at their next word to it
 STOP_SECONDS = 45.0  # a clean stop of delivery waits 10 s for calls; the rest is for its last flush
 
-log = logging.getLogger("waybill")
+log = logging.getLogger("waybill.processes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ class Unit:
     processes: int
     workspace: Path
     data: Path
+    logs: LogConfig = LogConfig()
 
     def commands(self) -> list[list[str]]:
         """What to run, on free ports of this machine."""
@@ -49,6 +51,7 @@ class Unit:
             "WAYBILL_WORKSPACE": str(self.workspace.absolute()),
             "WAYBILL_DATA": str(self.data.absolute()),
             SUPERVISED: "1",
+            **self.logs.environment(),
         }
 
 
@@ -72,9 +75,15 @@ def supervise(unit: Unit, stop: threading.Event, started: Callable[[list[int]], 
             return EXIT_NEEDS_A_PERSON
         pause_seconds = restarts.pause_seconds(time.monotonic() - began_seconds)
         log.error(
-            "flow %s died (exit codes %s), starting its %d processes again in %.0f s",
-            unit.flow, ", ".join(map(str, codes)), unit.processes, pause_seconds,
-        )  # fmt: skip
+            "flow %(flow)s died (exit codes %(exit_codes)s), starting its %(processes)d processes again "
+            "in %(seconds).0f s",
+            {
+                "flow": unit.flow,
+                "exit_codes": ", ".join(map(str, codes)),
+                "processes": unit.processes,
+                "seconds": pause_seconds,
+            },
+        )
         if stop.wait(pause_seconds):
             return 0
 

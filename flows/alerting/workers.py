@@ -30,7 +30,7 @@ LOOK_EVERY_SECONDS = 5.0
 STORE_AWAY_SECONDS = 5.0
 STOP_SECONDS = 15.0  # a message under way takes at most 12
 
-log = logging.getLogger("waybill")
+log = logging.getLogger("waybill.alerting")
 
 
 class AlertWorkers:

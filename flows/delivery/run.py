@@ -41,7 +41,7 @@ from model.workspace.workspace import Workspace
 from sinks.http.pyreqwest_engine import PyreqwestEngine
 from sinks.http.ssrf_guard import SsrfGuard
 
-log = logging.getLogger("waybill")
+log = logging.getLogger("waybill.delivery")
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ from flows.engine.sharding import WorkerShare
 from flows.engine.timer_slack import relax_timer_slack
 from flows.runtime.background import EXIT_AGAIN, reload_workspace, watch_clock
 from flows.runtime.installation import Deployment, open_installation
+from flows.runtime.logs import LogConfig, configure_logging
 from flows.runtime.recovery import IDENTITY_FILE, RecoveryLost, claim, identity_of
 from flows.runtime.runner import RunnableFlow, freeze_gc
 from flows.sqlite.database import DatabaseError
@@ -41,7 +42,7 @@ SUPERVISED = "WAYBILL_SUPERVISED"  # set: standard input ends with whoever start
 EXIT_NEEDS_A_PERSON = 78  # EX_CONFIG: starting again would not help
 FIRST_CLAIM_SECONDS = 60.0
 
-log = logging.getLogger("waybill")
+log = logging.getLogger("waybill.runtime")
 
 
 class Unusable(Exception):
@@ -96,11 +97,11 @@ class Worker:
         if not died:
             return
         if isinstance(error, PositionLost):
-            log.error("flow %s cannot run: %s", self.flow, error)
+            log.error("flow %(flow)s cannot run: %(error)s", {"flow": self.flow, "error": error})
         elif error is not None:
-            log.error("flow %s died", self.flow, exc_info=error)
+            log.error("flow %(flow)s died", {"flow": self.flow}, exc_info=error)
         else:
-            log.error("another process of flow %s has ended, and so must this one", self.flow)
+            log.error("another process of flow %(flow)s has ended, and so must this one", {"flow": self.flow})
         _leave(EXIT_NEEDS_A_PERSON if isinstance(error, PositionLost) else EXIT_AGAIN)
 
     def _claim(self, installation: Deployment) -> None:
@@ -122,9 +123,8 @@ class Worker:
 def run_worker(flow: str, prepare: Callable[[Deployment, Worker], RunnableFlow]) -> Dataflow:
     """Make this process, started by Bytewax's runner, a worker of a flow. Exits when it cannot be one."""
     arguments = bytewax_run._parse_args()  # type: ignore[no-untyped-call]
-    name = flow if arguments.process_id is None else f"{flow} {arguments.process_id}"
-    logging.basicConfig(level=logging.WARNING, format=f"%(asctime)s %(levelname)s [{name}] %(message)s")
-    log.setLevel(logging.INFO)
+    fields = {"flow": flow} if arguments.process_id is None else {"flow": flow, "process": arguments.process_id}
+    configure_logging(LogConfig.from_environment(os.environ, fields))
     worker = Worker(flow, arguments)
     _on_termination(worker.asked_to_stop)
     if os.environ.get(SUPERVISED):
@@ -133,13 +133,15 @@ def run_worker(flow: str, prepare: Callable[[Deployment, Worker], RunnableFlow])
         made = worker.start(prepare)
     except WorkspaceInvalid as error:
         for problem in error.problems:
-            log.error("%s %s: %s", problem.place, problem.path, problem.text)
+            log.error(
+                "%(place)s %(path)s: %(text)s", {"place": problem.place, "path": problem.path, "text": problem.text}
+            )
         sys.exit(EXIT_NEEDS_A_PERSON)
     except (RecoveryLost, PositionLost, Unusable) as error:
-        log.error("flow %s cannot run: %s", flow, error)
+        log.error("flow %(flow)s cannot run: %(error)s", {"flow": flow, "error": error})
         sys.exit(EXIT_NEEDS_A_PERSON)
     except (DatabaseError, TopicError, StoreError) as error:
-        log.error("flow %s cannot start now: %s", flow, error)
+        log.error("flow %(flow)s cannot start now: %(error)s", {"flow": flow, "error": error})
         sys.exit(EXIT_AGAIN)
     atexit.register(worker.end)
     sys.excepthook = _filter_excepthook

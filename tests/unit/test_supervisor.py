@@ -47,7 +47,7 @@ class Supervised:
         self.stop = threading.Event()
         self.starts: list[list[int]] = []
         self.code: int | None = None
-        unit = Scripts("delivery", len(scripts), Path("workspace.yaml"), Path("data"), scripts)
+        unit = Scripts("delivery", len(scripts), Path("workspace.yaml"), Path("data"), scripts=scripts)
 
         def run() -> None:
             self.code = supervise(unit, self.stop, self.starts.append)
