@@ -87,7 +87,7 @@ def run_demo(events: int, console: Console, *, seed: int = 7) -> DemoResult:
 @contextmanager
 def receiver() -> Iterator[int]:
     """Run the receiver as its own process; gives its port."""
-    command = [sys.executable, "-m", "console.demo.receiver", "--port", "0"]
+    command = [sys.executable, "-P", "-m", "console.demo.receiver", "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         try:
             assert process.stdout is not None

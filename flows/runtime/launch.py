@@ -11,16 +11,18 @@ import runpy
 import sys
 from importlib import import_module
 
+from bytewax import run
+
 OWN_PACKAGES = ("model", "sinks", "flows")
 
 
 def main() -> None:
-    """Run ``bytewax.run`` with the arguments of this process."""
+    """Run ``bytewax.run`` as a program, with the arguments of this process."""
     for package in OWN_PACKAGES:
         import_module(package)
     flow = sys.argv[1].partition(":")[0]
     import_module(f"{flow}.dataflow")
-    runpy.run_module("bytewax.run", run_name="__main__", alter_sys=True)
+    runpy.run_path(run.__file__, run_name="__main__")
 
 
 if __name__ == "__main__":
