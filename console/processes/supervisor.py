@@ -25,7 +25,7 @@ log = logging.getLogger("waybill.processes")
 
 
 @dataclass(frozen=True, slots=True)
-class Unit:
+class FlowProcesses:
     """A flow, by name, and how many processes share it."""
 
     flow: str
@@ -55,7 +55,9 @@ class Unit:
         }
 
 
-def supervise(unit: Unit, stop: threading.Event, started: Callable[[list[int]], None] = lambda pids: None) -> int:
+def supervise(
+    unit: FlowProcesses, stop: threading.Event, started: Callable[[list[int]], None] = lambda pids: None
+) -> int:
     """Run a unit until ``stop``, starting it again with growing pauses when it dies. Returns the exit code to give.
 
     ``started`` gets the process ids at each start. 0: stopped cleanly. 1: stopped, but something had to be killed.

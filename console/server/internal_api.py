@@ -25,7 +25,7 @@ from sinks.clickhouse.store import Store, StoreError, ViewRefused
 _HIGHEST = {"UInt32": 2**32 - 1, "Int64": 2**63 - 1}  # by type of a view's parameter; nothing asked for is negative
 
 
-TestEvent = Callable[[dict[str, Any], Caller], dict[str, Any]]
+EventTester = Callable[[dict[str, Any], Caller], dict[str, Any]]
 
 
 def no_more(identify: Identify) -> Sequence[Route]:
@@ -37,7 +37,7 @@ def create_api(
     store: Store,
     token: str,
     live: CurrentWorkspace,
-    test_event: TestEvent,
+    test_event: EventTester,
     clock: Callable[[], int],
     more: Callable[[Identify], Sequence[Route]] = no_more,
 ) -> Starlette:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from console.processes.supervisor import Unit
+from console.processes.supervisor import FlowProcesses
 from flows.runtime.logs import JsonFormatter, LogConfig, LogFormat, LogLevel
 
 PROGRAM = """
@@ -72,7 +72,7 @@ def test_a_field_cannot_replace_time_level_logger_or_event() -> None:
 
 def test_children_get_the_same_log(tmp_path: Path) -> None:
     logs = LogConfig(LogFormat.JSON, LogLevel.DEBUG)
-    environment = Unit("delivery", 1, tmp_path / "w.yaml", tmp_path, logs).environment()
+    environment = FlowProcesses("delivery", 1, tmp_path / "w.yaml", tmp_path, logs).environment()
     assert LogConfig.from_environment(environment, {}) == logs
     assert LogConfig.from_environment({}, {}) == LogConfig()
     with pytest.raises(ValueError, match="loud"):

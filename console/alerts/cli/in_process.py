@@ -16,7 +16,7 @@ from sinks.clickhouse.store import open_store
 
 
 @contextmanager
-def answering_itself(workspace_file: Path, data: Path) -> Iterator[Starlette]:
+def in_process_app(workspace_file: Path, data: Path) -> Iterator[Starlette]:
     """Open installation and store, and answer as their owner. Raises what opening them raises, and `AlreadyRunning`."""
     with (
         installed(workspace_file, data) as installation,
@@ -24,6 +24,6 @@ def answering_itself(workspace_file: Path, data: Path) -> Iterator[Starlette]:
         closing(open_store(installation.store_url)) as store,
     ):
         alerts = alerts_of(installation, store)
-        alerts.rules.take_over_file()
+        alerts.rules.sync_workspace_rules()
         me = Caller(local_author(), Role.OWNER)
         yield Starlette(routes=AlertsApi(alerts, lambda request: me).routes())
