@@ -1,7 +1,10 @@
 """A process that runs a flow, or its share of one, under Bytewax's own runner.
 
     export WAYBILL_WORKSPACE=workspace.yaml WAYBILL_DATA=data
-    python -m bytewax.run "flows.delivery:flow()" -r data/recovery/delivery -s 1 -b 0 -i 0 -a "host-0:2101;host-1:2101"
+    python -P -m flows.runtime.launch "flows.delivery:flow()" -r data/recovery/delivery -s 1 -b 0 \
+        -i 0 -a "host-0:2101;host-1:2101"
+
+(`python -m bytewax.run` does the same where no file of the start directory is named like one of our packages.)
 
 The processes of a flow are one unit: when one dies all of them end, and whoever started them starts all of them again.
 SIGTERM, given to all of them, is a clean stop.
@@ -155,7 +158,7 @@ def check(arguments: Any, flow: str, data: Path) -> None:
     recovery = data / "recovery" / flow
     if arguments.recovery_directory is None or Path(arguments.recovery_directory).absolute() != recovery.absolute():
         raise Unusable(
-            f"its positions are kept in {recovery}: give `-r {recovery} -s 1 -b 0` to python -m bytewax.run "
+            f"its positions are kept in {recovery}: give `-r {recovery} -s 1 -b 0` to the runner "
             "(without it nothing would be written)"
         )
     if arguments.snapshot_interval != EPOCH:

@@ -1,9 +1,12 @@
 """The log: one JSON object a line with stable names, and text that reads the same as before."""
 
+import ast
 import json
 import logging
+import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,7 @@ import pytest
 from console.processes.supervisor import FlowProcesses
 from flows.runtime.logs import JsonFormatter, LogConfig, LogFormat, LogLevel
 
+ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = """
 import logging, threading
 from flows.runtime.logs import LogConfig, LogFormat, LogLevel, configure_logging
@@ -68,6 +72,23 @@ def test_a_field_cannot_replace_time_level_logger_or_event() -> None:
     )
     line = json.loads(JsonFormatter({"logger": "z"}).format(record))
     assert (line["event"], line["level"], line["logger"]) == ("x", "info", "log")
+
+
+def test_every_field_is_in_the_documentation() -> None:
+    files = [file for package in ("flows", "console") for file in (ROOT / package).glob("**/*.py")]
+    used = {name for file in files for text in log_texts(file) for name in re.findall(r"%\((\w+)\)", text)}
+    documented = set(re.findall(r"`(\w+)`", (ROOT / "docs" / "logs.md").read_text()))
+    assert {"destination", "partition", "flow"} <= used <= documented
+
+
+def log_texts(file: Path) -> Iterator[str]:
+    """The texts a file logs."""
+    for node in ast.walk(ast.parse(file.read_text())):
+        match node:
+            case ast.Call(ast.Attribute(ast.Name("log")), [ast.Constant(str(text)), *_]):
+                yield text
+            case ast.Call(ast.Attribute(value=ast.Call()), [ast.Constant(str(text)), *_]):  # getLogger(…).critical
+                yield text
 
 
 def test_children_get_the_same_log(tmp_path: Path) -> None:
