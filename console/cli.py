@@ -10,7 +10,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-# Name: the argument words of its example; the module has the name, with underscores.
+# Name: the argument words of its example. Module and function have the name, too, unless `_FUNCTIONS` says otherwise.
 _COMMANDS = {
     "demo": "--events 20000",
     "up": "--workspace workspace.yaml --data data",
@@ -25,6 +25,7 @@ _COMMANDS = {
     "redrive": "--destination crm --code 503 --from 2026-11-20T08:00 --dry-run",
     "token": "",
 }
+_FUNCTIONS = {"test-event": "send_test_event"}  # not test_*: tools take such a module for tests
 _ALERTS = "alerts"
 
 
@@ -47,7 +48,7 @@ class Commands(TyperGroup):
 def _load(name: str) -> Any:
     if name == _ALERTS:
         return typer.main.get_command(import_module("console.alerts.cli.app").alerts_app)
-    function = name.replace("-", "_")
+    function = _FUNCTIONS.get(name, name)
     alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich")
     example = f"waybill {name} {_COMMANDS[name]}".rstrip()
     alone.command(name, epilog=f"Example: {example}")(getattr(import_module(f"console.commands.{function}"), function))

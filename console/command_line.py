@@ -1,7 +1,10 @@
-"""What commands have in common: options, the installation they open, answers as JSON."""
+"""What commands share: options, the installation they open, signals, the log, answers as JSON."""
 
+import logging
 import os
+import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -9,15 +12,26 @@ from typing import Annotated, Any
 
 import orjson
 import typer
+from rich.console import Console
+from rich.text import Text
 
 from flows.runtime.installation import Deployment, open_installation
+from flows.runtime.logs import FORMAT_VARIABLE, LEVEL_VARIABLE, LogConfig, LogFormat, LogLevel
 from flows.workspace.loader import load_workspace
 
 WorkspaceFile = Annotated[Path, typer.Option("--workspace", "-w", envvar="WAYBILL_WORKSPACE", help="Workspace file.")]
 DataDirectory = Annotated[Path, typer.Option("--data", "-d", envvar="WAYBILL_DATA", help="Data directory.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the answer as one JSON line.")]
+LogFormatOption = Annotated[
+    LogFormat, typer.Option("--log-format", envvar=FORMAT_VARIABLE, help="Lines for people, or one JSON object a line.")
+]
+LogLevelOption = Annotated[
+    LogLevel, typer.Option("--log-level", envvar=LEVEL_VARIABLE, help="The least severe lines that are logged.")
+]
 WORKSPACE = Path("workspace.yaml")
 DATA = Path("data")
+
+log = logging.getLogger("waybill.console")
 
 
 @contextmanager
@@ -26,6 +40,22 @@ def installed(workspace: Path, data: Path) -> Iterator[Deployment]:
     installation = open_installation(load_workspace(workspace, os.environ), data)
     with closing(installation.topics):
         yield installation
+
+
+def on_stop_signal() -> threading.Event:
+    """Return an event that Ctrl-C and SIGTERM set."""
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    return stop
+
+
+def announce(text: str, logs: LogConfig, style: str = "") -> None:
+    """Tell whoever started the command how it is going: on the terminal, or as a line of a log in JSON."""
+    if logs.format is LogFormat.JSON:
+        log.info(text)
+    else:
+        Console(stderr=True).print(Text(text, style), soft_wrap=True)
 
 
 def print_json(answer: dict[str, Any]) -> None:

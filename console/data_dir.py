@@ -19,7 +19,7 @@ from typing import IO, Any
 import httpx
 import orjson
 
-from console.failures import Failure
+from console.errors import Failure
 from sinks.clickhouse.store import Store, open_store
 
 View = Callable[[str, dict[str, Any]], list[dict[str, Any]]]

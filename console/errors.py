@@ -7,14 +7,19 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from console.failures import Failure
 from flows.runtime.recovery import RecoveryLost
+from flows.sqlite.database import DatabaseError
 from flows.topics.interface import TopicError
 from model.config.problems import WorkspaceInvalid
 from sinks.clickhouse.schema import MigrationFailed
 from sinks.clickhouse.store import StoreError
 
-EXPECTED = (Failure, MigrationFailed, RecoveryLost, StoreError, TopicError, ValueError)
+
+class Failure(Exception):
+    """A command cannot do what it was asked to do; the text is all that a person sees: why, and the remedy."""
+
+
+EXPECTED = (DatabaseError, Failure, MigrationFailed, RecoveryLost, StoreError, TopicError, ValueError)
 
 
 @contextmanager

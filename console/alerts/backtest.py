@@ -40,7 +40,7 @@ class Episode:
 
 
 @dataclass(frozen=True, slots=True)
-class Backtest:
+class BacktestResult:
     """When a rule would have fired in [from_ms, to_ms).
 
     history_from_ms: the first count there is, None without any. complete: the history reaches back as far as was asked,
@@ -60,7 +60,7 @@ class Backtest:
         return asdict(self)
 
 
-def run_backtest(view: View, rule: Rule, *, days: int, kept_days: int, now_ms: int) -> Backtest:
+def run_backtest(view: View, rule: Rule, *, days: int, kept_days: int, now_ms: int) -> BacktestResult:
     """Try ``rule`` on the last ``days``. ``kept_days``: how long minutes are kept. Raises what ``view`` raises."""
     to_ms = now_ms // FIVE_MINUTES_MS * FIVE_MINUTES_MS
     from_ms = to_ms - days * DAY_MS
@@ -71,7 +71,7 @@ def run_backtest(view: View, rule: Rule, *, days: int, kept_days: int, now_ms: i
     for transition in replay.run(max(from_ms, read_from_ms)):
         episodes.take(transition)
     history_from_ms = replay.history_from_ms
-    return Backtest(
+    return BacktestResult(
         from_ms=from_ms,
         to_ms=to_ms,
         days=days,

@@ -6,9 +6,9 @@ from typing import Any
 
 import orjson
 
-from console.alerts.rule_checks import Setting, check_channel
-from console.server.internal_api import Caller
-from flows.runtime.outbound import outbound_of
+from console.access import Caller
+from console.alerts.rule_checks import RuleTargets, check_channel
+from flows.workspace.outbound import outbound_of
 from model.alerts.notice import Change, Notice
 from model.alerts.rule import IN_APP
 from model.recording.facts import Audited
@@ -26,13 +26,13 @@ class ChannelTester:
         self,
         store: Store,
         audit: Callable[[Audited], None],
-        setting: Callable[[], Setting],
+        targets: Callable[[], RuleTargets],
         clock: Callable[[], int],
         new_id: Callable[[], str],
     ) -> None:
         self._store = store
         self._audit = audit
-        self._setting = setting
+        self._targets = targets
         self._clock = clock
         self._new_id = new_id
 
@@ -41,8 +41,8 @@ class ChannelTester:
 
         Raises ValueError for a channel that is not there, and what the store and ``audit`` raise.
         """
-        setting = self._setting()
-        target = check_channel(channel, setting, who.name)
+        targets = self._targets()
+        target = check_channel(channel, targets, who.name)
         notice = Notice(
             id=self._new_id(),
             change=Change.TEST,
@@ -51,15 +51,15 @@ class ChannelTester:
             title="Waybill reaches this channel",
             summary="Somebody tries whether alerts arrive here. Nothing is wrong, and nothing is to be done.",
             at_ms=self._clock(),
-            facts=(("SendResult by", who.name),),
+            facts=(("Sent by", who.name),),
         )
         self._say(target.channel, who, notice)
         if target.channel == IN_APP:
             sent = self._put_in_app(notice, who)
         else:
-            config = setting.workspace.delivery
+            config = targets.workspace.delivery
             with closing(ChannelCalls(config.allow_addresses, outbound_of(config))) as calls:
-                sent = open_channels(setting.alerts, calls, self._clock)[target.channel].send(
+                sent = open_channels(targets.alerts, calls, self._clock)[target.channel].send(
                     [notice], target.recipient
                 )
             if sent.outcome is Outcome.TAKEN:

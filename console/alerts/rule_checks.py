@@ -12,7 +12,7 @@ FILE_PREFIX = "workspace:"  # of the ids of the file's rules; no id made here ha
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
+class RuleTargets:
     """What rules can name, and the rules of the workspace file."""
 
     workspace: Workspace
@@ -33,18 +33,18 @@ class Setting:
         return next((known.email for known in self.workspace.users if known.id == user), None)
 
 
-def check_rule(rule: Rule, setting: Setting, author: str) -> None:
+def check_rule(rule: Rule, targets: RuleTargets, author: str) -> None:
     """Raise ValueError, naming the field and the remedy, for what the rule names and is not there."""
     if isinstance(rule, SourceVolume):
-        _check_source(rule.source, setting.workspace)
+        _check_source(rule.source, targets.workspace)
     else:
-        _check_destination(rule.destination, setting.workspace)
+        _check_destination(rule.destination, targets.workspace)
     if isinstance(rule, DeliveryRate) and rule.source:
-        _check_connection(rule, setting.workspace)
+        _check_connection(rule, targets.workspace)
     elif isinstance(rule, DeliveryRate) and rule.mapping:
         raise ValueError("mapping: a mapping belongs to a connection. Name its source too")
     for channel in rule.channels:
-        check_channel(channel, setting, author)
+        check_channel(channel, targets, author)
 
 
 def _check_source(source: str, workspace: Workspace) -> None:
@@ -82,18 +82,18 @@ def _check_known(kind: str, name: str, known: list[str]) -> None:
         raise ValueError(f"{kind}: there is no {kind} {quoted(name)}. {remedy}")
 
 
-def check_channel(channel: str, setting: Setting, author: str) -> Target:
+def check_channel(channel: str, targets: RuleTargets, author: str) -> Target:
     """Return where a channel's name leads. Raises ValueError, with the remedy, when it leads nowhere."""
     if channel.startswith(EMAIL_PREFIX):
-        if EMAIL not in setting.channels:
+        if EMAIL not in targets.channels:
             raise ValueError(
                 f"channels: {quoted(channel)} needs a mail server. Describe it under alerts.smtp of the workspace file"
             )
-    elif channel != IN_APP and channel not in setting.channels - {EMAIL}:
-        known = [IN_APP, *sorted(setting.channels - {EMAIL})]
+    elif channel != IN_APP and channel not in targets.channels - {EMAIL}:
+        known = [IN_APP, *sorted(targets.channels - {EMAIL})]
         remedy = did_you_mean(channel, known, f"There are {', '.join(known)}, email:me and email:ADDRESS")
         raise ValueError(f"channels: there is no channel {quoted(channel)}. {remedy}")
-    target = target_of(channel, setting.email_of(author))
+    target = target_of(channel, targets.email_of(author))
     if target is None:
         raise ValueError(
             f"channels: the mail address of {quoted(author)} is not known. Set email of this user under users in the"

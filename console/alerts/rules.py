@@ -13,9 +13,9 @@ from typing import Any
 
 import orjson
 
+from console.access import Caller
 from console.alerts.errors import NoSuchRule, NotAllowed, Outdated
-from console.alerts.rule_checks import Setting, check_rule
-from console.server.internal_api import Caller
+from console.alerts.rule_checks import RuleTargets, check_rule
 from model.alerts.rule import Rule
 from model.alerts.version import RuleChange, RuleOwner, RuleVersion
 from model.config.problems import quoted
@@ -36,7 +36,7 @@ _ACTIONS = {
     RuleChange.UNMUTED: Action.MUTE_ALERT,
     RuleChange.ACKNOWLEDGED: Action.ACKNOWLEDGE_ALERT,
 }
-log = logging.getLogger("waybill")
+log = logging.getLogger("waybill.alerts")
 
 
 class Rules:
@@ -49,13 +49,13 @@ class Rules:
         self,
         store: Store,
         audit: Callable[[Audited], None],
-        setting: Callable[[], Setting],
+        targets: Callable[[], RuleTargets],
         clock: Callable[[], int],
         new_id: Callable[[], str],
     ) -> None:
         self._store = store
         self._audit = audit
-        self._setting = setting
+        self._targets = targets
         self._clock = clock
         self._new_id = new_id
         self._writing = Lock()
@@ -75,7 +75,7 @@ class Rules:
     def create(self, rule: Rule, who: Caller, action: Action = Action.CREATE_ALERT) -> RuleVersion:
         """Make a rule. ``action``: what it is allowed as."""
         self._allow(who, action)
-        check_rule(rule, self._setting(), who.name)
+        check_rule(rule, self._targets(), who.name)
         with self._writing:
             if len(self.all()) >= RULES_LIMIT:
                 raise ValueError(f"there are {RULES_LIMIT:,} alert rules, the most there may be: delete some first")
@@ -96,7 +96,7 @@ class Rules:
             current = self._changeable(rule_id, base, who, action)
             if rule.kind != current.rule.kind:
                 raise ValueError(f"kind: a rule stays what it is, {current.rule.kind}. Create another rule instead")
-            check_rule(rule, self._setting(), who.name)
+            check_rule(rule, self._targets(), who.name)
             return self._write(self._next(current, RuleChange.EDITED, who, rule=rule), who, action)
 
     def delete(self, rule_id: str, base: int, who: Caller, action: Action = Action.DELETE_ALERT) -> RuleVersion:
@@ -120,10 +120,10 @@ class Rules:
         """Take notice of a rule that fires: no reminders until it recovers."""
         return self._set(rule_id, RuleChange.ACKNOWLEDGED, who, acknowledged_ms=self._clock())
 
-    def take_over_file(self) -> int:
+    def sync_workspace_rules(self) -> int:
         """Make versions of what the workspace file says otherwise than the store; return how many."""
         with self._writing:
-            wanted = dict(self._setting().file_rules)
+            wanted = dict(self._targets().file_rules)
             changes = []
             for known in self._newest(""):
                 if known.owner is RuleOwner.WORKSPACE:
@@ -158,7 +158,7 @@ class Rules:
             try:
                 versions.append(RuleVersion.from_row(row))
             except ValueError:  # made by a later version of Waybill; the other rules are not to suffer
-                log.warning("alert rule %s cannot be read by this version of Waybill", row["rule_id"])
+                log.warning("alert rule %(rule)s cannot be read by this version of Waybill", {"rule": row["rule_id"]})
         return versions
 
     def _allow(self, who: Caller, action: Action, of: RuleVersion | None = None) -> None:

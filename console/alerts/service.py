@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from console.access import Caller
 from console.alerts.backtest import run_backtest
 from console.alerts.channel_tester import ChannelTester
-from console.alerts.rule_checks import Setting, check_rule
+from console.alerts.rule_checks import RuleTargets, check_rule
 from console.alerts.rules import Rules
 from console.data_dir import View
-from console.server.internal_api import Caller
 from flows.engine.clock import wall_clock_ms
-from flows.operations.test_event import keep
 from flows.runtime.installation import Deployment
+from flows.topics.records import append_facts
 from model.alerts.rule import Rule
 from model.recording.facts import Audited
 from model.workspace.workspace import Workspace
@@ -29,7 +29,7 @@ class Alerts:
 
     rules: Rules
     view: View
-    setting: Callable[[], Setting]
+    targets: Callable[[], RuleTargets]
     tester: ChannelTester
     clock: Callable[[], int]
 
@@ -41,14 +41,14 @@ class Alerts:
             {"channel": known.id, "type": known.type, "name": known.name, "target": known.target}
             | nothing
             | health.get(known.id, {})
-            for known in self.setting().alerts.described()
+            for known in self.targets().alerts.described()
         ]
 
     def backtest(self, rule: Rule, days: int, who: Caller) -> dict[str, Any]:
         """Return when a rule would have fired. Raises ValueError when it names what is not there."""
-        setting = self.setting()
-        check_rule(rule, setting, who.name)
-        kept_days = setting.workspace.retention.store.minutes_days
+        targets = self.targets()
+        check_rule(rule, targets, who.name)
+        kept_days = targets.workspace.retention.store.minutes_days
         return run_backtest(self.view, rule, days=days, kept_days=kept_days, now_ms=self.clock()).to_json()
 
     def test_channel(self, channel: str, who: Caller) -> dict[str, Any]:
@@ -59,17 +59,17 @@ class Alerts:
 def alerts_of(installation: Deployment, store: Store) -> Alerts:
     """Put it together; rules go by the workspace in force."""
 
-    def setting() -> Setting:
-        return setting_of(installation.workspace)
+    def targets() -> RuleTargets:
+        return targets_of(installation.workspace)
 
     def audit(said: Audited) -> None:
-        keep(installation.topics, [said])
+        append_facts(installation.topics, [said])
 
-    rules = Rules(store, audit, setting, wall_clock_ms, partial(secrets.token_hex, ID_BYTES))
-    tester = ChannelTester(store, audit, setting, wall_clock_ms, partial(secrets.token_hex, 16))
-    return Alerts(rules, lambda name, parameters: store.view(name, **parameters), setting, tester, wall_clock_ms)
+    rules = Rules(store, audit, targets, wall_clock_ms, partial(secrets.token_hex, ID_BYTES))
+    tester = ChannelTester(store, audit, targets, wall_clock_ms, partial(secrets.token_hex, 16))
+    return Alerts(rules, lambda name, parameters: store.view(name, **parameters), targets, tester, wall_clock_ms)
 
 
-def setting_of(workspace: Workspace) -> Setting:
+def targets_of(workspace: Workspace) -> RuleTargets:
     """What the rules of a workspace can name."""
-    return Setting(workspace, workspace.alerts)
+    return RuleTargets(workspace, workspace.alerts)

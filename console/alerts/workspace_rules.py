@@ -13,11 +13,11 @@ from sinks.clickhouse.store import StoreError
 
 TRY_AGAIN_SECONDS = 5.0
 
-log = logging.getLogger("waybill")
+log = logging.getLogger("waybill.alerts")
 
 
 @contextmanager
-def keeping_file_rules(rules: Rules, live: CurrentWorkspace) -> Iterator[None]:
+def syncing_workspace_rules(rules: Rules, live: CurrentWorkspace) -> Iterator[None]:
     """Take the file's rules over in a thread, trying again while the store is away."""
     changed, stopped = threading.Event(), threading.Event()
 
@@ -25,7 +25,7 @@ def keeping_file_rules(rules: Rules, live: CurrentWorkspace) -> Iterator[None]:
         while not stopped.is_set():
             changed.clear()
             try:
-                if made := rules.take_over_file():
+                if made := rules.sync_workspace_rules():
                     log.info("alert rules of the workspace file: %d changed", made)
                 changed.wait()
             except (StoreError, TopicError) as error:

@@ -1,20 +1,59 @@
-"""`waybill check`."""
+"""`waybill check`: what is wrong with the workspace file, and what goes where if nothing is."""
 
 import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
-from console import check as checking
 from console.command_line import DATA, WORKSPACE, AsJson, DataDirectory, WorkspaceFile, print_json
-from console.errors import explain_errors
+from console.data_dir import open_views
+from console.errors import Failure, explain_errors
 from console.operations import explain as explaining
 from console.operations.event_file import read_event, source_of
 from flows.engine.clock import wall_clock_ms
+from flows.runtime.installation import store_url
 from flows.workspace.compiled import compile_workspace
-from flows.workspace.loader import load_workspace
+from flows.workspace.discards import discards, what_waits
+from flows.workspace.loader import load_workspace, read_workspace_file
+from model.config.problems import Diagnostic, Severity
+from model.workspace.connections import Connection
+from model.workspace.workspace import Workspace
+from sinks.clickhouse.store import StoreError
+
+SHOWN_PROBLEMS = 100
+_SECTIONS = {
+    "DESTINATION_REMOVED": "destinations",
+    "DESTINATION_DISABLED": "destinations",
+    "SOURCE_REMOVED": "sources",
+    "CONNECTION_REMOVED": "connections",
+    "CONNECTION_DISABLED": "connections",
+    "MAPPING_REMOVED": "connections",
+}
+_STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "yellow"}
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """``workspace`` is None when there is an error among the problems."""
+
+    file: str
+    workspace: Workspace | None
+    problems: tuple[Diagnostic, ...]
+
+    @property
+    def exit_code(self) -> int:
+        """0: usable, warnings or not. 1: not usable."""
+        return 0 if self.workspace else 1
+
+    def count(self, severity: Severity) -> int:
+        """How many problems of one severity there are."""
+        return sum(problem.severity is severity for problem in self.problems)
 
 
 def check(
@@ -43,9 +82,120 @@ def check(
         else:
             explaining.render(event, explained, configuration.redactor, Console())
         return
-    result = checking.with_discards(checking.check(workspace, os.environ), data)
+    result = with_discards(check_file(workspace, os.environ), data)
     if json:
-        print_json(checking.to_json(result))
+        print_json(to_json(result))
     else:
-        checking.render(result, Console())
+        render(result, Console())
     raise typer.Exit(result.exit_code)
+
+
+def check_file(path: Path, environ: Mapping[str, str]) -> CheckResult:
+    """Check a workspace file. Never raises for what is in it, or for there being none."""
+    reading = read_workspace_file(path, environ)
+    return CheckResult(str(path), reading.workspace, reading.problems)
+
+
+def with_discards(result: CheckResult, data: Path) -> CheckResult:
+    """Add what waits in an installation and would be discarded by this file; nothing where there is no installation.
+
+    Never raises for a store that cannot be read: a file can be checked anywhere.
+    """
+    workspace = result.workspace
+    if workspace is None or not data.is_dir():
+        return result
+    configuration = compile_workspace(workspace)
+    if workspace.store.url is None and not (data / "store").is_dir():  # opening the store would make one
+        return result
+    try:
+        with open_views(data, store_url(workspace, data)) as view:
+            found = discards(configuration, what_waits(view, configuration, wall_clock_ms()))
+    except (Failure, StoreError, ValueError) as error:
+        told = [_warning(result.file, "", f"what waits in {data} could not be counted: {error}", "Check again later")]
+    else:
+        told = [_warning(result.file, _SECTIONS[discard.code], discard.message, discard.remedy) for discard in found]
+    return CheckResult(result.file, workspace, (*result.problems, *told))
+
+
+def _warning(file: str, path: str, message: str, remedy: str) -> Diagnostic:
+    return Diagnostic(file=file, line=0, column=0, path=path, message=message, remedy=remedy, severity=Severity.WARNING)
+
+
+def render(result: CheckResult, console: Console) -> None:
+    """Print the problems, then the table of connections of a usable workspace, then one line of summary."""
+    # Text, never markup: the file may hold anything, square brackets included.
+    for problem in result.problems[:SHOWN_PROBLEMS]:
+        heading = Text(problem.place, style="bold")
+        heading.append(f" {problem.severity}", style=_STYLES[problem.severity])
+        heading.append(f" {problem.path}" if problem.path else "")
+        console.print(heading, soft_wrap=True)
+        console.print(Text(f"    {problem.text}"))
+    if len(result.problems) > SHOWN_PROBLEMS:
+        console.print(f"… and {len(result.problems) - SHOWN_PROBLEMS} more problems; --json lists them all")
+    if result.workspace:
+        console.print(_connections_table(result.workspace))
+    console.print(_summary(result), soft_wrap=True)
+
+
+def to_json(result: CheckResult) -> dict[str, Any]:
+    """Return the result as JSON-ready data; no secrets are in it."""
+    return {
+        "file": result.file,
+        "valid": result.workspace is not None,
+        "problems": [asdict(problem) for problem in result.problems],
+        "connections": [
+            {
+                "source": connection.source,
+                "destination": connection.destination,
+                "enabled": enabled,
+                "reportable": not reason,
+                "reason": reason,
+            }
+            for connection, enabled, reason in (_connections(result.workspace) if result.workspace else [])
+        ],
+    }
+
+
+def _connections(workspace: Workspace) -> list[tuple[Connection, bool, str]]:
+    """Each connection, whether anything flows over it, and why it is not reportable ('' when it is)."""
+    enabled = {part.id: part.enabled for part in workspace.destinations}
+    sources = {part.id: part.enabled for part in workspace.sources}
+    reasons = {(c.source, c.destination): reason for c, reason in workspace.not_reportable()}
+    return [
+        (c, c.enabled and sources[c.source] and enabled[c.destination], reasons.get((c.source, c.destination), ""))
+        for c in workspace.connections
+    ]
+
+
+def _connections_table(workspace: Workspace) -> Table:
+    table = Table(title="Connections", title_justify="left")
+    for heading in ("Source", "Destination", "Sent to", "Event Delivery"):
+        table.add_column(heading, overflow="fold")
+    reached = workspace.http_destinations()
+    types = {destination.id: destination.type for destination in workspace.destinations}
+    for connection, enabled, reason in _connections(workspace):
+        destination = reached.get(connection.destination)
+        if reason:
+            state = Text(f"not reportable here: {reason}", style="yellow")
+        else:
+            state = Text("reported", style="green") if enabled else Text("disabled", style="dim")
+        sent_to = destination.origin if destination else types[connection.destination]
+        table.add_row(Text(connection.source), Text(connection.destination), Text(sent_to), state)
+    return table
+
+
+def _summary(result: CheckResult) -> Text:
+    errors, warnings = result.count(Severity.ERROR), result.count(Severity.WARNING)
+    told = f"{_plural(errors, 'error')}, {_plural(warnings, 'warning')}"
+    if result.workspace is None:
+        return Text(f"{result.file} cannot be used: {told}", style="bold red")
+    parts = (
+        _plural(len(result.workspace.sources), "source"),
+        _plural(len(result.workspace.destinations), "destination"),
+        _plural(len(result.workspace.connections), "connection"),
+    )
+    return Text(f"{result.file} is valid: {', '.join(parts)}; {told}", style="bold green")
+
+
+def _plural(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

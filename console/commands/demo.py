@@ -1,6 +1,5 @@
 """`waybill demo`."""
 
-import logging
 from typing import Annotated
 
 import typer
@@ -9,8 +8,8 @@ from rich.console import Console
 from console.command_line import AsJson, print_json
 from console.demo.demo import run_demo
 from console.errors import explain_errors
-from console.foreground import log_to_stderr
 from console.reports import render as report_drawing
+from flows.runtime.logs import LogConfig, LogLevel, configure_logging
 
 
 def demo(
@@ -21,7 +20,7 @@ def demo(
 
     Exit 0 only when every delivery is accounted for: none unexplained, none pending.
     """
-    log_to_stderr(logging.ERROR)
+    configure_logging(LogConfig(level=LogLevel.ERROR))
     with explain_errors():
         result = run_demo(events, Console(stderr=True))
     if json:

@@ -1,29 +1,41 @@
 """`waybill up`."""
 
-import logging
-
 import typer
-from rich.console import Console
 
-from console.command_line import DATA, WORKSPACE, DataDirectory, WorkspaceFile, installed
+from console.command_line import (
+    DATA,
+    WORKSPACE,
+    DataDirectory,
+    LogFormatOption,
+    LogLevelOption,
+    WorkspaceFile,
+    announce,
+    installed,
+    on_stop_signal,
+)
 from console.errors import explain_errors
-from console.foreground import asked_to_stop, log_to_stderr
 from console.processes.up import run_all
+from flows.runtime.logs import LogConfig, LogFormat, LogLevel, configure_logging
 
 
-def up(workspace: WorkspaceFile = WORKSPACE, data: DataDirectory = DATA) -> None:
+def up(
+    workspace: WorkspaceFile = WORKSPACE,
+    data: DataDirectory = DATA,
+    log_format: LogFormatOption = LogFormat.TEXT,
+    log_level: LogLevelOption = LogLevel.INFO,
+) -> None:
     """Run the whole system (ingest, delivery, recording, alerting) in this process until Ctrl-C."""
-    log_to_stderr(logging.INFO)
-    stop = asked_to_stop()
-    console = Console(stderr=True)
+    logs = LogConfig(log_format, log_level)
+    configure_logging(logs)
+    stop = on_stop_signal()
     with (
         explain_errors(),
         installed(workspace, data) as installation,
         run_all(installation, watch_file=workspace) as running,
     ):
-        console.print(f"Waybill takes events at [bold]{running.address}/v1[/], Ctrl-C stops it.")
+        announce(f"Waybill takes events at {running.address}/v1, Ctrl-C stops it.", logs)
         while not stop.wait(1):
             if failure := running.failure():
-                console.print(f"[bold red]{failure}[/]")
+                announce(failure, logs, "bold red")
                 raise typer.Exit(2)
-        console.print("Stopping: finishing calls under way …")
+        announce("Stopping: finishing calls under way …", logs)

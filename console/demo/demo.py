@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from console.demo.events import WRITE_KEY, demo_event
-from console.failures import Failure
+from console.errors import Failure
 from console.processes.up import Running, run_all
 from console.reports.report import Report, build_report
 from flows.engine.clock import wall_clock_ms
@@ -87,7 +87,7 @@ def run_demo(events: int, console: Console, *, seed: int = 7) -> DemoResult:
 @contextmanager
 def receiver() -> Iterator[int]:
     """Run the receiver as its own process; gives its port."""
-    command = [sys.executable, "-m", "console.demo.receiver", "--port", "0"]
+    command = [sys.executable, "-P", "-m", "console.demo.receiver", "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         try:
             assert process.stdout is not None

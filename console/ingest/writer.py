@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from flows.topics.interface import ProduceFailed, Producer, Topics
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("waybill.ingest")
 
 
 class Append(NamedTuple):
@@ -83,11 +83,13 @@ class GroupWriter:
                     self._producer.send(record.topic, record.key, record.value)
             self._producer.flush()
         except ProduceFailed as failure:
-            log.warning("%d requests could not be stored: %s", len(group), failure)
+            log.warning(
+                "%(requests)d requests could not be stored: %(error)s", {"requests": len(group), "error": failure}
+            )
             self._producer.discard()
             return failure
         except Exception as error:  # whatever it is, the writer must live: every later request depends on it
-            log.exception("%d requests could not be stored", len(group))
+            log.exception("%(requests)d requests could not be stored", {"requests": len(group)})
             self._producer.discard()
             return ProduceFailed(f"unexpected {type(error).__name__}")
         return None

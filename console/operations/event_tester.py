@@ -16,8 +16,9 @@ from flows.delivery.isolation import DeliveryResult
 from flows.delivery.samples import show_request, shown_response
 from flows.delivery.sender import BatchSender
 from flows.engine.clock import wall_clock_ms
-from flows.operations.test_event import TestPlan, audited, facts_of, keep, plan_test, send_test, state_of
+from flows.operations.manual_send import ManualSendPlan, audited, facts_of, plan_manual_send, send_manually, state_of
 from flows.topics.interface import Topics
+from flows.topics.records import append_facts
 from flows.workspace.compiled import CompiledWorkspace
 from model.delivery.attempt import AttemptResult
 from model.destinations.catalogue import reason
@@ -33,7 +34,7 @@ SAMPLE = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Test:
+class EventTest:
     """What is to be tested, by whom."""
 
     destination: str
@@ -45,10 +46,10 @@ class Test:
 
 
 @dataclass(frozen=True, slots=True)
-class TestResult:
+class EventTestResult:
     """``result`` is empty when the person did not agree."""
 
-    plan: TestPlan
+    plan: ManualSendPlan
     deliveries: tuple[DeliveryResult, ...]
 
     @property
@@ -57,20 +58,20 @@ class TestResult:
         return bool(self.deliveries) and all(state_of(one) == "delivered" for one in self.deliveries)
 
 
-def run_test(
+def run_event_test(
     configuration: CompiledWorkspace,
     topics: Topics,
     event: Event,
-    test: Test,
+    test: EventTest,
     *,
-    agreed: Callable[[TestPlan, list[HttpRequest | AttemptResult], list[str]], bool],
-) -> TestResult:
+    agreed: Callable[[ManualSendPlan, list[HttpRequest | AttemptResult], list[str]], bool],
+) -> EventTestResult:
     """Show, ask and send. ``agreed`` gets the plan, the requests and what a validation service says of them.
 
     Raises `CannotTest`, and `flows.topics.interface.TopicError` before anything is sent.
     """
     run = f"test-{secrets.token_hex(8)}"
-    plan = plan_test(
+    plan = plan_manual_send(
         configuration,
         event,
         test.destination,
@@ -81,21 +82,21 @@ def run_test(
         now_ms=wall_clock_ms(),
     )
 
-    async def use(sender: BatchSender) -> TestResult:
+    async def use(sender: BatchSender) -> EventTestResult:
         requests = [(await sender.rehearse(delivery))[1] for delivery in plan.deliveries]
         words = await _validate(configuration, sender, plan)
         if not agreed(plan, requests, words):
-            return TestResult(plan, ())
+            return EventTestResult(plan, ())
         details = {"message_id": event.message_id, "event": configuration.redactor.text(event.name)}
-        keep(topics, [audited(test.author, test.role, test.destination, details, wall_clock_ms(), run)])
-        result = tuple(await send_test(sender, plan))
-        keep(topics, [said for one in result for said in facts_of(one, configuration, test.author, run)])
-        return TestResult(plan, result)
+        append_facts(topics, [audited(test.author, test.role, test.destination, details, wall_clock_ms(), run)])
+        result = tuple(await send_manually(sender, plan))
+        append_facts(topics, [said for one in result for said in facts_of(one, configuration, test.author, run)])
+        return EventTestResult(plan, result)
 
     return with_sender(configuration, use)
 
 
-async def _validate(configuration: CompiledWorkspace, sender: BatchSender, plan: TestPlan) -> list[str]:
+async def _validate(configuration: CompiledWorkspace, sender: BatchSender, plan: ManualSendPlan) -> list[str]:
     """What the partner's validation service says, where there is one; it stores nothing."""
     destination = configuration.destinations[plan.deliveries[0].destination].destination
     words: list[str] = []
@@ -108,7 +109,7 @@ async def _validate(configuration: CompiledWorkspace, sender: BatchSender, plan:
 
 def render_plan(
     configuration: CompiledWorkspace,
-    plan: TestPlan,
+    plan: ManualSendPlan,
     requests: list[HttpRequest | AttemptResult],
     words: list[str],
     console: Console,
@@ -134,14 +135,14 @@ def render_plan(
         console.print(Text(f"  the validation service says: {printable(line)}", "bold yellow"))
 
 
-def render_result(configuration: CompiledWorkspace, result: TestResult, console: Console) -> None:
+def render_result(configuration: CompiledWorkspace, result: EventTestResult, console: Console) -> None:
     """Draw what came of it."""
     for one in result.deliveries:
         console.print(_answer(configuration, one))
     console.print(Text("  A test is in no count; it is marked as one wherever it is shown.", "dim"))
 
 
-def to_json(configuration: CompiledWorkspace, result: TestResult) -> dict[str, Any]:
+def to_json(configuration: CompiledWorkspace, result: EventTestResult) -> dict[str, Any]:
     """Return the result as JSON types, redacted."""
     return {
         "sent": bool(result.deliveries),

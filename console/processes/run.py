@@ -6,13 +6,13 @@ from enum import StrEnum
 from pathlib import Path
 
 from console.data_dir import exclusive
-from console.processes.supervisor import Unit, supervise
+from console.processes.supervisor import FlowProcesses, supervise
 from flows.runtime.installation import store_url
 from flows.workspace.loader import load_workspace
 from model.workspace.workspace import Workspace
 
 
-class Part(StrEnum):
+class ProcessRole(StrEnum):
     """What a process can be."""
 
     INGEST = "ingest"
@@ -21,10 +21,10 @@ class Part(StrEnum):
     ALERTING = "alerting"
 
 
-def run_flow(unit: Unit, stop: threading.Event) -> int:
+def run_flow(unit: FlowProcesses, stop: threading.Event) -> int:
     """Keep a flow running until ``stop``; the exit code. Raises `AlreadyRunning`, `WorkspaceInvalid` and ValueError."""
     workspace = load_workspace(unit.workspace, os.environ)
-    if unit.flow in {Part.RECORDING, Part.ALERTING}:
+    if unit.flow in {ProcessRole.RECORDING, ProcessRole.ALERTING}:
         check_shared(workspace, unit.data)
     unit.data.mkdir(parents=True, exist_ok=True, mode=0o700)
     with exclusive(unit.data, unit.flow):

@@ -14,28 +14,30 @@ from pathlib import Path
 
 from flows.engine.backoff import Restarts
 from flows.engine.epochs import EPOCH
+from flows.runtime.logs import LogConfig
 from flows.runtime.worker import EXIT_NEEDS_A_PERSON, SUPERVISED
 
 LOOK_SECONDS = 0.1
 PEERS_END_SECONDS = 5.0  # when one has died, the others notice at their next word to it
 STOP_SECONDS = 45.0  # a clean stop of delivery waits 10 s for calls; the rest is for its last flush
 
-log = logging.getLogger("waybill")
+log = logging.getLogger("waybill.processes")
 
 
 @dataclass(frozen=True, slots=True)
-class Unit:
+class FlowProcesses:
     """A flow, by name, and how many processes share it."""
 
     flow: str
     processes: int
     workspace: Path
     data: Path
+    logs: LogConfig = LogConfig()
 
     def commands(self) -> list[list[str]]:
         """What to run, on free ports of this machine."""
         recovery = str(self.data.absolute() / "recovery" / self.flow)
-        runner = [sys.executable, "-m", "bytewax.run", f"flows.{self.flow}:flow()"]
+        runner = [sys.executable, "-P", "-m", "flows.runtime.launch", f"flows.{self.flow}:flow()"]
         runner += ["-r", recovery, "-s", f"{EPOCH.total_seconds():.0f}", "-b", "0"]
         if self.processes == 1:
             return [runner]
@@ -49,10 +51,13 @@ class Unit:
             "WAYBILL_WORKSPACE": str(self.workspace.absolute()),
             "WAYBILL_DATA": str(self.data.absolute()),
             SUPERVISED: "1",
+            **self.logs.environment(),
         }
 
 
-def supervise(unit: Unit, stop: threading.Event, started: Callable[[list[int]], None] = lambda pids: None) -> int:
+def supervise(
+    unit: FlowProcesses, stop: threading.Event, started: Callable[[list[int]], None] = lambda pids: None
+) -> int:
     """Run a unit until ``stop``, starting it again with growing pauses when it dies. Returns the exit code to give.
 
     ``started`` gets the process ids at each start. 0: stopped cleanly. 1: stopped, but something had to be killed.
@@ -72,9 +77,15 @@ def supervise(unit: Unit, stop: threading.Event, started: Callable[[list[int]], 
             return EXIT_NEEDS_A_PERSON
         pause_seconds = restarts.pause_seconds(time.monotonic() - began_seconds)
         log.error(
-            "flow %s died (exit codes %s), starting its %d processes again in %.0f s",
-            unit.flow, ", ".join(map(str, codes)), unit.processes, pause_seconds,
-        )  # fmt: skip
+            "flow %(flow)s died (exit codes %(exit_codes)s), starting its %(processes)d processes again "
+            "in %(seconds).0f s",
+            {
+                "flow": unit.flow,
+                "exit_codes": ", ".join(map(str, codes)),
+                "processes": unit.processes,
+                "seconds": pause_seconds,
+            },
+        )
         if stop.wait(pause_seconds):
             return 0
 

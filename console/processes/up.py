@@ -23,7 +23,7 @@ from sinks.clickhouse.store import Store, StoreUnavailable, open_store
 
 STOP_SECONDS = 30.0  # a clean stop of delivery waits 10 s for calls; the rest is for its last flush
 
-log = logging.getLogger("waybill")
+log = logging.getLogger("waybill.processes")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from console.data_dir import View
-from console.public_api.periods import Period
+from console.public_api.periods import MetricsPeriod
 from console.public_api.shapes import DeliveryMetrics, DeliveryMetricsAnswer, DeliveryMetricsSummary, Metric, MetricPart
 
 Row = Mapping[str, Any]
@@ -17,7 +17,7 @@ _WAITING = "awaiting_retry"
 _LATENCIES = ("p50", "p95", "p99")
 
 
-def read_metrics(view: View, source: str, destination: str, kind: str, period: Period) -> DeliveryMetricsAnswer:
+def read_metrics(view: View, source: str, destination: str, kind: str, period: MetricsPeriod) -> DeliveryMetricsAnswer:
     """Read the summary; ``kind``: the destination's type. Raises `sinks.clickhouse.store.StoreError`."""
     asked = {"from_ms": period.start_ms, "to_ms": period.end_ms, "source": source, "destination": destination}
     [totals] = view("delivery_metrics", asked)

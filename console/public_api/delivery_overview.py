@@ -14,7 +14,7 @@ from console.public_api.parameters import (
     ReceivedParameters,
     SourceStepParameters,
 )
-from console.public_api.periods import Period
+from console.public_api.periods import MetricsPeriod
 from console.public_api.reading import read_series
 from console.public_api.shapes import (
     DatasetEntry,
@@ -57,7 +57,7 @@ OVERVIEW_READS = (
 
 
 def read_overview(
-    read: OverviewRead, parameters: OverviewParameters, period: Period, view: View, clock: Callable[[], int]
+    read: OverviewRead, parameters: OverviewParameters, period: MetricsPeriod, view: View, clock: Callable[[], int]
 ) -> DeliveryOverviewAnswer:
     """Answer one read. Raises `Refused`, and `sinks.clickhouse.store.StoreError`."""
     dimensions = parameters.dimensions

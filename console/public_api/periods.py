@@ -12,7 +12,7 @@ _USUAL_MS = {Granularity.MINUTE: HOUR_MS, Granularity.HOUR: 7 * DAY_MS, Granular
 
 
 @dataclass(frozen=True, slots=True)
-class Period:
+class MetricsPeriod:
     """[start, end) in Unix ms, in buckets."""
 
     start_ms: int
@@ -47,10 +47,10 @@ class Period:
                 raise _refused(field, f"minutes are kept for {retention.minutes_days} days; choose a whole hour")
 
 
-def usual_period(start_ms: int | None, end_ms: int | None, granularity: Granularity, now_ms: int) -> Period:
+def usual_period(start_ms: int | None, end_ms: int | None, granularity: Granularity, now_ms: int) -> MetricsPeriod:
     """Fill in what is not given as Segment does."""
     end_ms = now_ms if end_ms is None else end_ms
-    return Period(max(0, end_ms - _USUAL_MS[granularity]) if start_ms is None else start_ms, end_ms, granularity)
+    return MetricsPeriod(max(0, end_ms - _USUAL_MS[granularity]) if start_ms is None else start_ms, end_ms, granularity)
 
 
 def _refused(field: str, message: str) -> Refused:

@@ -5,7 +5,7 @@ from typing import Any
 
 from console.data_dir import View
 from console.public_api.errors import ErrorType, Refused
-from console.public_api.periods import HOUR_MS, Period
+from console.public_api.periods import HOUR_MS, MetricsPeriod
 
 LONGEST_MS = 60_000  # one request may read for so long
 FEW_ROWS = 20_000  # after so few the next piece is four times as long
@@ -14,7 +14,7 @@ _UNBOUNDED = {"event_name", "app_version"}  # what senders write; the other colu
 
 
 def read_series(
-    view: View, period: Period, parameters: dict[str, Any], clock: Callable[[], int]
+    view: View, period: MetricsPeriod, parameters: dict[str, Any], clock: Callable[[], int]
 ) -> Iterator[list[dict[str, Any]]]:
     """Give the rows of view step_series for the period. ``parameters``: all but the times and the width.
 

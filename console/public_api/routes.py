@@ -24,7 +24,7 @@ from console.public_api.delivery_overview import OVERVIEW_READS, OverviewRead, r
 from console.public_api.errors import ErrorType, Refused, refused_parameters
 from console.public_api.openapi import document
 from console.public_api.parameters import MetricsParameters, Parameters
-from console.public_api.periods import Period, usual_period
+from console.public_api.periods import MetricsPeriod, usual_period
 from console.public_api.query_text import read_query
 from console.reports.trace import build_trace
 from flows.workspace.live import CurrentWorkspace
@@ -85,7 +85,7 @@ class PublicApi:
         _know_source(self._live.current, parameters.source_id)
         if (destination := getattr(parameters, "destination_config_id", None)) is not None:
             _kind_of(self._live.current, destination, "destinationConfigId")
-        period = self._checked(Period(parameters.start_time, parameters.end_time, parameters.granularity))
+        period = self._checked(MetricsPeriod(parameters.start_time, parameters.end_time, parameters.granularity))
         return read_overview(read, parameters, period, self._view, self._clock).to_json()
 
     def _metrics(self, request: Request) -> dict[str, Any]:
@@ -108,7 +108,7 @@ class PublicApi:
                 return {"data": {"trace": trace.to_json()}}
         raise Refused(ErrorType.NOT_FOUND, "nothing is known of this messageId", "messageId")
 
-    def _checked(self, period: Period) -> Period:
+    def _checked(self, period: MetricsPeriod) -> MetricsPeriod:
         period.check(self._clock(), self._live.current.retention.store)
         return period
 

@@ -12,13 +12,13 @@ from starlette.applications import Starlette
 
 from console.alerts.http.api import AlertsApi
 from console.alerts.service import alerts_of
-from console.alerts.workspace_rules import keeping_file_rules
+from console.alerts.workspace_rules import syncing_workspace_rules
 from console.data_dir import ServerFile, write_server_file
 from console.ingest.app import IngestSources, create_ingest
 from console.ingest.limits import IngestLimits
+from console.server.event_tester_api import send_test_over_api
 from console.server.http_server import Server, ServerFailed, serve_in_thread
 from console.server.internal_api import create_api
-from console.server.test_event_api import test_over_api
 from flows.engine.clock import wall_clock_ms
 from flows.runtime.background import expire_topics, reload_workspace, watch_clock
 from flows.runtime.installation import Deployment
@@ -48,7 +48,7 @@ def serving(
         limits=IngestLimits.of(workspace.ingest),
         trusted_proxies=workspace.ingest.trusted_proxies,
     )
-    test_event = partial(test_over_api, installation)
+    test_event = partial(send_test_over_api, installation)
     alerts = alerts_of(installation, store)
     api = create_api(
         store, token, installation.live, test_event, wall_clock_ms, lambda who: AlertsApi(alerts, who).routes()
@@ -64,7 +64,7 @@ def serving(
         view = lambda name, parameters: store.view(name, **parameters)  # noqa: E731
         reload_workspace(installation, watch_file, os.environ, stopped, view)
     try:
-        with keeping_file_rules(alerts.rules, installation.live):
+        with syncing_workspace_rules(alerts.rules, installation.live):
             yield address
     finally:
         server.stop()

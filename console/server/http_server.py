@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import uvicorn
 from starlette.types import ASGIApp
 
-from console.failures import Failure
+from console.errors import Failure
 
 BACKLOG = 2_048  # connections the kernel holds while the loop is busy
 STOP_SECONDS = 10  # requests under way get this long to finish

@@ -12,7 +12,7 @@ from sinks.clickhouse.store import Store, StoreError
 MOST_GROUPS = 3
 LOOK_BACK_MS = 3_600_000  # of links to what has no window
 
-log = logging.getLogger("waybill")
+log = logging.getLogger("waybill.alerting")
 
 
 class NoticeEnricher:

@@ -22,7 +22,7 @@ from model.workspace.workspace import Workspace
 
 EVALUATION_VERSION = 1
 
-log = logging.getLogger("waybill")
+log = logging.getLogger("waybill.alerting")
 
 
 class Known(History, Protocol):
@@ -64,7 +64,10 @@ class Evaluation(StatefulBatchLogic[Record, Transition, dict[str, Any]]):
             try:
                 self._bundles.add(read_bundle(record.value))
             except UnreadableRecord as error:  # recording writes them; the minutes before and after are right
-                log.error("topic minutes %d/%d: %s", record.partition, record.offset, error)
+                log.error(
+                    "topic %(topic)s %(partition)d/%(offset)d: %(error)s",
+                    {"topic": "minutes", "partition": record.partition, "offset": record.offset, "error": error},
+                )
         minutes = list(self._bundles.whole())
         if not minutes:
             return [], StatefulBatchLogic.RETAIN

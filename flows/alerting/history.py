@@ -12,7 +12,7 @@ from model.alerts.transition import Transition
 from model.config.mail_address import masked_address
 from sinks.clickhouse.store import Store
 
-log = logging.getLogger("waybill")
+log = logging.getLogger("waybill.alerting")
 
 
 def record(outbox: Outbox, store: Store, now_ms: int) -> bool:
@@ -23,7 +23,10 @@ def record(outbox: Outbox, store: Store, now_ms: int) -> bool:
         return False
     for table, rows in _tables(found).items():
         if rows and (refused := store.insert(table, rows)):
-            log.error("the store refused %d rows for %s: %s", len(refused), table, refused[0].reason)
+            log.error(
+                "the store refused %(rows)d rows for %(table)s: %(error)s",
+                {"rows": len(refused), "table": table, "error": refused[0].reason},
+            )
     outbox.recorded(found, now_ms)
     return True
 

@@ -21,7 +21,7 @@ FIRST_WAIT_MS = 5_000
 LONGEST_WAIT_MS = 600_000
 GIVE_UP_AFTER_MS = 24 * 3_600_000
 
-log = logging.getLogger("waybill")
+log = logging.getLogger("waybill.alerting")
 OpenChannels = Callable[[Workspace], Mapping[str, Channel]]
 
 
@@ -142,13 +142,19 @@ class Sender:
             # Only one of them may be at fault.
             outbox.settle(ids, MessageState.FAILED, code=sent.code, message=sent.message, alone=True)
         else:
-            log.error("alert channel %s refused a message: %s %s", channel, sent.code, sent.message)
+            log.error(
+                "alert channel %(channel)s refused a message: %(code)s %(error)s",
+                {"channel": channel, "code": sent.code, "error": sent.message},
+            )
             outbox.settle(ids, MessageState.DROPPED, code=sent.code, message=sent.message)
 
     def _disable(
         self, outbox: Outbox, workspace: Workspace, channel: str, refused: str, now_ms: int, sent: SendResult
     ) -> None:
-        log.error("alert channel %s is disabled: %s %s", channel, sent.code, sent.message)
+        log.error(
+            "alert channel %(channel)s is disabled: %(code)s %(error)s",
+            {"channel": channel, "code": sent.code, "error": sent.message},
+        )
         waiting = outbox.waiting_on(channel)
         notice = channel_disabled(channel, sent.code, sent.message, now_ms, refused)
         others = {(IN_APP, "")}
@@ -178,7 +184,10 @@ def _try(channel: str, sends: Channel, parcel: list[Queued]) -> SendResult:
     try:
         return sends.send([queued.notice for queued in parcel], parcel[0].recipient)
     except Exception as error:  # a fault of ours is not to keep this message for ever, nor the other channels waiting
-        log.error("alert channel %s failed in a way that is Waybill's fault: %s", channel, type(error).__name__)
+        log.error(
+            "alert channel %(channel)s failed because of an error in Waybill: %(error)s",
+            {"channel": channel, "error": type(error).__name__},
+        )
         return SendResult(outcome=Outcome.AGAIN, code="INTERNAL", message="a fault of Waybill; its log has more")
 
 

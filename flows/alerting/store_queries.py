@@ -9,7 +9,7 @@ from typing import Any
 from model.alerts.version import RuleVersion
 from sinks.clickhouse.store import Store, StoreError
 
-log = logging.getLogger("waybill")
+log = logging.getLogger("waybill.alerting")
 
 
 class RuleRepository:
@@ -30,7 +30,10 @@ class RuleRepository:
                 versions.append(RuleVersion.from_row(row))
             except ValueError:  # made by a later version of Waybill; the other rules are not to suffer
                 if row["rule_id"] not in self._unreadable:
-                    log.error("alert rule %s cannot be read by this version of Waybill: upgrade", row["rule_id"])
+                    log.error(
+                        "alert rule %(rule)s cannot be read by this version of Waybill: upgrade",
+                        {"rule": row["rule_id"]},
+                    )
                     self._unreadable.add(row["rule_id"])
         return versions
 

@@ -36,7 +36,7 @@ BUSY_POLL_MS = 5  # calls are under way
 WAIT_POLL_MS = 20  # deliveries wait for a pause to end, a batch to fill or a share to free up
 STOP_WAIT_MS = 10_000  # how long a clean stop waits for calls in flight
 
-log = logging.getLogger("waybill")
+log = logging.getLogger("waybill.delivery")
 
 
 class Shard(StatefulBatchLogic[list[ShardItem], list[OutgoingRecord], dict[str, Any]]):
@@ -268,7 +268,10 @@ class Shard(StatefulBatchLogic[list[ShardItem], list[OutgoingRecord], dict[str, 
         changes = queue.circuit.changes()
         for change in changes:
             if change.condition is CircuitState.SETUP:
-                log.warning("destination %s needs a person: %s %s", queue.destination, change.code, change.message)
+                log.warning(
+                    "destination %(destination)s needs a person: %(code)s %(error)s",
+                    {"destination": queue.destination, "code": change.code, "error": change.message},
+                )
         return [state_change(self._context, queue.destination, change, now_ms) for change in changes]
 
     def _keep_up(self) -> list[OutgoingRecord]:

@@ -12,7 +12,7 @@ FIRST_RESTART_SECONDS = 1.0
 LONGEST_RESTART_SECONDS = 30.0
 HEALTHY_AFTER_SECONDS = 300.0  # what dies after running this long is not something that cannot start
 
-log = logging.getLogger("waybill")
+log = logging.getLogger("waybill.engine")
 Result = TypeVar("Result")
 
 
@@ -31,7 +31,10 @@ def retry_forever(
         try:
             return action()
         except failures as error:
-            log.warning("%s failed, trying again in %.1f s: %s", doing, pause_seconds, error)
+            log.warning(
+                "%(action)s failed, trying again in %(seconds).1f s: %(error)s",
+                {"action": doing, "seconds": pause_seconds, "error": error},
+            )
             sleep(pause_seconds)
             pause_seconds = min(LONGEST_PAUSE_SECONDS, pause_seconds * 2)
 

@@ -27,6 +27,7 @@ _handlers: dict[str, Callable[[dict[str, Any], dict[str, str]], Any]] = {}
 def main(host: int) -> None:
     """Answer batches until the host (a process id) closes the pipe or dies."""
     _die_with(host)
+    _import_from_start_directory()
     orders, answers = _pipes()
     _limit_memory()
     _die_first()
@@ -45,6 +46,17 @@ def main(host: int) -> None:
             answers.write(answer + b"\n")
             if word.kind == "exhausted":
                 os._exit(1)  # what fills the memory would fail every event to come
+
+
+def _import_from_start_directory() -> None:
+    """Let user modules be found in the directory Waybill was started in, whatever their names.
+
+    Everything this process needs is imported by now. So a user's own ``model.py`` can have that name here; ``flows`` is
+    ours for ever, because functions import `flows.functions`.
+    """
+    sys.path.insert(0, os.getcwd())
+    for name in [name for name in sys.modules if name.partition(".")[0] in {"model", "sinks", "console"}]:
+        del sys.modules[name]
 
 
 def _pipes() -> tuple[Any, Any]:

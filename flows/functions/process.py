@@ -30,7 +30,7 @@ class Child:
         self._ended = ended
         self._mark = mark
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "flows.functions.child", str(os.getpid())],
+            [sys.executable, "-P", "-m", "flows.functions.child", str(os.getpid())],
             cwd=directory,
             env={**_environment(), MARK: mark},
             stdin=subprocess.PIPE,

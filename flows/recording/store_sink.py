@@ -14,7 +14,7 @@ from flows.topics.records import dead_letter
 from sinks.clickhouse.rows import RefusedRow
 from sinks.clickhouse.store import StoreUnavailable
 
-log = logging.getLogger("waybill")
+log = logging.getLogger("waybill.recording")
 
 # Ticks last: a tick says that everything before it is there.
 TABLES = ("facts", "samples", "minutes", "minute_totals", "ticks", "destination_states", "audit")
@@ -67,7 +67,10 @@ class StoreSinkPartition(StatefulSinkPartition[StoreItem, None]):
             letter = dead_letter(orjson.dumps(row.row), table.encode(), "ROW_REFUSED", f"{table}: {row.reason}")
             self._producer.send(letter.topic, letter.key, letter.value)
         if refused:
-            log.error("the store refused %d rows for %s, see dead_letters: %s", len(refused), table, refused[0].reason)
+            log.error(
+                "the store refused %(rows)d rows for %(table)s, see dead_letters: %(error)s",
+                {"rows": len(refused), "table": table, "error": refused[0].reason},
+            )
             retry_forever(self._producer.flush, TopicError, "appending refused rows to dead_letters")
 
 

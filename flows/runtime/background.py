@@ -16,7 +16,7 @@ from flows.workspace.reloader import POLL_SECONDS, WorkspaceWatch
 EXPIRE_EVERY_SECONDS = 60.0
 EXIT_AGAIN = 75  # EX_TEMPFAIL: start me again
 
-log = logging.getLogger("waybill")
+log = logging.getLogger("waybill.runtime")
 
 
 def watch_clock(stopped: threading.Event) -> None:

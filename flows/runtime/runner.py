@@ -22,7 +22,7 @@ from flows.engine.epochs import EPOCH
 from flows.runtime.recovery import RecoveryLost, claim
 from flows.topics.interface import PositionLost, Topics
 
-log = logging.getLogger("waybill")
+log = logging.getLogger("waybill.runtime")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,12 +107,15 @@ class FlowThread:
             except (RecoveryLost, PositionLost) as error:
                 self.status.fatal = True
                 self.status.failure = str(error)
-                log.error("flow %s cannot run: %s", self.name, error)
+                log.error("flow %(flow)s cannot run: %(error)s", {"flow": self.name, "error": error})
                 return
             except BaseException as error:  # Bytewax raises its own panics too; whatever it was, the flow starts again
                 self.status.failure = f"{type(error).__name__}: {error}"
                 pause_seconds = restarts.pause_seconds(time.monotonic() - began_seconds)
-                log.exception("flow %s died, starting it again in %.0f s", self.name, pause_seconds)
+                log.exception(
+                    "flow %(flow)s died, starting it again in %(seconds).0f s",
+                    {"flow": self.name, "seconds": pause_seconds},
+                )
                 self._stop.wait(pause_seconds)
             finally:
                 self.status.running = False

@@ -1,7 +1,10 @@
 """A process that runs a flow, or its share of one, under Bytewax's own runner.
 
     export WAYBILL_WORKSPACE=workspace.yaml WAYBILL_DATA=data
-    python -m bytewax.run "flows.delivery:flow()" -r data/recovery/delivery -s 1 -b 0 -i 0 -a "host-0:2101;host-1:2101"
+    python -P -m flows.runtime.launch "flows.delivery:flow()" -r data/recovery/delivery -s 1 -b 0 \
+        -i 0 -a "host-0:2101;host-1:2101"
+
+(`python -m bytewax.run` does the same where no file of the start directory is named like one of our packages.)
 
 The processes of a flow are one unit: when one dies all of them end, and whoever started them starts all of them again.
 SIGTERM, given to all of them, is a clean stop.
@@ -29,8 +32,10 @@ from flows.engine.sharding import WorkerShare
 from flows.engine.timer_slack import relax_timer_slack
 from flows.runtime.background import EXIT_AGAIN, reload_workspace, watch_clock
 from flows.runtime.installation import Deployment, open_installation
+from flows.runtime.logs import LogConfig, configure_logging
 from flows.runtime.recovery import IDENTITY_FILE, RecoveryLost, claim, identity_of
 from flows.runtime.runner import RunnableFlow, freeze_gc
+from flows.sqlite.database import DatabaseError
 from flows.topics.interface import PositionLost, TopicError
 from flows.workspace.loader import load_workspace
 from model.config.problems import WorkspaceInvalid
@@ -40,7 +45,7 @@ SUPERVISED = "WAYBILL_SUPERVISED"  # set: standard input ends with whoever start
 EXIT_NEEDS_A_PERSON = 78  # EX_CONFIG: starting again would not help
 FIRST_CLAIM_SECONDS = 60.0
 
-log = logging.getLogger("waybill")
+log = logging.getLogger("waybill.runtime")
 
 
 class Unusable(Exception):
@@ -95,11 +100,11 @@ class Worker:
         if not died:
             return
         if isinstance(error, PositionLost):
-            log.error("flow %s cannot run: %s", self.flow, error)
+            log.error("flow %(flow)s cannot run: %(error)s", {"flow": self.flow, "error": error})
         elif error is not None:
-            log.error("flow %s died", self.flow, exc_info=error)
+            log.error("flow %(flow)s died", {"flow": self.flow}, exc_info=error)
         else:
-            log.error("another process of flow %s has ended, and so must this one", self.flow)
+            log.error("another process of flow %(flow)s has ended, and so must this one", {"flow": self.flow})
         _leave(EXIT_NEEDS_A_PERSON if isinstance(error, PositionLost) else EXIT_AGAIN)
 
     def _claim(self, installation: Deployment) -> None:
@@ -121,9 +126,8 @@ class Worker:
 def run_worker(flow: str, prepare: Callable[[Deployment, Worker], RunnableFlow]) -> Dataflow:
     """Make this process, started by Bytewax's runner, a worker of a flow. Exits when it cannot be one."""
     arguments = bytewax_run._parse_args()  # type: ignore[no-untyped-call]
-    name = flow if arguments.process_id is None else f"{flow} {arguments.process_id}"
-    logging.basicConfig(level=logging.WARNING, format=f"%(asctime)s %(levelname)s [{name}] %(message)s")
-    log.setLevel(logging.INFO)
+    fields = {"flow": flow} if arguments.process_id is None else {"flow": flow, "process": arguments.process_id}
+    configure_logging(LogConfig.from_environment(os.environ, fields))
     worker = Worker(flow, arguments)
     _on_termination(worker.asked_to_stop)
     if os.environ.get(SUPERVISED):
@@ -132,13 +136,15 @@ def run_worker(flow: str, prepare: Callable[[Deployment, Worker], RunnableFlow])
         made = worker.start(prepare)
     except WorkspaceInvalid as error:
         for problem in error.problems:
-            log.error("%s %s: %s", problem.place, problem.path, problem.text)
+            log.error(
+                "%(place)s %(path)s: %(text)s", {"place": problem.place, "path": problem.path, "text": problem.text}
+            )
         sys.exit(EXIT_NEEDS_A_PERSON)
     except (RecoveryLost, PositionLost, Unusable) as error:
-        log.error("flow %s cannot run: %s", flow, error)
+        log.error("flow %(flow)s cannot run: %(error)s", {"flow": flow, "error": error})
         sys.exit(EXIT_NEEDS_A_PERSON)
-    except (TopicError, StoreError) as error:
-        log.error("flow %s cannot start now: %s", flow, error)
+    except (DatabaseError, TopicError, StoreError) as error:
+        log.error("flow %(flow)s cannot start now: %(error)s", {"flow": flow, "error": error})
         sys.exit(EXIT_AGAIN)
     atexit.register(worker.end)
     sys.excepthook = _filter_excepthook
@@ -152,7 +158,7 @@ def check(arguments: Any, flow: str, data: Path) -> None:
     recovery = data / "recovery" / flow
     if arguments.recovery_directory is None or Path(arguments.recovery_directory).absolute() != recovery.absolute():
         raise Unusable(
-            f"its positions are kept in {recovery}: give `-r {recovery} -s 1 -b 0` to python -m bytewax.run "
+            f"its positions are kept in {recovery}: give `-r {recovery} -s 1 -b 0` to the runner "
             "(without it nothing would be written)"
         )
     if arguments.snapshot_interval != EPOCH:

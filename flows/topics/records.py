@@ -1,6 +1,8 @@
 """The records the delivery flow writes: facts, retries and dead letters."""
 
-from flows.topics.interface import DEAD_LETTERS, OUTCOMES
+from contextlib import closing
+
+from flows.topics.interface import DEAD_LETTERS, OUTCOMES, Topics
 from flows.topics.sink import OutgoingRecord
 from model.delivery.delivery import Delivery
 from model.delivery.retry_tiers import next_tier
@@ -28,3 +30,12 @@ def undelivered(delivery: Delivery, outcome: Outcome) -> OutgoingRecord:
     """A delivery that ended discarded or expired, whole, for redrive."""
     header = {"code": outcome.code, "state": outcome.state, "at_ms": outcome.at_ms}
     return OutgoingRecord(DEAD_LETTERS, delivery.delivery_id.encode(), encode_record(header, delivery.to_record()))
+
+
+def append_facts(topics: Topics, facts: list[Fact]) -> None:
+    """Append facts to topic outcomes; durable on return. Raises `flows.topics.interface.TopicError`."""
+    with closing(topics.producer()) as producer:
+        for each in facts:
+            output = fact(each.run.encode(), each)
+            producer.send(output.topic, output.key, output.value, output.partition)
+        producer.flush()

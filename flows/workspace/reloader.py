@@ -28,7 +28,7 @@ _DELIVERY_AT_NEXT_START = (
     "ca_file",
 )
 
-log = logging.getLogger("waybill")
+log = logging.getLogger("waybill.workspace")
 
 
 class WorkspaceWatch:
@@ -80,7 +80,7 @@ class WorkspaceWatch:
                 log.error("the changed workspace is not valid; the workspace stays as it was")
                 for problem in reading.problems:
                     if problem.severity is Severity.ERROR:
-                        log.error("%s", problem)
+                        log.error("%(error)s", {"error": problem})
                 return
             before = self._live.current
             for name in waits_for_restart(before, reading.workspace):

@@ -20,7 +20,7 @@ from sinks.clickhouse.views import WRITTEN_OUT, fingerprint, flatten, parameters
 if TYPE_CHECKING:
     from sinks.clickhouse.store import Store
 
-SQL = Path(__file__).resolve().parents[2] / "sql"
+SQL = Path(__file__).with_name("sql")  # in the repository a link to sql/
 # What a table's retention counts from.
 RETAINED = {
     "facts": "toDateTime(received_at)",

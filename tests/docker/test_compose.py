@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from console.check import check
+from console.commands.check import check_file
 from tests.docker.files import (
     COMPOSE,
     DOCKER,
@@ -104,7 +104,7 @@ def test_the_workspace_is_valid_and_needs_no_variable_that_its_services_lack() -
     for name in ("migrate", "ingest", "delivery", "recording", "alerting"):
         environment = services[name]["environment"]
         [mounted] = [m for m in read_mounts(services[name]) if m.target == environment["WAYBILL_WORKSPACE"]]
-        result = check(DOCKER / mounted.source, environment)
+        result = check_file(DOCKER / mounted.source, environment)
         assert (result.exit_code, result.problems) == (0, ())
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from console.processes.supervisor import Unit
+from console.processes.supervisor import FlowProcesses
 from flows.delivery.dataflow import FLOW
 from tests.faults.cluster import QUICK, Cluster, cluster, plain_events
 from tests.system import wait_until, workspace_text
@@ -20,7 +20,7 @@ SKEW_SECONDS = 4.0
 @contextmanager
 def two_processes(made: Cluster, files: list[Path]) -> Iterator[None]:
     """Start both as one unit, each with a workspace file of its own."""
-    unit = Unit(FLOW, 2, made.file, made.data)
+    unit = FlowProcesses(FLOW, 2, made.file, made.data)
     with ExitStack() as stack:
         for number, (command, file) in enumerate(zip(unit.commands(), files, strict=True)):
             log = stack.enter_context((made.logs / f"delivery-{number}.log").open("ab"))

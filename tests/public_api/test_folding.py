@@ -12,7 +12,7 @@ from console.public_api.cursors import read_cursor, write_cursor
 from console.public_api.dataset import Fold
 from console.public_api.errors import Refused
 from console.public_api.parameters import Granularity
-from console.public_api.periods import HOUR_MS, Period
+from console.public_api.periods import HOUR_MS, MetricsPeriod
 from console.public_api.reading import LONGEST_MS, MANY_ROWS, read_series
 
 KEYS = st.tuples(st.text(max_size=2), st.sampled_from("abc"))
@@ -106,7 +106,7 @@ def pieces(by: list[str], rows: int, *, took_ms: int = 0) -> list[tuple[int, int
         asked.append((parameters["from_ms"], parameters["to_ms"]))
         return [{}] * rows
 
-    period = Period(HOUR_MS // 2, 40 * HOUR_MS + 60_000, Granularity.HOUR)
+    period = MetricsPeriod(HOUR_MS // 2, 40 * HOUR_MS + 60_000, Granularity.HOUR)
     for _ in read_series(view, period, {"by": by}, lambda: len(asked) * took_ms):
         pass
     assert [asked[0][0], asked[-1][1]] == [period.start_ms, period.end_ms]

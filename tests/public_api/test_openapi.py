@@ -11,8 +11,8 @@ from schemathesis.generation.meta import TestPhase
 
 from console.public_api.openapi import document
 from console.public_api.openapi_posts import VIEW_TYPES, EventToSend
+from console.server import event_tester_api
 from console.server import internal_api as api
-from console.server import test_event_api as test_api
 from sinks.clickhouse.schema import VIEWS
 from tests.public_api.questions import OF_DESTINATION
 
@@ -54,7 +54,7 @@ def test_everything_referred_to_is_there() -> None:
 
 
 def test_what_may_be_posted_is_what_is_read() -> None:
-    assert set(EventToSend.model_fields) == {*test_api._TEXTS, *test_api._SWITCHES, "event"}
+    assert set(EventToSend.model_fields) == {*event_tester_api._TEXTS, *event_tester_api._SWITCHES, "event"}
     assert {*VIEW_TYPES} == {*api._HIGHEST, "String", "Array(String)"}
     paths = document()["paths"]
     assert {view for view in VIEWS if f"/views/{view}" in paths} >= {"balance", "key_metrics", "event_trace"}

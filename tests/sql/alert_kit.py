@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
+from console.access import Caller
 from console.alerts.channel_tester import ChannelTester
-from console.alerts.rule_checks import Setting
+from console.alerts.rule_checks import RuleTargets
 from console.alerts.rules import Rules
 from console.alerts.service import Alerts
-from console.server.internal_api import Caller
 from model.alerts.channels import AlertsConfig
 from model.alerts.rule import DeliveryRate, Rule
 from model.recording.facts import Audited
@@ -71,20 +71,20 @@ class Kit:
     audited: list[Audited] = field(default_factory=list)
     ids: Iterator[int] = field(default_factory=lambda: count(1))
 
-    def setting(self) -> Setting:
-        return Setting(example_workspace(), self.alerts_config)
+    def targets(self) -> RuleTargets:
+        return RuleTargets(example_workspace(), self.alerts_config)
 
     def rules(self) -> Rules:
-        return Rules(self.store, self.audited.append, self.setting, lambda: self.now_ms, lambda: f"r{next(self.ids)}")
+        return Rules(self.store, self.audited.append, self.targets, lambda: self.now_ms, lambda: f"r{next(self.ids)}")
 
     def alerts(self) -> Alerts:
         tester = ChannelTester(
-            self.store, self.audited.append, self.setting, lambda: self.now_ms, lambda: f"{next(self.ids):032x}"
+            self.store, self.audited.append, self.targets, lambda: self.now_ms, lambda: f"{next(self.ids):032x}"
         )
         return Alerts(
             self.rules(),
             lambda name, parameters: self.store.view(name, **parameters),
-            self.setting,
+            self.targets,
             tester,
             lambda: self.now_ms,
         )

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from console.access import Caller
 from console.alerts.errors import NoSuchRule, NotAllowed, Outdated
 from console.alerts.rules import FILE, LONGEST_MUTE_MS, RULES_LIMIT
 from console.alerts.subscriptions import subscribe, unsubscribe
-from console.server.internal_api import Caller
 from model.alerts.rule import SourceVolume
 from model.alerts.version import RuleChange, RuleOwner, RuleVersion
 from sinks.clickhouse.store import Store
@@ -190,7 +190,7 @@ def test_a_rule_of_a_later_version_does_not_hide_the_others(kit: Kit) -> None:
 def test_rules_of_the_file_are_versions_too_and_the_file_alone_says_what_they_are(kit: Kit) -> None:
     kit.alerts_config = config(FILE_RULE)
     rules = kit.rules()
-    assert (rules.take_over_file(), rules.take_over_file()) == (1, 0)
+    assert (rules.sync_workspace_rules(), rules.sync_workspace_rules()) == (1, 0)
     [made] = rules.all()
     assert (made.rule_id, made.owner, made.author) == ("workspace:file-rule", RuleOwner.WORKSPACE, FILE.name)
     with pytest.raises(NotAllowed, match="workspace file"):
@@ -200,13 +200,13 @@ def test_rules_of_the_file_are_versions_too_and_the_file_alone_says_what_they_ar
     rules.mute(made.rule_id, kit.now_ms + 1_000, OWNER)
     rules.acknowledge(made.rule_id, ADA)
     kit.alerts_config = config({**FILE_RULE, "name": "Otherwise"})
-    assert rules.take_over_file() == 1
+    assert rules.sync_workspace_rules() == 1
     changed = rules.get(made.rule_id)
     assert (changed.rule.name, changed.muted_until_ms) == ("Otherwise", kit.now_ms + 1_000)
     kit.alerts_config = config()
-    assert rules.take_over_file() == 1 and rules.all() == []
+    assert rules.sync_workspace_rules() == 1 and rules.all() == []
     kit.alerts_config = config(FILE_RULE)
-    assert rules.take_over_file() == 1
+    assert rules.sync_workspace_rules() == 1
     again = rules.get(made.rule_id)
     assert (again.version, again.muted_until_ms, again.acknowledged_ms) == (6, 0, 0)
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from console.alerts.backtest import EPISODES_LIMIT, Backtest, run_backtest
+from console.alerts.backtest import EPISODES_LIMIT, BacktestResult, run_backtest
 from model.alerts.rule import RULE, Rule
 
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
@@ -52,7 +52,7 @@ def rate(**settings: Any) -> Rule:
 FAILED = RULE.validate_python({"kind": "failed-events", "name": "x", "destination": "crm"})
 
 
-def tried(rule: Rule, counts: Counts, days: int = 3, kept_days: int = 90) -> Backtest:
+def tried(rule: Rule, counts: Counts, days: int = 3, kept_days: int = 90) -> BacktestResult:
     return run_backtest(Store(counts).view, rule, days=days, kept_days=kept_days, now_ms=NOW)
 
 

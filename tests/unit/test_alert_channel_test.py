@@ -8,9 +8,9 @@ from typing import Any
 import orjson
 import pytest
 
+from console.access import Caller
 from console.alerts.channel_tester import ChannelTester
-from console.alerts.rule_checks import Setting
-from console.server.internal_api import Caller
+from console.alerts.rule_checks import RuleTargets
 from model.alerts.channels import AlertsConfig
 from model.recording.facts import Audited
 from model.workspace.permissions import Role
@@ -73,7 +73,7 @@ def made_for(
     )
     store: Any = rows or Rows()
     return ChannelTester(
-        store, audited.append, lambda: Setting(made, config), lambda: 1_790_000_000_000, lambda: "a" * 32
+        store, audited.append, lambda: RuleTargets(made, config), lambda: 1_790_000_000_000, lambda: "a" * 32
     )
 
 

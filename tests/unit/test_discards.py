@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from console.check import check, with_discards
+from console.commands.check import check_file, with_discards
 from flows.workspace.compiled import compile_workspace
 from flows.workspace.discards import Discard, Waits, discards, uncounted
 from flows.workspace.live import CurrentWorkspace
@@ -131,7 +131,7 @@ def test_check_works_where_there_is_no_installation_and_makes_none(tmp_path: Pat
     file = tmp_path / "workspace.yaml"
     file.write_text(TEXT)
     for data in (tmp_path / "none", tmp_path):
-        assert with_discards(check(file, {}), data).problems == ()
+        assert with_discards(check_file(file, {}), data).problems == ()
     assert [path.name for path in tmp_path.iterdir()] == ["workspace.yaml"]
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import trustme
 
-from console.check import check
-from flows.runtime.outbound import CertificatesUnusable, outbound_of
+from console.commands.check import check_file
 from flows.workspace.loader import load_workspace, read_workspace_file
+from flows.workspace.outbound import CertificatesUnusable, outbound_of
 from model.config.problems import WorkspaceInvalid
 
 ENVIRON = {"PROXY_PASSWORD": "s3cret-word"}
@@ -62,7 +62,7 @@ def test_certificates_are_read(tmp_path: Path) -> None:
     (tmp_path / "ca.pem").write_bytes(pem)
     path = workspace_file(tmp_path, f'ca_file: "{tmp_path}/ca.pem"')
     assert outbound_of(load_workspace(path, {}).delivery).ca_pem == pem
-    assert check(path, {}).exit_code == 0
+    assert check_file(path, {}).exit_code == 0
 
 
 DAMAGED = b"-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
@@ -88,7 +88,7 @@ def test_a_file_that_cannot_be_used_is_named_by_check_and_at_the_start(
     if content is not None:
         (tmp_path / "ca.pem").write_bytes(content)
     path = workspace_file(tmp_path, f'ca_file: "{tmp_path}/ca.pem"')
-    result = check(path, {})
+    result = check_file(path, {})
     assert result.exit_code == 1
     (problem,) = [problem for problem in result.problems if problem.path == "delivery.ca_file"]
     assert words in problem.message and problem.remedy

@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from console.processes import supervisor
-from console.processes.supervisor import Unit, supervise
+from console.processes.supervisor import FlowProcesses, supervise
 from flows.runtime.worker import EXIT_NEEDS_A_PERSON
 from tests.system import wait_until
 
@@ -31,7 +31,7 @@ time.sleep(600)
 
 
 @dataclass(frozen=True, slots=True)
-class Scripts(Unit):
+class Scripts(FlowProcesses):
     """A unit whose processes run these scripts."""
 
     scripts: tuple[str, ...] = ()
@@ -47,7 +47,7 @@ class Supervised:
         self.stop = threading.Event()
         self.starts: list[list[int]] = []
         self.code: int | None = None
-        unit = Scripts("delivery", len(scripts), Path("workspace.yaml"), Path("data"), scripts)
+        unit = Scripts("delivery", len(scripts), Path("workspace.yaml"), Path("data"), scripts=scripts)
 
         def run() -> None:
             self.code = supervise(unit, self.stop, self.starts.append)
@@ -103,9 +103,13 @@ def test_a_clean_stop_is_one_of_all_processes_and_one_that_does_not_end_is_kille
 
 
 def test_commands_are_those_of_the_runner_of_bytewax(tmp_path: Path) -> None:
-    alone, *none = Unit("recording", 1, tmp_path / "w.yaml", tmp_path).commands()
-    assert alone[1:4] == ["-m", "bytewax.run", "flows.recording:flow()"] and none == [] and "-a" not in alone
-    first, second = Unit("delivery", 2, tmp_path / "w.yaml", tmp_path).commands()
+    alone, *none = FlowProcesses("recording", 1, tmp_path / "w.yaml", tmp_path).commands()
+    assert (
+        alone[1:5] == ["-P", "-m", "flows.runtime.launch", "flows.recording:flow()"]
+        and none == []
+        and "-a" not in alone
+    )
+    first, second = FlowProcesses("delivery", 2, tmp_path / "w.yaml", tmp_path).commands()
     assert [command[command.index("-i") + 1] for command in (first, second)] == ["0", "1"]
     addresses = first[first.index("-a") + 1]
     assert len(set(addresses.split(";"))) == 2 and addresses in second

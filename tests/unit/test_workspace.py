@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from console.check import CheckResult, check, to_json
+from console.commands.check import CheckResult, check_file, to_json
 from model.config.problems import Severity, WorkspaceInvalid
 from model.destinations.webhook import WebhookDestination
 from model.workspace.validation import looks_like_credential
@@ -53,7 +53,7 @@ class TestReading:
         }
 
     def test_the_starter_file_is_valid_and_names_the_published_schema(self) -> None:
-        result = check(ROOT / "workspace.yaml", {})
+        result = check_file(ROOT / "workspace.yaml", {})
         assert result.problems == ()
         assert result.workspace is not None and result.workspace.sources_by_write_key()["demo-write-key"].id == "web"
         first_line = (ROOT / "workspace.yaml").read_text().splitlines()[0]

@@ -68,9 +68,9 @@ def open_alerts(workspace_file: Path, data: Path) -> Iterator[AlertsClient]:
     if server is not None:
         yield AlertsClient(lambda: _connect_to(server), f"`waybill up` (process {server.pid}) at {server.address}")
         return
-    from console.alerts.cli.in_process import answering_itself  # the whole API, which asking needs nothing of
+    from console.alerts.cli.in_process import in_process_app  # the whole API, which asking needs nothing of
 
-    with answering_itself(workspace_file, data) as app:
+    with in_process_app(workspace_file, data) as app:
         yield AlertsClient(
             lambda: httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://waybill/"), "Waybill"
         )

@@ -6,18 +6,17 @@ from pathlib import Path
 
 from starlette.applications import Starlette
 
-from console.access import local_author
+from console.access import Caller, local_author
 from console.alerts.http.api import AlertsApi
 from console.alerts.service import alerts_of
 from console.command_line import installed
 from console.data_dir import SERVER, exclusive
-from console.server.internal_api import Caller
 from model.workspace.permissions import Role
 from sinks.clickhouse.store import open_store
 
 
 @contextmanager
-def answering_itself(workspace_file: Path, data: Path) -> Iterator[Starlette]:
+def in_process_app(workspace_file: Path, data: Path) -> Iterator[Starlette]:
     """Open installation and store, and answer as their owner. Raises what opening them raises, and `AlreadyRunning`."""
     with (
         installed(workspace_file, data) as installation,
@@ -25,6 +24,6 @@ def answering_itself(workspace_file: Path, data: Path) -> Iterator[Starlette]:
         closing(open_store(installation.store_url)) as store,
     ):
         alerts = alerts_of(installation, store)
-        alerts.rules.take_over_file()
+        alerts.rules.sync_workspace_rules()
         me = Caller(local_author(), Role.OWNER)
         yield Starlette(routes=AlertsApi(alerts, lambda request: me).routes())

@@ -99,8 +99,9 @@ def test_a_module_that_ends_the_process_is_unavailable_and_blames_no_event(direc
     assert fine == Returned({"n": 1})
 
 
-def test_a_process_that_cannot_start_blames_no_event(directory: Path) -> None:
-    (directory / "resource.py").write_text("")  # stands before the standard library's
+def test_a_process_that_cannot_start_blames_no_event(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (directory / "resource.py").write_text("")
+    monkeypatch.setenv("PYTHONPATH", str(directory))  # so that it stands before the standard library's
     found = results(directory, ("hostile:same", {}), ("hostile:same", {}))
     assert [one.code for one in found if isinstance(one, Failed)] == ["FUNCTION_UNAVAILABLE"] * 2
 
@@ -131,6 +132,16 @@ def test_memory_filled_by_one_event_is_free_for_the_next(directory: Path) -> Non
     full, fine = results(directory, ("hostile:fill", {}), ("hostile:need", {}))
     assert isinstance(full, Failed) and full.code == "FUNCTION_FAILED"
     assert fine == Returned({"bytes": 20 << 20})
+
+
+def test_modules_of_the_start_directory_take_the_place_of_none_that_the_process_needs(directory: Path) -> None:
+    for name in ("resource", "msgspec", "orjson", "flows"):
+        (directory / f"{name}.py").write_text("raise RuntimeError('imported')")
+    (directory / "model.py").write_text("NAME = 'of the user'")
+    (directory / "importing.py").write_text(
+        "import flows.functions, model\ndef name(event, settings): return {'name': model.NAME}\n"
+    )
+    assert results(directory, ("importing:name", {})) == [Returned({"name": "of the user"})]
 
 
 def test_closing_leaves_nobody_waiting_and_discards_nothing(directory: Path) -> None:

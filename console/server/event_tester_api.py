@@ -4,9 +4,9 @@ from typing import Any
 
 import orjson
 
+from console.access import Caller
 from console.operations.event_file import complete, find_event, source_of
-from console.operations.event_tester import Test, run_test, sample_event, to_json
-from console.server.internal_api import Caller
+from console.operations.event_tester import EventTest, run_event_test, sample_event, to_json
 from flows.engine.clock import wall_clock_ms
 from flows.runtime.installation import Deployment
 from flows.workspace.compiled import compile_workspace
@@ -15,7 +15,7 @@ _TEXTS = ("destination", "source", "mapping", "message_id")
 _SWITCHES = ("apply_filters", "apply_insert_function")
 
 
-def test_over_api(installation: Deployment, parameters: dict[str, Any], caller: Caller) -> dict[str, Any]:
+def send_test_over_api(installation: Deployment, parameters: dict[str, Any], caller: Caller) -> dict[str, Any]:
     """Send a test and return what came of it, redacted. Raises ValueError naming what is wrong with ``parameters``:
     destination, and optionally source, mapping, event (object), message_id, apply_filters, apply_insert_function."""
     unknown = sorted(set(parameters) - {*_TEXTS, *_SWITCHES, "event"})
@@ -38,12 +38,12 @@ def test_over_api(installation: Deployment, parameters: dict[str, Any], caller: 
     else:
         body = orjson.dumps(parameters["event"]) if "event" in parameters else sample_event()
         event = complete(body, source, wall_clock_ms())
-    test = Test(
+    test = EventTest(
         destination=texts["destination"],
         mapping=texts["mapping"],
         author=caller.name,
         role=caller.role,
         **switches,
     )
-    result = run_test(configuration, installation.topics, event, test, agreed=lambda *_: True)
+    result = run_event_test(configuration, installation.topics, event, test, agreed=lambda *_: True)
     return to_json(configuration, result)

@@ -12,13 +12,13 @@ from console.errors import explain_errors
 from console.operations import event_tester as testing
 from console.operations.event_file import complete, find_event, read_event, source_of
 from flows.engine.clock import wall_clock_ms
-from flows.operations.test_event import TestPlan
+from flows.operations.manual_send import ManualSendPlan
 from flows.workspace.compiled import compile_workspace
 from model.delivery.attempt import AttemptResult
 from model.http.messages import HttpRequest
 
 
-def test_event(
+def send_test_event(
     destination: Annotated[str, typer.Option(help="Where it is sent.")],
     source: Annotated[str, typer.Option(help="The source it is from, if there are several.")] = "",
     mapping: Annotated[str, typer.Option(help="Only this mapping; else all that take the event.")] = "",
@@ -50,21 +50,21 @@ def test_event(
         else:
             found = complete(testing.sample_event(), from_source, wall_clock_ms())
 
-        def agreed(plan: TestPlan, requests: list[HttpRequest | AttemptResult], words: list[str]) -> bool:
+        def agreed(plan: ManualSendPlan, requests: list[HttpRequest | AttemptResult], words: list[str]) -> bool:
             testing.render_plan(configuration, plan, requests, words, shown)
             question = f"This is a real event that will appear in {destination}, send it?"
             if not yes and not typer.confirm(question, err=True):
                 raise typer.Exit(2)
             return True
 
-        wish = testing.Test(
+        wish = testing.EventTest(
             destination=destination,
             mapping=mapping,
             apply_filters=apply_filters,
             apply_insert_function=apply_insert_function,
             author=local_author(),
         )
-        result = testing.run_test(configuration, installation.topics, found, wish, agreed=agreed)
+        result = testing.run_event_test(configuration, installation.topics, found, wish, agreed=agreed)
         testing.render_result(configuration, result, shown)
     if json:
         print_json(testing.to_json(configuration, result))

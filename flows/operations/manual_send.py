@@ -5,7 +5,6 @@ function are passed by unless asked for; mapping triggers are not, because they 
 """
 
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass
 
 import orjson
@@ -15,8 +14,6 @@ from flows.delivery.isolation import DeliveryResult
 from flows.delivery.samples import shown_request, shown_response
 from flows.delivery.sender import BatchSender
 from flows.operations.dry_run import deliveries_of
-from flows.topics.interface import Topics
-from flows.topics.records import fact
 from flows.workspace.compiled import CompiledWorkspace
 from model.delivery.delivery import Delivery
 from model.events.event import Event
@@ -38,14 +35,14 @@ class CannotTest(ValueError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TestPlan:
+class ManualSendPlan:
     """The deliveries of a test, and what would have kept a real event from being sent but was passed by."""
 
     deliveries: tuple[Delivery, ...]
     passed_by: tuple[str, ...]
 
 
-def plan_test(
+def plan_manual_send(
     configuration: CompiledWorkspace,
     event: Event,
     destination: str,
@@ -55,7 +52,7 @@ def plan_test(
     apply_insert_function: bool,
     test_id: str,
     now_ms: int,
-) -> TestPlan:
+) -> ManualSendPlan:
     """Choose what to send. Raises `CannotTest`."""
     plan = configuration.plans.get((event.source, destination))
     if plan is None:
@@ -80,10 +77,10 @@ def plan_test(
             deliveries.append(replace(delivery, inserted=not apply_insert_function))
     if not deliveries:
         raise CannotTest(f"mapping {mapping!r} does not take this event")
-    return TestPlan(deliveries=tuple(deliveries), passed_by=tuple(passed_by))
+    return ManualSendPlan(deliveries=tuple(deliveries), passed_by=tuple(passed_by))
 
 
-async def send_test(sender: BatchSender, plan: TestPlan) -> list[DeliveryResult]:
+async def send_manually(sender: BatchSender, plan: ManualSendPlan) -> list[DeliveryResult]:
     """Make the calls, one for each delivery."""
     return [(await sender.send([delivery])).deliveries[0] for delivery in plan.deliveries]
 
@@ -137,12 +134,3 @@ def audited(author: str, role: str, destination: str, details: dict[str, str], a
         subject=destination,
         details=orjson.dumps(details).decode(),
     )
-
-
-def keep(topics: Topics, facts: list[Fact]) -> None:
-    """Append facts to topic outcomes; durable on return. Raises `flows.topics.interface.TopicError`."""
-    with closing(topics.producer()) as producer:
-        for said in facts:
-            output = fact(said.run.encode(), said)
-            producer.send(output.topic, output.key, output.value, output.partition)
-        producer.flush()
