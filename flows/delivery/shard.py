@@ -1,6 +1,7 @@
 """A shard: the state key of the delivery flow. It owns the queues of the destinations hashed to it.
 
-Few keys, polled often (design 5.4): calls run on the process' call loop, and `on_notify` takes what has finished.
+Few keys, polled often (docs/decisions/0001-bytewax.md): calls run on the process' call loop, and `on_notify` takes what
+has finished.
 What is in flight is part of the snapshot, so after kill -9 it is sent again rather than lost.
 """
 

@@ -1,6 +1,7 @@
 """Bytewax sources over topics: the delivery flow's events and tiers, with progress told in-stream.
 
-A source never naps (design 5.2): with nothing to give it returns empty and asks to be called again within 20 ms.
+A source never naps (docs/decisions/0001-bytewax.md): with nothing to give it returns empty and asks to be called again
+within 20 ms.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -5,10 +5,12 @@ import re
 import shlex
 import subprocess
 from pathlib import Path
+from typing import Any
 
-import click
 import pytest
 import typer.main
+from typer.core import TyperGroup
+from typer.exceptions import Exit, TyperException
 
 from console.cli import app
 
@@ -20,6 +22,7 @@ NOT_IN_THE_REPOSITORY = {"docker/.env", "dist/umd"}  # written by who runs it; o
 LAYERS = "model|flows|sinks|console"
 PATH = re.compile(rf"(?<![\w/.:@-])(?:{LAYERS}|sql|tests|dashboards|docker|docs|examples)/[\w./-]*\w")
 DOTTED = re.compile(rf"`((?:{LAYERS})(?:\.\w+)+)`")
+NAMED_ONLY = re.compile(r"waybill (?:trace|run|recover|redrive|test-event)(?: --json)?")  # spoken of, without arguments
 NEW_FILE = re.compile(r"^# ([\w/.]+), new file$", re.MULTILINE)
 
 
@@ -34,8 +37,8 @@ def commands(text: str) -> list[str]:
     lines = [line for line in text.splitlines() if line.startswith("    ")]
     for block in re.findall(r"^```\w*\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
         lines += block.splitlines()
-    lines += re.findall(r"`([^`\n]+)`", text)
-    found = [re.search(r"(?:^|[\s/])waybill ([a-z-].*)", line) for line in lines]
+    lines += [code for code in re.findall(r"`([^`\n]+)`", text) if not NAMED_ONLY.fullmatch(code)]
+    found = [re.search(r"(?:^|[\s/])waybill ([a-z-].*)", line) for line in lines if "clickhouse-client" not in line]
     return [match[1] for match in found if match and "=" not in match[1].split()[0]]
 
 
@@ -54,19 +57,29 @@ def test_links_lead_somewhere(page: str) -> None:
 @EACH_PAGE
 def test_commands_are_taken_by_the_command_line(page: str) -> None:
     for line in commands(PAGES[page]):
-        words = shlex.split(re.split(r"[|>]|&&", line)[0].rstrip("…"), comments=True)
+        words = shlex.split(re.split(r"[|>;]|&&|<!--", line)[0].rstrip("…"), comments=True)
         try:
             parse(typer.main.get_command(app), words)
-        except click.ClickException as error:
-            pytest.fail(f"waybill {line}: {error.format_message()}")
-        except click.exceptions.Exit:
+        except TyperException as error:
+            pytest.fail(f"waybill {line}: {error}")
+        except Exit:
             pass  # --help
 
 
-def parse(command: click.Command, words: list[str]) -> None:
+def test_the_commands_of_a_page_are_found_and_wrong_ones_refused() -> None:
+    assert len(commands(PAGES["README.md"])) > 10 and len(commands(PAGES["docs/runbook.md"])) > 20
+    assert commands("    .venv/bin/waybill report --nonsense 1  # why\n    url: waybill:secret@host") == [
+        "report --nonsense 1  # why"
+    ]
+    for wrong in ("report --nonsense 1", "alerts brew", "run everything", "redrive"):
+        with pytest.raises(TyperException):
+            parse(typer.main.get_command(app), wrong.split())
+
+
+def parse(command: Any, words: list[str]) -> None:
     """Parse a command line to its end, without doing anything."""
     context = command.make_context(command.name, list(words))
-    if isinstance(command, click.Group):
+    if isinstance(command, TyperGroup):
         rest = [*context._protected_args, *context.args]
         name, inner, arguments = command.resolve_command(context, rest)
         assert name and inner, rest
