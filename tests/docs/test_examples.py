@@ -24,7 +24,7 @@ def names(example: Path) -> list[str]:
 @pytest.fixture(params=EXAMPLES, ids=lambda example: example.name)
 def example(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy, as the current directory, with its secrets in the environment and a certificate authority."""
-    copy = tmp_path / request.param.name
+    copy: Path = tmp_path / request.param.name
     shutil.copytree(request.param, copy)
     for name in names(copy):
         monkeypatch.setenv(name, SECRETS.get(name, f"value-of-{name.lower()}"))

@@ -22,7 +22,8 @@ NOT_IN_THE_REPOSITORY = {"docker/.env", "dist/umd"}  # written by who runs it; o
 LAYERS = "model|flows|sinks|console"
 PATH = re.compile(rf"(?<![\w/.:@-])(?:{LAYERS}|sql|tests|dashboards|docker|docs|examples)/[\w./-]*\w")
 DOTTED = re.compile(rf"`((?:{LAYERS})(?:\.\w+)+)`")
-NAMED_ONLY = re.compile(r"waybill (?:alerts|trace|run|recover|redrive|test-event)(?: --json)?")  # spoken of, without arguments
+# Spoken of, without arguments.
+NAMED_ONLY = re.compile(r"waybill (?:alerts|trace|run|recover|redrive|test-event)(?: --json)?")
 NEW_FILE = re.compile(r"^# ([\w/.]+), new file$", re.MULTILINE)
 
 
