@@ -48,7 +48,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The code with every recipe followed."""
     root = tmp_path_factory.mktemp("recipes")
     for folder in ("model", "sinks", "flows", "console", "sql"):
-        shutil.copytree(ROOT / folder, root / folder, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / folder, root / folder, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
     for recipe in RECIPES:
         assert follow(recipe, root), recipe
     (root / "acme.yaml").write_text(WORKSPACE, encoding="utf-8")
