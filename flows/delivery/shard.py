@@ -1,7 +1,8 @@
-"""A shard: the state key of the delivery flow. It owns the queues of the destinations hashed to it.
+"""A shard: a state key of the delivery flow, which owns the queues of the destinations hashed to it.
 
-Few keys, polled often (design 5.4): calls run on the process' call loop, and `on_notify` takes what has finished.
-What is in flight is part of the snapshot, so after kill -9 it is sent again rather than lost.
+There are few shards, and each is polled often, because polling costs CPU per key: calls run on the process' HTTP loop,
+and `on_notify` collects the completed batches. Deliveries in flight are part of the snapshot: after kill -9 they are
+sent again rather than lost.
 """
 
 import logging

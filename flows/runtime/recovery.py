@@ -1,8 +1,8 @@
 """A flow's positions live in its recovery directory. One that was lost must not become a silent restart from zero.
 
 The first start writes the same random identity into the topic store and the recovery directory; a later start with
-one of them missing, or with two that differ, is refused (design 5.8). It also names the log, once: what is named by
-its place there gets another name when topics are made anew.
+one of them missing, or with two that differ, is refused (docs/decisions/0001-bytewax.md). It also names the log, once:
+what is named by its place there gets another name when topics are made anew.
 """
 
 import secrets

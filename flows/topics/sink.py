@@ -1,4 +1,4 @@
-"""Bytewax sink into topics: what was written is acknowledged before the epoch's snapshot counts (design 5.1)."""
+"""Bytewax sink into topics: every record is acknowledged before the epoch's snapshot is committed."""
 
 from itertools import chain
 from typing import NamedTuple

@@ -1,6 +1,7 @@
-"""Bytewax sources over topics: the delivery flow's events and tiers, with progress told in-stream.
+"""Bytewax sources over topics. Progress items in the stream report how far each partition has been read.
 
-A source never naps (design 5.2): with nothing to give it returns empty and asks to be called again within 20 ms.
+A source never sleeps long, because that would delay the epoch of all sources: with nothing to emit it returns an empty
+batch and asks to be polled again within 20 ms.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -13,7 +13,7 @@
     DestinationState  a destination stopped taking events, tries again, or takes them again
     WatermarkReport           how far one worker of the delivery flow has come
 
-Times are Unix milliseconds. Nothing here may carry unredacted payloads (design 7.4).
+Times are Unix milliseconds. Nothing here may carry unredacted payloads (SECURITY.md).
 """
 
 from enum import StrEnum

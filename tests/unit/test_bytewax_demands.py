@@ -1,4 +1,4 @@
-"""What Bytewax demands (design 5), proved on our own sources, sinks and shards in small real runs.
+"""What Bytewax demands (docs/decisions/0001-bytewax.md), proved on our own sources, sinks and shards in small runs.
 
 A crash here is an exception in the middle of an epoch: Bytewax ends as it stands, without a last snapshot, and the
 topics, which live on, are what a broker or a disk would hold after kill -9.
@@ -26,7 +26,7 @@ from model.recording.facts import Received, WatermarkReport
 from tests.fakes import MemoryTopics, ScriptedEngine
 from tests.small_runs import DEADLINE_SECONDS, EPOCH, Crash, Hand, System, answering, beginning, ids, run
 
-# --- 5.1 a sink acknowledges before the snapshot
+# --- a sink acknowledges before the snapshot
 
 
 def copying(topics: MemoryTopics, hand: Hand, sink: TopicSink, *sources: str) -> Dataflow:
@@ -122,7 +122,7 @@ def test_5_1_a_flush_that_fails_stops_the_position_and_works_later(tmp_path: Pat
     assert copied(topics) == [b"one"]
 
 
-# --- 5.2 a source never naps
+# --- a source never naps
 
 
 def test_5_2_sources_with_nothing_to_give_do_not_freeze_the_others(tmp_path: Path) -> None:
@@ -157,7 +157,7 @@ def test_5_2_an_idle_partition_asks_to_be_called_soon_and_a_busy_one_at_once() -
     assert partition.next_awake() is None
 
 
-# --- 5.3 and 5.4 the delivery flow
+# --- the delivery flow
 
 
 def test_5_3_calls_in_flight_at_a_crash_are_made_again_though_their_events_are_not_read_again(tmp_path: Path) -> None:
@@ -293,7 +293,7 @@ def test_5_4_after_the_number_of_shards_was_changed_ticks_go_on_and_nothing_is_l
     system.run(answering(), done)
 
 
-# --- 5.8 a lost recovery directory, a lost position
+# --- a lost recovery directory, a lost position
 
 
 def test_5_8_a_flow_whose_recovery_directory_was_lost_is_refused_before_it_reads_anything(tmp_path: Path) -> None:
