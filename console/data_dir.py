@@ -3,8 +3,8 @@
 chDB lets one process at a time open its directory. While `waybill up` runs it owns the store, and other commands ask it
 over HTTP; with nothing running they open the store themselves. This is the one place that decides which.
 
-Whether one runs is said by locks on `<data>/server.lock`, `delivery.lock` and so on, not by a pid: the kernel lets go
-of a lock however the process ends, and a container gives the next process the same pid.
+Locks on `<data>/server.lock`, `delivery.lock` and so on tell whether one runs, not a pid: the kernel releases a lock
+however the process ends, and a container gives the next process the same pid.
 """
 
 import fcntl
@@ -24,7 +24,7 @@ from sinks.clickhouse.store import Store, open_store
 
 View = Callable[[str, dict[str, Any]], list[dict[str, Any]]]
 ASK_TIMEOUT_SECONDS = 60.0
-LOOK_SECONDS = 1.0  # `find_server` holds the lock for a moment; whoever really runs holds it longer
+LOCK_WAIT_SECONDS = 1.0  # `find_server` holds the lock for a moment; whoever really runs holds it longer
 
 SERVER, DELIVERY, RECORDING, ALERTING = "server", "delivery", "recording", "alerting"
 
@@ -51,16 +51,16 @@ def exclusive(data: Path, *roles: str) -> Iterator[None]:
     """Be the one process with some roles on this data directory, by default with all. Raises `AlreadyRunning`."""
     with ExitStack() as stack:
         for role in roles or (SERVER, DELIVERY, RECORDING, ALERTING):
-            _hold(stack.enter_context(open(os.open(_lock(data, role), os.O_RDWR | os.O_CREAT, 0o600), "r+b")), data)
+            _acquire(stack.enter_context(open(os.open(_lock(data, role), os.O_RDWR | os.O_CREAT, 0o600), "r+b")), data)
             if role == SERVER:
                 _remove_server_file(data)  # a crash may have left it
                 stack.callback(_remove_server_file, data)
         yield
 
 
-def _hold(lock: IO[bytes], data: Path) -> None:
-    deadline = time.monotonic() + LOOK_SECONDS
-    while not _locks(lock, fcntl.LOCK_EX):
+def _acquire(lock: IO[bytes], data: Path) -> None:
+    deadline = time.monotonic() + LOCK_WAIT_SECONDS
+    while not _try_lock(lock, fcntl.LOCK_EX):
         if time.monotonic() > deadline:
             holder = lock.read(20).decode("ascii", "replace")
             raise AlreadyRunning(f"process {holder} already runs on {data}: stop it, or choose another --data")
@@ -92,7 +92,7 @@ def find_server(data: Path) -> ServerFile | None:
     try:
         server = ServerFile(**orjson.loads((data / "server.json").read_bytes()))
         with _lock(data, SERVER).open("rb") as lock:
-            return None if _locks(lock, fcntl.LOCK_SH) else server
+            return None if _try_lock(lock, fcntl.LOCK_SH) else server
     except (FileNotFoundError, TypeError, ValueError):
         return None
     except PermissionError:
@@ -101,8 +101,8 @@ def find_server(data: Path) -> ServerFile | None:
         ) from None
 
 
-def _locks(file: IO[bytes], kind: int) -> bool:
-    """Take the lock if nobody else has it; closing the file lets go of it."""
+def _try_lock(file: IO[bytes], kind: int) -> bool:
+    """Take the lock if no other process has it; closing the file releases it."""
     try:
         fcntl.flock(file, kind | fcntl.LOCK_NB)
     except BlockingIOError:

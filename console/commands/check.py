@@ -111,10 +111,14 @@ def with_discards(result: CheckResult, data: Path) -> CheckResult:
         with open_views(data, store_url(workspace, data)) as view:
             found = discards(configuration, what_waits(view, configuration, wall_clock_ms()))
     except (Failure, StoreError, ValueError) as error:
-        told = [_warning(result.file, "", f"what waits in {data} could not be counted: {error}", "Check again later")]
+        warnings = [
+            _warning(result.file, "", f"what waits in {data} could not be counted: {error}", "Check again later")
+        ]
     else:
-        told = [_warning(result.file, _SECTIONS[discard.code], discard.message, discard.remedy) for discard in found]
-    return CheckResult(result.file, workspace, (*result.problems, *told))
+        warnings = [
+            _warning(result.file, _SECTIONS[discard.code], discard.message, discard.remedy) for discard in found
+        ]
+    return CheckResult(result.file, workspace, (*result.problems, *warnings))
 
 
 def _warning(file: str, path: str, message: str, remedy: str) -> Diagnostic:
@@ -186,15 +190,15 @@ def _connections_table(workspace: Workspace) -> Table:
 
 def _summary(result: CheckResult) -> Text:
     errors, warnings = result.count(Severity.ERROR), result.count(Severity.WARNING)
-    told = f"{_plural(errors, 'error')}, {_plural(warnings, 'warning')}"
+    counts = f"{_plural(errors, 'error')}, {_plural(warnings, 'warning')}"
     if result.workspace is None:
-        return Text(f"{result.file} cannot be used: {told}", style="bold red")
+        return Text(f"{result.file} cannot be used: {counts}", style="bold red")
     parts = (
         _plural(len(result.workspace.sources), "source"),
         _plural(len(result.workspace.destinations), "destination"),
         _plural(len(result.workspace.connections), "connection"),
     )
-    return Text(f"{result.file} is valid: {', '.join(parts)}; {told}", style="bold green")
+    return Text(f"{result.file} is valid: {', '.join(parts)}; {counts}", style="bold green")
 
 
 def _plural(count: int, noun: str) -> str:

@@ -15,7 +15,7 @@ TRY_AGAIN_SECONDS = 1.0
 
 
 def migrate(
-    wait: Annotated[float, typer.Option(min=0, help="Seconds to keep trying while the store is away.")] = 0,
+    wait: Annotated[float, typer.Option(min=0, help="Seconds to keep trying while the store is unavailable.")] = 0,
     workspace: WorkspaceFile = WORKSPACE,
     data: DataDirectory = DATA,
     json: AsJson = False,
@@ -31,7 +31,7 @@ def migrate(
 
 
 def _migrate_waiting(installation: Deployment, store: Store, wait_seconds: float) -> int:
-    """Migrate, trying again for ``wait_seconds`` while the store is away. Returns how many migrations were applied."""
+    """Migrate, retrying for ``wait_seconds`` while the store is unavailable; return the number of migrations."""
     deadline = time.monotonic() + wait_seconds
     while True:
         try:

@@ -2,7 +2,7 @@
 
 Delivery restarts at the positions of its last tick below which everything was settled: what it was working on since is
 read again, and marked so that it is counted once. Recording restarts at the oldest fact kept: its rows fold. Alerting
-restarts at the oldest minute kept: what it finds there that is older than an hour is recorded, not told.
+restarts at the oldest minute kept: what it finds there that is older than an hour is recorded, and nobody is notified.
 """
 
 from dataclasses import dataclass

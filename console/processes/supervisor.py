@@ -17,7 +17,7 @@ from flows.engine.epochs import EPOCH
 from flows.runtime.logs import LogConfig
 from flows.runtime.worker import EXIT_NEEDS_A_PERSON, SUPERVISED
 
-LOOK_SECONDS = 0.1
+POLL_SECONDS = 0.1
 PEERS_END_SECONDS = 5.0  # when one has died, the others notice at their next word to it
 STOP_SECONDS = 45.0  # a clean stop of delivery waits 10 s for calls; the rest is for its last flush
 
@@ -93,7 +93,7 @@ def supervise(
 def _watch(running: list[subprocess.Popen[bytes]], stop: threading.Event) -> list[int]:
     """Wait until all have ended; their exit codes. One that ends takes the others with it."""
     try:
-        while not stop.wait(LOOK_SECONDS) and all(process.poll() is None for process in running):
+        while not stop.wait(POLL_SECONDS) and all(process.poll() is None for process in running):
             pass
         for process in running:
             process.send_signal(signal.SIGTERM)

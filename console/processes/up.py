@@ -77,7 +77,7 @@ def _flows(installation: Deployment, store: Store) -> Iterator[tuple[FlowThread,
         return RunnableFlow(run.flow, run.close)
 
     def prepare_recording() -> RunnableFlow:
-        migrate_store(installation, store)  # done already, unless the store was away when everything started
+        migrate_store(installation, store)  # done already, unless the store was unavailable at the start
         return RunnableFlow(recording.prepare(installation, store, stop_recording), lambda clean: None)
 
     def prepare_alerting() -> RunnableFlow:

@@ -65,12 +65,12 @@ def create_api(
                 parameters = orjson.loads(await request.body())
                 if not isinstance(parameters, dict):
                     raise ValueError("parameters must be a JSON object")
-                said = await run_in_threadpool(lambda: answer(request, parameters, known))
+                result = await run_in_threadpool(lambda: answer(request, parameters, known))
             except (ValueError, TypeError, ViewRefused) as error:
                 return _json({"error": str(error)}, 400)
             except (StoreError, TopicError) as error:
                 return _json({"error": str(error)}, 503)
-            return _json(said, 200)
+            return _json(result, 200)
 
         return handle
 

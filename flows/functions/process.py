@@ -22,7 +22,7 @@ OUTPUT_BYTES_PER_SECOND = 4096
 
 
 class Child:
-    """A running child process. ``mark``: what it and all it starts are known by; ``ended``: told when it is killed."""
+    """A running child process. ``mark``: identifies it and all it starts; ``ended``: called when it is killed."""
 
     def __init__(
         self, directory: Path | None, show: Callable[[str], None], mark: str, ended: Callable[[int], None]
