@@ -17,8 +17,7 @@ from flows.delivery.dataflow import SOURCES
 from flows.delivery.replay_marks import REPLAY_MARKS_DIRECTORY, write_lost
 from flows.recording.dataflow import FLOW as RECORDING
 from flows.runtime.installation import Deployment
-from flows.runtime.positions import last_committed, set_start_offset
-from flows.runtime.recovery import reset_recovery
+from flows.runtime.recovery import last_committed, reset_recovery, set_start_offset
 from flows.topics.interface import MINUTES, OUTCOMES, Topics
 from model.recording.rollup import MINUTE_MS
 

@@ -18,7 +18,7 @@ from flows.alerting.store_queries import RuleRepository
 from flows.alerting.workers import AlertWorkers
 from flows.engine.clock import wall_clock_ms
 from flows.runtime.installation import Deployment, migrate_store
-from flows.runtime.positions import start_offset
+from flows.runtime.recovery import start_offset
 from flows.runtime.runner import RunnableFlow
 from flows.runtime.worker import Worker, run_worker
 from flows.topics.interface import MINUTES, OUTCOMES, Record

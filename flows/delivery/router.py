@@ -13,9 +13,8 @@ from flows.delivery.queue import QueuedDelivery
 from flows.delivery.replay_marks import ReplayMarks
 from flows.delivery.versions import WorkspaceVersions
 from flows.delivery.watermarks import ShardProgress
-from flows.engine.crossing import PickledOnceList
 from flows.engine.error_capture import capture_errors
-from flows.engine.sharding import WorkerShare, shard_key
+from flows.engine.sharding import PickledOnceList, WorkerShare, shard_key
 from flows.topics.interface import EVENTS, Record
 from flows.topics.records import dead_letter, fact, retry, undelivered
 from flows.topics.sink import OutgoingRecord

@@ -13,11 +13,10 @@ from bytewax.operators import KeyedStream
 
 from flows.engine.clock import wall_clock_ms
 from flows.recording.recorder import Recorded, Recorder, StoreItem
-from flows.recording.replays import Lookup, ReplayDeduplicator
-from flows.recording.store_lookup import StoreLookup
+from flows.recording.replays import Lookup, ReplayDeduplicator, StoreLookup
 from flows.recording.store_sink import StoreSink
 from flows.runtime.installation import Deployment, migrate_store
-from flows.runtime.positions import start_offset
+from flows.runtime.recovery import start_offset
 from flows.runtime.runner import RunnableFlow
 from flows.runtime.worker import Worker, run_worker
 from flows.topics.interface import OUTCOMES, Record

@@ -6,8 +6,7 @@ import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from flows.engine.clock import wall_clock_ms
-from flows.engine.clock_watchdog import ClockWatchdog, monotonic_ms, watch
+from flows.engine.clock import ClockWatchdog, monotonic_ms, wall_clock_ms, watch
 from flows.runtime.installation import Deployment
 from flows.topics.interface import TopicError
 from flows.workspace.discards import View

@@ -6,14 +6,20 @@ its place there gets another name when topics are made anew.
 """
 
 import secrets
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import orjson
 from bytewax.recovery import init_db_dir
 
-from flows.topics.interface import Topics
+from flows.topics.interface import OUTCOMES, Topics
+from model.events.envelope import UnreadableRecord
+from model.recording.facts import WatermarkReport, decode
 
 IDENTITY_FILE = "identity"
 SNAPSHOTS = "part-*.sqlite3"  # what Bytewax keeps in a recovery directory
+LOOK_BACK_RECORDS = 5_000
+LOOK_BACK_BYTES = 16 * 1024 * 1024
 
 
 class RecoveryLost(Exception):
@@ -70,3 +76,60 @@ def reset_recovery(topics: Topics, flow: str, recovery: Path) -> None:
     # The directory first: a crash between the two is refused as "other topics", never resumed from zero.
     (recovery / IDENTITY_FILE).write_bytes(identity)
     topics.put_metadata(_mark(flow), identity)
+
+
+def start_offset(topics: Topics, flow: str) -> Callable[[str, int], int]:
+    """Where each partition begins: as `set_start_offset` has set it, else at the earliest record kept."""
+    mark = topics.mark(f"{flow}.begin")
+    begin: dict[str, int] = orjson.loads(mark) if mark else {}
+
+    def start(topic: str, partition: int) -> int:
+        earliest, _ = topics.bounds(topic, partition)
+        return max(earliest, begin.get(f"{topic}/{partition}", 0))
+
+    return start
+
+
+def set_start_offset(topics: Topics, flow: str, positions: dict[tuple[str, int], int]) -> None:
+    """Set where the flow begins the next time it starts without a snapshot."""
+    begin = {f"{topic}/{partition}": offset for (topic, partition), offset in positions.items()}
+    topics.put_metadata(f"{flow}.begin", orjson.dumps(begin))
+
+
+def last_committed(topics: Topics) -> dict[tuple[str, int], int] | None:
+    """The least settled positions of the delivery flow's last ticks; None if topic outcomes holds none.
+
+    Everything below them has an outcome or a retry record, so restarting there loses nothing.
+    """
+    newest: dict[str, WatermarkReport] = {}
+    workers = 0
+    for value in _backwards(topics, OUTCOMES, 0):
+        try:
+            fact = decode(value)
+        except UnreadableRecord:
+            continue
+        if isinstance(fact, WatermarkReport) and fact.workers == (workers or fact.workers):
+            workers = fact.workers
+            newest.setdefault(fact.worker, fact)
+            if len(newest) == workers:
+                break
+    if not newest or len(newest) < workers:
+        return None
+    settled: dict[tuple[str, int], int] = {}
+    for position in (position for tick in newest.values() for position in tick.positions):
+        part = (position.topic, position.partition)
+        settled[part] = min(settled.get(part, position.settled), position.settled)
+    return settled
+
+
+def _backwards(topics: Topics, topic: str, partition: int) -> Iterator[bytes]:
+    earliest, end = topics.bounds(topic, partition)
+    while end > earliest:
+        start = max(earliest, end - LOOK_BACK_RECORDS)
+        reader = topics.reader(topic, partition, start)
+        values: list[bytes] = []
+        while reader.position < end:
+            values.extend(record.value for record in reader.read(end - reader.position, LOOK_BACK_BYTES))
+        reader.close()
+        yield from reversed(values)
+        end = start

@@ -212,7 +212,7 @@ def test_what_crosses_to_another_process_arrives_as_it_was_and_is_written_once(
         }
 
     assert plain(arrived) == plain(routed)
-    monkeypatch.setattr("flows.engine.crossing.pickle.dumps", None)
+    monkeypatch.setattr("flows.engine.sharding.pickle.dumps", None)
     assert all(items.__reduce__() for items in routed.values())
 
 
