@@ -30,13 +30,13 @@ from flows.engine.epochs import EpochAligner
 from flows.engine.sharding import WorkerShare
 from flows.functions.host import FunctionHost
 from flows.runtime.installation import Deployment
-from flows.runtime.outbound import outbound_of
 from flows.runtime.recovery import log_id, start_offset
 from flows.runtime.runner import RunnableFlow
 from flows.runtime.worker import Worker, run_worker
 from flows.topics.interface import EVENTS, OUTCOMES
 from flows.topics.sink import OutgoingRecord, TopicSink
 from flows.topics.source import SourceConfig, TopicSource, TopicsSource
+from flows.workspace.outbound import outbound_of
 from model.delivery.retry_policy import RETRY_AFTER_LIMIT_MS
 from model.delivery.retry_tiers import RETRY_TIERS, TIER_OF_TOPIC
 from model.delivery.sampling import Sampler

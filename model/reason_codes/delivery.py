@@ -221,8 +221,8 @@ WAITING: tuple[Reason, ...] = (
     ),
     _waiting(
         "SHARDS_CHANGED",
-        "The workspace has another number of shards, or the destination another id, and the event goes to the shard its "
-        "destination has now.",
+        "The workspace has another number of shards, or the destination another id, and the event goes to the shard "
+        "its destination has now.",
         "None.",
     ),
     _waiting(

@@ -7,9 +7,9 @@ from pydantic import AfterValidator, Field
 
 from model.config.env_text import fault
 from model.config.patterns import PATTERN_LIMIT_CHARS, compile_pattern
+from model.config.section import Section
 from model.redaction.detectors import plain_name
 from model.redaction.redactor import RedactionRules
-from model.workspace.settings import Section
 
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}")
 
