@@ -12,6 +12,7 @@ from flows.alerting.history import accept_tested, record
 from flows.alerting.outbox import Outbox
 from flows.alerting.sender import Sender
 from flows.engine.clock import wall_clock_ms
+from flows.engine.threads import in_background
 from flows.runtime.installation import Deployment
 from flows.sqlite.database import DatabaseError
 from flows.topics.interface import TopicError
@@ -44,12 +45,10 @@ class AlertWorkers:
         self._stopped = threading.Event()
         self.watch = Watch(Outbox(self.path), self.workspace, wall_clock_ms)
         self._threads = [
-            self._thread("send", SEND_EVERY_SECONDS, self._sending),
-            self._thread("record", RECORD_EVERY_SECONDS, self._recording),
-            self._thread("watch", LOOK_EVERY_SECONDS, lambda: self.watch.look),
+            self._start("send", SEND_EVERY_SECONDS, self._sending),
+            self._start("record", RECORD_EVERY_SECONDS, self._recording),
+            self._start("watch", LOOK_EVERY_SECONDS, lambda: self.watch.look),
         ]
-        for thread in self._threads:
-            thread.start()
 
     def workspace(self) -> Workspace:
         """The version in force now."""
@@ -61,7 +60,7 @@ class AlertWorkers:
         for thread in self._threads:
             thread.join(STOP_SECONDS)
 
-    def _thread(self, name: str, every_seconds: float, begin: Callable[[], Callable[[], None]]) -> threading.Thread:
+    def _start(self, name: str, every_seconds: float, begin: Callable[[], Callable[[], None]]) -> threading.Thread:
         def run() -> None:
             work = begin()
             while True:
@@ -78,7 +77,7 @@ class AlertWorkers:
                     return
                 self._stopped.wait(every_seconds)
 
-        return threading.Thread(target=run, name=f"alerts-{name}", daemon=True)
+        return in_background(run, f"alerts-{name}")
 
     def _sending(self) -> Callable[[], None]:
         config = self.workspace().delivery

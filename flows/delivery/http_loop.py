@@ -4,7 +4,6 @@ The dataflow hands batch_results in and takes finished ones out; neither side ev
 """
 
 import asyncio
-import threading
 from collections import deque
 from collections.abc import Callable
 
@@ -14,6 +13,7 @@ import uvloop
 from flows.delivery.isolation import DeliveryResult
 from flows.delivery.queue import QueuedDelivery
 from flows.delivery.sender import BatchResult, BatchSender
+from flows.engine.threads import in_background
 from model.http.failure import FailureClass
 from model.routing.payload import refusal
 
@@ -35,8 +35,7 @@ class HttpLoop:
         self._loop = uvloop.new_event_loop()
         self._sender = make_sender()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="http-calls", daemon=True)
-        self._thread.start()
+        self._thread = in_background(self._loop.run_forever, "http-calls")
 
     def begin(self, groups: list[Group], finished: deque[Finished]) -> None:
         """Start batch_results; returns at once."""

@@ -7,12 +7,13 @@ and each shard. Each is one process' at a time, and opened by it only when Bytew
 all processes of the flow are there: none is left of the run before, and none reads what another has begun to write.
 """
 
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 import orjson
+
+from flows.engine.files import write_atomically
 
 HORIZON_STEP = 2_000  # records read between two writes; also how many too many may be called resent
 REPLAY_MARKS_DIRECTORY = "journal"  # in the recovery directory
@@ -99,8 +100,4 @@ def _read(path: Path) -> _Page | None:
 
 
 def _write(path: Path, page: _Page) -> None:
-    # Written beside and renamed: a kill leaves the old page or the new one, never half of one.
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    beside = path.with_suffix(".new")
-    beside.write_bytes(orjson.dumps(page._asdict()))
-    os.replace(beside, path)
+    write_atomically(path, orjson.dumps(page._asdict()))

@@ -16,6 +16,7 @@ from typing import Any
 
 import orjson
 
+from flows.engine.files import write_atomically
 from flows.workspace.compiled import compile_workspace
 from model.routing.compile import compile_connections
 from model.routing.routing import CompiledConnection
@@ -113,12 +114,7 @@ class _History:
     def _begin(self, text: str, since: int) -> None:
         self._written = [*self._written, {"from": since, "workspace": text}][-VERSIONS_LIMIT:]
         self._earlier = self._earlier[-VERSIONS_LIMIT:]
-        # Written beside and renamed: a kill leaves the old file or the new one, never half of one.
-        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        beside = self._path.with_suffix(".new")
-        beside.write_bytes(orjson.dumps(self._written))
-        beside.chmod(0o600)
-        os.replace(beside, self._path)
+        write_atomically(self._path, orjson.dumps(self._written))
         self._from = since
 
 

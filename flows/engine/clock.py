@@ -4,10 +4,12 @@ Everything else takes the clock as an argument. Bytewax waits until a clock that
 process ends instead and is started again.
 """
 
-import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from threading import Event, Thread
+
+from flows.engine.threads import every
 
 STEP_BACK_MS = 2_000  # smaller steps (leap smearing, NTP) are ignored
 CHECK_EVERY_SECONDS = 1.0
@@ -48,16 +50,13 @@ class ClockWatchdog:
         return back_ms if back_ms >= STEP_BACK_MS else 0
 
 
-def watch(watchdog: ClockWatchdog, stop: threading.Event, stepped_back: Callable[[int], None]) -> threading.Thread:
-    """Look every second on a thread; calls ``stepped_back`` with the ms, once."""
+def watch(watchdog: ClockWatchdog, stop: Event, stepped_back: Callable[[int], None]) -> Thread:
+    """Check every second on a thread, until the clock has stepped back: then call ``stepped_back`` with the ms."""
 
-    def look() -> None:
-        while not stop.wait(CHECK_EVERY_SECONDS):
-            back_ms = watchdog.stepped_back_ms()
-            if back_ms:
-                stepped_back(back_ms)
-                return
+    def check() -> bool:
+        back_ms = watchdog.stepped_back_ms()
+        if back_ms:
+            stepped_back(back_ms)
+        return not back_ms
 
-    thread = threading.Thread(target=look, name="clock-watchdog", daemon=True)
-    thread.start()
-    return thread
+    return every(CHECK_EVERY_SECONDS, check, stop, "clock-watchdog")

@@ -3,10 +3,11 @@
 import logging
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from flows.engine.clock import ClockWatchdog, monotonic_ms, wall_clock_ms, watch
+from flows.engine.threads import every
 from flows.runtime.installation import Deployment
 from flows.topics.interface import TopicError
 from flows.workspace.discards import View
@@ -32,7 +33,7 @@ def expire_topics(installation: Deployment, stopped: threading.Event) -> None:
         except TopicError as error:
             log.warning("deleting what is past its retention failed, trying again in a minute: %s", error)
 
-    _every(EXPIRE_EVERY_SECONDS, stopped, expire, "retention")
+    every(EXPIRE_EVERY_SECONDS, expire, stopped, "retention")
 
 
 def reload_workspace(
@@ -53,7 +54,7 @@ def reload_workspace(
             watch.tell_discards(workspace, workspace)
         watch.look()
 
-    _every(POLL_SECONDS, stopped, look, "workspace")
+    every(POLL_SECONDS, look, stopped, "workspace")
 
 
 def _clock_stepped_back(back_ms: int) -> None:
@@ -61,11 +62,3 @@ def _clock_stepped_back(back_ms: int) -> None:
         "the clock went back by %d s: ending, to be started again (the flows would wait that long)", back_ms // 1_000
     )
     os._exit(EXIT_AGAIN)
-
-
-def _every(seconds: float, stopped: threading.Event, action: Callable[[], None], name: str) -> None:
-    def repeat() -> None:
-        while not stopped.wait(seconds):
-            action()
-
-    threading.Thread(target=repeat, name=name, daemon=True).start()

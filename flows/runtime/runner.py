@@ -19,6 +19,7 @@ from bytewax.run import cli_main
 
 from flows.engine.backoff import Restarts
 from flows.engine.epochs import EPOCH
+from flows.engine.threads import in_background
 from flows.runtime.recovery import RecoveryLost, claim
 from flows.topics.interface import PositionLost, Topics
 
@@ -83,15 +84,15 @@ class FlowThread:
         self._recovery = recovery
         self._prepare = prepare
         self._stop = stop
-        self._thread = threading.Thread(target=self._keep_running, name=f"flow-{flow}", daemon=True)
+        self._thread: threading.Thread | None = None
 
     def start(self) -> None:
         """Start the thread."""
-        self._thread.start()
+        self._thread = in_background(self._keep_running, f"flow-{self.name}")
 
     def join(self, timeout_seconds: float) -> bool:
         """Wait for a stopped flow to end; False if it did not in time. One that was never started has ended."""
-        if self._thread.ident is None:
+        if self._thread is None:
             return True
         self._thread.join(timeout_seconds)
         return not self._thread.is_alive()

@@ -26,6 +26,7 @@ from bytewax.dataflow import Dataflow
 from flows.engine.epochs import EPOCH
 from flows.engine.error_capture import first_error
 from flows.engine.sharding import WorkerShare
+from flows.engine.threads import in_background
 from flows.engine.timer_slack import relax_timer_slack
 from flows.runtime.background import EXIT_AGAIN, reload_workspace, watch_clock
 from flows.runtime.installation import Deployment, open_installation
@@ -128,7 +129,7 @@ def run_worker(flow: str, prepare: Callable[[Deployment, Worker], RunnableFlow])
     worker = Worker(flow, arguments)
     _on_termination(worker.asked_to_stop)
     if os.environ.get(SUPERVISED):
-        threading.Thread(target=_end_with_standard_input, name="supervised", daemon=True).start()
+        in_background(_end_with_standard_input, "supervised")
     try:
         made = worker.start(prepare)
     except WorkspaceInvalid as error:
@@ -175,7 +176,7 @@ def _on_termination(act: Callable[[], None]) -> None:
         while reading.recv(1):
             act()
 
-    threading.Thread(target=wait, name="signals", daemon=True).start()
+    in_background(wait, "signals")
 
 
 def _end_with_standard_input() -> None:
