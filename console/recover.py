@@ -14,7 +14,7 @@ from rich.table import Table
 from flows.alerting.dataflow import FLOW as ALERTING
 from flows.delivery.dataflow import FLOW as DELIVERY
 from flows.delivery.dataflow import SOURCES
-from flows.delivery.replay_marks import REPLAY_MARKS_DIRECTORY, write_lost
+from flows.delivery.replay_marks import REPLAY_MARKS_DIRECTORY, write_crashed
 from flows.recording.dataflow import FLOW as RECORDING
 from flows.runtime.installation import Deployment
 from flows.runtime.recovery import last_committed, reset_recovery, set_start_offset
@@ -96,7 +96,7 @@ def apply(installation: Deployment, plan: Plan) -> None:
     if plan.flow == DELIVERY:
         # Before anything can start: a run that knew nothing of this would take what it reads again for new.
         ends = {(start.topic, start.partition): start.offset + start.again for start in plan.starts}
-        write_lost(recovery / REPLAY_MARKS_DIRECTORY, ends)
+        write_crashed(recovery / REPLAY_MARKS_DIRECTORY, ends)
     reset_recovery(topics, plan.flow, recovery)
 
 

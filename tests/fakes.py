@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from flows.delivery.http_loop import Finished, Group
+from flows.delivery.http_loop import CompletedBatch, Group
 from flows.delivery.sender import BatchSender
 from flows.functions.host import FunctionHost
 from flows.topics.interface import PositionLost, Record, TopicSpec, UnknownTopic
@@ -167,9 +167,9 @@ class HeldCalls:
     def __init__(self, clock: Callable[[], int], configuration: Callable[[], CompiledWorkspace]) -> None:
         self._clock = clock
         self._configuration = configuration
-        self.under_way: deque[tuple[Group, deque[Finished]]] = deque()
+        self.under_way: deque[tuple[Group, deque[CompletedBatch]]] = deque()
 
-    def begin(self, groups: list[Group], finished: deque[Finished]) -> None:
+    def submit(self, groups: list[Group], finished: deque[CompletedBatch]) -> None:
         self.under_way.extend((group, finished) for group in groups)
 
     def ids(self) -> list[str]:
@@ -186,7 +186,7 @@ class HeldCalls:
                 functions=FunctionHost(),
                 clock=self._clock,
             )
-            finished.append(Finished(group, asyncio.run(sender.send([waiting.delivery for waiting in group]))))
+            finished.append(CompletedBatch(group, asyncio.run(sender.send([waiting.delivery for waiting in group]))))
 
 
 class ScriptedEngine:

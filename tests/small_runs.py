@@ -108,8 +108,8 @@ class System:
 
     def _live(self, engine: ScriptedEngine, hand: Hand, crash: bool) -> None:
         self.runs += 1
-        journal = ReplayMarks(
-            self.directory / "journal", lambda topic, partition: self.topics.bounds(topic, partition)[1]
+        replay_marks = ReplayMarks(
+            self.directory / "replay_marks", lambda topic, partition: self.topics.bounds(topic, partition)[1]
         )
         duplicates = DuplicateStores(
             self.topics, self.directory / "duplicates", window_seconds=3_600, clock=wall_clock_ms
@@ -122,7 +122,7 @@ class System:
             ),
             wall_clock_ms,
         )
-        flow = self._flow(hand, journal, duplicates, calls, versions)
+        flow = self._flow(hand, replay_marks, duplicates, calls, versions)
         clean = False
         try:
             run(flow, self.directory / "recovery", self.epoch)
@@ -134,12 +134,12 @@ class System:
             duplicates.close()
         assert clean is not crash
         if clean:
-            journal.stopped()
+            replay_marks.mark_clean_stop()
 
     def _flow(
         self,
         hand: Hand,
-        journal: ReplayMarks,
+        replay_marks: ReplayMarks,
         duplicates: DuplicateStores,
         calls: HttpLoop,
         versions: WorkspaceVersions,
@@ -152,7 +152,7 @@ class System:
             shards=self.shards,
             share=WorkerShare(),
             duplicates=duplicates,
-            journal=journal,
+            replay_marks=replay_marks,
             log="log-1",
             run=name,
             clock=wall_clock_ms,
@@ -170,12 +170,12 @@ class System:
             parts=tuple(parts),
             shards=self.shards,
             sampler=Sampler(),
-            open_shard=journal.open_shard,
+            open_shard=replay_marks.open_shard,
             outcomes_partitions=1,
         )
 
         def opening(topic: str, partition: int, resumed: bool) -> None:
-            journal.open(topic, partition, resumed=resumed)
+            replay_marks.open(topic, partition, resumed=resumed)
             if topic == EVENTS:
                 versions.open(partition, 0)
 
@@ -188,7 +188,7 @@ class System:
                 start=beginning,
                 budget_records=lambda: budget.free,
                 opening=opening,
-                before_reading=journal.reading,
+                before_reading=replay_marks.extend,
                 progress_ms=100,
             )
             tier = TIER_OF_TOPIC.get(topic)

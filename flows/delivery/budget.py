@@ -35,7 +35,7 @@ class InFlightBudget:
         self._bytes_by_destination[destination] = self._bytes_by_destination.get(destination, 0) + size_bytes
         self._last_taken_ms[destination] = self._clock()
 
-    def settle(self, destination: str, size_bytes: int) -> None:
+    def release(self, destination: str, size_bytes: int) -> None:
         """Count one delivery out."""
         self._deliveries -= 1
         self._bytes -= size_bytes

@@ -21,18 +21,18 @@ NO_ANSWER_PAUSE_MS = 1_000  # between calls to a host that is not found or not t
 class CircuitState(StrEnum):
     """What the destination is found to be."""
 
-    OK = "ok"
-    SETUP = "setup"  # it refuses us whatever we send: a person must act
+    CLOSED = "ok"
+    BLOCKED = "setup"  # it refuses us whatever we send: a person must act
     OPEN = "open"  # the breaker is open
     HALF_OPEN = "half_open"  # a probe is under way
     OFF = "off"  # nothing is sent to it any more: it was removed or disabled, or its connections were
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class CircuitChange:
     """The destination's condition changed. ``until_ms``: no call before this moment."""
 
-    condition: CircuitState
+    state: CircuitState
     code: str
     message: str
     until_ms: int
@@ -49,9 +49,9 @@ class CircuitBreaker:
         calls_per_second: float | None = None,
         breaker: FailureWindow | None = None,
     ) -> None:
-        self.condition = CircuitState.OK
-        self._told = False  # the first success of a run is said too: the run before may have died before saying it
-        self._changes: list[Change] = []
+        self.state = CircuitState.CLOSED
+        self._reported = False  # the first success of a run is said too: the run before may have died before saying it
+        self._changes: list[CircuitChange] = []
         self.reason = ""  # why it is closed, for those who wait
         self._concurrency = concurrency
         self._allowed = concurrency  # grows back after a pause
@@ -70,7 +70,7 @@ class CircuitBreaker:
     @property
     def probing(self) -> bool:
         """Single calls try whether the destination takes events again."""
-        return self.condition is not CircuitState.OK
+        return self.state is not CircuitState.CLOSED
 
     @property
     def one_at_a_time(self) -> bool:
@@ -88,14 +88,14 @@ class CircuitBreaker:
         return self._interval_ms > 0 and self._blocked_since_ms is not None
 
     @property
-    def waiting_code(self) -> str:
+    def requeue_code(self) -> str:
         """The reason code of a delivery put back because of the pause."""
         codes = {
-            CircuitState.SETUP: "SETUP_PROBE",
+            CircuitState.BLOCKED: "SETUP_PROBE",
             CircuitState.OPEN: "BREAKER_OPEN",
             CircuitState.HALF_OPEN: "BREAKER_OPEN",
         }
-        return codes.get(self.condition, "PAUSED")
+        return codes.get(self.state, "PAUSED")
 
     def allowed(self, now_ms: int, in_flight: int) -> int:
         """How many calls may begin now."""
@@ -118,14 +118,14 @@ class CircuitBreaker:
             return self._blocked_ms
         return self._blocked_ms + max(0, now_ms - self._blocked_since_ms)
 
-    def began(self, now_ms: int, calls: int) -> None:
+    def calls_started(self, now_ms: int, calls: int) -> None:
         """Note that calls begin."""
         if self._interval_ms:
             self._next_call_ms = max(self._next_call_ms, now_ms) + calls * self._interval_ms
-        if self.condition is CircuitState.OPEN:
-            self._become(CircuitState.HALF_OPEN, "BREAKER_OPEN", "one call tries again", now_ms)
+        if self.state is CircuitState.OPEN:
+            self._enter(CircuitState.HALF_OPEN, "BREAKER_OPEN", "one call tries again", now_ms)
 
-    def ended(
+    def call_finished(
         self,
         failure: FailureClass,
         *,
@@ -154,14 +154,14 @@ class CircuitBreaker:
         else:
             self._succeeded(now_ms, took_ms)
 
-    def changes(self) -> list[Change]:
+    def changes(self) -> list[CircuitChange]:
         """Take what changed since the last call."""
         changes, self._changes = self._changes, []
         return changes
 
-    def restore(self, condition: str, evidence: dict[str, Any] | None = None) -> None:
+    def restore(self, state: str, evidence: dict[str, Any] | None = None) -> None:
         """Go on with the condition found before a restart: probe before sending at full rate."""
-        self.condition = CircuitState(condition)
+        self.state = CircuitState(state)
         self._allowed = 1 if self.probing else self._concurrency
         if evidence is not None:
             self.reason = evidence["reason"]
@@ -178,14 +178,14 @@ class CircuitBreaker:
         }
 
     def _refused(self, now_ms: int, code: str, message: str, others: int) -> None:
-        if self.condition is CircuitState.SETUP or (self._refusals.proven and not others):
+        if self.state is CircuitState.BLOCKED or (self._refusals.proven and not others):
             self._pause(now_ms, self._setup_probe_ms)
-            self._become(CircuitState.SETUP, code, self._refusals.told(code, message), self._paused_until_ms)
+            self._enter(CircuitState.BLOCKED, code, self._refusals.told(code, message), self._paused_until_ms)
         elif self._refusals.suspected and not self._refusals.answered:
             self._pause(now_ms, NO_ANSWER_PAUSE_MS)
 
     def _failed(self, now_ms: int, took_ms: int, code: str, message: str, answered: bool, failed_since_ms: int) -> None:
-        if self.condition is CircuitState.SETUP:
+        if self.state is CircuitState.BLOCKED:
             if self._refusals.answered or not answered:  # nothing says that what was refused would be taken
                 self._pause(now_ms, self._setup_probe_ms)
                 return
@@ -195,13 +195,13 @@ class CircuitBreaker:
         own = self._refusals.passed_over(failed_since_ms)
         self._breaker.record(now_ms, failed=True, took_ms=took_ms, own=own)
         complaint = self._breaker.complaint(now_ms)
-        if self.condition is CircuitState.HALF_OPEN:
+        if self.state is CircuitState.HALF_OPEN:
             again = "call" if self._openings < 2 else f"{self._openings} calls"
             found = (self._opened_for, f"the {again} that tried again failed")
             complaint = ", then ".join(text for text in found if text)
         elif complaint:
             self._opened_for = complaint
-        if complaint and self.condition is not CircuitState.OPEN:
+        if complaint and self.state is not CircuitState.OPEN:
             self._open(now_ms, code, f"{complaint}: {message or code}")
 
     def _succeeded(self, now_ms: int, took_ms: int) -> None:
@@ -213,11 +213,11 @@ class CircuitBreaker:
                 self._opened_for = complaint
                 self._open(now_ms, "BREAKER_OPEN", complaint)
                 return
-        self._refusals.taken(now_ms, mended=self.condition is CircuitState.SETUP)
+        self._refusals.taken(now_ms, mended=self.state is CircuitState.BLOCKED)
         if self.probing:
             self._recover()
-        elif not self._told:
-            self._become(CircuitState.OK, "", "", 0)
+        elif not self._reported:
+            self._enter(CircuitState.CLOSED, "", "", 0)
         self._allowed = min(self._concurrency, self._allowed * 2)
 
     def _open(self, now_ms: int, code: str, message: str) -> None:
@@ -225,7 +225,7 @@ class CircuitBreaker:
         self._openings += 1
         self._breaker.forget()
         self._pause(now_ms, self._breaker.policy.longer_pause_ms(self._openings))
-        self._become(CircuitState.OPEN, code, message, self._paused_until_ms)
+        self._enter(CircuitState.OPEN, code, message, self._paused_until_ms)
 
     def _recover(self) -> None:
         self._refusals.forget()
@@ -234,15 +234,15 @@ class CircuitBreaker:
         self._paused_until_ms = 0
         if self._breaker is not None:
             self._breaker.forget()
-        self._become(CircuitState.OK, "", "", 0)
+        self._enter(CircuitState.CLOSED, "", "", 0)
 
-    def _become(self, condition: CircuitState, code: str, message: str, until_ms: int) -> None:
-        if condition is not self.condition or not self._told:
-            self._changes.append(Change(condition, code, message, until_ms))
-        self._told = True
-        self.condition = condition
+    def _enter(self, state: CircuitState, code: str, message: str, until_ms: int) -> None:
+        if state is not self.state or not self._reported:
+            self._changes.append(CircuitChange(state, code, message, until_ms))
+        self._reported = True
+        self.state = state
         self.reason = f"{code}: {message}" if message and code else code
-        if condition is not CircuitState.OK:
+        if state is not CircuitState.CLOSED:
             self._allowed = 1
 
     def _pause(self, now_ms: int, pause_ms: int) -> None:

@@ -34,9 +34,11 @@ class ShardContext:
     removals: Removals = field(default_factory=Removals)
     stop_deadline_ms: int | None = field(default=None)  # set at the first shard's end: when to stop waiting for calls
 
-    def ticks(self, shard: int, held: Callable[[], Iterable[QueuedDelivery]]) -> WatermarkReporter:
+    def reporter(self, shard: int, unfinished: Callable[[], Iterable[QueuedDelivery]]) -> WatermarkReporter:
         """Make the ticks of a shard that holds ``held()``."""
-        return WatermarkReporter(self.parts, held, shard=shard, shards=self.shards, run=self.run, clock=self.clock)
+        return WatermarkReporter(
+            self.parts, unfinished, shard=shard, shards=self.shards, run=self.run, clock=self.clock
+        )
 
     def queue(self, destination: str, configuration: CompiledWorkspace | None = None) -> DestinationQueue:
         """Make the queue of a destination, as a version of the workspace says; by default the one in force."""

@@ -92,7 +92,7 @@ def prepare(
     config = workspace.delivery
     run = secrets.token_hex(8)
     recovery = installation.recovery(FLOW)
-    journal = ReplayMarks(
+    replay_marks = ReplayMarks(
         recovery / REPLAY_MARKS_DIRECTORY, lambda topic, partition: topics.bounds(topic, partition)[1]
     )
     parts = [(topic, partition) for topic in SOURCES for partition in range(topics.partitions(topic))]
@@ -106,7 +106,7 @@ def prepare(
         shards=config.shards,
         share=share,
         duplicates=duplicates,
-        journal=journal,
+        replay_marks=replay_marks,
         log=log_id(topics, FLOW),
         run=run,
         clock=clock,
@@ -139,7 +139,7 @@ def prepare(
         parts=tuple(parts),
         shards=config.shards,
         sampler=Sampler(),
-        open_shard=journal.open_shard,
+        open_shard=replay_marks.open_shard,
         outcomes_partitions=topics.partitions(OUTCOMES),
         removals=Removals(lambda: round(versions.current.workspace.delivery.keep_removed_seconds * 1_000)),
     )
@@ -147,9 +147,11 @@ def prepare(
     longest_wait_ms = max(round(policy.max_wait_ms * (1 + policy.jitter)), RETRY_AFTER_LIMIT_MS)
 
     def opening(topic: str, partition: int, resumed: bool) -> None:
-        journal.open(topic, partition, resumed=resumed)
+        replay_marks.open(topic, partition, resumed=resumed)
         if topic == EVENTS:
-            versions.open(partition, min(journal.horizon(topic, partition), topics.bounds(topic, partition)[1]))
+            versions.open(
+                partition, min(replay_marks.max_read_offset(topic, partition), topics.bounds(topic, partition)[1])
+            )
         connected()
 
     def source(topic: str) -> TopicSource:
@@ -164,7 +166,7 @@ def prepare(
             if topic == EVENTS
             else lambda: budget.free,
             opening=opening,
-            before_reading=journal.reading,
+            before_reading=replay_marks.extend,
             progress_ms=progress_ms,
         )
         tier = TIER_OF_TOPIC.get(topic)
@@ -186,7 +188,7 @@ def prepare(
         calls.close()
         duplicates.close()
         if clean:
-            journal.stopped()
+            replay_marks.mark_clean_stop()
 
     installation.live.listen(reload)
     return RunnableFlow(flow, close)

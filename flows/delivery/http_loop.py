@@ -20,7 +20,7 @@ from model.routing.payload import refusal
 Group = list[QueuedDelivery]  # deliveries for one call
 
 
-class Finished(msgspec.Struct, frozen=True):
+class CompletedBatch(msgspec.Struct, frozen=True):
     """The end of a batch_result; ``batch_result.deliveries`` stands in the order of ``group``."""
 
     group: Group
@@ -37,7 +37,7 @@ class HttpLoop:
         self._tasks: set[asyncio.Task[None]] = set()
         self._thread = in_background(self._loop.run_forever, "http-calls")
 
-    def begin(self, groups: list[Group], finished: deque[Finished]) -> None:
+    def submit(self, groups: list[Group], finished: deque[CompletedBatch]) -> None:
         """Start batch_results; returns at once."""
         self._loop.call_soon_threadsafe(self._start, groups, finished)
 
@@ -48,21 +48,21 @@ class HttpLoop:
         self._thread.join(timeout=10)
         self._loop.close()
 
-    def _start(self, groups: list[Group], finished: deque[Finished]) -> None:
+    def _start(self, groups: list[Group], finished: deque[CompletedBatch]) -> None:
         for group in groups:
             task = self._loop.create_task(self._run(group, finished))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _run(self, group: Group, finished: deque[Finished]) -> None:
+    async def _run(self, group: Group, finished: deque[CompletedBatch]) -> None:
         try:
-            batch_result = await self._sender.send([waiting.delivery for waiting in group])
+            batch_result = await self._sender.send([queued.delivery for queued in group])
         except Exception as error:  # nothing above may raise; a delivery must not hang in its queue if it does
             answer = refusal("INTERNAL", f"{type(error).__name__} in the delivery step", FailureClass.RETRY)
             now_ms = self._clock()
             result = tuple(DeliveryResult(delivery=w.delivery, answer=answer, finished_ms=now_ms) for w in group)
             batch_result = BatchResult(result, ())
-        finished.append(Finished(group, batch_result))
+        finished.append(CompletedBatch(group, batch_result))
 
     async def _shut_down(self) -> None:
         for task in list(self._tasks):

@@ -49,7 +49,7 @@ class QueuedDelivery:
 class Requeue:
     """A delivery that must not wait here any longer."""
 
-    waiting: QueuedDelivery
+    queued: QueuedDelivery
     code: str
     due_at_ms: int
     wait: Wait
@@ -66,8 +66,8 @@ class DestinationQueue:
         self._batching = batching
         self._max_age_ms = round(batching.max_age_seconds * 1_000)
         self._max_wait_ms = max_wait_ms
-        self._waiting: deque[QueuedDelivery] = deque()
-        self._waiting_bytes = 0
+        self._queued: deque[QueuedDelivery] = deque()
+        self._queued_bytes = 0
         self._in_flight = 0
         self._behind = False  # it did not keep up, and has not caught up since
         self._made_way_ms = 0  # when something was last put back because of that
@@ -80,7 +80,7 @@ class DestinationQueue:
     @property
     def idle(self) -> bool:
         """Nothing waits for a call."""
-        return not self._waiting
+        return not self._queued
 
     @property
     def in_flight(self) -> int:
@@ -88,18 +88,18 @@ class DestinationQueue:
         return self._in_flight
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return len(self._queued)
 
-    def add(self, waiting: QueuedDelivery, now_ms: int, *, first: bool = False) -> None:
+    def add(self, queued: QueuedDelivery, now_ms: int, *, first: bool = False) -> None:
         """Queue a delivery; ``first``: before all others, because it had its turn and its call told nothing of it."""
-        waiting.started = False
-        waiting.queue = self
-        waiting.blocked_ms = self.circuit.blocked_ms(now_ms)
+        queued.started = False
+        queued.queue = self
+        queued.blocked_ms = self.circuit.blocked_ms(now_ms)
         if first:
-            self._waiting.appendleft(waiting)
+            self._queued.appendleft(queued)
         else:
-            self._waiting.append(waiting)
-        self._waiting_bytes += waiting.delivery.size_bytes
+            self._queued.append(queued)
+        self._queued_bytes += queued.delivery.size_bytes
 
     def start(self, now_ms: int) -> list[list[QueuedDelivery]]:
         """Take out the deliveries to call now, oldest first, each list for one call.
@@ -108,18 +108,18 @@ class DestinationQueue:
         itself is the batch in the making. Deliveries that may only be in small batches, since larger ones failed, are
         kept apart from those that may be in any, and one call alone tries what has failed least.
         """
-        if not self._waiting:
+        if not self._queued:
             return []
         free = self.circuit.allowed(now_ms, self._in_flight)
         if free and self._in_flight == 0:
             # Time in which nothing was under way (idle, paused) says nothing about the destination's pace.
             self._settled_since_ms += now_ms - self._quiet_since_ms
         started: list[list[QueuedDelivery]] = []
-        while len(started) < free and self._waiting and self._batch_is_due(now_ms):
+        while len(started) < free and self._queued and self._batch_is_due(now_ms):
             started.append(self._take_batch(now_ms))
         self._in_flight += len(started)
         if started:
-            self.circuit.began(now_ms, len(started))
+            self.circuit.calls_started(now_ms, len(started))
         return started
 
     def finished(self, settled: list[QueuedDelivery], *, calls: int, now_ms: int, paced: bool) -> None:
@@ -129,10 +129,12 @@ class DestinationQueue:
         """
         self._in_flight -= 1
         self._quiet_since_ms = now_ms
-        if not self._waiting and now_ms >= max(self.circuit.paused_until_ms, self._made_way_ms + BEHIND_AFTER_MS):
+        if not self._queued and now_ms >= max(self.circuit.paused_until_ms, self._made_way_ms + BEHIND_AFTER_MS):
             self._behind = False  # and not because all that waited was put back
         if calls > 1:
-            self.circuit.began(now_ms, calls - 1)  # more than was asked for: they count against the rate limit too
+            self.circuit.calls_started(
+                now_ms, calls - 1
+            )  # more than was asked for: they count against the rate limit too
         if paced:
             self._measure(now_ms, len(settled))
 
@@ -150,55 +152,55 @@ class DestinationQueue:
         in_time = int(self._rate_per_second * IN_TIME_MS / 1_000)
         requeued: list[tuple[QueuedDelivery, str, Wait]] = []
         if over_share and self._oldest_waited_ms(now_ms) >= BEHIND_AFTER_MS:
-            count = min(over_share, max(0, len(self._waiting) - in_time), MAX_REQUEUED)
+            count = min(over_share, max(0, len(self._queued) - in_time), MAX_REQUEUED)
             requeued = [self._pop_newest("OVER_SHARE", Wait.QUEUE) for _ in range(count)]
         if pause_ms > (SHORT_PAUSE_MS if make_room else self._max_wait_ms):
-            while self._waiting and len(requeued) < MAX_REQUEUED:
-                requeued.append((self._popped(self._waiting.popleft()), self.circuit.waiting_code, Wait.LIMIT))
+            while self._queued and len(requeued) < MAX_REQUEUED:
+                requeued.append((self._popped(self._queued.popleft()), self.circuit.requeue_code, Wait.LIMIT))
         elif make_room and self.circuit.probing:
             # Or a second's worth would be put back in one go when the call fails, and nothing be read meanwhile.
-            while len(self._waiting) > self._batching.max_events and len(requeued) < MAX_REQUEUED:
-                requeued.append(self._pop_newest(self.circuit.waiting_code, Wait.LIMIT))
+            while len(self._queued) > self._batching.max_events and len(requeued) < MAX_REQUEUED:
+                requeued.append(self._pop_newest(self.circuit.requeue_code, Wait.LIMIT))
         elif make_room and self._is_behind(now_ms):
-            while len(self._waiting) > max(self._batching.max_events, in_time) and len(requeued) < MAX_REQUEUED:
+            while len(self._queued) > max(self._batching.max_events, in_time) and len(requeued) < MAX_REQUEUED:
                 requeued.append(self._pop_newest("WAITED_TOO_LONG", Wait.QUEUE))
                 self._made_way_ms = now_ms
         late = "RATE_LIMITED" if self.circuit.rate_limited else "WAITED_TOO_LONG"
-        while self._waiting and self._late_ms(now_ms) >= self._max_wait_ms and len(requeued) < MAX_REQUEUED:
-            requeued.append((self._popped(self._waiting.popleft()), late, Wait.QUEUE))
+        while self._queued and self._late_ms(now_ms) >= self._max_wait_ms and len(requeued) < MAX_REQUEUED:
+            requeued.append((self._popped(self._queued.popleft()), late, Wait.QUEUE))
         blocked_ms = self.circuit.blocked_ms(now_ms)
-        for waiting, _, _ in requeued:
-            waiting.blocked_ms = blocked_ms - waiting.blocked_ms
-        return [Requeue(waiting, code, self._next_slot_ms(now_ms), wait) for waiting, code, wait in requeued]
+        for queued, _, _ in requeued:
+            queued.blocked_ms = blocked_ms - queued.blocked_ms
+        return [Requeue(queued, code, self._next_slot_ms(now_ms), wait) for queued, code, wait in requeued]
 
     def take_if(self, gone: Callable[[QueuedDelivery], bool], now_ms: int) -> list[QueuedDelivery]:
         """Take out what waits here in vain."""
-        here, self._waiting = self._waiting, deque()
+        here, self._queued = self._queued, deque()
         taken = []
         blocked_ms = self.circuit.blocked_ms(now_ms)
-        for waiting in here:
-            if gone(waiting):
-                waiting.blocked_ms = blocked_ms - waiting.blocked_ms
-                taken.append(self._popped(waiting))
+        for queued in here:
+            if gone(queued):
+                queued.blocked_ms = blocked_ms - queued.blocked_ms
+                taken.append(self._popped(queued))
             else:
-                self._waiting.append(waiting)
+                self._queued.append(queued)
         return taken
 
     def reopen(self, circuit: CircuitBreaker, batching: BatchLimits) -> None:
         """Go on with new settings: what was found out about the destination may no longer be so."""
-        circuit.condition = self.circuit.condition
+        circuit.state = self.circuit.state
         self.circuit = circuit
         self._batching = batching
         self._max_age_ms = round(batching.max_age_seconds * 1_000)
-        for waiting in self._waiting:
-            waiting.blocked_ms = 0
+        for queued in self._queued:
+            queued.blocked_ms = 0
 
-    def held(self) -> list[QueuedDelivery]:
+    def queued(self) -> list[QueuedDelivery]:
         """What waits (what is on its way is known to the shard)."""
-        return list(self._waiting)
+        return list(self._queued)
 
     def _oldest_waited_ms(self, now_ms: int) -> int:
-        return now_ms - self._waiting[0].arrived_ms if self._waiting else 0
+        return now_ms - self._queued[0].arrived_ms if self._queued else 0
 
     def _late_ms(self, now_ms: int) -> int:
         # While its batch may still fill, a delivery does not wait for its turn yet.
@@ -214,16 +216,16 @@ class DestinationQueue:
         limits = self._batching
         return (
             self._max_age_ms == 0
-            or self._waiting[0].delivery.batch_limit == 1
-            or len(self._waiting) >= limits.max_events
-            or self._waiting_bytes >= limits.max_bytes
-            or now_ms - self._waiting[0].arrived_ms >= self._max_age_ms
+            or self._queued[0].delivery.batch_limit == 1
+            or len(self._queued) >= limits.max_events
+            or self._queued_bytes >= limits.max_bytes
+            or now_ms - self._queued[0].arrived_ms >= self._max_age_ms
         )
 
     def _take_batch(self, now_ms: int) -> list[QueuedDelivery]:
         if self.circuit.one_at_a_time:
             self._bring_forward()
-        first = self._waiting[0].delivery
+        first = self._queued[0].delivery
         most = min(first.batch_limit or self._batching.max_events, self._batching.max_events)
         if self.circuit.one_at_a_time:
             most = 1
@@ -231,34 +233,34 @@ class DestinationQueue:
         batch: list[QueuedDelivery] = []
         passed: list[QueuedDelivery] = []
         size_bytes = 0
-        while self._waiting and len(batch) < most and len(passed) < MOST_PASSED:
-            if self._waiting[0].delivery.batch_limit != first.batch_limit:
-                passed.append(self._waiting.popleft())
+        while self._queued and len(batch) < most and len(passed) < MOST_PASSED:
+            if self._queued[0].delivery.batch_limit != first.batch_limit:
+                passed.append(self._queued.popleft())
                 continue
-            size_bytes += self._waiting[0].delivery.size_bytes
+            size_bytes += self._queued[0].delivery.size_bytes
             if batch and size_bytes > self._batching.max_bytes:
                 break
-            waiting = self._popped(self._waiting.popleft())
-            waiting.started = True
-            waiting.blocked_ms = blocked_ms - waiting.blocked_ms
-            batch.append(waiting)
-        self._waiting.extendleft(reversed(passed))
+            queued = self._popped(self._queued.popleft())
+            queued.started = True
+            queued.blocked_ms = blocked_ms - queued.blocked_ms
+            batch.append(queued)
+        self._queued.extendleft(reversed(passed))
         return batch
 
     def _bring_forward(self) -> None:
         """Put the delivery with the fewest calls first: one that fails by itself must not be all that is tried."""
-        near = list(islice(self._waiting, MOST_PASSED))
+        near = list(islice(self._queued, MOST_PASSED))
         place = min(range(len(near)), key=lambda at: near[at].delivery.calls)
         if place:
-            del self._waiting[place]
-            self._waiting.appendleft(near[place])
+            del self._queued[place]
+            self._queued.appendleft(near[place])
 
     def _pop_newest(self, code: str, wait: Wait) -> tuple[QueuedDelivery, str, Wait]:
-        return self._popped(self._waiting.pop()), code, wait
+        return self._popped(self._queued.pop()), code, wait
 
-    def _popped(self, waiting: QueuedDelivery) -> QueuedDelivery:
-        self._waiting_bytes -= waiting.delivery.size_bytes
-        return waiting
+    def _popped(self, queued: QueuedDelivery) -> QueuedDelivery:
+        self._queued_bytes -= queued.delivery.size_bytes
+        return queued
 
     def _next_slot_ms(self, now_ms: int) -> int:
         # Put-back deliveries come due one after another at the pace the destination has shown, so that a backlog

@@ -2,7 +2,7 @@
 
 from msgspec.structs import replace
 
-from flows.delivery.circuit import Change
+from flows.delivery.circuit import CircuitChange
 from flows.delivery.context import ShardContext
 from flows.delivery.isolation import DeliveryResult
 from flows.delivery.queue import QueuedDelivery, Requeue
@@ -16,8 +16,8 @@ from model.http.failure import FailureClass
 from model.recording.facts import DestinationState, Requeued, State
 
 
-def settle(
-    context: ShardContext, groups: ErrorGroups, waiting: QueuedDelivery, result: DeliveryResult
+def apply_result(
+    context: ShardContext, groups: ErrorGroups, queued: QueuedDelivery, result: DeliveryResult
 ) -> list[OutgoingRecord]:
     """A delivery came back from its batch_result: it ended, or goes on through a retry topic."""
     answer = result.answer
@@ -25,7 +25,7 @@ def settle(
         result.delivery,
         calls=result.delivery.calls + answer.called,
         calls_ms=result.delivery.calls_ms + result.calls_ms,
-        limit_wait_ms=result.delivery.limit_wait_ms + waiting.blocked_ms,
+        limit_wait_ms=result.delivery.limit_wait_ms + queued.blocked_ms,
     )
     group = ""
     if answer.failure not in {FailureClass.DELIVERED, FailureClass.FILTER}:
@@ -51,12 +51,12 @@ def settle(
     return outputs
 
 
-def returned(waiting: QueuedDelivery, result: DeliveryResult) -> Delivery:
+def returned(queued: QueuedDelivery, result: DeliveryResult) -> Delivery:
     """A delivery of which its call told nothing: the time is counted, and nothing else."""
     return replace(
         result.delivery,
         calls_ms=result.delivery.calls_ms + result.calls_ms,
-        limit_wait_ms=result.delivery.limit_wait_ms + waiting.blocked_ms,
+        limit_wait_ms=result.delivery.limit_wait_ms + queued.blocked_ms,
     )
 
 
@@ -65,8 +65,8 @@ def requeue(context: ShardContext, back: Requeue, now_ms: int, reason: str) -> l
 
     ``reason``: why its destination takes nothing, if that is so.
     """
-    delivery = back.waiting.delivery
-    delivery = replace(delivery, limit_wait_ms=delivery.limit_wait_ms + back.waiting.blocked_ms)
+    delivery = back.queued.delivery
+    delivery = replace(delivery, limit_wait_ms=delivery.limit_wait_ms + back.queued.blocked_ms)
     window_end_ms = context.configuration().policy.window_end_ms(delivery.taken_at_ms)
     if now_ms >= window_end_ms:  # its last chance came while the destination could not take it
         return _expired(context, delivery, now_ms, reason)
@@ -94,13 +94,13 @@ def no_longer_sent(context: ShardContext, delivery: Delivery, code: str) -> list
     return [undelivered(delivery, outcome), fact(delivery.delivery_id.encode(), outcome)]
 
 
-def state_change(context: ShardContext, destination: str, change: Change, now_ms: int) -> OutgoingRecord:
+def state_change(context: ShardContext, destination: str, change: CircuitChange, now_ms: int) -> OutgoingRecord:
     """A destination's condition changed."""
     said = DestinationState(
         at_ms=now_ms,
         run=context.run,
         destination=destination,
-        state=change.condition,
+        state=change.state,
         code=change.code,
         message=change.message,
         until_ms=change.until_ms,

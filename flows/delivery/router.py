@@ -41,7 +41,7 @@ class Router:
         shards: int,
         share: WorkerShare,
         duplicates: DuplicateStores,
-        journal: ReplayMarks,
+        replay_marks: ReplayMarks,
         log: str,
         run: str,
         clock: Callable[[], int],
@@ -57,7 +57,7 @@ class Router:
         self._shards = shards
         self._shards_here = share.shards_here(shards)
         self._duplicates = duplicates
-        self._journal = journal
+        self._replay_marks = replay_marks
         self._log = log
         self._run = run
         self._clock = clock
@@ -87,7 +87,7 @@ class Router:
                 except UnreadableRecord as error:
                     routed.extend(self._unreadable_record(record, "UNREADABLE_RECORD", str(error)))
             self._know({event.source for _, event in readable})
-            with self._versions.reading(partition, records[-1].offset + 1):
+            with self._versions.pinned(partition, records[-1].offset + 1):
                 routed.extend(self._route_events(partition, readable))
         for item in items:
             if isinstance(item, Progress):
@@ -124,14 +124,14 @@ class Router:
             "events_partition": record.partition,
             "events_offset": record.offset,
             "received_at_ms": record.appended_ms,
-            "replayed": record.offset < self._journal.fence(EVENTS, record.partition),
+            "replayed": record.offset < self._replay_marks.replay_until(EVENTS, record.partition),
         }
         key = f"{record.partition}:{record.offset}".encode()
         if first_offset != record.offset:
             duplicate = Duplicate(**about, at_ms=record.appended_ms, run=self._run, first_offset=first_offset)
             yield said, fact(key, duplicate)
             return
-        resent = about["replayed"] and record.offset < self._journal.horizon(EVENTS, record.partition)
+        resent = about["replayed"] and record.offset < self._replay_marks.max_read_offset(EVENTS, record.partition)
         ends: list[tuple[Delivery, RouteResult]] = []
         plans = self._versions.plans(record.partition, record.offset, event.source)
         if not plans and event.source not in self._versions.current.sources:
@@ -172,8 +172,8 @@ class Router:
                 record.value, record.key, "UNREADABLE_RECORD", f"{topic}: {error}"
             )
         now_ms = self._clock()
-        if record.offset < self._journal.fence(topic, record.partition):
-            again = record.offset < self._journal.horizon(topic, record.partition)
+        if record.offset < self._replay_marks.replay_until(topic, record.partition):
+            again = record.offset < self._replay_marks.max_read_offset(topic, record.partition)
             delivery = replace(delivery, replayed=True, resent=delivery.resent or again)
         if delivery.due_at_ms > now_ms:
             return self._shard_of_facts(record), retry(delivery, now_ms)
@@ -205,7 +205,7 @@ class Router:
             "events_partition": record.partition,
             "events_offset": record.offset,
             "received_at_ms": record.appended_ms,
-            "replayed": record.offset < self._journal.fence(EVENTS, record.partition),
+            "replayed": record.offset < self._replay_marks.replay_until(EVENTS, record.partition),
         }
         unreadable = Delivery(
             **(about or unknown),

@@ -57,7 +57,7 @@ class WorkspaceVersions:
             self._histories[partition] = _History(path, self._text, next_offset)
 
     @contextmanager
-    def reading(self, partition: int, next_offset: int) -> Iterator[None]:
+    def pinned(self, partition: int, next_offset: int) -> Iterator[None]:
         """Hold the version still while a batch of events is routed; ``next_offset`` comes after the batch."""
         with self._lock:
             history = self._histories[partition]
@@ -66,7 +66,7 @@ class WorkspaceVersions:
 
     def plans(self, partition: int, offset: int, source: str) -> tuple[CompiledConnection, ...]:
         """The connections of a source as they were when the event at an offset was first routed."""
-        earlier = self._histories[partition].earlier_plans(offset)
+        earlier = self._histories[partition].plans_at(offset)
         return (self.current.routes if earlier is None else earlier).get(source, ())
 
     def change(self, workspace: Workspace) -> bool:
@@ -99,7 +99,7 @@ class _History:
         elif self._written[-1]["workspace"] != text:
             self.change(text, _plans(self._written[-1]["workspace"]))
 
-    def earlier_plans(self, offset: int) -> Plans | None:
+    def plans_at(self, offset: int) -> Plans | None:
         """Those that routed the event at an offset; None for those in force now."""
         if offset >= self._from:
             return None

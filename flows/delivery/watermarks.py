@@ -33,7 +33,7 @@ class WatermarkReporter:
     def __init__(
         self,
         expected: Iterable[SourcePart],
-        held: Callable[[], Iterable[QueuedDelivery]],
+        unfinished: Callable[[], Iterable[QueuedDelivery]],
         *,
         shard: int,
         shards: int,
@@ -42,7 +42,7 @@ class WatermarkReporter:
     ) -> None:
         """``expected``: all source partitions; ``held`` gives everything the shard holds."""
         self._expected = frozenset(expected)
-        self._held = held
+        self._unfinished = unfinished
         self._shard = shard
         self._shards = shards
         self._run = run
@@ -58,16 +58,16 @@ class WatermarkReporter:
         if self._fresh != self._expected:
             return None
         self._fresh.clear()
-        return self._tick()
+        return self._report()
 
-    def _tick(self) -> WatermarkReport:
-        held = list(self._held())
+    def _report(self) -> WatermarkReport:
+        unfinished = list(self._unfinished())
         watermarks = [progress.watermark_ms for progress in self._progress.values()]
-        watermarks.extend(waiting.delivery.due_at_ms for waiting in held)
+        watermarks.extend(queued.delivery.due_at_ms for queued in unfinished)
         settled = {part: progress.position for part, progress in self._progress.items()}
-        for waiting in held:
-            part = (waiting.topic, waiting.partition)
-            settled[part] = min(settled.get(part, waiting.offset), waiting.offset)
+        for queued in unfinished:
+            part = (queued.topic, queued.partition)
+            settled[part] = min(settled.get(part, queued.offset), queued.offset)
         positions = tuple(
             Position(
                 topic=topic,
@@ -88,11 +88,11 @@ class WatermarkReporter:
         )
 
 
-def watermark_records(tick: WatermarkReport, partitions: int) -> list[OutgoingRecord]:
+def watermark_records(report: WatermarkReport, partitions: int) -> list[OutgoingRecord]:
     """The tick for every partition of topic outcomes.
 
     Partition 0 gets all positions, for `waybill recover`; the others only those of events, which count what is unread.
     """
-    events = tuple(position for position in tick.positions if position.topic == EVENTS)
-    brief = encode(replace(tick, positions=events))
-    return [OutgoingRecord(OUTCOMES, b"tick", brief if part else encode(tick), part) for part in range(partitions)]
+    events = tuple(position for position in report.positions if position.topic == EVENTS)
+    brief = encode(replace(report, positions=events))
+    return [OutgoingRecord(OUTCOMES, b"tick", brief if part else encode(report), part) for part in range(partitions)]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from flows.delivery.dedup import DuplicateStores
 from flows.delivery.queue import QueuedDelivery
-from flows.delivery.replay_marks import ReplayMarks, write_lost
+from flows.delivery.replay_marks import ReplayMarks, write_crashed
 from flows.delivery.router import Router, ShardItem
 from flows.delivery.versions import WorkspaceVersions
 from flows.delivery.watermarks import ShardProgress
@@ -51,23 +51,25 @@ class Routing:
         return self.routed([SourcedRecord(RETRY_TIER, each) for each in records])
 
 
-def routing_in(directory: Path, fence: int = 0, horizon: int = 0, changed: Workspace | None = None) -> Routing:
+def routing_in(
+    directory: Path, replay_until: int = 0, max_read_offset: int = 0, changed: Workspace | None = None
+) -> Routing:
     """A router; after a crash when there is a ``fence``. ``changed``: what it finds in the file when it looks."""
     clock = Clock(T0 + 500)
     topics = MemoryTopics(clock, names=[EVENTS])
-    journal = ReplayMarks(directory / "journal", lambda topic, partition: fence)
-    if fence:
-        write_lost(directory / "journal", {(EVENTS, 0): horizon, (RETRY_TIER, 0): horizon})
+    replay_marks = ReplayMarks(directory / "replay_marks", lambda topic, partition: replay_until)
+    if replay_until:
+        write_crashed(directory / "replay_marks", {(EVENTS, 0): max_read_offset, (RETRY_TIER, 0): max_read_offset})
     versions = WorkspaceVersions(directory / "workspaces", WORKSPACE)
     versions.open(0, 0)
     for topic in (EVENTS, RETRY_TIER):
-        journal.open(topic, 0, resumed=False)
+        replay_marks.open(topic, 0, resumed=False)
     router = Router(
         versions=versions,
         shards=4,
         share=WorkerShare(),
         duplicates=DuplicateStores(topics, directory, window_seconds=60, clock=clock),
-        journal=journal,
+        replay_marks=replay_marks,
         log="log-1",
         run="run-2",
         clock=clock,
@@ -145,7 +147,7 @@ def test_a_damaged_event_is_a_dead_letter_with_its_bytes_and_the_rest_goes_on(ro
 
 
 def test_records_below_the_fence_may_repeat_facts_and_below_the_horizon_calls(tmp_path: Path) -> None:
-    routing = routing_in(tmp_path, fence=3, horizon=2)
+    routing = routing_in(tmp_path, replay_until=3, max_read_offset=2)
     routed = routing.events(*(event_value(f"m-{number}") for number in range(5)))
     marks = {one.offset: (one.delivery.replayed, one.delivery.resent) for one in waitings(routed)}
     assert marks == {0: (True, True), 1: (True, True), 2: (True, False), 3: (False, False), 4: (False, False)}
@@ -184,7 +186,7 @@ def test_a_retry_not_yet_due_moves_to_a_smaller_tier_unchanged(routing: Routing)
 
 
 def test_a_retry_read_again_after_a_crash_is_marked_and_keeps_older_marks(tmp_path: Path) -> None:
-    routing = routing_in(tmp_path, fence=2, horizon=1)
+    routing = routing_in(tmp_path, replay_until=2, max_read_offset=1)
     marked = delivery(replayed=True, resent=True)
     routed = routing.retries(delivery().to_record(), delivery().to_record(), delivery().to_record(), marked.to_record())
     marks = [(one.delivery.replayed, one.delivery.resent) for one in waitings(routed)]
