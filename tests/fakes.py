@@ -36,7 +36,7 @@ class MemoryTopics:
         self._clock = clock
         self._logs: dict[str, list[list[Record]]] = {name: [[] for _ in range(partitions)] for name in names}
         self._earliest: dict[tuple[str, int], int] = {}
-        self._marks: dict[str, bytes] = {}
+        self._metadata: dict[str, bytes] = {}
         self.failure: Exception | None = None
         self.away: Exception | None = None
         self.after_flush: Callable[[], None] = lambda: None
@@ -68,11 +68,11 @@ class MemoryTopics:
     def expire(self) -> int:
         return 0
 
-    def mark(self, name: str) -> bytes | None:
-        return self._marks.get(name)
+    def get_metadata(self, name: str) -> bytes | None:
+        return self._metadata.get(name)
 
     def put_metadata(self, name: str, value: bytes) -> None:
-        self._marks[name] = value
+        self._metadata[name] = value
 
     def close(self) -> None:
         pass
@@ -107,7 +107,7 @@ class MemoryProducer:
     def send(self, topic: str, key: bytes, value: bytes, partition: int | None = None) -> None:
         self._buffer.append((topic, key, value, partition))
 
-    def push(self) -> None:
+    def poll(self) -> None:
         self.flush()
 
     def flush(self) -> None:

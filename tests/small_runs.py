@@ -174,7 +174,7 @@ class System:
             outcomes_partitions=1,
         )
 
-        def opening(topic: str, partition: int, resumed: bool) -> None:
+        def on_open(topic: str, partition: int, resumed: bool) -> None:
             replay_marks.open(topic, partition, resumed=resumed)
             if topic == EVENTS:
                 versions.open(partition, 0)
@@ -187,8 +187,8 @@ class System:
                 stop=hand.stop,
                 start=beginning,
                 budget_records=lambda: budget.free,
-                opening=opening,
-                before_reading=replay_marks.extend,
+                on_open=on_open,
+                before_emit=replay_marks.extend,
                 progress_ms=100,
             )
             tier = TIER_OF_TOPIC.get(topic)

@@ -39,7 +39,7 @@ class Running:
     def failure(self) -> str | None:
         """Why a flow has given up, if one has."""
         flows = (self.delivery, self.recording, self.alerting)
-        given_up = [f"flow {flow.name}: {flow.status.failure}" for flow in flows if flow.status.fatal]
+        given_up = [f"flow {flow.name}: {flow.status.failure}" for flow in flows if flow.status.needs_operator]
         return "; ".join(given_up) or None
 
 

@@ -54,15 +54,17 @@ def to_the_key(item: Item) -> list[tuple[str, Record]]:
 def prepare(installation: Deployment, store: Store, workers: AlertWorkers, stop: StopEvent) -> Dataflow:
     """Make the flow of one installation beside its ``workers``."""
     topics = installation.topics
-    reading = SourceConfig(
+    config = SourceConfig(
         topics=topics, topic=MINUTES, clock=wall_clock_ms, stop=stop, start=start_offset(topics, FLOW)
     )
     partitions, knowledge = topics.partitions(OUTCOMES), RuleRepository(store)
 
     def evaluation(resume_state: dict[str, Any] | None) -> Evaluation:
-        return Evaluation(partitions, knowledge, workers.workspace, wall_clock_ms, workers.watch.heard, resume_state)
+        return Evaluation(
+            partitions, knowledge, workers.workspace, wall_clock_ms, workers.dead_mans_switch.minute_seen, resume_state
+        )
 
-    return alerting_flow(MinutesSource(reading), evaluation, OutboxSink(workers.path, workers.workspace))
+    return alerting_flow(MinutesSource(config), evaluation, OutboxSink(workers.path, workers.workspace))
 
 
 def flow() -> Dataflow:
@@ -75,13 +77,13 @@ def flow() -> Dataflow:
         except StoreUnavailable:
             pass  # alerting does not wait for it: rules are known from before, and channels are told
         workers = AlertWorkers(installation, store, installation.recovery(FLOW))
-        asked = store.with_timeout(LONGEST_QUESTION_SECONDS)
+        bounded_store = store.with_timeout(LONGEST_QUESTION_SECONDS)
 
         def close(clean: bool) -> None:
             workers.close()
-            asked.close()
+            bounded_store.close()
             store.close()
 
-        return RunnableFlow(prepare(installation, asked, workers, worker.stop), close)
+        return RunnableFlow(prepare(installation, bounded_store, workers, worker.stop), close)
 
     return run_worker(FLOW, make)

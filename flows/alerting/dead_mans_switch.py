@@ -17,7 +17,7 @@ from model.workspace.workspace import Workspace
 _MARK = "monitor-blind"
 
 
-class Watch:
+class DeadMansSwitch:
     """`heard` is called by the flow, `look` every now and then by one other thread."""
 
     def __init__(self, outbox: Outbox, workspace: Callable[[], Workspace], clock: Callable[[], int]) -> None:
@@ -27,16 +27,16 @@ class Watch:
         known = outbox.mark(_MARK)
         self._state = RuleState.from_record(orjson.loads(known)) if known else RuleState()
         # To start again is not to hear anything: what it was blind to it is still.
-        self._heard_ms = self._state.since_ms - BLIND_AFTER_MS if self._state.firing else clock()
+        self._seen_ms = self._state.since_ms - BLIND_AFTER_MS if self._state.firing else clock()
 
-    def heard(self) -> None:
+    def minute_seen(self) -> None:
         """Minutes were counted."""
-        self._heard_ms = self._clock()
+        self._seen_ms = self._clock()
 
-    def look(self) -> None:
+    def check(self) -> None:
         """Tell when nothing comes any more, and when something comes again."""
         workspace = self._workspace()
-        state, transition = monitor_blind(self._heard_ms, self._state, told_on(workspace.alerts.always), self._clock())
+        state, transition = monitor_blind(self._seen_ms, self._state, told_on(workspace.alerts.always), self._clock())
         if transition is None:
             return
         messages = messages_of(transition, notice_of(transition), workspace) if transition.told else []

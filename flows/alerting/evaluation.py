@@ -41,15 +41,15 @@ class Evaluation(StatefulBatchLogic[Record, Transition, dict[str, Any]]):
         known: Known,
         workspace: Callable[[], Workspace],
         clock: Callable[[], int],
-        heard: Callable[[], None],
+        minute_seen: Callable[[], None],
         resume_state: dict[str, Any] | None,
     ) -> None:
         """``partitions``: of topic outcomes. ``clock``: Unix ms. ``heard``: called when minutes are whole."""
         self._known = known
         self._workspace = workspace
         self._clock = clock
-        self._heard = heard
-        self._bundles = MinuteAssembler(partitions)
+        self._minute_seen = minute_seen
+        self._assembler = MinuteAssembler(partitions)
         self._windows: Windows | None = None
         self._states: dict[StateKey, RuleState] = {}
         self._said: dict[str, DestinationSaid] = {}  # of destinations that need a person
@@ -62,13 +62,13 @@ class Evaluation(StatefulBatchLogic[Record, Transition, dict[str, Any]]):
         """Take bundles, and evaluate the minutes that are whole now."""
         for record in values:
             try:
-                self._bundles.add(read_bundle(record.value))
+                self._assembler.add(read_bundle(record.value))
             except UnreadableRecord as error:  # recording writes them; the minutes before and after are right
                 log.error("topic minutes %d/%d: %s", record.partition, record.offset, error)
-        minutes = list(self._bundles.whole())
+        minutes = list(self._assembler.complete())
         if not minutes:
             return [], StatefulBatchLogic.RETAIN
-        self._heard()  # not before: while a minute waits for a partition, no alert can fire either
+        self._minute_seen()  # not before: while a minute waits for a partition, no alert can fire either
         found = self._known.versions(minutes[0].minute_ms)
         if found is not None:
             self._versions = found
@@ -81,7 +81,7 @@ class Evaluation(StatefulBatchLogic[Record, Transition, dict[str, Any]]):
         """Everything, so that state and position resume together."""
         return {
             "v": EVALUATION_VERSION,
-            "bundles": self._bundles.to_record(),
+            "bundles": self._assembler.to_record(),
             "windows": None if self._windows is None else self._windows.to_record(),
             "states": [(key.rule_id, str(key.check), state.to_record()) for key, state in self._states.items()],
             "said": [(s.destination, s.at_ms, s.state, s.code, s.message) for s in self._said.values()],
@@ -92,7 +92,7 @@ class Evaluation(StatefulBatchLogic[Record, Transition, dict[str, Any]]):
     def _resume(self, record: dict[str, Any], partitions: int) -> None:
         if record.get("v") != EVALUATION_VERSION:
             raise ValueError(f"alerting's snapshot has version {record.get('v')}: run a Waybill that reads it")
-        self._bundles = MinuteAssembler.from_record(record["bundles"], partitions)
+        self._assembler = MinuteAssembler.from_record(record["bundles"], partitions)
         self._windows = None if record["windows"] is None else Windows.from_record(record["windows"])
         self._states = {
             StateKey(rule_id, Check(check)): RuleState.from_record(state) for rule_id, check, state in record["states"]

@@ -15,7 +15,7 @@ from sinks.clickhouse.store import Store
 log = logging.getLogger("waybill")
 
 
-def record(outbox: Outbox, store: Store, now_ms: int) -> bool:
+def copy_to_store(outbox: Outbox, store: Store, now_ms: int) -> bool:
     """Copy some of what is not there yet; say whether there was anything. Raises
     `sinks.clickhouse.store.StoreError`."""
     found = outbox.unrecorded()
@@ -28,7 +28,7 @@ def record(outbox: Outbox, store: Store, now_ms: int) -> bool:
     return True
 
 
-def accept_tested(outbox: Outbox, store: Store) -> None:
+def enable_tested(outbox: Outbox, store: Store) -> None:
     """Enable channels again that somebody has tested with success since they were disabled. Raises `StoreError`."""
     disabled = outbox.disabled()
     if not disabled:

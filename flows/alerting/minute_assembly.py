@@ -61,30 +61,30 @@ class MinuteAssembler:
     def __init__(self, partitions: int) -> None:
         self._partitions = partitions
         self._seen_ms: dict[int, int] = {}
-        self._waiting: dict[int, Minute] = {}
+        self._incomplete: dict[int, Minute] = {}
 
     def add(self, bundle: MinutePart) -> None:
         """Take one bundle, unless this minute of its partition was seen before."""
         if bundle.minute_ms <= self._seen_ms.get(bundle.partition, -1):
             return
         self._seen_ms[bundle.partition] = bundle.minute_ms
-        minute = self._waiting.setdefault(bundle.minute_ms, Minute(bundle.minute_ms))
+        minute = self._incomplete.setdefault(bundle.minute_ms, Minute(bundle.minute_ms))
         minute.rows.extend(bundle.rows)
         minute.states.extend(bundle.states)
 
-    def whole(self) -> Iterator[Minute]:
+    def complete(self) -> Iterator[Minute]:
         """Give the minutes that are whole now, in order, once."""
         if len(self._seen_ms) < self._partitions:
             return
         through_ms = min(self._seen_ms.values())
-        for minute_ms in sorted(minute_ms for minute_ms in self._waiting if minute_ms <= through_ms):
-            yield self._waiting.pop(minute_ms)
+        for minute_ms in sorted(minute_ms for minute_ms in self._incomplete if minute_ms <= through_ms):
+            yield self._incomplete.pop(minute_ms)
 
     def to_record(self) -> dict[str, Any]:
         """As plain data, for a snapshot."""
         # Copies: the next bundle may come before a snapshot is written.
-        waiting = [(minute.minute_ms, minute.rows[:], minute.states[:]) for minute in self._waiting.values()]
-        return {"v": BUNDLES_VERSION, "seen": dict(self._seen_ms), "waiting": waiting}
+        incomplete = [(minute.minute_ms, minute.rows[:], minute.states[:]) for minute in self._incomplete.values()]
+        return {"v": BUNDLES_VERSION, "seen": dict(self._seen_ms), "waiting": incomplete}
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any], partitions: int) -> "MinuteAssembler":
@@ -93,5 +93,7 @@ class MinuteAssembler:
             raise ValueError(f"waiting bundles have version {record.get('v')}; this Waybill reads {BUNDLES_VERSION}")
         bundles = cls(partitions)
         bundles._seen_ms = dict(record["seen"])
-        bundles._waiting = {minute_ms: Minute(minute_ms, rows, states) for minute_ms, rows, states in record["waiting"]}
+        bundles._incomplete = {
+            minute_ms: Minute(minute_ms, rows, states) for minute_ms, rows, states in record["waiting"]
+        }
         return bundles

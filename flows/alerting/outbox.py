@@ -24,7 +24,7 @@ _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS transitions (id TEXT PRIMARY KEY, at_ms INTEGER, record BLOB, recorded INTEGER)",
     """CREATE TABLE IF NOT EXISTS messages (
         id TEXT PRIMARY KEY, transition_id TEXT, channel TEXT, recipient TEXT, notice BLOB, at_ms INTEGER,
-        state TEXT, attempts INTEGER, due_ms INTEGER, parcel TEXT, code TEXT, message TEXT,
+        state TEXT, attempts INTEGER, due_ms INTEGER, batch_id TEXT, code TEXT, message TEXT,
         version INTEGER, recorded_version INTEGER)""",
     "CREATE INDEX IF NOT EXISTS unsent ON messages (channel, due_ms) WHERE state IN ('queued', 'failed')",
     """CREATE TABLE IF NOT EXISTS channels (
@@ -35,7 +35,7 @@ _SCHEMA = (
 
 
 @dataclass(frozen=True, slots=True)
-class Queued:
+class QueuedMessage:
     """A message that waits. ``parcel``: the id of those that go out together with it; '' before that is decided."""
 
     id: str
@@ -45,7 +45,7 @@ class Queued:
     at_ms: int
     attempts: int
     due_ms: int
-    parcel: str
+    batch_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ class Outbox:
             for statement in _SCHEMA:
                 sqlite.execute(statement)
 
-    def another(self) -> "Outbox":
+    def for_another_thread(self) -> "Outbox":
         """One more, for another thread."""
         return Outbox(self._file.path)
 
@@ -119,7 +119,7 @@ class Outbox:
             if mark is not None:
                 sqlite.execute("INSERT OR REPLACE INTO marks VALUES (?, ?)", mark)
 
-    def queued(self, now_ms: int) -> list[Queued]:
+    def queued(self, now_ms: int) -> list[QueuedMessage]:
         """Messages due now, oldest first; of each channel only some, so that none waits behind another's."""
         channels = self._connection.rows("SELECT DISTINCT channel FROM messages WHERE state IN ('queued', 'failed')")
         due = [
@@ -129,9 +129,9 @@ class Outbox:
         ]
         return sorted(due, key=lambda queued: (queued.at_ms, queued.id))
 
-    def parcel(self, name: str) -> list[Queued]:
+    def batch_id(self, name: str) -> list[QueuedMessage]:
         """The messages that go out together, as far as they still wait."""
-        return self._waiting("parcel = ?", name, MOST_WAITING)
+        return self._waiting("batch_id = ?", name, MOST_WAITING)
 
     def transition_of(self, message_id: str) -> Transition | None:
         """What a message tells of; None for what no rule said."""
@@ -140,15 +140,15 @@ class Outbox:
         )
         return None if row is None else Transition.from_record(orjson.loads(row[0]))
 
-    def pack(self, parcel: str, notices: Sequence[tuple[str, Notice]]) -> None:
+    def assign_batch(self, batch_id: str, notices: Sequence[tuple[str, Notice]]) -> None:
         """Decide what goes out together, and with which words: (message id, notice)."""
         with self._connection.transaction() as sqlite:
             sqlite.executemany(
-                "UPDATE messages SET parcel = ?, notice = ?, version = version + 1 WHERE id = ?",
-                [(parcel, orjson.dumps(notice_record(notice)), message_id) for message_id, notice in notices],
+                "UPDATE messages SET batch_id = ?, notice = ?, version = version + 1 WHERE id = ?",
+                [(batch_id, orjson.dumps(notice_record(notice)), message_id) for message_id, notice in notices],
             )
 
-    def settle(
+    def record_result(
         self, ids: Iterable[str], state: MessageState, *, due_ms: int = 0, code: str = "", message: str = "",
         alone: bool = False,
     ) -> None:  # fmt: skip
@@ -156,11 +156,11 @@ class Outbox:
         with self._connection.transaction() as sqlite:
             sqlite.executemany(
                 "UPDATE messages SET state = ?, attempts = attempts + 1, due_ms = ?, code = ?, message = ?,"
-                " parcel = CASE WHEN ? THEN id ELSE parcel END, version = version + 1 WHERE id = ?",
+                " batch_id = CASE WHEN ? THEN id ELSE batch_id END, version = version + 1 WHERE id = ?",
                 [(str(state), due_ms, code, message, alone, message_id) for message_id in ids],
             )
 
-    def waiting_on(self, channel: str) -> list[Queued]:
+    def undelivered_on(self, channel: str) -> list[QueuedMessage]:
         """Messages that wait for a channel, due or not."""
         return self._waiting("channel = ?", channel, MOST_WAITING)
 
@@ -235,14 +235,14 @@ class Outbox:
                 (now_ms - KEPT_MS,),
             )
 
-    def _waiting(self, which: str, *parameters: object) -> list[Queued]:
+    def _waiting(self, which: str, *parameters: object) -> list[QueuedMessage]:
         """Those ``which`` says, oldest first; the last parameter says how many at most."""
         found = self._connection.rows(
-            "SELECT id, channel, recipient, notice, at_ms, attempts, due_ms, parcel FROM messages"  # noqa: S608
+            "SELECT id, channel, recipient, notice, at_ms, attempts, due_ms, batch_id FROM messages"  # noqa: S608
             f" WHERE state IN ('queued', 'failed') AND {which} ORDER BY at_ms, id LIMIT ?",
             *parameters,
         )
-        return [Queued(row[0], row[1], row[2], notice_from(orjson.loads(row[3])), *row[4:]) for row in found]
+        return [QueuedMessage(row[0], row[1], row[2], notice_from(orjson.loads(row[3])), *row[4:]) for row in found]
 
     def close(self) -> None:
         """Release the file."""

@@ -9,7 +9,7 @@ from contextlib import closing
 
 from flows.alerting.enrichment import NoticeEnricher
 from flows.alerting.notifications import MessageState, channel_disabled, message_to, messages_of
-from flows.alerting.outbox import ChannelHealth, Outbox, Queued
+from flows.alerting.outbox import ChannelHealth, Outbox, QueuedMessage
 from model.alerts.channels import EMAIL
 from model.alerts.notice import Notice
 from model.alerts.rule import IN_APP
@@ -33,7 +33,7 @@ class Sender:
         outbox: Outbox,
         workspace: Callable[[], Workspace],
         open_channels: OpenChannels,
-        details: NoticeEnricher,
+        enricher: NoticeEnricher,
         clock: Callable[[], int],
         executor: Executor,
     ) -> None:
@@ -41,7 +41,7 @@ class Sender:
         self._outbox = outbox
         self._workspace = workspace
         self._open_channels = open_channels
-        self._details = details
+        self._enricher = enricher
         self._clock = clock
         self._executor = executor
         self._known: Workspace | None = None
@@ -54,7 +54,7 @@ class Sender:
         """Whether a message is on its way."""
         return bool(self._sending)
 
-    def settle(self) -> None:
+    def collect_finished(self) -> None:
         """Forget messages that are no longer on their way. Raises what kept one from being written down."""
         for channel, sending in list(self._sending.items()):
             if sending.done():
@@ -63,93 +63,96 @@ class Sender:
 
     def work(self) -> None:
         """Send what is due."""
-        self.settle()
+        self.collect_finished()
         workspace = self._workspace()
         if workspace is not self._known:
             self._known, self._channels = workspace, self._open_channels(workspace)
         now_ms = self._clock()
-        waiting: dict[str, list[Queued]] = {}
+        waiting: dict[str, list[QueuedMessage]] = {}
         for queued in self._outbox.queued(now_ms):
             waiting.setdefault(queued.channel, []).append(queued)
         for channel, due in waiting.items():
             if channel not in self._sending:
                 self._send(channel, due, workspace, now_ms)
 
-    def _send(self, channel: str, due: list[Queued], workspace: Workspace, now_ms: int) -> None:
+    def _send(self, channel: str, due: list[QueuedMessage], workspace: Workspace, now_ms: int) -> None:
         ids = [queued.id for queued in due]
         sends = self._channels.get(channel)
         if sends is None:
             text = "the workspace has no such channel any more"
-            self._outbox.settle(ids, MessageState.DROPPED, code="UNKNOWN_CHANNEL", message=text)
+            self._outbox.record_result(ids, MessageState.DROPPED, code="UNKNOWN_CHANNEL", message=text)
             return
         identity = identity_of(workspace, channel)
         health = self._outbox.health(channel)
         if health is not None and health.state == "disabled" and health.identity == identity:
-            self._outbox.settle(ids, MessageState.DROPPED, code="CHANNEL_DISABLED", message=health.message)
+            self._outbox.record_result(ids, MessageState.DROPPED, code="CHANNEL_DISABLED", message=health.message)
             return
         if now_ms < self._next_ms.get(channel, 0):
             return
         self._next_ms[channel] = now_ms + SPACING_MS
         self._sending[channel] = self._executor.submit(self._deliver, channel, sends, due, workspace)
 
-    def _deliver(self, channel: str, sends: Channel, due: list[Queued], workspace: Workspace) -> None:
+    def _deliver(self, channel: str, sends: Channel, due: list[QueuedMessage], workspace: Workspace) -> None:
         """Send one message and write down at once what came of it: a crash between the two repeats it."""
-        with closing(self._outbox.another()) as outbox:
-            parcel = self._pack(outbox, due, sends.max_notices, workspace)
-            sent = _try(channel, sends, parcel)
-            self._write_down(outbox, workspace, channel, parcel, sent)
+        with closing(self._outbox.for_another_thread()) as outbox:
+            batch_id = self._assign_batch(outbox, due, sends.max_notices, workspace)
+            sent = _try(channel, sends, batch_id)
+            self._record_result(outbox, workspace, channel, batch_id, sent)
 
-    def _pack(self, outbox: Outbox, due: list[Queued], most: int, workspace: Workspace) -> list[Queued]:
+    def _assign_batch(
+        self, outbox: Outbox, due: list[QueuedMessage], most: int, workspace: Workspace
+    ) -> list[QueuedMessage]:
         """Those that go out together with the oldest one, as decided before or now."""
         oldest = due[0]
-        if oldest.parcel:
-            return outbox.parcel(oldest.parcel)
-        together = [queued for queued in due if not queued.parcel and queued.recipient == oldest.recipient][:most]
+        if oldest.batch_id:
+            return outbox.batch_id(oldest.batch_id)
+        together = [queued for queued in due if not queued.batch_id and queued.recipient == oldest.recipient][:most]
         base_url = workspace.alerts.base_url.value if workspace.alerts.base_url else ""
-        packed: list[tuple[str, Notice]] = []
+        batch: list[tuple[str, Notice]] = []
         for queued in together:
             transition = outbox.transition_of(queued.id)
-            notice = self._details.add(queued.notice, transition, base_url) if transition else queued.notice
-            packed.append((queued.id, notice))
-        outbox.pack(oldest.id, packed)
-        told = dict(packed)
+            notice = self._enricher.add(queued.notice, transition, base_url) if transition else queued.notice
+            batch.append((queued.id, notice))
+        outbox.assign_batch(oldest.id, batch)
+        told = dict(batch)
         return [
-            Queued(q.id, q.channel, q.recipient, told[q.id], q.at_ms, q.attempts, q.due_ms, oldest.id) for q in together
+            QueuedMessage(q.id, q.channel, q.recipient, told[q.id], q.at_ms, q.attempts, q.due_ms, oldest.id)
+            for q in together
         ]
 
-    def _write_down(
-        self, outbox: Outbox, workspace: Workspace, channel: str, parcel: list[Queued], sent: SendResult
+    def _record_result(
+        self, outbox: Outbox, workspace: Workspace, channel: str, batch_id: list[QueuedMessage], sent: SendResult
     ) -> None:
         """``workspace``: the version it was sent by; there may be another one by now."""
-        ids = [queued.id for queued in parcel]
+        ids = [queued.id for queued in batch_id]
         now_ms = self._clock()
         if sent.outcome is Outcome.TAKEN:
-            outbox.settle(ids, MessageState.SENT)
-            self._note(outbox, workspace, channel, "ok", now_ms, sent)
+            outbox.record_result(ids, MessageState.SENT)
+            self._record_health(outbox, workspace, channel, "ok", now_ms, sent)
         elif sent.outcome is Outcome.CHANNEL_REFUSED:
-            self._disable(outbox, workspace, channel, parcel[0].id, now_ms, sent)
+            self._disable(outbox, workspace, channel, batch_id[0].id, now_ms, sent)
         elif sent.outcome is Outcome.AGAIN:
-            wait_ms = min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** min(parcel[0].attempts, 10))
+            wait_ms = min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** min(batch_id[0].attempts, 10))
             wait_ms = max(wait_ms, round((sent.after_seconds or 0) * 1000))
             self._next_ms[channel] = now_ms + max(SPACING_MS, round((sent.after_seconds or 0) * 1000))
-            old = [queued.id for queued in parcel if now_ms - queued.at_ms > GIVE_UP_AFTER_MS]
-            young = [queued.id for queued in parcel if now_ms - queued.at_ms <= GIVE_UP_AFTER_MS]
-            outbox.settle(old, MessageState.DROPPED, code=sent.code, message=sent.message)
+            old = [queued.id for queued in batch_id if now_ms - queued.at_ms > GIVE_UP_AFTER_MS]
+            young = [queued.id for queued in batch_id if now_ms - queued.at_ms <= GIVE_UP_AFTER_MS]
+            outbox.record_result(old, MessageState.DROPPED, code=sent.code, message=sent.message)
             due_ms = now_ms + wait_ms
-            outbox.settle(young, MessageState.FAILED, due_ms=due_ms, code=sent.code, message=sent.message)
-            self._note(outbox, workspace, channel, "failing", now_ms, sent)
-        elif sent.outcome is Outcome.MESSAGE_REFUSED and len(parcel) > 1:
+            outbox.record_result(young, MessageState.FAILED, due_ms=due_ms, code=sent.code, message=sent.message)
+            self._record_health(outbox, workspace, channel, "failing", now_ms, sent)
+        elif sent.outcome is Outcome.MESSAGE_REFUSED and len(batch_id) > 1:
             # Only one of them may be at fault.
-            outbox.settle(ids, MessageState.FAILED, code=sent.code, message=sent.message, alone=True)
+            outbox.record_result(ids, MessageState.FAILED, code=sent.code, message=sent.message, alone=True)
         else:
             log.error("alert channel %s refused a message: %s %s", channel, sent.code, sent.message)
-            outbox.settle(ids, MessageState.DROPPED, code=sent.code, message=sent.message)
+            outbox.record_result(ids, MessageState.DROPPED, code=sent.code, message=sent.message)
 
     def _disable(
         self, outbox: Outbox, workspace: Workspace, channel: str, refused: str, now_ms: int, sent: SendResult
     ) -> None:
         log.error("alert channel %s is disabled: %s %s", channel, sent.code, sent.message)
-        waiting = outbox.waiting_on(channel)
+        waiting = outbox.undelivered_on(channel)
         notice = channel_disabled(channel, sent.code, sent.message, now_ms, refused)
         others = {(IN_APP, "")}
         for queued in waiting:
@@ -159,11 +162,11 @@ class Sender:
         messages = [message_to(other, recipient, notice) for other, recipient in sorted(others) if other != channel]
         # Told first: what is dropped below without it would be known to nobody after a crash.
         outbox.put([], messages)
-        self._note(outbox, workspace, channel, "disabled", now_ms, sent)
+        self._record_health(outbox, workspace, channel, "disabled", now_ms, sent)
         ids = [queued.id for queued in waiting]
-        outbox.settle(ids, MessageState.DROPPED, code=sent.code, message=sent.message)
+        outbox.record_result(ids, MessageState.DROPPED, code=sent.code, message=sent.message)
 
-    def _note(
+    def _record_health(
         self, outbox: Outbox, workspace: Workspace, channel: str, state: str, now_ms: int, sent: SendResult
     ) -> None:
         known = outbox.health(channel)
@@ -174,9 +177,9 @@ class Sender:
         outbox.put_health(ChannelHealth(channel, identity, state, since_ms, now_ms, sent.code, sent.message))
 
 
-def _try(channel: str, sends: Channel, parcel: list[Queued]) -> SendResult:
+def _try(channel: str, sends: Channel, batch_id: list[QueuedMessage]) -> SendResult:
     try:
-        return sends.send([queued.notice for queued in parcel], parcel[0].recipient)
+        return sends.send([queued.notice for queued in batch_id], batch_id[0].recipient)
     except Exception as error:  # a fault of ours is not to keep this message for ever, nor the other channels waiting
         log.error("alert channel %s failed in a way that is Waybill's fault: %s", channel, type(error).__name__)
         return SendResult(outcome=Outcome.AGAIN, code="INTERNAL", message="a fault of Waybill; its log has more")

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from flows.alerting.dead_mans_switch import Watch
+from flows.alerting.dead_mans_switch import DeadMansSwitch
 from flows.alerting.enrichment import NoticeEnricher
-from flows.alerting.history import accept_tested, record
+from flows.alerting.history import copy_to_store, enable_tested
 from flows.alerting.outbox import Outbox
 from flows.alerting.sender import Sender
 from flows.engine.clock import wall_clock_ms
@@ -27,7 +27,7 @@ OUTBOX_FILE = "outbox.db"
 SENDERS = 8  # messages under way at a time, one for each channel
 SEND_EVERY_SECONDS = 0.2
 RECORD_EVERY_SECONDS = 1.0
-LOOK_EVERY_SECONDS = 5.0
+CHECK_EVERY_SECONDS = 5.0
 STORE_AWAY_SECONDS = 5.0
 STOP_SECONDS = 15.0  # a message under way takes at most 12
 
@@ -43,11 +43,11 @@ class AlertWorkers:
         recovery.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.path = recovery / OUTBOX_FILE
         self._stopped = threading.Event()
-        self.watch = Watch(Outbox(self.path), self.workspace, wall_clock_ms)
+        self.dead_mans_switch = DeadMansSwitch(Outbox(self.path), self.workspace, wall_clock_ms)
         self._threads = [
-            self._start("send", SEND_EVERY_SECONDS, self._sending),
-            self._start("record", RECORD_EVERY_SECONDS, self._recording),
-            self._start("watch", LOOK_EVERY_SECONDS, lambda: self.watch.look),
+            self._start("send", SEND_EVERY_SECONDS, self._send_loop),
+            self._start("record", RECORD_EVERY_SECONDS, self._record_loop),
+            self._start("watch", CHECK_EVERY_SECONDS, lambda: self.dead_mans_switch.check),
         ]
 
     def workspace(self) -> Workspace:
@@ -79,7 +79,7 @@ class AlertWorkers:
 
         return in_background(run, f"alerts-{name}")
 
-    def _sending(self) -> Callable[[], None]:
+    def _send_loop(self) -> Callable[[], None]:
         config = self.workspace().delivery
         calls = ChannelCalls(config.allow_addresses, outbound_of(config))
         executor = ThreadPoolExecutor(SENDERS, "alerts-channel")
@@ -96,17 +96,17 @@ class AlertWorkers:
                 sender.work()
                 return
             executor.shutdown(wait=True)  # a message under way has a result, which is to be written down
-            sender.settle()
+            sender.collect_finished()
             calls.close()
 
         return work
 
-    def _recording(self) -> Callable[[], None]:
+    def _record_loop(self) -> Callable[[], None]:
         outbox = Outbox(self.path)
 
         def work() -> None:
-            while record(outbox, self._store, wall_clock_ms()):
+            while copy_to_store(outbox, self._store, wall_clock_ms()):
                 pass
-            accept_tested(outbox, self._store)
+            enable_tested(outbox, self._store)
 
         return work

@@ -110,7 +110,7 @@ def prepare(
         log=log_id(topics, FLOW),
         run=run,
         clock=clock,
-        look=installation.live.look,
+        reload_workspace=installation.live.reload,
     )
     policy = config.retry_policy()
     outbound = outbound_of(config)
@@ -146,7 +146,7 @@ def prepare(
     start = start_offset(topics, FLOW)
     longest_wait_ms = max(round(policy.max_wait_ms * (1 + policy.jitter)), RETRY_AFTER_LIMIT_MS)
 
-    def opening(topic: str, partition: int, resumed: bool) -> None:
+    def on_open(topic: str, partition: int, resumed: bool) -> None:
         replay_marks.open(topic, partition, resumed=resumed)
         if topic == EVENTS:
             versions.open(
@@ -155,7 +155,7 @@ def prepare(
         connected()
 
     def source(topic: str) -> TopicSource:
-        reading = SourceConfig(
+        source_config = SourceConfig(
             topics=topics,
             topic=topic,
             clock=clock,
@@ -165,14 +165,14 @@ def prepare(
             budget_records=(lambda: ceil(budget.free / versions.current.fan_out))
             if topic == EVENTS
             else lambda: budget.free,
-            opening=opening,
-            before_reading=replay_marks.extend,
+            on_open=on_open,
+            before_emit=replay_marks.extend,
             progress_ms=progress_ms,
         )
         tier = TIER_OF_TOPIC.get(topic)
         if tier is not None:
-            reading = reading.with_delay(tier.wait_ms, lambda ms: tier.earliest_due_ms(ms, longest_wait_ms))
-        return TopicSource(reading)
+            source_config = source_config.with_delay(tier.wait_ms, lambda ms: tier.earliest_due_ms(ms, longest_wait_ms))
+        return TopicSource(source_config)
 
     epochs = EpochAligner(clock) if share.processes > 1 else None
     flow = delivery_flow(source, router, lambda resume_state: Shard(context, resume_state), TopicSink(topics), epochs)
@@ -184,13 +184,13 @@ def prepare(
 
     def close(clean: bool) -> None:
         """Release everything; ``clean``: the flow ended normally, so its last snapshot holds all of its state."""
-        installation.live.forget(reload)
+        installation.live.unsubscribe(reload)
         calls.close()
         duplicates.close()
         if clean:
             replay_marks.mark_clean_stop()
 
-    installation.live.listen(reload)
+    installation.live.subscribe(reload)
     return RunnableFlow(flow, close)
 
 

@@ -36,5 +36,5 @@ class Removals:
     def changed(self, configuration: CompiledWorkspace) -> None:
         """Forget what is sent again."""
         for name in list(self._since_ms):
-            if configuration.off(name) is None:
+            if configuration.disabled_reason(name) is None:
                 self._since_ms.pop(name, None)

@@ -18,7 +18,7 @@ from flows.engine.sharding import PickledOnceList, WorkerShare, shard_key
 from flows.topics.interface import EVENTS, Record
 from flows.topics.records import dead_letter, fact, retry, undelivered
 from flows.topics.sink import OutgoingRecord
-from flows.topics.source import Item, Progress, SourcedRecord
+from flows.topics.source import Item, SourcedRecord, SourceProgress
 from model.delivery.delivery import Delivery
 from model.events.envelope import UnreadableRecord
 from model.events.event import Event, from_record
@@ -26,7 +26,7 @@ from model.events.ids import delivery_id, event_key, shard_of
 from model.recording.facts import Duplicate, Received, State
 from model.routing.routing import RouteResult, route
 
-LOOK_MS = 1_000  # between looks at the workspace file because of events of a source that is not in it
+RELOAD_EVERY_MS = 1_000  # between looks at the workspace file because of events of a source that is not in it
 
 ShardItem = QueuedDelivery | OutgoingRecord | ShardProgress
 
@@ -45,14 +45,14 @@ class Router:
         log: str,
         run: str,
         clock: Callable[[], int],
-        look: Callable[[], object] = lambda: None,
+        reload_workspace: Callable[[], object] = lambda: None,
     ) -> None:
         """``log``: the name of the topics, of which offsets are (`flows.runtime.recovery`).
 
         ``look`` takes the workspace file over if it has changed: ingest may know a newer version than this process.
         """
-        self._look = look
-        self._looked_ms = 0
+        self._reload_workspace = reload_workspace
+        self._reloaded_ms = 0
         self._versions = versions
         self._shards = shards
         self._shards_here = share.shards_here(shards)
@@ -86,24 +86,24 @@ class Router:
                     readable.append((record, from_record(record.value)))
                 except UnreadableRecord as error:
                     routed.extend(self._unreadable_record(record, "UNREADABLE_RECORD", str(error)))
-            self._know({event.source for _, event in readable})
+            self._ensure_sources_known({event.source for _, event in readable})
             with self._versions.pinned(partition, records[-1].offset + 1):
                 routed.extend(self._route_events(partition, readable))
         for item in items:
-            if isinstance(item, Progress):
+            if isinstance(item, SourceProgress):
                 routed.extend((shard_key(shard), ShardProgress(shard, item)) for shard in range(self._shards))
             elif item.topic != EVENTS:
                 routed.append(self._route_retry(item.topic, item.record))
         return routed
 
-    def _know(self, sources: set[str]) -> None:
+    def _ensure_sources_known(self, sources: set[str]) -> None:
         """What was accepted by a version of the workspace is routed by that one or a later one."""
         if sources <= self._versions.current.sources:
             return
         now_ms = self._clock()
-        if now_ms - self._looked_ms >= LOOK_MS:
-            self._looked_ms = now_ms
-            self._look()
+        if now_ms - self._reloaded_ms >= RELOAD_EVERY_MS:
+            self._reloaded_ms = now_ms
+            self._reload_workspace()
 
     def _route_events(self, partition: int, readable: list[tuple[Record, Event]]) -> Iterable[tuple[str, ShardItem]]:
         keys = [(event_key(e.source, e.message_id), r.offset, r.appended_ms) for r, e in readable]
@@ -112,7 +112,7 @@ class Router:
             yield from self._route_event(record, event, first)
 
     def _route_event(self, record: Record, event: Event, first_offset: int) -> Iterable[tuple[str, ShardItem]]:
-        now_ms, said = self._clock(), self._shard_of_facts(record)
+        now_ms, facts_shard = self._clock(), self._shard_of_facts(record)
         shown = self._versions.current.redactor.text
         about: dict[str, Any] = {
             "source": event.source,
@@ -129,7 +129,7 @@ class Router:
         key = f"{record.partition}:{record.offset}".encode()
         if first_offset != record.offset:
             duplicate = Duplicate(**about, at_ms=record.appended_ms, run=self._run, first_offset=first_offset)
-            yield said, fact(key, duplicate)
+            yield facts_shard, fact(key, duplicate)
             return
         resent = about["replayed"] and record.offset < self._replay_marks.max_read_offset(EVENTS, record.partition)
         ends: list[tuple[Delivery, RouteResult]] = []
@@ -154,15 +154,15 @@ class Router:
                 )
                 ends.append((delivery, routed))
         routes = tuple((d.delivery_id, d.destination, d.mapping) for d, _ in ends)
-        yield said, fact(key, Received(**about, at_ms=record.appended_ms, run=self._run, routes=routes))
+        yield facts_shard, fact(key, Received(**about, at_ms=record.appended_ms, run=self._run, routes=routes))
         for delivery, routed in ends:
             if routed.state is None:
-                yield self._to_shard(delivery, EVENTS, record, now_ms)
+                yield self._to_destination_shard(delivery, EVENTS, record, now_ms)
                 continue
             outcome = delivery.end(routed.state, at_ms=now_ms, run=self._run, code=routed.code, message=routed.message)
             if routed.state is State.DISCARDED:
-                yield said, undelivered(delivery, outcome)
-            yield said, fact(delivery.delivery_id.encode(), outcome)
+                yield facts_shard, undelivered(delivery, outcome)
+            yield facts_shard, fact(delivery.delivery_id.encode(), outcome)
 
     def _route_retry(self, topic: str, record: Record) -> tuple[str, ShardItem]:
         try:
@@ -177,10 +177,12 @@ class Router:
             delivery = replace(delivery, replayed=True, resent=delivery.resent or again)
         if delivery.due_at_ms > now_ms:
             return self._shard_of_facts(record), retry(delivery, now_ms)
-        return self._to_shard(delivery.waited(now_ms), topic, record, now_ms)
+        return self._to_destination_shard(delivery.waited(now_ms), topic, record, now_ms)
 
-    def _to_shard(self, delivery: Delivery, topic: str, record: Record, now_ms: int) -> tuple[str, QueuedDelivery]:
-        shard = shard_of(self._versions.current.today(delivery.destination), self._shards)
+    def _to_destination_shard(
+        self, delivery: Delivery, topic: str, record: Record, now_ms: int
+    ) -> tuple[str, QueuedDelivery]:
+        shard = shard_of(self._versions.current.current_id(delivery.destination), self._shards)
         return shard_key(shard), QueuedDelivery(
             delivery, topic, record.partition, record.offset, arrived_ms=now_ms, shard=shard
         )
@@ -217,6 +219,6 @@ class Router:
             event=record.value,
         )
         outcome = unreadable.end(State.DISCARDED, at_ms=self._clock(), run=self._run, code=code, message=why)
-        said = self._shard_of_facts(record)
-        yield said, dead_letter(record.value, record.key, code, why)
-        yield said, fact(unreadable.delivery_id.encode(), outcome)
+        facts_shard = self._shard_of_facts(record)
+        yield facts_shard, dead_letter(record.value, record.key, code, why)
+        yield facts_shard, fact(unreadable.delivery_id.encode(), outcome)

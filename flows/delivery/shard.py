@@ -182,13 +182,13 @@ class Shard(StatefulBatchLogic[list[ShardItem], list[OutgoingRecord], dict[str, 
 
     def _take(self, queued: QueuedDelivery, *, first: bool = False) -> list[OutgoingRecord]:
         context, delivery, now_ms = self._context, queued.delivery, self._context.clock()
-        off = self._configuration.off(delivery)
-        if off is not None:
+        disabled_reason = self._configuration.disabled_reason(delivery)
+        if disabled_reason is not None:
             again_ms = context.removals.look_again_ms(delivery, now_ms)
             if again_ms is None:
-                return no_longer_sent(context, delivery, off)
-            return requeue(context, Requeue(queued, off, again_ms, Wait.LIMIT), now_ms, "")
-        name = self._configuration.today(delivery.destination)
+                return no_longer_sent(context, delivery, disabled_reason)
+            return requeue(context, Requeue(queued, disabled_reason, again_ms, Wait.LIMIT), now_ms, "")
+        name = self._configuration.current_id(delivery.destination)
         if self._number not in {None, shard_of(name, context.shards)}:  # who routed it knows another version
             return requeue(context, Requeue(queued, "SHARDS_CHANGED", now_ms, Wait.QUEUE), now_ms, "")
         context.budget.take(name, delivery.size_bytes)
@@ -298,8 +298,8 @@ class Shard(StatefulBatchLogic[list[ShardItem], list[OutgoingRecord], dict[str, 
 
     def _is_well_placed(self, queued: QueuedDelivery, queue: DestinationQueue) -> bool:
         """Whether a delivery waits in the queue of its destination, and may."""
-        name = self._configuration.today(queued.delivery.destination)
-        return self._queues.get(name) is queue and self._configuration.off(queued.delivery) is None
+        name = self._configuration.current_id(queued.delivery.destination)
+        return self._queues.get(name) is queue and self._configuration.disabled_reason(queued.delivery) is None
 
     def _report_off(self, destination: str, now_ms: int) -> OutgoingRecord:
         """What was said of a destination is over: nothing is sent to it any more."""

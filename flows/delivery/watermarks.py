@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from flows.delivery.queue import QueuedDelivery
 from flows.topics.interface import EVENTS, OUTCOMES
 from flows.topics.sink import OutgoingRecord
-from flows.topics.source import Progress
+from flows.topics.source import SourceProgress
 from model.recording.facts import Position, WatermarkReport, encode
 
 SourcePart = tuple[str, int]
@@ -24,7 +24,7 @@ class ShardProgress(NamedTuple):
     """A shard's copy of a progress item."""
 
     shard: int
-    progress: Progress
+    progress: SourceProgress
 
 
 class WatermarkReporter:
@@ -47,10 +47,10 @@ class WatermarkReporter:
         self._shards = shards
         self._run = run
         self._clock = clock
-        self._progress: dict[SourcePart, Progress] = {}
+        self._progress: dict[SourcePart, SourceProgress] = {}
         self._fresh: set[SourcePart] = set()
 
-    def note(self, progress: Progress) -> WatermarkReport | None:
+    def note(self, progress: SourceProgress) -> WatermarkReport | None:
         """Take a progress item; return a tick if it completes a round."""
         part = (progress.topic, progress.partition)
         self._progress[part] = progress

@@ -24,8 +24,8 @@ USUAL_WAIT_MS = 50  # a process whose peers end their epochs with it waits for t
 WAITS = 4  # as many long ones in a row are what it takes here
 SLACK_MS = 5  # how exactly it is known when Bytewax does something
 SHORTEST_NAP_MS = 5
-LONGEST_LOOK_MS = 500
-STEPS_BACK_EVERY_MS = 10_000
+LONGEST_DELAY_MS = 500
+SKIP_EVERY_MS = 10_000
 
 
 class EpochAligner:
@@ -37,84 +37,84 @@ class EpochAligner:
 
     def __init__(self, clock: Callable[[], int]) -> None:
         self._clock = clock
-        self._asked: set[object] = set()  # in this look of Bytewax at the step
-        self._look_ms = 0
-        self._asked_for_ms = 0
-        self._began_ms = 0  # not before
-        self._began_by_ms = 0  # not after; 0: the first epoch, of which nothing is known
-        self._waiting: set[object] = set()  # their epoch has ended
+        self._polled: set[object] = set()  # in this look of Bytewax at the step
+        self._poll_ms = 0
+        self._wanted_ms = 0
+        self._started_ms = 0  # not before
+        self._started_by_ms = 0  # not after; 0: the first epoch, of which nothing is known
+        self._ended: set[object] = set()  # their epoch has ended
         self._ended_ms = 0
-        self._went_on_ms = 0
+        self._resumed_ms = 0
         self._nap_ms = 0
-        self._steps_back = False
-        self._stepped_back_ms = 0
+        self._skip_epoch = False
+        self._skipped_ms = 0
         self._waits_ms = [0] * WAITS  # the last ones
 
-    def asked(self, partition: object) -> bool:
+    def on_poll(self, partition: object) -> bool:
         """Bytewax asks for records; whether to give it none, because the epoch ends now.
 
         Some are given in each epoch, even in one that ends when it has hardly begun.
         """
         now_ms = self._clock()
-        goes_on = partition in self._waiting
-        if goes_on:
-            self._go_on(now_ms)
-        if partition in self._asked:
-            self._asked.clear()
-        if not self._asked:
-            self._look_ms = now_ms
-        self._asked.add(partition)
-        return not goes_on and self._ends_now()
+        resumes = partition in self._ended
+        if resumes:
+            self._resume(now_ms)
+        if partition in self._polled:
+            self._polled.clear()
+        if not self._polled:
+            self._poll_ms = now_ms
+        self._polled.add(partition)
+        return not resumes and self._ends_now()
 
-    def ended(self, partition: object) -> None:
+    def on_snapshot(self, partition: object) -> None:
         """Bytewax takes the snapshot with which a partition's epoch ends."""
         now_ms = self._clock()
-        if not self._waiting:
+        if not self._ended:
             self._ended_ms = now_ms
-        self._waiting.add(partition)
-        self._began_ms, self._began_by_ms = self._look_ms, now_ms + 1
+        self._ended.add(partition)
+        self._started_ms, self._started_by_ms = self._poll_ms, now_ms + 1
 
     def next_awake(self, wanted: datetime | None) -> datetime | None:
         """When to be asked again, if the source wants to be at ``wanted`` (None: at once)."""
-        if not self._began_by_ms:
+        if not self._started_by_ms:
             return wanted
         now_ms = self._clock()
-        if self._steps_back:
+        if self._skip_epoch:
             self._nap_ms = 2 * EPOCH_MS - USUAL_WAIT_MS
-            return _time(self._look_ms + self._nap_ms)
+            return _time(self._poll_ms + self._nap_ms)
         if self._ends_now():
             self._nap_ms = max(SHORTEST_NAP_MS, min(self._waits_ms[-2:]) * 9 // 10)
-            return _time(self._look_ms + self._nap_ms)
+            return _time(self._poll_ms + self._nap_ms)
         wanted_ms = now_ms if wanted is None else round(wanted.timestamp() * 1_000)
         # Bytewax may look later than asked to, and then it ends whatever is over.
-        late_ms = min(max(0, self._look_ms - self._asked_for_ms), LONGEST_LOOK_MS)
-        self._asked_for_ms = wanted_ms
-        if wanted_ms + late_ms < self._began_ms + EPOCH_MS - SLACK_MS:
+        late_ms = min(max(0, self._poll_ms - self._wanted_ms), LONGEST_DELAY_MS)
+        self._wanted_ms = wanted_ms
+        if wanted_ms + late_ms < self._started_ms + EPOCH_MS - SLACK_MS:
             return wanted
         # Three quarters: if it is always ahead, it is a little less so each time.
         usual_ms = max(USUAL_WAIT_MS, min(self._waits_ms) * 3 // 4)
-        return _time(max(self._began_by_ms, self._went_on_ms - usual_ms) + EPOCH_MS)
+        return _time(max(self._started_by_ms, self._resumed_ms - usual_ms) + EPOCH_MS)
 
     def _ends_now(self) -> bool:
-        return bool(self._waiting) or 0 < self._began_by_ms <= self._look_ms - EPOCH_MS
+        return bool(self._ended) or 0 < self._started_by_ms <= self._poll_ms - EPOCH_MS
 
-    def _go_on(self, now_ms: int) -> None:
-        if self._steps_back:
-            self._steps_back = False
-            self._stepped_back_ms = now_ms
+    def _resume(self, now_ms: int) -> None:
+        if self._skip_epoch:
+            self._skip_epoch = False
+            self._skipped_ms = now_ms
             self._waits_ms = [0] * WAITS
         else:
             waited_ms = now_ms - self._ended_ms
             # While it waited, the next epoch came to its end as well. One ahead of the others it would be for good, and
             # read next to nothing: so it lets them have theirs. But where all are that slow, nobody is ahead.
-            lately = now_ms - self._stepped_back_ms < STEPS_BACK_EVERY_MS
-            self._steps_back = waited_ms >= EPOCH_MS - SLACK_MS and not lately
+            lately = now_ms - self._skipped_ms < SKIP_EVERY_MS
+            self._skip_epoch = waited_ms >= EPOCH_MS - SLACK_MS and not lately
             slept_through = waited_ms <= self._nap_ms + 1
             known_ms = self._nap_ms * 3 // 4 if slept_through else min(waited_ms, EPOCH_MS)
             self._waits_ms = [*self._waits_ms[1:], known_ms]
-        self._went_on_ms = now_ms
-        self._waiting.clear()
-        self._asked.clear()
+        self._resumed_ms = now_ms
+        self._ended.clear()
+        self._polled.clear()
 
 
 class AlignedPartition(StatefulSourcePartition[Item, Position]):
@@ -127,7 +127,7 @@ class AlignedPartition(StatefulSourcePartition[Item, Position]):
 
     def next_batch(self) -> Iterable[Item]:
         """Give out what the partition does, but nothing more when the epoch ends."""
-        if self._epochs.asked(self):
+        if self._epochs.on_poll(self):
             return []
         try:
             return self._partition.next_batch()
@@ -142,7 +142,7 @@ class AlignedPartition(StatefulSourcePartition[Item, Position]):
     def snapshot(self) -> Position:
         """The partition's."""
         if not self._at_end:
-            self._epochs.ended(self)
+            self._epochs.on_snapshot(self)
         return self._partition.snapshot()
 
     def close(self) -> None:

@@ -9,20 +9,20 @@ import ctypes
 import sys
 
 SET_TIMER_SLACK = 29  # linux/prctl.h
-LATE_NS = 50_000_000
-ON_TIME_NS = 50_000  # as Linux has it
+RELAXED_NS = 50_000_000
+DEFAULT_NS = 50_000  # as Linux has it
 
 
 def relax_timer_slack() -> None:
     """To be called by the main thread, as the last thing: a thread that it starts later is as late."""
-    _be_late_by(LATE_NS)
+    _set_slack(RELAXED_NS)
 
 
 def restore_timer_slack() -> None:
     """To be called by the thread that works before it makes anything."""
-    _be_late_by(ON_TIME_NS)
+    _set_slack(DEFAULT_NS)
 
 
-def _be_late_by(slack_ns: int) -> None:
+def _set_slack(slack_ns: int) -> None:
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(SET_TIMER_SLACK, ctypes.c_ulong(slack_ns), 0, 0, 0)

@@ -31,8 +31,8 @@ FLOW = "recording"
 class OutcomesPartition(TopicPartition):
     """Resumes where the open append minute began, so that minute is counted as a whole again."""
 
-    def __init__(self, reading: SourceConfig, partition: int, position: int) -> None:
-        super().__init__(reading, partition, position)
+    def __init__(self, config: SourceConfig, partition: int, position: int) -> None:
+        super().__init__(config, partition, position)
         self._minute_ms = -1
         self._minute_began = position
 
@@ -90,8 +90,8 @@ def prepare(installation: Deployment, store: Store, stop: StopEvent) -> Dataflow
     """Make the flow of one installation, writing to ``store``."""
     topics = installation.topics
     start = start_offset(topics, FLOW)
-    reading = SourceConfig(topics=topics, topic=OUTCOMES, clock=wall_clock_ms, stop=stop, start=start, drain=True)
-    return recording_flow(OutcomesSource(reading), StoreLookup(store), StoreSink(store, topics), TopicSink(topics))
+    config = SourceConfig(topics=topics, topic=OUTCOMES, clock=wall_clock_ms, stop=stop, start=start, drain=True)
+    return recording_flow(OutcomesSource(config), StoreLookup(store), StoreSink(store, topics), TopicSink(topics))
 
 
 def flow() -> Dataflow:

@@ -11,7 +11,7 @@ from flows.engine.threads import every
 from flows.runtime.installation import Deployment
 from flows.topics.interface import TopicError
 from flows.workspace.discards import View
-from flows.workspace.reloader import POLL_SECONDS, WorkspaceWatch
+from flows.workspace.reloader import POLL_SECONDS, WorkspaceReloader
 
 EXPIRE_EVERY_SECONDS = 60.0
 EXIT_AGAIN = 75  # EX_TEMPFAIL: start me again
@@ -44,15 +44,15 @@ def reload_workspace(
     view: View | None = None,
 ) -> None:
     """Take the workspace file over whenever it changes; ``view``: reads the store, to tell what a change discards."""
-    watch = WorkspaceWatch(file, installation.live, environ, view=view)
-    installation.live.watched_by(watch.take_over)
+    reloader = WorkspaceReloader(file, installation.live, environ, view=view)
+    installation.live.reload_with(reloader.reload_if_changed)
     at_start = [installation.workspace] if view else []
 
     def look() -> None:
         if at_start:  # what was changed while nothing ran
             workspace = at_start.pop()
-            watch.tell_discards(workspace, workspace)
-        watch.look()
+            reloader.log_discards(workspace, workspace)
+        reloader.poll()
 
     every(POLL_SECONDS, look, stopped, "workspace")
 

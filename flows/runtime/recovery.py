@@ -26,7 +26,7 @@ class RecoveryLost(Exception):
     """The recovery directory does not belong to the topics; the text says what to do."""
 
 
-def claim(topics: Topics, flow: str, recovery: Path) -> None:
+def check_recovery(topics: Topics, flow: str, recovery: Path) -> None:
     """Check that the recovery directory is this flow's, creating both on the first start. Raises `RecoveryLost`."""
     known = identity_of(topics, flow)
     file = recovery / IDENTITY_FILE
@@ -52,15 +52,15 @@ def claim(topics: Topics, flow: str, recovery: Path) -> None:
 
 def identity_of(topics: Topics, flow: str) -> bytes | None:
     """The identity of a flow as the topics know it; None before its first start."""
-    return topics.mark(_mark(flow))
+    return topics.get_metadata(_identity_key(flow))
 
 
 def log_id(topics: Topics, flow: str) -> str:
     """The name of the log that a flow reads, since its first start there."""
-    return (topics.mark(f"{flow}.log") or b"").decode()
+    return (topics.get_metadata(f"{flow}.log") or b"").decode()
 
 
-def _mark(flow: str) -> str:
+def _identity_key(flow: str) -> str:
     return f"{flow}.identity"
 
 
@@ -75,12 +75,12 @@ def reset_recovery(topics: Topics, flow: str, recovery: Path) -> None:
         topics.put_metadata(f"{flow}.log", secrets.token_hex(8).encode())
     # The directory first: a crash between the two is refused as "other topics", never resumed from zero.
     (recovery / IDENTITY_FILE).write_bytes(identity)
-    topics.put_metadata(_mark(flow), identity)
+    topics.put_metadata(_identity_key(flow), identity)
 
 
 def start_offset(topics: Topics, flow: str) -> Callable[[str, int], int]:
     """Where each partition begins: as `set_start_offset` has set it, else at the earliest record kept."""
-    mark = topics.mark(f"{flow}.begin")
+    mark = topics.get_metadata(f"{flow}.begin")
     begin: dict[str, int] = orjson.loads(mark) if mark else {}
 
     def start(topic: str, partition: int) -> int:

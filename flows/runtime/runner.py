@@ -20,7 +20,7 @@ from bytewax.run import cli_main
 from flows.engine.backoff import Restarts
 from flows.engine.epochs import EPOCH
 from flows.engine.threads import in_background
-from flows.runtime.recovery import RecoveryLost, claim
+from flows.runtime.recovery import RecoveryLost, check_recovery
 from flows.topics.interface import PositionLost, Topics
 
 log = logging.getLogger("waybill")
@@ -40,7 +40,7 @@ class FlowStatus:
 
     starts: int = 0
     failure: str = ""  # of the last run that died
-    fatal: bool = False  # starting again would not help; a person must act
+    needs_operator: bool = False  # starting again would not help; a person must act
     running: bool = field(default=False)
 
 
@@ -57,7 +57,7 @@ def freeze_gc() -> None:
 
 def run_once(topics: Topics, flow: str, recovery: Path, prepare: Callable[[], RunnableFlow]) -> None:
     """Run a flow until its sources stop. Raises what it dies of, `PositionLost` as it is, and `RecoveryLost`."""
-    claim(topics, flow, recovery)
+    check_recovery(topics, flow, recovery)
     prepared = prepare()
     clean = False
     try:
@@ -106,7 +106,7 @@ class FlowThread:
             try:
                 run_once(self._topics, self.name, self._recovery, self._prepare)
             except (RecoveryLost, PositionLost) as error:
-                self.status.fatal = True
+                self.status.needs_operator = True
                 self.status.failure = str(error)
                 log.error("flow %s cannot run: %s", self.name, error)
                 return

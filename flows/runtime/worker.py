@@ -30,7 +30,7 @@ from flows.engine.threads import in_background
 from flows.engine.timer_slack import relax_timer_slack
 from flows.runtime.background import EXIT_AGAIN, reload_workspace, watch_clock
 from flows.runtime.installation import Deployment, open_installation
-from flows.runtime.recovery import IDENTITY_FILE, RecoveryLost, claim, identity_of
+from flows.runtime.recovery import IDENTITY_FILE, RecoveryLost, check_recovery, identity_of
 from flows.runtime.runner import RunnableFlow, freeze_gc
 from flows.sqlite.database import DatabaseError
 from flows.topics.interface import PositionLost, TopicError
@@ -40,12 +40,12 @@ from sinks.clickhouse.store import StoreError
 
 SUPERVISED = "WAYBILL_SUPERVISED"  # set: standard input ends with whoever started this process, and so does it
 EXIT_NEEDS_A_PERSON = 78  # EX_CONFIG: starting again would not help
-FIRST_CLAIM_SECONDS = 60.0
+FIRST_CHECK_SECONDS = 60.0
 
 log = logging.getLogger("waybill")
 
 
-class Unusable(Exception):
+class InvalidArguments(Exception):
     """The runner was given arguments under which events would be lost; the text says what to give."""
 
 
@@ -73,14 +73,14 @@ class Worker:
         data = Path(os.environ.get("WAYBILL_DATA", "data"))
         check(self._arguments, self.flow, data)
         self._installation = open_installation(load_workspace(file, os.environ), data)
-        self._claim(self._installation)
+        self._check_recovery(self._installation)
         self._prepared = prepare(self._installation, self)
         watch_clock(self.stop)
         reload_workspace(self._installation, file, os.environ, self.stop)
         freeze_gc()
         return self._prepared.flow
 
-    def asked_to_stop(self) -> None:
+    def on_stop_signal(self) -> None:
         """SIGTERM or Ctrl-C."""
         if self.share.processes > 1 and not self._connected.is_set():
             os._exit(0)  # it has done nothing yet, and waits for its peers where nothing can reach it
@@ -102,18 +102,18 @@ class Worker:
             log.error("flow %s died", self.flow, exc_info=error)
         else:
             log.error("another process of flow %s has ended, and so must this one", self.flow)
-        _leave(EXIT_NEEDS_A_PERSON if isinstance(error, PositionLost) else EXIT_AGAIN)
+        exit_now(EXIT_NEEDS_A_PERSON if isinstance(error, PositionLost) else EXIT_AGAIN)
 
-    def _claim(self, installation: Deployment) -> None:
+    def _check_recovery(self, installation: Deployment) -> None:
         topics, recovery = installation.topics, installation.recovery(self.flow)
         if self.share.process == 0:
-            claim(topics, self.flow, recovery)
+            check_recovery(topics, self.flow, recovery)
             return
         recovery.mkdir(parents=True, exist_ok=True, mode=0o700)  # on another machine it is one of its own
-        deadline = time.monotonic() + FIRST_CLAIM_SECONDS
+        deadline = time.monotonic() + FIRST_CHECK_SECONDS
         while (known := identity_of(topics, self.flow)) is None:
             if time.monotonic() > deadline:
-                raise TopicError(f"process 0 of flow {self.flow} has not started within {FIRST_CLAIM_SECONDS:.0f} s")
+                raise TopicError(f"process 0 of flow {self.flow} has not started within {FIRST_CHECK_SECONDS:.0f} s")
             time.sleep(0.05)
         file = recovery / IDENTITY_FILE
         if file.exists() and file.read_bytes() != known:
@@ -127,7 +127,7 @@ def run_worker(flow: str, prepare: Callable[[Deployment, Worker], RunnableFlow])
     logging.basicConfig(level=logging.WARNING, format=f"%(asctime)s %(levelname)s [{name}] %(message)s")
     log.setLevel(logging.INFO)
     worker = Worker(flow, arguments)
-    _on_termination(worker.asked_to_stop)
+    _on_termination(worker.on_stop_signal)
     if os.environ.get(SUPERVISED):
         in_background(_end_with_standard_input, "supervised")
     try:
@@ -136,7 +136,7 @@ def run_worker(flow: str, prepare: Callable[[Deployment, Worker], RunnableFlow])
         for problem in error.problems:
             log.error("%s %s: %s", problem.place, problem.path, problem.text)
         sys.exit(EXIT_NEEDS_A_PERSON)
-    except (RecoveryLost, PositionLost, Unusable) as error:
+    except (RecoveryLost, PositionLost, InvalidArguments) as error:
         log.error("flow %s cannot run: %s", flow, error)
         sys.exit(EXIT_NEEDS_A_PERSON)
     except (DatabaseError, TopicError, StoreError) as error:
@@ -153,14 +153,14 @@ def check(arguments: Any, flow: str, data: Path) -> None:
     """Refuse arguments of Bytewax's runner under which events would be lost. Raises `Unusable`."""
     recovery = data / "recovery" / flow
     if arguments.recovery_directory is None or Path(arguments.recovery_directory).absolute() != recovery.absolute():
-        raise Unusable(
+        raise InvalidArguments(
             f"its positions are kept in {recovery}: give `-r {recovery} -s 1 -b 0` to python -m bytewax.run "
             "(without it nothing would be written)"
         )
     if arguments.snapshot_interval != EPOCH:
-        raise Unusable(f"its epochs are of {EPOCH.total_seconds():.0f} s, also where it is shared: give `-s 1`")
+        raise InvalidArguments(f"its epochs are of {EPOCH.total_seconds():.0f} s, also where it is shared: give `-s 1`")
     if (arguments.workers_per_process or 1) != 1:
-        raise Unusable("a process has one worker: start more processes (-i and -a) instead of -w")
+        raise InvalidArguments("a process has one worker: start more processes (-i and -a) instead of -w")
 
 
 def _on_termination(act: Callable[[], None]) -> None:
@@ -182,10 +182,10 @@ def _on_termination(act: Callable[[], None]) -> None:
 def _end_with_standard_input() -> None:
     while os.read(0, 1024):  # not through sys.stdin, which Python locks when it ends
         pass
-    _leave(EXIT_AGAIN)
+    exit_now(EXIT_AGAIN)
 
 
-def _leave(code: int) -> None:
+def exit_now(code: int) -> None:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)  # threads of libraries may be anywhere

@@ -86,7 +86,7 @@ class Producer(Protocol):
     def send(self, topic: str, key: bytes, value: bytes, partition: int | None = None) -> None:
         """Buffer one record for the partition given, or the one the key hashes to (model.events.ids.partition_of)."""
 
-    def push(self) -> None:
+    def poll(self) -> None:
         """Set off what is buffered: brokers append it in the background, a file appends it now. Promises nothing, and
         what fails is for `flush` to tell, but where there is no background it raises `ProduceFailed` as that does."""
 
@@ -143,7 +143,7 @@ class Topics(Protocol):
     def expire(self) -> int:
         """Delete what is past retention, in small transactions; return the number of records deleted."""
 
-    def mark(self, name: str) -> bytes | None:
+    def get_metadata(self, name: str) -> bytes | None:
         """Read a durable mark (a flow's identity, settled positions)."""
 
     def put_metadata(self, name: str, value: bytes) -> None:

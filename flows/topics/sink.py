@@ -35,7 +35,7 @@ class TopicSinkPartition(StatefulSinkPartition[list[OutgoingRecord], None]):
         self._producer = producer
         self._facts = 0
         self._records: list[OutgoingRecord] = []
-        self._ticks: list[OutgoingRecord] = []
+        self._reports: list[OutgoingRecord] = []
         self.users = 0  # how many of Bytewax's partitions it is
 
     @capture_errors
@@ -45,19 +45,19 @@ class TopicSinkPartition(StatefulSinkPartition[list[OutgoingRecord], None]):
             if output.topic != OUTCOMES:
                 self._records.append(output)
             elif output.partition is not None:  # only ticks are addressed to a partition
-                self._ticks.append(output)
+                self._reports.append(output)
             else:
                 self._producer.send(*output)
                 self._facts += 1
                 if self._facts >= PUSH_FACTS:
                     self._facts = 0
-                    retry_forever(self._producer.push, TopicError, APPENDING)
+                    retry_forever(self._producer.poll, TopicError, APPENDING)
 
     @capture_errors
     def snapshot(self) -> None:
         """Return after every record is acknowledged."""
         # Ticks last: each says that the facts and the retry records it relies on are in their topics.
-        for outputs in (self._records, self._ticks):
+        for outputs in (self._records, self._reports):
             for output in outputs:
                 self._producer.send(*output)
             outputs.clear()

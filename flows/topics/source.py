@@ -27,7 +27,7 @@ RETRY_TIER_POLL_MS = 100  # a wait is a second or more; the events beside it kee
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class SourceProgress:
     """How far one partition has been read; sent downstream in order with its records.
 
     ``watermark_ms``: nothing still unread there is due before this moment.
@@ -48,7 +48,7 @@ class SourcedRecord:
     record: Record
 
 
-Item = SourcedRecord | Progress
+Item = SourcedRecord | SourceProgress
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +60,12 @@ class SourceConfig:
     clock: Callable[[], int]
     stop: StopEvent
     start: Callable[[str, int], int]  # where a partition never read before begins
-    opening: Callable[[str, int, bool], None] = lambda topic, partition, resumed: None  # before a partition is read
+    on_open: Callable[[str, int, bool], None] = lambda topic, partition, resumed: None  # before a partition is read
     drain: bool = False  # when stopped, first read what the log held at that moment
     wait_ms: int = 0  # a record is given out this long after it was appended (tiers)
     most_records: int = BATCH_RECORDS  # given out at a time
     budget_records: Callable[[], int] = lambda: BATCH_RECORDS  # how many more records the process may take on
-    before_reading: Callable[[str, int, int], None] = lambda topic, partition, next_offset: None
+    before_emit: Callable[[str, int, int], None] = lambda topic, partition, next_offset: None
     earliest_due_ms: Callable[[int], int] = lambda appended_ms: appended_ms
     progress_ms: int = 10_000  # between two Progress items
     poll_ms: int = POLL_MS
@@ -84,10 +84,10 @@ class SourceConfig:
 class TopicPartition(StatefulSourcePartition[Item, int]):
     """One partition of one topic; its state is the offset of the next record to give out."""
 
-    def __init__(self, reading: SourceConfig, partition: int, position: int) -> None:
-        self._reading = reading
+    def __init__(self, config: SourceConfig, partition: int, position: int) -> None:
+        self._config = config
         self._partition = partition
-        self._reader: Reader = reading.topics.reader(reading.topic, partition, position)
+        self._reader: Reader = config.topics.reader(config.topic, partition, position)
         self._position = position
         self._ahead: list[Record] = []  # read and not given out yet; bounded by one batch
         self._next_progress_ms = 0
@@ -100,34 +100,34 @@ class TopicPartition(StatefulSourcePartition[Item, int]):
 
         Nothing while the topics cannot be reached; whoever appends to them says so.
         """
-        reading = self._reading
-        if reading.stop.is_set() and self._may_stop():
+        config = self._config
+        if config.stop.is_set() and self._may_stop():
             raise StopIteration
         with suppress(TopicsUnavailable):
             self._read_ahead()
-        now_ms = reading.clock()
+        now_ms = config.clock()
         items: list[Item] = []
-        allowed = min(len(self._ahead), reading.most_records, reading.budget_records()) if self._ahead else 0
-        ripe = 0
-        while ripe < allowed and self._ahead[ripe].appended_ms + reading.wait_ms <= now_ms:
-            ripe += 1
-        if ripe:
-            given, self._ahead = self._ahead[:ripe], self._ahead[ripe:]
-            self._position = given[-1].offset + 1
-            reading.before_reading(reading.topic, self._partition, self._position)
-            items.extend(SourcedRecord(reading.topic, record) for record in given)
+        allowed = min(len(self._ahead), config.most_records, config.budget_records()) if self._ahead else 0
+        due = 0
+        while due < allowed and self._ahead[due].appended_ms + config.wait_ms <= now_ms:
+            due += 1
+        if due:
+            emitted, self._ahead = self._ahead[:due], self._ahead[due:]
+            self._position = emitted[-1].offset + 1
+            config.before_emit(config.topic, self._partition, self._position)
+            items.extend(SourcedRecord(config.topic, record) for record in emitted)
         if now_ms >= self._next_progress_ms:
             with suppress(TopicsUnavailable):
                 progress = self._progress(now_ms)
                 if progress is not None:
                     items.append(progress)
-                    self._next_progress_ms = now_ms + reading.progress_ms
-        self._idle = not ripe
+                    self._next_progress_ms = now_ms + config.progress_ms
+        self._idle = not due
         return items
 
     def next_awake(self) -> datetime | None:
         """At once while records flow, else after a short poll."""
-        return next_poll(self._reading.poll_ms) if self._idle else None
+        return next_poll(self._config.poll_ms) if self._idle else None
 
     def snapshot(self) -> int:
         """Offset of the next record to give out."""
@@ -138,25 +138,25 @@ class TopicPartition(StatefulSourcePartition[Item, int]):
         self._reader.close()
 
     def _may_stop(self) -> bool:
-        if not self._reading.drain:
+        if not self._config.drain:
             return True
         if self._stop_at is None:
             with suppress(TopicsUnavailable):
-                _, self._stop_at = self._reading.topics.bounds(self._reading.topic, self._partition)
+                _, self._stop_at = self._config.topics.bounds(self._config.topic, self._partition)
         return self._stop_at is not None and self._position >= self._stop_at
 
     def _read_ahead(self) -> None:
         if not self._ahead:
             self._ahead = self._reader.read(BATCH_RECORDS, BATCH_BYTES)
 
-    def _progress(self, now_ms: int) -> Progress | None:
-        reading = self._reading
+    def _progress(self, now_ms: int) -> SourceProgress | None:
+        config = self._config
         self._read_ahead()  # everything read may have been given out, but the log may hold more
-        _, end = reading.topics.bounds(reading.topic, self._partition)
+        _, end = config.topics.bounds(config.topic, self._partition)
         if not self._ahead and self._position < end:
             return None  # the next record is on its way, and nobody knows yet since when it waits
-        watermark_ms = reading.earliest_due_ms(self._ahead[0].appended_ms) if self._ahead else now_ms
-        return Progress(reading.topic, self._partition, self._position, end, watermark_ms)
+        watermark_ms = config.earliest_due_ms(self._ahead[0].appended_ms) if self._ahead else now_ms
+        return SourceProgress(config.topic, self._partition, self._position, end, watermark_ms)
 
 
 class TopicSource(FixedPartitionedSource[Item, int]):
@@ -164,22 +164,22 @@ class TopicSource(FixedPartitionedSource[Item, int]):
 
     partition_type: type[TopicPartition] = TopicPartition
 
-    def __init__(self, reading: SourceConfig) -> None:
-        self._reading = reading
+    def __init__(self, config: SourceConfig) -> None:
+        self._config = config
 
     @capture_errors
     def list_parts(self) -> list[str]:
         """Partition numbers as text. The first thing that Bytewax asks for on the thread that works."""
         restore_timer_slack()
-        return [str(number) for number in range(self._reading.topics.partitions(self._reading.topic))]
+        return [str(number) for number in range(self._config.topics.partitions(self._config.topic))]
 
     @capture_errors
     def build_part(self, step_id: str, for_part: str, resume_state: int | None) -> TopicPartition:
         """Resume where the snapshot says, or begin where a partition never read before begins."""
         partition = int(for_part)
-        self._reading.opening(self._reading.topic, partition, resume_state is not None)
-        position = self._reading.start(self._reading.topic, partition) if resume_state is None else resume_state
-        return self.partition_type(self._reading, partition, position)
+        self._config.on_open(self._config.topic, partition, resume_state is not None)
+        position = self._config.start(self._config.topic, partition) if resume_state is None else resume_state
+        return self.partition_type(self._config, partition, position)
 
 
 class TopicsSource(FixedPartitionedSource[Item, int]):

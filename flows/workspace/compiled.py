@@ -68,11 +68,11 @@ class CompiledWorkspace:
         """The most connections a source has."""
         return max([1, *map(len, self.routes.values())])
 
-    def today(self, destination: str) -> str:
+    def current_id(self, destination: str) -> str:
         """The id that a destination has today."""
         return self.renamed.get(destination, destination)
 
-    def off(self, sent: Sent) -> str | None:
+    def disabled_reason(self, sent: Sent) -> str | None:
         """The reason code if nothing is sent any more over the connection and mapping of a delivery."""
         plan = self.plans.get((sent.source, sent.destination))
         if plan is not None:

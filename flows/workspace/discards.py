@@ -32,7 +32,7 @@ _SAME = {  # by which of its names what is discarded for one reason is told toge
 _RENAMED = {"DESTINATION_REMOVED": "destination", "SOURCE_REMOVED": "source", "MAPPING_REMOVED": "mapping"}
 
 
-class Waits(NamedTuple):
+class PendingCount(NamedTuple):
     """How many deliveries wait for one connection and mapping."""
 
     source: str
@@ -81,21 +81,21 @@ class Discard:
         )
 
 
-def what_waits(view: View, configuration: CompiledWorkspace, now_ms: int) -> list[Waits]:
+def count_pending(view: View, configuration: CompiledWorkspace, now_ms: int) -> list[PendingCount]:
     """Count what waits now. Raises what ``view`` does (`sinks.clickhouse.store.Store.view`)."""
     longest_ms = round((configuration.workspace.delivery.window_seconds + DAY_SECONDS) * 1_000)
     period = {"from_ms": max(0, now_ms - longest_ms), "to_ms": now_ms + DAY_SECONDS * 1_000}
     rows = view("waiting_deliveries", {**period, "settle_seconds": SETTLE_SECONDS})
-    return [Waits(row["source"], row["destination"], row["mapping"], row["deliveries"]) for row in rows]
+    return [PendingCount(row["source"], row["destination"], row["mapping"], row["deliveries"]) for row in rows]
 
 
-def discards(configuration: CompiledWorkspace, waiting: Iterable[Waits]) -> tuple[Discard, ...]:
+def discards(configuration: CompiledWorkspace, waiting: Iterable[PendingCount]) -> tuple[Discard, ...]:
     """What of that is discarded by a version of the workspace, most first."""
     found: Counter[tuple[str, str, str, str]] = Counter()
     for waits in waiting:
-        code = configuration.off(waits)
+        code = configuration.disabled_reason(waits)
         if code is not None:
-            found[_told_as(code, waits)] += waits.deliveries
+            found[_group_key(code, waits)] += waits.deliveries
     keep_seconds = configuration.workspace.delivery.keep_removed_seconds
     return tuple(Discard(*name, number, keep_seconds) for name, number in found.most_common())
 
@@ -106,14 +106,14 @@ def uncounted(before: CompiledWorkspace, after: CompiledWorkspace) -> tuple[Disc
     told: dict[tuple[str, str, str, str], None] = {}
     for (source, destination), plan in before.plans.items():
         for mapping in plan.mappings if plan.off is None else ():
-            waits = Waits(source, destination, mapping.name, 0)
-            code = after.off(waits)
+            waits = PendingCount(source, destination, mapping.name, 0)
+            code = after.disabled_reason(waits)
             if code is not None:
-                told[_told_as(code, waits)] = None
+                told[_group_key(code, waits)] = None
     return tuple(Discard(*name, None, keep_seconds) for name in told)
 
 
-def _told_as(code: str, waits: Waits) -> tuple[str, str, str, str]:
+def _group_key(code: str, waits: PendingCount) -> tuple[str, str, str, str]:
     same = _SAME.get(code, ("source", "destination"))
     names: Mapping[str, Any] = waits._asdict()
     source, destination, mapping = (names[n] if n in same else "" for n in ("source", "destination", "mapping"))

@@ -8,7 +8,7 @@ from threading import Lock
 
 from flows.engine.clock import wall_clock_ms
 from flows.workspace.compiled import compile_workspace
-from flows.workspace.discards import View, discards, uncounted, what_waits
+from flows.workspace.discards import View, count_pending, discards, uncounted
 from flows.workspace.live import CurrentWorkspace
 from model.config.problems import Severity
 from model.workspace.reader import FILE_LIMIT_BYTES, read_workspace
@@ -31,7 +31,7 @@ _DELIVERY_AT_NEXT_START = (
 log = logging.getLogger("waybill")
 
 
-class WorkspaceWatch:
+class WorkspaceReloader:
     """Looks at one file; call `look` now and then. It is read whole: an editor may write it in place or anew.
 
     ``view`` reads the store (`sinks.clickhouse.store.Store.view`), to count what a change would discard; None: there is
@@ -53,18 +53,18 @@ class WorkspaceWatch:
         self._view = view
         self._clock = clock
         self._lock = Lock()
-        self._to_tell: list[tuple[Workspace, Workspace]] = []
+        self._unlogged: list[tuple[Workspace, Workspace]] = []
         self._seen = self._digest(self._content())
 
-    def look(self) -> None:
+    def poll(self) -> None:
         """Take over what has changed, and tell what that discards. Never raises for what is in the file."""
-        self.take_over()
+        self.reload_if_changed()
         with self._lock:
-            to_tell, self._to_tell = self._to_tell, []
-        for before, after in to_tell:
-            self.tell_discards(before, after)
+            unlogged, self._unlogged = self._unlogged, []
+        for before, after in unlogged:
+            self.log_discards(before, after)
 
-    def take_over(self) -> None:
+    def reload_if_changed(self) -> None:
         """Take over what has changed; from any thread. What is discarded is told by the next `look`."""
         with self._lock:
             content = self._content()
@@ -83,20 +83,20 @@ class WorkspaceWatch:
                         log.error("%s", problem)
                 return
             before = self._live.current
-            for name in waits_for_restart(before, reading.workspace):
+            for name in needs_restart(before, reading.workspace):
                 log.warning("workspace: a change of %s takes effect at the next start", name)
-            self._live.change(reading.workspace)
-            self._to_tell.append((before, reading.workspace))
+            self._live.set(reading.workspace)
+            self._unlogged.append((before, reading.workspace))
             log.info("the changed workspace is in force")
 
-    def tell_discards(self, before: Workspace, after: Workspace) -> None:
+    def log_discards(self, before: Workspace, after: Workspace) -> None:
         """Say what a change discards, with its number, while that is kept."""
         configuration = compile_workspace(after)
         try:
             if self._view is None:
                 found = uncounted(compile_workspace(before), configuration)
             else:
-                found = discards(configuration, what_waits(self._view, configuration, self._clock()))
+                found = discards(configuration, count_pending(self._view, configuration, self._clock()))
         except Exception as error:  # the store is away, or something in it: delivery does not wait for it
             log.warning("what the changed workspace discards could not be counted: %s", error)
             found = uncounted(compile_workspace(before), configuration)
@@ -115,7 +115,7 @@ class WorkspaceWatch:
         return b"" if content is None else blake2b(content).digest()
 
 
-def waits_for_restart(before: Workspace, after: Workspace) -> list[str]:
+def needs_restart(before: Workspace, after: Workspace) -> list[str]:
     """What of a change is not taken over by a running system."""
     changed = [name for name in AT_NEXT_START if getattr(before, name) != getattr(after, name)]
     for name in _DELIVERY_AT_NEXT_START:

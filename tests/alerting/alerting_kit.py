@@ -111,7 +111,7 @@ class Evaluating:
         self.partitions = partitions
         self.workspace = configured or example_workspace()
         self.now_ms = START + 2 * MINUTE_MS
-        self.heard = 0
+        self.minute_seen = 0
         self.on_heard: Callable[[], None] = lambda: None
         self.logic = self.make(None)
 
@@ -128,7 +128,7 @@ class Evaluating:
         return list(found)
 
     def _hear(self) -> None:
-        self.heard += 1
+        self.minute_seen += 1
         self.on_heard()
 
 

@@ -24,7 +24,7 @@ def whole(bundles: MinuteAssembler) -> dict[int, list[str]]:
     """Sources by number of the minutes that are whole now, in the order they are given."""
     return {
         (minute.minute_ms - START) // MINUTE_MS: sorted(row["source"] for row in minute.rows)
-        for minute in bundles.whole()
+        for minute in bundles.complete()
     }
 
 
@@ -141,7 +141,7 @@ def test_any_bytes_are_a_bundle_or_unreadable(value: bytes) -> None:
         return
     bundles.add(read)
     MinuteAssembler.from_record(bundles.to_record(), 2)
-    assert list(bundles.whole()) == []
+    assert list(bundles.complete()) == []
 
 
 def _dumped(value: Any) -> bytes:

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 
-from flows.alerting.history import accept_tested
+from flows.alerting.history import enable_tested
 from flows.alerting.sender import SPACING_MS
 from model.alerts.notice import Change
 from sinks.channels.channel import Outcome, SendResult
@@ -38,7 +38,7 @@ def somebody_tests(post: PostOffice, state: str, after_ms: int) -> None:
     """Somebody tested channel team so long after it was disabled."""
     [disabled] = post.outbox.disabled()
     row = {"channel": "team", "state": state, "at": disabled.at_ms + after_ms}
-    accept_tested(post.outbox, cast(Store, Health(row, row | {"channel": "ops", "state": "ok"})))
+    enable_tested(post.outbox, cast(Store, Health(row, row | {"channel": "ops", "state": "ok"})))
 
 
 @pytest.fixture
@@ -90,9 +90,9 @@ def test_nothing_is_asked_of_the_store_while_no_channel_is_disabled(post: PostOf
     away = Health()
     away.away = True
     with pytest.raises(StoreUnavailable):
-        accept_tested(post.outbox, cast(Store, away))
+        enable_tested(post.outbox, cast(Store, away))
     somebody_tests(post, "ok", 5)
-    accept_tested(post.outbox, cast(Store, away))
+    enable_tested(post.outbox, cast(Store, away))
 
 
 def test_it_is_used_again_when_its_configuration_has_changed(post: PostOffice) -> None:

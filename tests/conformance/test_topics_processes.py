@@ -62,11 +62,11 @@ class TestTopicsThemselves:
             assert values(read_all(opened, partition=1)) == [b"v"]
 
     def test_marks_are_durable(self, topics: Topics, topics_factory: Installed) -> None:
-        assert topics.mark("flow.identity") is None
+        assert topics.get_metadata("flow.identity") is None
         topics.put_metadata("flow.identity", b"one")
         topics.put_metadata("flow.identity", b"\x00two")
-        assert topics_factory().mark("flow.identity") == b"\x00two"
-        assert topics.mark("flow") is None
+        assert topics_factory().get_metadata("flow.identity") == b"\x00two"
+        assert topics.get_metadata("flow") is None
 
     def test_closing_while_others_read_and_write_is_a_clear_error_for_them(
         self, topics: Topics, topics_factory: Installed

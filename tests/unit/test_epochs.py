@@ -150,12 +150,12 @@ def test_a_partition_at_its_end_ends_no_epoch() -> None:
             raise StopIteration
 
     epochs = EpochAligner(clock)
-    ended = AlignedPartition(Ended(clock, idle=True), epochs)
-    goes_on = AlignedPartition(Endless(clock, idle=True), epochs)
+    on_snapshot = AlignedPartition(Ended(clock, idle=True), epochs)
+    resumes = AlignedPartition(Endless(clock, idle=True), epochs)
     with pytest.raises(StopIteration):
-        ended.next_batch()
-    assert ended.snapshot() == 0
-    assert list(goes_on.next_batch()) == [1]
+        on_snapshot.next_batch()
+    assert on_snapshot.snapshot() == 0
+    assert list(resumes.next_batch()) == [1]
 
 
 def _time(ms: int) -> datetime:

@@ -16,7 +16,7 @@ from flows.delivery.watermarks import ShardProgress
 from flows.engine.sharding import WorkerShare, shard_key
 from flows.topics.interface import DEAD_LETTERS, EVENTS, OUTCOMES
 from flows.topics.sink import OutgoingRecord
-from flows.topics.source import Item, Progress, SourcedRecord
+from flows.topics.source import Item, SourcedRecord, SourceProgress
 from model.delivery.delivery import Delivery, Wait
 from model.delivery.retry_tiers import RETRY_TIERS
 from model.events.envelope import decode_record
@@ -73,7 +73,7 @@ def routing_in(
         log="log-1",
         run="run-2",
         clock=clock,
-        look=lambda: changed is not None and versions.change(changed),
+        reload_workspace=lambda: changed is not None and versions.change(changed),
     )
     return Routing(router, clock)
 
@@ -123,9 +123,12 @@ def test_a_destination_always_has_the_same_shard(routing: Routing) -> None:
 
 def test_a_duplicate_is_said_to_be_one_and_goes_nowhere(routing: Routing) -> None:
     routed = routing.events(event_value("m-1"), event_value("m-1"), event_value("m-1", source="app"))
-    said = facts(routed)
-    assert [type(fact) for fact in said][:3] == [Received, Duplicate, Received]
-    assert isinstance(said[1], Duplicate) and (said[1].events_offset, said[1].first_offset) == (1, 0)
+    facts_shard = facts(routed)
+    assert [type(fact) for fact in facts_shard][:3] == [Received, Duplicate, Received]
+    assert isinstance(facts_shard[1], Duplicate) and (facts_shard[1].events_offset, facts_shard[1].first_offset) == (
+        1,
+        0,
+    )
     assert sorted(waiting.offset for waiting in waitings(routed)) == [0, 0, 2]
 
 
@@ -202,7 +205,9 @@ def test_a_damaged_retry_is_a_dead_letter(routing: Routing) -> None:
 def test_what_crosses_to_another_process_arrives_as_it_was_and_is_written_once(
     routing: Routing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    routed = dict(routing.router([SourcedRecord(EVENTS, record(0, event_value())), Progress(EVENTS, 0, 1, 1, T0)]))
+    routed = dict(
+        routing.router([SourcedRecord(EVENTS, record(0, event_value())), SourceProgress(EVENTS, 0, 1, 1, T0)])
+    )
     arrived = {shard: pickle.loads(pickle.dumps(items)) for shard, items in routed.items()}  # noqa: S301 (our own)
 
     def plain(shards: dict[str, list[ShardItem]]) -> dict[str, list[object]]:
@@ -219,7 +224,7 @@ def test_what_crosses_to_another_process_arrives_as_it_was_and_is_written_once(
 
 
 def test_progress_reaches_every_shard_behind_the_records_it_speaks_of(routing: Routing) -> None:
-    progress = Progress(EVENTS, 0, 1, 1, T0)
+    progress = SourceProgress(EVENTS, 0, 1, 1, T0)
     routed = dict(routing.router([SourcedRecord(EVENTS, record(0, event_value())), progress]))
     assert {shard: items[-1] for shard, items in routed.items()} == {
         shard_key(shard): ShardProgress(shard, progress) for shard in range(4)

@@ -12,7 +12,7 @@ from flows.delivery.shard import STOP_WAIT_MS, Shard
 from flows.delivery.watermarks import ShardProgress
 from flows.topics.interface import DEAD_LETTERS, EVENTS, OUTCOMES
 from flows.topics.sink import OutgoingRecord
-from flows.topics.source import Progress
+from flows.topics.source import SourceProgress
 from flows.workspace.compiled import compile_workspace
 from model.delivery.delivery import Delivery
 from model.delivery.sampling import Sampler
@@ -228,7 +228,7 @@ def test_facts_pass_through_in_their_order() -> None:
 def test_a_tick_goes_into_every_partition_and_counts_what_is_in_flight() -> None:
     working = Working()
     working.take(delivery(due_at_ms=T0 - 9, events_offset=4))
-    [outputs] = working.shard.on_batch([[ShardProgress(0, Progress(EVENTS, 0, 10, 12, T0))]])[0]
+    [outputs] = working.shard.on_batch([[ShardProgress(0, SourceProgress(EVENTS, 0, 10, 12, T0))]])[0]
     assert [output.partition for output in outputs] == [0, 1]
     tick = decode(outputs[0].value)
     assert isinstance(tick, WatermarkReport)

@@ -14,7 +14,7 @@ from confluent_kafka.admin import (
 )
 
 from flows.topics.interface import TopicError, TopicSpec
-from flows.topics.kafka.errors import kafka_error, named
+from flows.topics.kafka.errors import kafka_error, to_topic_error
 
 ANSWER_SECONDS = 15.0
 KNOWN_SECONDS = 15.0  # until every broker has heard of a new topic
@@ -45,7 +45,7 @@ def create_topics(
             made[name].result()
         except KafkaException as error:
             if kafka_error(error).code() != KafkaError.TOPIC_ALREADY_EXISTS:
-                raise named(error, f"creating topic {name}") from None
+                raise to_topic_error(error, f"creating topic {name}") from None
             existing.append((name, spec))
     for name, spec in topics:
         _wait_until_known(admin, name, spec)
@@ -58,11 +58,11 @@ def count_partitions(admin: AdminClient, name: str) -> int | None:
     try:
         found = admin.list_topics(name, timeout=ANSWER_SECONDS).topics.get(name)
     except KafkaException as error:
-        raise named(error, f"looking for topic {name}") from None
+        raise to_topic_error(error, f"looking for topic {name}") from None
     if found is None or (found.error is not None and found.error.code() in _ABSENT):
         return None
     if found.error is not None:
-        raise named(found.error, f"looking for topic {name}")
+        raise to_topic_error(found.error, f"looking for topic {name}")
     return len(found.partitions)
 
 
@@ -97,7 +97,7 @@ def _alter(admin: AdminClient, wanted: Sequence[tuple[str, dict[str, str]]]) -> 
         try:
             found = described[resource].result()
         except KafkaException as error:
-            raise named(error, f"reading the settings of topic {name}") from None
+            raise to_topic_error(error, f"reading the settings of topic {name}") from None
         different = {key: value for key, value in settings.items() if found[key].value != value}
         if different:
             entries = [
@@ -109,4 +109,4 @@ def _alter(admin: AdminClient, wanted: Sequence[tuple[str, dict[str, str]]]) -> 
             try:
                 done.result()
             except KafkaException as error:
-                raise named(error, f"changing the settings of topic {resource.name}") from None
+                raise to_topic_error(error, f"changing the settings of topic {resource.name}") from None

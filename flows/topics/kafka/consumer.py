@@ -13,7 +13,7 @@ from typing import Any
 from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from flows.topics.interface import Record, TopicError
-from flows.topics.kafka.errors import PASSING, UNKNOWN, named
+from flows.topics.kafka.errors import PASSING, UNKNOWN, to_topic_error
 
 # Several fetches of a partition, so that one that is read never pauses: to go on costs a new fetch.
 PAUSE_AT_RECORDS = 2_000
@@ -85,78 +85,78 @@ class SharedConsumer:
 
     def assign(self, topic: str, partition: int, position: int) -> PartitionBuffer:
         """Begin to fetch a partition. Raises `TopicError`."""
-        fetched = PartitionBuffer(topic, partition, position)
+        buffer = PartitionBuffer(topic, partition, position)
         try:
             self._consumer.incremental_assign([TopicPartition(topic, partition, position)])
         except KafkaException as error:
-            raise named(error, f"reading topic {topic}") from None
-        self._assigned[topic, partition] = fetched
-        return fetched
+            raise to_topic_error(error, f"reading topic {topic}") from None
+        self._assigned[topic, partition] = buffer
+        return buffer
 
-    def unassign(self, fetched: PartitionBuffer) -> None:
+    def unassign(self, buffer: PartitionBuffer) -> None:
         """Stop fetching a partition."""
-        del self._assigned[fetched.topic, fetched.partition]
-        self._consumer.incremental_unassign([fetched.place])
+        del self._assigned[buffer.topic, buffer.partition]
+        self._consumer.incremental_unassign([buffer.place])
 
     def fetch(self) -> None:
         """Take in what has arrived of all partitions; never waits. Raises `TopicError`."""
         for message in self._consumer.consume(CONSUME_RECORDS, timeout=0):
-            fetched = self._assigned.get((message.topic() or "", message.partition() or 0))
-            if fetched is None:
+            buffer = self._assigned.get((message.topic() or "", message.partition() or 0))
+            if buffer is None:
                 error = message.error()
                 if error is not None and error.code() not in PASSING:
-                    raise named(error, "reading topics")
+                    raise to_topic_error(error, "reading topics")
             else:
-                self._take_in(fetched, message)
+                self._take_in(buffer, message)
 
-    def go_on(self, fetched: PartitionBuffer) -> None:
+    def resume_if_low(self, buffer: PartitionBuffer) -> None:
         """Fetch a paused partition again once little of it is left."""
-        if fetched.paused and len(fetched.records) < PAUSE_AT_RECORDS // 4:
-            self._consumer.resume([fetched.place])
-            fetched.paused = False
+        if buffer.paused and len(buffer.records) < PAUSE_AT_RECORDS // 4:
+            self._consumer.resume([buffer.place])
+            buffer.paused = False
 
-    def seek(self, fetched: PartitionBuffer) -> None:
+    def seek(self, buffer: PartitionBuffer) -> None:
         """Fetch again from the offset that is to come next. Raises `TopicError`."""
-        position = TopicPartition(fetched.topic, fetched.partition, fetched.next_offset)
+        position = TopicPartition(buffer.topic, buffer.partition, buffer.next_offset)
         try:
             self._consumer.seek(position)
         except KafkaException:  # the library has let go of the partition, as it does where an offset was out of range
             try:
-                self._consumer.incremental_unassign([fetched.place])
+                self._consumer.incremental_unassign([buffer.place])
                 self._consumer.incremental_assign([position])
             except KafkaException as error:
-                raise named(error, f"reading topic {fetched.topic}") from None
-        fetched.sought = fetched.next_offset
-        fetched.out_of_range = False
+                raise to_topic_error(error, f"reading topic {buffer.topic}") from None
+        buffer.sought = buffer.next_offset
+        buffer.out_of_range = False
 
     def close(self) -> None:
         """Let go of the brokers."""
         self._consumer.close()
 
-    def _take_in(self, fetched: PartitionBuffer, message: Message) -> None:
+    def _take_in(self, buffer: PartitionBuffer, message: Message) -> None:
         error = message.error()
         if error is not None:
             if error.code() in {KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE}:
-                fetched.out_of_range = True
+                buffer.out_of_range = True
                 return
             if error.code() in PASSING or error.code() in UNKNOWN:  # a broker that starts knows no topic at first
                 return
-            raise named(error, f"reading topic {fetched.topic}, partition {fetched.partition}")
+            raise to_topic_error(error, f"reading topic {buffer.topic}, partition {buffer.partition}")
         offset = message.offset() or 0
-        if offset < fetched.next_offset or fetched.out_of_range:
+        if offset < buffer.next_offset or buffer.out_of_range:
             return
-        if offset > fetched.next_offset and fetched.sought != fetched.next_offset:
+        if offset > buffer.next_offset and buffer.sought != buffer.next_offset:
             # A gap. Whether it was lost is for the reader to find out; asked for again, what is still there comes.
-            fetched.out_of_range = True
+            buffer.out_of_range = True
             return
         kind, appended_ms = message.timestamp()
         if kind == TIMESTAMP_NOT_AVAILABLE:
-            raise TopicError(f"topic {fetched.topic} has records without a time; they were written by an old client")
+            raise TopicError(f"topic {buffer.topic} has records without a time; they were written by an old client")
         key, value = message.key() or b"", message.value() or b""
-        fetched.add(Record(fetched.partition, offset, appended_ms, _bytes(key), _bytes(value)))
-        if not fetched.paused and (len(fetched.records) >= PAUSE_AT_RECORDS or fetched.size_bytes >= PAUSE_AT_BYTES):
-            self._consumer.pause([fetched.place])
-            fetched.paused = True
+        buffer.add(Record(buffer.partition, offset, appended_ms, _bytes(key), _bytes(value)))
+        if not buffer.paused and (len(buffer.records) >= PAUSE_AT_RECORDS or buffer.size_bytes >= PAUSE_AT_BYTES):
+            self._consumer.pause([buffer.place])
+            buffer.paused = True
 
 
 def _bytes(value: str | bytes) -> bytes:

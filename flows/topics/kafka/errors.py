@@ -60,7 +60,7 @@ def remedy(error: KafkaError) -> str:
     return ""
 
 
-def named(error: KafkaException | KafkaError, what: str) -> TopicError:
+def to_topic_error(error: KafkaException | KafkaError, what: str) -> TopicError:
     """Make a `TopicError` that says what could not be done, why, and the remedy."""
     found = kafka_error(error)
     if found.code() in UNKNOWN:

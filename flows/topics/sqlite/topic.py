@@ -65,7 +65,7 @@ class SqliteTopic:
     def bounds(self, partition: int) -> tuple[int, int]:
         """(earliest offset kept, offset the next record will get), both of one moment."""
         self.check_partition(partition)
-        earliest, end = self._look(
+        earliest, end = self._query(
             f"SELECT (SELECT min(offset) FROM records_{partition:d}), "  # noqa: S608
             "(SELECT next_offset FROM partitions WHERE number = ?)",
             partition,
@@ -80,7 +80,7 @@ class SqliteTopic:
         low, high = self.bounds(partition)
         while low < high:
             middle = (low + high) // 2
-            row = self._look(f"SELECT appended_ms FROM records_{partition:d} WHERE offset = ?", middle)  # noqa: S608
+            row = self._query(f"SELECT appended_ms FROM records_{partition:d} WHERE offset = ?", middle)  # noqa: S608
             if row is None or row[0] < appended_ms:  # None: deleted meanwhile, so older than what is asked for
                 low = middle + 1
             else:
@@ -119,7 +119,7 @@ class SqliteTopic:
     def expire(self, now_ms: int) -> int:
         """Delete what is past retention; return the number of records deleted."""
         deleted = 0
-        [retention_seconds] = self._look("SELECT value FROM settings WHERE name = 'retention_seconds'")
+        [retention_seconds] = self._query("SELECT value FROM settings WHERE name = 'retention_seconds'")
         with closing(self.file.connect()) as connection:
             for partition in range(self.partitions):
                 earliest, _ = self.bounds(partition)
@@ -134,7 +134,7 @@ class SqliteTopic:
 
     def used_bytes(self) -> int:
         """What the records take, without space that deleted ones have left for new ones."""
-        [used] = self._look(
+        [used] = self._query(
             "SELECT (page_count - freelist_count) * page_size "
             "FROM pragma_page_count, pragma_freelist_count, pragma_page_size"
         )
@@ -148,11 +148,11 @@ class SqliteTopic:
 
     def _count_partitions(self) -> int:
         # Its maker may have been killed between making the file and filling it.
-        if self._look("SELECT 1 FROM sqlite_master WHERE name = 'settings'") is None:
+        if self._query("SELECT 1 FROM sqlite_master WHERE name = 'settings'") is None:
             raise UnknownTopic(f"topic {self.name} was not created: {self.file.path} is empty")
-        [partitions] = self._look("SELECT value FROM settings WHERE name = 'partitions'")
+        [partitions] = self._query("SELECT value FROM settings WHERE name = 'partitions'")
         return int(partitions)
 
-    def _look(self, sql: str, *parameters: object) -> Any:
+    def _query(self, sql: str, *parameters: object) -> Any:
         with self._lock:
             return self._connection.row(sql, *parameters)

@@ -16,8 +16,8 @@ from flows.topics.sqlite.topic import SqliteTopic, create_topic
 from flows.topics.sqlite.wal import WalCheckpointer
 from model.events.ids import partition_of
 
-BUDGET_LOOK_MS = 1_000
-MARKS = "marks"
+BUDGET_CHECK_MS = 1_000
+METADATA = "marks"
 SUFFIX = ".sqlite"
 TOPIC_ERRORS = ErrorClasses(TopicError, ProduceFailed, TopicFull)
 _NAME = re.compile(r"[a-z0-9_][a-z0-9_.]{0,99}")
@@ -41,21 +41,21 @@ class SqliteTopics:
         self._fsync = fsync
         self._budget_bytes = disk_budget_bytes
         self._over_budget = False
-        self._budget_seen_ms: int | None = None
+        self._budget_checked_ms: int | None = None
         self._closed = False
         self._lock = threading.Lock()
         self._topics: dict[str, SqliteTopic] = {}
-        self._marks = self._file(MARKS)
-        self._marks.create()
-        with closing(self._marks.connect()) as connection, connection.transaction() as sqlite:
+        self._metadata = self._file(METADATA)
+        self._metadata.create()
+        with closing(self._metadata.connect()) as connection, connection.transaction() as sqlite:
             sqlite.execute("CREATE TABLE IF NOT EXISTS marks (name TEXT PRIMARY KEY, value BLOB NOT NULL)")
 
     def create(self, specs: Sequence[TopicSpec]) -> None:
         for spec in specs:
-            if not _NAME.fullmatch(spec.name) or spec.name == MARKS or spec.partitions < 1:
+            if not _NAME.fullmatch(spec.name) or spec.name == METADATA or spec.partitions < 1:
                 raise TopicError(
                     f"{spec.name!r} with {spec.partitions} partitions is no topic: a name has lower-case letters, "
-                    f"digits, _ and dots and is not {MARKS!r}, and there is at least one partition"
+                    f"digits, _ and dots and is not {METADATA!r}, and there is at least one partition"
                 )
             create_topic(self._file(spec.name), spec)
 
@@ -88,20 +88,20 @@ class SqliteTopics:
             raise failure
         return deleted
 
-    def mark(self, name: str) -> bytes | None:
-        with closing(self._marks.connect()) as connection:
+    def get_metadata(self, name: str) -> bytes | None:
+        with closing(self._metadata.connect()) as connection:
             row = connection.row("SELECT value FROM marks WHERE name = ?", name)
         return None if row is None else bytes(row[0])
 
     def put_metadata(self, name: str, value: bytes) -> None:
-        with closing(self._marks.connect()) as connection, connection.transaction() as sqlite:
+        with closing(self._metadata.connect()) as connection, connection.transaction() as sqlite:
             sqlite.execute("INSERT OR REPLACE INTO marks VALUES (?, ?)", (name, value))
 
     def close(self) -> None:
         self.checkpoints.close()
         with self._lock:
             self._closed = True
-            self._marks.close()
+            self._metadata.close()
             for topic in self._topics.values():
                 topic.close()
 
@@ -112,7 +112,7 @@ class SqliteTopics:
             return topic
         with self._lock:
             file = self._file(name)
-            if not _NAME.fullmatch(name) or name == MARKS or not file.path.exists():
+            if not _NAME.fullmatch(name) or name == METADATA or not file.path.exists():
                 raise UnknownTopic(f"there is no topic {name!r} in {self._directory}: it must be created first")
             topic = self._topics[name] = self._topics.get(name) or SqliteTopic(file, name)
         return topic
@@ -123,8 +123,8 @@ class SqliteTopics:
         if topic != EVENTS or self._budget_bytes is None:
             return
         now_ms = self.clock()
-        if self._budget_seen_ms is None or abs(now_ms - self._budget_seen_ms) >= BUDGET_LOOK_MS:
-            self._budget_seen_ms = now_ms
+        if self._budget_checked_ms is None or abs(now_ms - self._budget_checked_ms) >= BUDGET_CHECK_MS:
+            self._budget_checked_ms = now_ms
             self._over_budget = self._used_bytes() >= self._budget_bytes
         if self._over_budget:
             raise TopicFull("the topics have used up disk.topics_budget_bytes; raise it, or lower the retention")
@@ -139,7 +139,7 @@ class SqliteTopics:
     def _names(self) -> list[str]:
         """Every topic of the directory, also those the workspace no longer names."""
         found = {path.name.removesuffix(SUFFIX) for path in self._directory.glob(f"*{SUFFIX}")}
-        return sorted(found - {MARKS})
+        return sorted(found - {METADATA})
 
     def _file(self, name: str) -> SqliteFile:
         if self._closed:
@@ -163,7 +163,7 @@ class SqliteProducer:
             found.check_partition(partition)
         self._buffers.setdefault(topic, {}).setdefault(partition, []).append((key, value))
 
-    def push(self) -> None:
+    def poll(self) -> None:
         self.flush()
 
     def flush(self) -> None:
