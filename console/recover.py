@@ -20,7 +20,7 @@ from flows.runtime.installation import Deployment
 from flows.runtime.positions import last_committed, set_start_offset
 from flows.runtime.recovery import reset_recovery
 from flows.topics.interface import MINUTES, OUTCOMES, Topics
-from model.recording.rollup import MINUTE_MS
+from model.durations import MINUTE_MS
 
 Part = tuple[str, int]
 

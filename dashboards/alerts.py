@@ -170,7 +170,7 @@ _CHANNELS = grid(
     "Channels",
     "Where messages go, those in trouble first: the state, since when, and what the channel said last. Sent and given"
     " up count the last 24 hours.",
-    "SELECT channel AS `Channel`, state AS `State`, since AS `Since`, sent_24h AS `Sent`, waiting AS `QueuedDelivery`,\n"
+    "SELECT channel AS `Channel`, state AS `State`, since AS `Since`, sent_24h AS `Sent`, waiting AS `Waiting`,\n"
     "       dropped_24h AS `Given up`, if(state = 'ok', '', trim(concat(code, ' ', message))) AS `Last error`,\n"
     "       multiIf(state = 'failing', 'Nothing yet: messages are kept and tried again. If it lasts, look at its"
     " service.',\n"
@@ -188,7 +188,7 @@ _CHANNELS = grid(
         c.column("State", c.words(CHANNEL_STATES, 95)),
         c.column("Since", c.ago()),
         c.column("Sent", c.count(75)),
-        c.column("QueuedDelivery", c.count(85)),
+        c.column("Waiting", c.count(85)),
         c.column("Given up", c.red_unless_zero(80)),
         c.column("Last error", c.wrapped()),
         c.column("What to do", c.wrapped()),

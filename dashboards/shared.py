@@ -17,7 +17,7 @@ def banners() -> table.Panel:
         "Destinations that take nothing now",
         "A destination that needs setting up, or that is left alone because it keeps failing. Its deliveries are kept"
         " and wait; they are not in the numbers below until they end. Shown whatever is picked above.",
-        "SELECT destination AS `Destination`, state AS `State`, since AS `Since`, pending AS `QueuedDelivery`,\n"
+        "SELECT destination AS `Destination`, state AS `State`, since AS `Since`, pending AS `Waiting`,\n"
         "       description AS `What happened`, action AS `What to do`, link AS `More`, message AS `In its own words`\n"
         f"FROM {call('banners')}\n"
         "ORDER BY state = 'setup' DESC, destination",
@@ -26,7 +26,7 @@ def banners() -> table.Panel:
             c.column("Destination", c.width(130) + c.link("Only this destination", only_destination("Destination"))),
             c.column("State", c.words(DESTINATION_STATES, 185)),
             c.column("Since", c.ago()),
-            c.column("QueuedDelivery", c.count(90)),
+            c.column("Waiting", c.count(90)),
             c.column("What happened", c.wrapped()),
             c.column("What to do", c.wrapped()),
             c.column("More", c.read_more()),

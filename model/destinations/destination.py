@@ -15,6 +15,7 @@ from pydantic import Field
 from model.config.env_text import EnvString
 from model.config.fields import FormerIds, Name, Slug
 from model.events.ids import request_key
+from model.events.validation import CALL_TYPES
 from model.http.failure import FailureClass
 from model.http.failure_rules import FailureRule, FailureRuleConfig
 from model.http.messages import RESPONSE_BODY_LIMIT_BYTES, HttpRequest, HttpResponse, read_limit_bytes
@@ -24,7 +25,6 @@ from model.version import VERSION
 from model.workspace.settings import Section
 
 USER_AGENT = f"Waybill/{VERSION}"
-CALL_TYPES = frozenset({"track", "identify", "page", "screen", "group", "alias"})
 
 
 class Item(msgspec.Struct, frozen=True):
