@@ -19,7 +19,7 @@ from flows.recording.dataflow import FLOW as RECORDING
 from flows.runtime.installation import Deployment
 from flows.runtime.recovery import last_committed, reset_recovery, set_start_offset
 from flows.topics.interface import MINUTES, OUTCOMES, Topics
-from model.recording.rollup import MINUTE_MS
+from model.durations import MINUTE_MS
 
 Part = tuple[str, int]
 

@@ -16,8 +16,8 @@ from model.alerts.system import DestinationSaid, destination_removed, setup, set
 from model.alerts.transition import Transition
 from model.alerts.version import RuleVersion, newest
 from model.alerts.windows import Windows
+from model.durations import MINUTE_MS
 from model.events.envelope import UnreadableRecord
-from model.recording.rollup import MINUTE_MS
 from model.workspace.workspace import Workspace
 
 EVALUATION_VERSION = 1

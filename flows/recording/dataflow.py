@@ -22,7 +22,7 @@ from flows.runtime.worker import Worker, run_worker
 from flows.topics.interface import OUTCOMES, Record
 from flows.topics.sink import OutgoingRecord, TopicSink
 from flows.topics.source import Item, SourceConfig, SourcedRecord, TopicPartition, TopicSource
-from model.recording.rollup import MINUTE_MS
+from model.durations import MINUTE_MS
 from sinks.clickhouse.store import Store, open_store
 
 FLOW = "recording"

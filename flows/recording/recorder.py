@@ -15,12 +15,12 @@ from flows.recording.replays import ReplayDeduplicator
 from flows.topics.interface import MINUTES, Record
 from flows.topics.records import dead_letter
 from flows.topics.sink import OutgoingRecord
+from model.durations import HOUR_MS, MINUTE_MS
 from model.events.envelope import FORMAT_VERSION, UnreadableRecord
 from model.recording.facts import Fact, decode
-from model.recording.rollup import MINUTE_MS, LogMinute, bundle
+from model.recording.rollup import LogMinute, bundle
 from model.recording.rows import LogPosition, Row, counts_of, minute_row, rows_of, total_row
 
-HOUR_MS = 3_600_000
 SEND_MINUTES_EVERY = timedelta(seconds=1)  # open rows are visible within about two seconds
 MOST_EMPTY_MINUTES = 7 * 24 * 60  # after a longer silence the bundles of a week say enough
 

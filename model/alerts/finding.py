@@ -7,11 +7,11 @@ the comparison itself is fine, not when there is little left to compare.
 from dataclasses import dataclass
 from typing import Protocol
 
-from model.alerts.measures import DAY_MS, FIVE_MINUTES_MS, HOUR_MS
+from model.alerts.measures import FIVE_MINUTES_MS
 from model.alerts.rule import DeliveryRate, FailedEvents, SourceVolume, scope_of
 from model.alerts.text import duration
 from model.alerts.windows import Windows
-from model.recording.rollup import MINUTE_MS
+from model.durations import DAY_MS, HOUR_MS, MINUTE_MS
 
 WEEK_MS = 7 * DAY_MS
 OUTAGE_SLOTS = 6  # half an hour without an event

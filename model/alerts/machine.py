@@ -9,10 +9,10 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from model.alerts.finding import Finding
-from model.alerts.measures import HOUR_MS
 from model.alerts.notice import Change
 from model.alerts.state import Check, RuleState
 from model.alerts.transition import Suppression, Transition, transition_id
+from model.durations import HOUR_MS
 
 LATE_MS = HOUR_MS
 _FOUND = [field.name for field in fields(Finding) if field.name != "outside"]

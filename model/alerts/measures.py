@@ -9,11 +9,9 @@ from collections.abc import Iterator
 from enum import IntEnum
 from typing import NamedTuple
 
-from model.recording.rollup import MINUTE_MS
+from model.durations import DAY_MS, HOUR_MS, MINUTE_MS
 
 FIVE_MINUTES_MS = 5 * MINUTE_MS
-HOUR_MS = 60 * MINUTE_MS
-DAY_MS = 24 * HOUR_MS
 AHEAD_MS = HOUR_MS  # a row of a later minute than this is of a clock that is wrong
 DAY_SLOTS = DAY_MS // FIVE_MINUTES_MS
 

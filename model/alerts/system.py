@@ -12,9 +12,9 @@ from model.alerts.machine import Subject, advance, end
 from model.alerts.rule import IN_APP
 from model.alerts.state import Check, RuleState
 from model.alerts.transition import Transition
+from model.durations import MINUTE_MS
 from model.http.failure import cut
 from model.reason_codes.catalogue import reason
-from model.recording.rollup import MINUTE_MS
 
 SETUP = "setup"
 MONITOR_BLIND = "monitor-blind"

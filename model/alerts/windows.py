@@ -26,7 +26,8 @@ from model.alerts.measures import (
     Measure,
     Sum,
 )
-from model.recording.rollup import MINUTE_MS, OTHER
+from model.durations import MINUTE_MS
+from model.recording.rollup import OTHER
 
 WINDOWS_VERSION = 1
 SERIES_LIMIT = 50_000

@@ -60,6 +60,10 @@ def _check_url(url: EnvString) -> EnvString:
 def _check_header_name(name: str) -> str:
     if not _HEADER_NAME.fullmatch(name):
         raise fault("this is no header name", "Use letters, digits and hyphens, such as X-Api-Key")
+    return name
+
+
+def _check_not_reserved(name: str) -> str:
     if name.lower() in RESERVED_HEADERS:
         raise fault("Waybill sets this header itself", "Remove it")
     return name
@@ -96,7 +100,8 @@ WriteKey = Annotated[EnvString, AfterValidator(_check_write_key)]
 WriteKeys = Annotated[
     tuple[WriteKey, ...], Field(max_length=100, json_schema_extra={"minItems": 1}), AfterValidator(_check_write_keys)
 ]
-HeaderName = Annotated[str, AfterValidator(_check_header_name)]
+AnyHeaderName = Annotated[str, AfterValidator(_check_header_name)]
+HeaderName = Annotated[AnyHeaderName, AfterValidator(_check_not_reserved)]
 HeaderValue = Annotated[EnvString, AfterValidator(_check_header_value)]
 Url = Annotated[EnvString, AfterValidator(_check_url)]
 Secret = Annotated[EnvString, AfterValidator(_check_secret)]

@@ -9,13 +9,13 @@ from collections import OrderedDict
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from model.durations import DAY_MS
 from model.http.failure import MESSAGE_LIMIT_CHARS
 
 OTHER = "other"
 GROUPS_PER_DAY = 20  # of one connection; nobody reads more
 MAX_CONNECTIONS = 256  # of one `ErrorGroups`: bounds memory and the snapshot
 SIMILAR_FROM = 0.6
-_DAY_MS = 86_400_000
 _KNOWN_MESSAGES = 2_048
 
 # One pass over the text; the group that matched names the placeholder. That a template is its own template rests on
@@ -86,7 +86,7 @@ class ErrorGroups:
         """
         if not message.strip():
             return ""
-        day = at_ms // _DAY_MS
+        day = at_ms // DAY_MS
         if day > self._day:
             self._day = day
             self._connections.clear()

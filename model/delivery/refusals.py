@@ -8,9 +8,11 @@ in; memory is bounded.
 from datetime import UTC, datetime
 from typing import Any
 
+from model.durations import HOUR_MS
+
 ENOUGH = 3  # refused in a row, with nothing taken in between
 ENOUGH_IF_MIXED = 10  # where single deliveries were refused while others were taken
-MIXED_MS = 3_600_000  # how long that is remembered
+MIXED_MS = HOUR_MS  # how long that is remembered
 NO_ANSWER_MS = 10_000  # faults of DNS and TLS that last shorter are passing ones
 MOST_NAMED = 100
 

@@ -3,7 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-RETRY_AFTER_LIMIT_MS = 3_600_000  # a partner may ask for an hour; more would outlive most of the window
+from model.durations import HOUR_MS
+
+RETRY_AFTER_LIMIT_MS = HOUR_MS  # a partner may ask for an hour; more would outlive most of the window
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -11,10 +13,10 @@ class RetryPolicy:
     """The workspace's retry settings, in ms. ``jitter`` 0.2 spreads a wait over 80 % to 120 % of itself."""
 
     attempts: int = 10
-    window_ms: int = 4 * 3_600_000
+    window_ms: int = 4 * HOUR_MS
     first_wait_ms: int = 45_000
     wait_factor: float = 2.0
-    max_wait_ms: int = 3_600_000
+    max_wait_ms: int = HOUR_MS
     jitter: float = 0.2
 
     def wait_ms(self, attempt: int, random: Callable[[], float]) -> int:

@@ -6,11 +6,11 @@ more than MAX_KINDS kinds at a time. Decided before anything is redacted, so an 
 
 from dataclasses import dataclass, field
 
+from model.durations import HOUR_MS, MINUTE_MS
+
 FAILURES_PER_MINUTE = 3
 SUCCESSES_PER_HOUR = 1
 MAX_KINDS = 10_000  # bounds memory; kinds beyond it get no samples until the next minute or hour
-MINUTE_MS = 60_000
-HOUR_MS = 3_600_000
 
 
 @dataclass(slots=True)

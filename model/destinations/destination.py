@@ -16,6 +16,7 @@ from model.config.env_text import EnvString
 from model.config.fields import FormerIds, Name, Slug
 from model.config.section import Section
 from model.events.ids import request_key
+from model.events.validation import CALL_TYPES
 from model.http.failure import FailureClass
 from model.http.failure_rules import FailureRule, FailureRuleConfig
 from model.http.messages import RESPONSE_BODY_LIMIT_BYTES, HttpRequest, HttpResponse, read_limit_bytes
@@ -24,7 +25,6 @@ from model.reason_codes.catalogue import Reason
 from model.version import VERSION
 
 USER_AGENT = f"Waybill/{VERSION}"
-CALL_TYPES = frozenset({"track", "identify", "page", "screen", "group", "alias"})
 
 
 class Item(msgspec.Struct, frozen=True):

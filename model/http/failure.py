@@ -12,7 +12,9 @@ from typing import Any
 
 import orjson
 
-LONGEST_RETRY_AFTER_MS = 3_600_000  # an hour; more is a mistake or an attack on our retry window
+from model.durations import HOUR_MS
+
+LONGEST_RETRY_AFTER_MS = HOUR_MS  # an hour; more is a mistake or an attack on our retry window
 MESSAGE_LIMIT_CHARS = 300
 FOUND_LIMIT_CHARS = 2_000  # of a message not yet redacted: half a secret, left at a cut, would not be recognised
 _READ_LIMIT_CHARS = 4096  # of a plain text body: enough to fill any message

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from model.durations import MINUTE_MS
 from model.recording.facts import (
     AttemptFailed,
     DeliveryFact,
@@ -26,7 +27,6 @@ from model.recording.facts import (
 from model.recording.latency import bucket
 from model.recording.replays import Decision
 
-MINUTE_MS = 60_000
 SERIES_LIMIT = 2_000  # rows an append minute may have under their own event name and app version
 OTHER = "(other)"
 ATTEMPT_LIMIT = 255  # attempts beyond are counted as this one

@@ -11,9 +11,10 @@ MASK = "[redacted]"
 LONGEST_MATCH_CHARS = 1024  # of what is recognised only as a whole; half of it would stay behind at a cut
 LONGEST_NAME_CHARS = 256
 
-# Looked for in the letters and digits of a name; the second list among its words; the third only as the whole name.
+_CREDENTIALS = ("authorization", "apikey", "cookie", "token", "secret", "password", "credential", "signature")
+# Searched in the letters and digits of a name; the second list among its words; the third only as the whole name.
 _SECRET_IN_NAME = re.compile(
-    "passw|passphrase|secret|token|authorization|apikey|accesskey|privatekey|writekey|credential|cookie|signature"
+    "|".join(_CREDENTIALS) + "|passw|passphrase|accesskey|privatekey|writekey"
     "|socialsecurity|creditcard|cardnumber|securitycode|phonenumber"
 )
 _SECRET_WORDS = frozenset({"pwd", "jwt", "otp", "cvc", "cvv", "ssn", "iban", "phone", "phones", "telephone"})
@@ -75,6 +76,12 @@ def is_secret_name(name: str) -> bool:
     if plain in _SECRET_NAMES or _SECRET_IN_NAME.search(plain):
         return True
     return any(word.lower() in _SECRET_WORDS for word in _WORD.findall(name[:LONGEST_NAME_CHARS]))
+
+
+def looks_like_credential(name: str) -> bool:
+    """Say whether a header or query parameter of this name usually carries credentials, as opposed to personal data."""
+    plain = name.lower().replace("-", "").replace("_", "")
+    return plain in {"auth", "xauth", "key"} or any(word in plain for word in _CREDENTIALS)
 
 
 def mask_named(text: str, is_secret: Callable[[str], bool]) -> str:

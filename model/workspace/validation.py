@@ -15,17 +15,10 @@ from pydantic_core import PydanticCustomError
 from model.config.env_text import refers_to_environment, substitute
 from model.config.problems import FieldPath, Severity, Violation, did_you_mean, format_path, quoted
 from model.mapping.compiling import MappingInvalid, compile_mapping
+from model.redaction.detectors import looks_like_credential
 from model.workspace.settings import DAY_SECONDS, DeliveryConfig, RetentionConfig
 from model.workspace.warnings import connection_doubts
 from model.workspace.workspace import Workspace
-
-_CREDENTIAL_WORDS = ("authorization", "apikey", "cookie", "token", "secret", "password", "credential", "signature")
-
-
-def looks_like_credential(name: str) -> bool:
-    """Say whether a header or query parameter of this name usually carries a secret."""
-    plain = name.lower().replace("-", "").replace("_", "")
-    return plain in {"auth", "xauth", "key"} or any(word in plain for word in _CREDENTIAL_WORDS)
 
 
 def errors(data: Any, environ: Mapping[str, str]) -> Iterator[Violation]:

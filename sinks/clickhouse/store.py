@@ -23,6 +23,7 @@ import clickhouse_connect
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
+from model.durations import HOUR_MS, MINUTE_MS
 from sinks.clickhouse.hours import REBUILD_HOURS
 from sinks.clickhouse.rows import LATEST_TIME_MS, RefusedRow, TableWriter, describe
 from sinks.clickhouse.schema import VIEWS
@@ -193,10 +194,10 @@ class Store:
             return
         values = {
             "log_partition": log_partition,
-            "hours": sorted({ms // 3_600_000 * 3_600 for ms in hours_ms}),
-            "first": min(hours_ms) // 3_600_000 * 3_600,
-            "end": max(hours_ms) // 3_600_000 * 3_600 + 3_600,
-            "through": through_ms // 60_000 * 60,
+            "hours": sorted({ms // HOUR_MS * 3_600 for ms in hours_ms}),
+            "first": min(hours_ms) // HOUR_MS * 3_600,
+            "end": max(hours_ms) // HOUR_MS * 3_600 + 3_600,
+            "through": through_ms // MINUTE_MS * 60,
         }
         with self.client() as client:
             for statement in REBUILD_HOURS:

@@ -17,7 +17,7 @@ from model.alerts.rule import RULE
 from model.alerts.state import Check
 from model.alerts.transition import Transition
 from model.alerts.version import RuleChange, RuleVersion
-from model.recording.rollup import MINUTE_MS
+from model.durations import MINUTE_MS
 from model.workspace.workspace import Workspace
 from sinks.channels.channel import Outcome, SendResult
 from tests.unit.alerts.alert_samples import NOW

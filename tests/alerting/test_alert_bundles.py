@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flows.alerting.minute_assembly import MinuteAssembler, read_bundle
+from model.durations import MINUTE_MS
 from model.events.envelope import UnreadableRecord
-from model.recording.rollup import MINUTE_MS
 from tests.alerting.alerting_kit import START, bundle_value, said
 from tests.unit.alerts.alert_samples import row
 

@@ -5,10 +5,9 @@ from typing import Any
 import pytest
 
 from flows.topics.interface import Record
-from model.alerts.measures import DAY_MS
 from model.alerts.notice import Change
 from model.alerts.transition import Suppression, Transition
-from model.recording.rollup import MINUTE_MS
+from model.durations import DAY_MS, HOUR_MS, MINUTE_MS
 from tests.alerting.alerting_kit import (
     START,
     Evaluating,
@@ -20,8 +19,6 @@ from tests.alerting.alerting_kit import (
     through_pickle,
 )
 from tests.unit.alerts.alert_samples import delivery
-
-HOUR_MS = 60 * MINUTE_MS
 
 
 def discarded(number: int, count: int = 1) -> dict[str, Any]:

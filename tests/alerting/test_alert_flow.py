@@ -19,7 +19,7 @@ from flows.topics.interface import MINUTES
 from flows.topics.source import SourceConfig
 from model.alerts import machine
 from model.alerts.version import RuleVersion
-from model.recording.rollup import MINUTE_MS
+from model.durations import MINUTE_MS
 from tests.alerting.alerting_kit import START, Knowing, bundle_value, example_workspace, rule, said
 from tests.fakes import MemoryTopics
 from tests.small_runs import Crash, Hand, beginning, run

@@ -5,11 +5,10 @@ from typing import Any, cast
 import pytest
 
 from flows.alerting.store_queries import RuleRepository
+from model.durations import HOUR_MS
 from sinks.clickhouse.store import Store, StoreUnavailable
 from tests.alerting.alerting_kit import START, rule
 from tests.sql.recording import BASE_MS, Event, Log
-
-HOUR_MS = 3_600_000
 
 
 class Away:

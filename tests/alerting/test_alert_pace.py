@@ -5,7 +5,7 @@ import pytest
 from flows.alerting.source import MAX_LEAD_MS, MinutesSource
 from flows.topics.interface import MINUTES
 from flows.topics.source import BATCH_RECORDS, SourceConfig, SourcedRecord
-from model.recording.rollup import MINUTE_MS
+from model.durations import MINUTE_MS
 from tests.alerting.alerting_kit import START
 from tests.fakes import Clock, MemoryTopics
 

@@ -8,12 +8,10 @@ from flows.alerting.outbox import Outbox
 from model.alerts.notice import Change
 from model.alerts.system import BLIND_AFTER_MS, MONITOR_BLIND
 from model.alerts.transition import Transition
-from model.recording.rollup import MINUTE_MS
+from model.durations import DAY_MS, MINUTE_MS
 from tests.alerting.alerting_kit import Evaluating, Knowing, bundle, example_workspace
 from tests.fakes import Clock
 from tests.unit.alerts.alert_samples import NOW
-
-DAY_MS = 24 * 60 * MINUTE_MS
 
 
 class Watched:

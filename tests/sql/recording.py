@@ -4,6 +4,7 @@ flow."""
 from dataclasses import dataclass, field
 from typing import Any
 
+from model.durations import MINUTE_MS
 from model.events.ids import delivery_id
 from model.recording.facts import (
     AttemptFailed,
@@ -18,7 +19,7 @@ from model.recording.facts import (
     WatermarkReport,
 )
 from model.recording.replays import Decision
-from model.recording.rollup import MINUTE_MS, LogMinute
+from model.recording.rollup import LogMinute
 from model.recording.rows import LogPosition, minute_row, rows_of, total_row
 from sinks.clickhouse.store import Store
 

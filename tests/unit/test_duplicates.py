@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 
 from flows.delivery.dedup import DedupStore, DuplicateStores, dedup_key
 from flows.topics.interface import EVENTS
+from model.durations import HOUR_MS
 from tests.fakes import Clock, MemoryTopics
-from tests.samples import HOUR_MS, T0, event_value
+from tests.samples import T0, event_value
 
 DAY_SECONDS = 86_400
 

@@ -4,10 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from model.durations import MINUTE_MS
 from model.recording.facts import DestinationState, Fact, Outcome, Sample, State, WatermarkReport
 from model.recording.latency import bucket
 from model.recording.replays import Decision, EarlierOutcome
-from model.recording.rollup import MINUTE_MS, OTHER, SERIES_LIMIT, LogMinute, Series, bundle, series_of
+from model.recording.rollup import OTHER, SERIES_LIMIT, LogMinute, Series, bundle, series_of
 from model.recording.rows import counts_of
 from tests.samples import (
     ONE_OF_EACH,

@@ -20,7 +20,7 @@ from flows.topics.source import (
     TopicsSource,
 )
 from model.delivery.retry_tiers import RETRY_TIERS
-from model.recording.rollup import MINUTE_MS
+from model.durations import MINUTE_MS
 from tests.fakes import Clock, MemoryTopics
 from tests.samples import T0
 

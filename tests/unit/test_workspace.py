@@ -9,7 +9,7 @@ import pytest
 from console.check import CheckResult, check, to_json
 from model.config.problems import Severity, WorkspaceInvalid
 from model.destinations.webhook import WebhookDestination
-from model.workspace.validation import looks_like_credential
+from model.redaction.detectors import looks_like_credential
 from model.workspace.workspace import Workspace, workspace_schema_text
 from tests.unit.workspace_sample import ENVIRON, SECRET, SHOP, changed, only, problems, read, valid
 

@@ -13,8 +13,9 @@ from model.alerts.system import DestinationSaid, setup
 from model.alerts.transition import Transition
 from model.alerts.version import RuleChange, RuleOwner, RuleVersion
 from model.alerts.windows import Windows
+from model.durations import MINUTE_MS
 from model.recording.facts import Fact
-from model.recording.rollup import MINUTE_MS, LogMinute
+from model.recording.rollup import LogMinute
 from model.recording.rows import counts_of
 from tests.grafana.render.day import HOUR, HOURS, TOKEN_GONE, WORDS
 from tests.sql.recording import ONE

@@ -3,11 +3,11 @@
 from collections.abc import Iterable
 from typing import Any
 
-from model.alerts.measures import DAY_MS, FIVE_MINUTES_MS
+from model.alerts.measures import FIVE_MINUTES_MS
 from model.alerts.rule import RULE
 from model.alerts.version import RuleChange, RuleVersion
 from model.alerts.windows import Windows
-from model.recording.rollup import MINUTE_MS
+from model.durations import DAY_MS, MINUTE_MS
 
 T0 = 1_800_000_000_000 // FIVE_MINUTES_MS * FIVE_MINUTES_MS  # 2027-01-15 08:00 UTC
 NOW = T0 + 10 * DAY_MS

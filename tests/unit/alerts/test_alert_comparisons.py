@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model.alerts.finding import Finding, measure_failed, measure_rate, measure_volume, of_first_attempts
-from model.alerts.measures import DAY_MS, FIVE_MINUTES_MS, HOUR_MS
+from model.alerts.measures import FIVE_MINUTES_MS
 from model.alerts.rule import RULE, DeliveryRate, FailedEvents, SourceVolume
 from model.alerts.windows import Windows
-from model.recording.rollup import MINUTE_MS
+from model.durations import DAY_MS, HOUR_MS, MINUTE_MS
 from tests.unit.alerts.alert_samples import NOW, T0, Known, delivery, row, volumes, windows_of
 
 

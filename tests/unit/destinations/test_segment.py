@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from model.destinations.destination import Item
 from model.destinations.segment import SegmentDestination
+from model.durations import HOUR_MS
 from model.events.times import iso_ms
 from model.events.tracking import EventLimits, RequestContext, track
 from model.http.messages import HttpResponse
@@ -46,9 +47,6 @@ def arrived(item: dict[str, Any], received_at_ms: int, sent_at_ms: int | None) -
     return track(
         item, arrival, EventLimits(), call_type="track", source="web", index=0, new_id=lambda: "made-here"
     ).payload
-
-
-HOUR_MS = 3_600_000
 
 
 @pytest.mark.parametrize("delay_ms", [0, 23_000, 72 * HOUR_MS], ids=["at once", "late retry", "redrive"])

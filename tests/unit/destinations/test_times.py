@@ -12,12 +12,12 @@ from model.destinations.http_api import HttpApiDestination
 from model.destinations.mixpanel import MixpanelDestination
 from model.destinations.segment import SegmentDestination
 from model.destinations.webhook import WebhookDestination
+from model.durations import HOUR_MS
 from model.events.times import iso_ms
 from model.events.tracking import EventLimits, RequestContext, track
 from tests.destination_items import destination, items
 from tests.samples import T0
 
-HOUR_MS = 3_600_000
 HAPPENED_MS = T0 - 5_000
 
 
