@@ -7,10 +7,11 @@ from urllib.parse import urlencode
 
 from model.alerts.notice import Change, ErrorGroup, Notice
 from model.alerts.transition import Transition
+from model.durations import HOUR_MS
 from sinks.clickhouse.store import Store, StoreError
 
 MOST_GROUPS = 3
-LOOK_BACK_MS = 3_600_000  # of links to what has no window
+LOOK_BACK_MS = HOUR_MS  # of links to what has no window
 
 log = logging.getLogger("waybill")
 

@@ -16,8 +16,9 @@ from flows.alerting.notifications import Message, MessageState, notice_from, not
 from flows.sqlite.database import SqliteFile
 from model.alerts.notice import Notice
 from model.alerts.transition import Transition
+from model.durations import DAY_MS
 
-KEPT_MS = 60 * 86_400_000  # of what was told and recorded; replays reach back as far as topic minutes
+KEPT_MS = 60 * DAY_MS  # of what was told and recorded; replays reach back as far as topic minutes
 MOST_DUE = 200  # of a channel at a time; more than one message tells
 MOST_WAITING = 1_000
 _SCHEMA = (

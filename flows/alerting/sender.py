@@ -13,13 +13,14 @@ from flows.alerting.outbox import ChannelHealth, Outbox, QueuedMessage
 from model.alerts.channels import EMAIL
 from model.alerts.notice import Notice
 from model.alerts.rule import IN_APP
+from model.durations import DAY_MS
 from model.workspace.workspace import Workspace
 from sinks.channels.channel import Channel, Outcome, SendResult
 
 SPACING_MS = 1_000  # Slack takes one message a second for each channel
 FIRST_WAIT_MS = 5_000
 LONGEST_WAIT_MS = 600_000
-GIVE_UP_AFTER_MS = 24 * 3_600_000
+GIVE_UP_AFTER_MS = DAY_MS
 
 log = logging.getLogger("waybill")
 OpenChannels = Callable[[Workspace], Mapping[str, Channel]]

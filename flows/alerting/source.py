@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 
 from flows.engine.error_capture import capture_errors
 from flows.topics.source import Item, SourceConfig, SourcedRecord, TopicPartition, TopicSource
+from model.durations import HOUR_MS
 
-MAX_LEAD_MS = 3_600_000
+MAX_LEAD_MS = HOUR_MS
 
 
 @dataclass(slots=True)

@@ -8,7 +8,9 @@ burst that every destination keeps up with causes no requeue at all.
 from collections.abc import Callable
 from math import ceil
 
-ACTIVE_FOR_MS = 60_000  # a destination counts towards the shares for a minute after its last delivery
+from model.durations import MINUTE_MS
+
+ACTIVE_FOR_MS = MINUTE_MS  # a destination counts towards the shares for a minute after its last delivery
 
 
 class InFlightBudget:
