@@ -20,8 +20,8 @@ from console.public_api.routes import PublicApi, no_such_path
 from flows.topics.interface import TopicError
 from flows.workspace.live import CurrentWorkspace
 from model.workspace.permissions import Action, Role, may
-from sinks.clickhouse.schema import VIEWS
 from sinks.clickhouse.store import Store, StoreError, ViewRefused
+from sinks.clickhouse.views import VIEWS
 
 LONGEST_BODY_BYTES = 64 * 1024
 AUTHOR_LIMIT_CHARS = 100

@@ -12,9 +12,11 @@ from typing import Any
 import pytest
 
 from model.destinations.catalogue import ALL_REASONS
-from model.recording.latency import bucket, quantile_ms
-from sinks.clickhouse.schema import SQL, VIEWS, migrate
+from model.recording.latency import latency_bucket
+from sinks.clickhouse.schema import migrate
 from sinks.clickhouse.store import Store, StoreError, StoreLocked, StoreUnavailable, open_store
+from sinks.clickhouse.views import SQL, VIEWS
+from tests.latencies import quantile_ms
 from tests.sql.conftest import TEN_YEARS_SECONDS
 from tests.sql.recording import BASE_MS
 
@@ -122,7 +124,7 @@ def test_parameters_are_values_and_never_sql(store: Store, hostile: str) -> None
 
 def test_clickhouse_ranks_as_model_latency_does(store: Store) -> None:
     for n in (1, 2, 19, 20, 21, 39, 40, 99, 100, 101, 1_000):
-        counts = {bucket(ms): 1 for ms in range(1, 3 * n, 3)}
+        counts = {latency_bucket(ms): 1 for ms in range(1, 3 * n, 3)}
         total = sum(counts.values())
         keys, q = sorted(counts), 0.95
         [(index,)] = rows_of(
