@@ -51,13 +51,13 @@ def test_the_views_people_may_read_are_those_of_the_migrations(store: Store) -> 
     assert sorted(path.name for path in SQL.glob("*.sql"))[0].startswith("001_")
 
 
-def test_views_are_kept_with_the_views_they_read_written_out_and_made_again_when_they_differ(store: Store) -> None:
+def test_views_are_stored_inlined_and_replaced_when_they_differ(store: Store) -> None:
     query = "SELECT create_table_query FROM system.tables WHERE database = 'waybill' AND name = 'banners'"
     [(kept,)] = rows_of(store, query)
     assert "ticks" in kept and not any(f"{view}(" in kept for view in VIEWS)
     with store.client() as client:
         client.command("CREATE OR REPLACE VIEW banners AS SELECT 1 AS one")  # as another release may have made it
-        client.command("CREATE VIEW gone AS SELECT 1 AS one COMMENT 'written out from sql/, 0123456789abcdef'")
+        client.command("CREATE VIEW gone AS SELECT 1 AS one COMMENT 'inlined from sql/, 0123456789abcdef'")
         client.command("CREATE VIEW of_people AS SELECT 1 AS one")
     assert migrate(store, {}, ()) == 0
     assert rows_of(store, query) == [(kept,)]
