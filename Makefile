@@ -12,9 +12,10 @@ demo: .venv/installed  ## Send 5,000 events through the whole system and show th
 up: .venv/installed  ## Run the whole system with workspace.yaml until Ctrl-C
 	$(BIN)/waybill up
 
-lint: .venv/installed-dev  ## Formatting, lint, types
+lint: .venv/installed-dev  ## Formatting, lint, layers, types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
 	$(BIN)/mypy
 
 test: .venv/installed-dev  ## Everything but the slow parts, under 12 minutes on 2 cores

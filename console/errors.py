@@ -9,12 +9,13 @@ from rich.text import Text
 
 from console.failures import Failure
 from flows.runtime.recovery import RecoveryLost
+from flows.sqlite.database import DatabaseError
 from flows.topics.interface import TopicError
 from model.config.problems import WorkspaceInvalid
 from sinks.clickhouse.schema import MigrationFailed
 from sinks.clickhouse.store import StoreError
 
-EXPECTED = (Failure, MigrationFailed, RecoveryLost, StoreError, TopicError, ValueError)
+EXPECTED = (DatabaseError, Failure, MigrationFailed, RecoveryLost, StoreError, TopicError, ValueError)
 
 
 @contextmanager

@@ -6,9 +6,9 @@ from typing import Any
 
 import orjson
 
+from console.access import Caller
 from console.alerts.rule_checks import Setting, check_channel
-from console.server.internal_api import Caller
-from flows.runtime.outbound import outbound_of
+from flows.workspace.outbound import outbound_of
 from model.alerts.notice import Change, Notice
 from model.alerts.rule import IN_APP
 from model.recording.facts import Audited
@@ -51,7 +51,7 @@ class ChannelTester:
             title="Waybill reaches this channel",
             summary="Somebody tries whether alerts arrive here. Nothing is wrong, and nothing is to be done.",
             at_ms=self._clock(),
-            facts=(("SendResult by", who.name),),
+            facts=(("Sent by", who.name),),
         )
         self._say(target.channel, who, notice)
         if target.channel == IN_APP:

@@ -13,9 +13,9 @@ from typing import Any
 
 import orjson
 
+from console.access import Caller
 from console.alerts.errors import NoSuchRule, NotAllowed, Outdated
 from console.alerts.rule_checks import Setting, check_rule
-from console.server.internal_api import Caller
 from model.alerts.rule import Rule
 from model.alerts.version import RuleChange, RuleOwner, RuleVersion
 from model.config.problems import quoted

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from console.access import Caller
 from console.alerts.backtest import run_backtest
 from console.alerts.channel_tester import ChannelTester
 from console.alerts.rule_checks import Setting, check_rule
 from console.alerts.rules import Rules
 from console.data_dir import View
-from console.server.internal_api import Caller
 from flows.engine.clock import wall_clock_ms
 from flows.operations.test_event import keep
 from flows.runtime.installation import Deployment

@@ -1,9 +1,9 @@
 """Subscriptions: rules of kind failed-events that somebody, whatever their role, makes for themselves alone."""
 
+from console.access import Caller
 from console.alerts.errors import NoSuchRule
 from console.alerts.http.schemas import Medium
 from console.alerts.rules import Rules
-from console.server.internal_api import Caller
 from model.alerts.rule import EMAIL_PREFIX, IN_APP, FailedEvents
 from model.alerts.version import RuleOwner, RuleVersion
 from model.config.problems import quoted

@@ -34,12 +34,12 @@ from console.ingest.items import BrokenItem, TrackingRequest, parse_batch, parse
 from console.ingest.limits import IngestLimits
 from console.ingest.paths import PlainPaths
 from console.ingest.pixel import FIELDS, image, pixel_body
+from console.ingest.proxy_headers import ProxyHeaders
 from console.ingest.rejections import Rejection, RejectionFacts
 from console.ingest.responses import answer, failure, json_response, refusal
 from console.ingest.salvage import Salvage
 from console.ingest.sdk_settings import settings_routes
 from console.ingest.writer import Append, GroupWriter, Saturated
-from console.server.proxy_headers import ProxyHeaders
 from flows.topics.interface import EVENTS, ProduceFailed, TopicFull, Topics
 from model.events.envelope import encode_record
 from model.events.ids import event_key

@@ -14,8 +14,8 @@ from flows.delivery.sender import BatchSender
 from flows.engine.clock import wall_clock_ms
 from flows.functions.host import FunctionHost
 from flows.operations.dry_run import DryRunResult, explain
-from flows.runtime.outbound import outbound_of
 from flows.workspace.compiled import CompiledWorkspace
+from flows.workspace.outbound import outbound_of
 from model.destinations.catalogue import reason
 from model.events.event import Event
 from model.redaction.redactor import Redactor

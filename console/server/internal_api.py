@@ -3,7 +3,6 @@ public API for scripts (`console.public_api`). Bearer tokens, loopback by defaul
 
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
@@ -15,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from console.access import AUTHOR_HEADER
+from console.access import AUTHOR_HEADER, AUTHOR_LIMIT_CHARS, REQUEST_BODY_LIMIT_BYTES, Caller, Identify
 from console.public_api.routes import PublicApi, no_such_path
 from flows.topics.interface import TopicError
 from flows.workspace.live import CurrentWorkspace
@@ -23,21 +22,10 @@ from model.workspace.permissions import Action, Role, may
 from sinks.clickhouse.store import Store, StoreError, ViewRefused
 from sinks.clickhouse.views import VIEWS
 
-LONGEST_BODY_BYTES = 64 * 1024
-AUTHOR_LIMIT_CHARS = 100
 _HIGHEST = {"UInt32": 2**32 - 1, "Int64": 2**63 - 1}  # by type of a view's parameter; nothing asked for is negative
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Who calls: the user's id, or the owner of the data directory."""
-
-    name: str
-    role: Role
-
-
 TestEvent = Callable[[dict[str, Any], Caller], dict[str, Any]]
-Identify = Callable[[Request], Caller | None]
 
 
 def no_more(identify: Identify) -> Sequence[Route]:
@@ -71,7 +59,7 @@ def create_api(
                 return _json({"error": "the token of server.json or of a user of the workspace is needed"}, 401)
             if not may(known.role, action):
                 return _json({"error": f"role {known.role} may not {action}; ask an owner"}, 403)
-            if int(request.headers.get("content-length") or LONGEST_BODY_BYTES + 1) > LONGEST_BODY_BYTES:
+            if int(request.headers.get("content-length") or REQUEST_BODY_LIMIT_BYTES + 1) > REQUEST_BODY_LIMIT_BYTES:
                 return _json({"error": "body too large or of unknown length"}, 413)
             try:
                 parameters = orjson.loads(await request.body())

@@ -4,9 +4,9 @@ from typing import Any
 
 import orjson
 
+from console.access import Caller
 from console.operations.event_file import complete, find_event, source_of
 from console.operations.event_tester import Test, run_test, sample_event, to_json
-from console.server.internal_api import Caller
 from flows.engine.clock import wall_clock_ms
 from flows.runtime.installation import Deployment
 from flows.workspace.compiled import compile_workspace

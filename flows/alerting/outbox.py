@@ -74,8 +74,7 @@ class Unrecorded:
 
 
 class Outbox:
-    """Used by one thread at a time; open one for each thread. Raises `flows.topics.interface.TopicError`, naming the
-    file."""
+    """Used by one thread at a time; open one for each thread. Raises `flows.sqlite.database.DatabaseError`."""
 
     def __init__(self, path: Path) -> None:
         file = SqliteFile(path, fsync=True)

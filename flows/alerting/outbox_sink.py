@@ -8,7 +8,7 @@ from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 from flows.alerting.notifications import messages_of
 from flows.alerting.outbox import Outbox
 from flows.engine.backoff import retry_forever
-from flows.topics.interface import TopicError
+from flows.sqlite.database import DatabaseError
 from model.alerts.messages import notice_of
 from model.alerts.transition import Transition
 from model.workspace.workspace import Workspace
@@ -37,7 +37,7 @@ class OutboxPartition(StatefulSinkPartition[Transition, None]):
             if transition.told
             for message in messages_of(transition, notice_of(transition), workspace)
         ]
-        retry_forever(lambda: self._outbox.put(self._transitions, messages), TopicError, "writing to the outbox")
+        retry_forever(lambda: self._outbox.put(self._transitions, messages), DatabaseError, "writing to the outbox")
         self._transitions.clear()
 
     def close(self) -> None:

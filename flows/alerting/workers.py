@@ -13,8 +13,9 @@ from flows.alerting.outbox import Outbox
 from flows.alerting.sender import Sender
 from flows.engine.clock import wall_clock_ms
 from flows.runtime.installation import Deployment
-from flows.runtime.outbound import outbound_of
+from flows.sqlite.database import DatabaseError
 from flows.topics.interface import TopicError
+from flows.workspace.outbound import outbound_of
 from model.workspace.workspace import Workspace
 from sinks.channels.calls import ChannelCalls
 from sinks.channels.catalogue import open_channels
@@ -67,7 +68,7 @@ class AlertWorkers:
                 stopping = self._stopped.is_set()
                 try:
                     work()
-                except (StoreError, TopicError) as error:
+                except (DatabaseError, StoreError, TopicError) as error:
                     log.warning("alerting, %s: %s", name, error)
                     self._stopped.wait(STORE_AWAY_SECONDS)
                 except Exception:

@@ -26,13 +26,13 @@ from flows.engine.epochs import EpochAligner
 from flows.engine.sharding import WorkerShare
 from flows.functions.host import FunctionHost
 from flows.runtime.installation import Deployment
-from flows.runtime.outbound import outbound_of
 from flows.runtime.positions import start_offset
 from flows.runtime.recovery import log_id
 from flows.topics.interface import EVENTS, OUTCOMES
 from flows.topics.sink import TopicSink
 from flows.topics.source import SourceConfig, TopicSource
 from flows.workspace.live import CurrentWorkspace
+from flows.workspace.outbound import outbound_of
 from model.delivery.retry_tiers import TIER_OF_TOPIC
 from model.delivery.sampling import Sampler
 from model.http.failure import RETRY_AFTER_LIMIT_MS, FailureClass

@@ -101,8 +101,8 @@ class Redriver:
     def send(self, audited: Audited, pace: Pace, progress: Callable[[int], None]) -> int:
         """Put on their way what `plan` found, after saying so; return how many were until all were or it was stopped.
 
-        ``progress`` is told how many so far. Raises `flows.topics.interface.TopicError`; the same command can be run
-        again.
+        ``progress`` is told how many so far. Raises `flows.topics.interface.TopicError` and
+        `flows.sqlite.database.DatabaseError`; the same command can be run again.
         """
         self._ledger.forget(self._clock() - LEDGER_SECONDS * 1_000)
         count = 0

@@ -31,6 +31,7 @@ from flows.runtime.background import EXIT_AGAIN, reload_workspace, watch_clock
 from flows.runtime.installation import Deployment, open_installation
 from flows.runtime.recovery import IDENTITY_FILE, RecoveryLost, claim, identity_of
 from flows.runtime.runner import RunnableFlow, freeze_gc
+from flows.sqlite.database import DatabaseError
 from flows.topics.interface import PositionLost, TopicError
 from flows.workspace.loader import load_workspace
 from model.config.problems import WorkspaceInvalid
@@ -137,7 +138,7 @@ def run_worker(flow: str, prepare: Callable[[Deployment, Worker], RunnableFlow])
     except (RecoveryLost, PositionLost, Unusable) as error:
         log.error("flow %s cannot run: %s", flow, error)
         sys.exit(EXIT_NEEDS_A_PERSON)
-    except (TopicError, StoreError) as error:
+    except (DatabaseError, TopicError, StoreError) as error:
         log.error("flow %s cannot start now: %s", flow, error)
         sys.exit(EXIT_AGAIN)
     atexit.register(worker.end)

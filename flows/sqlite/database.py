@@ -1,4 +1,7 @@
-"""One SQLite file as topics use it: private, in WAL mode, with errors that name the file and what to do."""
+"""A SQLite file in WAL mode, readable by its owner only. Errors name the file and the remedy.
+
+Topics, the alert outbox and the redrive ledger use it.
+"""
 
 import os
 import sqlite3
@@ -7,10 +10,8 @@ import time
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
-
-from flows.topics.interface import ProduceFailed, TopicError, TopicFull
 
 BUSY_SECONDS = 30.0  # longer than any transaction of ours; a writer that waits this long is not waiting but stuck
 WAL_LIMIT_BYTES = 64 * 1024 * 1024  # past it a WAL is begun anew even if somebody must wait, and cut to this length
@@ -23,16 +24,36 @@ CACHE_KIB = 512  # a connection: there is one for each reader and each writer of
 _creating = threading.Lock()
 
 
+class DatabaseError(Exception):
+    """A database file cannot be read or written; the text names the file and the remedy."""
+
+
+class DatabaseFull(DatabaseError):
+    """The disk is full: the transaction was rolled back."""
+
+
+class ErrorClasses(NamedTuple):
+    """The exceptions that a file raises, so that a caller can hand its own hierarchy in."""
+
+    failed: type[Exception]
+    write_failed: type[Exception]
+    full: type[Exception]
+
+
+DATABASE_ERRORS = ErrorClasses(DatabaseError, DatabaseError, DatabaseFull)
+
+
 class SqliteFile:
     """A file that any number of threads and processes read and write, each through connections of its own."""
 
-    def __init__(self, path: Path, *, fsync: bool) -> None:
+    def __init__(self, path: Path, *, fsync: bool, errors: ErrorClasses = DATABASE_ERRORS) -> None:
         self.path = path.absolute()
         self.fsync = fsync
+        self.errors = errors
         self.closed = False
 
     def create(self) -> None:
-        """Make the file if it is not there. Raises `TopicError`."""
+        """Create the file if it does not exist. Raises ``errors.failed``."""
         # Made here with its mode, because SQLite gives the WAL beside it the mode the file has. But never opened when
         # it is there already: closing any descriptor of a file drops all locks the process has on it, SQLite's too.
         with _creating:
@@ -41,10 +62,12 @@ class SqliteFile:
             except FileExistsError:
                 return
             except OSError as error:
-                raise TopicError(f"cannot make {self.path}: {error.strerror}; check topics.url and the disk") from error
+                raise self.errors.failed(
+                    f"cannot create {self.path}: {error.strerror}; check that the directory exists and is writable"
+                ) from error
 
     def connect(self) -> "Connection":
-        """Open a connection; whoever asked closes it. Raises `TopicError`."""
+        """Open a connection; the caller closes it. Raises ``errors.failed``."""
         return Connection(self)
 
     def close(self) -> None:
@@ -77,15 +100,15 @@ class Connection:
             self._sqlite.execute(f"PRAGMA journal_size_limit = {WAL_LIMIT_BYTES}")
             self._sqlite.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
         except sqlite3.Error as error:
-            raise named(error, file.path, TopicError) from error
+            raise self._translated(error) from error
 
     def row(self, sql: str, *parameters: object) -> Any:
-        """The first row as a tuple, or None. Raises `TopicError`."""
+        """Return the first row as a tuple, or None. Raises ``errors.failed``."""
         self._check_open()
         try:
             return self._sqlite.execute(sql, parameters).fetchone()
         except sqlite3.Error as error:
-            raise named(error, self._file.path, TopicError) from error
+            raise self._translated(error) from error
 
     def rows(self, sql: str, *parameters: object) -> Generator[Any, None, None]:
         """Rows one by one, as they stood at the first one. Close the generator: an open one holds back checkpoints."""
@@ -94,11 +117,11 @@ class Connection:
             with closing(self._sqlite.execute(sql, parameters)) as cursor:
                 yield from cursor
         except sqlite3.Error as error:
-            raise named(error, self._file.path, TopicError) from error
+            raise self._translated(error) from error
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """Write all or nothing; waits for other writers. Raises `TopicFull` or `ProduceFailed`."""
+        """Write all or nothing; waits for other writers. Raises ``errors.full`` or ``errors.write_failed``."""
         self._check_open()
         try:
             self._sqlite.execute("BEGIN IMMEDIATE")
@@ -110,7 +133,7 @@ class Connection:
                     self._sqlite.execute("ROLLBACK")
                 raise
         except sqlite3.Error as error:
-            raise named(error, self._file.path, ProduceFailed) from error
+            raise self._translated(error, is_write=True) from error
 
     def checkpoint(self) -> bool:
         """Move what the WAL holds into the file, without keeping anybody waiting; says whether that was all of it."""
@@ -158,16 +181,17 @@ class Connection:
 
     def _check_open(self) -> None:
         if self._file.closed:
-            raise TopicError(f"{self._file.path} was closed; open the topics again")
+            raise self._file.errors.failed(f"{self._file.path} was closed; open it again")
 
-
-def named(error: sqlite3.Error, path: Path, kind: type[TopicError]) -> TopicError:
-    """The error of this seam for one of SQLite: `TopicFull`, or else ``kind``."""
-    name = getattr(error, "sqlite_errorname", "") or ""
-    if name.startswith(("SQLITE_FULL", "SQLITE_IOERR_SHMSIZE")):  # SHMSIZE: no room for the index of the WAL
-        return TopicFull(f"{path}: the disk is full; make room, or lower the retention in the workspace")
-    if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
-        return kind(f"{path} is damaged ({error}); stop Waybill and put the file back from a backup")
-    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-        return kind(f"{path} was locked for {BUSY_SECONDS:.0f} s; another process is stuck in it: stop that one")
-    return kind(f"{path}: {error}; check that the disk is there and may be written to")
+    def _translated(self, error: sqlite3.Error, *, is_write: bool = False) -> Exception:
+        """Return the file's own exception for one of SQLite."""
+        errors, path = self._file.errors, self._file.path
+        name = getattr(error, "sqlite_errorname", "") or ""
+        if name.startswith(("SQLITE_FULL", "SQLITE_IOERR_SHMSIZE")):  # SHMSIZE: no room for the index of the WAL
+            return errors.full(f"{path}: the disk is full; make room, or lower the retention in the workspace")
+        kind = errors.write_failed if is_write else errors.failed
+        if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+            return kind(f"{path} is damaged ({error}); stop Waybill and put the file back from a backup")
+        if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+            return kind(f"{path} was locked for {BUSY_SECONDS:.0f} s; another process is stuck in it: stop that one")
+        return kind(f"{path}: {error}; check that the disk is there and may be written to")

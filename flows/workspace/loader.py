@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from flows.runtime.outbound import CertificatesUnusable, read_certificates
+from flows.workspace.outbound import CertificatesUnusable, read_certificates
 from model.config.problems import Diagnostic
 from model.workspace.reader import FILE_LIMIT_BYTES, ParseResult, read_workspace
 from model.workspace.workspace import Workspace

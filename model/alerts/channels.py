@@ -16,7 +16,7 @@ from model.alerts.rule import EMAIL_PREFIX, IN_APP, RULE, ChannelName, DeliveryR
 from model.config.env_text import EnvString, fault, refers_to_environment
 from model.config.fields import HeaderValue, Name, Secret, Slug, Url
 from model.config.mail_address import MailAddress
-from model.workspace.settings import Section
+from model.config.section import Section
 
 EMAIL = "email"
 SlackKind = Literal["slack-webhook", "slack-workflow"]
@@ -235,7 +235,7 @@ AnyRuleOfFile = Annotated[SourceVolumeOfFile | DeliveryRateOfFile | FailedEvents
 
 
 class AlertsConfig(Section):
-    """Who is told of what, and how. `model.alerts.section_rules` checks what no single field can know."""
+    """Who is told of what, and how. `model.workspace.alerts_validation` checks what no single field can know."""
 
     channels: tuple[AnyChannel, ...] = Field(default=(), max_length=200)
     """Slack channels and webhooks. Channel in-app is always there, and email:ADDRESS with smtp."""

@@ -16,7 +16,7 @@ from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator, Typ
 from model.config.env_text import fault
 from model.config.fields import Slug
 from model.config.mail_address import is_mail_address
-from model.workspace.settings import Section
+from model.config.section import Section
 
 HOUR_SECONDS = 3_600
 IN_APP = "in-app"

@@ -13,6 +13,7 @@ import orjson
 from pydantic import AfterValidator, Field, model_validator
 
 from model.config.env_text import fault
+from model.config.section import Section
 from model.destinations.destination import HttpDestination, Item, ItemAnswer
 from model.destinations.multi_status import (
     MISSING,
@@ -29,7 +30,6 @@ from model.http.messages import HttpResponse
 from model.mapping.paths import Resolver, from_root
 from model.mapping.values import MISSING as PATH_MISSING
 from model.mapping.values import is_given
-from model.workspace.settings import Section
 
 ITEM_REFUSED = "BATCH_ITEM_REFUSED"
 PATH_LIMIT_CHARS = 200

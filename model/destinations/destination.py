@@ -14,6 +14,7 @@ from pydantic import Field
 
 from model.config.env_text import EnvString
 from model.config.fields import FormerIds, Name, Slug
+from model.config.section import Section
 from model.events.ids import request_key
 from model.events.validation import CALL_TYPES
 from model.http.failure import FailureClass
@@ -22,7 +23,6 @@ from model.http.messages import RESPONSE_BODY_LIMIT_BYTES, HttpRequest, HttpResp
 from model.mapping.fields import FieldSpec, finish
 from model.reason_codes.catalogue import Reason
 from model.version import VERSION
-from model.workspace.settings import Section
 
 USER_AGENT = f"Waybill/{VERSION}"
 

@@ -19,11 +19,11 @@ from pydantic import Field, model_validator
 
 from model.config.env_text import EnvString, fault
 from model.config.fields import HeaderName, HeaderValue, Secret, Url
+from model.config.section import Section
 from model.destinations.declared_answers import DeclaredDestination
 from model.destinations.destination import BatchConfig, BatchLimits, Item
 from model.destinations.signing import signature_headers
 from model.http.messages import HttpRequest
-from model.workspace.settings import Section
 
 _CONTENT_TYPES = {
     "json": "application/json",

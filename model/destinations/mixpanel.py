@@ -34,6 +34,7 @@ from pydantic import AfterValidator, Field
 
 from model.config.env_text import EnvString, fault
 from model.config.fields import HeaderValue, Secret, Url
+from model.config.section import Section
 from model.destinations.default_mappings import TRAITS, first, merged, trait, viewed
 from model.destinations.destination import BatchLimits, DefaultMapping, HttpDestination, Item, ItemAnswer
 from model.destinations.multi_status import MISSING, Unread, parsed, unreadable
@@ -44,7 +45,6 @@ from model.mapping.fields import FieldSpec, PayloadInvalid, PayloadProblem
 from model.mapping.times import read_moment
 from model.mapping.values import is_empty
 from model.reason_codes.reason import Owner, Reason, Severity
-from model.workspace.settings import Section
 
 _LINK = "https://docs.mixpanel.com/reference/import-events"
 _HOSTS = {"us": "https://api.mixpanel.com", "eu": "https://api-eu.mixpanel.com", "in": "https://api-in.mixpanel.com"}

@@ -16,9 +16,9 @@ from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator, Wit
 from model.config.env_text import fault
 from model.config.patterns import compile_pattern
 from model.config.problems import quoted
+from model.config.section import Section
 from model.http.failure import FailureClass, classify
 from model.http.messages import RESPONSE_BODY_LIMIT_BYTES
-from model.workspace.settings import Section
 
 ANSWER_UNREADABLE = "ANSWER_UNREADABLE"  # code of an answer that decides by its body, which could not be read
 FAILED_BY_RULE = "FAILED_BY_RULE"  # code of an answer that was a success but for a rule that gives no code of its own

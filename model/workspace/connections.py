@@ -9,6 +9,7 @@ from model.config.env_text import EnvString, fault
 from model.config.fields import FormerIds, Name, Slug
 from model.config.function_name import check_handler
 from model.config.problems import quoted
+from model.config.section import Section
 from model.fql.actions import AllowProperties, Drop, DropProperties, FilterAction, MapProperties, Sample
 from model.fql.field_edits import Change
 from model.fql.field_path import FieldPathInvalid, names_of
@@ -16,7 +17,6 @@ from model.fql.filters import compile_filter
 from model.fql.syntax import FqlInvalid
 from model.fql.triggers import compile_trigger
 from model.mapping.values import MISSING
-from model.workspace.settings import Section
 
 
 def _check_filter(text: str) -> str:

@@ -9,8 +9,8 @@ from typing import Any
 import orjson
 from pydantic import ValidationError
 
-from model.alerts import section_rules as alerts_rules
 from model.config.problems import Diagnostic, FieldPath, Severity, Violation, WorkspaceInvalid, did_you_mean, quoted
+from model.workspace import alerts_validation
 from model.workspace import validation as workspace_rules
 from model.workspace.workspace import Workspace, workspace_schema
 from model.workspace.yaml_reader import Document, read_yaml
@@ -87,7 +87,7 @@ def _validate(document: Document, environ: Mapping[str, str]) -> Workspace | Non
     except ValidationError as error:
         breaches.extend(islice(_field_errors(error, document.data), PROBLEMS_LIMIT))
     breaches.extend(islice(workspace_rules.errors(document.data, environ), PROBLEMS_LIMIT))
-    breaches.extend(islice(alerts_rules.errors(document.data), PROBLEMS_LIMIT))
+    breaches.extend(islice(alerts_validation.errors(document.data), PROBLEMS_LIMIT))
     if workspace and not breaches:
         breaches.extend(islice(workspace_rules.warnings(workspace), PROBLEMS_LIMIT))
     for path, message, remedy, severity in breaches:

@@ -7,9 +7,9 @@ from pydantic import AfterValidator, Field
 from model.config.env_text import fault
 from model.config.fields import AnyHeaderName
 from model.config.patterns import PATTERN_LIMIT_CHARS, compile_pattern
+from model.config.section import Section
 from model.redaction.detectors import plain_name
 from model.redaction.redactor import RedactionRules
-from model.workspace.settings import Section
 
 
 def _check_key(key: str) -> str:

@@ -4,22 +4,15 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator, WithJsonSchema
+from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator, WithJsonSchema
 
 from model.config.env_text import EnvString, fault, refers_to_environment
+from model.config.section import Section
 from model.delivery.retry_policy import RetryPolicy
 
 KIB = 1024
 MIB = 1024 * KIB
 DAY_SECONDS = 86_400
-
-
-class Section(BaseModel):
-    """A part of the workspace file. Unknown fields and values of another type are refused, not guessed at."""
-
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True, hide_input_in_errors=True
-    )
 
 
 def _check_store_url(url: EnvString) -> EnvString:

@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, StrictBool, StrictInt
 
 from model.config.env_text import EnvString, fault, refers_to_environment
-from model.workspace.settings import Section
+from model.config.section import Section
 
 _SQLITE = re.compile(r"sqlite:///.+")
 _KAFKA = re.compile(

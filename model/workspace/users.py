@@ -8,8 +8,8 @@ from pydantic import AfterValidator, Field
 from model.config.env_text import fault
 from model.config.fields import Name, Slug
 from model.config.mail_address import MailAddress
+from model.config.section import Section
 from model.workspace.permissions import Role
-from model.workspace.settings import Section
 
 _HASH_CHARS = 64
 

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from model.alerts.channels import AlertsConfig
 from model.config.env_text import EnvString
 from model.config.fields import FormerIds, Name, Slug, WriteKeys
+from model.config.section import Section
 from model.destinations.catalogue import AnyDestination
 from model.destinations.destination import HttpDestination
 from model.destinations.storage import StorageDestination
@@ -20,7 +21,6 @@ from model.workspace.settings import (
     DiskConfig,
     IngestConfig,
     RetentionConfig,
-    Section,
     StoreConfig,
 )
 from model.workspace.topics import TopicsConfig

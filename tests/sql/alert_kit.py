@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
+from console.access import Caller
 from console.alerts.channel_tester import ChannelTester
 from console.alerts.rule_checks import Setting
 from console.alerts.rules import Rules
 from console.alerts.service import Alerts
-from console.server.internal_api import Caller
 from model.alerts.channels import AlertsConfig
 from model.alerts.rule import DeliveryRate, Rule
 from model.recording.facts import Audited

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from console.access import Caller
 from console.alerts.errors import NoSuchRule, NotAllowed, Outdated
 from console.alerts.rules import FILE, LONGEST_MUTE_MS, RULES_LIMIT
 from console.alerts.subscriptions import subscribe, unsubscribe
-from console.server.internal_api import Caller
 from model.alerts.rule import SourceVolume
 from model.alerts.version import RuleChange, RuleOwner, RuleVersion
 from sinks.clickhouse.store import Store

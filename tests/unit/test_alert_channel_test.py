@@ -8,9 +8,9 @@ from typing import Any
 import orjson
 import pytest
 
+from console.access import Caller
 from console.alerts.channel_tester import ChannelTester
 from console.alerts.rule_checks import Setting
-from console.server.internal_api import Caller
 from model.alerts.channels import AlertsConfig
 from model.recording.facts import Audited
 from model.workspace.permissions import Role

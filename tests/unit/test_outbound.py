@@ -6,8 +6,8 @@ import pytest
 import trustme
 
 from console.check import check
-from flows.runtime.outbound import CertificatesUnusable, outbound_of
 from flows.workspace.loader import load_workspace, read_workspace_file
+from flows.workspace.outbound import CertificatesUnusable, outbound_of
 from model.config.problems import WorkspaceInvalid
 
 ENVIRON = {"PROXY_PASSWORD": "s3cret-word"}

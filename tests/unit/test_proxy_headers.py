@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from console.server.proxy_headers import ProxyHeaders, forwarded, read_address
+from console.ingest.proxy_headers import ProxyHeaders, forwarded, read_address
 
 TRUSTED = [ip_network("10.0.0.0/8"), ip_network("2001:db8:1::/48")]
 PROXY = "10.0.0.9"

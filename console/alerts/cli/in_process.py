@@ -6,12 +6,11 @@ from pathlib import Path
 
 from starlette.applications import Starlette
 
-from console.access import local_author
+from console.access import Caller, local_author
 from console.alerts.http.api import AlertsApi
 from console.alerts.service import alerts_of
 from console.command_line import installed
 from console.data_dir import SERVER, exclusive
-from console.server.internal_api import Caller
 from model.workspace.permissions import Role
 from sinks.clickhouse.store import open_store
 

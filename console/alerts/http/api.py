@@ -24,13 +24,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from console.access import REQUEST_BODY_LIMIT_BYTES, Caller, Identify
 from console.alerts.errors import NoSuchRule, NotAllowed, Outdated
 from console.alerts.http import schemas as bodies
 from console.alerts.http.shapes import States, shown_rule, states_by_rule
 from console.alerts.rule_text import read_rule
 from console.alerts.service import Alerts
 from console.alerts.subscriptions import subscribe, unsubscribe
-from console.server.internal_api import LONGEST_BODY_BYTES, Caller, Identify
 from flows.topics.interface import TopicError
 from model.alerts.version import RuleVersion
 from model.workspace.permissions import Action, may
@@ -81,7 +81,8 @@ class AlertsApi:
                 return refused
             answer = answers["GET" if request.method == "HEAD" else request.method]
             if request.method in {"POST", "PUT"}:
-                if int(request.headers.get("content-length") or LONGEST_BODY_BYTES + 1) > LONGEST_BODY_BYTES:
+                length_bytes = int(request.headers.get("content-length") or REQUEST_BODY_LIMIT_BYTES + 1)
+                if length_bytes > REQUEST_BODY_LIMIT_BYTES:
                     return _said("body too large or of unknown length", 413)
                 raw: bytes | None = await request.body()
             else:

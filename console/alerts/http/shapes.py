@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from console.server.internal_api import Caller
+from console.access import Caller
 from model.alerts.rule import EMAIL_PREFIX, RULE, scope_of
 from model.alerts.version import RuleVersion
 from model.workspace.permissions import Role

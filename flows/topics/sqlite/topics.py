@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 
-from flows.sqlite.database import Connection, SqliteFile
+from flows.sqlite.database import Connection, ErrorClasses, SqliteFile
 from flows.topics.interface import EVENTS, ProduceFailed, TopicError, TopicFull, TopicSpec, UnknownTopic
 from flows.topics.sqlite.reader import SqliteReader
 from flows.topics.sqlite.topic import SqliteTopic, create_topic
@@ -19,6 +19,7 @@ from model.events.ids import partition_of
 BUDGET_LOOK_MS = 1_000
 MARKS = "marks"
 SUFFIX = ".sqlite"
+TOPIC_ERRORS = ErrorClasses(TopicError, ProduceFailed, TopicFull)
 _NAME = re.compile(r"[a-z0-9_][a-z0-9_.]{0,99}")
 
 
@@ -143,7 +144,7 @@ class SqliteTopics:
     def _file(self, name: str) -> SqliteFile:
         if self._closed:
             raise TopicError(f"the topics in {self._directory} were closed; open them again")
-        return SqliteFile(self._directory / f"{name}{SUFFIX}", fsync=self._fsync)
+        return SqliteFile(self._directory / f"{name}{SUFFIX}", fsync=self._fsync, errors=TOPIC_ERRORS)
 
 
 class SqliteProducer:

@@ -9,8 +9,8 @@ from pydantic import ValidationError
 
 from model.alerts.channels import AlertsConfig, SlackChannel, Target, target_of
 from model.alerts.rule import RULE, SourceVolume
-from model.alerts.section_rules import errors
 from model.redaction.redactor import Redactor
+from model.workspace.alerts_validation import errors
 
 TOKEN = "s3cr3tT0kenOfSlack000000"
 WEBHOOK_URL = f"https://hooks.slack.com/services/T0TEAM/B0HOOK/{TOKEN}"
