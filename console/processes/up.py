@@ -52,7 +52,7 @@ def run_all(installation: Deployment, *, port: int | None = None, watch_file: Pa
     Raises `console.data_dir.AlreadyRunning`, `sinks.clickhouse.store.StoreError`, and `ServerFailed` when the address
     is taken.
     """
-    with exclusive(installation.data), closing(open_store(installation.store_url, may_be_away=True)) as store:
+    with exclusive(installation.data), closing(open_store(installation.store_url, lazy=True)) as store:
         try:
             migrate_store(installation, store)
         except StoreUnavailable as error:  # delivery does not wait for its own monitoring

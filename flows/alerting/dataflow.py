@@ -71,7 +71,7 @@ def flow() -> Dataflow:
     """For ``python -m bytewax.run "flows.alerting:flow()"``; see `flows.runtime.worker`."""
 
     def make(installation: Deployment, worker: Worker) -> RunnableFlow:
-        store = open_store(installation.store_url, may_be_away=True)
+        store = open_store(installation.store_url, lazy=True)
         try:
             migrate_store(installation, store)
         except StoreUnavailable:

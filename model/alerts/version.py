@@ -88,8 +88,3 @@ def newest(versions: Iterable[RuleVersion], at_ms: int) -> dict[str, RuleVersion
         if version.at_ms <= at_ms and (known is None or known.version < version.version):
             found[version.rule_id] = version
     return found
-
-
-def in_force(versions: Iterable[RuleVersion], at_ms: int) -> dict[str, RuleVersion]:
-    """Return, by rule, the newest version made at ``at_ms`` or before; no rule that was deleted by then."""
-    return {rule_id: version for rule_id, version in newest(versions, at_ms).items() if not version.deleted}

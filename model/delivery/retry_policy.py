@@ -4,8 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from model.durations import HOUR_MS
-
-RETRY_AFTER_LIMIT_MS = HOUR_MS  # a partner may ask for an hour; more would outlive most of the window
+from model.http.failure import RETRY_AFTER_LIMIT_MS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

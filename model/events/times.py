@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-MILLISECOND = timedelta(milliseconds=1)
 _FIRST_EPOCH_MS = 10**11  # a number below is seconds: in ms it would be a time before March 1973
 _EPOCH_TEXT_LENGTHS = (10, 13)  # digits of the present in seconds and ms; ISO 8601 writes no time with so many
 _ODD = re.compile(
@@ -16,17 +15,6 @@ _ODD = re.compile(
 def iso(moment: datetime) -> str:
     """Write a time in UTC as Segment does, to the millisecond below it: 2026-05-01T10:00:00.000Z."""
     return moment.isoformat("T", "milliseconds")[:-6] + "Z"
-
-
-def iso_ms(at_ms: int) -> str:
-    """Write Unix ms as `iso` does. Raises OverflowError outside the years 1 to 9999."""
-    return iso(EPOCH + timedelta(milliseconds=at_ms))
-
-
-def parse_iso_ms(value: Any) -> int | None:
-    """Read what `parse_moment` reads as Unix ms, the one below it."""
-    moment = parse_moment(value)
-    return None if moment is None else (moment - EPOCH) // MILLISECOND
 
 
 def parse_moment(value: Any) -> datetime | None:

@@ -14,7 +14,7 @@ import orjson
 
 from model.durations import HOUR_MS
 
-LONGEST_RETRY_AFTER_MS = HOUR_MS  # an hour; more is a mistake or an attack on our retry window
+RETRY_AFTER_LIMIT_MS = HOUR_MS  # more is a mistake, or would use up most of the retry window
 MESSAGE_LIMIT_CHARS = 300
 FOUND_LIMIT_CHARS = 2_000  # of a message not yet redacted: half a secret, left at a cut, would not be recognised
 _READ_LIMIT_CHARS = 4096  # of a plain text body: enough to fill any message
@@ -78,7 +78,7 @@ def retry_after_ms(headers: Mapping[str, str], now_ms: int) -> int | None:
             wait_ms = moment.timestamp() * 1000 - now_ms
         except (ValueError, TypeError, IndexError, OverflowError):
             return None
-    return int(min(max(0.0, wait_ms), LONGEST_RETRY_AFTER_MS))
+    return int(min(max(0.0, wait_ms), RETRY_AFTER_LIMIT_MS))
 
 
 def speaks_of_service(status: int) -> bool:

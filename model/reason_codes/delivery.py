@@ -221,8 +221,7 @@ WAITING: tuple[Reason, ...] = (
     ),
     _waiting(
         "SHARDS_CHANGED",
-        "The workspace has another number of shards, or the destination another id, and the event goes to the shard "
-        "its destination has now.",
+        "The number of shards or the destination's id changed; the event moves to its destination's new shard.",
         "None.",
     ),
     _waiting(

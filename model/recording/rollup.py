@@ -24,7 +24,7 @@ from model.recording.facts import (
     State,
     kind_of,
 )
-from model.recording.latency import bucket
+from model.recording.latency import latency_bucket
 from model.recording.replays import Decision
 
 SERIES_LIMIT = 2_000  # rows an append minute may have under their own event name and app version
@@ -102,7 +102,7 @@ class LogMinute:
                 if attempt is not None:
                     counts.by_attempt[attempt] = counts.by_attempt.get(attempt, 0) + count
             if isinstance(fact, Outcome) and series.status == State.DELIVERED:
-                index = bucket(fact.at_ms - fact.received_at_ms)
+                index = latency_bucket(fact.at_ms - fact.received_at_ms)
                 for counts in (row, total):
                     counts.latency[index] = counts.latency.get(index, 0) + 1
                 total.queue_ms += fact.queue_ms

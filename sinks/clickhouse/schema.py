@@ -5,8 +5,6 @@ On a cluster (one shard, any number of replicas) the same migrations make replic
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
 
 from clickhouse_connect.driver.client import Client
 from clickhouse_migrations.connection import ClickhouseConnectConnection  # type: ignore[import-untyped]
@@ -15,12 +13,10 @@ from clickhouse_migrations.migration import Migration, MigrationStorage  # type:
 from clickhouse_migrations.migrator import Migrator  # type: ignore[import-untyped]
 from clickhouse_migrations.util import quote_identifier  # type: ignore[import-untyped]
 
-from sinks.clickhouse.views import WRITTEN_OUT, fingerprint, flatten, parameters_of, read_definitions, statements_of
+from model.reason_codes.reason import Reason
+from sinks.clickhouse.store import Store
+from sinks.clickhouse.views import DEFINITIONS, INLINED, SQL, fingerprint, inline_views, statements_of
 
-if TYPE_CHECKING:
-    from sinks.clickhouse.store import Store
-
-SQL = Path(__file__).resolve().parents[2] / "sql"
 # What a table's retention counts from.
 RETAINED = {
     "facts": "toDateTime(received_at)",
@@ -42,32 +38,8 @@ _OBJECT = re.compile(
 _ENGINE = re.compile(r"^(ENGINE = )(?=\w*MergeTree\b)", re.MULTILINE)
 
 
-class Reason(Protocol):
-    """What the store keeps of a reason code (model.reason_codes.catalogue)."""
-
-    @property
-    def code(self) -> str: ...
-    @property
-    def severity(self) -> str: ...
-    @property
-    def owner(self) -> str: ...
-    @property
-    def retryable(self) -> bool: ...
-    @property
-    def description(self) -> str: ...
-    @property
-    def action(self) -> str: ...
-    @property
-    def link(self) -> str: ...
-
-
 class MigrationFailed(Exception):
     """The schema could not be brought up to date; the text says which migration and why."""
-
-
-_DEFINITIONS = read_definitions(SQL / "views")
-VIEWS = {name: parameters_of(definition) for name, definition in _DEFINITIONS.items()}
-"""The parameters of each view: name to ClickHouse type."""
 
 
 def on_cluster(sql: str, cluster: str) -> str:
@@ -79,7 +51,7 @@ def on_cluster(sql: str, cluster: str) -> str:
 
 
 def migrate(
-    store: "Store", retention_seconds: Mapping[str, int], reasons: Iterable[Reason], cluster: str | None = None
+    store: Store, retention_seconds: Mapping[str, int], reasons: Iterable[Reason], cluster: str | None = None
 ) -> int:
     """Bring the schema up to date and return how many migrations that took; doing it twice is harmless.
 
@@ -131,17 +103,17 @@ def as_applied(incoming: Sequence[Migration], applied: Sequence[Migration]) -> l
     return [now[version] for version in sorted(now)]
 
 
-def _make_views(store: "Store", client: Client, cluster: str | None) -> None:
+def _make_views(store: Store, client: Client, cluster: str | None) -> None:
     """Make the views that are not in the store as they are defined, and drop those that no file defines any more."""
     sql = "SELECT name, comment FROM system.tables WHERE database = {store:String} AND engine = 'View'"
     made = {name: comment for name, comment in client.query(sql, parameters={"store": store.database}).result_rows}
-    for name, definition in _DEFINITIONS.items():
-        flat = flatten(definition, _DEFINITIONS)
+    for name, definition in DEFINITIONS.items():
+        flat = inline_views(definition, DEFINITIONS)
         if made.get(name) != fingerprint(flat):
             statement = f"CREATE OR REPLACE VIEW {name} AS {flat} COMMENT '{fingerprint(flat)}'"
             client.command(statement if cluster is None else on_cluster(statement, cluster))
-    for name in made.keys() - _DEFINITIONS.keys():
-        if made[name].startswith(WRITTEN_OUT):  # others are people's own
+    for name in made.keys() - DEFINITIONS.keys():
+        if made[name].startswith(INLINED):  # others are people's own
             client.command(f"DROP VIEW {name} {'' if cluster is None else _on(cluster)}")
 
 
@@ -149,7 +121,7 @@ def _on(cluster: str) -> str:
     return f"ON CLUSTER {quote_identifier(cluster)}"
 
 
-def _refuse_unreplicated(store: "Store", client: Client) -> None:
+def _refuse_unreplicated(store: Store, client: Client) -> None:
     """Applied migrations are not applied again, so tables made without a cluster would stay on one machine unseen."""
     sql = "SELECT name FROM system.tables WHERE database = {store:String} AND engine LIKE '%MergeTree%'"
     found = client.query(f"{sql} AND engine NOT LIKE 'Replicated%'", parameters={"store": store.database}).result_rows

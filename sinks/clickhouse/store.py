@@ -26,7 +26,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 from model.durations import HOUR_MS, MINUTE_MS
 from sinks.clickhouse.hours import REBUILD_HOURS
 from sinks.clickhouse.rows import LATEST_TIME_MS, RefusedRow, TableWriter, describe
-from sinks.clickhouse.schema import VIEWS
+from sinks.clickhouse.views import VIEWS
 
 DATABASE = "waybill"
 DEFAULTS = {"source": "", "destination": "", "code": "", "settle_seconds": 120, "limit": 10}
@@ -67,10 +67,10 @@ class StoreLocked(StoreError):
         self.pid = pid
 
 
-def open_store(url: str, *, may_be_away: bool = False) -> "Store":
+def open_store(url: str, *, lazy: bool = False) -> "Store":
     """Open ``chdb:///directory`` (made with mode 0700) or ``http(s)://user:password@host:8123/database``.
 
-    ``may_be_away``: a server is not asked before it is used. Raises `StoreLocked`, `StoreUnavailable`, or `StoreError`
+    ``lazy``: connect to a server at the first use only. Raises `StoreLocked`, `StoreUnavailable`, or `StoreError`
     for a URL that is neither.
     """
     parts = urlsplit(url)
@@ -97,7 +97,7 @@ def open_store(url: str, *, may_be_away: bool = False) -> "Store":
         }
         database = unquote(parts.path.strip("/")) or DATABASE
         store = Store(options, database, f"ClickHouse at {parts.hostname}:{port}")
-        if not may_be_away:
+        if not lazy:
             store.connect()
         return store
     raise StoreError("the store's URL must be chdb:///directory or http(s)://user:password@host:8123/database")

@@ -11,9 +11,9 @@ from rich.progress import Progress
 from rich.table import Table
 
 from dashboards.__main__ import DIRECTORY
+from model.durations import DAY_MS
 from sinks.clickhouse.schema import RETAINED
 from sinks.clickhouse.store import Store, open_store
-from model.durations import DAY_MS
 from tests.bench.synthetic_days import DESTINATION, END_MS, SAMPLED_DAYS, Amount, fill
 from tests.grafana.choices import Pick, resolve
 from tests.grafana.dashboard import load_dashboard

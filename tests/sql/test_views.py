@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from model.recording.facts import Fact, Outcome, State
-from model.recording.latency import bucket, value_ms
+from model.recording.latency import latency_bucket
 from model.recording.replays import Decision, EarlierOutcome
 from sinks.clickhouse.store import Store, ViewRefused
+from tests.latencies import value_ms
 from tests.sql.recording import BASE_MS, Event, Log, rejected, tick
 
 MINUTE, HOUR = 60_000, 3_600_000
@@ -87,7 +88,7 @@ def test_metrics_count_outcomes_in_the_minute_they_happened(store: Store) -> Non
     log.record(store)
     [metrics] = store.view("delivery_metrics", **PERIOD)
     assert (metrics["delivered"], metrics["success_rate"]) == (1, 1.0)
-    assert metrics["p50_latency_ms"] == value_ms(bucket(40_000))
+    assert metrics["p50_latency_ms"] == value_ms(latency_bucket(40_000))
     assert balance(store)["routed"] == 0  # the cohort is by the time of receiving
 
 

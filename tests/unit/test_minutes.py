@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from model.durations import MINUTE_MS
 from model.recording.facts import DestinationState, Fact, Outcome, Sample, State, WatermarkReport
-from model.recording.latency import bucket
+from model.recording.latency import latency_bucket
 from model.recording.replays import Decision, EarlierOutcome
 from model.recording.rollup import OTHER, SERIES_LIMIT, LogMinute, Series, bundle, series_of
 from model.recording.rows import counts_of
@@ -76,7 +76,7 @@ def test_latency_is_of_delivered_ones_that_count_and_every_call_has_its_number()
     minute.add(outcome(at_ms=T0 + 250), Decision(0))
     minute.add(outcome(State.DISCARDED, code="400"), COUNTED)
     found = {series.status: counts for series, counts in minute.rows()}
-    assert found["delivered"].latency == {bucket(250): 2}
+    assert found["delivered"].latency == {latency_bucket(250): 2}
     assert found["delivered"].by_attempt == {2: 1, 255: 1}
     assert (found["discarded"].latency, found["discarded"].by_attempt) == ({}, {1: 1})
 
@@ -92,7 +92,7 @@ def test_totals_are_the_rows_without_what_is_for_breaking_down() -> None:
     found = {total.status: counts for total, counts in minute.changed_totals()}
     assert len(list(minute.rows())) == 4 and len(found) == 2
     delivered = found["delivered"]
-    assert (delivered.count, delivered.latency, delivered.by_attempt) == (2, {bucket(250): 2}, {1: 2})
+    assert (delivered.count, delivered.latency, delivered.by_attempt) == (2, {latency_bucket(250): 2}, {1: 2})
     parts = (delivered.queue_ms, delivered.retry_wait_ms, delivered.limit_wait_ms, delivered.calls_ms)
     assert parts == (80, 6, 14, 400)
     assert (found["discarded"].count, found["discarded"].queue_ms) == (2, 0)

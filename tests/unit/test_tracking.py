@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.events.times import iso_ms, parse_iso_ms
 from model.events.tracking import EventLimits, RequestContext, deeper_than, track
 from model.events.validation import InvalidItem
+from tests.iso_times import iso_ms, parse_iso_ms
 
 RECEIVED_AT_MS = 1_780_000_000_000
 RECEIVED_AT = "2026-05-28T20:26:40.000Z"

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from model.destinations.destination import Item
 from model.destinations.segment import SegmentDestination
 from model.durations import HOUR_MS
-from model.events.times import iso_ms
 from model.events.tracking import EventLimits, RequestContext, track
 from model.http.messages import HttpResponse
 from tests.destination_items import ENVIRON, destination
+from tests.iso_times import iso_ms
 from tests.samples import T0
 
 EVENT = b'{"type":"track","messageId":"m-1"}'

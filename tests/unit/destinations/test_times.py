@@ -13,9 +13,9 @@ from model.destinations.mixpanel import MixpanelDestination
 from model.destinations.segment import SegmentDestination
 from model.destinations.webhook import WebhookDestination
 from model.durations import HOUR_MS
-from model.events.times import iso_ms
 from model.events.tracking import EventLimits, RequestContext, track
 from tests.destination_items import destination, items
+from tests.iso_times import iso_ms
 from tests.samples import T0
 
 HAPPENED_MS = T0 - 5_000
