@@ -37,10 +37,9 @@ from flows.topics.interface import EVENTS, OUTCOMES
 from flows.topics.sink import OutgoingRecord, TopicSink
 from flows.topics.source import SourceConfig, TopicSource, TopicsSource
 from flows.workspace.outbound import outbound_of
-from model.delivery.retry_policy import RETRY_AFTER_LIMIT_MS
 from model.delivery.retry_tiers import RETRY_TIERS, TIER_OF_TOPIC
 from model.delivery.sampling import Sampler
-from model.http.failure import FailureClass
+from model.http.failure import RETRY_AFTER_LIMIT_MS, FailureClass
 from model.workspace.workspace import Workspace
 from sinks.http.pyreqwest_engine import PyreqwestEngine
 from sinks.http.ssrf_guard import SsrfGuard
