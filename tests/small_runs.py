@@ -15,7 +15,7 @@ from bytewax.run import cli_main
 from flows.delivery.budget import InFlightBudget
 from flows.delivery.context import ShardContext
 from flows.delivery.dataflow import SOURCES, delivery_flow
-from flows.delivery.dedup import DuplicateStores
+from flows.delivery.dedup import DedupStores
 from flows.delivery.http_loop import HttpLoop
 from flows.delivery.replay_marks import ReplayMarks
 from flows.delivery.router import Router
@@ -111,7 +111,7 @@ class System:
         replay_marks = ReplayMarks(
             self.directory / "replay_marks", lambda topic, partition: self.topics.bounds(topic, partition)[1]
         )
-        duplicates = DuplicateStores(
+        dedup_stores = DedupStores(
             self.topics, self.directory / "duplicates", window_seconds=3_600, clock=wall_clock_ms
         )
         configured = workspace([webhook(name, concurrency=8) for name in self.destinations], delivery=QUICK)
@@ -122,7 +122,7 @@ class System:
             ),
             wall_clock_ms,
         )
-        flow = self._flow(hand, replay_marks, duplicates, calls, versions)
+        flow = self._flow(hand, replay_marks, dedup_stores, calls, versions)
         clean = False
         try:
             run(flow, self.directory / "recovery", self.epoch)
@@ -131,7 +131,7 @@ class System:
             pass
         finally:
             calls.close()
-            duplicates.close()
+            dedup_stores.close()
         assert clean is not crash
         if clean:
             replay_marks.mark_clean_stop()
@@ -140,7 +140,7 @@ class System:
         self,
         hand: Hand,
         replay_marks: ReplayMarks,
-        duplicates: DuplicateStores,
+        dedup_stores: DedupStores,
         calls: HttpLoop,
         versions: WorkspaceVersions,
     ) -> Dataflow:
@@ -151,7 +151,7 @@ class System:
             versions=versions,
             shards=self.shards,
             share=WorkerShare(),
-            duplicates=duplicates,
+            dedup_stores=dedup_stores,
             replay_marks=replay_marks,
             log="log-1",
             run=name,

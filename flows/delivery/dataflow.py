@@ -17,7 +17,7 @@ from bytewax.operators import KeyedStream
 
 from flows.delivery.budget import InFlightBudget
 from flows.delivery.context import ShardContext
-from flows.delivery.dedup import DuplicateStores
+from flows.delivery.dedup import DedupStores
 from flows.delivery.http_loop import HttpLoop
 from flows.delivery.removals import Removals
 from flows.delivery.replay_marks import REPLAY_MARKS_DIRECTORY, ReplayMarks
@@ -57,9 +57,9 @@ def delivery_flow(
     sink: TopicSink,
     epochs: EpochAligner | None = None,
 ) -> Dataflow:
-    """Wire the flow from its parts; ``source`` makes the source of a topic, ``shard`` a shard from its snapshot.
+    """Wire the flow from its parts; ``source`` creates the source of a topic, ``shard`` a shard from its snapshot.
 
-    ``epochs``: of this process, where several share the flow.
+    ``epochs``: given if several processes share the flow.
     """
     flow = Dataflow(FLOW)
     items = op.input("topics", flow, TopicsSource({topic: source(topic) for topic in SOURCES}, epochs))
@@ -72,7 +72,7 @@ def delivery_flow(
     #        OutgoingRecord("retries.30s", b"9f..",
     # b'{"v":1,"delivery_id":"9f..","attempts":1,...}\n{"type":"track",...}')])
     homed: KeyedStream[list[OutgoingRecord]] = op.map("assign_local_partition", settled, sink.assign_local_partition)
-    # ("5", [...]): to be appended by the process that made them
+    # ("5", [...]): appended by the process that produced them
     op.output("append", homed, sink)
     return flow
 
@@ -86,7 +86,7 @@ def prepare(
     share: WorkerShare = WorkerShare(),  # noqa: B008 (frozen)
     connected: Callable[[], None] = lambda: None,
 ) -> RunnableFlow:
-    """Build the parts of one run in this process. ``connected`` is called once all processes of the run are connected."""
+    """Build the parts of one run in this process. ``connected`` is called when all its processes are connected."""
     workspace, topics = installation.workspace, installation.topics
     config = workspace.delivery
     run = secrets.token_hex(8)
@@ -96,7 +96,7 @@ def prepare(
     )
     parts = [(topic, partition) for topic in SOURCES for partition in range(topics.partitions(topic))]
     budget = InFlightBudget(max_deliveries=config.max_held_deliveries, max_bytes=config.max_held_bytes, clock=clock)
-    duplicates = DuplicateStores(
+    dedup_stores = DedupStores(
         topics, installation.data / "duplicates", window_seconds=config.duplicate_window_seconds, clock=clock
     )
     versions = WorkspaceVersions(recovery / VERSIONS_DIRECTORY, workspace)
@@ -104,7 +104,7 @@ def prepare(
         versions=versions,
         shards=config.shards,
         share=share,
-        duplicates=duplicates,
+        dedup_stores=dedup_stores,
         replay_marks=replay_marks,
         log=log_id(topics, FLOW),
         run=run,
@@ -122,7 +122,7 @@ def prepare(
             engine=engine,
             functions=functions,
             clock=clock,
-            removed=FailureClass.THROTTLE,  # it comes back to its shard, which keeps it for a while
+            removed=FailureClass.THROTTLE,  # it returns to its shard, which keeps it for a while (see `removals`)
         )
 
     calls = HttpLoop(sender, clock)
@@ -160,7 +160,7 @@ def prepare(
             clock=clock,
             stop=stop,
             start=start,
-            # An event becomes as many deliveries as its source has connections; on the tiers each is one.
+            # An event becomes as many deliveries as its source has connections; a retry record is one delivery.
             budget_records=(lambda: ceil(budget.free / versions.current.fan_out))
             if topic == EVENTS
             else lambda: budget.free,
@@ -185,7 +185,7 @@ def prepare(
         """Release everything; ``clean``: the flow ended normally, so its last snapshot holds all of its state."""
         installation.live.unsubscribe(reload)
         calls.close()
-        duplicates.close()
+        dedup_stores.close()
         if clean:
             replay_marks.mark_clean_stop()
 

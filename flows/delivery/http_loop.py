@@ -1,6 +1,6 @@
-"""The one asyncio loop of a process that makes the HTTP calls, on a thread of its own.
+"""The asyncio loop of a process that makes the HTTP calls, on a background thread.
 
-The dataflow hands batch_results in and takes finished ones out; neither side ever waits for the other.
+The dataflow submits batches and collects completed ones; neither side ever waits for the other.
 """
 
 import asyncio
@@ -21,14 +21,14 @@ Group = list[QueuedDelivery]  # deliveries for one call
 
 
 class CompletedBatch(msgspec.Struct, frozen=True):
-    """The end of a batch_result; ``batch_result.deliveries`` stands in the order of ``group``."""
+    """A batch and its result; ``batch_result.deliveries`` has the order of ``group``."""
 
     group: Group
     batch_result: BatchResult
 
 
 class HttpLoop:
-    """Runs batch_results. `begin` puts what came of them into the deque given, in the order in which they finish."""
+    """Sends batches. `submit` appends each `CompletedBatch` to the deque given, in the order of completion."""
 
     def __init__(self, make_sender: Callable[[], BatchSender], clock: Callable[[], int]) -> None:
         self._clock = clock
@@ -38,11 +38,11 @@ class HttpLoop:
         self._thread = in_background(self._loop.run_forever, "http-calls")
 
     def submit(self, groups: list[Group], finished: deque[CompletedBatch]) -> None:
-        """Start batch_results; returns at once."""
+        """Start sending batches; returns at once."""
         self._loop.call_soon_threadsafe(self._start, groups, finished)
 
     def close(self) -> None:
-        """Abort what is under way and end the thread."""
+        """Abort the calls in flight and end the thread."""
         asyncio.run_coroutine_threadsafe(self._shut_down(), self._loop).result(timeout=10)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(timeout=10)
@@ -57,7 +57,7 @@ class HttpLoop:
     async def _run(self, group: Group, finished: deque[CompletedBatch]) -> None:
         try:
             batch_result = await self._sender.send([queued.delivery for queued in group])
-        except Exception as error:  # nothing above may raise; a delivery must not hang in its queue if it does
+        except Exception as error:  # a bug in the sender must not leave its deliveries in flight forever
             answer = refusal("INTERNAL", f"{type(error).__name__} in the delivery step", FailureClass.RETRY)
             now_ms = self._clock()
             result = tuple(DeliveryResult(delivery=w.delivery, answer=answer, finished_ms=now_ms) for w in group)

@@ -1,6 +1,7 @@
-"""The first step of delivery: records in, deliveries and facts out. Duplicates stop here; poison becomes a dead letter.
+"""The first step of delivery: routes records to deliveries and facts. Duplicates end here; unreadable records become
+dead letters.
 
-Everything it returns is addressed to a shard, so that a shard's word on how far it has come covers it.
+Everything it returns is addressed to a shard, so that the shard's watermark report covers it.
 """
 
 from collections.abc import Callable, Iterable
@@ -8,7 +9,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from flows.delivery.dedup import DuplicateStores
+from flows.delivery.dedup import DedupStores
 from flows.delivery.queue import QueuedDelivery
 from flows.delivery.replay_marks import ReplayMarks
 from flows.delivery.versions import WorkspaceVersions
@@ -26,7 +27,7 @@ from model.events.ids import delivery_id, event_key, shard_of
 from model.recording.facts import Duplicate, Received, State
 from model.routing.routing import RouteResult, route
 
-RELOAD_EVERY_MS = 1_000  # between looks at the workspace file because of events of a source that is not in it
+RELOAD_EVERY_MS = 1_000  # at most this often, an event of an unknown source makes the workspace file be read again
 
 ShardItem = QueuedDelivery | OutgoingRecord | ShardProgress
 
@@ -40,23 +41,23 @@ class Router:
         versions: WorkspaceVersions,
         shards: int,
         share: WorkerShare,
-        duplicates: DuplicateStores,
+        dedup_stores: DedupStores,
         replay_marks: ReplayMarks,
         log: str,
         run: str,
         clock: Callable[[], int],
         reload_workspace: Callable[[], object] = lambda: None,
     ) -> None:
-        """``log``: the name of the topics, of which offsets are (`flows.runtime.recovery`).
+        """``log``: id of the topics that offsets refer to (`flows.runtime.recovery`).
 
-        ``look`` takes the workspace file over if it has changed: ingest may know a newer version than this process.
+        ``reload_workspace`` reads the workspace file if it changed: ingest may have a newer version than this process.
         """
         self._reload_workspace = reload_workspace
         self._reloaded_ms = 0
         self._versions = versions
         self._shards = shards
         self._shards_here = share.shards_here(shards)
-        self._duplicates = duplicates
+        self._dedup_stores = dedup_stores
         self._replay_marks = replay_marks
         self._log = log
         self._run = run
@@ -64,8 +65,7 @@ class Router:
 
     @capture_errors
     def __call__(self, items: list[Item]) -> Iterable[tuple[str, list[ShardItem]]]:
-        """Route one batch: for each shard what is its, in order. One by one, sharing it among processes costs
-        double."""
+        """Route one batch. Group items by shard, keeping order; one exchange per item would double the cost."""
         shards: dict[str, list[ShardItem]] = {}
         for shard, item in self._route(items):
             if shard not in shards:
@@ -97,7 +97,7 @@ class Router:
         return routed
 
     def _ensure_sources_known(self, sources: set[str]) -> None:
-        """What was accepted by a version of the workspace is routed by that one or a later one."""
+        """Route events by the version of the workspace that accepted them or a later one, never by an older one."""
         if sources <= self._versions.current.sources:
             return
         now_ms = self._clock()
@@ -107,7 +107,7 @@ class Router:
 
     def _route_events(self, partition: int, readable: list[tuple[Record, Event]]) -> Iterable[tuple[str, ShardItem]]:
         keys = [(event_key(e.source, e.message_id), r.offset, r.appended_ms) for r, e in readable]
-        firsts = self._duplicates.first_seen(partition, keys)
+        firsts = self._dedup_stores.first_seen(partition, keys)
         for (record, event), first in zip(readable, firsts, strict=True):
             yield from self._route_event(record, event, first)
 
@@ -118,7 +118,7 @@ class Router:
             "source": event.source,
             "message_id": event.message_id,
             "event_type": event.type,
-            # Names are dimensions of what people read; one that holds somebody's address is masked like any text.
+            # Names are dimensions in reports; one that contains an e-mail address is masked like any text.
             "event_name": shown(event.name),
             "app_version": shown(event.app_version),
             "events_partition": record.partition,
@@ -188,15 +188,15 @@ class Router:
         )
 
     def _shard_of_facts(self, record: Record) -> str:
-        """The shard that passes on what is said of a record here: always the same one, in this process."""
+        """The shard that passes on facts about a record: always the same one, in this process."""
         return shard_key(self._shards_here[record.partition % len(self._shards_here)])
 
     def _unreadable_record(
         self, record: Record, code: str, why: str, about: dict[str, Any] | None = None
     ) -> Iterable[tuple[str, ShardItem]]:
-        """An event that cannot be routed: its bytes go to the dead letters, and an outcome says that it was one event.
+        """An event that cannot be routed: its bytes become a dead letter, and an outcome counts it as one event.
 
-        ``about``: what could be read of it.
+        ``about``: the fields that could be read.
         """
         unknown: dict[str, Any] = {
             "source": "",

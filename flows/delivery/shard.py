@@ -1,7 +1,8 @@
-"""A shard: the state key of the delivery flow. It owns the queues of the destinations hashed to it.
+"""A shard: a state key of the delivery flow, which owns the queues of the destinations hashed to it.
 
-Few keys, polled often (design 5.4): calls run on the process' call loop, and `on_notify` takes what has finished.
-What is in flight is part of the snapshot, so after kill -9 it is sent again rather than lost.
+There are few shards, and each is polled often, because polling costs CPU per key: calls run on the process' HTTP loop,
+and `on_notify` collects the completed batches. Deliveries in flight are part of the snapshot: after kill -9 they are
+sent again rather than lost.
 """
 
 import logging
@@ -32,34 +33,34 @@ from model.events.ids import shard_of
 from model.http.failure import FailureClass
 
 SNAPSHOT_VERSION = 1
-BUSY_POLL_MS = 5  # calls are under way
-WAIT_POLL_MS = 20  # deliveries wait for a pause to end, a batch to fill or a share to free up
+BUSY_POLL_MS = 5  # while calls are in flight
+WAIT_POLL_MS = 20  # while deliveries wait for the end of a pause, a full batch or a free call
 STOP_WAIT_MS = 10_000  # how long a clean stop waits for calls in flight
 
 log = logging.getLogger("waybill")
 
 
 class Shard(StatefulBatchLogic[list[ShardItem], list[OutgoingRecord], dict[str, Any]]):
-    """Takes deliveries in, makes their calls, and gives out facts, retry records and dead letters."""
+    """Queues deliveries, starts their calls, and emits facts, retry records and dead letters."""
 
     def __init__(self, context: ShardContext, resume_state: dict[str, Any] | None) -> None:
         self._context = context
         self._configuration = context.configuration()
         self._queues: dict[str, DestinationQueue] = {}
         self._groups = ErrorGroups()
-        self._in_flight: set[QueuedDelivery] = set()  # a crash can leave two records of one delivery, so not by its id
+        self._in_flight: set[QueuedDelivery] = set()  # not by id: a crash can leave two records of one delivery
         self._finished: deque[CompletedBatch] = deque()
         self._restored: list[OutgoingRecord] = []
-        self._number: int | None = None  # Bytewax does not say
+        self._number: int | None = None  # Bytewax does not pass the key; known from the first item or the snapshot
         self._reporter: WatermarkReporter | None = None
         if resume_state is not None:
             self._restore(resume_state)
 
     @capture_errors
     def on_batch(self, values: list[list[ShardItem]]) -> tuple[Iterable[list[OutgoingRecord]], bool]:
-        """Queue deliveries and begin calls; pass facts through."""
+        """Queue deliveries and start calls; pass facts through."""
         outputs = self._take_restored()
-        # What comes was routed by the version in force or by an earlier one, and must not be judged by an older one.
+        # Items were routed by the active version of the workspace or an earlier one: this shard must not use an older.
         outputs.extend(self._use_current_workspace())
         for item in chain.from_iterable(values):
             if isinstance(item, QueuedDelivery):
@@ -75,14 +76,14 @@ class Shard(StatefulBatchLogic[list[ShardItem], list[OutgoingRecord], dict[str, 
 
     @capture_errors
     def on_notify(self) -> tuple[Iterable[list[OutgoingRecord]], bool]:
-        """Take finished calls and begin the next ones."""
+        """Collect completed batches and start the next ones."""
         outputs = self._take_restored()
         outputs.extend(self._work())
         return _as_items(outputs), StatefulBatchLogic.RETAIN
 
     @capture_errors
     def on_eof(self) -> tuple[Iterable[list[OutgoingRecord]], bool]:
-        """A clean stop: wait for the calls in flight; what has not begun stays in the snapshot."""
+        """Stop cleanly: wait for the calls in flight; queued deliveries stay in the snapshot."""
         context = self._context
         outputs = self._take_restored()
         if context.stop_deadline_ms is None:
@@ -94,7 +95,7 @@ class Shard(StatefulBatchLogic[list[ShardItem], list[OutgoingRecord], dict[str, 
         return _as_items(outputs), StatefulBatchLogic.RETAIN
 
     def notify_at(self) -> datetime | None:
-        """Soon while something is held; with nothing held the shard sleeps until the next batch."""
+        """Soon while the shard holds deliveries; otherwise it sleeps until the next batch."""
         if self._in_flight or self._restored:
             return next_poll(BUSY_POLL_MS)
         if any(not queue.idle for queue in self._queues.values()):
@@ -103,7 +104,7 @@ class Shard(StatefulBatchLogic[list[ShardItem], list[OutgoingRecord], dict[str, 
 
     @capture_errors
     def snapshot(self) -> dict[str, Any]:
-        """Everything held, as plain values."""
+        """All unfinished deliveries and the evidence about destinations, as plain values."""
         return {
             "v": SNAPSHOT_VERSION,
             "shard": self._number,
@@ -120,7 +121,7 @@ class Shard(StatefulBatchLogic[list[ShardItem], list[OutgoingRecord], dict[str, 
         }
 
     def _set_number(self, number: int) -> bool:
-        """Know which shard it is, before it does anything; whether the run before ended cleanly, if this is news."""
+        """Set the shard's number, if it is not set; return True if this was news and the last run stopped cleanly."""
         if self._number is not None:
             return False
         self._number = number
@@ -143,10 +144,9 @@ class Shard(StatefulBatchLogic[list[ShardItem], list[OutgoingRecord], dict[str, 
         if state["v"] != SNAPSHOT_VERSION:
             raise ValueError(f"a shard's snapshot has version {state['v']}; this Waybill reads {SNAPSHOT_VERSION}")
         now_ms = self._context.clock()
-        # One that was not told which shard it is holds nothing; one of before there were several processes may.
+        # A snapshot without a shard number is empty, unless it was written before multi-process support.
         crashed = state.get("shard") is None or not self._set_number(state["shard"])
-        # With another number of shards its destinations may be another's, and this shard may be one that is no more; so
-        # may one of before there were several processes, when shards had other keys.
+        # If the shard count changed, destinations hash elsewhere: requeue everything restored.
         moved = state.get("shards") != self._context.shards
         self._groups = ErrorGroups.from_state(state.get("groups"))
         conditions, evidence = state.get("conditions", {}), state.get("evidence", {})
@@ -157,7 +157,7 @@ class Shard(StatefulBatchLogic[list[ShardItem], list[OutgoingRecord], dict[str, 
                 self._restored.append(self._report_off(name, now_ms))
         for record, topic, partition, offset, started in state["deliveries"]:
             delivery = Delivery.from_record(record)
-            # After a crash anything may have been begun after the snapshot; after a clean stop only what says so.
+            # After a crash any delivery may have been sent since the snapshot; after a clean stop only started ones.
             delivery = replace(
                 delivery,
                 replayed=delivery.replayed or crashed,
@@ -184,12 +184,12 @@ class Shard(StatefulBatchLogic[list[ShardItem], list[OutgoingRecord], dict[str, 
         context, delivery, now_ms = self._context, queued.delivery, self._context.clock()
         disabled_reason = self._configuration.disabled_reason(delivery)
         if disabled_reason is not None:
-            again_ms = context.removals.look_again_ms(delivery, now_ms)
+            again_ms = context.removals.recheck_at_ms(delivery, now_ms)
             if again_ms is None:
                 return no_longer_sent(context, delivery, disabled_reason)
             return requeue(context, Requeue(queued, disabled_reason, again_ms, Wait.LIMIT), now_ms, "")
         name = self._configuration.current_id(delivery.destination)
-        if self._number not in {None, shard_of(name, context.shards)}:  # who routed it knows another version
+        if self._number not in {None, shard_of(name, context.shards)}:  # routed by another version of the workspace
             return requeue(context, Requeue(queued, "SHARDS_CHANGED", now_ms, Wait.QUEUE), now_ms, "")
         context.budget.take(name, delivery.size_bytes)
         self._queue(name).add(queued, now_ms, first=first)
@@ -251,7 +251,7 @@ class Shard(StatefulBatchLogic[list[ShardItem], list[OutgoingRecord], dict[str, 
                 done.append(queued)
                 outputs.extend(apply_result(context, self._groups, queued, result))
         queue.finished(done, calls=len(finished.batch_result.calls), now_ms=now_ms, paced=paced)
-        for queued in reversed(again):  # it is their turn still, in their order
+        for queued in reversed(again):  # at the head of the queue, in their original order
             outputs.extend(self._take(queued, first=True))
         return outputs
 
@@ -268,16 +268,16 @@ class Shard(StatefulBatchLogic[list[ShardItem], list[OutgoingRecord], dict[str, 
         changes = queue.circuit.changes()
         for change in changes:
             if change.state is CircuitState.BLOCKED:
-                log.warning("destination %s needs a person: %s %s", queue.destination, change.code, change.message)
+                log.warning("destination %s refuses every call: %s %s", queue.destination, change.code, change.message)
         return [state_change(self._context, queue.destination, change, now_ms) for change in changes]
 
     def _use_current_workspace(self) -> list[OutgoingRecord]:
-        """Go on with the version of the workspace in force."""
+        """Switch to the active version of the workspace, if it changed."""
         configuration = self._context.configuration()
         return [] if configuration is self._configuration else self._reconfigure(configuration)
 
     def _reconfigure(self, configuration: CompiledWorkspace) -> list[OutgoingRecord]:
-        """A changed workspace: what waits goes where it says; changed destinations start afresh."""
+        """Apply a changed workspace: move or discard queued deliveries; changed destinations get a new circuit."""
         previous, self._configuration = self._configuration, configuration
         self._context.removals.changed(configuration)
         now_ms = self._context.clock()
@@ -297,15 +297,15 @@ class Shard(StatefulBatchLogic[list[ShardItem], list[OutgoingRecord], dict[str, 
         return outputs
 
     def _is_well_placed(self, queued: QueuedDelivery, queue: DestinationQueue) -> bool:
-        """Whether a delivery waits in the queue of its destination, and may."""
+        """Whether a queued delivery is in its destination's queue and still to be sent."""
         name = self._configuration.current_id(queued.delivery.destination)
         return self._queues.get(name) is queue and self._configuration.disabled_reason(queued.delivery) is None
 
     def _report_off(self, destination: str, now_ms: int) -> OutgoingRecord:
-        """What was said of a destination is over: nothing is sent to it any more."""
+        """Report that nothing is sent to a destination any more, which ends its earlier state."""
         return state_change(self._context, destination, CircuitChange(CircuitState.OFF, "", "", 0), now_ms)
 
 
 def _as_items(outputs: list[OutgoingRecord]) -> list[list[OutgoingRecord]]:
-    """As one item of the stream, if there is any: Bytewax has its price for each."""
+    """All outputs as one stream item, or none: Bytewax has a fixed cost for each item."""
     return [outputs] if outputs else []

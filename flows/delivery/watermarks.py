@@ -1,8 +1,8 @@
-"""The delivery flow's word on how far it has come: each shard's low watermark and positions.
+"""Watermark reports: how far the delivery flow has come, as each shard's low watermark and positions.
 
-Progress arrives in-stream behind the records it speaks of, and every shard gets a copy. When every source partition has
-told a shard how far it is, whatever is due earlier is either in the shard (and known here), is another shard's
-business, or has an outcome or a retry record. How far the flow has come is the least that any of its shards says, in
+Progress items arrive in the stream behind the records they cover, and every shard gets a copy. Once every source
+partition has reported to a shard, each delivery due before the watermark is held by this shard (and known here), is
+held by another shard, or has an outcome or a retry record. The flow's watermark is the minimum over its shards, in
 whichever processes they are.
 """
 
@@ -28,7 +28,7 @@ class ShardProgress(NamedTuple):
 
 
 class WatermarkReporter:
-    """Collects a shard's progress and makes its WatermarkReport when every source partition has reported anew."""
+    """Collects a shard's progress and returns a `WatermarkReport` each time every source partition has reported."""
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class WatermarkReporter:
         run: str,
         clock: Callable[[], int],
     ) -> None:
-        """``expected``: all source partitions; ``held`` gives everything the shard holds."""
+        """``expected``: all source partitions; ``unfinished`` returns the deliveries the shard holds."""
         self._expected = frozenset(expected)
         self._unfinished = unfinished
         self._shard = shard
@@ -51,7 +51,7 @@ class WatermarkReporter:
         self._fresh: set[SourcePart] = set()
 
     def note(self, progress: SourceProgress) -> WatermarkReport | None:
-        """Take a progress item; return a tick if it completes a round."""
+        """Record a progress item; return a report if every partition has reported since the last one."""
         part = (progress.topic, progress.partition)
         self._progress[part] = progress
         self._fresh.add(part)
@@ -89,9 +89,9 @@ class WatermarkReporter:
 
 
 def watermark_records(report: WatermarkReport, partitions: int) -> list[OutgoingRecord]:
-    """The tick for every partition of topic outcomes.
+    """The report, for every partition of topic outcomes.
 
-    Partition 0 gets all positions, for `waybill recover`; the others only those of events, which count what is unread.
+    Partition 0 gets all positions, for `waybill recover`; the others only those of events, to count unread events.
     """
     events = tuple(position for position in report.positions if position.topic == EVENTS)
     brief = encode(replace(report, positions=events))

@@ -43,7 +43,7 @@ class ClockWatchdog:
         self._difference_ms = wall_ms() - monotonic_ms()
 
     def stepped_back_ms(self) -> int:
-        """How far the wall clock went back since the last look, if it is more than a small step; else 0."""
+        """How far the wall clock stepped back since the last call; 0 for steps below `STEP_BACK_MS`."""
         difference_ms = self._wall_ms() - self._monotonic_ms()
         back_ms = self._difference_ms - difference_ms
         self._difference_ms = difference_ms

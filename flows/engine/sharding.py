@@ -27,7 +27,7 @@ class WorkerShare:
     processes: int = 1
 
     def shards_here(self, shards: int) -> tuple[int, ...]:
-        """The shards that this process has; all of them if it has none."""
+        """The shards that this process owns; all of them if it owns none."""
         here = tuple(shard for shard in range(shards) if process_of(shard_key(shard), self.processes) == self.process)
         return here or tuple(range(shards))
 
@@ -40,7 +40,7 @@ def shard_key(shard: int) -> str:
 
 
 def process_of(key: str, processes: int) -> int:
-    """The process, of those with one worker each, that Bytewax gives a key to."""
+    """The process that Bytewax assigns a key to, where each process has one worker."""
     # Rust's Hasher for str appends one byte 0xFF.
     return int.from_bytes(siphash13(key.encode() + b"\xff", key=bytes(16)).digest(), "little") % processes
 

@@ -85,7 +85,7 @@ class Alerting:
         self.reached = -1
         hand = Hand(until, crash=crash)
         reading = SourceConfig(
-            topics=self.topics, topic=MINUTES, clock=hand, stop=hand.stop, start=beginning, most_records=1
+            topics=self.topics, topic=MINUTES, clock=hand, stop=hand.stop, start=beginning, max_records=1
         )  # fmt: skip
         flow = alerting_flow(
             MinutesSource(reading), self._evaluation, OutboxSink(self.directory / "outbox.db", lambda: WORKSPACE)

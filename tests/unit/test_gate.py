@@ -301,8 +301,8 @@ def test_a_breaker_that_opens_again_says_what_it_rests_on() -> None:
     said = [change.message for change in circuit.changes() if change.state is CircuitState.OPEN]
     assert said == [
         "10 of the last 10 calls within 30 s failed: busy",
-        "10 of the last 10 calls within 30 s failed, then the call that tried again failed: busy",
-        "10 of the last 10 calls within 30 s failed, then the 2 calls that tried again failed: busy",
+        "10 of the last 10 calls within 30 s failed, then the probe failed: busy",
+        "10 of the last 10 calls within 30 s failed, then 2 probes failed: busy",
     ]
 
 

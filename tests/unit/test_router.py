@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.delivery.dedup import DuplicateStores
+from flows.delivery.dedup import DedupStores
 from flows.delivery.queue import QueuedDelivery
 from flows.delivery.replay_marks import ReplayMarks, write_crashed
 from flows.delivery.router import Router, ShardItem
@@ -68,7 +68,7 @@ def routing_in(
         versions=versions,
         shards=4,
         share=WorkerShare(),
-        duplicates=DuplicateStores(topics, directory, window_seconds=60, clock=clock),
+        dedup_stores=DedupStores(topics, directory, window_seconds=60, clock=clock),
         replay_marks=replay_marks,
         log="log-1",
         run="run-2",
