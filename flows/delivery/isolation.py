@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 from msgspec.structs import replace
 
-from flows.delivery.responses import ClassifiedResponse, CallResult, classify_response
+from flows.delivery.responses import CallResult, ClassifiedResponse, classify_response
 from flows.workspace.compiled import CompiledDestination
 from model.delivery.attempt import AttemptResult
 from model.delivery.delivery import Delivery

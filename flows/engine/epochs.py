@@ -16,7 +16,7 @@ from typing import TypeVar
 from bytewax.inputs import StatefulSourcePartition
 
 Item = TypeVar("Item")
-State = TypeVar("Position")
+State = TypeVar("State")
 
 EPOCH = timedelta(seconds=1)  # one flush and one snapshot a second; a crash sends up to this much again
 EPOCH_MS = round(EPOCH.total_seconds() * 1_000)

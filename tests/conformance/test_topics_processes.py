@@ -56,7 +56,7 @@ class TestTopicsThemselves:
     ) -> None:
         append(topics, b"v", partition=1)
         for opened in (topics, topics_factory()):
-            with pytest.raises(TopicError, match=f"events has 2 partitions, {partitions} are asked for"):
+            with pytest.raises(TopicError, match=f"events has 2 partitions, not {partitions} as configured"):
                 opened.create([TopicSpec("events", partitions, DAY_SECONDS)])
             assert opened.partitions("events") == 2
             assert values(read_all(opened, partition=1)) == [b"v"]

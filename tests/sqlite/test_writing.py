@@ -57,7 +57,7 @@ class TestAddresses:
 
     @pytest.mark.parametrize(("name", "partitions"), [("marks", 1), ("../x", 1), ("a b", 1), ("", 1), ("fine", 0)])
     def test_names_and_partitions_that_cannot_be(self, topics: Topics, name: str, partitions: int) -> None:
-        with pytest.raises(TopicError, match="is no topic"):
+        with pytest.raises(TopicError, match="is not a valid topic"):
             topics.create([TopicSpec(name, partitions, DAY_SECONDS)])
 
 

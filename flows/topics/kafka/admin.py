@@ -1,4 +1,4 @@
-"""Creates topics on Kafka, and brings those that are there up to what the workspace says."""
+"""Creates topics on Kafka, and updates existing ones to match the workspace."""
 
 import time
 from collections.abc import Sequence
@@ -17,17 +17,17 @@ from flows.topics.interface import TopicError, TopicSpec
 from flows.topics.kafka.errors import kafka_error, to_topic_error
 
 ANSWER_SECONDS = 15.0
-KNOWN_SECONDS = 15.0  # until every broker has heard of a new topic
+KNOWN_SECONDS = 15.0  # how long a new topic may take to be known to the brokers
 _ABSENT = {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.LEADER_NOT_AVAILABLE, KafkaError.TOPIC_EXCEPTION}
-APPEND_TIME = {"message.timestamp.type": "LogAppendTime"}  # the log's own time, whatever clock a client has
+APPEND_TIME = {"message.timestamp.type": "LogAppendTime"}  # brokers set append times; clients' clocks do not matter
 
 
 def create_topics(
     admin: AdminClient, topics: Sequence[tuple[str, TopicSpec]], replication: int | None, config: dict[str, str]
 ) -> None:
-    """Create what is missing, given as (name on the brokers, spec). Raises `TopicError`.
+    """Create missing topics, given as (name on the brokers, spec). Raises `TopicError`.
 
-    ``replication``: None for the brokers' default. ``config``: for all of them, beside their retention.
+    ``replication``: None for the brokers' default. ``config``: settings of all topics, beside their retention.
     """
     wanted = [
         NewTopic(
@@ -67,11 +67,11 @@ def count_partitions(admin: AdminClient, name: str) -> int | None:
 
 
 def check_partitions(name: str, found: int, wanted: int) -> None:
-    """Raise `TopicError` if the number of partitions is another one."""
+    """Raise `TopicError` if the numbers of partitions differ."""
     if found != wanted:
         raise TopicError(
-            f"topic {name} has {found} partitions, {wanted} are asked for: the number cannot be changed; set "
-            "topics.partitions back, or begin with new topics"
+            f"topic {name} has {found} partitions, not {wanted} as configured: the number cannot be changed; set "
+            "topics.partitions back, or start with new topics"
         )
 
 
@@ -89,7 +89,7 @@ def _retention(spec: TopicSpec) -> dict[str, str]:
 
 
 def _alter(admin: AdminClient, wanted: Sequence[tuple[str, dict[str, str]]]) -> None:
-    """Change only what is not yet so: it must also work for a user who may not change anything."""
+    """Change only settings that differ, so that it works for a user without the right to change any."""
     resources = [ConfigResource(ResourceType.TOPIC, name) for name, _ in wanted]
     described = admin.describe_configs(resources, request_timeout=ANSWER_SECONDS)
     changes: list[ConfigResource] = []

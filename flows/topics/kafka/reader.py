@@ -17,7 +17,7 @@ class KafkaReader:
         bounds: Callable[[], tuple[int, int]],
         check_open: Callable[[], None],
     ) -> None:
-        """``topic``: as Waybill calls it. ``bounds`` asks the brokers for the partition's."""
+        """``topic``: Waybill's name of it. ``bounds`` queries the partition's bounds."""
         self.position = buffer.next_offset
         self._consumer = consumer
         self._buffer = buffer
@@ -47,7 +47,7 @@ class KafkaReader:
         self._consumer.unassign(self._buffer)
 
     def _in_time(self, record: Record) -> Record:
-        # A broker's clock may be set back, and another broker may take over; the log's time does not go back.
+        # Append times must not go back, even if a broker's clock is set back or another broker takes over.
         self._latest_ms = max(self._latest_ms, record.appended_ms)
         return record if record.appended_ms == self._latest_ms else record._replace(appended_ms=self._latest_ms)
 
@@ -63,9 +63,9 @@ class KafkaReader:
             text = f"{where} ends at {end}, before position {self.position}: the log was replaced or cut short"
         else:
             missing = earliest - self.position
-            text = f"{where} goes on at {earliest}: {missing} records from {self.position} on were deleted"
+            text = f"{where} continues at {earliest}: {missing} records from {self.position} on were deleted"
         raise PositionLost(
-            f"{text}; put the topics back from a backup, or run `waybill recover` to go on with what is there",
+            f"{text}; restore the topics from a backup, or run `waybill recover` to continue with what is left",
             topic=self._topic,
             partition=self._buffer.partition,
             position=self.position,

@@ -1,7 +1,7 @@
 """Topics on Apache Kafka: ``kafka://host:9092,host:9092/prefix``.
 
-The brokers' topics are called prefix.events, prefix.outcomes and so on. Append times are the brokers'. Nothing is
-deleted by us: retention is the brokers' business, set when topics are created.
+The brokers' topics are named prefix.events, prefix.outcomes and so on. The brokers set append times and apply the
+retention, which is configured when topics are created.
 """
 
 import logging
@@ -50,7 +50,7 @@ class KafkaTopics:
         self._producers = ProducerPool(self._settings)
         self._own = threading.local()
         self._admin = AdminClient(self._settings)
-        # For looks at bounds, one thread at a time (two at once may wait for ever); it never fetches.
+        # For queries of bounds, by one thread at a time (two at once may deadlock); it never fetches.
         self._query_lock = threading.Lock()
         self._unavailable_until_seconds = 0.0
         self._query_consumer = Consumer({**self._settings, "group.id": "waybill"})
@@ -80,7 +80,7 @@ class KafkaTopics:
         self._check_partition(topic, partition)
         place = TopicPartition(self._name_of(topic), partition)
         found = self._query(topic, lambda: self._query_consumer.get_watermark_offsets(place, timeout=QUERY_SECONDS))
-        return min(found), found[1]  # the two are not of one moment; what was appended and deleted between them is gone
+        return min(found), found[1]  # not read at one moment: the start may have moved past the end
 
     def offset_at(self, topic: str, partition: int, appended_ms: int) -> int:
         earliest, end = self.bounds(topic, partition)
@@ -104,7 +104,7 @@ class KafkaTopics:
         return KafkaReader(consumer, buffer, topic, lambda: self.bounds(topic, partition), self._check_open)
 
     def expire(self) -> int:
-        """Retention is the brokers'; but somebody may have given a topic more partitions. Raises `TopicError`."""
+        """The brokers apply the retention; check that no topic was given more partitions. Raises `TopicError`."""
         for topic, count in list(self._counts.items()):
             check_partitions(topic, count_partitions(self._admin, self._name_of(topic)) or 0, count)
         return 0
@@ -120,7 +120,7 @@ class KafkaTopics:
                     if record.key == name.encode():
                         found = _decode_metadata(record.value)
                 if time.monotonic() > deadline:
-                    raise TopicError("reading the marks: no answer; check the brokers and the network")
+                    raise TopicError("reading the metadata: no response; check the brokers and the network")
                 time.sleep(0.005)
         finally:
             reader.close()
@@ -133,7 +133,7 @@ class KafkaTopics:
         producer.close()
 
     def close(self) -> None:
-        # Threads that are inside the library stay safe: what they use is let go of when the last of them has left.
+        # Safe for threads that are inside librdkafka: objects they use are released when the last thread leaves.
         self._closed = True
         self._own.__dict__.pop("fetchers", None)
 
@@ -147,15 +147,15 @@ class KafkaTopics:
 
     def _query(self, topic: str, query: Callable[[], Found | None]) -> Found:
         with self._query_lock:
-            if time.monotonic() < self._unavailable_until_seconds:  # one partition after the other would ask in vain
-                raise TopicsUnavailable(f"the brokers do not answer for topic {topic}")
+            if time.monotonic() < self._unavailable_until_seconds:  # do not let each partition wait for the timeout
+                raise TopicsUnavailable(f"the brokers do not respond for topic {topic}")
             try:
                 found = query()
             except KafkaException as error:
                 self._unavailable_until_seconds = time.monotonic() + UNAVAILABLE_SECONDS
-                if kafka_error(error).code() in UNKNOWN:  # it was there before, so it is the broker that is starting
+                if kafka_error(error).code() in UNKNOWN:  # the topic existed before, so a broker is starting
                     raise TopicsUnavailable(f"the brokers do not know topic {topic} now; was it deleted?") from None
-                raise to_topic_error(error, f"asking for the offsets of topic {topic}") from None
+                raise to_topic_error(error, f"querying the offsets of topic {topic}") from None
         if found is None:
             raise TopicsUnavailable(f"the brokers do not answer for topic {topic}")
         return found
@@ -169,4 +169,4 @@ def _decode_metadata(value: bytes) -> bytes:
     try:
         return decode_record(value)[1]
     except UnreadableRecord as error:
-        raise TopicError(f"a mark cannot be read: {error}") from None
+        raise TopicError(f"a metadata value cannot be read: {error}") from None

@@ -1,6 +1,6 @@
-"""Topics on SQLite: a directory with one file a topic, and one for the marks.
+"""Topics on SQLite: a directory with one file per topic, and one for metadata.
 
-A commit survives kill -9 of any process, and loss of power too with ``fsync``.
+A commit survives kill -9 of any process; with ``fsync`` it survives a power loss too.
 """
 
 import re
@@ -54,8 +54,8 @@ class SqliteTopics:
         for spec in specs:
             if not _NAME.fullmatch(spec.name) or spec.name == METADATA or spec.partitions < 1:
                 raise TopicError(
-                    f"{spec.name!r} with {spec.partitions} partitions is no topic: a name has lower-case letters, "
-                    f"digits, _ and dots and is not {METADATA!r}, and there is at least one partition"
+                    f"{spec.name!r} with {spec.partitions} partitions is not a valid topic: a name has lower-case "
+                    f"letters, digits, _ and dots and is not {METADATA!r}, and there is at least one partition"
                 )
             create_topic(self._file(spec.name), spec)
 
@@ -80,9 +80,9 @@ class SqliteTopics:
         for name in self._names():
             try:
                 deleted += self.topic(name).expire(self.clock())
-            except UnknownTopic:  # somebody is about to create it
+            except UnknownTopic:  # another process is creating it
                 continue
-            except TopicError as error:  # a damaged topic must not let the others grow without end
+            except TopicError as error:  # a damaged topic must not keep the others from expiring
                 failure = failure or error
         if failure is not None:
             raise failure
@@ -118,8 +118,8 @@ class SqliteTopics:
         return topic
 
     def check_room(self, topic: str) -> None:
-        """Raise `TopicFull` when there is no room for more in the topic."""
-        # Only events are held to the budget: what is already here must be delivered and told of to make room again.
+        """Raise `TopicFull` when the disk budget does not allow more records in the topic."""
+        # The budget limits events only: delivering what was accepted needs the other topics.
         if topic != EVENTS or self._budget_bytes is None:
             return
         now_ms = self.clock()
@@ -132,12 +132,12 @@ class SqliteTopics:
     def _used_bytes(self) -> int:
         used = 0
         for name in self._names():
-            with suppress(UnknownTopic):  # somebody is about to create it
+            with suppress(UnknownTopic):  # another process is creating it
                 used += self.topic(name).used_bytes()
         return used
 
     def _names(self) -> list[str]:
-        """Every topic of the directory, also those the workspace no longer names."""
+        """Every topic in the directory, including those the workspace no longer uses."""
         found = {path.name.removesuffix(SUFFIX) for path in self._directory.glob(f"*{SUFFIX}")}
         return sorted(found - {METADATA})
 
@@ -172,9 +172,11 @@ class SqliteProducer:
                 self._append(topic)
             except ProduceFailed:
                 raise
-            except TopicError as error:  # of a connection that could not be opened
+            except TopicError as error:  # a connection could not be opened
                 raise ProduceFailed(str(error)) from error
-            del self._buffers[topic]  # acknowledged: a flush that is repeated for a later topic leaves it alone
+            del self._buffers[
+                topic
+            ]  # acknowledged: a repeated flush after a later topic failed must not append it again
 
     def discard(self) -> None:
         self._buffers.clear()
