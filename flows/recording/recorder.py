@@ -40,8 +40,8 @@ Recorded = StoreItem | OutgoingRecord
 class Recorder(StatefulBatchLogic[Record, Recorded, None]):
     """Turns the facts of one partition into rows, in log order."""
 
-    def __init__(self, priors: ReplayDeduplicator) -> None:
-        self._priors = priors
+    def __init__(self, replays: ReplayDeduplicator) -> None:
+        self._replays = replays
         self._open: LogMinute | None = None
         self._partition = 0
         self._last_offset = 0
@@ -57,17 +57,17 @@ class Recorder(StatefulBatchLogic[Record, Recorded, None]):
             except UnreadableRecord as error:
                 facts.append((record, None))  # it has no rows, but its append minute may close the one before
                 out.append(dead_letter(record.value, record.key, "UNREADABLE_RECORD", f"outcomes: {error}"))
-        said = [(record.offset, fact) for record, fact in facts if fact is not None]
-        self._priors.look_up(said, values[0].partition)
+        decoded = [(record.offset, fact) for record, fact in facts if fact is not None]
+        self._replays.look_up(decoded, values[0].partition)
         for record, fact in facts:
-            minute, closed = self._turn_to(record)
+            minute, closed = self._minute_of(record)
             out.extend(closed)
             self._last_offset = record.offset
             if fact is None:
                 continue
-            verdict = self._priors.verdict(fact)
-            out.extend(rows_of(fact, LogPosition(record.partition, record.offset, record.appended_ms), verdict))
-            minute.add(fact, verdict)
+            decision = self._replays.decide(fact)
+            out.extend(rows_of(fact, LogPosition(record.partition, record.offset, record.appended_ms), decision))
+            minute.add(fact, decision)
         if self._send_at is None:
             self._send_at = datetime.now(UTC) + SEND_MINUTES_EVERY
         return out, StatefulBatchLogic.RETAIN
@@ -87,9 +87,9 @@ class Recorder(StatefulBatchLogic[Record, Recorded, None]):
 
     def snapshot(self) -> None:
         """Nothing to keep; but what was flushed two epochs ago need not be remembered any longer."""
-        self._priors.epoch_ended()
+        self._replays.epoch_ended()
 
-    def _turn_to(self, record: Record) -> tuple[LogMinute, list[Recorded]]:
+    def _minute_of(self, record: Record) -> tuple[LogMinute, list[Recorded]]:
         """The append minute the record belongs to, and what closing the one before it gives."""
         minute_ms = record.appended_ms // MINUTE_MS * MINUTE_MS
         closed = self._open
@@ -102,15 +102,15 @@ class Recorder(StatefulBatchLogic[Record, Recorded, None]):
     def _close(self, closed: LogMinute, next_ms: int) -> list[Recorded]:
         out = self._rows(closed)
         rows = [counts_of(series, counts) | {"minute_ms": series.minute_ms} for series, counts in closed.rows()]
-        out.append(self._bundle(bundle(closed.minute_ms, self._partition, rows, closed.states)))
+        out.append(self._minute_record(bundle(closed.minute_ms, self._partition, rows, closed.states)))
         # A silent minute has a bundle too, so that who evaluates minutes sees each of them.
         silent_from_ms = max(closed.minute_ms + MINUTE_MS, next_ms - MOST_EMPTY_MINUTES * MINUTE_MS)
         silent = range(silent_from_ms, next_ms, MINUTE_MS)
-        out.extend(self._bundle(bundle(empty_ms, self._partition, [])) for empty_ms in silent)
+        out.extend(self._minute_record(bundle(empty_ms, self._partition, [])) for empty_ms in silent)
         hours = {past_ms // HOUR_MS * HOUR_MS for past_ms in (*closed.minutes(), closed.minute_ms)}
-        over = tuple(sorted(hour_ms for hour_ms in hours if hour_ms < next_ms // HOUR_MS * HOUR_MS))
-        if over:
-            out.append(RebuildHours(self._partition, over, closed.minute_ms))
+        past_hours = tuple(sorted(hour_ms for hour_ms in hours if hour_ms < next_ms // HOUR_MS * HOUR_MS))
+        if past_hours:
+            out.append(RebuildHours(self._partition, past_hours, closed.minute_ms))
         return out
 
     def _changed_rows(self) -> list[Recorded]:
@@ -123,6 +123,6 @@ class Recorder(StatefulBatchLogic[Record, Recorded, None]):
         rows.extend(total_row(total, counts, **at) for total, counts in minute.changed_totals())
         return rows
 
-    def _bundle(self, made: dict[str, Any]) -> OutgoingRecord:
-        value = orjson.dumps({"v": FORMAT_VERSION, **made})
+    def _minute_record(self, content: dict[str, Any]) -> OutgoingRecord:
+        value = orjson.dumps({"v": FORMAT_VERSION, **content})
         return OutgoingRecord(MINUTES, str(self._partition).encode(), value)

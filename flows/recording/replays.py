@@ -11,7 +11,7 @@ from model.recording.facts import Duplicate, Fact, Outcome, Received, State
 from model.recording.replays import Decision, EarlierOutcome, judge, prior_of
 from sinks.clickhouse.store import Store, StoreUnavailable
 
-EPOCHS_REMEMBERED = 3  # a row is in the store at the latest one epoch after the one it was made in
+EPOCHS_KEPT = 3  # a row is in the store at the latest one epoch after the one it was made in
 
 
 class OutcomeKey(NamedTuple):
@@ -57,50 +57,50 @@ class ReplayDeduplicator:
 
     def __init__(self, lookup: Lookup) -> None:
         self._lookup = lookup
-        self._memory: list[dict[Key, EarlierOutcome]] = [{} for _ in range(EPOCHS_REMEMBERED)]
+        self._memory: list[dict[Key, EarlierOutcome]] = [{} for _ in range(EPOCHS_KEPT)]
 
     def look_up(self, facts: Sequence[tuple[int, Fact]], log_partition: int) -> None:
         """Fetch what the store knows of the replayed ones among ``facts`` (offset, fact), in one go."""
-        asked = {key for _, fact in facts if getattr(fact, "replayed", False) and (key := key_of(fact)) is not None}
-        unknown = [key for key in asked if self._remembered(key) is None]
+        keys = {key for _, fact in facts if getattr(fact, "replayed", False) and (key := key_of(fact)) is not None}
+        unknown = [key for key in keys if self._recall(key) is None]
         if not unknown:
             return
         before = facts[0][0]
         outcomes = [key for key in unknown if isinstance(key, OutcomeKey)]
         events = [key for key in unknown if isinstance(key, EventKey)]
         if outcomes:
-            found = self._lookup.outcomes(outcomes, log_partition, before)
-            self._memory[0].update({key: found[key.delivery_id] for key in outcomes if key.delivery_id in found})
+            earlier = self._lookup.outcomes(outcomes, log_partition, before)
+            self._memory[0].update({key: earlier[key.delivery_id] for key in outcomes if key.delivery_id in earlier})
         if events:
             seen = self._lookup.events(events, log_partition, before)
-            said: dict[Key, EarlierOutcome] = {
-                key: _SAID for key in events if (key.events_partition, key.events_offset) in seen
+            repeated: dict[Key, EarlierOutcome] = {
+                key: _SEEN for key in events if (key.events_partition, key.events_offset) in seen
             }
-            self._memory[0].update(said)
+            self._memory[0].update(repeated)
 
-    def verdict(self, fact: Fact) -> Decision:
+    def decide(self, fact: Fact) -> Decision:
         """Judge one fact, and remember it for those that follow."""
         key = key_of(fact)
         if key is None:
             return Decision(1)
-        prior = self._remembered(key) if fact.replayed else None  # type: ignore[attr-defined]
+        prior = self._recall(key) if fact.replayed else None  # type: ignore[attr-defined]
         if isinstance(fact, Outcome):
-            verdict = judge(fact, prior)
-            if verdict.count:
+            decision = judge(fact, prior)
+            if decision.count:
                 self._memory[0][key] = prior_of(fact)
-            return verdict
-        self._memory[0][key] = _SAID
+            return decision
+        self._memory[0][key] = _SEEN
         return Decision(0 if prior else 1)
 
     def epoch_ended(self) -> None:
         """Forget the oldest epoch."""
         self._memory = [{}, *self._memory[:-1]]
 
-    def _remembered(self, key: Key) -> EarlierOutcome | None:
+    def _recall(self, key: Key) -> EarlierOutcome | None:
         return next((epoch[key] for epoch in self._memory if key in epoch), None)
 
 
-_SAID = EarlierOutcome(State.FILTERED, "", 0, 0)  # stands for "already said" of an event; its state is never looked at
+_SEEN = EarlierOutcome(State.FILTERED, "", 0, 0)  # stands for "already said" of an event; its state is never looked at
 
 
 class StoreLookup:
@@ -131,12 +131,12 @@ class StoreLookup:
 
     def events(self, keys: Sequence[EventKey], log_partition: int, before_offset: int) -> set[tuple[int, int]]:
         """The (events partition, offset) of those already received or dropped as duplicates."""
-        found: set[tuple[int, int]] = set()
+        seen: set[tuple[int, int]] = set()
         for partition in {key.events_partition for key in keys}:
-            found |= self._events_of(
+            seen |= self._events_of(
                 [key for key in keys if key.events_partition == partition], log_partition, before_offset
             )
-        return found
+        return seen
 
     def _events_of(self, keys: Sequence[EventKey], log_partition: int, before_offset: int) -> set[tuple[int, int]]:
         rows = retry_forever(
