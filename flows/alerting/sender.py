@@ -14,7 +14,7 @@ from model.alerts.channels import EMAIL
 from model.alerts.notice import Notice
 from model.alerts.rule import IN_APP
 from model.workspace.workspace import Workspace
-from sinks.channels.channel import Channel, Outcome, SendResult
+from sinks.channels.channel import Channel, SendResult, SendStatus
 
 SPACING_MS = 1_000  # Slack takes one message a second for each channel
 FIRST_WAIT_MS = 5_000
@@ -123,12 +123,12 @@ class Sender:
         """``workspace``: the version it was sent by; there may be another one by now."""
         ids = [queued.id for queued in parcel]
         now_ms = self._clock()
-        if sent.outcome is Outcome.TAKEN:
+        if sent.outcome is SendStatus.OK:
             outbox.settle(ids, MessageState.SENT)
             self._note(outbox, workspace, channel, "ok", now_ms, sent)
-        elif sent.outcome is Outcome.CHANNEL_REFUSED:
+        elif sent.outcome is SendStatus.CHANNEL_REFUSED:
             self._disable(outbox, workspace, channel, parcel[0].id, now_ms, sent)
-        elif sent.outcome is Outcome.AGAIN:
+        elif sent.outcome is SendStatus.RETRY:
             wait_ms = min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** min(parcel[0].attempts, 10))
             wait_ms = max(wait_ms, round((sent.after_seconds or 0) * 1000))
             self._next_ms[channel] = now_ms + max(SPACING_MS, round((sent.after_seconds or 0) * 1000))
@@ -138,7 +138,7 @@ class Sender:
             due_ms = now_ms + wait_ms
             outbox.settle(young, MessageState.FAILED, due_ms=due_ms, code=sent.code, message=sent.message)
             self._note(outbox, workspace, channel, "failing", now_ms, sent)
-        elif sent.outcome is Outcome.MESSAGE_REFUSED and len(parcel) > 1:
+        elif sent.outcome is SendStatus.MESSAGE_REFUSED and len(parcel) > 1:
             # Only one of them may be at fault.
             outbox.settle(ids, MessageState.FAILED, code=sent.code, message=sent.message, alone=True)
         else:
@@ -179,7 +179,7 @@ def _try(channel: str, sends: Channel, parcel: list[Queued]) -> SendResult:
         return sends.send([queued.notice for queued in parcel], parcel[0].recipient)
     except Exception as error:  # a fault of ours is not to keep this message for ever, nor the other channels waiting
         log.error("alert channel %s failed in a way that is Waybill's fault: %s", channel, type(error).__name__)
-        return SendResult(outcome=Outcome.AGAIN, code="INTERNAL", message="a fault of Waybill; its log has more")
+        return SendResult(outcome=SendStatus.RETRY, code="INTERNAL", message="a fault of Waybill; its log has more")
 
 
 def identity_of(workspace: Workspace, channel: str) -> str:

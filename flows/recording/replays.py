@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 from model.recording.facts import Duplicate, Fact, Outcome, Received, State
-from model.recording.replays import Decision, EarlierOutcome, judge, prior_of
+from model.recording.replays import Decision, EarlierOutcome, as_earlier, decide
 
 EPOCHS_REMEMBERED = 3  # a row is in the store at the latest one epoch after the one it was made in
 
@@ -76,17 +76,17 @@ class ReplayDeduplicator:
             }
             self._memory[0].update(said)
 
-    def verdict(self, fact: Fact) -> Decision:
+    def decision(self, fact: Fact) -> Decision:
         """Judge one fact, and remember it for those that follow."""
         key = key_of(fact)
         if key is None:
             return Decision(1)
         prior = self._remembered(key) if fact.replayed else None  # type: ignore[attr-defined]
         if isinstance(fact, Outcome):
-            verdict = judge(fact, prior)
-            if verdict.count:
-                self._memory[0][key] = prior_of(fact)
-            return verdict
+            decision = decide(fact, prior)
+            if decision.count:
+                self._memory[0][key] = as_earlier(fact)
+            return decision
         self._memory[0][key] = _SAID
         return Decision(0 if prior else 1)
 

@@ -27,7 +27,7 @@ from typing import Any, ClassVar, Literal
 import orjson
 from pydantic import Field
 
-from model.config.env_text import EnvString
+from model.config.env_string import EnvString
 from model.config.fields import Secret, Url
 from model.config.problems import quoted
 from model.destinations.default_mappings import TRAITS, first, viewed

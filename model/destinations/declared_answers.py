@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 import orjson
 from pydantic import AfterValidator, Field, model_validator
 
-from model.config.env_text import fault
+from model.config.env_string import config_error
 from model.config.section import Section
 from model.destinations.destination import HttpDestination, Item, ItemAnswer
 from model.destinations.multi_status import (
@@ -40,7 +40,7 @@ _resolver = lru_cache(maxsize=1_000)(from_root)
 
 def _check_path(path: str) -> str:
     if not path.isprintable() or path != path.strip() or path in ("$.", ".") or ".." in path:
-        raise fault("this is no path", "Write names with dots between them, such as $.results or error.message")
+        raise config_error("this is no path", "Write names with dots between them, such as $.results or error.message")
     return path
 
 
@@ -71,15 +71,19 @@ class ItemsConfig(Section):
     @model_validator(mode="after")
     def _check(self) -> Self:
         if (self.by is None) == (self.index is None):
-            raise fault("it is not said which event an entry is about", "Write either by: position or index")
+            raise config_error("it is not said which event an entry is about", "Write either by: position or index")
         if self.by is not None and (self.status is None) == (self.failed_when is None):
-            raise fault("it is not said which entries are about failed events", "Write either status or failed_when")
+            raise config_error(
+                "it is not said which entries are about failed events", "Write either status or failed_when"
+            )
         if self.by is not None and self.others is not None:
-            raise fault("by position every event has an entry, so there are no others", "Remove others")
+            raise config_error("by position every event has an entry, so there are no others", "Remove others")
         if self.index is not None and self.failed_when is not None:
-            raise fault("failed_when goes with by: position", "Write status, or neither if all entries are failures")
+            raise config_error(
+                "failed_when goes with by: position", "Write status, or neither if all entries are failures"
+            )
         if self.index is not None and self.others is None:
-            raise fault(
+            raise config_error(
                 "it is not said what becomes of events without an entry", "Add others: delivered, retry or status"
             )
         return self

@@ -12,7 +12,7 @@ import msgspec
 import orjson
 from pydantic import Field
 
-from model.config.env_text import EnvString
+from model.config.env_string import EnvString
 from model.config.fields import FormerIds, Name, Slug
 from model.config.section import Section
 from model.events.ids import request_key
@@ -203,7 +203,7 @@ class HttpDestination(Destination):
     @property
     def origin(self) -> str:
         """Scheme, host and port as written: paths and queries of webhooks are often secrets themselves."""
-        scheme, separator, rest = self.endpoint.written.partition("://")
+        scheme, separator, rest = self.endpoint.raw.partition("://")
         return scheme + separator + rest.split("/", 1)[0].split("?", 1)[0]
 
     def secret_values(self) -> frozenset[str]:

@@ -32,7 +32,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import orjson
 from pydantic import AfterValidator, Field
 
-from model.config.env_text import EnvString, fault
+from model.config.env_string import EnvString, config_error
 from model.config.fields import HeaderValue, Secret, Url
 from model.config.section import Section
 from model.destinations.default_mappings import TRAITS, first, merged, trait, viewed
@@ -118,7 +118,9 @@ _REQUIRED: Mapping[str, str] = {_IMPORT: "event", _GROUPS: "$group_id", _ENGAGE:
 
 def _check_base(url: EnvString) -> EnvString:
     if "?" in url.value:
-        raise fault("the URL has a query ('?…')", "Leave it out: Waybill adds /import, /engage and /groups to the URL")
+        raise config_error(
+            "the URL has a query ('?…')", "Leave it out: Waybill adds /import, /engage and /groups to the URL"
+        )
     return url
 
 

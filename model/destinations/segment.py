@@ -17,7 +17,7 @@ from typing import ClassVar, Literal
 import msgspec
 import orjson
 
-from model.config.env_text import EnvString
+from model.config.env_string import EnvString
 from model.config.fields import Secret, Url
 from model.destinations.destination import BatchLimits, HttpDestination, Item
 from model.http.messages import HttpRequest

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from model.config.env_text import EnvString
+from model.config.env_string import EnvString
 from model.destinations.destination import Item
 from model.events.ids import request_key
 from model.http.signatures import standard_webhooks, x_signature
