@@ -24,6 +24,11 @@ class EnvString:
     value: str = field(repr=False)
     secrets: frozenset[str] = field(default=frozenset(), repr=False)  # the values put in, for redaction
 
+    @classmethod
+    def constant(cls, text: str) -> "EnvString":
+        """A text that holds no reference, such as the address of a partner's API."""
+        return cls(text, text)
+
     def __str__(self) -> str:
         return self.raw
 

@@ -19,6 +19,7 @@ from model.destinations.multi_status import (
     MISSING,
     Unread,
     answer_with,
+    is_position,
     parsed,
     read_multi_status,
     status_of,
@@ -115,7 +116,7 @@ class ItemsConfig(Section):
         place = _resolver(path)
         for entry in entries:
             index = place(entry) if isinstance(entry, dict) else None
-            if not isinstance(index, int) or isinstance(index, bool) or not 0 <= index < count:
+            if not is_position(index, count):
                 return Unread(f"an entry at {self.at} has at {path} no place of an event that was sent")
             answer = self._answer(entry)
             if named.setdefault(index, answer).failure is not answer.failure:

@@ -42,6 +42,14 @@ class Item(msgspec.Struct, frozen=True):
         """The payload encoded, or the event's own bytes."""
         return self.event if self.payload is None else orjson.dumps(self.payload)
 
+    @property
+    def fields(self) -> dict[str, Any]:
+        """The payload, or the fields of the event."""
+        if self.payload is not None:
+            return self.payload
+        event = orjson.loads(self.event)
+        return event if isinstance(event, dict) else {}
+
 
 @dataclass(frozen=True, slots=True)
 class ItemAnswer:

@@ -168,7 +168,7 @@ class Ga4Destination(HttpDestination):
     @property
     def endpoint(self) -> EnvString:
         """The host."""
-        return self.url or EnvString(_HOST, _HOST)
+        return self.url or EnvString.constant(_HOST)
 
     def finish(self, payload: dict[str, Any]) -> dict[str, Any]:
         """See `HttpDestination.finish`."""

@@ -9,7 +9,6 @@ A receiver that answers 207 with a list of ``{"status": …}`` is believed item 
 signed as those of a webhook are.
 """
 
-from base64 import b64encode
 from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 from urllib.parse import urlencode
@@ -22,7 +21,7 @@ from model.config.fields import HeaderName, HeaderValue, Secret, Url
 from model.config.section import Section
 from model.destinations.declared_answers import DeclaredDestination
 from model.destinations.destination import BatchConfig, BatchLimits, Item
-from model.destinations.signing import signature_headers
+from model.destinations.signing import basic_authorization, signature_headers
 from model.http.messages import HttpRequest
 
 _CONTENT_TYPES = {
@@ -109,7 +108,7 @@ class HttpApiDestination(DeclaredDestination):
             return {"authorization": f"Bearer {self.bearer_token.value}"}
         if self.basic_auth is not None:
             pair = f"{self.basic_auth.username.value}:{self.basic_auth.password.value}"
-            return {"authorization": f"Basic {b64encode(pair.encode()).decode()}"}
+            return {"authorization": basic_authorization(pair)}
         return {}
 
 

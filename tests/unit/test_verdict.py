@@ -11,7 +11,7 @@ DELIVERED = EarlierOutcome(State.DELIVERED, "", T0, 1)
 
 
 @pytest.mark.parametrize(
-    ("said", "prior", "verdict"),
+    ("said", "prior", "decision"),
     [
         (State.DELIVERED, None, Decision(1)),
         (State.EXPIRED, None, Decision(1)),
