@@ -11,7 +11,7 @@ from typing import Any
 
 from console.data_dir import View
 from model.alerts.evaluator import checks_of, evaluate
-from model.alerts.finding import WEEK_MS
+from model.alerts.measurement import WEEK_MS
 from model.alerts.measures import FIVE_MINUTES_MS
 from model.alerts.messages import summary_of
 from model.alerts.notice import Change

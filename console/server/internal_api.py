@@ -89,7 +89,7 @@ def create_api(
     public = PublicApi(lambda name, parameters: store.view(name, **parameters), live, role_of, clock)
     return Starlette(
         routes=[
-            Route("/views/{name}", answering(Action.LOOK, view), methods=["POST"]),
+            Route("/views/{name}", answering(Action.READ, view), methods=["POST"]),
             Route("/test-event", answering(Action.TEST_EVENT, test), methods=["POST"]),
             *more(caller),
             *public.routes(),

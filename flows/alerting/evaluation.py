@@ -10,7 +10,7 @@ from bytewax.operators import StatefulBatchLogic
 from flows.alerting.minute_assembly import Minute, MinuteAssembler, read_bundle
 from flows.topics.interface import Record
 from model.alerts.evaluator import evaluate_minute
-from model.alerts.finding import History
+from model.alerts.measurement import History
 from model.alerts.state import NEVER_FIRED, Check, RuleState, StateKey
 from model.alerts.system import DestinationSaid, destination_removed, setup, setup_rule_id, told_on
 from model.alerts.transition import Transition

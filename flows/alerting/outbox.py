@@ -19,8 +19,8 @@ from model.alerts.transition import Transition
 from model.durations import DAY_MS
 
 KEPT_MS = 60 * DAY_MS  # of what was told and recorded; replays reach back as far as topic minutes
-MOST_DUE = 200  # of a channel at a time; more than one message tells
-MOST_WAITING = 1_000
+MAX_DUE = 200  # of a channel at a time; more than one message tells
+MAX_UNDELIVERED = 1_000
 _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS transitions (id TEXT PRIMARY KEY, at_ms INTEGER, record BLOB, recorded INTEGER)",
     """CREATE TABLE IF NOT EXISTS messages (
@@ -126,13 +126,13 @@ class Outbox:
         due = [
             queued
             for (channel,) in list(channels)
-            for queued in self._waiting("channel = ? AND due_ms <= ?", channel, now_ms, MOST_DUE)
+            for queued in self._undelivered("channel = ? AND due_ms <= ?", channel, now_ms, MAX_DUE)
         ]
         return sorted(due, key=lambda queued: (queued.at_ms, queued.id))
 
-    def batch_id(self, name: str) -> list[QueuedMessage]:
+    def batch(self, batch_id: str) -> list[QueuedMessage]:
         """The messages that go out together, as far as they still wait."""
-        return self._waiting("batch_id = ?", name, MOST_WAITING)
+        return self._undelivered("batch_id = ?", batch_id, MAX_UNDELIVERED)
 
     def transition_of(self, message_id: str) -> Transition | None:
         """What a message tells of; None for what no rule said."""
@@ -163,7 +163,7 @@ class Outbox:
 
     def undelivered_on(self, channel: str) -> list[QueuedMessage]:
         """Messages that wait for a channel, due or not."""
-        return self._waiting("channel = ?", channel, MOST_WAITING)
+        return self._undelivered("channel = ?", channel, MAX_UNDELIVERED)
 
     def health(self, channel: str) -> ChannelHealth | None:
         """How a channel is, as far as it was used."""
@@ -236,7 +236,7 @@ class Outbox:
                 (now_ms - KEPT_MS,),
             )
 
-    def _waiting(self, which: str, *parameters: object) -> list[QueuedMessage]:
+    def _undelivered(self, which: str, *parameters: object) -> list[QueuedMessage]:
         """Those ``which`` says, oldest first; the last parameter says how many at most."""
         found = self._connection.rows(
             "SELECT id, channel, recipient, notice, at_ms, attempts, due_ms, batch_id FROM messages"  # noqa: S608

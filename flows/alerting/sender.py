@@ -15,7 +15,7 @@ from model.alerts.notice import Notice
 from model.alerts.rule import IN_APP
 from model.durations import DAY_MS
 from model.workspace.workspace import Workspace
-from sinks.channels.channel import Channel, Outcome, SendResult
+from sinks.channels.channel import Channel, SendResult, SendStatus
 
 SPACING_MS = 1_000  # Slack takes one message a second for each channel
 FIRST_WAIT_MS = 5_000
@@ -69,10 +69,10 @@ class Sender:
         if workspace is not self._known:
             self._known, self._channels = workspace, self._open_channels(workspace)
         now_ms = self._clock()
-        waiting: dict[str, list[QueuedMessage]] = {}
+        due_by_channel: dict[str, list[QueuedMessage]] = {}
         for queued in self._outbox.queued(now_ms):
-            waiting.setdefault(queued.channel, []).append(queued)
-        for channel, due in waiting.items():
+            due_by_channel.setdefault(queued.channel, []).append(queued)
+        for channel, due in due_by_channel.items():
             if channel not in self._sending:
                 self._send(channel, due, workspace, now_ms)
 
@@ -96,9 +96,9 @@ class Sender:
     def _deliver(self, channel: str, sends: Channel, due: list[QueuedMessage], workspace: Workspace) -> None:
         """Send one message and write down at once what came of it: a crash between the two repeats it."""
         with closing(self._outbox.for_another_thread()) as outbox:
-            batch_id = self._assign_batch(outbox, due, sends.max_notices, workspace)
-            sent = _try(channel, sends, batch_id)
-            self._record_result(outbox, workspace, channel, batch_id, sent)
+            batch = self._assign_batch(outbox, due, sends.max_notices, workspace)
+            sent = _try(channel, sends, batch)
+            self._record_result(outbox, workspace, channel, batch, sent)
 
     def _assign_batch(
         self, outbox: Outbox, due: list[QueuedMessage], most: int, workspace: Workspace
@@ -106,43 +106,43 @@ class Sender:
         """Those that go out together with the oldest one, as decided before or now."""
         oldest = due[0]
         if oldest.batch_id:
-            return outbox.batch_id(oldest.batch_id)
+            return outbox.batch(oldest.batch_id)
         together = [queued for queued in due if not queued.batch_id and queued.recipient == oldest.recipient][:most]
         base_url = workspace.alerts.base_url.value if workspace.alerts.base_url else ""
-        batch: list[tuple[str, Notice]] = []
+        notices: list[tuple[str, Notice]] = []
         for queued in together:
             transition = outbox.transition_of(queued.id)
             notice = self._enricher.add(queued.notice, transition, base_url) if transition else queued.notice
-            batch.append((queued.id, notice))
-        outbox.assign_batch(oldest.id, batch)
-        told = dict(batch)
+            notices.append((queued.id, notice))
+        outbox.assign_batch(oldest.id, notices)
+        enriched = dict(notices)
         return [
-            QueuedMessage(q.id, q.channel, q.recipient, told[q.id], q.at_ms, q.attempts, q.due_ms, oldest.id)
+            QueuedMessage(q.id, q.channel, q.recipient, enriched[q.id], q.at_ms, q.attempts, q.due_ms, oldest.id)
             for q in together
         ]
 
     def _record_result(
-        self, outbox: Outbox, workspace: Workspace, channel: str, batch_id: list[QueuedMessage], sent: SendResult
+        self, outbox: Outbox, workspace: Workspace, channel: str, batch: list[QueuedMessage], sent: SendResult
     ) -> None:
         """``workspace``: the version it was sent by; there may be another one by now."""
-        ids = [queued.id for queued in batch_id]
+        ids = [queued.id for queued in batch]
         now_ms = self._clock()
-        if sent.outcome is Outcome.TAKEN:
+        if sent.outcome is SendStatus.OK:
             outbox.record_result(ids, MessageState.SENT)
             self._record_health(outbox, workspace, channel, "ok", now_ms, sent)
-        elif sent.outcome is Outcome.CHANNEL_REFUSED:
-            self._disable(outbox, workspace, channel, batch_id[0].id, now_ms, sent)
-        elif sent.outcome is Outcome.AGAIN:
-            wait_ms = min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** min(batch_id[0].attempts, 10))
+        elif sent.outcome is SendStatus.CHANNEL_REFUSED:
+            self._disable(outbox, workspace, channel, batch[0].id, now_ms, sent)
+        elif sent.outcome is SendStatus.RETRY:
+            wait_ms = min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** min(batch[0].attempts, 10))
             wait_ms = max(wait_ms, round((sent.after_seconds or 0) * 1000))
             self._next_ms[channel] = now_ms + max(SPACING_MS, round((sent.after_seconds or 0) * 1000))
-            old = [queued.id for queued in batch_id if now_ms - queued.at_ms > GIVE_UP_AFTER_MS]
-            young = [queued.id for queued in batch_id if now_ms - queued.at_ms <= GIVE_UP_AFTER_MS]
+            old = [queued.id for queued in batch if now_ms - queued.at_ms > GIVE_UP_AFTER_MS]
+            young = [queued.id for queued in batch if now_ms - queued.at_ms <= GIVE_UP_AFTER_MS]
             outbox.record_result(old, MessageState.DROPPED, code=sent.code, message=sent.message)
             due_ms = now_ms + wait_ms
             outbox.record_result(young, MessageState.FAILED, due_ms=due_ms, code=sent.code, message=sent.message)
             self._record_health(outbox, workspace, channel, "failing", now_ms, sent)
-        elif sent.outcome is Outcome.MESSAGE_REFUSED and len(batch_id) > 1:
+        elif sent.outcome is SendStatus.MESSAGE_REFUSED and len(batch) > 1:
             # Only one of them may be at fault.
             outbox.record_result(ids, MessageState.FAILED, code=sent.code, message=sent.message, alone=True)
         else:
@@ -153,10 +153,10 @@ class Sender:
         self, outbox: Outbox, workspace: Workspace, channel: str, refused: str, now_ms: int, sent: SendResult
     ) -> None:
         log.error("alert channel %s is disabled: %s %s", channel, sent.code, sent.message)
-        waiting = outbox.undelivered_on(channel)
+        undelivered = outbox.undelivered_on(channel)
         notice = channel_disabled(channel, sent.code, sent.message, now_ms, refused)
         others = {(IN_APP, "")}
-        for queued in waiting:
+        for queued in undelivered:
             transition = outbox.transition_of(queued.id)
             if transition is not None:
                 others |= {(made.channel, made.recipient) for made in messages_of(transition, notice, workspace)}
@@ -164,7 +164,7 @@ class Sender:
         # Told first: what is dropped below without it would be known to nobody after a crash.
         outbox.put([], messages)
         self._record_health(outbox, workspace, channel, "disabled", now_ms, sent)
-        ids = [queued.id for queued in waiting]
+        ids = [queued.id for queued in undelivered]
         outbox.record_result(ids, MessageState.DROPPED, code=sent.code, message=sent.message)
 
     def _record_health(
@@ -178,12 +178,12 @@ class Sender:
         outbox.put_health(ChannelHealth(channel, identity, state, since_ms, now_ms, sent.code, sent.message))
 
 
-def _try(channel: str, sends: Channel, batch_id: list[QueuedMessage]) -> SendResult:
+def _try(channel: str, sends: Channel, batch: list[QueuedMessage]) -> SendResult:
     try:
-        return sends.send([queued.notice for queued in batch_id], batch_id[0].recipient)
+        return sends.send([queued.notice for queued in batch], batch[0].recipient)
     except Exception as error:  # a fault of ours is not to keep this message for ever, nor the other channels waiting
         log.error("alert channel %s failed in a way that is Waybill's fault: %s", channel, type(error).__name__)
-        return SendResult(outcome=Outcome.AGAIN, code="INTERNAL", message="a fault of Waybill; its log has more")
+        return SendResult(outcome=SendStatus.RETRY, code="INTERNAL", message="a fault of Waybill; its log has more")
 
 
 def identity_of(workspace: Workspace, channel: str) -> str:

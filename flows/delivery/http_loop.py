@@ -15,7 +15,7 @@ from flows.delivery.queue import QueuedDelivery
 from flows.delivery.sender import BatchResult, BatchSender
 from flows.engine.threads import in_background
 from model.http.failure import FailureClass
-from model.routing.payload import refusal
+from model.routing.payload import local_failure
 
 Group = list[QueuedDelivery]  # deliveries for one call
 
@@ -58,7 +58,7 @@ class HttpLoop:
         try:
             batch_result = await self._sender.send([queued.delivery for queued in group])
         except Exception as error:  # a bug in the sender must not leave its deliveries in flight forever
-            answer = refusal("INTERNAL", f"{type(error).__name__} in the delivery step", FailureClass.RETRY)
+            answer = local_failure("INTERNAL", f"{type(error).__name__} in the delivery step", FailureClass.RETRY)
             now_ms = self._clock()
             result = tuple(DeliveryResult(delivery=w.delivery, answer=answer, finished_ms=now_ms) for w in group)
             batch_result = BatchResult(result, ())

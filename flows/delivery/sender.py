@@ -21,7 +21,7 @@ from model.destinations.destination import Item
 from model.events import exact_json
 from model.http.failure import FailureClass, cut
 from model.http.messages import HttpFailure, HttpRequest, HttpResponse
-from model.routing.payload import prepare, refusal
+from model.routing.payload import build_payload, local_failure
 from sinks.http.engine import HttpEngine
 
 _REMOVED = {"CONNECTION_REMOVED", "MAPPING_REMOVED"}
@@ -60,7 +60,7 @@ class BatchSender:
         configuration = self._configuration()
         setup = configuration.destinations.get(deliveries[0].destination)
         if setup is None:
-            answer = refusal("DESTINATION_REMOVED", "", self._removed)
+            answer = local_failure("DESTINATION_REMOVED", "", self._removed)
             now_ms = self._clock()
             return BatchResult(
                 tuple(DeliveryResult(delivery=d, answer=answer, finished_ms=now_ms) for d in deliveries), ()
@@ -113,16 +113,18 @@ class BatchSender:
             case host.Returned(event=changed):
                 return replace(delivery, event=exact_json.dumps(changed), inserted=True), None
             case host.Dropped(why=why):
-                return delivery, refusal("FILTERED_BY_FUNCTION", why, FailureClass.FILTER)
+                return delivery, local_failure("FILTERED_BY_FUNCTION", why, FailureClass.FILTER)
             case host.RetryAsked(why=why):
-                return delivery, refusal("FUNCTION_RETRY", why, FailureClass.RETRY)
+                return delivery, local_failure("FUNCTION_RETRY", why, FailureClass.RETRY)
             case host.Rejected(why=why):
-                return delivery, refusal("FUNCTION_REJECTED", why)
+                return delivery, local_failure("FUNCTION_REJECTED", why)
             case host.Failed(code="FUNCTION_PAUSED", why=why):
-                return delivery, refusal("FUNCTION_PAUSED", why, FailureClass.THROTTLE)  # this event was not tried
+                return delivery, local_failure(
+                    "FUNCTION_PAUSED", why, FailureClass.THROTTLE
+                )  # this event was not tried
             case host.Failed(code=code, why=why):
                 again = code in {"FUNCTION_TIMEOUT", "FUNCTION_UNAVAILABLE"}
-                return delivery, refusal(code, why, FailureClass.RETRY if again else FailureClass.DISCARD)
+                return delivery, local_failure(code, why, FailureClass.RETRY if again else FailureClass.DISCARD)
 
     async def close(self) -> None:
         """Close connections and end the functions' processes."""
@@ -140,9 +142,9 @@ def _prepared(
     if refused is not None:
         prepared: Item | AttemptResult = refused
     elif plan is None:
-        prepared = refusal("CONNECTION_REMOVED", "the connection was removed")
+        prepared = local_failure("CONNECTION_REMOVED", "the connection was removed")
     else:
-        prepared = prepare(delivery, plan, setup.destination)
+        prepared = build_payload(delivery, plan, setup.destination)
     if isinstance(prepared, AttemptResult):
         return replace(prepared, message=cut(configuration.redactor.text(prepared.message)))
     return prepared

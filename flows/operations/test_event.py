@@ -68,7 +68,7 @@ def plan_test(
             passed_by.append(f"{kept_out.code} {kept_out.message}".strip())
         elif kept_out.event is not event.payload:
             passed_by.append("filters would have taken fields out")
-        plan = routing.without_filters(plan)
+        plan = routing.unfiltered(plan)
     function = configuration.functions.get((event.source, destination))
     if function is not None and not apply_insert_function:
         passed_by.append(f"insert function {function.handler} was not run")

@@ -19,7 +19,7 @@ from model.durations import HOUR_MS, MINUTE_MS
 from model.events.envelope import FORMAT_VERSION, UnreadableRecord
 from model.recording.facts import Fact, decode
 from model.recording.rollup import LogMinute, bundle
-from model.recording.rows import LogPosition, Row, counts_of, minute_row, rows_of, total_row
+from model.recording.rows import LogPosition, Row, minute_row, rollup_values, rows_of, total_row
 
 SEND_MINUTES_EVERY = timedelta(seconds=1)  # open rows are visible within about two seconds
 MOST_EMPTY_MINUTES = 7 * 24 * 60  # after a longer silence the bundles of a week say enough
@@ -65,7 +65,7 @@ class Recorder(StatefulBatchLogic[Record, Recorded, None]):
             self._last_offset = record.offset
             if fact is None:
                 continue
-            decision = self._replays.decide(fact)
+            decision = self._replays.decision(fact)
             out.extend(rows_of(fact, LogPosition(record.partition, record.offset, record.appended_ms), decision))
             minute.add(fact, decision)
         if self._send_at is None:
@@ -101,7 +101,7 @@ class Recorder(StatefulBatchLogic[Record, Recorded, None]):
 
     def _close(self, closed: LogMinute, next_ms: int) -> list[Recorded]:
         out = self._rows(closed)
-        rows = [counts_of(series, counts) | {"minute_ms": series.minute_ms} for series, counts in closed.rows()]
+        rows = [rollup_values(series, counts) | {"minute_ms": series.minute_ms} for series, counts in closed.rows()]
         out.append(self._minute_record(bundle(closed.minute_ms, self._partition, rows, closed.states)))
         # A silent minute has a bundle too, so that who evaluates minutes sees each of them.
         silent_from_ms = max(closed.minute_ms + MINUTE_MS, next_ms - MOST_EMPTY_MINUTES * MINUTE_MS)

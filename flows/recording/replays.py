@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 
 from flows.engine.backoff import retry_forever
 from model.recording.facts import Duplicate, Fact, Outcome, Received, State
-from model.recording.replays import Decision, EarlierOutcome, judge, prior_of
+from model.recording.replays import Decision, EarlierOutcome, as_earlier, decide
 from sinks.clickhouse.store import Store, StoreUnavailable
 
 EPOCHS_KEPT = 3  # a row is in the store at the latest one epoch after the one it was made in
@@ -78,16 +78,16 @@ class ReplayDeduplicator:
             }
             self._memory[0].update(repeated)
 
-    def decide(self, fact: Fact) -> Decision:
+    def decision(self, fact: Fact) -> Decision:
         """Judge one fact, and remember it for those that follow."""
         key = key_of(fact)
         if key is None:
             return Decision(1)
         prior = self._recall(key) if fact.replayed else None  # type: ignore[attr-defined]
         if isinstance(fact, Outcome):
-            decision = judge(fact, prior)
+            decision = decide(fact, prior)
             if decision.count:
-                self._memory[0][key] = prior_of(fact)
+                self._memory[0][key] = as_earlier(fact)
             return decision
         self._memory[0][key] = _SEEN
         return Decision(0 if prior else 1)

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from model.alerts.rule import EMAIL_PREFIX, IN_APP, RULE, ChannelName, DeliveryRate, FailedEvents, Rule, SourceVolume
-from model.config.env_text import EnvString, fault, refers_to_environment
+from model.config.env_string import EnvString, config_error, refers_to_environment
 from model.config.fields import HeaderValue, Name, Secret, Slug, Url
 from model.config.mail_address import MailAddress
 from model.config.section import Section
@@ -74,19 +74,21 @@ def _is_loopback(host: str) -> bool:
 
 def _check_channel_id(name: str) -> str:
     if name in {IN_APP, EMAIL}:
-        raise fault("every installation has a channel of this name", "Choose another id")
+        raise config_error("every installation has a channel of this name", "Choose another id")
     return name
 
 
 def _check_base_url(url: EnvString) -> EnvString:
     if "?" in url.value:
-        raise fault("the address of links has a query", "Write only the beginning, such as https://waybill.example.com")
+        raise config_error(
+            "the address of links has a query", "Write only the beginning, such as https://waybill.example.com"
+        )
     return url
 
 
 def _check_host(host: str) -> str:
     if not _HOST.fullmatch(host):
-        raise fault("this is no host name", "Write a name or an address alone, such as mail.example.com")
+        raise config_error("this is no host name", "Write a name or an address alone, such as mail.example.com")
     return host
 
 
@@ -112,20 +114,22 @@ class SlackChannel(_Channel):
     @field_validator("url")
     @classmethod
     def _check_slack_url(cls, url: EnvString, info: ValidationInfo) -> EnvString:
-        if not refers_to_environment(url.written):
-            raise fault("a credential is written in the file", "Secrets only as ${NAME}, with NAME in the environment")
+        if not refers_to_environment(url.raw):
+            raise config_error(
+                "a credential is written in the file", "Secrets only as ${NAME}, with NAME in the environment"
+            )
         given, seen = info.data.get("type"), _slack_kind(url.value)
         parts = urlsplit(url.value)
         if seen is None and (given == "slack" or parts.hostname in _SLACK_HOSTS):
-            raise fault(
+            raise config_error(
                 "this is no URL that Slack gives out",
                 "Copy it whole: https://hooks.slack.com/services/T…/B…/… of an incoming webhook, or "
                 "https://hooks.slack.com/triggers/… of a workflow",
             )
         if seen is not None and given not in {"slack", seen, None}:
-            raise fault(f"this is the URL of a {seen}", f"Write type: slack, or type: {seen}")
+            raise config_error(f"this is the URL of a {seen}", f"Write type: slack, or type: {seen}")
         if parts.scheme == "http" and not _is_loopback(parts.hostname or ""):
-            raise fault("the URL is a secret, and http would show it to everybody on the way", "Use https")
+            raise config_error("the URL is a secret, and http would show it to everybody on the way", "Use https")
         return url
 
     @property
@@ -165,7 +169,7 @@ class WebhookChannel(_Channel):
     @property
     def target(self) -> str:
         """Where it leads: host and port, as written."""
-        rest = self.url.written.partition("://")[2]
+        rest = self.url.raw.partition("://")[2]
         return re.split(r"[/?]", rest, maxsplit=1)[0] + "/…"
 
     def secret_values(self) -> frozenset[str]:
@@ -194,9 +198,9 @@ class SmtpConfig(Section):
     @model_validator(mode="after")
     def _check(self) -> "SmtpConfig":
         if (self.username is None) != (self.password is None):
-            raise fault("of user name and password one is missing", "Write both, or neither")
+            raise config_error("of user name and password one is missing", "Write both, or neither")
         if self.password is not None and self.security == "none":
-            raise fault("the password would be sent without encryption", "Write security: starttls or tls")
+            raise config_error("the password would be sent without encryption", "Write security: starttls or tls")
         return self
 
     @property

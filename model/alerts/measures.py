@@ -31,7 +31,7 @@ class Sum(IntEnum):
     NOT_DELIVERED_HOUR = 9
 
 
-class Span(NamedTuple):
+class WindowSpan(NamedTuple):
     """A window of a ring: the slots from ``oldest`` back to ``newest`` (without the first) slots before the end."""
 
     sum: int
@@ -42,7 +42,7 @@ class Span(NamedTuple):
 class Measure:
     """One thing that is counted: how long its slots are, and which windows it is summed over."""
 
-    def __init__(self, number: int, step_ms: int, *spans: Span) -> None:
+    def __init__(self, number: int, step_ms: int, *spans: WindowSpan) -> None:
         self.number = number  # place in a list of rings
         self.step_ms = step_ms
         self.spans = spans
@@ -70,18 +70,20 @@ class Measure:
         for span in self.spans:
             yield span.sum, sum(self.slots(ring, end, span))
 
-    def slots(self, ring: "array[int]", end: int, span: Span) -> list[int]:
+    def slots(self, ring: "array[int]", end: int, span: WindowSpan) -> list[int]:
         """The counts of a window, oldest first."""
         return [ring[slot % self.length] for slot in range(end - span.oldest, end - span.newest)]
 
 
-NOW = Span(Sum.RECEIVED_NOW, 0, DAY_SLOTS)
-BEFORE = Span(Sum.RECEIVED_BEFORE, DAY_SLOTS, 2 * DAY_SLOTS)
+NOW = WindowSpan(Sum.RECEIVED_NOW, 0, DAY_SLOTS)
+BEFORE = WindowSpan(Sum.RECEIVED_BEFORE, DAY_SLOTS, 2 * DAY_SLOTS)
 RECEIVED = Measure(0, FIVE_MINUTES_MS, NOW, BEFORE)
-DELIVERED = Measure(1, FIVE_MINUTES_MS, Span(Sum.DELIVERED, 0, DAY_SLOTS))
-NOT_DELIVERED = Measure(2, FIVE_MINUTES_MS, Span(Sum.NOT_DELIVERED, 0, DAY_SLOTS))
-FILTERED = Measure(3, FIVE_MINUTES_MS, Span(Sum.FILTERED, 0, DAY_SLOTS))
-FIRST_OK = Measure(4, MINUTE_MS, Span(Sum.FIRST_OK_5_MINUTES, 0, 5), Span(Sum.FIRST_OK_HOUR, 0, 60))
-FIRST_FAILED = Measure(5, MINUTE_MS, Span(Sum.FIRST_FAILED_5_MINUTES, 0, 5), Span(Sum.FIRST_FAILED_HOUR, 0, 60))
-NOT_DELIVERED_BY_MINUTE = Measure(6, MINUTE_MS, Span(Sum.NOT_DELIVERED_HOUR, 0, 60))
+DELIVERED = Measure(1, FIVE_MINUTES_MS, WindowSpan(Sum.DELIVERED, 0, DAY_SLOTS))
+NOT_DELIVERED = Measure(2, FIVE_MINUTES_MS, WindowSpan(Sum.NOT_DELIVERED, 0, DAY_SLOTS))
+FILTERED = Measure(3, FIVE_MINUTES_MS, WindowSpan(Sum.FILTERED, 0, DAY_SLOTS))
+FIRST_OK = Measure(4, MINUTE_MS, WindowSpan(Sum.FIRST_OK_5_MINUTES, 0, 5), WindowSpan(Sum.FIRST_OK_HOUR, 0, 60))
+FIRST_FAILED = Measure(
+    5, MINUTE_MS, WindowSpan(Sum.FIRST_FAILED_5_MINUTES, 0, 5), WindowSpan(Sum.FIRST_FAILED_HOUR, 0, 60)
+)
+NOT_DELIVERED_BY_MINUTE = Measure(6, MINUTE_MS, WindowSpan(Sum.NOT_DELIVERED_HOUR, 0, 60))
 MEASURES = (RECEIVED, DELIVERED, NOT_DELIVERED, FILTERED, FIRST_OK, FIRST_FAILED, NOT_DELIVERED_BY_MINUTE)

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator, TypeAdapter, WithJsonSchema
 
-from model.config.env_text import fault
+from model.config.env_string import config_error
 from model.config.fields import Slug
 from model.config.mail_address import is_mail_address
 from model.config.section import Section
@@ -27,15 +27,15 @@ _CHANNEL = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 def _basis_points(value: Any) -> int:
     remedy = "Write a percentage with at most two decimals, such as 4 or 99.5"
     if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise fault("this is no percentage", remedy)
+        raise config_error("this is no percentage", remedy)
     try:
         points = Decimal(str(value)) * 100
     except ArithmeticError:
-        raise fault("this is no percentage", remedy) from None
+        raise config_error("this is no percentage", remedy) from None
     if not points.is_finite() or points != points.to_integral_value():
-        raise fault("this is no percentage with at most two decimals", remedy)
+        raise config_error("this is no percentage with at most two decimals", remedy)
     if not 1 <= points <= 1_000_000:
-        raise fault("the percentage is out of range", "Write one from 0.01 to 10000")
+        raise config_error("the percentage is out of range", "Write one from 0.01 to 10000")
     return int(points)
 
 
@@ -45,13 +45,15 @@ def _percent(points: int) -> float | int:
 
 def _at_most_all(points: int) -> int:
     if points > 10_000:
-        raise fault("a rate is at most 100 %", "Write a percentage from 0.01 to 100")
+        raise config_error("a rate is at most 100 %", "Write a percentage from 0.01 to 100")
     return points
 
 
 def _check_name(name: str) -> str:
     if not name.isprintable() or not name.strip():
-        raise fault("the name is empty or has characters that cannot be shown", "Write it in one line of plain text")
+        raise config_error(
+            "the name is empty or has characters that cannot be shown", "Write it in one line of plain text"
+        )
     return name
 
 
@@ -59,15 +61,17 @@ def _check_channel(name: str) -> str:
     if name.startswith(EMAIL_PREFIX):
         address = name.removeprefix(EMAIL_PREFIX)
         if address != "me" and not is_mail_address(address):
-            raise fault("this is no mail address", "Write email:me, or an address such as email:ada@example.com")
+            raise config_error("this is no mail address", "Write email:me, or an address such as email:ada@example.com")
     elif not _CHANNEL.fullmatch(name):
-        raise fault("this is no channel", "Write in-app, email:me, email:ADDRESS, or the id of one of alerts.channels")
+        raise config_error(
+            "this is no channel", "Write in-app, email:me, email:ADDRESS, or the id of one of alerts.channels"
+        )
     return name
 
 
 def _check_channels(channels: tuple[str, ...]) -> tuple[str, ...]:
     if len(set(channels)) != len(channels):
-        raise fault("a channel stands here twice", "Name each channel once")
+        raise config_error("a channel stands here twice", "Name each channel once")
     return channels
 
 

@@ -146,7 +146,7 @@ class Windows:
         self.end_ms = end_ms
 
     def add(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Count the rows of a bundle (model.recording.rows.counts_of and minute_ms)."""
+        """Count the rows of a bundle (model.recording.rows.rollup_values and minute_ms)."""
         self._record = None
         for row in rows:
             try:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
-from model.config.env_text import fault
+from model.config.env_string import config_error
 
 LONGEST_CHARS = 254  # what SMTP can carry between < and >
 _ADDRESS = re.compile(
@@ -29,7 +29,7 @@ def masked_address(address: str) -> str:
 
 def _check(text: str) -> str:
     if not is_mail_address(text):
-        raise fault("this is no mail address", "Write one such as ada@example.com, without a name before it")
+        raise config_error("this is no mail address", "Write one such as ada@example.com, without a name before it")
     return text
 
 

@@ -27,16 +27,17 @@ from typing import Any, ClassVar, Literal
 import orjson
 from pydantic import Field
 
-from model.config.env_text import EnvString
+from model.config.env_string import EnvString
 from model.config.fields import Secret, Url
 from model.config.problems import quoted
 from model.destinations.default_mappings import TRAITS, first, viewed
 from model.destinations.destination import RESEND, BatchLimits, DefaultMapping, HttpDestination, Item, ItemAnswer
+from model.destinations.multi_status import is_position
 from model.http.failure import FailureClass, partner_message
 from model.http.failure_rules import FailureRule
 from model.http.messages import HttpRequest, HttpResponse
 from model.mapping.fields import FieldSpec, PayloadInvalid, PayloadProblem
-from model.mapping.times import read_moment
+from model.mapping.times import read_moment_ms
 from model.reason_codes.reason import Owner, Reason, Severity
 
 _LINK = "https://amplitude.com/docs/apis/analytics/http-v2"
@@ -225,8 +226,7 @@ class AmplitudeDestination(HttpDestination):
         """The address of the API, in the region of the project."""
         if self.url is not None:
             return self.url
-        address = _HOSTS[self.region] + _PATHS[self.api]
-        return EnvString(address, address)
+        return EnvString.constant(_HOSTS[self.region] + _PATHS[self.api])
 
     def finish(self, payload: dict[str, Any]) -> dict[str, Any]:
         """See `HttpDestination.finish`. One event without a valid id makes Amplitude refuse all of a request."""
@@ -266,18 +266,11 @@ class AmplitudeDestination(HttpDestination):
         return [_refused(said, response.status, faults) if faults else RESEND for faults in found]
 
 
-def _payload(item: Item) -> dict[str, Any]:
-    if item.payload is not None:
-        return item.payload
-    event = orjson.loads(item.event)
-    return event if isinstance(event, dict) else {}
-
-
 def _event(item: Item) -> dict[str, Any]:
-    event = {"insert_id": item.key, **_payload(item)}
-    moment = read_moment(event.get("time"))
-    if moment is not None:
-        event["time"] = round(moment.timestamp() * 1_000)
+    event = {"insert_id": item.key, **item.fields}
+    moment_ms = read_moment_ms(event.get("time"))
+    if moment_ms is not None:
+        event["time"] = moment_ms
     return event
 
 
@@ -297,7 +290,7 @@ def _faults(said: dict[str, Any], count: int) -> list[list[str]]:
 def _positions(value: Any, count: int) -> list[int]:
     if not isinstance(value, list):
         return []
-    return [index for index in value if isinstance(index, int) and not isinstance(index, bool) and 0 <= index < count]
+    return [index for index in value if is_position(index, count)]
 
 
 def _too_many(said: dict[str, Any], items: Sequence[Item]) -> list[list[str]]:
@@ -305,7 +298,7 @@ def _too_many(said: dict[str, Any], items: Sequence[Item]) -> list[list[str]]:
     throttled = set(_positions(said.get("throttled_events"), len(items)))
     found: list[list[str]] = []
     for place, item in enumerate(items):
-        payload = _payload(item)
+        payload = item.fields
         if _is_named(said, "exceeded_daily_quota", payload):
             found.append([_QUOTA_USED_UP])
         elif place in throttled or _is_named(said, "throttled", payload):

@@ -12,13 +12,14 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 import orjson
 from pydantic import AfterValidator, Field, model_validator
 
-from model.config.env_text import fault
+from model.config.env_string import config_error
 from model.config.section import Section
 from model.destinations.destination import HttpDestination, Item, ItemAnswer
 from model.destinations.multi_status import (
     MISSING,
     Unread,
     answer_with,
+    is_position,
     parsed,
     read_multi_status,
     status_of,
@@ -40,7 +41,7 @@ _resolver = lru_cache(maxsize=1_000)(from_root)
 
 def _check_path(path: str) -> str:
     if not path.isprintable() or path != path.strip() or path in ("$.", ".") or ".." in path:
-        raise fault("this is no path", "Write names with dots between them, such as $.results or error.message")
+        raise config_error("this is no path", "Write names with dots between them, such as $.results or error.message")
     return path
 
 
@@ -71,15 +72,19 @@ class ItemsConfig(Section):
     @model_validator(mode="after")
     def _check(self) -> Self:
         if (self.by is None) == (self.index is None):
-            raise fault("it is not said which event an entry is about", "Write either by: position or index")
+            raise config_error("it is not said which event an entry is about", "Write either by: position or index")
         if self.by is not None and (self.status is None) == (self.failed_when is None):
-            raise fault("it is not said which entries are about failed events", "Write either status or failed_when")
+            raise config_error(
+                "it is not said which entries are about failed events", "Write either status or failed_when"
+            )
         if self.by is not None and self.others is not None:
-            raise fault("by position every event has an entry, so there are no others", "Remove others")
+            raise config_error("by position every event has an entry, so there are no others", "Remove others")
         if self.index is not None and self.failed_when is not None:
-            raise fault("failed_when goes with by: position", "Write status, or neither if all entries are failures")
+            raise config_error(
+                "failed_when goes with by: position", "Write status, or neither if all entries are failures"
+            )
         if self.index is not None and self.others is None:
-            raise fault(
+            raise config_error(
                 "it is not said what becomes of events without an entry", "Add others: delivered, retry or status"
             )
         return self
@@ -111,7 +116,7 @@ class ItemsConfig(Section):
         place = _resolver(path)
         for entry in entries:
             index = place(entry) if isinstance(entry, dict) else None
-            if not isinstance(index, int) or isinstance(index, bool) or not 0 <= index < count:
+            if not is_position(index, count):
                 return Unread(f"an entry at {self.at} has at {path} no place of an event that was sent")
             answer = self._answer(entry)
             if named.setdefault(index, answer).failure is not answer.failure:

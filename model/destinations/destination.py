@@ -12,7 +12,7 @@ import msgspec
 import orjson
 from pydantic import Field
 
-from model.config.env_text import EnvString
+from model.config.env_string import EnvString
 from model.config.fields import FormerIds, Name, Slug
 from model.config.section import Section
 from model.events.ids import request_key
@@ -41,6 +41,14 @@ class Item(msgspec.Struct, frozen=True):
     def json(self) -> bytes:
         """The payload encoded, or the event's own bytes."""
         return self.event if self.payload is None else orjson.dumps(self.payload)
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """The payload, or the fields of the event."""
+        if self.payload is not None:
+            return self.payload
+        event = orjson.loads(self.event)
+        return event if isinstance(event, dict) else {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +211,7 @@ class HttpDestination(Destination):
     @property
     def origin(self) -> str:
         """Scheme, host and port as written: paths and queries of webhooks are often secrets themselves."""
-        scheme, separator, rest = self.endpoint.written.partition("://")
+        scheme, separator, rest = self.endpoint.raw.partition("://")
         return scheme + separator + rest.split("/", 1)[0].split("?", 1)[0]
 
     def secret_values(self) -> frozenset[str]:

@@ -31,7 +31,7 @@ from urllib.parse import urlencode
 import orjson
 from pydantic import model_validator
 
-from model.config.env_text import EnvString, fault
+from model.config.env_string import EnvString, config_error
 from model.config.fields import Secret, Url
 from model.destinations.default_mappings import first, merged
 from model.destinations.destination import DefaultMapping, HttpDestination, Item
@@ -158,15 +158,17 @@ class Ga4Destination(HttpDestination):
     @model_validator(mode="after")
     def _check(self) -> "Ga4Destination":
         if (self.measurement_id is None) == (self.firebase_app_id is None):
-            raise fault("the data stream is not named", "Write either measurement_id (web) or firebase_app_id (app)")
+            raise config_error(
+                "the data stream is not named", "Write either measurement_id (web) or firebase_app_id (app)"
+            )
         if self.url is not None and "?" in self.url.value:
-            raise fault("the url has a query", "Write only the host; the stream and its secret are added to it")
+            raise config_error("the url has a query", "Write only the host; the stream and its secret are added to it")
         return self
 
     @property
     def endpoint(self) -> EnvString:
         """The host."""
-        return self.url or EnvString(_HOST, _HOST)
+        return self.url or EnvString.constant(_HOST)
 
     def finish(self, payload: dict[str, Any]) -> dict[str, Any]:
         """See `HttpDestination.finish`."""

@@ -9,7 +9,6 @@ A receiver that answers 207 with a list of ``{"status": …}`` is believed item 
 signed as those of a webhook are.
 """
 
-from base64 import b64encode
 from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 from urllib.parse import urlencode
@@ -17,12 +16,12 @@ from urllib.parse import urlencode
 import orjson
 from pydantic import Field, model_validator
 
-from model.config.env_text import EnvString, fault
+from model.config.env_string import EnvString, config_error
 from model.config.fields import HeaderName, HeaderValue, Secret, Url
 from model.config.section import Section
 from model.destinations.declared_answers import DeclaredDestination
 from model.destinations.destination import BatchConfig, BatchLimits, Item
-from model.destinations.signing import signature_headers
+from model.destinations.signing import basic_authorization, signature_headers
 from model.http.messages import HttpRequest
 
 _CONTENT_TYPES = {
@@ -71,11 +70,11 @@ class HttpApiDestination(DeclaredDestination):
     @model_validator(mode="after")
     def _check(self) -> "HttpApiDestination":
         if self.bearer_token is not None and self.basic_auth is not None:
-            raise fault("there are two ways to authenticate", "Keep one of bearer_token and basic_auth")
+            raise config_error("there are two ways to authenticate", "Keep one of bearer_token and basic_auth")
         if self.format == "form" and self.batch.max_events > 1:
-            raise fault("a form carries one event", "Remove batch, or choose format json or ndjson")
+            raise config_error("a form carries one event", "Remove batch, or choose format json or ndjson")
         if self.basic_auth is not None and ":" in self.basic_auth.username.value:
-            raise fault("the user name of basic_auth has a colon", "A colon would end it; write it without")
+            raise config_error("the user name of basic_auth has a colon", "A colon would end it; write it without")
         return self
 
     @property
@@ -109,7 +108,7 @@ class HttpApiDestination(DeclaredDestination):
             return {"authorization": f"Bearer {self.bearer_token.value}"}
         if self.basic_auth is not None:
             pair = f"{self.basic_auth.username.value}:{self.basic_auth.password.value}"
-            return {"authorization": f"Basic {b64encode(pair.encode()).decode()}"}
+            return {"authorization": basic_authorization(pair)}
         return {}
 
 

@@ -25,24 +25,24 @@ and refused all the same (``{"status": 0, "error": …}``). A 200 about several 
 cannot be read is therefore a failure.
 """
 
-from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
 import orjson
 from pydantic import AfterValidator, Field
 
-from model.config.env_text import EnvString, fault
+from model.config.env_string import EnvString, config_error
 from model.config.fields import HeaderValue, Secret, Url
 from model.config.section import Section
 from model.destinations.default_mappings import TRAITS, first, merged, trait, viewed
 from model.destinations.destination import BatchLimits, DefaultMapping, HttpDestination, Item, ItemAnswer
-from model.destinations.multi_status import MISSING, Unread, parsed, unreadable
+from model.destinations.multi_status import MISSING, Unread, is_position, parsed, unreadable
+from model.destinations.signing import basic_authorization
 from model.http.failure import FailureClass, partner_message
 from model.http.failure_rules import FailureRule
 from model.http.messages import HttpRequest, HttpResponse
 from model.mapping.fields import FieldSpec, PayloadInvalid, PayloadProblem
-from model.mapping.times import read_moment
+from model.mapping.times import read_moment_ms
 from model.mapping.values import is_empty
 from model.reason_codes.reason import Owner, Reason, Severity
 
@@ -118,7 +118,9 @@ _REQUIRED: Mapping[str, str] = {_IMPORT: "event", _GROUPS: "$group_id", _ENGAGE:
 
 def _check_base(url: EnvString) -> EnvString:
     if "?" in url.value:
-        raise fault("the URL has a query ('?…')", "Leave it out: Waybill adds /import, /engage and /groups to the URL")
+        raise config_error(
+            "the URL has a query ('?…')", "Leave it out: Waybill adds /import, /engage and /groups to the URL"
+        )
     return url
 
 
@@ -188,7 +190,7 @@ class MixpanelDestination(HttpDestination):
     @property
     def endpoint(self) -> EnvString:
         """The address of the API, in the region of the project; the paths come after it."""
-        return self.url or EnvString(_HOSTS[self.region], _HOSTS[self.region])
+        return self.url or EnvString.constant(_HOSTS[self.region])
 
     def finish(self, payload: dict[str, Any]) -> dict[str, Any]:
         """See `HttpDestination.finish`. A record must say what event or whose profile it is."""
@@ -210,13 +212,13 @@ class MixpanelDestination(HttpDestination):
         address = self.endpoint.value.rstrip("/") + path
         token = self.project_token.value
         if path != _IMPORT:
-            updates = [{**_payload(item), "$token": token} for item in items]
+            updates = [{**item.fields, "$token": token} for item in items]
             return self.json_request(items, orjson.dumps(updates), url=address)
         user, account = f"{token}:", self.service_account
         if account is not None:
             user = f"{account.username.value}:{account.secret.value}"
             address += f"&project_id={account.project_id}"
-        headers = {"authorization": f"Basic {b64encode(user.encode()).decode()}"}
+        headers = {"authorization": basic_authorization(user)}
         events = [_event(item, token) for item in items]
         return self.json_request(items, orjson.dumps(events), url=address, headers=headers)
 
@@ -244,23 +246,16 @@ class MixpanelDestination(HttpDestination):
         return None
 
 
-def _payload(item: Item) -> dict[str, Any]:
-    if item.payload is not None:
-        return item.payload
-    event = orjson.loads(item.event)
-    return event if isinstance(event, dict) else {}
-
-
 def _event(item: Item, token: str) -> dict[str, Any]:
-    event = _payload(item)
+    event = item.fields
     found = event.get("properties")
     given = found if isinstance(found, dict) else {}
     # Without a distinct_id Mixpanel makes one of our address, the same for everybody; '' says that there is no user.
     ids = {"distinct_id": "", "$insert_id": item.key}
     properties = given | {name: text for name, text in ids.items() if is_empty(given.get(name))}
-    moment = read_moment(properties.get("time"))
-    if moment is not None:
-        properties["time"] = round(moment.timestamp() * 1_000)
+    moment_ms = read_moment_ms(properties.get("time"))
+    if moment_ms is not None:
+        properties["time"] = moment_ms
     if event.get("event") == "$create_alias":
         properties["token"] = token
     return {**event, "properties": properties}
@@ -278,7 +273,7 @@ def _failed(said: dict[str, Any], count: int) -> dict[int, ItemAnswer]:
     failed: dict[int, ItemAnswer] = {}
     for record in records if isinstance(records, list) else ():
         index = record.get("index") if isinstance(record, dict) else None
-        if isinstance(index, int) and not isinstance(index, bool) and 0 <= index < count:
+        if is_position(index, count):
             failed.setdefault(index, _refused(record))
     return failed
 

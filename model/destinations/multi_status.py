@@ -11,7 +11,7 @@ said of them is not known, so nothing counts as delivered.
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 import orjson
 
@@ -68,6 +68,11 @@ def unreadable(why: str, count: int) -> list[ItemAnswer]:
     """Return the answers when what an answer said of single items is not known: the same failure for all of them."""
     message = f"what the answer says of {count} {'event' if count == 1 else 'events'} could not be read: {why}"
     return [ItemAnswer(FailureClass.RETRY, ANSWER_UNREADABLE, message)] * count
+
+
+def is_position(value: Any, count: int) -> TypeGuard[int]:
+    """Say whether a value of a response is the position of one of ``count`` items."""
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < count
 
 
 def status_of(value: Any) -> int | None:

@@ -10,16 +10,16 @@ refused for good is halved until the bad event stands alone. Segment answers 200
 write key included: what it drops later only its own debugger tells.
 """
 
-from base64 import b64encode
 from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 import msgspec
 import orjson
 
-from model.config.env_text import EnvString
+from model.config.env_string import EnvString
 from model.config.fields import Secret, Url
 from model.destinations.destination import BatchLimits, HttpDestination, Item
+from model.destinations.signing import basic_authorization
 from model.http.messages import HttpRequest
 
 _ADDRESS = "https://api.segment.io/v1/batch"
@@ -50,13 +50,12 @@ class SegmentDestination(HttpDestination):
     @property
     def endpoint(self) -> EnvString:
         """The address of the batch endpoint."""
-        return self.url or EnvString(_ADDRESS, _ADDRESS)
+        return self.url or EnvString.constant(_ADDRESS)
 
     def request(self, items: Sequence[Item], now_ms: int) -> HttpRequest:
         """Make the call."""
         body = b'{"batch":[' + b",".join(_corrected(item) for item in items) + b"]}"
-        credentials = b64encode(f"{self.write_key.value}:".encode()).decode()
-        headers = {"authorization": f"Basic {credentials}"}
+        headers = {"authorization": basic_authorization(f"{self.write_key.value}:")}
         return self.json_request(items, body, url=self.endpoint.value, headers=headers)
 
 

@@ -13,7 +13,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from model.config.env_text import EnvString
+from model.config.env_string import EnvString
 from model.config.fields import HeaderName, HeaderValue, Secret, Url
 from model.destinations.declared_answers import DeclaredDestination
 from model.destinations.destination import BatchConfig, BatchLimits, Item

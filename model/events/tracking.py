@@ -66,7 +66,7 @@ class Tracked:
     payload: bytes
 
 
-def track(
+def normalize_event(
     item: Any,
     arrival: RequestContext,
     limits: EventLimits,

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator, WithJsonSchema, model_validator
 
-from model.config.env_text import fault
+from model.config.env_string import config_error
 from model.config.patterns import compile_pattern
 from model.config.problems import quoted
 from model.config.section import Section
@@ -52,7 +52,7 @@ class FailureRule:
 
     ``status``: one or several of 503 or '5xx'; ``code``: how a call without answer failed; ``body``: an RE2 pattern
     found anywhere in the first 64 KB of an answer. ``reason``: the code to report instead of status or transport code.
-    Raises ValueError (`fault`, with a remedy) on a rule that could not be applied.
+    Raises ValueError (`config_error`, with a remedy) on a rule that could not be applied.
     """
 
     failure: FailureClass
@@ -67,14 +67,14 @@ class FailureRule:
         """Check the rule, so that applying it cannot fail."""
         statuses = _checked_statuses(self.status) if self.status != () else ()
         if self.failure is FailureClass.FILTER:
-            raise fault("an answer cannot filter: the event was sent", "Use discard or delivered")
+            raise config_error("an answer cannot filter: the event was sent", "Use discard or delivered")
         if self.code and (statuses or self.body):
-            raise fault(
+            raise config_error(
                 "the rule can never apply: a call that failed with an exception has no status and no body",
                 "Make one rule for the exception and one for the status or body",
             )
         if not (self.code or statuses or self.body):
-            raise fault("the rule does not say which answers it is about", "Add status, exception or body")
+            raise config_error("the rule does not say which answers it is about", "Add status, exception or body")
         object.__setattr__(self, "statuses", statuses)
         object.__setattr__(self, "pattern", compile_pattern(self.body) if self.body else None)
 
@@ -150,9 +150,11 @@ def _checked_statuses(value: Any) -> tuple[StatusPattern, ...]:
             known = isinstance(status, int) and 100 <= status <= 999
         if not known:
             written = quoted(status) if isinstance(status, str) else "this"
-            raise fault(f"{written} is no status", "Write a number such as 503 without quotes, or 5xx for all of them")
+            raise config_error(
+                f"{written} is no status", "Write a number such as 503 without quotes, or 5xx for all of them"
+            )
     if not statuses:
-        raise fault("there is no status in the list", "Write at least one, or leave the field out")
+        raise config_error("there is no status in the list", "Write at least one, or leave the field out")
     return statuses
 
 

@@ -27,7 +27,7 @@ class Decision:
     takes_back: EarlierOutcome | None = None
 
 
-def judge(outcome: Outcome, prior: EarlierOutcome | None) -> Decision:
+def decide(outcome: Outcome, prior: EarlierOutcome | None) -> Decision:
     """Decide whether ``outcome`` counts beside the one that counts so far."""
     if prior is None:
         return Decision(1)
@@ -36,6 +36,6 @@ def judge(outcome: Outcome, prior: EarlierOutcome | None) -> Decision:
     return Decision(0)
 
 
-def prior_of(outcome: Outcome) -> EarlierOutcome:
+def as_earlier(outcome: Outcome) -> EarlierOutcome:
     """The outcome as a later fact will see it."""
     return EarlierOutcome(outcome.state, outcome.code, outcome.at_ms, outcome.attempt)

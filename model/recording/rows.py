@@ -20,7 +20,7 @@ from model.recording.facts import (
     kind_of,
 )
 from model.recording.replays import Decision, EarlierOutcome
-from model.recording.rollup import Counts, Series, Total, TotalCounts
+from model.recording.rollup import Counts, RollupKey, TotalCounts, TotalKey
 
 _TABLES: dict[type[Fact], str] = {
     WatermarkReport: "ticks",
@@ -63,7 +63,7 @@ class LogPosition(NamedTuple):
     appended_ms: int
 
 
-def rows_of(fact: Fact, position: LogPosition, verdict: Decision) -> list[Row]:
+def rows_of(fact: Fact, position: LogPosition, decision: Decision) -> list[Row]:
     """The rows that record a fact: usually one; two when it takes an earlier outcome back."""
     table = _TABLES.get(type(fact), "facts")
     columns, fields = _columns_of(type(fact), table)
@@ -73,31 +73,31 @@ def rows_of(fact: Fact, position: LogPosition, verdict: Decision) -> list[Row]:
         row["positions"] = [astuple(at) for at in fact.positions]
     if table != "facts":
         return [Row(table, row)]
-    row |= {"kind": kind_of(fact), "correction": 0, "count": verdict.count, "appended_at": position.appended_ms}
+    row |= {"kind": kind_of(fact), "correction": 0, "count": decision.count, "appended_at": position.appended_ms}
     if isinstance(fact, DeliveryFact) and fact.redrive and not isinstance(fact, Redriven):
         row["kind"] = f"redrive_{row['kind']}"
     if isinstance(fact, Outcome):
         row["latency_ms"] = max(0, fact.at_ms - fact.received_at_ms)
     elif isinstance(fact, Rejected):
         row["received_at"] = fact.at_ms
-    if verdict.takes_back is None:
+    if decision.takes_back is None:
         return [Row(table, row)]
-    return [Row(table, row), Row(table, _correction(row, verdict.takes_back))]
+    return [Row(table, row), Row(table, _correction(row, decision.takes_back))]
 
 
-def minute_row(series: Series, counts: Counts, *, append_minute_ms: int, partition: int, version: int) -> Row:
+def minute_row(key: RollupKey, counts: Counts, *, append_minute_ms: int, partition: int, version: int) -> Row:
     """A row of windowed counts; ``version`` is the last log offset it includes, the highest wins."""
-    times = _minutes(series, append_minute_ms)
-    return Row("minutes", {**times, "log_partition": partition, "version": version, **counts_of(series, counts)})
+    times = _minutes(key, append_minute_ms)
+    return Row("minutes", {**times, "log_partition": partition, "version": version, **rollup_values(key, counts)})
 
 
-def total_row(total: Total, counts: TotalCounts, *, append_minute_ms: int, partition: int, version: int) -> Row:
+def total_row(total: TotalKey, counts: TotalCounts, *, append_minute_ms: int, partition: int, version: int) -> Row:
     """A row of totals; ``version`` as in `minute_row`."""
     values: dict[str, Any] = {
         **_minutes(total, append_minute_ms),
         "log_partition": partition,
         "version": version,
-        **counts_of(total, counts),
+        **rollup_values(total, counts),
         "queue_ms": counts.queue_ms,
         "retry_wait_ms": counts.retry_wait_ms,
         "limit_wait_ms": counts.limit_wait_ms,
@@ -108,9 +108,9 @@ def total_row(total: Total, counts: TotalCounts, *, append_minute_ms: int, parti
     return Row("minute_totals", values)
 
 
-def counts_of(series: Series | Total, counts: Counts) -> dict[str, Any]:
+def rollup_values(key: RollupKey | TotalKey, counts: Counts) -> dict[str, Any]:
     """Dimensions and numbers of a row, without its times."""
-    values: dict[str, Any] = series._asdict()
+    values: dict[str, Any] = key._asdict()
     del values["minute_ms"]
     return values | {
         "count": counts.count,
@@ -119,8 +119,8 @@ def counts_of(series: Series | Total, counts: Counts) -> dict[str, Any]:
     }
 
 
-def _minutes(series: Series | Total, append_minute_ms: int) -> dict[str, int]:
-    return {"minute": series.minute_ms // 1_000, "append_minute": append_minute_ms // 1_000}
+def _minutes(key: RollupKey | TotalKey, append_minute_ms: int) -> dict[str, int]:
+    return {"minute": key.minute_ms // 1_000, "append_minute": append_minute_ms // 1_000}
 
 
 @cache

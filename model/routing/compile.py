@@ -20,12 +20,12 @@ def compile_connections(workspace: Workspace) -> dict[str, tuple[CompiledConnect
     plans: dict[str, list[CompiledConnection]] = {}
     for connection in workspace.connections:
         if (connection.source, connection.destination) not in elsewhere:
-            plan = plan_of(connection, destinations[connection.destination])
+            plan = compile_connection(connection, destinations[connection.destination])
             plans.setdefault(connection.source, []).append(plan)
     return {source: tuple(of_source) for source, of_source in plans.items()}
 
 
-def plan_of(connection: Connection, destination: HttpDestination) -> CompiledConnection:
+def compile_connection(connection: Connection, destination: HttpDestination) -> CompiledConnection:
     """Compile one connection of a valid workspace."""
     off = None
     if not destination.enabled:

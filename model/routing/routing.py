@@ -107,7 +107,7 @@ def route(plan: CompiledConnection, event: dict[str, Any], payload: bytes, ident
     return [RouteResult(rule.name, body) for rule in matched]
 
 
-def without_filters(plan: CompiledConnection) -> CompiledConnection:
+def unfiltered(plan: CompiledConnection) -> CompiledConnection:
     """The connection as a test uses it: switched on, for any type and whatever filters and the event's wishes are."""
     return replace(plan, off=None, filters=(), supported_types=CALL_TYPES, integration_names=frozenset())
 

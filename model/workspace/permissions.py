@@ -14,7 +14,7 @@ class Role(StrEnum):
 class Action(StrEnum):
     """What can be done."""
 
-    LOOK = "look"  # reports, traces, views, rules and what they did
+    READ = "read"  # reports, traces, views, rules and what they did
     TEST_EVENT = "test-event"
     REDRIVE = "redrive"
     CREATE_ALERT = "create-alert"
@@ -32,7 +32,7 @@ _OWNERS = frozenset({Role.OWNER})
 _NOBODY: frozenset[Role] = frozenset()
 
 _ALLOWED = {
-    Action.LOOK: _EVERYBODY,
+    Action.READ: _EVERYBODY,
     Action.TEST_EVENT: _WRITERS,
     Action.REDRIVE: _WRITERS,
     Action.CREATE_ALERT: _WRITERS,

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from model.config.env_text import fault
+from model.config.env_string import config_error
 from model.config.fields import AnyHeaderName
 from model.config.patterns import PATTERN_LIMIT_CHARS, compile_pattern
 from model.config.section import Section
@@ -14,13 +14,15 @@ from model.redaction.redactor import RedactionRules
 
 def _check_key(key: str) -> str:
     if not plain_name(key):
-        raise fault("the name has no letters or digits", "Write a name such as customer_number, or a part as *_number")
+        raise config_error(
+            "the name has no letters or digits", "Write a name such as customer_number, or a part as *_number"
+        )
     return key
 
 
 def _check_value(pattern: str) -> str:
     if compile_pattern(pattern).search("") is not None:
-        raise fault("the pattern matches the empty text", "Make it ask for at least one character")
+        raise config_error("the pattern matches the empty text", "Make it ask for at least one character")
     return pattern
 
 

@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from pydantic_core import PydanticCustomError
 
-from model.config.env_text import refers_to_environment, substitute
+from model.config.env_string import refers_to_environment, substitute
 from model.config.problems import FieldPath, Severity, Violation, did_you_mean, format_path, quoted
 from model.mapping.compiling import MappingInvalid, compile_mapping
 from model.redaction.detectors import looks_like_credential

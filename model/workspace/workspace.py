@@ -8,7 +8,7 @@ import json
 from typing import Any, Literal
 
 from model.alerts.channels import AlertsConfig
-from model.config.env_text import EnvString
+from model.config.env_string import EnvString
 from model.config.fields import FormerIds, Name, Slug, WriteKeys
 from model.config.section import Section
 from model.destinations.catalogue import AnyDestination

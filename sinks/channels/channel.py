@@ -14,11 +14,11 @@ from model.alerts.notice import Notice
 TIMEOUT_SECONDS = 10.0  # of one try; the next is made in any case
 
 
-class Outcome(StrEnum):
+class SendStatus(StrEnum):
     """What came of a try. Whatever is refused can be told by another channel."""
 
-    TAKEN = "taken"
-    AGAIN = "again"  # nobody is to blame, or the network: try later
+    OK = "ok"
+    RETRY = "retry"  # nobody is to blame, or the network: try later
     MESSAGE_REFUSED = "message-refused"  # this one is never taken; others may be
     RECIPIENT_REFUSED = "recipient-refused"  # nothing is taken for this address until a person acts
     CHANNEL_REFUSED = "channel-refused"  # nothing at all is taken until a person acts
@@ -31,7 +31,7 @@ class SendResult:
     after_seconds: how long the other side asks us to wait; None when it does not.
     """
 
-    outcome: Outcome
+    outcome: SendStatus
     code: str = ""
     message: str = ""
     after_seconds: float | None = None

@@ -26,7 +26,7 @@ from model.config.mail_address import is_mail_address
 from model.http.failure import cut
 from model.redaction.redactor import Redactor
 from sinks.channels.calls import ChannelCalls
-from sinks.channels.channel import TIMEOUT_SECONDS, Outcome, SendResult, check_number, message_id
+from sinks.channels.channel import TIMEOUT_SECONDS, SendResult, SendStatus, check_number, message_id
 from sinks.channels.email_message import email_message
 from sinks.channels.wording import one_line
 from sinks.http.transport_codes import code_of_errno
@@ -61,18 +61,20 @@ class Email:
         except _Refused as error:
             return error.sent
         except SMTPAuthenticationError as error:
-            sent = self._answered(Outcome.CHANNEL_REFUSED, error.code, error.message, "refuses user name or password")
+            sent = self._answered(
+                SendStatus.CHANNEL_REFUSED, error.code, error.message, "refuses user name or password"
+            )
         except SMTPRecipientsRefused as error:
             refused = error.recipients[0]
-            sent = self._answered(Outcome.RECIPIENT_REFUSED, refused.code, refused.message, "refuses the recipient")
+            sent = self._answered(SendStatus.RECIPIENT_REFUSED, refused.code, refused.message, "refuses the recipient")
         except SMTPDataError as error:
-            sent = self._answered(Outcome.MESSAGE_REFUSED, error.code, error.message, "refuses the mail")
+            sent = self._answered(SendStatus.MESSAGE_REFUSED, error.code, error.message, "refuses the mail")
         except SMTPResponseException as error:
-            sent = self._answered(Outcome.CHANNEL_REFUSED, error.code, error.message, "refuses to serve")
+            sent = self._answered(SendStatus.CHANNEL_REFUSED, error.code, error.message, "refuses to serve")
         except (SMTPException, OSError, TimeoutError) as error:
-            sent = SendResult(outcome=Outcome.AGAIN, code=_code(error), message=self._shown(str(error)))
+            sent = SendResult(outcome=SendStatus.RETRY, code=_code(error), message=self._shown(str(error)))
         else:
-            sent = SendResult(outcome=Outcome.TAKEN)
+            sent = SendResult(outcome=SendStatus.OK)
         return sent
 
     async def _hand_over(self, mail: bytes, recipient: str) -> None:
@@ -112,9 +114,9 @@ class Email:
             raise _Refused("AUTH_MISSING", message)
         await known[0](username.value, password.value)
 
-    def _answered(self, refused: Outcome, status: int, message: str, what: str) -> SendResult:
+    def _answered(self, refused: SendStatus, status: int, message: str, what: str) -> SendResult:
         """4xx is for now, 5xx for good."""
-        outcome = refused if status >= _PERMANENT else Outcome.AGAIN
+        outcome = refused if status >= _PERMANENT else SendStatus.RETRY
         code = str(status) if status >= _FIRST_STATUS else "PROTOCOL_ERROR"
         return SendResult(outcome=outcome, code=code, message=self._shown(f"the mail server {what}: {message}"))
 
@@ -127,7 +129,7 @@ class _Refused(Exception):
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
-        self.sent = SendResult(outcome=Outcome.CHANNEL_REFUSED, code=code, message=message)
+        self.sent = SendResult(outcome=SendStatus.CHANNEL_REFUSED, code=code, message=message)
 
 
 async def _encrypt(client: SMTP, tls: ssl.SSLContext) -> None:

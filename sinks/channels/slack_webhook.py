@@ -14,7 +14,7 @@ from model.redaction.redactor import Redactor
 from sinks.channels import slack_blocks
 from sinks.channels.answers import read_answer, read_failure
 from sinks.channels.calls import ChannelCalls
-from sinks.channels.channel import Outcome, SendResult, check_number
+from sinks.channels.channel import SendResult, SendStatus, check_number
 from sinks.channels.slack_client import NoAnswer, SlackClient
 
 _BAD_REQUEST = 400
@@ -53,7 +53,7 @@ class SlackWebhook:
     def _read(self, response: WebhookResponse) -> SendResult:
         body = response.body.encode()
         sent = read_answer(response.status_code, response.headers, body, self._redactor, self._clock())
-        if sent.outcome is Outcome.TAKEN and response.body.strip() != "ok":  # a proxy's page, say
+        if sent.outcome is SendStatus.OK and response.body.strip() != "ok":  # a proxy's page, say
             message = "the answer was not the 'ok' by which Slack says that it took a message"
-            return SendResult(outcome=Outcome.AGAIN, code="UNEXPECTED_ANSWER", message=message)
+            return SendResult(outcome=SendStatus.RETRY, code="UNEXPECTED_ANSWER", message=message)
         return sent

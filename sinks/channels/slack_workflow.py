@@ -26,7 +26,7 @@ from model.redaction.redactor import Redactor
 from sinks.channels import wording
 from sinks.channels.answers import read_answer, read_failure
 from sinks.channels.calls import ChannelCalls
-from sinks.channels.channel import Outcome, SendResult, check_number, message_id
+from sinks.channels.channel import SendResult, SendStatus, check_number, message_id
 from sinks.channels.slack_client import NoAnswer, SlackClient
 
 VARIABLE_LIMIT_CHARS = 3_000
@@ -53,7 +53,7 @@ class SlackWorkflow:
     def _read(self, response: WebhookResponse) -> SendResult:
         body = response.body.encode()
         sent = read_answer(response.status_code, response.headers, body, self._redactor, self._clock())
-        if sent.outcome is not Outcome.TAKEN:
+        if sent.outcome is not SendStatus.OK:
             return sent
         try:
             answer = orjson.loads(body)
@@ -61,10 +61,10 @@ class SlackWorkflow:
             answer = None
         if not isinstance(answer, dict) or not isinstance(answer.get("ok"), bool):
             message = "the answer was not the JSON by which Slack says that it started a workflow"
-            return SendResult(outcome=Outcome.AGAIN, code="UNEXPECTED_ANSWER", message=message)
+            return SendResult(outcome=SendStatus.RETRY, code="UNEXPECTED_ANSWER", message=message)
         if not answer["ok"]:
             message = cut(self._redactor.text(wording.one_line(str(answer.get("error") or "no reason given"))))
-            return SendResult(outcome=Outcome.MESSAGE_REFUSED, code="WORKFLOW_REFUSED", message=message)
+            return SendResult(outcome=SendStatus.MESSAGE_REFUSED, code="WORKFLOW_REFUSED", message=message)
         return sent
 
 

@@ -60,7 +60,7 @@ class HttpxEngine:
 
     async def _exchange(self, request: HttpRequest, url: Url, deadline: float) -> HttpResponse | HttpFailure:
         host = url.host_str or ""
-        addresses = self._guard.known(host) or await self._guard.look_up(host, deadline - self._monotonic())
+        addresses = self._guard.cached(host) or await self._guard.look_up(host, deadline - self._monotonic())
         if isinstance(addresses, HttpFailure):
             return addresses
         proxied = self._proxy is not None and not request.direct
@@ -87,7 +87,7 @@ class HttpxEngine:
                 response = await self._pool(host, address).handle_async_request(_pinned(request, url, address))
             except (httpx.ConnectError, httpx.ConnectTimeout):
                 continue
-            self._guard.prefer(host, address)
+            self._guard.promote(host, address)
             return response
         last = addresses[-1]
         return await self._pool(host, last).handle_async_request(_pinned(request, url, last))

@@ -69,7 +69,7 @@ class PyreqwestEngine:
 
     async def _exchange(self, request: HttpRequest, url: Url, deadline: float) -> HttpResponse | HttpFailure:
         host = url.host_str or ""
-        addresses = self._guard.known(host) or await self._guard.look_up(host, deadline - self._monotonic())
+        addresses = self._guard.cached(host) or await self._guard.look_up(host, deadline - self._monotonic())
         if isinstance(addresses, HttpFailure):
             return addresses
         proxied = self._proxy is not None and not request.direct
@@ -91,7 +91,7 @@ class PyreqwestEngine:
                 failure = failure_of(error)
                 return said_by_proxy(failure) if proxied else failure
             if address != addresses[0]:
-                self._guard.prefer(host, address)
+                self._guard.promote(host, address)
             return said_by_proxy(result) if proxied else result
         return HttpFailure(code="ETIMEDOUT", message="the time was up before a connection came about")
 

@@ -19,7 +19,7 @@ Resolver = Callable[[str], Awaitable[Sequence[str]]]  # host -> addresses as tex
 
 REFRESH_SECONDS = 30.0
 FAILURE_REFRESH_SECONDS = 2.0
-MAX_KNOWN_HOSTS = 1_000
+MAX_CACHED_HOSTS = 1_000
 _NAT64 = IPv6Network("64:ff9b::/96")
 _IPV4_COMPATIBLE = IPv6Network("::/96")
 _UNKNOWN_NAME = {socket.EAI_NONAME, socket.EAI_NODATA, socket.EAI_ADDRFAMILY}
@@ -32,7 +32,7 @@ async def system_resolver(host: str) -> Sequence[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
+class _CachedLookup:
     result: tuple[str, ...] | HttpFailure
     until: float
     doubted: bool = False  # it stands for an earlier answer: the last one was none, or that there is no such name
@@ -56,13 +56,13 @@ class SsrfGuard:
         self._allowed = tuple(allowed)
         self._resolver = resolver
         self._monotonic = monotonic
-        self._known: dict[str, _Known] = {}
+        self._cached: dict[str, _CachedLookup] = {}
         self._lookups: dict[str, asyncio.Task[tuple[str, ...] | HttpFailure]] = {}
 
-    def known(self, host: str) -> tuple[str, ...] | HttpFailure | None:
+    def cached(self, host: str) -> tuple[str, ...] | HttpFailure | None:
         """Return what a lookup of the last seconds found, or None when there is none."""
-        known = self._known.get(host)
-        return known.result if known and self._monotonic() < known.until else None
+        cached = self._cached.get(host)
+        return cached.result if cached and self._monotonic() < cached.until else None
 
     async def look_up(self, host: str, timeout_seconds: float) -> tuple[str, ...] | HttpFailure:
         """Return the addresses to try, in order, or a failure ENOTFOUND, EAI_AGAIN, ADDRESS_REFUSED or ETIMEDOUT.
@@ -79,14 +79,14 @@ class SsrfGuard:
         except TimeoutError:
             return HttpFailure(code="ETIMEDOUT", message=f"no answer from the name server for {host[:253]} in time")
 
-    def prefer(self, host: str, address: str) -> None:
+    def promote(self, host: str, address: str) -> None:
         """Try this address first from now on: a connection to it came about."""
-        known = self._known.get(host)
-        if known and not isinstance(known.result, HttpFailure) and known.result[0] != address:
-            self._known[host] = replace(known, result=_first(address, known.result))
+        cached = self._cached.get(host)
+        if cached and not isinstance(cached.result, HttpFailure) and cached.result[0] != address:
+            self._cached[host] = replace(cached, result=_first(address, cached.result))
 
     async def _resolve(self, host: str) -> tuple[str, ...] | HttpFailure:
-        previous = self._known.pop(host, None)
+        previous = self._cached.pop(host, None)
         result = await self._resolve_and_check(host)
         doubted, keep_seconds = False, REFRESH_SECONDS
         if previous and not isinstance(previous.result, HttpFailure):
@@ -99,9 +99,9 @@ class SsrfGuard:
                 result, doubted, keep_seconds = previous.result, True, FAILURE_REFRESH_SECONDS
         if isinstance(result, HttpFailure):
             keep_seconds = FAILURE_REFRESH_SECONDS
-        while len(self._known) >= MAX_KNOWN_HOSTS:
-            del self._known[next(iter(self._known))]
-        self._known[host] = _Known(result, self._monotonic() + keep_seconds, doubted)
+        while len(self._cached) >= MAX_CACHED_HOSTS:
+            del self._cached[next(iter(self._cached))]
+        self._cached[host] = _CachedLookup(result, self._monotonic() + keep_seconds, doubted)
         return result
 
     async def _resolve_and_check(self, host: str) -> tuple[str, ...] | HttpFailure:

@@ -19,12 +19,12 @@ from model.alerts.transition import Transition
 from model.alerts.version import RuleChange, RuleVersion
 from model.durations import MINUTE_MS
 from model.workspace.workspace import Workspace
-from sinks.channels.channel import Outcome, SendResult
+from sinks.channels.channel import SendResult, SendStatus
 from tests.unit.alerts.alert_samples import NOW
 from tests.workspaces import webhook, workspace
 
 START = NOW  # of the first append minute
-TAKEN = SendResult(outcome=Outcome.TAKEN)
+OK = SendResult(outcome=SendStatus.OK)
 SMTP = {"host": "mail.example.com", "security": "none", "from": "waybill@example.com"}
 
 
@@ -169,7 +169,7 @@ class ScriptedChannel:
         assert 1 <= len(notices) <= self.max_notices
         self.sent.append((recipient, tuple(notices)))
         self.before_answer()
-        answer = self.answers.pop(0) if self.answers else TAKEN
+        answer = self.answers.pop(0) if self.answers else OK
         if isinstance(answer, Exception):
             raise answer
         return answer

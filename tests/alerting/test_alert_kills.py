@@ -6,11 +6,11 @@ import pytest
 
 from flows.alerting.outbox import Outbox
 from flows.alerting.sender import SPACING_MS
-from sinks.channels.channel import Outcome, SendResult, message_id
+from sinks.channels.channel import SendResult, SendStatus, message_id
 from tests.alerting.alerting_kit import ScriptedChannel, transition
 from tests.alerting.post_office import PostOffice
 
-GONE = SendResult(outcome=Outcome.CHANNEL_REFUSED, code="410")
+GONE = SendResult(outcome=SendStatus.CHANNEL_REFUSED, code="410")
 
 
 class Killed(BaseException):

@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from flows.alerting.notifications import MessageState, messages_of, notice_from, notice_record
-from flows.alerting.outbox import KEPT_MS, MOST_DUE, ChannelHealth, Outbox
+from flows.alerting.outbox import KEPT_MS, MAX_DUE, ChannelHealth, Outbox
 from model.alerts.channels import EMAIL
 from model.alerts.messages import notice_of
 from model.alerts.notice import ErrorGroup
@@ -72,7 +72,7 @@ def test_a_channel_on_which_much_waits_does_not_hide_another(outbox: Outbox) -> 
     put(outbox, WORKSPACE, *many, transition(5_000, channels=("ops",)))
     found = due(outbox)
     assert found[-1] == (5_000, "ops")
-    assert [number for number, channel in found if channel == "team"] == list(range(1, MOST_DUE + 1))
+    assert [number for number, channel in found if channel == "team"] == list(range(1, MAX_DUE + 1))
 
 
 def test_what_goes_out_together_and_its_words_stay_as_decided(outbox: Outbox, tmp_path: Path) -> None:
@@ -87,9 +87,9 @@ def test_what_goes_out_together_and_its_words_stay_as_decided(outbox: Outbox, tm
     again = outbox.queued(NOW)
     assert [queued.batch_id for queued in again] == [first.id, first.id, ""]
     assert [queued.notice for queued in again] == [words[0][1], words[1][1], third.notice]
-    assert outbox.batch_id(first.id) == again[:2]
+    assert outbox.batch(first.id) == again[:2]
     outbox.record_result([first.id], MessageState.SENT)
-    assert outbox.batch_id(first.id) == again[1:2]
+    assert outbox.batch(first.id) == again[1:2]
 
 
 def test_alone_each_is_a_parcel_of_its_own(outbox: Outbox) -> None:

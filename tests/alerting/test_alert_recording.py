@@ -11,7 +11,7 @@ from flows.alerting.store_queries import RuleRepository
 from model.alerts.notice import Change
 from model.alerts.state import Check
 from model.alerts.transition import Suppression
-from sinks.channels.channel import Outcome, SendResult
+from sinks.channels.channel import SendResult, SendStatus
 from sinks.clickhouse.store import Store, StoreUnavailable
 from tests.alerting.alerting_kit import ScriptedChannel, put, rule, transition
 from tests.alerting.post_office import PostOffice
@@ -19,7 +19,7 @@ from tests.unit.alerts.alert_samples import NOW
 
 PERIOD = {"from_ms": NOW - 1_000, "to_ms": NOW + 86_400_000}
 ANY = {"rule_id": "", "source": "", "destination": "", "limit": 100}
-GONE = SendResult(outcome=Outcome.CHANNEL_REFUSED, code="404", message="no_service")
+GONE = SendResult(outcome=SendStatus.CHANNEL_REFUSED, code="404", message="no_service")
 
 
 @pytest.fixture
@@ -50,9 +50,9 @@ class Away:
 
 
 def test_history_holds_the_comparison_and_what_became_of_its_messages(post: PostOffice, store: Store) -> None:
-    post.channels["ops"].answers = [SendResult(outcome=Outcome.AGAIN, code="503")]
+    post.channels["ops"].answers = [SendResult(outcome=SendStatus.RETRY, code="503")]
     fired = transition(1, channels=("team", "ops", "email:no@example.com"), source="web", mapping="all")
-    post.channels["email"] = ScriptedChannel(SendResult(outcome=Outcome.RECIPIENT_REFUSED, code="550"))
+    post.channels["email"] = ScriptedChannel(SendResult(outcome=SendStatus.RECIPIENT_REFUSED, code="550"))
     quiet = transition(2, told=False, told_reason=str(Suppression.MUTED), change=Change.RECOVERED)
     post.put(fired)
     post.outbox.put([quiet], [])
@@ -69,7 +69,7 @@ def test_history_holds_the_comparison_and_what_became_of_its_messages(post: Post
 
 
 def test_a_message_that_waits_is_shown_as_it_stands_now(post: PostOffice, store: Store) -> None:
-    post.channels["team"].answers = [SendResult(outcome=Outcome.AGAIN, code="503", message="busy")]
+    post.channels["team"].answers = [SendResult(outcome=SendStatus.RETRY, code="503", message="busy")]
     post.put(transition(1))
     seen = []
     for after_ms in (None, 0, 5_000):

@@ -9,12 +9,12 @@ import pytest
 from flows.alerting.history import enable_tested
 from flows.alerting.sender import SPACING_MS
 from model.alerts.notice import Change
-from sinks.channels.channel import Outcome, SendResult
+from sinks.channels.channel import SendResult, SendStatus
 from sinks.clickhouse.store import Store, StoreUnavailable
 from tests.alerting.alerting_kit import ScriptedChannel, WhenAsked, example_workspace, transition
 from tests.alerting.post_office import PostOffice
 
-GONE = SendResult(outcome=Outcome.CHANNEL_REFUSED, code="404", message="no_service")
+GONE = SendResult(outcome=SendStatus.CHANNEL_REFUSED, code="404", message="no_service")
 SENT, GONE_TOO = ("sent", ""), ("dropped", "404")
 DISABLED = "Channel team is disabled"
 

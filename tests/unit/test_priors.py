@@ -31,7 +31,7 @@ class Store:
 
 def judged(priors: ReplayDeduplicator, *facts: Fact, first_offset: int = 50) -> list[Decision]:
     priors.look_up(list(enumerate(facts, first_offset)), 1)
-    return [priors.decide(fact) for fact in facts]
+    return [priors.decision(fact) for fact in facts]
 
 
 def test_facts_not_marked_as_replayed_count_and_cost_no_question() -> None:
@@ -65,7 +65,7 @@ def test_what_is_not_in_the_store_yet_is_remembered() -> None:
     for _ in range(EPOCHS_KEPT - 1):
         priors.epoch_ended()
     verdicts = judged(priors, outcome(replayed=True), received(replayed=True))
-    assert [decide.count for decide in verdicts] == [1, 0]
+    assert [decision.count for decision in verdicts] == [1, 0]
     assert verdicts[0].takes_back is not None and verdicts[0].takes_back.state is State.DISCARDED
     assert store.keys == []
 

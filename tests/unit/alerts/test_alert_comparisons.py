@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model.alerts.finding import Finding, measure_failed, measure_rate, measure_volume, of_first_attempts
+from model.alerts.measurement import Measurement, measure_failed, measure_first_attempts, measure_rate, measure_volume
 from model.alerts.measures import FIVE_MINUTES_MS
 from model.alerts.rule import RULE, DeliveryRate, FailedEvents, SourceVolume
 from model.alerts.windows import Windows
@@ -27,11 +27,11 @@ def rate_rule(**fields: Any) -> DeliveryRate:
     return rule
 
 
-def volume(windows: Windows, firing: bool = False, history: Known | None = None, **fields: Any) -> Finding | None:
+def volume(windows: Windows, firing: bool = False, history: Known | None = None, **fields: Any) -> Measurement | None:
     return measure_volume(volume_rule(**fields), windows, history or Known(), firing=firing)
 
 
-def outside(found: Finding | None) -> bool:
+def outside(found: Measurement | None) -> bool:
     return found is not None and found.outside
 
 
@@ -106,7 +106,7 @@ def test_an_unknown_source_or_destination_is_quiet() -> None:
     windows = windows_of([delivery(NOW - MINUTE_MS, "discarded", 1_000, first=1_000)])
     gone = {"destination": "gone", "first_attempts_below_percent": 95}
     assert measure_rate(rate_rule(**gone), windows, firing=False) is None
-    assert of_first_attempts(rate_rule(**gone), windows, firing=False) is None
+    assert measure_first_attempts(rate_rule(**gone), windows, firing=False) is None
     assert (
         measure_failed(FailedEvents(kind="failed-events", name="F", destination="gone"), windows, firing=False) is None
     )
@@ -159,7 +159,7 @@ def test_a_rule_of_one_direction_recovers_when_it_differs_the_other_way_and_says
     assert found is not None and not found.outside and "the other way" in found.notes[0]
 
 
-def rate(delivered: int, lost: int, filtered: int = 0, firing: bool = False, **fields: Any) -> Finding | None:
+def rate(delivered: int, lost: int, filtered: int = 0, firing: bool = False, **fields: Any) -> Measurement | None:
     at = NOW - MINUTE_MS
     rows = [delivery(at, "delivered", delivered), delivery(at, "expired", lost), delivery(at, "filtered", filtered)]
     return measure_rate(rate_rule(**fields), windows_of(rows), firing=firing)
@@ -200,11 +200,11 @@ def test_a_rate_known_for_less_than_24_hours_says_so() -> None:
     assert found is not None and "less than 24 hours" in found.notes[0]
 
 
-def first_attempts(rows: list[tuple[int, str, int]], firing: bool = False) -> Finding | None:
+def first_attempts(rows: list[tuple[int, str, int]], firing: bool = False) -> Measurement | None:
     """Rows: minutes ago, status, first attempts."""
     windows = windows_of(delivery(NOW - ago * MINUTE_MS, status, count, first=count) for ago, status, count in rows)
     rule = rate_rule(first_attempts_below_percent=90, minimum_first_attempts=20)
-    return of_first_attempts(rule, windows, firing=firing)
+    return measure_first_attempts(rule, windows, firing=firing)
 
 
 def test_an_outage_is_told_by_first_attempts_before_any_delivery_has_ended() -> None:

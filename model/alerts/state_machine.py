@@ -8,18 +8,18 @@ it can be, if it still fires; reminders that cannot be told are not made.
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from model.alerts.finding import Finding
+from model.alerts.measurement import Measurement
 from model.alerts.notice import Change
 from model.alerts.state import Check, RuleState
 from model.alerts.transition import Suppression, Transition, transition_id
 from model.durations import HOUR_MS
 
 LATE_MS = HOUR_MS
-_FOUND = [field.name for field in fields(Finding) if field.name != "outside"]
+_FOUND = [field.name for field in fields(Measurement) if field.name != "outside"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Subject:
+class RuleContext:
     """Whose state changes: a version of a rule, or one of Waybill's own rules. Fields as those of `Transition`.
 
     definition: digest of what is compared. acknowledged_ms: when somebody took notice; 0: nobody has.
@@ -40,77 +40,79 @@ class Subject:
     definition: str = ""
 
 
-def advance(
-    subject: Subject, check: Check, state: RuleState, finding: Finding, at_ms: int, now_ms: int
+def step(
+    context: RuleContext, check: Check, state: RuleState, measured: Measurement, at_ms: int, now_ms: int
 ) -> tuple[RuleState, Transition | None]:
     """Move a state on by what was found at ``at_ms``: the same object when nothing changed, and what to record."""
-    muted, late = at_ms < subject.muted_until_ms, now_ms - at_ms > LATE_MS
+    muted, late = at_ms < context.muted_until_ms, now_ms - at_ms > LATE_MS
     untold = Suppression.MUTED if muted else Suppression.LATE if late else ""
-    if not state.firing and finding.outside:
-        made = _transition(subject, check, Change.FIRED, at_ms, state, finding, untold)
+    if not state.firing and measured.outside:
+        made = _transition(context, check, Change.FIRED, at_ms, state, measured, untold)
         firing = RuleState(
             firing=True,
             since_ms=at_ms,
             episode=made.id,
             told_ms=0 if untold else at_ms,
             untold=untold,
-            definition=subject.definition,
+            definition=context.definition,
         )
         return firing, made
     if not state.firing:
         return state, None
-    if not finding.outside:
-        if state.definition != subject.definition:
-            finding = replace(finding, notes=(*finding.notes, "The rule was edited while it fired."))
+    if not measured.outside:
+        if state.definition != context.definition:
+            measured = replace(measured, notes=(*measured.notes, "The rule was edited while it fired."))
         untold = untold or ("" if state.told_ms else Suppression.NEVER_TOLD)
-        made = _transition(subject, check, Change.RECOVERED, at_ms, state, finding, untold)
+        made = _transition(context, check, Change.RECOVERED, at_ms, state, measured, untold)
         return RuleState(since_ms=at_ms), made
-    if untold or subject.acknowledged_ms >= state.since_ms or not _is_due(subject, state, at_ms):
+    if untold or context.acknowledged_ms >= state.since_ms or not _is_due(context, state, at_ms):
         return state, None
     if not state.told_ms:
         why = "muted" if state.untold == Suppression.MUTED else "found in a backlog"
-        finding = replace(finding, notes=(*finding.notes, f"It was not told when it began to fire: it was {why}."))
-    made = _transition(subject, check, Change.REMINDER, at_ms, state, finding, "")
+        measured = replace(measured, notes=(*measured.notes, f"It was not told when it began to fire: it was {why}."))
+    made = _transition(context, check, Change.REMINDER, at_ms, state, measured, "")
     return replace(state, told_ms=at_ms), made
 
 
-def end(subject: Subject, check: Check, state: RuleState, at_ms: int, why: str) -> tuple[RuleState, Transition | None]:
+def close_episode(
+    context: RuleContext, check: Check, state: RuleState, at_ms: int, why: str
+) -> tuple[RuleState, Transition | None]:
     """End an episode because there is nothing any longer that could recover. Recorded, not told."""
     if not state.firing:
         return state, None
-    nothing = Finding(outside=False, from_ms=0, to_ms=0, notes=(why,))
-    made = _transition(subject, check, Change.RECOVERED, at_ms, state, nothing, Suppression.ENDED)
+    nothing = Measurement(outside=False, from_ms=0, to_ms=0, notes=(why,))
+    made = _transition(context, check, Change.RECOVERED, at_ms, state, nothing, Suppression.ENDED)
     return RuleState(since_ms=at_ms), made
 
 
-def _is_due(subject: Subject, state: RuleState, at_ms: int) -> bool:
+def _is_due(context: RuleContext, state: RuleState, at_ms: int) -> bool:
     if not state.told_ms:
         return True
-    after_seconds = subject.remind_after_seconds
+    after_seconds = context.remind_after_seconds
     return after_seconds is not None and at_ms - state.told_ms >= after_seconds * 1_000
 
 
 def _transition(
-    subject: Subject, check: Check, change: Change, at_ms: int, state: RuleState, finding: Finding, untold: str
+    context: RuleContext, check: Check, change: Change, at_ms: int, state: RuleState, measured: Measurement, untold: str
 ) -> Transition:
-    made_id = transition_id(subject.rule_id, check, at_ms, change)
-    found: dict[str, Any] = {name: getattr(finding, name) for name in _FOUND}
+    made_id = transition_id(context.rule_id, check, at_ms, change)
+    found: dict[str, Any] = {name: getattr(measured, name) for name in _FOUND}
     return Transition(
         id=made_id,
-        rule_id=subject.rule_id,
-        rule_version=subject.rule_version,
-        rule_name=subject.rule_name,
-        kind=subject.kind,
+        rule_id=context.rule_id,
+        rule_version=context.rule_version,
+        rule_name=context.rule_name,
+        kind=context.kind,
         check=check,
         change=change,
         at_ms=at_ms,
         since_ms=state.since_ms if state.firing else at_ms,
         episode=state.episode or made_id,
-        source=subject.source,
-        destination=subject.destination,
-        mapping=subject.mapping,
-        channels=subject.channels,
-        author=subject.author,
+        source=context.source,
+        destination=context.destination,
+        mapping=context.mapping,
+        channels=context.channels,
+        author=context.author,
         told=not untold,
         told_reason=untold,
         **found,

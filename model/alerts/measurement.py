@@ -26,7 +26,7 @@ class History(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class Measurement:
     """A comparison made. The fields are those of `model.alerts.transition.Transition`."""
 
     outside: bool  # of its bounds
@@ -46,7 +46,7 @@ class Finding:
     notes: tuple[str, ...] = ()
 
 
-def measure_volume(rule: SourceVolume, windows: Windows, history: History, *, firing: bool) -> Finding | None:
+def measure_volume(rule: SourceVolume, windows: Windows, history: History, *, firing: bool) -> Measurement | None:
     """Compare 24 hours of a source with those before, or with those of a week ago. None: too little is known."""
     end_ms = windows.day_end_ms
     back_ms = DAY_MS if rule.baseline == "day" else WEEK_MS
@@ -63,7 +63,7 @@ def measure_volume(rule: SourceVolume, windows: Windows, history: History, *, fi
     outside = _is_outside(rule, now, before, firing=firing)
     if not (outside or firing):
         return None
-    return Finding(
+    return Measurement(
         outside=outside,
         from_ms=end_ms - DAY_MS,
         to_ms=end_ms,
@@ -132,7 +132,7 @@ def _without_outages(now: list[int], before: list[int]) -> tuple[int, int, int]:
     return sums[0], sums[1], left_out
 
 
-def measure_rate(rule: DeliveryRate, windows: Windows, *, firing: bool) -> Finding | None:
+def measure_rate(rule: DeliveryRate, windows: Windows, *, firing: bool) -> Measurement | None:
     """Compare the success rate of deliveries that ended in 24 hours with what it should be. None: it is quiet."""
     delivered, not_delivered, filtered = windows.rate(scope_of(rule))
     total = delivered + not_delivered
@@ -147,7 +147,7 @@ def measure_rate(rule: DeliveryRate, windows: Windows, *, firing: bool) -> Findi
         notes.append("There are fewer deliveries than the minimum by now; it fires until the rate is fine again.")
     if windows.begun_ms > windows.day_end_ms - DAY_MS:
         notes.append("Alerting has counted for less than 24 hours: it knows nothing of what was before.")
-    return Finding(
+    return Measurement(
         outside=outside,
         from_ms=windows.day_end_ms - DAY_MS,
         to_ms=windows.day_end_ms,
@@ -161,7 +161,7 @@ def measure_rate(rule: DeliveryRate, windows: Windows, *, firing: bool) -> Findi
     )
 
 
-def of_first_attempts(rule: DeliveryRate, windows: Windows, *, firing: bool) -> Finding | None:
+def measure_first_attempts(rule: DeliveryRate, windows: Windows, *, firing: bool) -> Measurement | None:
     """Compare the success rate of first attempts, of 5 minutes and of an hour, with what it should be.
 
     An open breaker makes no first attempts. So having none is a recovery only where nothing ended in 24 hours either.
@@ -189,7 +189,7 @@ def of_first_attempts(rule: DeliveryRate, windows: Windows, *, firing: bool) -> 
             if outside
             else "Nothing was tried in this hour and no delivery ended in 24 hours: there is nothing left to compare."
         )
-    return Finding(
+    return Measurement(
         outside=outside,
         from_ms=windows.end_ms - 5 * MINUTE_MS,
         to_ms=windows.end_ms,
@@ -203,12 +203,12 @@ def of_first_attempts(rule: DeliveryRate, windows: Windows, *, firing: bool) -> 
     )
 
 
-def measure_failed(rule: FailedEvents, windows: Windows, *, firing: bool) -> Finding | None:
+def measure_failed(rule: FailedEvents, windows: Windows, *, firing: bool) -> Measurement | None:
     """Look for deliveries that were given up in the last hour. None: none were, and nobody was told of any."""
     failed = windows.not_delivered_in_hour(scope_of(rule))
     if not (failed or firing):
         return None
-    return Finding(
+    return Measurement(
         outside=failed > 0,
         from_ms=windows.end_ms - HOUR_MS,
         to_ms=windows.end_ms,

@@ -18,14 +18,19 @@ _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]{0,127})\}")
 
 @dataclass(frozen=True, slots=True)
 class EnvString:
-    """``str()``, ``repr()`` and serialization give ``written``; only ``value`` gives the real text away."""
+    """``str()``, ``repr()`` and serialization give ``raw``; only ``value`` gives the real text away."""
 
-    written: str
+    raw: str
     value: str = field(repr=False)
     secrets: frozenset[str] = field(default=frozenset(), repr=False)  # the values put in, for redaction
 
+    @classmethod
+    def constant(cls, text: str) -> "EnvString":
+        """A text that holds no reference, such as the address of a partner's API."""
+        return cls(text, text)
+
     def __str__(self) -> str:
-        return self.written
+        return self.raw
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -39,35 +44,39 @@ class EnvString:
         )
 
 
-def fault(message: str, remedy: str) -> PydanticCustomError:
+def config_error(message: str, remedy: str) -> PydanticCustomError:
     """Make the error a validator raises; neither text may quote a value that could be secret."""
     return PydanticCustomError("waybill", "{message}", {"message": message, "remedy": remedy})
 
 
-def refers_to_environment(written: str) -> bool:
+def refers_to_environment(raw: str) -> bool:
     """Say whether at least one ``${NAME}`` is in the text."""
-    return _REFERENCE.search(written) is not None
+    return _REFERENCE.search(raw) is not None
 
 
-def substitute(written: str, environ: Mapping[str, str]) -> EnvString:
+def substitute(raw: str, environ: Mapping[str, str]) -> EnvString:
     """Put the environment in. Raises `PydanticCustomError` on a missing, empty or malformed reference."""
-    if "${" in _REFERENCE.sub("", written):
-        raise fault("there is a '${' that starts no ${NAME}", "Write ${NAME} with letters, digits and underscores")
+    if "${" in _REFERENCE.sub("", raw):
+        raise config_error(
+            "there is a '${' that starts no ${NAME}", "Write ${NAME} with letters, digits and underscores"
+        )
     secrets: set[str] = set()
 
     def value_of(reference: re.Match[str]) -> str:
         name = reference[1]
         if not environ.get(name):
             what = "is empty" if name in environ else "is not set"
-            raise fault(f"environment variable {name} {what}", f"Set {name} in the environment Waybill is started in")
+            raise config_error(
+                f"environment variable {name} {what}", f"Set {name} in the environment Waybill is started in"
+            )
         secrets.add(environ[name])
         return environ[name]
 
-    value = _REFERENCE.sub(value_of, written)
+    value = _REFERENCE.sub(value_of, raw)
     if len(value) > TEXT_LIMIT_CHARS:
-        raise fault(f"the text is over {TEXT_LIMIT_CHARS} characters long", "Shorten the environment variable")
-    return EnvString(written, value, frozenset(s for s in secrets if len(s) >= SHORTEST_SECRET_CHARS))
+        raise config_error(f"the text is over {TEXT_LIMIT_CHARS} characters long", "Shorten the environment variable")
+    return EnvString(raw, value, frozenset(s for s in secrets if len(s) >= SHORTEST_SECRET_CHARS))
 
 
-def _substitute_in_context(written: str, info: ValidationInfo) -> EnvString:
-    return substitute(written, (info.context or {}).get("environ", {}))
+def _substitute_in_context(raw: str, info: ValidationInfo) -> EnvString:
+    return substitute(raw, (info.context or {}).get("environ", {}))
