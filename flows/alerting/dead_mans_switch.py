@@ -1,6 +1,6 @@
-"""Watches the monitor itself: nothing counted for three minutes of wall clock is an alert of its own.
+"""Alerts when monitoring itself stops: when no minute was counted for three minutes of wall clock.
 
-It needs neither bundles nor the store, so it is told when all else stands still.
+It needs neither topic minutes nor the store, so it works when everything else has stopped.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ _MARK = "monitor-blind"
 
 
 class DeadMansSwitch:
-    """`heard` is called by the flow, `look` every now and then by one other thread."""
+    """The flow calls `minute_seen`; one other thread calls `check` periodically."""
 
     def __init__(self, outbox: Outbox, workspace: Callable[[], Workspace], clock: Callable[[], int]) -> None:
         self._outbox = outbox
@@ -26,15 +26,15 @@ class DeadMansSwitch:
         self._clock = clock
         known = outbox.mark(_MARK)
         self._state = RuleState.from_record(orjson.loads(known)) if known else RuleState()
-        # To start again is not to hear anything: what it was blind to it is still.
+        # A restart is no sign of life: an alert that was firing keeps firing until a minute is seen.
         self._seen_ms = self._state.since_ms - BLIND_AFTER_MS if self._state.firing else clock()
 
     def minute_seen(self) -> None:
-        """Minutes were counted."""
+        """Note that minutes were counted."""
         self._seen_ms = self._clock()
 
     def check(self) -> None:
-        """Tell when nothing comes any more, and when something comes again."""
+        """Notify when minutes stop arriving, and when they arrive again."""
         workspace = self._workspace()
         state, transition = monitor_blind(self._seen_ms, self._state, told_on(workspace.alerts.always), self._clock())
         if transition is None:

@@ -1,4 +1,4 @@
-"""The step between closed minutes and transitions: windows, rules, states. One key, because a window is one thing."""
+"""The step from closed minutes to transitions: windows, rules, states. One key: a window spans all partitions."""
 
 import logging
 from collections.abc import Callable, Iterable
@@ -26,14 +26,14 @@ log = logging.getLogger("waybill")
 
 
 class Known(History, Protocol):
-    """What happened before the windows reach, and the rules: see `flows.alerting.store_queries`."""
+    """The rules, and data from before the windows' start: see `flows.alerting.store_queries`."""
 
     def versions(self, from_ms: int) -> list[RuleVersion] | None: ...
     def first_events(self, to_ms: int) -> dict[str, int] | None: ...
 
 
 class Evaluation(StatefulBatchLogic[Record, Transition, dict[str, Any]]):
-    """Evaluates each closed minute once: bundles seen before are skipped, and its snapshot moves with the position."""
+    """Evaluates each closed minute once: minute parts seen before are skipped; state and position resume together."""
 
     def __init__(
         self,
@@ -44,7 +44,7 @@ class Evaluation(StatefulBatchLogic[Record, Transition, dict[str, Any]]):
         minute_seen: Callable[[], None],
         resume_state: dict[str, Any] | None,
     ) -> None:
-        """``partitions``: of topic outcomes. ``clock``: Unix ms. ``heard``: called when minutes are whole."""
+        """``partitions``: of topic outcomes. ``clock``: Unix ms. ``minute_seen``: called when minutes are complete."""
         self._known = known
         self._workspace = workspace
         self._clock = clock
@@ -59,16 +59,16 @@ class Evaluation(StatefulBatchLogic[Record, Transition, dict[str, Any]]):
             self._resume(resume_state, partitions)
 
     def on_batch(self, values: list[Record]) -> tuple[Iterable[Transition], bool]:
-        """Take bundles, and evaluate the minutes that are whole now."""
+        """Add minute parts, and evaluate the minutes that are complete now."""
         for record in values:
             try:
                 self._assembler.add(read_bundle(record.value))
-            except UnreadableRecord as error:  # recording writes them; the minutes before and after are right
+            except UnreadableRecord as error:  # written by recording; the other minutes are still correct
                 log.error("topic minutes %d/%d: %s", record.partition, record.offset, error)
         minutes = list(self._assembler.complete())
         if not minutes:
             return [], StatefulBatchLogic.RETAIN
-        self._minute_seen()  # not before: while a minute waits for a partition, no alert can fire either
+        self._minute_seen()  # only now: while a minute waits for a partition, no alert can fire
         found = self._known.versions(minutes[0].minute_ms)
         if found is not None:
             self._versions = found
@@ -78,7 +78,7 @@ class Evaluation(StatefulBatchLogic[Record, Transition, dict[str, Any]]):
         return transitions, StatefulBatchLogic.RETAIN
 
     def snapshot(self) -> dict[str, Any]:
-        """Everything, so that state and position resume together."""
+        """The whole state, so that state and position resume together."""
         return {
             "v": EVALUATION_VERSION,
             "bundles": self._assembler.to_record(),

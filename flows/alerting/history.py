@@ -1,5 +1,7 @@
-"""Copies what alerting found and told into the store's tables, where people read it. A store that is away is waited
-for by nobody else: alerts go out all the same."""
+"""Copies transitions and messages from the outbox into the store, where people read them.
+
+Only this thread waits for an unavailable store; alerts are sent all the same.
+"""
 
 import logging
 from typing import Any
@@ -16,7 +18,7 @@ log = logging.getLogger("waybill")
 
 
 def copy_to_store(outbox: Outbox, store: Store, now_ms: int) -> bool:
-    """Copy some of what is not there yet; say whether there was anything. Raises
+    """Copy one portion of what the store lacks; return whether there was anything. Raises
     `sinks.clickhouse.store.StoreError`."""
     found = outbox.unrecorded()
     if not found:
@@ -29,7 +31,7 @@ def copy_to_store(outbox: Outbox, store: Store, now_ms: int) -> bool:
 
 
 def enable_tested(outbox: Outbox, store: Store) -> None:
-    """Enable channels again that somebody has tested with success since they were disabled. Raises `StoreError`."""
+    """Enable disabled channels that a person has tested successfully since. Raises `StoreError`."""
     disabled = outbox.disabled()
     if not disabled:
         return

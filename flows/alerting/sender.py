@@ -1,5 +1,8 @@
-"""Takes messages out of the outbox and hands them to their channels: one message a second each, several notices in one
-when several wait. What a channel refuses for good is told on the others."""
+"""Sends messages from the outbox to their channels.
+
+Each channel gets at most one message a second; several queued notices are sent as one message. When a channel refuses
+every message, it is disabled and the other channels are notified.
+"""
 
 import hashlib
 import logging
@@ -17,7 +20,7 @@ from model.durations import DAY_MS
 from model.workspace.workspace import Workspace
 from sinks.channels.channel import Channel, SendResult, SendStatus
 
-SPACING_MS = 1_000  # Slack takes one message a second for each channel
+SPACING_MS = 1_000  # Slack accepts one message a second per channel
 FIRST_WAIT_MS = 5_000
 LONGEST_WAIT_MS = 600_000
 GIVE_UP_AFTER_MS = DAY_MS
@@ -27,7 +30,7 @@ OpenChannels = Callable[[Workspace], Mapping[str, Channel]]
 
 
 class Sender:
-    """`work` is called again and again by one thread; calls to channels are made by ``executor``."""
+    """One thread calls `work` periodically; ``executor`` makes the calls to channels."""
 
     def __init__(
         self,
@@ -52,11 +55,11 @@ class Sender:
 
     @property
     def busy(self) -> bool:
-        """Whether a message is on its way."""
+        """Whether a message is being sent."""
         return bool(self._sending)
 
     def collect_finished(self) -> None:
-        """Forget messages that are no longer on their way. Raises what kept one from being written down."""
+        """Remove finished sends. Raises the error that kept a result from being recorded."""
         for channel, sending in list(self._sending.items()):
             if sending.done():
                 del self._sending[channel]
@@ -103,7 +106,7 @@ class Sender:
     def _assign_batch(
         self, outbox: Outbox, due: list[QueuedMessage], most: int, workspace: Workspace
     ) -> list[QueuedMessage]:
-        """Those that go out together with the oldest one, as decided before or now."""
+        """The messages to send together with the oldest one, as stored before or decided now."""
         oldest = due[0]
         if oldest.batch_id:
             return outbox.batch(oldest.batch_id)
@@ -124,7 +127,7 @@ class Sender:
     def _record_result(
         self, outbox: Outbox, workspace: Workspace, channel: str, batch: list[QueuedMessage], sent: SendResult
     ) -> None:
-        """``workspace``: the version it was sent by; there may be another one by now."""
+        """``workspace``: the version used for sending; another one may be active by now."""
         ids = [queued.id for queued in batch]
         now_ms = self._clock()
         if sent.outcome is SendStatus.OK:
@@ -143,7 +146,7 @@ class Sender:
             outbox.record_result(young, MessageState.FAILED, due_ms=due_ms, code=sent.code, message=sent.message)
             self._record_health(outbox, workspace, channel, "failing", now_ms, sent)
         elif sent.outcome is SendStatus.MESSAGE_REFUSED and len(batch) > 1:
-            # Only one of them may be at fault.
+            # Perhaps only one of them is refused.
             outbox.record_result(ids, MessageState.FAILED, code=sent.code, message=sent.message, alone=True)
         else:
             log.error("alert channel %s refused a message: %s %s", channel, sent.code, sent.message)
@@ -161,7 +164,7 @@ class Sender:
             if transition is not None:
                 others |= {(made.channel, made.recipient) for made in messages_of(transition, notice, workspace)}
         messages = [message_to(other, recipient, notice) for other, recipient in sorted(others) if other != channel]
-        # Told first: what is dropped below without it would be known to nobody after a crash.
+        # Notify first: after a crash in between, nobody would know about the messages dropped below.
         outbox.put([], messages)
         self._record_health(outbox, workspace, channel, "disabled", now_ms, sent)
         ids = [queued.id for queued in undelivered]
@@ -181,13 +184,13 @@ class Sender:
 def _try(channel: str, sends: Channel, batch: list[QueuedMessage]) -> SendResult:
     try:
         return sends.send([queued.notice for queued in batch], batch[0].recipient)
-    except Exception as error:  # a fault of ours is not to keep this message for ever, nor the other channels waiting
-        log.error("alert channel %s failed in a way that is Waybill's fault: %s", channel, type(error).__name__)
-        return SendResult(outcome=SendStatus.RETRY, code="INTERNAL", message="a fault of Waybill; its log has more")
+    except Exception as error:  # a bug in Waybill must not block this message or the other channels
+        log.error("sending to alert channel %s failed because of a bug in Waybill: %s", channel, type(error).__name__)
+        return SendResult(outcome=SendStatus.RETRY, code="INTERNAL", message="a bug in Waybill; see its log")
 
 
 def identity_of(workspace: Workspace, channel: str) -> str:
-    """Digest of a channel's configuration: a disabled channel is tried again when it has changed."""
+    """Digest of a channel's configuration: a disabled channel is enabled again when its configuration changes."""
     alerts = workspace.alerts
     if channel == EMAIL:
         parts = [alerts.smtp.model_dump_json(), *sorted(alerts.smtp.secret_values())] if alerts.smtp else []

@@ -1,4 +1,4 @@
-"""Reads the partitions of topic minutes side by side, so that in a backlog few minutes wait for their other parts."""
+"""Reads the partitions of topic minutes in step, so that in a backlog few minutes wait for other partitions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -12,18 +12,18 @@ MAX_LEAD_MS = HOUR_MS
 
 @dataclass(slots=True)
 class PartitionAligner:
-    """How far each partition is that has more to give, by append time."""
+    """The append time that each partition with unread records has reached."""
 
     next_ms: dict[int, int] = field(default_factory=dict)
 
     def may_read(self, partition: int) -> bool:
-        """Whether a partition is at most an hour before the last of them."""
+        """Whether a partition is at most an hour ahead of the slowest one."""
         at_ms = self.next_ms.get(partition)
         return at_ms is None or at_ms <= min(self.next_ms.values()) + MAX_LEAD_MS
 
 
 class MinutesPartition(TopicPartition):
-    """Waits when it is ahead of its sisters."""
+    """Waits while it is too far ahead of the other partitions."""
 
     def __init__(self, config: SourceConfig, partition: int, position: int, aligner: PartitionAligner) -> None:
         super().__init__(config, partition, position)
@@ -31,7 +31,7 @@ class MinutesPartition(TopicPartition):
 
     @capture_errors
     def next_batch(self) -> Sequence[Item]:
-        """Give out a batch unless others are far behind."""
+        """Emit a batch, unless other partitions are far behind."""
         if not self._config.stop.is_set() and not self._aligner.may_read(self._partition):
             self._idle = True
             return []
@@ -40,7 +40,7 @@ class MinutesPartition(TopicPartition):
         if records:
             self._aligner.next_ms[self._partition] = records[-1].appended_ms
         else:
-            self._aligner.next_ms.pop(self._partition, None)  # nothing to give holds nobody back
+            self._aligner.next_ms.pop(self._partition, None)  # a partition without records holds none back
         return items
 
     def close(self) -> None:
@@ -58,7 +58,7 @@ class MinutesSource(TopicSource):
 
     @capture_errors
     def build_part(self, step_id: str, for_part: str, resume_state: int | None) -> MinutesPartition:
-        """Resume where the snapshot says, or begin where a partition never read before begins."""
+        """Resume at the snapshot's offset, or start at the configured one."""
         partition = int(for_part)
         position = self._config.start(self._config.topic, partition) if resume_state is None else resume_state
         return MinutesPartition(self._config, partition, position, self._aligner)

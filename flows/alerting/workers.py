@@ -1,4 +1,4 @@
-"""The threads beside the alerting flow: sending, recording, and watching the monitor itself."""
+"""The threads beside the alerting flow: sending, copying to the store, and the dead man's switch."""
 
 import logging
 import threading
@@ -24,18 +24,18 @@ from sinks.channels.channel import Channel
 from sinks.clickhouse.store import Store, StoreError
 
 OUTBOX_FILE = "outbox.db"
-SENDERS = 8  # messages under way at a time, one for each channel
+SENDERS = 8  # messages sent at a time, at most one per channel
 SEND_EVERY_SECONDS = 0.2
 RECORD_EVERY_SECONDS = 1.0
 CHECK_EVERY_SECONDS = 5.0
 STORE_AWAY_SECONDS = 5.0
-STOP_SECONDS = 15.0  # a message under way takes at most 12
+STOP_SECONDS = 15.0  # sending a message takes at most 12 s
 
 log = logging.getLogger("waybill")
 
 
 class AlertWorkers:
-    """Opened once in a process; the flow beside it may die and start again. Closing waits for messages under way."""
+    """Started once per process; the flow beside it may die and restart. Closing waits for messages being sent."""
 
     def __init__(self, installation: Deployment, store: Store, recovery: Path) -> None:
         self._installation = installation
@@ -51,11 +51,11 @@ class AlertWorkers:
         ]
 
     def workspace(self) -> Workspace:
-        """The version in force now."""
+        """The active version."""
         return self._installation.workspace
 
     def close(self) -> None:
-        """Stop; what is not sent stays in the outbox."""
+        """Stop the threads; unsent messages stay in the outbox."""
         self._stopped.set()
         for thread in self._threads:
             thread.join(STOP_SECONDS)
@@ -95,7 +95,7 @@ class AlertWorkers:
             if not self._stopped.is_set():
                 sender.work()
                 return
-            executor.shutdown(wait=True)  # a message under way has a result, which is to be written down
+            executor.shutdown(wait=True)  # the results of messages being sent must be recorded
             sender.collect_finished()
             calls.close()
 

@@ -1,6 +1,6 @@
-"""Record facts: topic outcomes -> ClickHouse facts, samples, ticks and minutes, and topic minutes.
+"""Record facts: topic outcomes -> ClickHouse (facts, samples, watermark reports, minutes) and topic minutes.
 
-A pure function of the log: recording it again writes the same rows, which fold.
+A pure function of the log: recording it again writes the same rows, which replace the earlier ones.
 """
 
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ FLOW = "recording"
 
 
 class OutcomesPartition(TopicPartition):
-    """Resumes where the open append minute began, so that minute is counted as a whole again."""
+    """Resumes at the start of the open append minute, so that the whole minute is counted again."""
 
     def __init__(self, config: SourceConfig, partition: int, position: int) -> None:
         super().__init__(config, partition, position)
@@ -37,7 +37,7 @@ class OutcomesPartition(TopicPartition):
         self._minute_began = position
 
     def next_batch(self) -> Sequence[Item]:
-        """Read on, noting where append minutes begin."""
+        """Emit the next batch, noting where append minutes start."""
         items = super().next_batch()
         for item in items:
             if isinstance(item, SourcedRecord):
@@ -77,12 +77,12 @@ def recording_flow(source: OutcomesSource, lookup: Lookup, store: StoreSink, min
 
 
 def by_partition(item: Item) -> list[tuple[str, Record]]:
-    """Key a record by its partition; progress is of no use here."""
+    """Key a record by its partition; drop progress items."""
     return [(str(item.record.partition), item.record)] if isinstance(item, SourcedRecord) else []
 
 
 def is_row(keyed: tuple[str, Recorded]) -> TypeGuard[tuple[str, StoreItem]]:
-    """Whether it goes to the store."""
+    """Whether an item goes to the store."""
     return not isinstance(keyed[1], OutgoingRecord)
 
 

@@ -1,6 +1,7 @@
-"""What recording knows of earlier facts about the same thing: asked of the store only for facts marked `replayed`.
+"""Decides whether a replayed fact counts, by the earlier facts about the same delivery or event.
 
-Between a fact's row leaving this step and its flush into the store, a memory of the last epochs fills the gap.
+Earlier facts are looked up in the store, but only for facts marked `replayed`. Facts of the last epochs, which may not
+be flushed to the store yet, are kept in memory.
 """
 
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ from model.recording.facts import Duplicate, Fact, Outcome, Received, State
 from model.recording.replays import Decision, EarlierOutcome, as_earlier, decide
 from sinks.clickhouse.store import Store, StoreUnavailable
 
-EPOCHS_KEPT = 3  # a row is in the store at the latest one epoch after the one it was made in
+EPOCHS_KEPT = 3  # a row is in the store at most one epoch after the epoch in which it was emitted
 
 
 class OutcomeKey(NamedTuple):
@@ -23,7 +24,7 @@ class OutcomeKey(NamedTuple):
 
 
 class EventKey(NamedTuple):
-    """Where the store keeps what was said of an event when it was read."""
+    """Where the store keeps the first fact about an event (received or duplicate)."""
 
     received_at_ms: int
     events_partition: int
@@ -34,17 +35,17 @@ Key = OutcomeKey | EventKey
 
 
 class Lookup(Protocol):
-    """Finds what stands in the store before an offset of one outcomes partition."""
+    """Finds facts in the store that lie before an offset of one outcomes partition."""
 
     def outcomes(self, keys: Sequence[OutcomeKey], log_partition: int, before_offset: int) -> dict[str, EarlierOutcome]:
-        """The outcome that counts, by delivery id."""
+        """The counted outcome of each delivery, by delivery id."""
 
     def events(self, keys: Sequence[EventKey], log_partition: int, before_offset: int) -> set[tuple[int, int]]:
-        """The (events partition, offset) of those already received or dropped as duplicates."""
+        """The (events partition, offset) of events already recorded as received or duplicate."""
 
 
 def key_of(fact: Fact) -> Key | None:
-    """What a fact may be a repetition of; None for facts that are counted however often they are said."""
+    """The key under which a fact may be a repetition; None for facts that always count."""
     if isinstance(fact, Outcome):
         return OutcomeKey(fact.destination, fact.received_at_ms, fact.delivery_id)
     if isinstance(fact, Received | Duplicate):
@@ -53,14 +54,14 @@ def key_of(fact: Fact) -> Key | None:
 
 
 class ReplayDeduplicator:
-    """Judges the facts of one partition in log order."""
+    """Decides on the facts of one partition in log order."""
 
     def __init__(self, lookup: Lookup) -> None:
         self._lookup = lookup
         self._memory: list[dict[Key, EarlierOutcome]] = [{} for _ in range(EPOCHS_KEPT)]
 
     def look_up(self, facts: Sequence[tuple[int, Fact]], log_partition: int) -> None:
-        """Fetch what the store knows of the replayed ones among ``facts`` (offset, fact), in one go."""
+        """Fetch the earlier facts about the replayed ones among ``facts`` (offset, fact), in one query per kind."""
         keys = {key for _, fact in facts if getattr(fact, "replayed", False) and (key := key_of(fact)) is not None}
         unknown = [key for key in keys if self._recall(key) is None]
         if not unknown:
@@ -79,7 +80,7 @@ class ReplayDeduplicator:
             self._memory[0].update(repeated)
 
     def decision(self, fact: Fact) -> Decision:
-        """Judge one fact, and remember it for those that follow."""
+        """Decide on one fact, and remember it for the following ones."""
         key = key_of(fact)
         if key is None:
             return Decision(1)
@@ -100,17 +101,17 @@ class ReplayDeduplicator:
         return next((epoch[key] for epoch in self._memory if key in epoch), None)
 
 
-_SEEN = EarlierOutcome(State.FILTERED, "", 0, 0)  # stands for "already said" of an event; its state is never looked at
+_SEEN = EarlierOutcome(State.FILTERED, "", 0, 0)  # marks an event as already recorded; its state is never used
 
 
 class StoreLookup:
-    """Finds earlier facts in the store; waits for a store that is away, because guessing would miscount."""
+    """Finds earlier facts in the store. Waits while the store is unavailable, because guessing would miscount."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     def outcomes(self, keys: Sequence[OutcomeKey], log_partition: int, before_offset: int) -> dict[str, EarlierOutcome]:
-        """The outcome that counts, by delivery id."""
+        """The counted outcome of each delivery, by delivery id."""
         rows = retry_forever(
             lambda: self._store.view(
                 "prior_outcomes",
@@ -130,7 +131,7 @@ class StoreLookup:
         }
 
     def events(self, keys: Sequence[EventKey], log_partition: int, before_offset: int) -> set[tuple[int, int]]:
-        """The (events partition, offset) of those already received or dropped as duplicates."""
+        """The (events partition, offset) of events already recorded as received or duplicate."""
         seen: set[tuple[int, int]] = set()
         for partition in {key.events_partition for key in keys}:
             seen |= self._events_of(

@@ -1,4 +1,4 @@
-"""What every long-running process does beside its work: it looks after clock, retention and workspace file."""
+"""The background work of every long-running process: watch the clock, expire topics, reload the workspace file."""
 
 import logging
 import os
@@ -14,24 +14,24 @@ from flows.workspace.discards import View
 from flows.workspace.reloader import POLL_SECONDS, WorkspaceReloader
 
 EXPIRE_EVERY_SECONDS = 60.0
-EXIT_AGAIN = 75  # EX_TEMPFAIL: start me again
+EXIT_AGAIN = 75  # EX_TEMPFAIL: a supervisor starts the process again
 
 log = logging.getLogger("waybill")
 
 
 def watch_clock(stopped: threading.Event) -> None:
-    """End the process when the clock is set back: the flows would stand still for as long."""
+    """End the process when the clock is set back, because the flows would stall until it has caught up."""
     watch(ClockWatchdog(wall_clock_ms, monotonic_ms), stopped, _clock_stepped_back)
 
 
 def expire_topics(installation: Deployment, stopped: threading.Event) -> None:
-    """Delete what is past its retention, where the topics do not do so by themselves."""
+    """Delete records past their retention, where the topics do not do so by themselves."""
 
     def expire() -> None:
         try:
             installation.topics.expire()
         except TopicError as error:
-            log.warning("deleting what is past its retention failed, trying again in a minute: %s", error)
+            log.warning("deleting records past their retention failed, retrying in a minute: %s", error)
 
     every(EXPIRE_EVERY_SECONDS, expire, stopped, "retention")
 
@@ -43,13 +43,13 @@ def reload_workspace(
     stopped: threading.Event,
     view: View | None = None,
 ) -> None:
-    """Take the workspace file over whenever it changes; ``view``: reads the store, to tell what a change discards."""
+    """Apply the workspace file whenever it changes; ``view`` reads the store, to count what a change discards."""
     reloader = WorkspaceReloader(file, installation.live, environ, view=view)
     installation.live.reload_with(reloader.reload_if_changed)
     at_start = [installation.workspace] if view else []
 
     def look() -> None:
-        if at_start:  # what was changed while nothing ran
+        if at_start:  # the file may have changed while nothing ran
             workspace = at_start.pop()
             reloader.log_discards(workspace, workspace)
         reloader.poll()
@@ -59,6 +59,7 @@ def reload_workspace(
 
 def _clock_stepped_back(back_ms: int) -> None:
     log.critical(
-        "the clock went back by %d s: ending, to be started again (the flows would wait that long)", back_ms // 1_000
+        "the clock was set back by %d s: exiting to be restarted (the flows would stall for that long)",
+        back_ms // 1_000,
     )
     os._exit(EXIT_AGAIN)

@@ -1,8 +1,10 @@
-"""A flow's positions live in its recovery directory. One that was lost must not become a silent restart from zero.
+"""A flow's positions are in its recovery directory. A lost directory must not cause a silent restart from zero.
 
-The first start writes the same random identity into the topic store and the recovery directory; a later start with
-one of them missing, or with two that differ, is refused (design 5.8). It also names the log, once: what is named by
-its place there gets another name when topics are made anew.
+The first start writes one random identity into both the topics' metadata and the recovery directory. A later start is
+refused if one of them is missing or if they differ. The first start also stores a random log id, so that ids made from
+offsets differ after topics are recreated.
+
+This module also decides where a flow starts in partitions that its recovery directory does not know.
 """
 
 import secrets
@@ -27,7 +29,7 @@ class RecoveryLost(Exception):
 
 
 def check_recovery(topics: Topics, flow: str, recovery: Path) -> None:
-    """Check that the recovery directory is this flow's, creating both on the first start. Raises `RecoveryLost`."""
+    """Check that the recovery directory is this flow's; create it on the first start. Raises `RecoveryLost`."""
     known = identity_of(topics, flow)
     file = recovery / IDENTITY_FILE
     whole = file.exists() and any(recovery.glob(SNAPSHOTS))
@@ -39,9 +41,9 @@ def check_recovery(topics: Topics, flow: str, recovery: Path) -> None:
         return
     if found is None:
         raise RecoveryLost(
-            f"The recovery directory of flow {flow} is gone: {recovery}. Its positions were in it. "
-            f"Put it back from a backup, or run `waybill recover {flow}`, which restarts from the last position the "
-            "flow published: nothing is lost, some deliveries may be sent twice."
+            f"The recovery directory of flow {flow} is missing: {recovery}. It held the flow's positions. "
+            f"Restore it from a backup, or run `waybill recover {flow}`, which restarts from the last position the "
+            "flow reported: nothing is lost, some deliveries may be sent twice."
         )
     raise RecoveryLost(
         f"The recovery directory {recovery} belongs to other topics than those configured. "
@@ -51,12 +53,12 @@ def check_recovery(topics: Topics, flow: str, recovery: Path) -> None:
 
 
 def identity_of(topics: Topics, flow: str) -> bytes | None:
-    """The identity of a flow as the topics know it; None before its first start."""
+    """The identity of a flow in the topics' metadata; None before its first start."""
     return topics.get_metadata(_identity_key(flow))
 
 
 def log_id(topics: Topics, flow: str) -> str:
-    """The name of the log that a flow reads, since its first start there."""
+    """The log id, written when the flow first started on these topics."""
     return (topics.get_metadata(f"{flow}.log") or b"").decode()
 
 
@@ -65,21 +67,21 @@ def _identity_key(flow: str) -> str:
 
 
 def reset_recovery(topics: Topics, flow: str, recovery: Path) -> None:
-    """Make an empty recovery directory and the identity of both. The caller has set where the flow begins."""
+    """Create an empty recovery directory with a new identity. The caller has set the flow's start offsets before."""
     recovery.mkdir(parents=True, exist_ok=True, mode=0o700)
     for old in (*recovery.glob(SNAPSHOTS), *recovery.glob("*.sqlite3-*")):
         old.unlink()
     init_db_dir(recovery, 1)  # type: ignore[no-untyped-call]
     identity = secrets.token_hex(16).encode()
-    if identity_of(topics, flow) is None:  # a log that has been read before keeps its name, also if that is none
+    if identity_of(topics, flow) is None:  # topics that were read before keep their log id, even a missing one
         topics.put_metadata(f"{flow}.log", secrets.token_hex(8).encode())
-    # The directory first: a crash between the two is refused as "other topics", never resumed from zero.
+    # The directory first: after a crash between the two writes, the next start is refused instead of starting at zero.
     (recovery / IDENTITY_FILE).write_bytes(identity)
     topics.put_metadata(_identity_key(flow), identity)
 
 
 def start_offset(topics: Topics, flow: str) -> Callable[[str, int], int]:
-    """Where each partition begins: as `set_start_offset` has set it, else at the earliest record kept."""
+    """The offset at which each partition starts: as set by `set_start_offset`, else the earliest record kept."""
     mark = topics.get_metadata(f"{flow}.begin")
     begin: dict[str, int] = orjson.loads(mark) if mark else {}
 
@@ -91,15 +93,15 @@ def start_offset(topics: Topics, flow: str) -> Callable[[str, int], int]:
 
 
 def set_start_offset(topics: Topics, flow: str, positions: dict[tuple[str, int], int]) -> None:
-    """Set where the flow begins the next time it starts without a snapshot."""
+    """Set where the flow starts the next time it has no snapshot."""
     begin = {f"{topic}/{partition}": offset for (topic, partition), offset in positions.items()}
     topics.put_metadata(f"{flow}.begin", orjson.dumps(begin))
 
 
 def last_committed(topics: Topics) -> dict[tuple[str, int], int] | None:
-    """The least settled positions of the delivery flow's last ticks; None if topic outcomes holds none.
+    """The lowest settled positions in the delivery flow's last watermark reports; None if topic outcomes has none.
 
-    Everything below them has an outcome or a retry record, so restarting there loses nothing.
+    Every record below them has an outcome or a retry record, so restarting there loses nothing.
     """
     newest: dict[str, WatermarkReport] = {}
     workers = 0

@@ -1,6 +1,6 @@
-"""Runs a flow in a thread of this process, and starts it again with backoff when it dies.
+"""Runs a flow in a thread of this process, and restarts it with backoff when it dies.
 
-One worker per flow, each with its own recovery directory: in one Dataflow, one blocked sink would stop them all.
+Each flow is a Dataflow with one worker and its own recovery directory: together, one blocked sink would stop all.
 """
 
 import gc
@@ -28,7 +28,7 @@ log = logging.getLogger("waybill")
 
 @dataclass(frozen=True, slots=True)
 class RunnableFlow:
-    """A flow ready to run; ``close`` gets True when it ended by itself with everything in its last snapshot."""
+    """A flow ready to run; ``close`` gets True if it ended normally, so that its last snapshot holds all its state."""
 
     flow: Dataflow
     close: Callable[[bool], None]
@@ -36,19 +36,19 @@ class RunnableFlow:
 
 @dataclass(slots=True)
 class FlowStatus:
-    """What a person may ask of a running flow."""
+    """The status of a flow, for people."""
 
     starts: int = 0
-    failure: str = ""  # of the last run that died
-    needs_operator: bool = False  # starting again would not help; a person must act
+    failure: str = ""  # why the last run died
+    needs_operator: bool = False  # a restart would not help; a person must act
     running: bool = field(default=False)
 
 
 def freeze_gc() -> None:
-    """Call before flows start. What was made so far lives as long as the process.
+    """Exclude all objects created so far from garbage collection. Call before flows start.
 
-    Looked through again and again by the garbage collector, as it would be at the rate events make objects, it costs a
-    tenth of all CPU, and each look holds everything up for 20 to 50 ms.
+    These objects live as long as the process. Scanning them at the rate events create objects would cost a tenth of the
+    CPU, with pauses of 20 to 50 ms.
     """
     gc.collect()
     gc.freeze()
@@ -56,7 +56,7 @@ def freeze_gc() -> None:
 
 
 def run_once(topics: Topics, flow: str, recovery: Path, prepare: Callable[[], RunnableFlow]) -> None:
-    """Run a flow until its sources stop. Raises what it dies of, `PositionLost` as it is, and `RecoveryLost`."""
+    """Run a flow until its sources stop. Raises what it dies of (`PositionLost` unwrapped), or `RecoveryLost`."""
     check_recovery(topics, flow, recovery)
     prepared = prepare()
     clean = False
@@ -64,7 +64,7 @@ def run_once(topics: Topics, flow: str, recovery: Path, prepare: Callable[[], Ru
         config = RecoveryConfig(str(recovery))  # type: ignore[no-untyped-call]
         cli_main(prepared.flow, epoch_interval=EPOCH, recovery_config=config)  # type: ignore[no-untyped-call]
         clean = True
-    except BytewaxRuntimeError as error:  # what Bytewax makes of anything raised inside a flow
+    except BytewaxRuntimeError as error:  # Bytewax wraps every error raised inside a flow
         if isinstance(error.__cause__, PositionLost):
             raise error.__cause__ from None
         raise
@@ -91,7 +91,7 @@ class FlowThread:
         self._thread = in_background(self._keep_running, f"flow-{self.name}")
 
     def join(self, timeout_seconds: float) -> bool:
-        """Wait for a stopped flow to end; False if it did not in time. One that was never started has ended."""
+        """Wait for a stopped flow to end; False if it did not end in time. A flow never started has ended."""
         if self._thread is None:
             return True
         self._thread.join(timeout_seconds)
@@ -110,10 +110,10 @@ class FlowThread:
                 self.status.failure = str(error)
                 log.error("flow %s cannot run: %s", self.name, error)
                 return
-            except BaseException as error:  # Bytewax raises its own panics too; whatever it was, the flow starts again
+            except BaseException as error:  # including Bytewax's panics: restart after any error
                 self.status.failure = f"{type(error).__name__}: {error}"
                 pause_seconds = restarts.pause_seconds(time.monotonic() - began_seconds)
-                log.exception("flow %s died, starting it again in %.0f s", self.name, pause_seconds)
+                log.exception("flow %s died, restarting it in %.0f s", self.name, pause_seconds)
                 self._stop.wait(pause_seconds)
             finally:
                 self.status.running = False

@@ -1,4 +1,4 @@
-"""Picks up a changed workspace file while the system runs; one that is not valid is refused, and the old one stays."""
+"""Applies a changed workspace file while the system runs. An invalid file is refused, and the active version stays."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -32,10 +32,10 @@ log = logging.getLogger("waybill")
 
 
 class WorkspaceReloader:
-    """Looks at one file; call `look` now and then. It is read whole: an editor may write it in place or anew.
+    """Watches one file; call `poll` periodically. Compares content: an editor may rewrite or replace the file.
 
-    ``view`` reads the store (`sinks.clickhouse.store.Store.view`), to count what a change would discard; None: there is
-    none here.
+    ``view`` reads the store (`sinks.clickhouse.store.Store.view`), to count what a change discards; None: this process
+    has no store.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class WorkspaceReloader:
         self._seen = self._digest(self._content())
 
     def poll(self) -> None:
-        """Take over what has changed, and tell what that discards. Never raises for what is in the file."""
+        """Apply a changed file, and log what that discards. Never raises for the file's content."""
         self.reload_if_changed()
         with self._lock:
             unlogged, self._unlogged = self._unlogged, []
@@ -65,7 +65,7 @@ class WorkspaceReloader:
             self.log_discards(before, after)
 
     def reload_if_changed(self) -> None:
-        """Take over what has changed; from any thread. What is discarded is told by the next `look`."""
+        """Apply a changed file; from any thread. The next `poll` logs what that discards."""
         with self._lock:
             content = self._content()
             digest = self._digest(content)
@@ -73,11 +73,11 @@ class WorkspaceReloader:
                 return
             self._seen = digest
             if content is None:
-                log.error("the workspace file %s cannot be read; the workspace stays as it was", self._path)
+                log.error("the workspace file %s cannot be read; the active workspace stays", self._path)
                 return
             reading = read_workspace(content, file=str(self._path), environ=self._environ)
             if reading.workspace is None:
-                log.error("the changed workspace is not valid; the workspace stays as it was")
+                log.error("the changed workspace is not valid; the active workspace stays")
                 for problem in reading.problems:
                     if problem.severity is Severity.ERROR:
                         log.error("%s", problem)
@@ -87,18 +87,18 @@ class WorkspaceReloader:
                 log.warning("workspace: a change of %s takes effect at the next start", name)
             self._live.set(reading.workspace)
             self._unlogged.append((before, reading.workspace))
-            log.info("the changed workspace is in force")
+            log.info("the changed workspace is active")
 
     def log_discards(self, before: Workspace, after: Workspace) -> None:
-        """Say what a change discards, with its number, while that is kept."""
+        """Log which pending deliveries a change discards, and how many, while they are still kept."""
         configuration = compile_workspace(after)
         try:
             if self._view is None:
                 found = uncounted(compile_workspace(before), configuration)
             else:
                 found = discards(configuration, count_pending(self._view, configuration, self._clock()))
-        except Exception as error:  # the store is away, or something in it: delivery does not wait for it
-            log.warning("what the changed workspace discards could not be counted: %s", error)
+        except Exception as error:  # delivery does not depend on the store
+            log.warning("the deliveries that the changed workspace discards could not be counted: %s", error)
             found = uncounted(compile_workspace(before), configuration)
         for discard in found:
             log.warning("%s. %s.", discard.message, discard.remedy)
@@ -116,7 +116,7 @@ class WorkspaceReloader:
 
 
 def needs_restart(before: Workspace, after: Workspace) -> list[str]:
-    """What of a change is not taken over by a running system."""
+    """The changed settings that take effect only at the next start."""
     changed = [name for name in AT_NEXT_START if getattr(before, name) != getattr(after, name)]
     for name in _DELIVERY_AT_NEXT_START:
         if getattr(before.delivery, name) != getattr(after.delivery, name):

@@ -45,4 +45,4 @@ def test_without_a_store_nothing_is_known_and_nothing_fails(caplog: pytest.LogCa
     assert knowledge.versions(START) is None
     assert knowledge.received("web", 0, START) is None
     assert knowledge.first_events(START) is None
-    assert "goes on with what it knows" in caplog.text
+    assert "continues without the store" in caplog.text

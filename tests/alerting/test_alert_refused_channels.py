@@ -59,7 +59,7 @@ def test_it_is_told_in_the_app_and_on_the_other_channels_of_its_rules(post: Post
         notices = [notice for _, sent in post.channels[channel].sent for notice in sent]
         [told] = [notice for notice in notices if notice.change is Change.CHANNEL_DISABLED]
         assert told.title == DISABLED and "404 no_service" in told.summary
-        assert ("What to do", "Mend it, then run: waybill alerts test-channel team") in told.facts
+        assert ("What to do", "Fix it, then run: waybill alerts test-channel team") in told.facts
         assert [notice.id for notice in notices if notice is not told] == [transition(1).id]
     assert len(post.channels["team"].sent) == 1
 

@@ -74,11 +74,11 @@ def test_a_source_that_has_another_id_keeps_what_waits() -> None:
 def test_what_is_told_names_the_number_and_the_way_out() -> None:
     discard = Discard("DESTINATION_REMOVED", "", "crm", "", 300, 30)
     assert discard.message == (
-        "destination 'crm' is not in the workspace: 300 deliveries that wait for it are discarded after 30 s"
+        "destination 'crm' is not in the workspace: its 300 pending deliveries are discarded after 30 s"
     )
     assert "`was: crm`" in discard.remedy
     one = Discard("MAPPING_REMOVED", "web", "crm", "orders", 1, 0.5)
-    assert "1 delivery that waits for it is discarded after 0.5 s" in one.message
+    assert "its 1 pending delivery is discarded after 0.5 s" in one.message
 
 
 TEXT = """version: 1
@@ -106,7 +106,7 @@ def test_a_changed_file_is_told_with_what_it_discards(tmp_path: Path, caplog: py
     watch = watching(path, view)
     path.write_text(RENAMED)
     watch.poll()
-    assert "300 deliveries that wait for it" in caplog.text and "`was: crm`" in caplog.text
+    assert "its 300 pending deliveries" in caplog.text and "`was: crm`" in caplog.text
     caplog.clear()
     path.write_text(RENAMED.replace("{id: hub,", "{id: hub, was: crm,"))
     watch.poll()
@@ -124,7 +124,7 @@ def test_a_changed_file_is_in_force_and_told_where_nobody_can_count(
     watch = watching(path, away if store == "away" else None)
     path.write_text(RENAMED)
     watch.poll()
-    assert "destination 'crm' is not in the workspace: what waits (nobody could count it)" in caplog.text
+    assert "destination 'crm' is not in the workspace: its pending deliveries (not counted)" in caplog.text
 
 
 def test_check_works_where_there_is_no_installation_and_makes_none(tmp_path: Path) -> None:
