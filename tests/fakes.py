@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from flows.delivery.http_loop import CompletedBatch, Group
+from flows.delivery.http_loop import Batch, CompletedBatch
 from flows.delivery.sender import BatchSender
 from flows.functions.host import FunctionHost
 from flows.topics.interface import PositionLost, Record, TopicSpec, UnknownTopic
@@ -167,9 +167,9 @@ class HeldCalls:
     def __init__(self, clock: Callable[[], int], configuration: Callable[[], CompiledWorkspace]) -> None:
         self._clock = clock
         self._configuration = configuration
-        self.under_way: deque[tuple[Group, deque[CompletedBatch]]] = deque()
+        self.under_way: deque[tuple[Batch, deque[CompletedBatch]]] = deque()
 
-    def submit(self, groups: list[Group], finished: deque[CompletedBatch]) -> None:
+    def submit(self, groups: list[Batch], finished: deque[CompletedBatch]) -> None:
         self.under_way.extend((group, finished) for group in groups)
 
     def ids(self) -> list[str]:

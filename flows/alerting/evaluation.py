@@ -52,7 +52,7 @@ class Evaluation(StatefulBatchLogic[Record, Transition, dict[str, Any]]):
         self._assembler = MinuteAssembler(partitions)
         self._windows: Windows | None = None
         self._states: dict[StateKey, RuleState] = {}
-        self._said: dict[str, DestinationSaid] = {}  # of destinations that need a person
+        self._blocked: dict[str, DestinationSaid] = {}  # destinations that refuse every call, by name
         self._versions: list[RuleVersion] = []
         self._knows_first_events = False
         if resume_state is not None:
@@ -84,7 +84,7 @@ class Evaluation(StatefulBatchLogic[Record, Transition, dict[str, Any]]):
             "bundles": self._assembler.to_record(),
             "windows": None if self._windows is None else self._windows.to_record(),
             "states": [(key.rule_id, str(key.check), state.to_record()) for key, state in self._states.items()],
-            "said": [(s.destination, s.at_ms, s.state, s.code, s.message) for s in self._said.values()],
+            "blocked": [(s.destination, s.at_ms, s.state, s.code, s.message) for s in self._blocked.values()],
             "versions": [version.as_row() for version in self._versions],
             "knows_first_events": self._knows_first_events,
         }
@@ -97,7 +97,7 @@ class Evaluation(StatefulBatchLogic[Record, Transition, dict[str, Any]]):
         self._states = {
             StateKey(rule_id, Check(check)): RuleState.from_record(state) for rule_id, check, state in record["states"]
         }
-        self._said = {said[0]: DestinationSaid(*said) for said in record["said"]}
+        self._blocked = {reported[0]: DestinationSaid(*reported) for reported in record["blocked"]}
         self._versions = [RuleVersion.from_row(row) for row in record["versions"]]
         self._knows_first_events = record["knows_first_events"]
 
@@ -119,36 +119,36 @@ class Evaluation(StatefulBatchLogic[Record, Transition, dict[str, Any]]):
         return transitions + made
 
     def _evaluate_destinations(self, minute: Minute, end_ms: int, now_ms: int) -> list[Transition]:
-        """Waybill's own rule: a destination that needs a person."""
+        """Waybill's built-in rule: alert when a destination refuses every call, until a person has fixed it."""
         transitions = []
         for state in minute.states:
             try:
-                said = DestinationSaid.from_bundle(state)
+                reported = DestinationSaid.from_bundle(state)
             except (KeyError, TypeError) as error:
                 log.error("topic minutes: a destination's state that cannot be read: %r", error)
                 continue
-            last = self._said.get(said.destination)
-            # Never before a reminder: the newest of its states is the one people see.
-            said = replace(said, at_ms=max(said.at_ms, last.at_ms)) if last else said
-            transitions.extend(self._evaluate_destination(said, end_ms, now_ms))
-        for said in list(self._said.values()):  # brought again, for reminders
-            transitions.extend(self._evaluate_destination(replace(said, at_ms=end_ms), end_ms, now_ms))
+            last = self._blocked.get(reported.destination)
+            # Not before an earlier reminder: people see the newest state.
+            reported = replace(reported, at_ms=max(reported.at_ms, last.at_ms)) if last else reported
+            transitions.extend(self._evaluate_destination(reported, end_ms, now_ms))
+        for reported in list(self._blocked.values()):  # evaluated every minute, for reminders
+            transitions.extend(self._evaluate_destination(replace(reported, at_ms=end_ms), end_ms, now_ms))
         return transitions
 
-    def _evaluate_destination(self, said: DestinationSaid, end_ms: int, now_ms: int) -> list[Transition]:
+    def _evaluate_destination(self, reported: DestinationSaid, end_ms: int, now_ms: int) -> list[Transition]:
         workspace = self._workspace()
         channels = told_on(workspace.alerts.always)
-        key = StateKey(setup_rule_id(said.destination), Check.SETUP)
+        key = StateKey(setup_rule_id(reported.destination), Check.SETUP)
         before = self._states.get(key, NEVER_FIRED)
-        if said.destination in workspace.http_destinations():
-            after, made = setup(said, before, channels, now_ms)
+        if reported.destination in workspace.http_destinations():
+            after, made = setup(reported, before, channels, now_ms)
         else:
-            after, made = destination_removed(said.destination, before, end_ms, channels)
+            after, made = destination_removed(reported.destination, before, end_ms, channels)
         if not after.firing:
-            self._said.pop(said.destination, None)
+            self._blocked.pop(reported.destination, None)
             self._states.pop(key, None)
         else:
             self._states[key] = after
-            if said.state == "setup":
-                self._said[said.destination] = said
+            if reported.state == "setup":
+                self._blocked[reported.destination] = reported
         return [] if made is None else [made]

@@ -45,12 +45,12 @@ def messages_of(transition: Transition, notice: Notice, workspace: Workspace) ->
     """The messages about a transition: in the app always, and on the channels of its rule."""
     emails = {user.id: user.email for user in workspace.users}
     personal = transition.kind == _PERSONAL and transition.author in emails  # the workspace file is nobody
-    found = [(IN_APP, transition.author if personal else "")]
+    targets = [(IN_APP, transition.author if personal else "")]
     for name in transition.channels:
         target = target_of(name, emails.get(transition.author))
         if target is not None and target.channel != IN_APP:
-            found.append((target.channel, target.recipient))
-    return [message_to(channel, recipient, notice, transition.id) for channel, recipient in dict.fromkeys(found)]
+            targets.append((target.channel, target.recipient))
+    return [message_to(channel, recipient, notice, transition.id) for channel, recipient in dict.fromkeys(targets)]
 
 
 def message_to(channel: str, recipient: str, notice: Notice, transition_id: str = "") -> Message:
@@ -60,17 +60,17 @@ def message_to(channel: str, recipient: str, notice: Notice, transition_id: str 
     return Message(id=made_id, transition_id=transition_id, channel=channel, recipient=recipient, notice=notice)
 
 
-def channel_disabled(channel: str, code: str, said: str, at_ms: int, refused: str) -> Notice:
+def channel_disabled(channel: str, code: str, message: str, at_ms: int, refused: str) -> Notice:
     """The notice to the other channels when one refuses everything. ``refused``: id of the refused message."""
     digest = hashlib.sha256(f"channel-disabled\x1f{channel}\x1f{refused}".encode()).hexdigest()[:32]
-    found = " ".join(filter(None, (code, said)))
+    reason = " ".join(filter(None, (code, message)))
     return Notice(
         id=digest,
         change=Change.CHANNEL_DISABLED,
         rule_id="",
         rule_name="",
         title=f"Channel {channel} is disabled",
-        summary=f"{channel} refuses every message: {found}. Its rules still notify their other channels and the app.",
+        summary=f"{channel} refuses every message: {reason}. Its rules still notify their other channels and the app.",
         at_ms=at_ms,
         facts=(("What to do", f"Fix it, then run: waybill alerts test-channel {channel}"),),
     )

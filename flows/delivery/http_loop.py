@@ -17,13 +17,13 @@ from flows.engine.threads import in_background
 from model.http.failure import FailureClass
 from model.routing.payload import local_failure
 
-Group = list[QueuedDelivery]  # deliveries for one call
+Batch = list[QueuedDelivery]  # deliveries for one call
 
 
 class CompletedBatch(msgspec.Struct, frozen=True):
     """A batch and its result; ``batch_result.deliveries`` has the order of ``group``."""
 
-    group: Group
+    group: Batch
     batch_result: BatchResult
 
 
@@ -37,7 +37,7 @@ class HttpLoop:
         self._tasks: set[asyncio.Task[None]] = set()
         self._thread = in_background(self._loop.run_forever, "http-calls")
 
-    def submit(self, groups: list[Group], finished: deque[CompletedBatch]) -> None:
+    def submit(self, groups: list[Batch], finished: deque[CompletedBatch]) -> None:
         """Start sending batches; returns at once."""
         self._loop.call_soon_threadsafe(self._start, groups, finished)
 
@@ -48,13 +48,13 @@ class HttpLoop:
         self._thread.join(timeout=10)
         self._loop.close()
 
-    def _start(self, groups: list[Group], finished: deque[CompletedBatch]) -> None:
+    def _start(self, groups: list[Batch], finished: deque[CompletedBatch]) -> None:
         for group in groups:
             task = self._loop.create_task(self._run(group, finished))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _run(self, group: Group, finished: deque[CompletedBatch]) -> None:
+    async def _run(self, group: Batch, finished: deque[CompletedBatch]) -> None:
         try:
             batch_result = await self._sender.send([queued.delivery for queued in group])
         except Exception as error:  # a bug in the sender must not leave its deliveries in flight forever

@@ -13,7 +13,7 @@ from bytewax.operators import KeyedStream
 
 from flows.engine.clock import wall_clock_ms
 from flows.recording.recorder import Recorded, Recorder, StoreItem
-from flows.recording.replays import Lookup, ReplayDeduplicator, StoreLookup
+from flows.recording.replays import FactLookup, ReplayDeduplicator, StoreLookup
 from flows.recording.store_sink import StoreSink
 from flows.runtime.installation import Deployment, migrate_store
 from flows.runtime.recovery import start_offset
@@ -57,7 +57,7 @@ class OutcomesSource(TopicSource):
     partition_type = OutcomesPartition
 
 
-def recording_flow(source: OutcomesSource, lookup: Lookup, store: StoreSink, minutes: TopicSink) -> Dataflow:
+def recording_flow(source: OutcomesSource, lookup: FactLookup, store: StoreSink, minutes: TopicSink) -> Dataflow:
     """Wire the flow from its parts."""
     flow = Dataflow(FLOW)
     items = op.input("outcomes", flow, source)

@@ -34,7 +34,7 @@ class EventKey(NamedTuple):
 Key = OutcomeKey | EventKey
 
 
-class Lookup(Protocol):
+class FactLookup(Protocol):
     """Finds facts in the store that lie before an offset of one outcomes partition."""
 
     def outcomes(self, keys: Sequence[OutcomeKey], log_partition: int, before_offset: int) -> dict[str, EarlierOutcome]:
@@ -56,7 +56,7 @@ def key_of(fact: Fact) -> Key | None:
 class ReplayDeduplicator:
     """Decides on the facts of one partition in log order."""
 
-    def __init__(self, lookup: Lookup) -> None:
+    def __init__(self, lookup: FactLookup) -> None:
         self._lookup = lookup
         self._memory: list[dict[Key, EarlierOutcome]] = [{} for _ in range(EPOCHS_KEPT)]
 

@@ -66,9 +66,9 @@ class SqliteFile:
                     f"cannot create {self.path}: {error.strerror}; check that the directory exists and is writable"
                 ) from error
 
-    def connect(self) -> "Connection":
+    def connect(self) -> "SqliteConnection":
         """Open a connection; the caller closes it. Raises ``errors.failed``."""
-        return Connection(self)
+        return SqliteConnection(self)
 
     def close(self) -> None:
         """Refuse every further use, from any thread; each connection is closed by its holder.
@@ -78,7 +78,7 @@ class SqliteFile:
         self.closed = True
 
 
-class Connection:
+class SqliteConnection:
     """One connection to a file, used by one thread at a time."""
 
     def __init__(self, file: SqliteFile) -> None:

@@ -89,30 +89,30 @@ def count_pending(view: View, configuration: CompiledWorkspace, now_ms: int) -> 
 
 def discards(configuration: CompiledWorkspace, waiting: Iterable[PendingCount]) -> tuple[Discard, ...]:
     """The pending deliveries that a version of the workspace discards, most first."""
-    found: Counter[tuple[str, str, str, str]] = Counter()
-    for waits in waiting:
-        code = configuration.disabled_reason(waits)
+    counts: Counter[tuple[str, str, str, str]] = Counter()
+    for pending in waiting:
+        code = configuration.disabled_reason(pending)
         if code is not None:
-            found[_group_key(code, waits)] += waits.deliveries
+            counts[_group_key(code, pending)] += pending.deliveries
     keep_seconds = configuration.workspace.delivery.keep_removed_seconds
-    return tuple(Discard(*name, number, keep_seconds) for name, number in found.most_common())
+    return tuple(Discard(*name, number, keep_seconds) for name, number in counts.most_common())
 
 
 def uncounted(before: CompiledWorkspace, after: CompiledWorkspace) -> tuple[Discard, ...]:
     """What a change removes or disables, where pending deliveries cannot be counted."""
     keep_seconds = after.workspace.delivery.keep_removed_seconds
-    told: dict[tuple[str, str, str, str], None] = {}
+    groups: dict[tuple[str, str, str, str], None] = {}
     for (source, destination), plan in before.plans.items():
         for mapping in plan.mappings if plan.off is None else ():
-            waits = PendingCount(source, destination, mapping.name, 0)
-            code = after.disabled_reason(waits)
+            pending = PendingCount(source, destination, mapping.name, 0)
+            code = after.disabled_reason(pending)
             if code is not None:
-                told[_group_key(code, waits)] = None
-    return tuple(Discard(*name, None, keep_seconds) for name in told)
+                groups[_group_key(code, pending)] = None
+    return tuple(Discard(*name, None, keep_seconds) for name in groups)
 
 
-def _group_key(code: str, waits: PendingCount) -> tuple[str, str, str, str]:
+def _group_key(code: str, pending: PendingCount) -> tuple[str, str, str, str]:
     same = _SAME.get(code, ("source", "destination"))
-    names: Mapping[str, Any] = waits._asdict()
+    names: Mapping[str, Any] = pending._asdict()
     source, destination, mapping = (names[n] if n in same else "" for n in ("source", "destination", "mapping"))
     return code, source, destination, mapping

@@ -265,7 +265,7 @@ class TestManyProcessesAndThreads:
     ) -> None:
         limited = threading.Event()
         monkeypatch.setattr("flows.topics.sqlite.wal.EVERY_SECONDS", 0.01)
-        monkeypatch.setattr("flows.sqlite.database.Connection.limit_wal", lambda _: limited.set())
+        monkeypatch.setattr("flows.sqlite.database.SqliteConnection.limit_wal", lambda _: limited.set())
         directory.mkdir()
         file = SqliteFile(directory / "wide.sqlite", fsync=False)
         file.create()

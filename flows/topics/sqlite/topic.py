@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from typing import Any
 
-from flows.sqlite.database import Connection, SqliteFile
+from flows.sqlite.database import SqliteConnection, SqliteFile
 from flows.topics.interface import TopicError, TopicSpec, UnknownTopic
 
 ROWS = 16  # per INSERT statement: half the time of single rows, and the GIL is released once instead of 16 times
@@ -89,7 +89,7 @@ class SqliteTopic:
 
     def append(
         self,
-        connection: Connection,
+        connection: SqliteConnection,
         records: Mapping[int, Sequence[tuple[bytes, bytes]]],
         clock: Callable[[], int],
     ) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 
-from flows.sqlite.database import Connection, ErrorClasses, SqliteFile
+from flows.sqlite.database import ErrorClasses, SqliteConnection, SqliteFile
 from flows.topics.interface import EVENTS, ProduceFailed, TopicError, TopicFull, TopicSpec, UnknownTopic
 from flows.topics.sqlite.reader import SqliteReader
 from flows.topics.sqlite.topic import SqliteTopic, create_topic
@@ -152,7 +152,7 @@ class SqliteProducer:
 
     def __init__(self, topics: SqliteTopics) -> None:
         self._topics = topics
-        self._connections: dict[str, Connection] = {}
+        self._connections: dict[str, SqliteConnection] = {}
         self._buffers: dict[str, dict[int, list[tuple[bytes, bytes]]]] = {}
 
     def send(self, topic: str, key: bytes, value: bytes, partition: int | None = None) -> None:

@@ -8,7 +8,7 @@ from contextlib import suppress
 from threading import Event, Lock, Thread
 
 from flows.engine.threads import every
-from flows.sqlite.database import Connection, SqliteFile
+from flows.sqlite.database import SqliteConnection, SqliteFile
 from flows.topics.interface import TopicError
 
 EVERY_SECONDS = 1.0
@@ -22,7 +22,7 @@ class WalCheckpointer:
     def __init__(self) -> None:
         self._lock = Lock()
         self._files: list[SqliteFile] = []
-        self._connections: dict[SqliteFile, Connection] = {}
+        self._connections: dict[SqliteFile, SqliteConnection] = {}
         self._closed = Event()
         self._thread: Thread | None = None
 
