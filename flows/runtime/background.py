@@ -48,13 +48,13 @@ def reload_workspace(
     installation.live.reload_with(reloader.reload_if_changed)
     at_start = [installation.workspace] if view else []
 
-    def look() -> None:
+    def poll() -> None:
         if at_start:  # the file may have changed while nothing ran
             workspace = at_start.pop()
             reloader.log_discards(workspace, workspace)
         reloader.poll()
 
-    every(POLL_SECONDS, look, stopped, "workspace")
+    every(POLL_SECONDS, poll, stopped, "workspace")
 
 
 def _clock_stepped_back(back_ms: int) -> None:

@@ -118,7 +118,7 @@ def last_committed(topics: Topics) -> dict[tuple[str, int], int] | None:
     if not newest or len(newest) < workers:
         return None
     settled: dict[tuple[str, int], int] = {}
-    for position in (position for tick in newest.values() for position in tick.positions):
+    for position in (position for report in newest.values() for position in report.positions):
         part = (position.topic, position.partition)
         settled[part] = min(settled.get(part, position.settled), position.settled)
     return settled

@@ -54,7 +54,7 @@ class Routing:
 def routing_in(
     directory: Path, replay_until: int = 0, max_read_offset: int = 0, changed: Workspace | None = None
 ) -> Routing:
-    """A router; after a crash when there is a ``fence``. ``changed``: what it finds in the file when it looks."""
+    """A router; after a crash if ``replay_until`` is set. ``changed``: the workspace file when it is read again."""
     clock = Clock(T0 + 500)
     topics = MemoryTopics(clock, names=[EVENTS])
     replay_marks = ReplayMarks(directory / "replay_marks", lambda topic, partition: replay_until)

@@ -135,7 +135,7 @@ class KafkaProducer:
     def _replace_producer(self) -> None:
         """Switch to another producer after the failed one has reported on all its records, so that none is lost."""
         if left := self._producer.flush(FLUSH_SECONDS):
-            raise ProduceFailed(f"{left} records of a producer that cannot go on were not reported yet")
+            raise ProduceFailed(f"{left} records of a failed producer have no delivery report yet")
         self._producer = self._pool.connect()
         self._fatal = None
 
