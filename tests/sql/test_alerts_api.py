@@ -133,7 +133,7 @@ def test_without_a_token_nothing_is_told_or_done(client: httpx.Client) -> None:
         ({"name": "x" * 101}, "name:"),
         ({"channels": []}, "channels:"),
         ({"channels": ["email:a@b.c\nBcc: x@y.z"]}, "channels[0]: this is no mail address"),
-        ({"channels": ["in-app", "in-app"]}, "channels: a channel stands here twice"),
+        ({"channels": ["in-app", "in-app"]}, "channels: a channel is listed twice"),
         ({"channels": ["https://hooks.slack.com/services/T/B/x"]}, "channels[0]: this is no channel"),
         ({"destination": "../x"}, "destination: this is no id"),
         ({"destination": None}, "destination:"),
