@@ -1,7 +1,7 @@
-"""A test: one event sent to one destination because a person asked, over the delivery step itself.
+"""A test event: one event sent to one destination on request, with the sender of the delivery flow.
 
-It is never retried, and in no count, latency or breaker: its facts are of a kind of their own. Filters and the insert
-function are passed by unless asked for; mapping triggers are not, because they say what is sent.
+It is never retried, and not part of counts, latencies or circuit breakers: its facts have a separate kind. Filters and
+the insert function are skipped unless requested; mapping triggers apply, because they decide what is sent.
 """
 
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ from model.http.failure import FailureClass
 from model.recording.facts import Audited, Fact, Sample, Tested
 from model.routing import routing
 
-TEST = "test"  # state of a test's sample
+TEST = "test"  # state of a test event's sample
 _STATES = {
     FailureClass.DELIVERED: "delivered",
     FailureClass.FILTER: "filtered",
@@ -39,7 +39,7 @@ class CannotTest(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TestPlan:
-    """The deliveries of a test, and what would have kept a real event from being sent but was passed by."""
+    """The deliveries of a test, and the rules that would have stopped a real event but were skipped."""
 
     deliveries: tuple[Delivery, ...]
     passed_by: tuple[str, ...]
@@ -67,7 +67,7 @@ def plan_test(
         if kept_out.state is not None and kept_out.code != "NO_MATCHING_MAPPING":
             passed_by.append(f"{kept_out.code} {kept_out.message}".strip())
         elif kept_out.event is not event.payload:
-            passed_by.append("filters would have taken fields out")
+            passed_by.append("filters would have removed fields")
         plan = routing.unfiltered(plan)
     function = configuration.functions.get((event.source, destination))
     if function is not None and not apply_insert_function:
@@ -79,7 +79,7 @@ def plan_test(
         if mapping in {"", routed.mapping}:
             deliveries.append(replace(delivery, inserted=not apply_insert_function))
     if not deliveries:
-        raise CannotTest(f"mapping {mapping!r} does not take this event")
+        raise CannotTest(f"mapping {mapping!r} does not match this event")
     return TestPlan(deliveries=tuple(deliveries), passed_by=tuple(passed_by))
 
 
@@ -89,12 +89,12 @@ async def send_test(sender: BatchSender, plan: TestPlan) -> list[DeliveryResult]
 
 
 def state_of(result: DeliveryResult) -> str:
-    """What the outcome would have been."""
+    """The state that a real delivery would have ended in."""
     return _STATES.get(result.answer.failure, "failed")
 
 
 def facts_of(result: DeliveryResult, configuration: CompiledWorkspace, author: str, run: str) -> Iterator[Fact]:
-    """What is kept of one call of a test."""
+    """The facts of one call of a test."""
     delivery = replace(result.delivery, calls=1)
     answer = result.answer
     yield Tested(
@@ -127,7 +127,7 @@ def facts_of(result: DeliveryResult, configuration: CompiledWorkspace, author: s
 
 
 def audited(author: str, role: str, destination: str, details: dict[str, str], at_ms: int, run: str) -> Audited:
-    """The record of who sends a test, to be kept before it is sent."""
+    """The audit fact of a test, to be appended before it is sent."""
     return Audited(
         at_ms=at_ms,
         run=run,

@@ -1,7 +1,7 @@
 """Evaluates rules over windows. Pure: the same versions, states and windows give the same transitions.
 
-A rule goes by its newest version: edited while it fires, it keeps its state and is compared as it is now; deleted or
-disabled, its episode ends.
+The newest version of a rule applies. A rule edited while it fires keeps its state; a rule deleted or disabled while it
+fires closes its episode.
 """
 
 from collections.abc import Mapping
@@ -36,8 +36,8 @@ def evaluate_minute(
 ) -> tuple[dict[StateKey, RuleState], list[Transition]]:
     """Evaluate every check of every rule at the end of the windows.
 
-    ``newest``: of `model.alerts.version.newest`, for a rule that was deleted ends its episode. Gives the states that
-    changed, and what there is to record.
+    ``newest``: from `model.alerts.version.newest`, deleted rules included, so that their episodes close. Returns the
+    states that changed and the transitions to record.
     """
     changed: dict[StateKey, RuleState] = {}
     transitions: list[Transition] = []
@@ -61,7 +61,7 @@ def evaluate(
 ) -> tuple[RuleState, Transition | None]:
     """Evaluate one check of a rule: the state after it (the same object when nothing changed) and what to record.
 
-    ``now_ms`` is the wall clock; it only decides what is too late to be told.
+    ``now_ms`` is the wall clock; it only decides what is too late to notify anybody of.
     """
     rule = version.rule
     if version.deleted or not rule.enabled or check not in checks_of(rule):

@@ -1,8 +1,8 @@
 """The state machine of a check: ok, firing, ok. Pure, and the same for rules of people and of Waybill itself.
 
-One transition for each change, and a reminder now and then while it fires. A transition that is not told is made all
-the same, with the reason. What nobody heard of because it was muted or found in a backlog is told as a reminder once
-it can be, if it still fires; reminders that cannot be told are not made.
+Each change makes one transition, and a firing rule makes reminders. A transition that notifies nobody is recorded with
+the reason. If muting or a backlog suppressed it and the rule still fires later, a reminder notifies instead; a
+suppressed reminder is not made.
 """
 
 from dataclasses import dataclass, fields, replace
@@ -20,9 +20,9 @@ _FOUND = [field.name for field in fields(Measurement) if field.name != "outside"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuleContext:
-    """Whose state changes: a version of a rule, or one of Waybill's own rules. Fields as those of `Transition`.
+    """A version of a rule, or one of Waybill's own rules. Fields are those of `Transition`.
 
-    definition: digest of what is compared. acknowledged_ms: when somebody took notice; 0: nobody has.
+    definition: digest of what the rule compares. acknowledged_ms: when somebody acknowledged it; 0: nobody has.
     """
 
     rule_id: str
@@ -43,7 +43,7 @@ class RuleContext:
 def step(
     context: RuleContext, check: Check, state: RuleState, measured: Measurement, at_ms: int, now_ms: int
 ) -> tuple[RuleState, Transition | None]:
-    """Move a state on by what was found at ``at_ms``: the same object when nothing changed, and what to record."""
+    """Apply a measurement: return the new state (the same object if unchanged) and the transition to record."""
     muted, late = at_ms < context.muted_until_ms, now_ms - at_ms > LATE_MS
     untold = Suppression.MUTED if muted else Suppression.LATE if late else ""
     if not state.firing and measured.outside:
@@ -69,7 +69,9 @@ def step(
         return state, None
     if not state.told_ms:
         why = "muted" if state.untold == Suppression.MUTED else "found in a backlog"
-        measured = replace(measured, notes=(*measured.notes, f"It was not told when it began to fire: it was {why}."))
+        measured = replace(
+            measured, notes=(*measured.notes, f"No notification was sent when it started to fire: it was {why}.")
+        )
     made = _transition(context, check, Change.REMINDER, at_ms, state, measured, "")
     return replace(state, told_ms=at_ms), made
 
@@ -77,7 +79,7 @@ def step(
 def close_episode(
     context: RuleContext, check: Check, state: RuleState, at_ms: int, why: str
 ) -> tuple[RuleState, Transition | None]:
-    """End an episode because there is nothing any longer that could recover. Recorded, not told."""
+    """Close an episode that can no longer recover. The transition is recorded and notifies nobody."""
     if not state.firing:
         return state, None
     nothing = Measurement(outside=False, from_ms=0, to_ms=0, notes=(why,))

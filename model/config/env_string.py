@@ -1,6 +1,6 @@
-"""Text of the workspace file in which ``${NAME}`` stands for an environment variable: how secrets get in.
+"""Text of the workspace file with ``${NAME}`` references to environment variables, which is how secrets are configured.
 
-It keeps both what was written, which may be shown to anybody, and what it stands for, which may not.
+It keeps the raw text, which may be shown, and the value with references replaced, which may not.
 """
 
 import re
@@ -12,21 +12,21 @@ from pydantic import GetCoreSchemaHandler, ValidationInfo
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 TEXT_LIMIT_CHARS = 8192
-SHORTEST_SECRET_CHARS = 4  # hiding "1" or "no" wherever it occurs would make logs unreadable and protect nothing
+SHORTEST_SECRET_CHARS = 4  # masking "1" or "no" everywhere would make logs unreadable and protect nothing
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]{0,127})\}")
 
 
 @dataclass(frozen=True, slots=True)
 class EnvString:
-    """``str()``, ``repr()`` and serialization give ``raw``; only ``value`` gives the real text away."""
+    """``str()``, ``repr()`` and serialization give ``raw``; only ``value`` contains the secret."""
 
     raw: str
     value: str = field(repr=False)
-    secrets: frozenset[str] = field(default=frozenset(), repr=False)  # the values put in, for redaction
+    secrets: frozenset[str] = field(default=frozenset(), repr=False)  # the values inserted, for redaction
 
     @classmethod
     def constant(cls, text: str) -> "EnvString":
-        """A text that holds no reference, such as the address of a partner's API."""
+        """A text without references, such as the address of a partner's API."""
         return cls(text, text)
 
     def __str__(self) -> str:
@@ -34,7 +34,7 @@ class EnvString:
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """In a file it is a string; the environment comes as validation context ``{"environ": Mapping}``."""
+        """In a file it is a string; the environment is passed as validation context ``{"environ": Mapping}``."""
         text = core_schema.str_schema(strict=True, max_length=TEXT_LIMIT_CHARS)
         substituted = core_schema.with_info_after_validator_function(_substitute_in_context, text)
         return core_schema.json_or_python_schema(
@@ -45,7 +45,7 @@ class EnvString:
 
 
 def config_error(message: str, remedy: str) -> PydanticCustomError:
-    """Make the error a validator raises; neither text may quote a value that could be secret."""
+    """Make the error that a validator raises; neither text may quote a value, which could be a secret."""
     return PydanticCustomError("waybill", "{message}", {"message": message, "remedy": remedy})
 
 
@@ -55,10 +55,10 @@ def refers_to_environment(raw: str) -> bool:
 
 
 def substitute(raw: str, environ: Mapping[str, str]) -> EnvString:
-    """Put the environment in. Raises `PydanticCustomError` on a missing, empty or malformed reference."""
+    """Replace the references. Raises `PydanticCustomError` on a missing, empty or malformed reference."""
     if "${" in _REFERENCE.sub("", raw):
         raise config_error(
-            "there is a '${' that starts no ${NAME}", "Write ${NAME} with letters, digits and underscores"
+            "there is a '${' that does not start a ${NAME}", "Write ${NAME} with letters, digits and underscores"
         )
     secrets: set[str] = set()
 
@@ -67,7 +67,7 @@ def substitute(raw: str, environ: Mapping[str, str]) -> EnvString:
         if not environ.get(name):
             what = "is empty" if name in environ else "is not set"
             raise config_error(
-                f"environment variable {name} {what}", f"Set {name} in the environment Waybill is started in"
+                f"environment variable {name} {what}", f"Set {name} in the environment of the Waybill process"
             )
         secrets.add(environ[name])
         return environ[name]

@@ -1,4 +1,4 @@
-"""The kinds of text in a workspace file: ids, names, URLs, headers, secrets. Each says what is wrong with a value."""
+"""Field types of the workspace file: ids, names, URLs, headers, secrets; each with its error and remedy."""
 
 import re
 from typing import Annotated, Any
@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from model.config.env_string import EnvString, config_error, refers_to_environment
 
 URL_LIMIT_CHARS = 2048
-# Set for every call by Waybill or by HTTP itself; another value would break the call or the promise to receivers.
+# Set for every call by Waybill or by HTTP itself; another value would break the call or idempotency.
 RESERVED_HEADERS = frozenset(
     {"accept-encoding", "connection", "content-length", "host", "idempotency-key", "te", "transfer-encoding"}
 )
@@ -20,13 +20,15 @@ _WRITE_KEY = re.compile(r"[!-9;-~]{1,256}")  # printable ASCII; HTTP Basic auth 
 
 def _check_name(name: str) -> str:
     if not name.isprintable():
-        raise config_error("the name has characters that cannot be shown", "Write it in one line of plain text")
+        raise config_error("the name has characters that are not printable", "Write it in one line of plain text")
     return name
 
 
 def _check_write_key(key: EnvString) -> EnvString:
     if not _WRITE_KEY.fullmatch(key.value):
-        raise config_error("this is no write key", "Use 1 to 256 ASCII letters, digits and signs; no spaces, no colon")
+        raise config_error(
+            "this is not a write key", "Use 1 to 256 ASCII letters, digits and signs; no spaces, no colon"
+        )
     return key
 
 
@@ -49,7 +51,9 @@ def _check_url(url: EnvString) -> EnvString:
     except ValueError:
         complete = False
     if not complete:
-        raise config_error("this is no http or https URL", "Write the whole address, such as https://example.com/hook")
+        raise config_error(
+            "this is not an http or https URL", "Write the whole address, such as https://example.com/hook"
+        )
     if "@" in parts.netloc:
         raise config_error("the URL carries a user name or password", "Put credentials in a header as ${NAME}")
     if "#" in text:
@@ -61,7 +65,7 @@ def _check_url(url: EnvString) -> EnvString:
 
 def _check_header_name(name: str) -> str:
     if not _HEADER_NAME.fullmatch(name):
-        raise config_error("this is no header name", "Use letters, digits and hyphens, such as X-Api-Key")
+        raise config_error("this is not a header name", "Use letters, digits and hyphens, such as X-Api-Key")
     return name
 
 
@@ -100,7 +104,7 @@ FormerIds = Annotated[
 ]
 Name = Annotated[str, Field(max_length=200), AfterValidator(_check_name)]
 WriteKey = Annotated[EnvString, AfterValidator(_check_write_key)]
-# A length bound of pydantic's own would call a list empty whose only key has an error.
+# With pydantic's own length limit, a list whose only key has an error would be reported as empty.
 WriteKeys = Annotated[
     tuple[WriteKey, ...], Field(max_length=100, json_schema_extra={"minItems": 1}), AfterValidator(_check_write_keys)
 ]

@@ -1,4 +1,4 @@
-"""Patterns a user wrote, as RE2 expressions: a search takes linear time, whatever the pattern and whatever the text."""
+"""Patterns written by users, compiled with RE2: searches take linear time for every pattern and text."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from model.config.env_string import config_error
 from model.config.problems import quoted
 
 PATTERN_LIMIT_CHARS = 500
-_LIMIT_STEPS = 1_000  # of the compiled pattern: bounds what a search costs for each byte
+_LIMIT_STEPS = 1_000  # of the compiled pattern: limits the cost of a search per byte
 _MEMORY_BYTES = 1024 * 1024
 
 
@@ -24,7 +24,7 @@ def compile_pattern(pattern: str) -> Any:
         why = error.args[0].decode("utf-8", "replace")
         raise config_error(
             f"the pattern is not valid: {quoted(why)}",
-            "Use RE2 syntax, without lookaround and back-references; put a backslash before signs meant as text",
+            "Use RE2 syntax, without lookaround and back-references; put a backslash before literal special characters",
         ) from None
     except UnicodeEncodeError:
         raise config_error("the pattern has text that is not Unicode (a lone surrogate)", "Remove it") from None

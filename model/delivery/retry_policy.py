@@ -40,8 +40,8 @@ class RetryPolicy:
     ) -> int | None:
         """When to try again after ``attempts`` counted attempts, or None when attempts or window are used up.
 
-        The last wait is cut to the end of the window, so the window closes with one last attempt. ``waits``: which wait
-        of the schedule it is, where that is not the number of counted attempts.
+        The last wait is cut to the end of the window, so the window closes with one last attempt. ``waits``: the
+        position in the schedule, where it differs from the number of counted attempts.
         """
         end = self.window_end_ms(taken_at_ms)
         if attempts >= self.attempts or now_ms >= end:

@@ -1,12 +1,11 @@
-"""HTTP: any API that takes JSON, newline-delimited JSON or a form, with the usual ways to authenticate.
+"""HTTP: any API that accepts JSON, newline-delimited JSON or a form, with the usual ways to authenticate.
 
-What is sent is the event as it is, or what a mapping makes of it. Several events in one request (``batch.max_events``
+Sends the event unchanged, or the result of a mapping. Several events in one request (``batch.max_events``
 above 1) are a JSON array, or lines with format ndjson; a form carries one event, nested fields as JSON.
 
-A receiver that answers 207 with a list of ``{"status": …}`` is believed item by item
-(`model.destinations.multi_status`); ``answers`` says where other answers speak of single events
-(`model.destinations.declared_answers`), ``failures`` what answers mean here. With a ``signing_secret`` requests are
-signed as those of a webhook are.
+A 207 with a list of ``{"status": …}`` gives a result per item (`model.destinations.multi_status`); ``answers`` declares
+other responses with results per item (`model.destinations.declared_answers`), ``failures`` classifies responses. With a
+``signing_secret`` requests are signed like those of a webhook.
 """
 
 from collections.abc import Sequence
@@ -63,7 +62,7 @@ class HttpApiDestination(DeclaredDestination):
     basic_auth: BasicAuth | None = None
     """Sent as Authorization: Basic."""
     signing_secret: Secret | None = None
-    """Signs every request, so that the receiver can tell it comes from here. Only as ${NAME}."""
+    """Signs every request, so that the receiver can verify the sender. Only as ${NAME}."""
     batch: BatchConfig = BatchConfig(max_events=1)
     """Several events in one request. Not given: one event a request."""
 
@@ -83,7 +82,7 @@ class HttpApiDestination(DeclaredDestination):
         return self.url
 
     def request(self, items: Sequence[Item], now_ms: int) -> HttpRequest:
-        """Make the call."""
+        """Build the request."""
         body = self._body(items)
         headers = {
             "content-type": _CONTENT_TYPES[self.format],
@@ -97,7 +96,7 @@ class HttpApiDestination(DeclaredDestination):
         if self.format == "form":
             return _form(items[0])
         if self.format == "ndjson":
-            # Line breaks in JSON stand between tokens and can go. Encoding anew would round numbers of many digits.
+            # Line breaks in JSON are between tokens and can be removed. Encoding again would round long numbers.
             return b"".join(item.json.translate(None, b"\r\n") + b"\n" for item in items)
         if self.batch.max_events == 1:
             return items[0].json

@@ -1,8 +1,8 @@
-"""Windowed counts: the minutes people read, gathered by the log's own time so that nothing is ever late.
+"""Counts per minute, collected in windows of the log's append time, so that no fact is late.
 
-A row counts facts of one minute with one set of dimensions, as found in one *append minute* of one partition of topic
-outcomes. While the append minute is open its rows are sent again as they grow; closed, they are final. Rows add up:
-a fact that tells of an older minute makes a small new row and overwrites nothing.
+A row counts the facts of one minute and one set of dimensions that were appended within one *append minute* of one
+partition of topic outcomes. Rows of an open append minute are sent again as they grow; those of a closed one are final.
+Rows add up: a fact about an older minute makes a new row and overwrites nothing.
 """
 
 from collections.abc import Iterable, Iterator
@@ -27,9 +27,9 @@ from model.recording.facts import (
 from model.recording.latency import latency_bucket
 from model.recording.replays import Decision
 
-SERIES_LIMIT = 2_000  # rows an append minute may have under their own event name and app version
+SERIES_LIMIT = 2_000  # rows of an append minute; further ones count without event name and app version
 OTHER = "(other)"
-ATTEMPT_LIMIT = 255  # attempts beyond are counted as this one
+ATTEMPT_LIMIT = 255  # larger attempt numbers count as this one
 _UNDELIVERED = frozenset({State.DISCARDED, State.EXPIRED})
 
 
@@ -48,7 +48,7 @@ class RollupKey(NamedTuple):
 
 
 class TotalKey(NamedTuple):
-    """The dimensions of a row of totals: a series without what is only for breaking down."""
+    """The dimensions of a row of totals: without mapping, event and app version."""
 
     minute_ms: int
     source: str
@@ -89,10 +89,10 @@ class LogMinute:
         self._totals: dict[TotalKey, TotalCounts] = {}
         self._changed: set[RollupKey] = set()
         self._changed_totals: set[TotalKey] = set()
-        self.states: list[DestinationState] = []  # what destinations were found to be, in log order
+        self.states: list[DestinationState] = []  # in log order
 
     def add(self, fact: Fact, decision: Decision) -> None:
-        """Count a fact as the verdict says."""
+        """Count a fact according to the decision."""
         if isinstance(fact, DestinationState):
             self.states.append(fact)
         for key, count, attempt in rollup_keys(fact, decision):
@@ -114,13 +114,13 @@ class LogMinute:
                 total.last_at_ms = max(total.last_at_ms, fact.at_ms)
 
     def changed(self) -> Iterator[tuple[RollupKey, Counts]]:
-        """Give each row that changed since the last call, with its counts so far."""
+        """Yield each row that changed since the last call."""
         changed, self._changed = self._changed, set()
         for key in changed:
             yield key, self._rows[key]
 
     def changed_totals(self) -> Iterator[tuple[TotalKey, TotalCounts]]:
-        """Give each row of totals that changed since the last call, with its counts so far."""
+        """Yield each row of totals that changed since the last call."""
         changed, self._changed_totals = self._changed_totals, set()
         for total in changed:
             yield total, self._totals[total]
@@ -130,7 +130,7 @@ class LogMinute:
         return iter(self._rows.items())
 
     def minutes(self) -> set[int]:
-        """The minutes its rows speak of."""
+        """The minutes of its rows."""
         return {key.minute_ms for key in self._rows}
 
     def _counts(self, key: RollupKey) -> Counts:
@@ -152,9 +152,9 @@ class LogMinute:
 
 
 def rollup_keys(fact: Fact, decision: Decision) -> list[tuple[RollupKey, int, int | None]]:
-    """The series a fact is counted in, by how much, and the number of calls it speaks of.
+    """The rows a fact counts in: key, count and number of calls.
 
-    A redrive is in none: it is out of every rate and alert.
+    Redrives are in none, so that they are in no rate and no alert.
     """
     if isinstance(fact, DeliveryFact) and fact.redrive:
         return []

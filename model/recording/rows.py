@@ -28,7 +28,7 @@ _TABLES: dict[type[Fact], str] = {
     DestinationState: "destination_states",
     Audited: "audit",
 }
-# A column has the name of its field, but for these.
+# Columns are named like their fields, with these exceptions.
 _COLUMNS = {
     "at_ms": "at",
     "received_at_ms": "received_at",
@@ -86,7 +86,7 @@ def rows_of(fact: Fact, position: LogPosition, decision: Decision) -> list[Row]:
 
 
 def minute_row(key: RollupKey, counts: Counts, *, append_minute_ms: int, partition: int, version: int) -> Row:
-    """A row of windowed counts; ``version`` is the last log offset it includes, the highest wins."""
+    """A row of windowed counts; ``version`` is the last log offset it includes; the highest wins."""
     times = _minutes(key, append_minute_ms)
     return Row("minutes", {**times, "log_partition": partition, "version": version, **rollup_values(key, counts)})
 

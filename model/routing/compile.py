@@ -14,7 +14,7 @@ _ONE_MAPPING_THAT_TAKES_ALL = (MappingRule("", "", None, None),)
 
 
 def compile_connections(workspace: Workspace) -> dict[str, tuple[CompiledConnection, ...]]:
-    """Return the connections Waybill delivers, by source; those in device mode or to storage are not its to count."""
+    """Return the connections that Waybill delivers, by source: none in device mode, none to storage."""
     elsewhere = {(connection.source, connection.destination) for connection, _ in workspace.not_reportable()}
     destinations = workspace.http_destinations()
     plans: dict[str, list[CompiledConnection]] = {}

@@ -21,7 +21,7 @@ def _check_hash(text: str) -> str:
 
 
 def hash_of(token: str) -> str:
-    """What a workspace file keeps of a token; tokens are random, so that a plain hash is enough."""
+    """The hash of a token in the workspace file; tokens are random, so an unsalted hash is enough."""
     return sha256(token.encode()).hexdigest()
 
 

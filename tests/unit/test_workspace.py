@@ -126,8 +126,8 @@ class TestSecrets:
         [
             ("${UNSET}", "UNSET is not set"),
             ("${EMPTY}", "EMPTY is empty"),
-            ("${no way}", "starts no"),
-            ("${", "starts no"),
+            ("${no way}", "does not start a"),
+            ("${", "does not start a"),
         ],
     )
     def test_a_reference_that_cannot_be_resolved_says_its_place(self, reference: str, words: str) -> None:

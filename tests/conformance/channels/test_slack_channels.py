@@ -157,6 +157,6 @@ def test_each_answer_to_a_workflow_has_its_meaning(
 
 def test_no_notice_and_too_many_are_the_callers_mistake(webhook: Channel, receiver: Receiver) -> None:
     for count in (0, webhook.max_notices + 1):
-        with pytest.raises(ValueError, match="tells 1 to"):
+        with pytest.raises(ValueError, match="holds 1 to"):
             webhook.send([notice(number) for number in range(count)])
     assert receiver.requests == []

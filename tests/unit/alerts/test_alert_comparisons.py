@@ -96,7 +96,7 @@ def test_after_a_day_of_nothing_a_source_with_history_fires_up_from_the_minimum_
     assert volume(volumes(99, 0)) is None
     found = volume(volumes(100, 0))
     assert found is not None and (found.outside, found.numerator, found.denominator) == (True, 100, 0)
-    assert "no event in the period it is compared with" in found.notes[0]
+    assert "no event in the baseline period" in found.notes[0]
     assert volume(volumes(100, 0), direction="down") is None
     assert volume(volumes(0, 0)) is None
 
@@ -140,7 +140,7 @@ def test_a_rise_that_is_only_yesterdays_outage_leaving_the_window_is_said_to_be(
 ) -> None:
     found = volume(windows_of(outage_rows(minutes, now_per_slot)), change_percent=1)
     assert found is not None and found.outside
-    assert any("end of an outage" in note for note in found.notes) is said
+    assert any("rise follows an outage" in note for note in found.notes) is said
 
 
 def test_firing_below_the_minimum_goes_on_until_the_comparison_is_fine() -> None:
@@ -151,12 +151,12 @@ def test_firing_below_the_minimum_goes_on_until_the_comparison_is_fine() -> None
 
 def test_a_source_that_stays_silent_has_not_recovered() -> None:
     found = volume(volumes(0, 0), firing=True)
-    assert found is not None and found.outside and "not taken for a recovery" in found.notes[0]
+    assert found is not None and found.outside and "does not count as a recovery" in found.notes[0]
 
 
 def test_a_rule_of_one_direction_recovers_when_it_differs_the_other_way_and_says_so() -> None:
     found = volume(volumes(2_000, 1_000), firing=True, direction="down")
-    assert found is not None and not found.outside and "the other way" in found.notes[0]
+    assert found is not None and not found.outside and "the other direction" in found.notes[0]
 
 
 def rate(delivered: int, lost: int, filtered: int = 0, firing: bool = False, **fields: Any) -> Measurement | None:
@@ -183,7 +183,7 @@ def test_firing_a_rate_goes_on_below_the_minimum_and_ends_with_nothing_to_compar
     found = rate(5, 5, firing=True)
     assert found is not None and found.outside and "fewer deliveries than the minimum" in found.notes[0]
     found = rate(0, 0, firing=True)
-    assert found is not None and not found.outside and "nothing left to compare" in found.notes[0]
+    assert found is not None and not found.outside and "nothing to measure" in found.notes[0]
 
 
 @pytest.mark.parametrize(
@@ -232,7 +232,7 @@ def test_first_attempts_are_quiet_unless_both_windows_are_below_with_enough(rows
         ([(2, "delivered", 20), (30, "attempt_failed", 500)], "the 5 minutes."),
         ([(2, "attempt_failed", 30), (30, "delivered", 500)], "the hour."),
         ([(2, "delivered", 30)], "the 5 minutes and that of the hour."),
-        ([(70, "expired", 0)], "nothing left to compare"),
+        ([(70, "expired", 0)], "nothing to measure"),
     ],
 )
 def test_first_attempts_recover_when_either_is_back_and_say_which(rows: list[tuple[int, str, int]], said: str) -> None:
