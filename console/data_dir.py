@@ -20,6 +20,7 @@ import httpx
 import orjson
 
 from console.errors import Failure
+from flows.engine.files import write_atomically
 from sinks.clickhouse.store import Store, open_store
 
 View = Callable[[str, dict[str, Any]], list[dict[str, Any]]]
@@ -76,11 +77,7 @@ def _lock(data: Path, role: str) -> Path:
 
 def write_server_file(data: Path, server: ServerFile) -> None:
     """Publish the server; the file is never readable by others, not even for a moment."""
-    beside = data / "server.json.new"
-    beside.unlink(missing_ok=True)
-    with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(orjson.dumps(asdict(server)))
-    os.replace(beside, data / "server.json")
+    write_atomically(data / "server.json", orjson.dumps(asdict(server)))
 
 
 def _remove_server_file(data: Path) -> None:

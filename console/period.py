@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 
 import typer
 
-MINUTE_MS = 60_000
+from model.durations import MINUTE_MS
+
 _UNITS = {"m": 60, "h": 3_600, "d": 86_400}
 FIRST_YEAR = 1971  # before it, and with an offset, a time may come before Unix time begins
 LONGEST_SECONDS = 400 * 86_400  # hours are kept no longer by default

@@ -11,8 +11,8 @@ from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.cog.variants import Dataquery
 from grafana_foundation_sdk.models.common import DataSourceRef
 
-from sinks.clickhouse.schema import VIEWS
 from sinks.clickhouse.store import DEFAULTS
+from sinks.clickhouse.views import VIEWS
 
 DATASOURCE = DataSourceRef(type_val="grafana-clickhouse-datasource", uid="clickhouse")
 PLUGIN_VERSION = "4.20.0"

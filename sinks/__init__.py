@@ -1,1 +1,1 @@
-"""Everything that leaves: HTTP destinations and the ClickHouse store."""
+"""Clients of the outside: HTTP destinations, the ClickHouse store, notification channels. Topics: `flows.topics`."""

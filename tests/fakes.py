@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from flows.delivery.http_loop import Finished, Group
+from flows.delivery.http_loop import Batch, CompletedBatch
 from flows.delivery.sender import BatchSender
 from flows.functions.host import FunctionHost
 from flows.topics.interface import PositionLost, Record, TopicSpec, UnknownTopic
@@ -36,7 +36,7 @@ class MemoryTopics:
         self._clock = clock
         self._logs: dict[str, list[list[Record]]] = {name: [[] for _ in range(partitions)] for name in names}
         self._earliest: dict[tuple[str, int], int] = {}
-        self._marks: dict[str, bytes] = {}
+        self._metadata: dict[str, bytes] = {}
         self.failure: Exception | None = None
         self.away: Exception | None = None
         self.after_flush: Callable[[], None] = lambda: None
@@ -68,11 +68,11 @@ class MemoryTopics:
     def expire(self) -> int:
         return 0
 
-    def mark(self, name: str) -> bytes | None:
-        return self._marks.get(name)
+    def get_metadata(self, name: str) -> bytes | None:
+        return self._metadata.get(name)
 
     def put_metadata(self, name: str, value: bytes) -> None:
-        self._marks[name] = value
+        self._metadata[name] = value
 
     def close(self) -> None:
         pass
@@ -107,7 +107,7 @@ class MemoryProducer:
     def send(self, topic: str, key: bytes, value: bytes, partition: int | None = None) -> None:
         self._buffer.append((topic, key, value, partition))
 
-    def push(self) -> None:
+    def poll(self) -> None:
         self.flush()
 
     def flush(self) -> None:
@@ -167,9 +167,9 @@ class HeldCalls:
     def __init__(self, clock: Callable[[], int], configuration: Callable[[], CompiledWorkspace]) -> None:
         self._clock = clock
         self._configuration = configuration
-        self.under_way: deque[tuple[Group, deque[Finished]]] = deque()
+        self.under_way: deque[tuple[Batch, deque[CompletedBatch]]] = deque()
 
-    def begin(self, groups: list[Group], finished: deque[Finished]) -> None:
+    def submit(self, groups: list[Batch], finished: deque[CompletedBatch]) -> None:
         self.under_way.extend((group, finished) for group in groups)
 
     def ids(self) -> list[str]:
@@ -186,7 +186,7 @@ class HeldCalls:
                 functions=FunctionHost(),
                 clock=self._clock,
             )
-            finished.append(Finished(group, asyncio.run(sender.send([waiting.delivery for waiting in group]))))
+            finished.append(CompletedBatch(group, asyncio.run(sender.send([waiting.delivery for waiting in group]))))
 
 
 class ScriptedEngine:

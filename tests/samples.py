@@ -6,6 +6,7 @@ import orjson
 
 from flows.topics.interface import Record
 from model.delivery.delivery import Delivery
+from model.durations import HOUR_MS
 from model.events import event
 from model.events.ids import delivery_id
 from model.recording.facts import (
@@ -21,7 +22,6 @@ from model.recording.facts import (
     WatermarkReport,
 )
 
-HOUR_MS = 3_600_000
 T0 = 489_914 * HOUR_MS  # a whole hour in November 2025
 
 ABOUT: dict[str, Any] = {

@@ -11,7 +11,7 @@ import orjson
 
 from flows.delivery.budget import InFlightBudget
 from flows.delivery.context import ShardContext
-from flows.delivery.http_loop import Finished, Group, HttpLoop
+from flows.delivery.http_loop import Batch, CompletedBatch, HttpLoop
 from flows.delivery.queue import QueuedDelivery
 from flows.delivery.sender import BatchSender
 from flows.delivery.shard import Shard
@@ -78,7 +78,7 @@ class ShardDays:
         self.facts: list[Any] = []
         self._retries: list[tuple[int, int, Delivery]] = []
         self._retried = 0
-        self._under_way: deque[tuple[Group, deque[Finished]]] = deque()
+        self._under_way: deque[tuple[Batch, deque[CompletedBatch]]] = deque()
         self._sender = BatchSender(
             configuration=lambda: self.configuration,
             engine=self.partner,
@@ -105,7 +105,7 @@ class ShardDays:
         self.about: Callable[[int], dict[str, Any]] = lambda number: {}  # what else an event has
         self._mapping = "track" if destination else ""
 
-    def begin(self, groups: list[Group], finished: deque[Finished]) -> None:
+    def submit(self, groups: list[Batch], finished: deque[CompletedBatch]) -> None:
         """Behave as a `HttpLoop`: what is begun ends at the next step."""
         self._under_way.extend((group, finished) for group in groups)
 
@@ -175,7 +175,7 @@ class ShardDays:
         while self._under_way:
             group, finished = self._under_way.popleft()
             batch_result = _loop.run_until_complete(self._sender.send([waiting.delivery for waiting in group]))
-            finished.append(Finished(group, batch_result))
+            finished.append(CompletedBatch(group, batch_result))
 
     def _give(self, deliveries: Sequence[Delivery]) -> None:
         if deliveries:

@@ -15,7 +15,7 @@ from bytewax.run import cli_main
 from flows.delivery.budget import InFlightBudget
 from flows.delivery.context import ShardContext
 from flows.delivery.dataflow import SOURCES, delivery_flow
-from flows.delivery.dedup import DuplicateStores
+from flows.delivery.dedup import DedupStores
 from flows.delivery.http_loop import HttpLoop
 from flows.delivery.replay_marks import ReplayMarks
 from flows.delivery.router import Router
@@ -108,10 +108,10 @@ class System:
 
     def _live(self, engine: ScriptedEngine, hand: Hand, crash: bool) -> None:
         self.runs += 1
-        journal = ReplayMarks(
-            self.directory / "journal", lambda topic, partition: self.topics.bounds(topic, partition)[1]
+        replay_marks = ReplayMarks(
+            self.directory / "replay_marks", lambda topic, partition: self.topics.bounds(topic, partition)[1]
         )
-        duplicates = DuplicateStores(
+        dedup_stores = DedupStores(
             self.topics, self.directory / "duplicates", window_seconds=3_600, clock=wall_clock_ms
         )
         configured = workspace([webhook(name, concurrency=8) for name in self.destinations], delivery=QUICK)
@@ -122,7 +122,7 @@ class System:
             ),
             wall_clock_ms,
         )
-        flow = self._flow(hand, journal, duplicates, calls, versions)
+        flow = self._flow(hand, replay_marks, dedup_stores, calls, versions)
         clean = False
         try:
             run(flow, self.directory / "recovery", self.epoch)
@@ -131,16 +131,16 @@ class System:
             pass
         finally:
             calls.close()
-            duplicates.close()
+            dedup_stores.close()
         assert clean is not crash
         if clean:
-            journal.stopped()
+            replay_marks.mark_clean_stop()
 
     def _flow(
         self,
         hand: Hand,
-        journal: ReplayMarks,
-        duplicates: DuplicateStores,
+        replay_marks: ReplayMarks,
+        dedup_stores: DedupStores,
         calls: HttpLoop,
         versions: WorkspaceVersions,
     ) -> Dataflow:
@@ -151,8 +151,8 @@ class System:
             versions=versions,
             shards=self.shards,
             share=WorkerShare(),
-            duplicates=duplicates,
-            journal=journal,
+            dedup_stores=dedup_stores,
+            replay_marks=replay_marks,
             log="log-1",
             run=name,
             clock=wall_clock_ms,
@@ -170,12 +170,12 @@ class System:
             parts=tuple(parts),
             shards=self.shards,
             sampler=Sampler(),
-            open_shard=journal.open_shard,
+            open_shard=replay_marks.open_shard,
             outcomes_partitions=1,
         )
 
-        def opening(topic: str, partition: int, resumed: bool) -> None:
-            journal.open(topic, partition, resumed=resumed)
+        def on_open(topic: str, partition: int, resumed: bool) -> None:
+            replay_marks.open(topic, partition, resumed=resumed)
             if topic == EVENTS:
                 versions.open(partition, 0)
 
@@ -187,8 +187,8 @@ class System:
                 stop=hand.stop,
                 start=beginning,
                 budget_records=lambda: budget.free,
-                opening=opening,
-                before_reading=journal.reading,
+                on_open=on_open,
+                before_emit=replay_marks.extend,
                 progress_ms=100,
             )
             tier = TIER_OF_TOPIC.get(topic)

@@ -11,8 +11,8 @@ from typing import Any
 
 from console.data_dir import View
 from model.alerts.evaluator import checks_of, evaluate
-from model.alerts.finding import WEEK_MS
-from model.alerts.measures import DAY_MS, FIVE_MINUTES_MS, HOUR_MS
+from model.alerts.measurement import WEEK_MS
+from model.alerts.measures import FIVE_MINUTES_MS
 from model.alerts.messages import summary_of
 from model.alerts.notice import Change
 from model.alerts.rule import FailedEvents, Rule, SourceVolume, scope_of
@@ -20,7 +20,7 @@ from model.alerts.state import NEVER_FIRED, Check
 from model.alerts.transition import Transition
 from model.alerts.version import RuleChange, RuleVersion
 from model.alerts.windows import Windows
-from model.recording.rollup import MINUTE_MS
+from model.durations import DAY_MS, HOUR_MS, MINUTE_MS
 
 EPISODES_LIMIT = 200  # a rule that fires more often is of no use, and this many show it
 READ_AT_ONCE_MS = 7 * DAY_MS

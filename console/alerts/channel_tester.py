@@ -15,7 +15,7 @@ from model.recording.facts import Audited
 from model.workspace.permissions import Action
 from sinks.channels.calls import ChannelCalls
 from sinks.channels.catalogue import open_channels
-from sinks.channels.channel import Outcome, SendResult
+from sinks.channels.channel import SendResult, SendStatus
 from sinks.clickhouse.store import Store, StoreError
 
 
@@ -62,12 +62,12 @@ class ChannelTester:
                 sent = open_channels(targets.alerts, calls, self._clock)[target.channel].send(
                     [notice], target.recipient
                 )
-            if sent.outcome is Outcome.TAKEN:
+            if sent.outcome is SendStatus.OK:
                 self._note_working(target.channel)
         return {
             "channel": target.channel,
             "message_id": notice.id,
-            "taken": sent.outcome is Outcome.TAKEN,
+            "taken": sent.outcome is SendStatus.OK,
             "outcome": sent.outcome,
             "code": sent.code,
             "message": sent.message,
@@ -106,4 +106,4 @@ class ChannelTester:
         }
         if refused := self._store.insert("alert_messages", [row]):
             raise StoreError(f"{self._store.name} refused the message: {refused[0].reason}")
-        return SendResult(outcome=Outcome.TAKEN)
+        return SendResult(outcome=SendStatus.OK)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from model.alerts.channels import EMAIL, AlertsConfig, Target, target_of
 from model.alerts.rule import EMAIL_PREFIX, IN_APP, DeliveryRate, Rule, SourceVolume
 from model.config.problems import did_you_mean, quoted
-from model.routing.compile import plan_of
+from model.routing.compile import compile_connection
 from model.workspace.workspace import Workspace
 
 FILE_PREFIX = "workspace:"  # of the ids of the file's rules; no id made here has a colon
@@ -72,7 +72,7 @@ def _check_connection(rule: DeliveryRate, workspace: Workspace) -> None:
             " SDK sends past Waybill, which sees no deliveries to watch"
         )
     if rule.mapping:
-        plan = plan_of(connection, workspace.http_destinations()[rule.destination])
+        plan = compile_connection(connection, workspace.http_destinations()[rule.destination])
         _check_known("mapping", rule.mapping, [mapping.name for mapping in plan.mappings if mapping.name])
 
 

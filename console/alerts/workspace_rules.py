@@ -35,13 +35,13 @@ def syncing_workspace_rules(rules: Rules, live: CurrentWorkspace) -> Iterator[No
     def told(workspace: Workspace) -> None:
         changed.set()
 
-    live.listen(told)
+    live.subscribe(told)
     keeper = threading.Thread(target=keep, name="alert-file-rules", daemon=True)
     keeper.start()
     try:
         yield
     finally:
-        live.forget(told)
+        live.unsubscribe(told)
         stopped.set()
         changed.set()
         keeper.join(TRY_AGAIN_SECONDS)

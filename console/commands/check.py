@@ -19,7 +19,7 @@ from console.operations.event_file import read_event, source_of
 from flows.engine.clock import wall_clock_ms
 from flows.runtime.installation import store_url
 from flows.workspace.compiled import compile_workspace
-from flows.workspace.discards import discards, what_waits
+from flows.workspace.discards import count_pending, discards
 from flows.workspace.loader import load_workspace, read_workspace_file
 from model.config.problems import Diagnostic, Severity
 from model.workspace.connections import Connection
@@ -109,7 +109,7 @@ def with_discards(result: CheckResult, data: Path) -> CheckResult:
         return result
     try:
         with open_views(data, store_url(workspace, data)) as view:
-            found = discards(configuration, what_waits(view, configuration, wall_clock_ms()))
+            found = discards(configuration, count_pending(view, configuration, wall_clock_ms()))
     except (Failure, StoreError, ValueError) as error:
         warnings = [
             _warning(result.file, "", f"what waits in {data} could not be counted: {error}", "Check again later")

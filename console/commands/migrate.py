@@ -22,7 +22,7 @@ def migrate(
 ) -> None:
     """Bring the store's schema up to date. Doing it twice is harmless; `waybill up` does it by itself."""
     with explain_errors(), installed(workspace, data) as installation:
-        with closing(open_store(installation.store_url, may_be_away=True)) as store:
+        with closing(open_store(installation.store_url, lazy=True)) as store:
             applied = _migrate_waiting(installation, store, wait)
     if json:
         print_json({"applied": applied})

@@ -18,13 +18,12 @@ from console.errors import explain_errors
 from flows.alerting.dataflow import FLOW as ALERTING
 from flows.delivery.dataflow import FLOW as DELIVERY
 from flows.delivery.dataflow import SOURCES
-from flows.delivery.replay_marks import REPLAY_MARKS_DIRECTORY, write_lost
+from flows.delivery.replay_marks import REPLAY_MARKS_DIRECTORY, write_crashed
 from flows.recording.dataflow import FLOW as RECORDING
 from flows.runtime.installation import Deployment
-from flows.runtime.positions import last_committed, set_start_offset
-from flows.runtime.recovery import reset_recovery
+from flows.runtime.recovery import last_committed, reset_recovery, set_start_offset
 from flows.topics.interface import MINUTES, OUTCOMES, Topics
-from model.recording.rollup import MINUTE_MS
+from model.durations import MINUTE_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +119,7 @@ def apply_recovery(installation: Deployment, plan: RecoveryPlan) -> None:
     if plan.flow == DELIVERY:
         # Before anything can start: a run that knew nothing of this would take what it reads again for new.
         ends = {(start.topic, start.partition): start.offset + start.again for start in plan.starts}
-        write_lost(recovery / REPLAY_MARKS_DIRECTORY, ends)
+        write_crashed(recovery / REPLAY_MARKS_DIRECTORY, ends)
     reset_recovery(topics, plan.flow, recovery)
 
 

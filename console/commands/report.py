@@ -15,7 +15,7 @@ from console.reports import report as reporting
 from flows.engine.clock import wall_clock_ms
 from flows.runtime.installation import store_url
 from flows.workspace.compiled import compile_workspace
-from flows.workspace.discards import discards, what_waits
+from flows.workspace.discards import count_pending, discards
 from flows.workspace.loader import load_workspace
 
 
@@ -45,7 +45,7 @@ def report(
                     reporting.NotReportable(connection.source, connection.destination, reason)
                     for connection, reason in settings.not_reportable()
                 ],
-                discards=discards(configuration, what_waits(view, configuration, wall_clock_ms())),
+                discards=discards(configuration, count_pending(view, configuration, wall_clock_ms())),
             )
     if json:
         print_json(shown.to_json())

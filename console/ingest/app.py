@@ -43,7 +43,7 @@ from console.ingest.writer import Append, GroupWriter, Saturated
 from flows.topics.interface import EVENTS, ProduceFailed, TopicFull, Topics
 from model.events.envelope import encode_record
 from model.events.ids import event_key
-from model.events.tracking import RequestContext, track
+from model.events.tracking import RequestContext, normalize_event
 from model.events.validation import CALL_TYPES, InvalidItem, traced_id
 from model.workspace.settings import Network
 from model.workspace.workspace import Workspace
@@ -301,7 +301,7 @@ class _Ingest:
                     raise InvalidItem("unknown_source", "the write key is missing or belongs to no source")
                 if not source.enabled:
                     raise InvalidItem("source_disabled", "the source is disabled")
-                tracked = track(
+                tracked = normalize_event(
                     item,
                     arrival,
                     self._limits.event,

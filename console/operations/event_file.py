@@ -10,7 +10,7 @@ from flows.topics.interface import EVENTS, Topics
 from model.events.envelope import UnreadableRecord
 from model.events.event import Event, from_record, to_record
 from model.events.ids import event_key, partition_of
-from model.events.tracking import EventLimits, RequestContext, track
+from model.events.tracking import EventLimits, RequestContext, normalize_event
 from model.events.validation import InvalidItem
 from model.workspace.workspace import Workspace
 
@@ -37,7 +37,9 @@ def complete(body: bytes, source: str, now_ms: int, place: str = "the event") ->
         if isinstance(item, BrokenItem):
             raise item.why
         arrival = RequestContext(received_at_ms=now_ms)
-        tracked = track(item, arrival, LIMITS, call_type=None, source=source, index=0, new_id=lambda: str(uuid4()))
+        tracked = normalize_event(
+            item, arrival, LIMITS, call_type=None, source=source, index=0, new_id=lambda: str(uuid4())
+        )
     except InvalidItem as error:
         raise NoSuchEvent(f"{place}: {error}") from None
     return from_record(to_record(source, tracked.payload))

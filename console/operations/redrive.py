@@ -219,7 +219,7 @@ def _gone(workspace: Workspace) -> Callable[[Delivery], bool]:
     configuration = compile_workspace(workspace)
 
     def is_gone(delivery: Delivery) -> bool:
-        if configuration.off(delivery) is not None:
+        if configuration.disabled_reason(delivery) is not None:
             return True
         return configuration.plans[delivery.source, delivery.destination].mapping(delivery.mapping) is None
 

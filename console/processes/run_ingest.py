@@ -23,7 +23,7 @@ def running_ingest(file: Path, data: Path, port: int | None) -> Iterator[str]:
     with (
         closing(installation.topics),
         exclusive(data, SERVER),
-        closing(open_store(installation.store_url, may_be_away=True)) as store,
+        closing(open_store(installation.store_url, lazy=True)) as store,
         serving(installation, store, port=port, watch_file=file) as address,
     ):
         freeze_gc()

@@ -13,7 +13,7 @@ from console.server.app import serving
 from flows.alerting import dataflow as alerting
 from flows.alerting.dataflow import FLOW as ALERTING
 from flows.alerting.workers import AlertWorkers
-from flows.delivery import run as delivery_run
+from flows.delivery import dataflow as delivery
 from flows.delivery.dataflow import FLOW as DELIVERY
 from flows.recording import dataflow as recording
 from flows.recording.dataflow import FLOW as RECORDING
@@ -39,7 +39,7 @@ class Running:
     def failure(self) -> str | None:
         """Why a flow has given up, if one has."""
         flows = (self.delivery, self.recording, self.alerting)
-        given_up = [f"flow {flow.name}: {flow.status.failure}" for flow in flows if flow.status.fatal]
+        given_up = [f"flow {flow.name}: {flow.status.failure}" for flow in flows if flow.status.needs_operator]
         return "; ".join(given_up) or None
 
 
@@ -52,7 +52,7 @@ def run_all(installation: Deployment, *, port: int | None = None, watch_file: Pa
     Raises `console.data_dir.AlreadyRunning`, `sinks.clickhouse.store.StoreError`, and `ServerFailed` when the address
     is taken.
     """
-    with exclusive(installation.data), closing(open_store(installation.store_url, may_be_away=True)) as store:
+    with exclusive(installation.data), closing(open_store(installation.store_url, lazy=True)) as store:
         try:
             migrate_store(installation, store)
         except StoreUnavailable as error:  # delivery does not wait for its own monitoring
@@ -73,8 +73,7 @@ def _flows(installation: Deployment, store: Store) -> Iterator[tuple[FlowThread,
     workers = AlertWorkers(installation, store, installation.recovery(ALERTING))
 
     def prepare_delivery() -> RunnableFlow:
-        run = delivery_run.prepare(installation, stop_delivery)
-        return RunnableFlow(run.flow, run.close)
+        return delivery.prepare(installation, stop_delivery)
 
     def prepare_recording() -> RunnableFlow:
         migrate_store(installation, store)  # done already, unless the store was unavailable at the start
@@ -83,15 +82,15 @@ def _flows(installation: Deployment, store: Store) -> Iterator[tuple[FlowThread,
     def prepare_alerting() -> RunnableFlow:
         return RunnableFlow(alerting.prepare(installation, store, workers, stop_alerting), lambda clean: None)
 
-    delivery = FlowThread(topics, DELIVERY, installation.recovery(DELIVERY), prepare_delivery, stop_delivery)
+    deliverer = FlowThread(topics, DELIVERY, installation.recovery(DELIVERY), prepare_delivery, stop_delivery)
     recorder = FlowThread(topics, RECORDING, installation.recovery(RECORDING), prepare_recording, stop_recording)
     alerter = FlowThread(topics, ALERTING, installation.recovery(ALERTING), prepare_alerting, stop_alerting)
     try:
-        yield delivery, recorder, alerter
+        yield deliverer, recorder, alerter
     finally:
         stop_alerting.set()
         stop_delivery.set()
-        if not delivery.join(STOP_SECONDS):
+        if not deliverer.join(STOP_SECONDS):
             log.warning("delivery did not stop in %.0f s; what it holds is sent again at the next start", STOP_SECONDS)
         stop_recording.set()  # it first reads what delivery wrote last
         recorder.join(STOP_SECONDS)

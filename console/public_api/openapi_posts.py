@@ -5,8 +5,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from sinks.clickhouse.rows import LATEST_TIME_MS
-from sinks.clickhouse.schema import VIEWS
 from sinks.clickhouse.store import DEFAULTS
+from sinks.clickhouse.views import VIEWS
 
 # What a parameter of each ClickHouse type may be; a view with a parameter of another type is for the recording flow.
 VIEW_TYPES: dict[str, dict[str, Any]] = {

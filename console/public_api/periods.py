@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 from console.public_api.errors import ErrorType, Refused
 from console.public_api.parameters import Granularity
+from model.durations import DAY_MS, HOUR_MS
 from model.workspace.settings import StoreRetention
 
 BUCKETS_LIMIT = 11_000  # as in view delivery_trend: a week of minutes, a year of hours
-MINUTE_MS, HOUR_MS, DAY_MS = 60_000, 3_600_000, 86_400_000
 _USUAL_MS = {Granularity.MINUTE: HOUR_MS, Granularity.HOUR: 7 * DAY_MS, Granularity.DAY: 30 * DAY_MS}
 
 

@@ -5,7 +5,8 @@ from typing import Any
 
 from console.data_dir import View
 from console.public_api.errors import ErrorType, Refused
-from console.public_api.periods import HOUR_MS, MetricsPeriod
+from console.public_api.periods import MetricsPeriod
+from model.durations import HOUR_MS
 
 LONGEST_MS = 60_000  # one request may read for so long
 FEW_ROWS = 20_000  # after so few the next piece is four times as long

@@ -77,8 +77,8 @@ class PublicApi:
                 ErrorType.UNAUTHORIZED,
                 "the token of server.json or of a user of the workspace is needed: Authorization: Bearer <token>",
             )
-        if not may(role, Action.LOOK):
-            raise Refused(ErrorType.FORBIDDEN, f"role {role} may not {Action.LOOK}; ask an owner")
+        if not may(role, Action.READ):
+            raise Refused(ErrorType.FORBIDDEN, f"role {role} may not {Action.READ}; ask an owner")
 
     def _overview(self, read: OverviewRead, request: Request) -> dict[str, Any]:
         parameters = _parameters(request, read.parameters)

@@ -39,7 +39,7 @@ def serving(
     token = secrets.token_urlsafe(32)
     stopped = threading.Event()
     sources = IngestSources.of(workspace)
-    installation.live.listen(sources.change)
+    installation.live.subscribe(sources.change)
     app = create_ingest(
         sources,
         installation.topics,
@@ -68,7 +68,7 @@ def serving(
             yield address
     finally:
         server.stop()
-        installation.live.forget(sources.change)
+        installation.live.unsubscribe(sources.change)
         stopped.set()
 
 

@@ -19,8 +19,8 @@ from console.public_api.routes import PublicApi, no_such_path
 from flows.topics.interface import TopicError
 from flows.workspace.live import CurrentWorkspace
 from model.workspace.permissions import Action, Role, may
-from sinks.clickhouse.schema import VIEWS
 from sinks.clickhouse.store import Store, StoreError, ViewRefused
+from sinks.clickhouse.views import VIEWS
 
 _HIGHEST = {"UInt32": 2**32 - 1, "Int64": 2**63 - 1}  # by type of a view's parameter; nothing asked for is negative
 
@@ -89,7 +89,7 @@ def create_api(
     public = PublicApi(lambda name, parameters: store.view(name, **parameters), live, role_of, clock)
     return Starlette(
         routes=[
-            Route("/views/{name}", answering(Action.LOOK, view), methods=["POST"]),
+            Route("/views/{name}", answering(Action.READ, view), methods=["POST"]),
             Route("/test-event", answering(Action.TEST_EVENT, test), methods=["POST"]),
             *more(caller),
             *public.routes(),

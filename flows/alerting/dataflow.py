@@ -1,6 +1,6 @@
-"""Alert: topic minutes and rules -> transitions -> the outbox, from which channels are told and the store is written.
+"""Alert: topic minutes and rules -> transitions -> the outbox, which feeds the notification channels and the store.
 
-Each closed minute is evaluated once, when the bundles of every outcomes partition are in.
+Each closed minute is evaluated once, when the parts of all outcomes partitions have arrived.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from flows.alerting.store_queries import RuleRepository
 from flows.alerting.workers import AlertWorkers
 from flows.engine.clock import wall_clock_ms
 from flows.runtime.installation import Deployment, migrate_store
-from flows.runtime.positions import start_offset
+from flows.runtime.recovery import start_offset
 from flows.runtime.runner import RunnableFlow
 from flows.runtime.worker import Worker, run_worker
 from flows.topics.interface import MINUTES, OUTCOMES, Record
@@ -27,8 +27,8 @@ from model.alerts.transition import Transition
 from sinks.clickhouse.store import Store, StoreUnavailable, open_store
 
 FLOW = "alerting"
-THE_KEY = "alerts"  # a window is one thing: it cannot be shared
-LONGEST_QUESTION_SECONDS = 10.0  # a store that hangs must not hold up what is told without it
+THE_KEY = "alerts"  # one state key: a window spans all partitions and cannot be divided
+LONGEST_QUERY_SECONDS = 10.0  # a store that hangs must not delay alerts, which can do without it
 
 
 def alerting_flow(
@@ -47,41 +47,43 @@ def alerting_flow(
 
 
 def to_the_key(item: Item) -> list[tuple[str, Record]]:
-    """All bundles to the one key; progress is of no use here."""
+    """Give all minute parts the one key; drop progress items."""
     return [(THE_KEY, item.record)] if isinstance(item, SourcedRecord) else []
 
 
 def prepare(installation: Deployment, store: Store, workers: AlertWorkers, stop: StopEvent) -> Dataflow:
-    """Make the flow of one installation beside its ``workers``."""
+    """Build the flow, which runs beside its ``workers``."""
     topics = installation.topics
-    reading = SourceConfig(
+    config = SourceConfig(
         topics=topics, topic=MINUTES, clock=wall_clock_ms, stop=stop, start=start_offset(topics, FLOW)
     )
     partitions, knowledge = topics.partitions(OUTCOMES), RuleRepository(store)
 
     def evaluation(resume_state: dict[str, Any] | None) -> Evaluation:
-        return Evaluation(partitions, knowledge, workers.workspace, wall_clock_ms, workers.watch.heard, resume_state)
+        return Evaluation(
+            partitions, knowledge, workers.workspace, wall_clock_ms, workers.dead_mans_switch.minute_seen, resume_state
+        )
 
-    return alerting_flow(MinutesSource(reading), evaluation, OutboxSink(workers.path, workers.workspace))
+    return alerting_flow(MinutesSource(config), evaluation, OutboxSink(workers.path, workers.workspace))
 
 
 def flow() -> Dataflow:
     """For ``python -m bytewax.run "flows.alerting:flow()"``; see `flows.runtime.worker`."""
 
     def make(installation: Deployment, worker: Worker) -> RunnableFlow:
-        store = open_store(installation.store_url, may_be_away=True)
+        store = open_store(installation.store_url, lazy=True)
         try:
             migrate_store(installation, store)
         except StoreUnavailable:
-            pass  # alerting does not wait for it: rules are known from before, and channels are told
+            pass  # alerting does not wait for the store: the snapshot holds the rules, and notifications are sent
         workers = AlertWorkers(installation, store, installation.recovery(FLOW))
-        asked = store.with_timeout(LONGEST_QUESTION_SECONDS)
+        bounded_store = store.with_timeout(LONGEST_QUERY_SECONDS)
 
         def close(clean: bool) -> None:
             workers.close()
-            asked.close()
+            bounded_store.close()
             store.close()
 
-        return RunnableFlow(prepare(installation, asked, workers, worker.stop), close)
+        return RunnableFlow(prepare(installation, bounded_store, workers, worker.stop), close)
 
     return run_worker(FLOW, make)

@@ -1,6 +1,6 @@
-"""Watches the monitor itself: nothing counted for three minutes of wall clock is an alert of its own.
+"""Alerts when monitoring itself stops: when no minute was counted for three minutes of wall clock.
 
-It needs neither bundles nor the store, so it is told when all else stands still.
+It needs neither topic minutes nor the store, so it works when everything else has stopped.
 """
 
 from collections.abc import Callable
@@ -17,8 +17,8 @@ from model.workspace.workspace import Workspace
 _MARK = "monitor-blind"
 
 
-class Watch:
-    """`heard` is called by the flow, `look` every now and then by one other thread."""
+class DeadMansSwitch:
+    """The flow calls `minute_seen`; one other thread calls `check` periodically."""
 
     def __init__(self, outbox: Outbox, workspace: Callable[[], Workspace], clock: Callable[[], int]) -> None:
         self._outbox = outbox
@@ -26,17 +26,17 @@ class Watch:
         self._clock = clock
         known = outbox.mark(_MARK)
         self._state = RuleState.from_record(orjson.loads(known)) if known else RuleState()
-        # To start again is not to hear anything: what it was blind to it is still.
-        self._heard_ms = self._state.since_ms - BLIND_AFTER_MS if self._state.firing else clock()
+        # A restart is no sign of life: an alert that was firing keeps firing until a minute is seen.
+        self._seen_ms = self._state.since_ms - BLIND_AFTER_MS if self._state.firing else clock()
 
-    def heard(self) -> None:
-        """Minutes were counted."""
-        self._heard_ms = self._clock()
+    def minute_seen(self) -> None:
+        """Note that minutes were counted."""
+        self._seen_ms = self._clock()
 
-    def look(self) -> None:
-        """Tell when nothing comes any more, and when something comes again."""
+    def check(self) -> None:
+        """Notify when minutes stop arriving, and when they arrive again."""
         workspace = self._workspace()
-        state, transition = monitor_blind(self._heard_ms, self._state, told_on(workspace.alerts.always), self._clock())
+        state, transition = monitor_blind(self._seen_ms, self._state, told_on(workspace.alerts.always), self._clock())
         if transition is None:
             return
         messages = messages_of(transition, notice_of(transition), workspace) if transition.told else []

@@ -1,4 +1,4 @@
-"""What a message says beyond the comparison: the errors of its window with a sample of each, and where to look."""
+"""Adds to a notice the top errors of its window, a sample of each, and links to dashboards."""
 
 import logging
 from dataclasses import replace
@@ -7,24 +7,26 @@ from urllib.parse import urlencode
 
 from model.alerts.notice import Change, ErrorGroup, Notice
 from model.alerts.transition import Transition
+from model.durations import HOUR_MS
 from sinks.clickhouse.store import Store, StoreError
 
 MOST_GROUPS = 3
-LOOK_BACK_MS = 3_600_000  # of links to what has no window
+LOOK_BACK_MS = HOUR_MS  # time range of a link if the transition has no window
 
 log = logging.getLogger("waybill.alerting")
 
 
 class NoticeEnricher:
-    """Asks the store; never waits for it to come back."""
+    """Queries the store; never waits for an unavailable one."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     def add(self, notice: Notice, transition: Transition, base_url: str) -> Notice:
-        """Return the notice with them, without errors when the store is away. Texts of the store are redacted.
+        """Return the notice with errors and links; without errors if the store is unavailable. The store's texts are
+        redacted already.
 
-        ``base_url``: where Grafana is; '' for no links.
+        ``base_url``: Grafana's; '' for no links.
         """
         link = _event_delivery(base_url, transition)
         if transition.change is Change.RECOVERED or not (transition.destination and transition.to_ms):
@@ -32,7 +34,7 @@ class NoticeEnricher:
         try:
             return replace(notice, link=link, error_groups=tuple(self._groups(transition, base_url)))
         except StoreError as error:
-            log.warning("an alert goes out without its errors: %s", error)
+            log.warning("an alert is sent without its errors: %s", error)
             return replace(notice, link=link)
 
     def _groups(self, transition: Transition, base_url: str) -> list[ErrorGroup]:

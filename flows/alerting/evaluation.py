@@ -1,4 +1,4 @@
-"""The step between closed minutes and transitions: windows, rules, states. One key, because a window is one thing."""
+"""The step from closed minutes to transitions: windows, rules, states. One key: a window spans all partitions."""
 
 import logging
 from collections.abc import Callable, Iterable
@@ -10,14 +10,14 @@ from bytewax.operators import StatefulBatchLogic
 from flows.alerting.minute_assembly import Minute, MinuteAssembler, read_bundle
 from flows.topics.interface import Record
 from model.alerts.evaluator import evaluate_minute
-from model.alerts.finding import History
+from model.alerts.measurement import History
 from model.alerts.state import NEVER_FIRED, Check, RuleState, StateKey
 from model.alerts.system import DestinationSaid, destination_removed, setup, setup_rule_id, told_on
 from model.alerts.transition import Transition
 from model.alerts.version import RuleVersion, newest
 from model.alerts.windows import Windows
+from model.durations import MINUTE_MS
 from model.events.envelope import UnreadableRecord
-from model.recording.rollup import MINUTE_MS
 from model.workspace.workspace import Workspace
 
 EVALUATION_VERSION = 1
@@ -26,14 +26,14 @@ log = logging.getLogger("waybill.alerting")
 
 
 class Known(History, Protocol):
-    """What happened before the windows reach, and the rules: see `flows.alerting.store_queries`."""
+    """The rules, and data from before the windows' start: see `flows.alerting.store_queries`."""
 
     def versions(self, from_ms: int) -> list[RuleVersion] | None: ...
     def first_events(self, to_ms: int) -> dict[str, int] | None: ...
 
 
 class Evaluation(StatefulBatchLogic[Record, Transition, dict[str, Any]]):
-    """Evaluates each closed minute once: bundles seen before are skipped, and its snapshot moves with the position."""
+    """Evaluates each closed minute once: minute parts seen before are skipped; state and position resume together."""
 
     def __init__(
         self,
@@ -41,37 +41,37 @@ class Evaluation(StatefulBatchLogic[Record, Transition, dict[str, Any]]):
         known: Known,
         workspace: Callable[[], Workspace],
         clock: Callable[[], int],
-        heard: Callable[[], None],
+        minute_seen: Callable[[], None],
         resume_state: dict[str, Any] | None,
     ) -> None:
-        """``partitions``: of topic outcomes. ``clock``: Unix ms. ``heard``: called when minutes are whole."""
+        """``partitions``: of topic outcomes. ``clock``: Unix ms. ``minute_seen``: called when minutes are complete."""
         self._known = known
         self._workspace = workspace
         self._clock = clock
-        self._heard = heard
-        self._bundles = MinuteAssembler(partitions)
+        self._minute_seen = minute_seen
+        self._assembler = MinuteAssembler(partitions)
         self._windows: Windows | None = None
         self._states: dict[StateKey, RuleState] = {}
-        self._said: dict[str, DestinationSaid] = {}  # of destinations that need a person
+        self._blocked: dict[str, DestinationSaid] = {}  # destinations that refuse every call, by name
         self._versions: list[RuleVersion] = []
         self._knows_first_events = False
         if resume_state is not None:
             self._resume(resume_state, partitions)
 
     def on_batch(self, values: list[Record]) -> tuple[Iterable[Transition], bool]:
-        """Take bundles, and evaluate the minutes that are whole now."""
+        """Add minute parts, and evaluate the minutes that are complete now."""
         for record in values:
             try:
-                self._bundles.add(read_bundle(record.value))
-            except UnreadableRecord as error:  # recording writes them; the minutes before and after are right
+                self._assembler.add(read_bundle(record.value))
+            except UnreadableRecord as error:  # written by recording; the other minutes are still correct
                 log.error(
                     "topic %(topic)s %(partition)d/%(offset)d: %(error)s",
                     {"topic": "minutes", "partition": record.partition, "offset": record.offset, "error": error},
                 )
-        minutes = list(self._bundles.whole())
+        minutes = list(self._assembler.complete())
         if not minutes:
             return [], StatefulBatchLogic.RETAIN
-        self._heard()  # not before: while a minute waits for a partition, no alert can fire either
+        self._minute_seen()  # only now: while a minute waits for a partition, no alert can fire
         found = self._known.versions(minutes[0].minute_ms)
         if found is not None:
             self._versions = found
@@ -81,13 +81,13 @@ class Evaluation(StatefulBatchLogic[Record, Transition, dict[str, Any]]):
         return transitions, StatefulBatchLogic.RETAIN
 
     def snapshot(self) -> dict[str, Any]:
-        """Everything, so that state and position resume together."""
+        """The whole state, so that state and position resume together."""
         return {
             "v": EVALUATION_VERSION,
-            "bundles": self._bundles.to_record(),
+            "bundles": self._assembler.to_record(),
             "windows": None if self._windows is None else self._windows.to_record(),
             "states": [(key.rule_id, str(key.check), state.to_record()) for key, state in self._states.items()],
-            "said": [(s.destination, s.at_ms, s.state, s.code, s.message) for s in self._said.values()],
+            "blocked": [(s.destination, s.at_ms, s.state, s.code, s.message) for s in self._blocked.values()],
             "versions": [version.as_row() for version in self._versions],
             "knows_first_events": self._knows_first_events,
         }
@@ -95,12 +95,12 @@ class Evaluation(StatefulBatchLogic[Record, Transition, dict[str, Any]]):
     def _resume(self, record: dict[str, Any], partitions: int) -> None:
         if record.get("v") != EVALUATION_VERSION:
             raise ValueError(f"alerting's snapshot has version {record.get('v')}: run a Waybill that reads it")
-        self._bundles = MinuteAssembler.from_record(record["bundles"], partitions)
+        self._assembler = MinuteAssembler.from_record(record["bundles"], partitions)
         self._windows = None if record["windows"] is None else Windows.from_record(record["windows"])
         self._states = {
             StateKey(rule_id, Check(check)): RuleState.from_record(state) for rule_id, check, state in record["states"]
         }
-        self._said = {said[0]: DestinationSaid(*said) for said in record["said"]}
+        self._blocked = {reported[0]: DestinationSaid(*reported) for reported in record["blocked"]}
         self._versions = [RuleVersion.from_row(row) for row in record["versions"]]
         self._knows_first_events = record["knows_first_events"]
 
@@ -122,36 +122,36 @@ class Evaluation(StatefulBatchLogic[Record, Transition, dict[str, Any]]):
         return transitions + made
 
     def _evaluate_destinations(self, minute: Minute, end_ms: int, now_ms: int) -> list[Transition]:
-        """Waybill's own rule: a destination that needs a person."""
+        """Waybill's built-in rule: alert when a destination refuses every call, until a person has fixed it."""
         transitions = []
         for state in minute.states:
             try:
-                said = DestinationSaid.from_bundle(state)
+                reported = DestinationSaid.from_bundle(state)
             except (KeyError, TypeError) as error:
                 log.error("topic minutes: a destination's state that cannot be read: %r", error)
                 continue
-            last = self._said.get(said.destination)
-            # Never before a reminder: the newest of its states is the one people see.
-            said = replace(said, at_ms=max(said.at_ms, last.at_ms)) if last else said
-            transitions.extend(self._evaluate_destination(said, end_ms, now_ms))
-        for said in list(self._said.values()):  # brought again, for reminders
-            transitions.extend(self._evaluate_destination(replace(said, at_ms=end_ms), end_ms, now_ms))
+            last = self._blocked.get(reported.destination)
+            # Not before an earlier reminder: people see the newest state.
+            reported = replace(reported, at_ms=max(reported.at_ms, last.at_ms)) if last else reported
+            transitions.extend(self._evaluate_destination(reported, end_ms, now_ms))
+        for reported in list(self._blocked.values()):  # evaluated every minute, for reminders
+            transitions.extend(self._evaluate_destination(replace(reported, at_ms=end_ms), end_ms, now_ms))
         return transitions
 
-    def _evaluate_destination(self, said: DestinationSaid, end_ms: int, now_ms: int) -> list[Transition]:
+    def _evaluate_destination(self, reported: DestinationSaid, end_ms: int, now_ms: int) -> list[Transition]:
         workspace = self._workspace()
         channels = told_on(workspace.alerts.always)
-        key = StateKey(setup_rule_id(said.destination), Check.SETUP)
+        key = StateKey(setup_rule_id(reported.destination), Check.SETUP)
         before = self._states.get(key, NEVER_FIRED)
-        if said.destination in workspace.http_destinations():
-            after, made = setup(said, before, channels, now_ms)
+        if reported.destination in workspace.http_destinations():
+            after, made = setup(reported, before, channels, now_ms)
         else:
-            after, made = destination_removed(said.destination, before, end_ms, channels)
+            after, made = destination_removed(reported.destination, before, end_ms, channels)
         if not after.firing:
-            self._said.pop(said.destination, None)
+            self._blocked.pop(reported.destination, None)
             self._states.pop(key, None)
         else:
             self._states[key] = after
-            if said.state == "setup":
-                self._said[said.destination] = said
+            if reported.state == "setup":
+                self._blocked[reported.destination] = reported
         return [] if made is None else [made]

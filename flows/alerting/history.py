@@ -1,5 +1,7 @@
-"""Copies what alerting found and told into the store's tables, where people read it. A store that is away is waited
-for by nobody else: alerts go out all the same."""
+"""Copies transitions and messages from the outbox into the store, where people read them.
+
+Only this thread waits for an unavailable store; alerts are sent all the same.
+"""
 
 import logging
 from typing import Any
@@ -15,8 +17,8 @@ from sinks.clickhouse.store import Store
 log = logging.getLogger("waybill.alerting")
 
 
-def record(outbox: Outbox, store: Store, now_ms: int) -> bool:
-    """Copy some of what is not there yet; say whether there was anything. Raises
+def copy_to_store(outbox: Outbox, store: Store, now_ms: int) -> bool:
+    """Copy one portion of what the store lacks; return whether there was anything. Raises
     `sinks.clickhouse.store.StoreError`."""
     found = outbox.unrecorded()
     if not found:
@@ -31,8 +33,8 @@ def record(outbox: Outbox, store: Store, now_ms: int) -> bool:
     return True
 
 
-def accept_tested(outbox: Outbox, store: Store) -> None:
-    """Enable channels again that somebody has tested with success since they were disabled. Raises `StoreError`."""
+def enable_tested(outbox: Outbox, store: Store) -> None:
+    """Enable disabled channels that a person has tested successfully since. Raises `StoreError`."""
     disabled = outbox.disabled()
     if not disabled:
         return

@@ -1,7 +1,7 @@
-"""Closed minutes, put together from the bundles of every outcomes partition.
+"""Assembles closed minutes from the parts of all outcomes partitions.
 
-A partition's bundles come in the order of their append minutes, and again from an earlier one after a crash of
-recording. A minute is whole when every partition has spoken of it or of a later one.
+A partition's minute parts arrive in the order of their append minutes; after a crash of recording some arrive again. A
+minute is complete when every partition has reported that minute or a later one.
 """
 
 from collections.abc import Iterator, Mapping
@@ -17,7 +17,7 @@ BUNDLES_VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class MinutePart:
-    """What one outcomes partition had in one append minute. ``rows`` and ``states``: see
+    """The counts of one outcomes partition in one append minute. ``rows`` and ``states``: see
     `model.recording.rollup.bundle`."""
 
     minute_ms: int
@@ -28,7 +28,7 @@ class MinutePart:
 
 @dataclass(slots=True)
 class Minute:
-    """An append minute of all partitions."""
+    """One append minute of all partitions."""
 
     minute_ms: int
     rows: list[dict[str, Any]] = field(default_factory=list)
@@ -39,7 +39,7 @@ class _Record(msgspec.Struct):
     v: Literal[1]
     append_minute_ms: int
     partition: int
-    rows: list[Any]  # whoever counts them skips those that are none
+    rows: list[Any]  # invalid ones are skipped when they are counted
     states: list[Any] = []
 
 
@@ -56,35 +56,35 @@ def read_bundle(value: bytes) -> MinutePart:
 
 
 class MinuteAssembler:
-    """Waits for whole minutes. Bounded by who reads: see `flows.alerting.source`."""
+    """Collects parts until minutes are complete. Bounded, because `flows.alerting.source` aligns the partitions."""
 
     def __init__(self, partitions: int) -> None:
         self._partitions = partitions
         self._seen_ms: dict[int, int] = {}
-        self._waiting: dict[int, Minute] = {}
+        self._incomplete: dict[int, Minute] = {}
 
     def add(self, bundle: MinutePart) -> None:
-        """Take one bundle, unless this minute of its partition was seen before."""
+        """Add a part, unless this minute of its partition was added before."""
         if bundle.minute_ms <= self._seen_ms.get(bundle.partition, -1):
             return
         self._seen_ms[bundle.partition] = bundle.minute_ms
-        minute = self._waiting.setdefault(bundle.minute_ms, Minute(bundle.minute_ms))
+        minute = self._incomplete.setdefault(bundle.minute_ms, Minute(bundle.minute_ms))
         minute.rows.extend(bundle.rows)
         minute.states.extend(bundle.states)
 
-    def whole(self) -> Iterator[Minute]:
-        """Give the minutes that are whole now, in order, once."""
+    def complete(self) -> Iterator[Minute]:
+        """Remove and return the complete minutes, in order."""
         if len(self._seen_ms) < self._partitions:
             return
         through_ms = min(self._seen_ms.values())
-        for minute_ms in sorted(minute_ms for minute_ms in self._waiting if minute_ms <= through_ms):
-            yield self._waiting.pop(minute_ms)
+        for minute_ms in sorted(minute_ms for minute_ms in self._incomplete if minute_ms <= through_ms):
+            yield self._incomplete.pop(minute_ms)
 
     def to_record(self) -> dict[str, Any]:
         """As plain data, for a snapshot."""
-        # Copies: the next bundle may come before a snapshot is written.
-        waiting = [(minute.minute_ms, minute.rows[:], minute.states[:]) for minute in self._waiting.values()]
-        return {"v": BUNDLES_VERSION, "seen": dict(self._seen_ms), "waiting": waiting}
+        # Copies: the next part may arrive before the snapshot is written.
+        incomplete = [(minute.minute_ms, minute.rows[:], minute.states[:]) for minute in self._incomplete.values()]
+        return {"v": BUNDLES_VERSION, "seen": dict(self._seen_ms), "waiting": incomplete}
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any], partitions: int) -> "MinuteAssembler":
@@ -93,5 +93,7 @@ class MinuteAssembler:
             raise ValueError(f"waiting bundles have version {record.get('v')}; this Waybill reads {BUNDLES_VERSION}")
         bundles = cls(partitions)
         bundles._seen_ms = dict(record["seen"])
-        bundles._waiting = {minute_ms: Minute(minute_ms, rows, states) for minute_ms, rows, states in record["waiting"]}
+        bundles._incomplete = {
+            minute_ms: Minute(minute_ms, rows, states) for minute_ms, rows, states in record["waiting"]
+        }
         return bundles

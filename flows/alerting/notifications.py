@@ -1,4 +1,4 @@
-"""Messages: what of a transition goes to which channel. Pure."""
+"""Messages: which channels and recipients get a notice about a transition. Pure."""
 
 import hashlib
 from collections.abc import Mapping
@@ -13,44 +13,44 @@ from model.alerts.transition import Transition
 from model.workspace.workspace import Workspace
 
 NOTICE_VERSION = 1
-_PERSONAL = "failed-events"  # subscriptions: in the app they are for who subscribed
+_PERSONAL = "failed-events"  # subscriptions: in the app only the subscriber sees them
 
 
 class MessageState(StrEnum):
-    """How far a message has come."""
+    """The progress of a message."""
 
     QUEUED = "queued"
-    FAILED = "failed"  # tried, and tried again later
-    SENT = "sent"  # the channel took it
+    FAILED = "failed"  # an attempt failed; it will be retried
+    SENT = "sent"  # the channel accepted it
     DROPPED = "dropped"  # given up
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """One notice for one recipient on one channel. ``id``: 32 hex digits, the same whenever it is made again."""
+    """One notice for one recipient on one channel. ``id``: 32 hex digits, derived from these three."""
 
     id: str
-    transition_id: str  # '' of what no rule said
+    transition_id: str  # '' if no rule caused it
     channel: str
     recipient: str
     notice: Notice
 
     @property
     def first_state(self) -> MessageState:
-        """What is told in the app needs nobody to send it."""
+        """A message in the app needs no sending."""
         return MessageState.SENT if self.channel == IN_APP else MessageState.QUEUED
 
 
 def messages_of(transition: Transition, notice: Notice, workspace: Workspace) -> list[Message]:
-    """The messages of a transition that is told: in the app in any case, and on the channels of its rule."""
+    """The messages about a transition: in the app always, and on the channels of its rule."""
     emails = {user.id: user.email for user in workspace.users}
     personal = transition.kind == _PERSONAL and transition.author in emails  # the workspace file is nobody
-    found = [(IN_APP, transition.author if personal else "")]
+    targets = [(IN_APP, transition.author if personal else "")]
     for name in transition.channels:
         target = target_of(name, emails.get(transition.author))
         if target is not None and target.channel != IN_APP:
-            found.append((target.channel, target.recipient))
-    return [message_to(channel, recipient, notice, transition.id) for channel, recipient in dict.fromkeys(found)]
+            targets.append((target.channel, target.recipient))
+    return [message_to(channel, recipient, notice, transition.id) for channel, recipient in dict.fromkeys(targets)]
 
 
 def message_to(channel: str, recipient: str, notice: Notice, transition_id: str = "") -> Message:
@@ -60,19 +60,19 @@ def message_to(channel: str, recipient: str, notice: Notice, transition_id: str 
     return Message(id=made_id, transition_id=transition_id, channel=channel, recipient=recipient, notice=notice)
 
 
-def channel_disabled(channel: str, code: str, said: str, at_ms: int, refused: str) -> Notice:
-    """What others are told when a channel refuses everything. ``refused``: id of the message by which that was seen."""
+def channel_disabled(channel: str, code: str, message: str, at_ms: int, refused: str) -> Notice:
+    """The notice to the other channels when one refuses everything. ``refused``: id of the refused message."""
     digest = hashlib.sha256(f"channel-disabled\x1f{channel}\x1f{refused}".encode()).hexdigest()[:32]
-    found = " ".join(filter(None, (code, said)))
+    reason = " ".join(filter(None, (code, message)))
     return Notice(
         id=digest,
         change=Change.CHANNEL_DISABLED,
         rule_id="",
         rule_name="",
         title=f"Channel {channel} is disabled",
-        summary=f"{channel} refuses every message: {found}. Its rules are told on their other channels and in the app.",
+        summary=f"{channel} refuses every message: {reason}. Its rules still notify their other channels and the app.",
         at_ms=at_ms,
-        facts=(("What to do", f"Mend it, then run: waybill alerts test-channel {channel}"),),
+        facts=(("What to do", f"Fix it, then run: waybill alerts test-channel {channel}"),),
     )
 
 

@@ -1,8 +1,8 @@
-"""The outbox: what alerting has found and not yet told or recorded, in one SQLite file of the recovery directory.
+"""The outbox: transitions and messages that are not sent or recorded yet, in one SQLite file in the recovery directory.
 
-Transitions go in before Bytewax's snapshot counts, once for each id, so replaying minutes adds nothing. A message
-leaves it only when its channel has taken it, or was given up on. What goes out together is decided before it is sent,
-so that after a crash the same message is sent with the same id.
+Transitions are written before Bytewax's snapshot is committed, once per id, so replaying minutes adds nothing. A
+message stays until its channel has accepted it or it is given up. Which messages are sent together is stored before
+sending, so that after a crash the same message is sent with the same id.
 """
 
 from collections.abc import Iterable, Sequence
@@ -16,15 +16,16 @@ from flows.alerting.notifications import Message, MessageState, notice_from, not
 from flows.sqlite.database import SqliteFile
 from model.alerts.notice import Notice
 from model.alerts.transition import Transition
+from model.durations import DAY_MS
 
-KEPT_MS = 60 * 86_400_000  # of what was told and recorded; replays reach back as far as topic minutes
-MOST_DUE = 200  # of a channel at a time; more than one message tells
-MOST_WAITING = 1_000
+KEPT_MS = 60 * DAY_MS  # how long sent and recorded rows are kept: longer than topic minutes, which a replay reads
+MAX_DUE = 200  # per channel and query; more than fits into one message
+MAX_UNDELIVERED = 1_000
 _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS transitions (id TEXT PRIMARY KEY, at_ms INTEGER, record BLOB, recorded INTEGER)",
     """CREATE TABLE IF NOT EXISTS messages (
         id TEXT PRIMARY KEY, transition_id TEXT, channel TEXT, recipient TEXT, notice BLOB, at_ms INTEGER,
-        state TEXT, attempts INTEGER, due_ms INTEGER, parcel TEXT, code TEXT, message TEXT,
+        state TEXT, attempts INTEGER, due_ms INTEGER, batch_id TEXT, code TEXT, message TEXT,
         version INTEGER, recorded_version INTEGER)""",
     "CREATE INDEX IF NOT EXISTS unsent ON messages (channel, due_ms) WHERE state IN ('queued', 'failed')",
     """CREATE TABLE IF NOT EXISTS channels (
@@ -35,8 +36,8 @@ _SCHEMA = (
 
 
 @dataclass(frozen=True, slots=True)
-class Queued:
-    """A message that waits. ``parcel``: the id of those that go out together with it; '' before that is decided."""
+class QueuedMessage:
+    """A message to send. ``batch_id``: messages with the same one are sent together; '' before that is decided."""
 
     id: str
     channel: str
@@ -45,12 +46,12 @@ class Queued:
     at_ms: int
     attempts: int
     due_ms: int
-    parcel: str
+    batch_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class ChannelHealth:
-    """How a channel is: ok, failing or disabled. ``identity``: digest of its configuration then."""
+    """The state of a channel: ok, failing or disabled. ``identity``: digest of its configuration at that time."""
 
     channel: str
     identity: str
@@ -63,7 +64,7 @@ class ChannelHealth:
 
 @dataclass(frozen=True, slots=True)
 class Unrecorded:
-    """What the store has not got yet, oldest first."""
+    """What is not in the store yet, oldest first."""
 
     transitions: list[Transition]
     messages: list[dict[str, Any]]  # rows of the table, notice decoded
@@ -85,16 +86,16 @@ class Outbox:
             for statement in _SCHEMA:
                 sqlite.execute(statement)
 
-    def another(self) -> "Outbox":
-        """One more, for another thread."""
+    def for_another_thread(self) -> "Outbox":
+        """Open the same outbox again, for another thread."""
         return Outbox(self._file.path)
 
     def put(
         self, transitions: Iterable[Transition], messages: Iterable[Message], mark: tuple[str, bytes] | None = None
     ) -> None:
-        """Keep what is not there yet, and a small value by name; all or nothing, durable on return.
+        """Add new transitions and messages, and set a small named value; atomic, durable on return.
 
-        Messages of a transition that is there are not made again: the workspace may name other recipients by now.
+        Messages of a known transition are not added again: the workspace may name other recipients by now.
         """
         with self._connection.transaction() as sqlite:
             known = {
@@ -119,60 +120,60 @@ class Outbox:
             if mark is not None:
                 sqlite.execute("INSERT OR REPLACE INTO marks VALUES (?, ?)", mark)
 
-    def queued(self, now_ms: int) -> list[Queued]:
-        """Messages due now, oldest first; of each channel only some, so that none waits behind another's."""
+    def queued(self, now_ms: int) -> list[QueuedMessage]:
+        """Messages due now, oldest first; limited per channel, so that no channel waits behind another."""
         channels = self._connection.rows("SELECT DISTINCT channel FROM messages WHERE state IN ('queued', 'failed')")
         due = [
             queued
             for (channel,) in list(channels)
-            for queued in self._waiting("channel = ? AND due_ms <= ?", channel, now_ms, MOST_DUE)
+            for queued in self._undelivered("channel = ? AND due_ms <= ?", channel, now_ms, MAX_DUE)
         ]
         return sorted(due, key=lambda queued: (queued.at_ms, queued.id))
 
-    def parcel(self, name: str) -> list[Queued]:
-        """The messages that go out together, as far as they still wait."""
-        return self._waiting("parcel = ?", name, MOST_WAITING)
+    def batch(self, batch_id: str) -> list[QueuedMessage]:
+        """The unsent messages of a batch."""
+        return self._undelivered("batch_id = ?", batch_id, MAX_UNDELIVERED)
 
     def transition_of(self, message_id: str) -> Transition | None:
-        """What a message tells of; None for what no rule said."""
+        """The transition a message is about; None if no rule caused it."""
         row = self._connection.row(
             "SELECT record FROM transitions WHERE id = (SELECT transition_id FROM messages WHERE id = ?)", message_id
         )
         return None if row is None else Transition.from_record(orjson.loads(row[0]))
 
-    def pack(self, parcel: str, notices: Sequence[tuple[str, Notice]]) -> None:
-        """Decide what goes out together, and with which words: (message id, notice)."""
+    def assign_batch(self, batch_id: str, notices: Sequence[tuple[str, Notice]]) -> None:
+        """Store which messages are sent together, and their final notices: (message id, notice)."""
         with self._connection.transaction() as sqlite:
             sqlite.executemany(
-                "UPDATE messages SET parcel = ?, notice = ?, version = version + 1 WHERE id = ?",
-                [(parcel, orjson.dumps(notice_record(notice)), message_id) for message_id, notice in notices],
+                "UPDATE messages SET batch_id = ?, notice = ?, version = version + 1 WHERE id = ?",
+                [(batch_id, orjson.dumps(notice_record(notice)), message_id) for message_id, notice in notices],
             )
 
-    def settle(
+    def record_result(
         self, ids: Iterable[str], state: MessageState, *, due_ms: int = 0, code: str = "", message: str = "",
         alone: bool = False,
     ) -> None:  # fmt: skip
-        """Write down what came of a try. ``alone``: each goes out by itself from now on."""
+        """Record the result of an attempt. ``alone``: send each message by itself from now on."""
         with self._connection.transaction() as sqlite:
             sqlite.executemany(
                 "UPDATE messages SET state = ?, attempts = attempts + 1, due_ms = ?, code = ?, message = ?,"
-                " parcel = CASE WHEN ? THEN id ELSE parcel END, version = version + 1 WHERE id = ?",
+                " batch_id = CASE WHEN ? THEN id ELSE batch_id END, version = version + 1 WHERE id = ?",
                 [(str(state), due_ms, code, message, alone, message_id) for message_id in ids],
             )
 
-    def waiting_on(self, channel: str) -> list[Queued]:
-        """Messages that wait for a channel, due or not."""
-        return self._waiting("channel = ?", channel, MOST_WAITING)
+    def undelivered_on(self, channel: str) -> list[QueuedMessage]:
+        """Unsent messages of a channel, due or not."""
+        return self._undelivered("channel = ?", channel, MAX_UNDELIVERED)
 
     def health(self, channel: str) -> ChannelHealth | None:
-        """How a channel is, as far as it was used."""
+        """The state of a channel; None if it was never used."""
         row = self._connection.row(
             "SELECT channel, identity, state, since_ms, at_ms, code, message FROM channels WHERE channel = ?", channel
         )
         return None if row is None else ChannelHealth(*row)
 
     def put_health(self, health: ChannelHealth) -> None:
-        """Write down how a channel is."""
+        """Record the state of a channel."""
         with self._connection.transaction() as sqlite:
             sqlite.execute(
                 "INSERT OR REPLACE INTO channels VALUES (?, ?, ?, ?, ?, ?, ?, 0)",
@@ -183,19 +184,19 @@ class Outbox:
             )  # fmt: skip
 
     def disabled(self) -> list[ChannelHealth]:
-        """Channels that refused for good."""
+        """The disabled channels."""
         rows = self._connection.rows(
             "SELECT channel, identity, state, since_ms, at_ms, code, message FROM channels WHERE state = 'disabled'"
         )
         return [ChannelHealth(*row) for row in rows]
 
     def mark(self, name: str) -> bytes | None:
-        """Read a small value."""
+        """Read a small named value."""
         row = self._connection.row("SELECT value FROM marks WHERE name = ?", name)
         return None if row is None else row[0]
 
     def unrecorded(self) -> Unrecorded:
-        """What the store has not got yet, at most some hundred of each kind."""
+        """What is not in the store yet, at most a few hundred of each kind."""
         transitions = self._connection.rows(
             "SELECT record FROM transitions WHERE NOT recorded ORDER BY at_ms LIMIT 500"
         )
@@ -218,7 +219,7 @@ class Outbox:
         )
 
     def recorded(self, done: Unrecorded, now_ms: int) -> None:
-        """The store has them. Forgets what was told and recorded long ago."""
+        """Mark rows as recorded in the store, and delete old rows that were sent and recorded."""
         with self._connection.transaction() as sqlite:
             sqlite.executemany("UPDATE transitions SET recorded = 1 WHERE id = ?", [(t.id,) for t in done.transitions])
             sqlite.executemany(
@@ -235,14 +236,14 @@ class Outbox:
                 (now_ms - KEPT_MS,),
             )
 
-    def _waiting(self, which: str, *parameters: object) -> list[Queued]:
-        """Those ``which`` says, oldest first; the last parameter says how many at most."""
+    def _undelivered(self, which: str, *parameters: object) -> list[QueuedMessage]:
+        """Unsent messages that match ``which``, oldest first; the last parameter is the limit."""
         found = self._connection.rows(
-            "SELECT id, channel, recipient, notice, at_ms, attempts, due_ms, parcel FROM messages"  # noqa: S608
+            "SELECT id, channel, recipient, notice, at_ms, attempts, due_ms, batch_id FROM messages"  # noqa: S608
             f" WHERE state IN ('queued', 'failed') AND {which} ORDER BY at_ms, id LIMIT ?",
             *parameters,
         )
-        return [Queued(row[0], row[1], row[2], notice_from(orjson.loads(row[3])), *row[4:]) for row in found]
+        return [QueuedMessage(row[0], row[1], row[2], notice_from(orjson.loads(row[3])), *row[4:]) for row in found]
 
     def close(self) -> None:
         """Release the file."""

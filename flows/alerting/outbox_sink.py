@@ -1,4 +1,4 @@
-"""Bytewax sink into the outbox: written in `snapshot`, so a position moves only past what will be told."""
+"""Bytewax sink into the outbox: written in `snapshot`, so a position moves only past transitions that are stored."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -27,7 +27,7 @@ class OutboxPartition(StatefulSinkPartition[Transition, None]):
         self._transitions.extend(values)
 
     def snapshot(self) -> None:
-        """Return when transitions and the messages made of them are in the outbox."""
+        """Return when the epoch's transitions and their messages are in the outbox."""
         if not self._transitions:
             return
         workspace = self._workspace()

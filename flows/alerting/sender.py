@@ -1,5 +1,8 @@
-"""Takes messages out of the outbox and hands them to their channels: one message a second each, several notices in one
-when several wait. What a channel refuses for good is told on the others."""
+"""Sends messages from the outbox to their channels.
+
+Each channel gets at most one message a second; several queued notices are sent as one message. When a channel refuses
+every message, it is disabled and the other channels are notified.
+"""
 
 import hashlib
 import logging
@@ -9,31 +12,32 @@ from contextlib import closing
 
 from flows.alerting.enrichment import NoticeEnricher
 from flows.alerting.notifications import MessageState, channel_disabled, message_to, messages_of
-from flows.alerting.outbox import ChannelHealth, Outbox, Queued
+from flows.alerting.outbox import ChannelHealth, Outbox, QueuedMessage
 from model.alerts.channels import EMAIL
 from model.alerts.notice import Notice
 from model.alerts.rule import IN_APP
+from model.durations import DAY_MS
 from model.workspace.workspace import Workspace
-from sinks.channels.channel import Channel, Outcome, SendResult
+from sinks.channels.channel import Channel, SendResult, SendStatus
 
-SPACING_MS = 1_000  # Slack takes one message a second for each channel
+SPACING_MS = 1_000  # Slack accepts one message a second per channel
 FIRST_WAIT_MS = 5_000
 LONGEST_WAIT_MS = 600_000
-GIVE_UP_AFTER_MS = 24 * 3_600_000
+GIVE_UP_AFTER_MS = DAY_MS
 
 log = logging.getLogger("waybill.alerting")
 OpenChannels = Callable[[Workspace], Mapping[str, Channel]]
 
 
 class Sender:
-    """`work` is called again and again by one thread; calls to channels are made by ``executor``."""
+    """One thread calls `work` periodically; ``executor`` makes the calls to channels."""
 
     def __init__(
         self,
         outbox: Outbox,
         workspace: Callable[[], Workspace],
         open_channels: OpenChannels,
-        details: NoticeEnricher,
+        enricher: NoticeEnricher,
         clock: Callable[[], int],
         executor: Executor,
     ) -> None:
@@ -41,7 +45,7 @@ class Sender:
         self._outbox = outbox
         self._workspace = workspace
         self._open_channels = open_channels
-        self._details = details
+        self._enricher = enricher
         self._clock = clock
         self._executor = executor
         self._known: Workspace | None = None
@@ -51,11 +55,11 @@ class Sender:
 
     @property
     def busy(self) -> bool:
-        """Whether a message is on its way."""
+        """Whether a message is being sent."""
         return bool(self._sending)
 
-    def settle(self) -> None:
-        """Forget messages that are no longer on their way. Raises what kept one from being written down."""
+    def collect_finished(self) -> None:
+        """Remove finished sends. Raises the error that kept a result from being recorded."""
         for channel, sending in list(self._sending.items()):
             if sending.done():
                 del self._sending[channel]
@@ -63,90 +67,93 @@ class Sender:
 
     def work(self) -> None:
         """Send what is due."""
-        self.settle()
+        self.collect_finished()
         workspace = self._workspace()
         if workspace is not self._known:
             self._known, self._channels = workspace, self._open_channels(workspace)
         now_ms = self._clock()
-        waiting: dict[str, list[Queued]] = {}
+        due_by_channel: dict[str, list[QueuedMessage]] = {}
         for queued in self._outbox.queued(now_ms):
-            waiting.setdefault(queued.channel, []).append(queued)
-        for channel, due in waiting.items():
+            due_by_channel.setdefault(queued.channel, []).append(queued)
+        for channel, due in due_by_channel.items():
             if channel not in self._sending:
                 self._send(channel, due, workspace, now_ms)
 
-    def _send(self, channel: str, due: list[Queued], workspace: Workspace, now_ms: int) -> None:
+    def _send(self, channel: str, due: list[QueuedMessage], workspace: Workspace, now_ms: int) -> None:
         ids = [queued.id for queued in due]
         sends = self._channels.get(channel)
         if sends is None:
             text = "the workspace has no such channel any more"
-            self._outbox.settle(ids, MessageState.DROPPED, code="UNKNOWN_CHANNEL", message=text)
+            self._outbox.record_result(ids, MessageState.DROPPED, code="UNKNOWN_CHANNEL", message=text)
             return
         identity = identity_of(workspace, channel)
         health = self._outbox.health(channel)
         if health is not None and health.state == "disabled" and health.identity == identity:
-            self._outbox.settle(ids, MessageState.DROPPED, code="CHANNEL_DISABLED", message=health.message)
+            self._outbox.record_result(ids, MessageState.DROPPED, code="CHANNEL_DISABLED", message=health.message)
             return
         if now_ms < self._next_ms.get(channel, 0):
             return
         self._next_ms[channel] = now_ms + SPACING_MS
         self._sending[channel] = self._executor.submit(self._deliver, channel, sends, due, workspace)
 
-    def _deliver(self, channel: str, sends: Channel, due: list[Queued], workspace: Workspace) -> None:
+    def _deliver(self, channel: str, sends: Channel, due: list[QueuedMessage], workspace: Workspace) -> None:
         """Send one message and write down at once what came of it: a crash between the two repeats it."""
-        with closing(self._outbox.another()) as outbox:
-            parcel = self._pack(outbox, due, sends.max_notices, workspace)
-            sent = _try(channel, sends, parcel)
-            self._write_down(outbox, workspace, channel, parcel, sent)
+        with closing(self._outbox.for_another_thread()) as outbox:
+            batch = self._assign_batch(outbox, due, sends.max_notices, workspace)
+            sent = _try(channel, sends, batch)
+            self._record_result(outbox, workspace, channel, batch, sent)
 
-    def _pack(self, outbox: Outbox, due: list[Queued], most: int, workspace: Workspace) -> list[Queued]:
-        """Those that go out together with the oldest one, as decided before or now."""
+    def _assign_batch(
+        self, outbox: Outbox, due: list[QueuedMessage], most: int, workspace: Workspace
+    ) -> list[QueuedMessage]:
+        """The messages to send together with the oldest one, as stored before or decided now."""
         oldest = due[0]
-        if oldest.parcel:
-            return outbox.parcel(oldest.parcel)
-        together = [queued for queued in due if not queued.parcel and queued.recipient == oldest.recipient][:most]
+        if oldest.batch_id:
+            return outbox.batch(oldest.batch_id)
+        together = [queued for queued in due if not queued.batch_id and queued.recipient == oldest.recipient][:most]
         base_url = workspace.alerts.base_url.value if workspace.alerts.base_url else ""
-        packed: list[tuple[str, Notice]] = []
+        notices: list[tuple[str, Notice]] = []
         for queued in together:
             transition = outbox.transition_of(queued.id)
-            notice = self._details.add(queued.notice, transition, base_url) if transition else queued.notice
-            packed.append((queued.id, notice))
-        outbox.pack(oldest.id, packed)
-        told = dict(packed)
+            notice = self._enricher.add(queued.notice, transition, base_url) if transition else queued.notice
+            notices.append((queued.id, notice))
+        outbox.assign_batch(oldest.id, notices)
+        enriched = dict(notices)
         return [
-            Queued(q.id, q.channel, q.recipient, told[q.id], q.at_ms, q.attempts, q.due_ms, oldest.id) for q in together
+            QueuedMessage(q.id, q.channel, q.recipient, enriched[q.id], q.at_ms, q.attempts, q.due_ms, oldest.id)
+            for q in together
         ]
 
-    def _write_down(
-        self, outbox: Outbox, workspace: Workspace, channel: str, parcel: list[Queued], sent: SendResult
+    def _record_result(
+        self, outbox: Outbox, workspace: Workspace, channel: str, batch: list[QueuedMessage], sent: SendResult
     ) -> None:
-        """``workspace``: the version it was sent by; there may be another one by now."""
-        ids = [queued.id for queued in parcel]
+        """``workspace``: the version used for sending; another one may be active by now."""
+        ids = [queued.id for queued in batch]
         now_ms = self._clock()
-        if sent.outcome is Outcome.TAKEN:
-            outbox.settle(ids, MessageState.SENT)
-            self._note(outbox, workspace, channel, "ok", now_ms, sent)
-        elif sent.outcome is Outcome.CHANNEL_REFUSED:
-            self._disable(outbox, workspace, channel, parcel[0].id, now_ms, sent)
-        elif sent.outcome is Outcome.AGAIN:
-            wait_ms = min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** min(parcel[0].attempts, 10))
+        if sent.outcome is SendStatus.OK:
+            outbox.record_result(ids, MessageState.SENT)
+            self._record_health(outbox, workspace, channel, "ok", now_ms, sent)
+        elif sent.outcome is SendStatus.CHANNEL_REFUSED:
+            self._disable(outbox, workspace, channel, batch[0].id, now_ms, sent)
+        elif sent.outcome is SendStatus.RETRY:
+            wait_ms = min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** min(batch[0].attempts, 10))
             wait_ms = max(wait_ms, round((sent.after_seconds or 0) * 1000))
             self._next_ms[channel] = now_ms + max(SPACING_MS, round((sent.after_seconds or 0) * 1000))
-            old = [queued.id for queued in parcel if now_ms - queued.at_ms > GIVE_UP_AFTER_MS]
-            young = [queued.id for queued in parcel if now_ms - queued.at_ms <= GIVE_UP_AFTER_MS]
-            outbox.settle(old, MessageState.DROPPED, code=sent.code, message=sent.message)
+            old = [queued.id for queued in batch if now_ms - queued.at_ms > GIVE_UP_AFTER_MS]
+            young = [queued.id for queued in batch if now_ms - queued.at_ms <= GIVE_UP_AFTER_MS]
+            outbox.record_result(old, MessageState.DROPPED, code=sent.code, message=sent.message)
             due_ms = now_ms + wait_ms
-            outbox.settle(young, MessageState.FAILED, due_ms=due_ms, code=sent.code, message=sent.message)
-            self._note(outbox, workspace, channel, "failing", now_ms, sent)
-        elif sent.outcome is Outcome.MESSAGE_REFUSED and len(parcel) > 1:
-            # Only one of them may be at fault.
-            outbox.settle(ids, MessageState.FAILED, code=sent.code, message=sent.message, alone=True)
+            outbox.record_result(young, MessageState.FAILED, due_ms=due_ms, code=sent.code, message=sent.message)
+            self._record_health(outbox, workspace, channel, "failing", now_ms, sent)
+        elif sent.outcome is SendStatus.MESSAGE_REFUSED and len(batch) > 1:
+            # Perhaps only one of them is refused.
+            outbox.record_result(ids, MessageState.FAILED, code=sent.code, message=sent.message, alone=True)
         else:
             log.error(
                 "alert channel %(channel)s refused a message: %(code)s %(error)s",
                 {"channel": channel, "code": sent.code, "error": sent.message},
             )
-            outbox.settle(ids, MessageState.DROPPED, code=sent.code, message=sent.message)
+            outbox.record_result(ids, MessageState.DROPPED, code=sent.code, message=sent.message)
 
     def _disable(
         self, outbox: Outbox, workspace: Workspace, channel: str, refused: str, now_ms: int, sent: SendResult
@@ -155,21 +162,21 @@ class Sender:
             "alert channel %(channel)s is disabled: %(code)s %(error)s",
             {"channel": channel, "code": sent.code, "error": sent.message},
         )
-        waiting = outbox.waiting_on(channel)
+        undelivered = outbox.undelivered_on(channel)
         notice = channel_disabled(channel, sent.code, sent.message, now_ms, refused)
         others = {(IN_APP, "")}
-        for queued in waiting:
+        for queued in undelivered:
             transition = outbox.transition_of(queued.id)
             if transition is not None:
                 others |= {(made.channel, made.recipient) for made in messages_of(transition, notice, workspace)}
         messages = [message_to(other, recipient, notice) for other, recipient in sorted(others) if other != channel]
-        # Told first: what is dropped below without it would be known to nobody after a crash.
+        # Notify first: after a crash in between, nobody would know about the messages dropped below.
         outbox.put([], messages)
-        self._note(outbox, workspace, channel, "disabled", now_ms, sent)
-        ids = [queued.id for queued in waiting]
-        outbox.settle(ids, MessageState.DROPPED, code=sent.code, message=sent.message)
+        self._record_health(outbox, workspace, channel, "disabled", now_ms, sent)
+        ids = [queued.id for queued in undelivered]
+        outbox.record_result(ids, MessageState.DROPPED, code=sent.code, message=sent.message)
 
-    def _note(
+    def _record_health(
         self, outbox: Outbox, workspace: Workspace, channel: str, state: str, now_ms: int, sent: SendResult
     ) -> None:
         known = outbox.health(channel)
@@ -180,19 +187,19 @@ class Sender:
         outbox.put_health(ChannelHealth(channel, identity, state, since_ms, now_ms, sent.code, sent.message))
 
 
-def _try(channel: str, sends: Channel, parcel: list[Queued]) -> SendResult:
+def _try(channel: str, sends: Channel, batch: list[QueuedMessage]) -> SendResult:
     try:
-        return sends.send([queued.notice for queued in parcel], parcel[0].recipient)
-    except Exception as error:  # a fault of ours is not to keep this message for ever, nor the other channels waiting
+        return sends.send([queued.notice for queued in batch], batch[0].recipient)
+    except Exception as error:  # a bug in Waybill must not block this message or the other channels
         log.error(
-            "alert channel %(channel)s failed because of an error in Waybill: %(error)s",
+            "sending to alert channel %(channel)s failed because of a bug in Waybill: %(error)s",
             {"channel": channel, "error": type(error).__name__},
         )
-        return SendResult(outcome=Outcome.AGAIN, code="INTERNAL", message="a fault of Waybill; its log has more")
+        return SendResult(outcome=SendStatus.RETRY, code="INTERNAL", message="a bug in Waybill; see its log")
 
 
 def identity_of(workspace: Workspace, channel: str) -> str:
-    """Digest of a channel's configuration: a disabled channel is tried again when it has changed."""
+    """Digest of a channel's configuration: a disabled channel is enabled again when its configuration changes."""
     alerts = workspace.alerts
     if channel == EMAIL:
         parts = [alerts.smtp.model_dump_json(), *sorted(alerts.smtp.secret_values())] if alerts.smtp else []

@@ -1,6 +1,7 @@
-"""What alerting asks of the store: the rules, and what happened before its windows reach. Never waits for it long.
+"""Alerting's queries to the store: the rules, and data from before its windows' start.
 
-A store that is away leaves alerting with what it knew: rules go on as they were, and comparisons with last week wait.
+Each query has a short timeout. While the store is unavailable, alerting continues with the rules it has, and
+comparisons with last week are skipped.
 """
 
 import logging
@@ -20,7 +21,7 @@ class RuleRepository:
         self._unreadable: set[str] = set()
 
     def versions(self, from_ms: int) -> list[RuleVersion] | None:
-        """Every version of every rule since ``from_ms``, and the last one before; None when the store is away."""
+        """Every version of every rule since ``from_ms``, and the last one before; None if the store is unavailable."""
         rows = self._ask("alert_rule_versions", from_ms=from_ms, rule_id="")
         if rows is None:
             return None
@@ -28,7 +29,7 @@ class RuleRepository:
         for row in rows:
             try:
                 versions.append(RuleVersion.from_row(row))
-            except ValueError:  # made by a later version of Waybill; the other rules are not to suffer
+            except ValueError:  # written by a later version of Waybill; the other rules still work
                 if row["rule_id"] not in self._unreadable:
                     log.error(
                         "alert rule %(rule)s cannot be read by this version of Waybill: upgrade",
@@ -38,12 +39,12 @@ class RuleRepository:
         return versions
 
     def received(self, source: str, from_ms: int, to_ms: int) -> int | None:
-        """Accepted events of a source in a period; None when that is not known now."""
+        """Accepted events of a source in a period; None if the store is unavailable."""
         rows = self._ask("volume_of", from_ms=from_ms, to_ms=to_ms, source=source)
         return None if rows is None else sum(row["received"] for row in rows)
 
     def first_events(self, to_ms: int) -> dict[str, int] | None:
-        """When each source sent its first event; None when that is not known now."""
+        """When each source sent its first event; None if the store is unavailable."""
         rows = self._ask("first_events", to_ms=to_ms, source="")
         return None if rows is None else {row["source"]: row["first_at"] for row in rows}
 
@@ -51,5 +52,5 @@ class RuleRepository:
         try:
             return self._store.view(view, **parameters)
         except StoreError as error:
-            log.warning("alerting goes on with what it knows: %s", error)
+            log.warning("alerting continues without the store: %s", error)
             return None

@@ -1,4 +1,4 @@
-"""The threads beside the alerting flow: sending, recording, and watching the monitor itself."""
+"""The threads beside the alerting flow: sending, copying to the store, and the dead man's switch."""
 
 import logging
 import threading
@@ -6,12 +6,13 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from flows.alerting.dead_mans_switch import Watch
+from flows.alerting.dead_mans_switch import DeadMansSwitch
 from flows.alerting.enrichment import NoticeEnricher
-from flows.alerting.history import accept_tested, record
+from flows.alerting.history import copy_to_store, enable_tested
 from flows.alerting.outbox import Outbox
 from flows.alerting.sender import Sender
 from flows.engine.clock import wall_clock_ms
+from flows.engine.threads import in_background
 from flows.runtime.installation import Deployment
 from flows.sqlite.database import DatabaseError
 from flows.topics.interface import TopicError
@@ -23,18 +24,18 @@ from sinks.channels.channel import Channel
 from sinks.clickhouse.store import Store, StoreError
 
 OUTBOX_FILE = "outbox.db"
-SENDERS = 8  # messages under way at a time, one for each channel
+SENDERS = 8  # messages sent at a time, at most one per channel
 SEND_EVERY_SECONDS = 0.2
 RECORD_EVERY_SECONDS = 1.0
-LOOK_EVERY_SECONDS = 5.0
+CHECK_EVERY_SECONDS = 5.0
 STORE_AWAY_SECONDS = 5.0
-STOP_SECONDS = 15.0  # a message under way takes at most 12
+STOP_SECONDS = 15.0  # sending a message takes at most 12 s
 
 log = logging.getLogger("waybill.alerting")
 
 
 class AlertWorkers:
-    """Opened once in a process; the flow beside it may die and start again. Closing waits for messages under way."""
+    """Started once per process; the flow beside it may die and restart. Closing waits for messages being sent."""
 
     def __init__(self, installation: Deployment, store: Store, recovery: Path) -> None:
         self._installation = installation
@@ -42,26 +43,24 @@ class AlertWorkers:
         recovery.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.path = recovery / OUTBOX_FILE
         self._stopped = threading.Event()
-        self.watch = Watch(Outbox(self.path), self.workspace, wall_clock_ms)
+        self.dead_mans_switch = DeadMansSwitch(Outbox(self.path), self.workspace, wall_clock_ms)
         self._threads = [
-            self._thread("send", SEND_EVERY_SECONDS, self._sending),
-            self._thread("record", RECORD_EVERY_SECONDS, self._recording),
-            self._thread("watch", LOOK_EVERY_SECONDS, lambda: self.watch.look),
+            self._start("send", SEND_EVERY_SECONDS, self._send_loop),
+            self._start("record", RECORD_EVERY_SECONDS, self._record_loop),
+            self._start("watch", CHECK_EVERY_SECONDS, lambda: self.dead_mans_switch.check),
         ]
-        for thread in self._threads:
-            thread.start()
 
     def workspace(self) -> Workspace:
-        """The version in force now."""
+        """The active version."""
         return self._installation.workspace
 
     def close(self) -> None:
-        """Stop; what is not sent stays in the outbox."""
+        """Stop the threads; unsent messages stay in the outbox."""
         self._stopped.set()
         for thread in self._threads:
             thread.join(STOP_SECONDS)
 
-    def _thread(self, name: str, every_seconds: float, begin: Callable[[], Callable[[], None]]) -> threading.Thread:
+    def _start(self, name: str, every_seconds: float, begin: Callable[[], Callable[[], None]]) -> threading.Thread:
         def run() -> None:
             work = begin()
             while True:
@@ -78,9 +77,9 @@ class AlertWorkers:
                     return
                 self._stopped.wait(every_seconds)
 
-        return threading.Thread(target=run, name=f"alerts-{name}", daemon=True)
+        return in_background(run, f"alerts-{name}")
 
-    def _sending(self) -> Callable[[], None]:
+    def _send_loop(self) -> Callable[[], None]:
         config = self.workspace().delivery
         calls = ChannelCalls(config.allow_addresses, outbound_of(config))
         executor = ThreadPoolExecutor(SENDERS, "alerts-channel")
@@ -96,18 +95,18 @@ class AlertWorkers:
             if not self._stopped.is_set():
                 sender.work()
                 return
-            executor.shutdown(wait=True)  # a message under way has a result, which is to be written down
-            sender.settle()
+            executor.shutdown(wait=True)  # the results of messages being sent must be recorded
+            sender.collect_finished()
             calls.close()
 
         return work
 
-    def _recording(self) -> Callable[[], None]:
+    def _record_loop(self) -> Callable[[], None]:
         outbox = Outbox(self.path)
 
         def work() -> None:
-            while record(outbox, self._store, wall_clock_ms()):
+            while copy_to_store(outbox, self._store, wall_clock_ms()):
                 pass
-            accept_tested(outbox, self._store)
+            enable_tested(outbox, self._store)
 
         return work

@@ -1,9 +1,9 @@
-"""When calls to one destination may begin: its pause, its rate limit, its breaker, its setup.
+"""The circuit breaker and rate limiter of one destination: how many calls may start now.
 
-None of these spends a delivery's attempts, only its time. After a pause single calls try (*probes*); when one gets
-through, the number of calls allowed at a time doubles with each success, so that a recovering destination is not
-flooded. A destination is stopped on evidence only (`model.delivery.failure_window`, `model.delivery.refusals`), and the
-reason names it. Time is passed in.
+Waiting for either costs a delivery time, not attempts. After a pause, single calls (*probes*) test the destination.
+When one succeeds, the number of concurrent calls doubles with each success, so that a recovering destination is not
+flooded. The circuit opens only on evidence (`model.delivery.failure_window`, `model.delivery.refusals`), and the reason
+names that evidence. The current time is passed in.
 """
 
 from dataclasses import dataclass
@@ -14,25 +14,25 @@ from model.delivery.failure_window import FailureWindow
 from model.delivery.refusals import Refusals
 from model.http.failure import FailureClass
 
-BURST_MS = 100  # calls of this much time may begin at once, so that polling every few ms keeps up with any rate
-NO_ANSWER_PAUSE_MS = 1_000  # between calls to a host that is not found or not trusted, until that is proven or passes
+BURST_MS = 100  # the rate limit allows this much time's worth of calls at once, so that polling keeps up with any rate
+NO_ANSWER_PAUSE_MS = 1_000  # between calls to a host that is unknown or untrusted, until that is confirmed or passes
 
 
 class CircuitState(StrEnum):
-    """What the destination is found to be."""
+    """The circuit's state; the values are recorded."""
 
-    OK = "ok"
-    SETUP = "setup"  # it refuses us whatever we send: a person must act
-    OPEN = "open"  # the breaker is open
-    HALF_OPEN = "half_open"  # a probe is under way
-    OFF = "off"  # nothing is sent to it any more: it was removed or disabled, or its connections were
+    CLOSED = "ok"
+    BLOCKED = "setup"  # the destination refuses every call (credentials, host, TLS): a person must act
+    OPEN = "open"  # too many calls failed; no calls until the pause ends
+    HALF_OPEN = "half_open"  # a probe is in flight
+    OFF = "off"  # the destination, or all its connections, were removed or disabled
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
-    """The destination's condition changed. ``until_ms``: no call before this moment."""
+class CircuitChange:
+    """A state change of a circuit. ``until_ms``: no call before this moment."""
 
-    condition: CircuitState
+    state: CircuitState
     code: str
     message: str
     until_ms: int
@@ -49,10 +49,10 @@ class CircuitBreaker:
         calls_per_second: float | None = None,
         breaker: FailureWindow | None = None,
     ) -> None:
-        self.condition = CircuitState.OK
-        self._told = False  # the first success of a run is said too: the run before may have died before saying it
-        self._changes: list[Change] = []
-        self.reason = ""  # why it is closed, for those who wait
+        self.state = CircuitState.CLOSED
+        self._reported = False  # a run reports its first success: an earlier run may have crashed before doing so
+        self._changes: list[CircuitChange] = []
+        self.reason = ""  # why no calls are made, for deliveries that expire meanwhile
         self._concurrency = concurrency
         self._allowed = concurrency  # grows back after a pause
         self._setup_probe_ms = setup_probe_ms
@@ -60,7 +60,7 @@ class CircuitBreaker:
         self._next_call_ms = 0.0
         self._breaker = breaker
         self._openings = 0
-        self._opened_for = ""  # what the breaker found when it opened
+        self._opened_for = ""  # the evidence on which the circuit opened
         self._refusals = Refusals(setup_probe_ms)
         self._paused_until_ms = 0
         self.pause_ms = 0  # length of the last pause
@@ -69,12 +69,12 @@ class CircuitBreaker:
 
     @property
     def probing(self) -> bool:
-        """Single calls try whether the destination takes events again."""
-        return self.condition is not CircuitState.OK
+        """Only single calls are made, to test whether the destination accepts events again."""
+        return self.state is not CircuitState.CLOSED
 
     @property
     def one_at_a_time(self) -> bool:
-        """Single deliveries are called: they try it, or are to prove whether it refuses all."""
+        """Batches hold one delivery: as a probe, or to find out whether the destination refuses every event."""
         return self.probing or self._refusals.suspected
 
     @property
@@ -84,21 +84,21 @@ class CircuitBreaker:
 
     @property
     def rate_limited(self) -> bool:
-        """Its own rate limit stands in the way now."""
+        """Calls are held back by the rate limit now."""
         return self._interval_ms > 0 and self._blocked_since_ms is not None
 
     @property
-    def waiting_code(self) -> str:
-        """The reason code of a delivery put back because of the pause."""
+    def requeue_code(self) -> str:
+        """The reason code of a delivery requeued because of the pause."""
         codes = {
-            CircuitState.SETUP: "SETUP_PROBE",
+            CircuitState.BLOCKED: "SETUP_PROBE",
             CircuitState.OPEN: "BREAKER_OPEN",
             CircuitState.HALF_OPEN: "BREAKER_OPEN",
         }
-        return codes.get(self.condition, "PAUSED")
+        return codes.get(self.state, "PAUSED")
 
     def allowed(self, now_ms: int, in_flight: int) -> int:
-        """How many calls may begin now."""
+        """How many calls may start now."""
         if now_ms < self._paused_until_ms:
             free, blocked = 0, True
         else:
@@ -113,19 +113,19 @@ class CircuitBreaker:
         return free
 
     def blocked_ms(self, now_ms: int) -> int:
-        """Time so far in which no call might begin; the difference of two readings is what a delivery waited for it."""
+        """Total time in which no call could start; the difference of two readings is a delivery's blocked time."""
         if self._blocked_since_ms is None:
             return self._blocked_ms
         return self._blocked_ms + max(0, now_ms - self._blocked_since_ms)
 
-    def began(self, now_ms: int, calls: int) -> None:
-        """Note that calls begin."""
+    def calls_started(self, now_ms: int, calls: int) -> None:
+        """Record that calls start."""
         if self._interval_ms:
             self._next_call_ms = max(self._next_call_ms, now_ms) + calls * self._interval_ms
-        if self.condition is CircuitState.OPEN:
-            self._become(CircuitState.HALF_OPEN, "BREAKER_OPEN", "one call tries again", now_ms)
+        if self.state is CircuitState.OPEN:
+            self._enter(CircuitState.HALF_OPEN, "BREAKER_OPEN", "one call tests the destination", now_ms)
 
-    def ended(
+    def call_finished(
         self,
         failure: FailureClass,
         *,
@@ -139,29 +139,28 @@ class CircuitBreaker:
         failed_since_ms: int = 0,
         others: int = 0,
     ) -> None:
-        """Note what one call brought; see `flows.delivery.responses.CallResult`. ``others``: batch_results under way
-        beside its own."""
+        """Record the result of a call (`flows.delivery.responses.CallResult`); ``others``: other batches in flight."""
         if failure is FailureClass.THROTTLE:
-            # Too fast is the opposite of dead: the pause is what was asked for, and nothing else changes.
+            # A throttling destination is alive: pause as it asks, and change nothing else.
             self._pause(now_ms, 1_000 if retry_after_ms is None else retry_after_ms)
         elif failure is FailureClass.SETUP:
             self._refusals.refused(now_ms, delivery=delivery, failed_since_ms=failed_since_ms, answered=answered)
             self._refused(now_ms, code, message, others)
         elif failure is FailureClass.RETRY:
             self._failed(now_ms, took_ms, code, message, answered, failed_since_ms)
-            if retry_after_ms is not None:  # the service itself says until when it is away
+            if retry_after_ms is not None:  # the service itself says until when it is unavailable
                 self._pause(now_ms, retry_after_ms)
         else:
             self._succeeded(now_ms, took_ms)
 
-    def changes(self) -> list[Change]:
-        """Take what changed since the last call."""
+    def changes(self) -> list[CircuitChange]:
+        """Remove and return the changes since the last call."""
         changes, self._changes = self._changes, []
         return changes
 
-    def restore(self, condition: str, evidence: dict[str, Any] | None = None) -> None:
-        """Go on with the condition found before a restart: probe before sending at full rate."""
-        self.condition = CircuitState(condition)
+    def restore(self, state: str, evidence: dict[str, Any] | None = None) -> None:
+        """Restore the state from before a restart; a circuit that was not closed probes before sending at full rate."""
+        self.state = CircuitState(state)
         self._allowed = 1 if self.probing else self._concurrency
         if evidence is not None:
             self.reason = evidence["reason"]
@@ -169,7 +168,7 @@ class CircuitBreaker:
             self._refusals.restore(evidence["refusals"])
 
     def evidence(self) -> dict[str, Any]:
-        """What the condition rests on, and what is on its way to change it, as plain values for a snapshot."""
+        """The evidence for the state, and evidence collected towards the next one, as plain values for a snapshot."""
         return {
             "reason": self.reason,
             "opened_for": self._opened_for,
@@ -178,30 +177,30 @@ class CircuitBreaker:
         }
 
     def _refused(self, now_ms: int, code: str, message: str, others: int) -> None:
-        if self.condition is CircuitState.SETUP or (self._refusals.proven and not others):
+        if self.state is CircuitState.BLOCKED or (self._refusals.proven and not others):
             self._pause(now_ms, self._setup_probe_ms)
-            self._become(CircuitState.SETUP, code, self._refusals.told(code, message), self._paused_until_ms)
+            self._enter(CircuitState.BLOCKED, code, self._refusals.told(code, message), self._paused_until_ms)
         elif self._refusals.suspected and not self._refusals.answered:
             self._pause(now_ms, NO_ANSWER_PAUSE_MS)
 
     def _failed(self, now_ms: int, took_ms: int, code: str, message: str, answered: bool, failed_since_ms: int) -> None:
-        if self.condition is CircuitState.SETUP:
-            if self._refusals.answered or not answered:  # nothing says that what was refused would be taken
+        if self.state is CircuitState.BLOCKED:
+            if self._refusals.answered or not answered:  # no evidence that the refusal has ended
                 self._pause(now_ms, self._setup_probe_ms)
                 return
-            self._recover()  # its host was not found or not trusted, and answers
+            self._recover()  # the host was unknown or untrusted, and now responds
         if self._breaker is None:
             return
         own = self._refusals.passed_over(failed_since_ms)
         self._breaker.record(now_ms, failed=True, took_ms=took_ms, own=own)
         complaint = self._breaker.complaint(now_ms)
-        if self.condition is CircuitState.HALF_OPEN:
-            again = "call" if self._openings < 2 else f"{self._openings} calls"
-            found = (self._opened_for, f"the {again} that tried again failed")
-            complaint = ", then ".join(text for text in found if text)
+        if self.state is CircuitState.HALF_OPEN:
+            probes = "the probe" if self._openings < 2 else f"{self._openings} probes"
+            evidence = (self._opened_for, f"{probes} failed")
+            complaint = ", then ".join(text for text in evidence if text)
         elif complaint:
             self._opened_for = complaint
-        if complaint and self.condition is not CircuitState.OPEN:
+        if complaint and self.state is not CircuitState.OPEN:
             self._open(now_ms, code, f"{complaint}: {message or code}")
 
     def _succeeded(self, now_ms: int, took_ms: int) -> None:
@@ -213,11 +212,11 @@ class CircuitBreaker:
                 self._opened_for = complaint
                 self._open(now_ms, "BREAKER_OPEN", complaint)
                 return
-        self._refusals.taken(now_ms, mended=self.condition is CircuitState.SETUP)
+        self._refusals.taken(now_ms, mended=self.state is CircuitState.BLOCKED)
         if self.probing:
             self._recover()
-        elif not self._told:
-            self._become(CircuitState.OK, "", "", 0)
+        elif not self._reported:
+            self._enter(CircuitState.CLOSED, "", "", 0)
         self._allowed = min(self._concurrency, self._allowed * 2)
 
     def _open(self, now_ms: int, code: str, message: str) -> None:
@@ -225,7 +224,7 @@ class CircuitBreaker:
         self._openings += 1
         self._breaker.forget()
         self._pause(now_ms, self._breaker.policy.longer_pause_ms(self._openings))
-        self._become(CircuitState.OPEN, code, message, self._paused_until_ms)
+        self._enter(CircuitState.OPEN, code, message, self._paused_until_ms)
 
     def _recover(self) -> None:
         self._refusals.forget()
@@ -234,15 +233,15 @@ class CircuitBreaker:
         self._paused_until_ms = 0
         if self._breaker is not None:
             self._breaker.forget()
-        self._become(CircuitState.OK, "", "", 0)
+        self._enter(CircuitState.CLOSED, "", "", 0)
 
-    def _become(self, condition: CircuitState, code: str, message: str, until_ms: int) -> None:
-        if condition is not self.condition or not self._told:
-            self._changes.append(Change(condition, code, message, until_ms))
-        self._told = True
-        self.condition = condition
+    def _enter(self, state: CircuitState, code: str, message: str, until_ms: int) -> None:
+        if state is not self.state or not self._reported:
+            self._changes.append(CircuitChange(state, code, message, until_ms))
+        self._reported = True
+        self.state = state
         self.reason = f"{code}: {message}" if message and code else code
-        if condition is not CircuitState.OK:
+        if state is not CircuitState.CLOSED:
             self._allowed = 1
 
     def _pause(self, now_ms: int, pause_ms: int) -> None:

@@ -1,4 +1,4 @@
-"""What the shards of one process share: the configuration, the call loop, the budget, the clock, the samplers."""
+"""What the shards of one process share: the active configuration, the HTTP loop, the budget, the clock, the sampler."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ from model.delivery.sampling import Sampler
 
 @dataclass(slots=True, kw_only=True)
 class ShardContext:
-    """Shared by the shards of a process. ``configuration`` gives the version of the workspace in force."""
+    """Shared by the shards of a process. ``configuration`` returns the active version of the workspace."""
 
     run: str
     clock: Callable[[], int]
@@ -26,20 +26,22 @@ class ShardContext:
     max_wait_in_queue_ms: int
     budget: InFlightBudget
     calls: HttpLoop
-    parts: tuple[SourcePart, ...]  # all that the flow reads, in whichever process
+    parts: tuple[SourcePart, ...]  # all partitions that the flow reads, in any process
     shards: int
     sampler: Sampler
-    open_shard: Callable[[int], bool]  # called once by each shard; whether the run before ended cleanly
+    open_shard: Callable[[int], bool]  # called once by each shard; returns whether the previous run stopped cleanly
     outcomes_partitions: int
     removals: Removals = field(default_factory=Removals)
-    stop_deadline_ms: int | None = field(default=None)  # set at the first shard's end: when to stop waiting for calls
+    stop_deadline_ms: int | None = field(default=None)  # set when the first shard stops: no waiting for calls after it
 
-    def ticks(self, shard: int, held: Callable[[], Iterable[QueuedDelivery]]) -> WatermarkReporter:
-        """Make the ticks of a shard that holds ``held()``."""
-        return WatermarkReporter(self.parts, held, shard=shard, shards=self.shards, run=self.run, clock=self.clock)
+    def reporter(self, shard: int, unfinished: Callable[[], Iterable[QueuedDelivery]]) -> WatermarkReporter:
+        """Create a shard's reporter; ``unfinished`` returns the deliveries the shard holds."""
+        return WatermarkReporter(
+            self.parts, unfinished, shard=shard, shards=self.shards, run=self.run, clock=self.clock
+        )
 
     def queue(self, destination: str, configuration: CompiledWorkspace | None = None) -> DestinationQueue:
-        """Make the queue of a destination, as a version of the workspace says; by default the one in force."""
+        """Create a destination's queue from a version of the workspace, by default the active one."""
         configuration = configuration or self.configuration()
         setup = configuration.destinations[destination]
         return DestinationQueue(
@@ -51,7 +53,7 @@ class ShardContext:
         )
 
     def circuit(self, destination: str, configuration: CompiledWorkspace) -> CircuitBreaker:
-        """Make the circuit of a destination."""
+        """Create a destination's circuit breaker."""
         setup = configuration.destinations[destination]
         return CircuitBreaker(
             concurrency=setup.destination.concurrency,

@@ -1,8 +1,8 @@
-"""The door: an event whose (source, messageId) was seen within the last 24 hours is a duplicate.
+"""Deduplication: an event whose (source, messageId) was seen within the configured window is a duplicate.
 
 One SQLite file per events partition keeps the offset at which each pair was first seen. A record is a duplicate only
 of a *lower* offset, so a record read again after a crash is never a duplicate of itself. The store follows the log:
-one that was lost, or is behind the position being resumed, is filled again from the log before reading starts.
+one that was lost, or is behind the position being resumed, is filled from the log before reading starts.
 """
 
 import sqlite3
@@ -14,19 +14,19 @@ from model.events.envelope import UnreadableRecord
 from model.events.event import from_record
 from model.events.ids import event_key
 
-FILL_RECORDS = 1_000  # read at a time when a store is filled from the log
+FILL_RECORDS = 1_000  # per read when a store is filled from the log
 FILL_BYTES = 4 * 1024 * 1024
-KEYS_PER_QUERY = 500  # SQLite's default limit of variables is far above; longer lists plan no better
+KEYS_PER_QUERY = 500  # far below SQLite's limit of variables; longer lists are not faster
 
 
 class DedupStore:
-    """First-seen offsets of one events partition, in tables of one time bucket each that are dropped as they age."""
+    """First-seen offsets of one events partition: one table per time bucket, dropped when the bucket is too old."""
 
     def __init__(self, path: Path, *, window_seconds: int) -> None:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._window_ms = window_seconds * 1_000
-        # Four buckets a window. A bucket is kept for one bucket's time past the window, so that what a crash makes us
-        # read again, which may lie that far back in the log, gets the answers it got the first time.
+        # Four buckets per window. A bucket is kept for one bucket length past the window, so that records read again
+        # after a crash get the same answers as the first time.
         self._bucket_ms = max(1_000, self._window_ms // 4)
         self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         path.chmod(0o600)
@@ -39,19 +39,19 @@ class DedupStore:
 
     @property
     def next_offset(self) -> int:
-        """Every record below this offset, within the window, is in the store."""
+        """The store holds every record below this offset that is within the window."""
         row = self._db.execute("SELECT next_offset FROM covered").fetchone()
         return row[0] if row else 0
 
     def first_seen(self, records: Sequence[tuple[bytes, int, int]]) -> list[int]:
-        """For records (key, offset, appended_ms) in log order, return the offset at which each pair was first seen.
+        """For records (key, offset, appended_ms) in log order, return the offset at which each key was first seen.
 
-        Equal to the record's own offset: not a duplicate. Durable against kill -9 on return.
+        A record whose own offset is returned is not a duplicate. Durable against kill -9 on return.
         """
         if not records:
             return []
         now_ms = records[-1][2]
-        known = self._known([key for key, _, _ in records])
+        known = self._lookup([key for key, _, _ in records])
         new: dict[int, list[tuple[bytes, int, int]]] = {}
         answers = []
         for key, offset, appended_ms in records:
@@ -61,15 +61,15 @@ class DedupStore:
                 seen.append((offset, appended_ms))
                 new.setdefault(appended_ms // self._bucket_ms, []).append((key, offset, appended_ms))
             answers.append(first)
-        self._remember(new, records[-1][1] + 1, now_ms)
+        self._store(new, records[-1][1] + 1, now_ms)
         return answers
 
     def close(self) -> None:
         """Release the file."""
         self._db.close()
 
-    def _known(self, keys: list[bytes]) -> dict[bytes, list[tuple[int, int]]]:
-        # All of them: a pair older than the window may stand beside a newer one.
+    def _lookup(self, keys: list[bytes]) -> dict[bytes, list[tuple[int, int]]]:
+        # From every bucket: a key older than the window may stand beside a newer entry.
         known: dict[bytes, list[tuple[int, int]]] = {}
         for bucket in self._buckets:
             for start in range(0, len(keys), KEYS_PER_QUERY):
@@ -80,7 +80,7 @@ class DedupStore:
                     known.setdefault(key, []).append((offset, seen_ms))
         return known
 
-    def _remember(self, new: dict[int, list[tuple[bytes, int, int]]], next_offset: int, now_ms: int) -> None:
+    def _store(self, new: dict[int, list[tuple[bytes, int, int]]], next_offset: int, now_ms: int) -> None:
         self._db.execute("BEGIN IMMEDIATE")
         try:
             for bucket, rows in new.items():
@@ -111,8 +111,8 @@ class DedupStore:
         return {int(name.removeprefix("seen_")) for (name,) in rows}
 
 
-class DuplicateStores:
-    """The stores of the events partitions this process reads."""
+class DedupStores:
+    """The dedup stores of the events partitions that this process reads."""
 
     def __init__(self, topics: Topics, directory: Path, *, window_seconds: int, clock: Callable[[], int]) -> None:
         self._topics = topics
@@ -122,7 +122,7 @@ class DuplicateStores:
         self._stores: dict[int, DedupStore] = {}
 
     def first_seen(self, partition: int, records: Sequence[tuple[bytes, int, int]]) -> list[int]:
-        """As `DedupStore.first_seen`, in the partition's store, which is filled first if it lags behind."""
+        """As `DedupStore.first_seen`, in the partition's store, which is filled first if it is behind."""
         if not records:
             return []
         store = self._stores.get(partition)
@@ -146,7 +146,7 @@ class DuplicateStores:
         while reader.position < up_to:
             try:
                 records = reader.read(min(FILL_RECORDS, up_to - reader.position), FILL_BYTES)
-            except PositionLost as lost:  # retention was quicker; what it deleted is out of the window
+            except PositionLost as lost:  # retention deleted records meanwhile; they are older than the window
                 reader.close()
                 reader = self._topics.reader(EVENTS, partition, max(lost.earliest, reader.position + 1))
                 continue
@@ -155,7 +155,7 @@ class DuplicateStores:
 
 
 def dedup_key(record: Record) -> tuple[bytes, int, int] | None:
-    """What `first_seen` takes of a record; None for an unreadable one."""
+    """The arguments of `first_seen` for a record; None for an unreadable one."""
     try:
         event = from_record(record.value)
     except UnreadableRecord:

@@ -1,10 +1,9 @@
-"""The one asyncio loop of a process that makes the HTTP calls, on a thread of its own.
+"""The asyncio loop of a process that makes the HTTP calls, on a background thread.
 
-The dataflow hands batch_results in and takes finished ones out; neither side ever waits for the other.
+The dataflow submits batches and collects completed ones; neither side ever waits for the other.
 """
 
 import asyncio
-import threading
 from collections import deque
 from collections.abc import Callable
 
@@ -14,56 +13,56 @@ import uvloop
 from flows.delivery.isolation import DeliveryResult
 from flows.delivery.queue import QueuedDelivery
 from flows.delivery.sender import BatchResult, BatchSender
+from flows.engine.threads import in_background
 from model.http.failure import FailureClass
-from model.routing.payload import refusal
+from model.routing.payload import local_failure
 
-Group = list[QueuedDelivery]  # deliveries for one call
+Batch = list[QueuedDelivery]  # deliveries for one call
 
 
-class Finished(msgspec.Struct, frozen=True):
-    """The end of a batch_result; ``batch_result.deliveries`` stands in the order of ``group``."""
+class CompletedBatch(msgspec.Struct, frozen=True):
+    """A batch and its result; ``batch_result.deliveries`` has the order of ``group``."""
 
-    group: Group
+    group: Batch
     batch_result: BatchResult
 
 
 class HttpLoop:
-    """Runs batch_results. `begin` puts what came of them into the deque given, in the order in which they finish."""
+    """Sends batches. `submit` appends each `CompletedBatch` to the deque given, in the order of completion."""
 
     def __init__(self, make_sender: Callable[[], BatchSender], clock: Callable[[], int]) -> None:
         self._clock = clock
         self._loop = uvloop.new_event_loop()
         self._sender = make_sender()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="http-calls", daemon=True)
-        self._thread.start()
+        self._thread = in_background(self._loop.run_forever, "http-calls")
 
-    def begin(self, groups: list[Group], finished: deque[Finished]) -> None:
-        """Start batch_results; returns at once."""
+    def submit(self, groups: list[Batch], finished: deque[CompletedBatch]) -> None:
+        """Start sending batches; returns at once."""
         self._loop.call_soon_threadsafe(self._start, groups, finished)
 
     def close(self) -> None:
-        """Abort what is under way and end the thread."""
+        """Abort the calls in flight and end the thread."""
         asyncio.run_coroutine_threadsafe(self._shut_down(), self._loop).result(timeout=10)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(timeout=10)
         self._loop.close()
 
-    def _start(self, groups: list[Group], finished: deque[Finished]) -> None:
+    def _start(self, groups: list[Batch], finished: deque[CompletedBatch]) -> None:
         for group in groups:
             task = self._loop.create_task(self._run(group, finished))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _run(self, group: Group, finished: deque[Finished]) -> None:
+    async def _run(self, group: Batch, finished: deque[CompletedBatch]) -> None:
         try:
-            batch_result = await self._sender.send([waiting.delivery for waiting in group])
-        except Exception as error:  # nothing above may raise; a delivery must not hang in its queue if it does
-            answer = refusal("INTERNAL", f"{type(error).__name__} in the delivery step", FailureClass.RETRY)
+            batch_result = await self._sender.send([queued.delivery for queued in group])
+        except Exception as error:  # a bug in the sender must not leave its deliveries in flight forever
+            answer = local_failure("INTERNAL", f"{type(error).__name__} in the delivery step", FailureClass.RETRY)
             now_ms = self._clock()
             result = tuple(DeliveryResult(delivery=w.delivery, answer=answer, finished_ms=now_ms) for w in group)
             batch_result = BatchResult(result, ())
-        finished.append(Finished(group, batch_result))
+        finished.append(CompletedBatch(group, batch_result))
 
     async def _shut_down(self) -> None:
         for task in list(self._tasks):

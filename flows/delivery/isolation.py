@@ -1,9 +1,10 @@
-"""The calls of one batch_result. A verdict on a batch is no verdict on its events: who is to blame for it is found out.
+"""The calls of one batch. When a batch is refused, the bad events are isolated, so that the good ones are delivered.
 
-A batch refused for good is halved until the bad event stands alone. One refused as if nothing would be taken (class
-setup) is tried with a few single events first, so that wrong credentials cost a handful of calls. One that met a
-passing fault is not sent again at once: its events return on their schedule in smaller batches, and soon alone. Where
-the answer names the events it is about, the others are sent again without them.
+- Refused for good (class discard): the batch is halved until the bad event is alone.
+- Refused as if no event would be accepted (class setup): a few single events are tried first, so that wrong
+  credentials cost a handful of calls.
+- Failed with a temporary error: nothing is sent again at once; the events are retried in smaller batches, later alone.
+- The response names the events it refuses: the others are sent again without them.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,7 +12,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 from msgspec.structs import replace
 
-from flows.delivery.responses import Answered, CallResult, classify_response
+from flows.delivery.responses import CallResult, ClassifiedResponse, classify_response
 from flows.workspace.compiled import CompiledDestination
 from model.delivery.attempt import AttemptResult
 from model.delivery.delivery import Delivery
@@ -21,19 +22,19 @@ from model.http.messages import HttpFailure, HttpRequest, HttpResponse
 from model.redaction.redactor import Redactor
 from sinks.http.engine import HttpEngine
 
-LONGEST_MS = 5_000  # what is then left goes back to its queue, or a clean stop would wait for it in vain
-SHRINK = 8  # by how much batches get smaller that fail as a whole: 1,000 → 64 → 8 → 1
+BATCH_TIME_MS = 5_000  # afterwards the rest returns to the queue; a clean stop waits for calls only twice as long
+SHRINK_FACTOR = 8  # batches that fail as a whole shrink: 1,000 → 64 → 8 → 1
 TOO_LARGE = 413
 
-_JUDGED = {FailureClass.DELIVERED, FailureClass.DISCARD}  # the destination is well and looked at what it got
+_ACCEPTING = {FailureClass.DELIVERED, FailureClass.DISCARD}  # the destination works and has judged the events
 _STOPS = {FailureClass.RETRY, FailureClass.THROTTLE}
 
 
 class DeliveryResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of one delivery. ``delivery`` is as the insert function left it; no ``request``: no call was made.
+    """The result of one delivery. ``delivery`` is as the insert function left it; no ``request``: no call was made.
 
-    ``again``: what was answered says nothing of it, because it was refused with others or not sent; it goes back to its
-    queue and has used up nothing. Never for a batch_result of one delivery.
+    ``again``: the response does not cover it, because it was refused together with others or not sent; it returns to
+    its queue without using up an attempt. Never for a batch of one delivery.
     """
 
     delivery: Delivery
@@ -46,7 +47,7 @@ class DeliveryResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Member(msgspec.Struct, frozen=True):
-    """One delivery of a request, and its place in the batch_result."""
+    """One delivery of a request, and its place in the batch."""
 
     place: int
     delivery: Delivery
@@ -54,11 +55,10 @@ class Member(msgspec.Struct, frozen=True):
 
 
 class Sending:
-    """Makes the calls of one batch_result, one after another.
+    """Makes the calls of one batch, one after another.
 
-    ``most_calls``: more would be faster than the destination's rate limit allows. What is not sent when they are used
-    up, when it takes too long, or when the destination fails meanwhile, goes back to its queue, where the circuit
-    decides.
+    ``max_calls``: more would exceed the destination's rate limit. Deliveries return to their queue when these calls are
+    used up, when the batch takes too long, or when the destination fails meanwhile; the circuit then decides.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Sending:
         redactor: Redactor,
         engine: HttpEngine,
         clock: Callable[[], int],
-        most_calls: int,
+        max_calls: int,
     ) -> None:
         self.deliveries: dict[int, DeliveryResult] = {}
         self.calls: list[CallResult] = []
@@ -75,89 +75,89 @@ class Sending:
         self._redactor = redactor
         self._engine = engine
         self._clock = clock
-        self._most_calls = most_calls
-        self._began_ms = clock()
-        self._since_ms: dict[int, int] = {}  # when the first call with each delivery began
+        self._max_calls = max_calls
+        self._started_ms = clock()
+        self._since_ms: dict[int, int] = {}  # when the first call with each delivery started
         self._stopped = False
-        self._judged = False  # one call at least told that the destination takes what it likes
+        self._one_accepted = False  # at least one call shows that the destination accepts good events
 
     async def deliver(self, part: Sequence[Member], limit: int = 0) -> None:
-        """Send deliveries until each has an answer of its own.
+        """Send deliveries until each has a result of its own.
 
-        ``limit``: how many may go together from now on, if these are fewer than there were.
+        ``limit``: the batch size these deliveries may have from now on, after a larger batch was refused.
         """
         while part:
-            if not self._may_go_on():
-                self._hand_back(part, limit)
+            if not self._may_continue():
+                self._return_unsent(part, limit)
                 break
             call = await self._call(part)
-            if call.answered.apart:
-                self._settle([one for place, one in enumerate(part) if place not in call.answered.resend], call)
-                part = [part[place] for place in sorted(call.answered.resend)]
+            if call.classified.per_item:
+                self._record([one for place, one in enumerate(part) if place not in call.classified.resend], call)
+                part = [part[place] for place in sorted(call.classified.resend)]
             elif len(part) > 1:
-                await self._told_apart(part, call)
+                await self._isolate(part, call)
                 break
             else:
-                self._settle(part, call, limit or None)  # refused once more by itself, it stays so
+                self._record(part, call, limit or None)  # alone from now on, if it is retried
                 break
 
-    async def _told_apart(self, part: Sequence[Member], call: "_Call") -> None:
+    async def _isolate(self, part: Sequence[Member], call: "_Call") -> None:
         answer = call.answers[part[0].place]
         if answer.failure is FailureClass.DELIVERED:
-            self._settle(part, call)
+            self._record(part, call)
         elif answer.failure is FailureClass.DISCARD or answer.http_status == TOO_LARGE:
             await self._halves(part)
         elif answer.failure is FailureClass.SETUP and answer.http_status:
-            await self._refused(part, call)
+            await self._probe_refused(part, call)
         else:
-            smaller = 0 if answer.failure is FailureClass.THROTTLE else _power_of_two(len(part) // SHRINK)
-            self._settle(part, call, smaller)
+            smaller = 0 if answer.failure is FailureClass.THROTTLE else _power_of_two(len(part) // SHRINK_FACTOR)
+            self._record(part, call, smaller)
 
     async def _halves(self, part: Sequence[Member]) -> None:
         half = len(part) // 2
         for some in (part[:half], part[half:]):
             await self.deliver(some, _power_of_two(len(some)))
 
-    async def _refused(self, part: Sequence[Member], call: "_Call") -> None:
-        """Try single events until one is taken, or judged by itself. If none is, all share the answer to the batch."""
+    async def _probe_refused(self, part: Sequence[Member], call: "_Call") -> None:
+        """Try single events until one is accepted or discarded. If none is, all share the response to the batch."""
         places = sorted({0, len(part) // 2, len(part) - 1})
-        while places and not self._judged and self._may_go_on():
+        while places and not self._one_accepted and self._may_continue():
             await self.deliver([part[places.pop(0)]], 1)
         rest = [one for one in part if one.place not in self.deliveries]
-        if self._judged:
+        if self._one_accepted:
             await self._halves(rest)
         else:
-            self._settle(rest, call, _power_of_two(len(part) // SHRINK))
+            self._record(rest, call, _power_of_two(len(part) // SHRINK_FACTOR))
             self._stopped = True
 
-    def _may_go_on(self) -> bool:
+    def _may_continue(self) -> bool:
         return not self.calls or (
-            not self._stopped and len(self.calls) < self._most_calls and self._clock() - self._began_ms < LONGEST_MS
+            not self._stopped and len(self.calls) < self._max_calls and self._clock() - self._started_ms < BATCH_TIME_MS
         )
 
     async def _call(self, part: Sequence[Member]) -> "_Call":
         items = [one.item for one in part]
-        began_ms = self._clock()
+        started_ms = self._clock()
         for one in part:
-            self._since_ms.setdefault(one.place, began_ms)
-        request = self._setup.destination.request(items, began_ms)
+            self._since_ms.setdefault(one.place, started_ms)
+        request = self._setup.destination.request(items, started_ms)
         result = await self._engine.send(request)
         now_ms = self._clock()
-        http_ms = max(0, now_ms - began_ms)
-        answered = classify_response(result, items, self._setup, self._redactor, now_ms=now_ms, http_ms=http_ms)
+        http_ms = max(0, now_ms - started_ms)
+        classified = classify_response(result, items, self._setup, self._redactor, now_ms=now_ms, http_ms=http_ms)
         self.calls.append(
             replace(
-                answered.end,
+                classified.end,
                 delivery=part[0].delivery.delivery_id,
-                failed_since_ms=min(_failed_since_ms(one.delivery, answered.end.failure) for one in part),
+                failed_since_ms=min(_failed_since_ms(one.delivery, classified.end.failure) for one in part),
             )
         )
-        self._stopped = self._stopped or answered.end.failure in _STOPS
-        self._judged = self._judged or answered.end.failure in _JUDGED
-        answers = dict(zip((one.place for one in part), answered.answers, strict=True))
-        return _Call(request, result, answered, answers, now_ms)
+        self._stopped = self._stopped or classified.end.failure in _STOPS
+        self._one_accepted = self._one_accepted or classified.end.failure in _ACCEPTING
+        answers = dict(zip((one.place for one in part), classified.answers, strict=True))
+        return _Call(request, result, classified, answers, now_ms)
 
-    def _settle(self, members: Sequence[Member], call: "_Call", limit: int | None = None) -> None:
+    def _record(self, members: Sequence[Member], call: "_Call", limit: int | None = None) -> None:
         for one in members:
             answer = call.answers[one.place]
             self.deliveries[one.place] = DeliveryResult(
@@ -169,7 +169,7 @@ class Sending:
                 finished_ms=call.finished_ms,
             )
 
-    def _hand_back(self, members: Sequence[Member], limit: int) -> None:
+    def _return_unsent(self, members: Sequence[Member], limit: int) -> None:
         now_ms = self._clock()
         for one in members:
             self.deliveries[one.place] = DeliveryResult(
@@ -187,8 +187,8 @@ class Sending:
 class _Call(msgspec.Struct, frozen=True):
     request: HttpRequest
     result: HttpResponse | HttpFailure
-    answered: Answered
-    answers: dict[int, AttemptResult]  # by place in the batch_result
+    classified: ClassifiedResponse
+    answers: dict[int, AttemptResult]  # by place in the batch
     finished_ms: int
 
 
@@ -197,5 +197,5 @@ def _failed_since_ms(delivery: Delivery, failure: FailureClass) -> int:
 
 
 def _power_of_two(count: int) -> int:
-    """Return the largest one up to ``count``, at least 1: few sizes, so that events of one size find each other."""
+    """The largest power of two up to ``count``, at least 1: with few limits, deliveries of one limit fill batches."""
     return 1 << max(0, count.bit_length() - 1)

@@ -1,5 +1,7 @@
-"""What a call brought, for its destination and for each delivery it carried. Texts are redacted here, before anything
-is written."""
+"""Classifies a response: one result for the destination's circuit, and one for each delivery in the request.
+
+Texts are redacted here, before anything is written.
+"""
 
 from collections.abc import Sequence
 
@@ -18,9 +20,9 @@ from model.redaction.redactor import Redactor
 class CallResult(msgspec.Struct, frozen=True, kw_only=True):
     """One HTTP call as the destination's circuit sees it.
 
-    ``answered``: there was an HTTP answer. ``retry_after_ms``: the pause it asks for on behalf of the whole service.
-    ``delivery``: the first it carried. ``failed_since_ms``: since when all it carried have failed in this way, or 0 if
-    some never did before.
+    ``answered``: there was an HTTP response. ``retry_after_ms``: the pause it asks for on behalf of the whole service.
+    ``delivery``: id of the first delivery in the request. ``failed_since_ms``: since when all of its deliveries have
+    failed in this way; 0 if any has not failed so before.
     """
 
     failure: FailureClass
@@ -33,15 +35,15 @@ class CallResult(msgspec.Struct, frozen=True, kw_only=True):
     failed_since_ms: int = 0
 
 
-class Answered(msgspec.Struct, frozen=True, kw_only=True):
-    """A call's end, and what it says of each item, by position.
+class ClassifiedResponse(msgspec.Struct, frozen=True, kw_only=True):
+    """The result of a call, and of each item by position.
 
-    ``apart``: it was answered item by item; ``resend``: positions of items refused only because of others.
+    ``per_item``: the response judges items one by one; ``resend``: positions of items refused only because of others.
     """
 
     end: CallResult
     answers: list[AttemptResult]
-    apart: bool = False
+    per_item: bool = False
     resend: frozenset[int] = frozenset()
 
 
@@ -53,39 +55,38 @@ def classify_response(
     *,
     now_ms: int,
     http_ms: int,
-) -> Answered:
-    """Classify a result. An answer that does not speak of single items counts for all, and says so of a batch.
+) -> ClassifiedResponse:
+    """Classify a result. A response that does not judge single items applies to all of them.
 
-    So does one that speaks of them and cannot be read: it is a failure of the batch, unless a rule says what its status
-    means whatever is in the body.
+    So does one whose item results cannot be read: the whole batch failed, unless a rule decides by status alone.
     """
-    whole = _whole(result, setup, redactor, now_ms=now_ms, http_ms=http_ms)
-    said = setup.destination.read(result, items) if isinstance(result, HttpResponse) else None
-    if said and said[0] is not None and said[0].code == ANSWER_UNREADABLE:
-        if whole.failure is FailureClass.DELIVERED and not setup.classifier.decides(whole.http_status):
-            message = cut(redactor.text(said[0].message))
-            whole = replace(whole, failure=said[0].failure, code=said[0].code, message=message)
-        said = None
-    throttled = whole.failure is FailureClass.THROTTLE
+    for_batch = _for_batch(result, setup, redactor, now_ms=now_ms, http_ms=http_ms)
+    item_answers = setup.destination.read(result, items) if isinstance(result, HttpResponse) else None
+    if item_answers and item_answers[0] is not None and item_answers[0].code == ANSWER_UNREADABLE:
+        if for_batch.failure is FailureClass.DELIVERED and not setup.classifier.decides(for_batch.http_status):
+            message = cut(redactor.text(item_answers[0].message))
+            for_batch = replace(for_batch, failure=item_answers[0].failure, code=item_answers[0].code, message=message)
+        item_answers = None
+    throttled = for_batch.failure is FailureClass.THROTTLE
     end = CallResult(
-        failure=whole.failure,
-        code=whole.code,
-        message=whole.message,
-        # A body that nobody needs and that did not come says nothing about how fast the service is.
-        took_ms=0 if _only_the_body_was_late(result, whole) else http_ms,
-        retry_after_ms=whole.retry_after_ms if throttled or speaks_of_service(whole.http_status) else None,
+        failure=for_batch.failure,
+        code=for_batch.code,
+        message=for_batch.message,
+        # A body that is not needed and did not arrive does not make the service slow.
+        took_ms=0 if _is_late_body_only(result, for_batch) else http_ms,
+        retry_after_ms=for_batch.retry_after_ms if throttled or speaks_of_service(for_batch.http_status) else None,
         answered=isinstance(result, HttpResponse),
     )
-    if said is None or all(item is None for item in said):
-        shared = replace(whole, batch_items=len(items)) if len(items) > 1 and whole.code else whole
-        return Answered(end=end, answers=[shared] * len(items))
-    answers = [_of_item(item, whole, setup, redactor) for item in said]
-    resend = frozenset(place for place, item in enumerate(said) if item is not None and item.resend)
-    return Answered(end=_of_call(end, answers, resend), answers=answers, apart=True, resend=resend)
+    if item_answers is None or all(item is None for item in item_answers):
+        shared = replace(for_batch, batch_items=len(items)) if len(items) > 1 and for_batch.code else for_batch
+        return ClassifiedResponse(end=end, answers=[shared] * len(items))
+    answers = [_for_item(item, for_batch, setup, redactor) for item in item_answers]
+    resend = frozenset(place for place, item in enumerate(item_answers) if item is not None and item.resend)
+    return ClassifiedResponse(end=_judge_call(end, answers, resend), answers=answers, per_item=True, resend=resend)
 
 
-def _of_call(end: CallResult, answers: Sequence[AttemptResult], resend: frozenset[int]) -> CallResult:
-    """Judge a call answered item by item: the partner is alive, unless it failed or refused every single one."""
+def _judge_call(end: CallResult, answers: Sequence[AttemptResult], resend: frozenset[int]) -> CallResult:
+    """Judge a call by its item results: the destination works, unless every single item failed or was refused."""
     classes = {answer.failure for answer in answers}
     if not resend and classes in ({FailureClass.RETRY}, {FailureClass.SETUP}):
         first = answers[0]
@@ -93,11 +94,11 @@ def _of_call(end: CallResult, answers: Sequence[AttemptResult], resend: frozense
     return replace(end, failure=FailureClass.DELIVERED, code="", message="", retry_after_ms=None)
 
 
-def _only_the_body_was_late(result: HttpResponse | HttpFailure, whole: AttemptResult) -> bool:
-    return isinstance(result, HttpResponse) and result.body_fault != "" and whole.failure is FailureClass.DELIVERED
+def _is_late_body_only(result: HttpResponse | HttpFailure, for_batch: AttemptResult) -> bool:
+    return isinstance(result, HttpResponse) and result.body_fault != "" and for_batch.failure is FailureClass.DELIVERED
 
 
-def _whole(
+def _for_batch(
     result: HttpResponse | HttpFailure, setup: CompiledDestination, redactor: Redactor, *, now_ms: int, http_ms: int
 ) -> AttemptResult:
     if isinstance(result, HttpFailure):
@@ -108,28 +109,28 @@ def _whole(
     failure, code = setup.classifier.classify(result.status, "", result.headers, result.body, fault)
     if failure is FailureClass.DELIVERED:
         return AttemptResult(failure=failure, code="", http_status=result.status, http_ms=http_ms)
-    said = partner_message(result.headers, result.body)
-    if fault and (code == ANSWER_UNREADABLE or not said):
-        said = f"the body of the answer could not be read: {fault}"
+    item_answers = partner_message(result.headers, result.body)
+    if fault and (code == ANSWER_UNREADABLE or not item_answers):
+        item_answers = f"the body of the answer could not be read: {fault}"
     return AttemptResult(
         failure=failure,
         code=code,
         http_status=result.status,
         http_ms=http_ms,
-        message=cut(redactor.text(said)),
+        message=cut(redactor.text(item_answers)),
         retry_after_ms=retry_after_ms(result.headers, now_ms),
     )
 
 
-def _of_item(
-    said: ItemAnswer | None, whole: AttemptResult, setup: CompiledDestination, redactor: Redactor
+def _for_item(
+    item_answer: ItemAnswer | None, for_batch: AttemptResult, setup: CompiledDestination, redactor: Redactor
 ) -> AttemptResult:
-    if said is None:
-        return whole
-    failure, code = said.failure, said.code
-    if said.status:
-        failure, code = setup.classifier.classify(said.status, "", {}, said.message.encode())
-    message = cut(redactor.text(said.message)) if said.message else ""
-    # Who is named as the reason why a whole request was refused waits alone: it would have others refused again.
-    alone = 1 if whole.failure is not FailureClass.DELIVERED else 0
-    return replace(whole, failure=failure, code=code, message=message, batch_limit=alone)
+    if item_answer is None:
+        return for_batch
+    failure, code = item_answer.failure, item_answer.code
+    if item_answer.status:
+        failure, code = setup.classifier.classify(item_answer.status, "", {}, item_answer.message.encode())
+    message = cut(redactor.text(item_answer.message)) if item_answer.message else ""
+    # An item named as the reason why a whole batch was refused is retried alone: it would have others refused again.
+    alone = 1 if for_batch.failure is not FailureClass.DELIVERED else 0
+    return replace(for_batch, failure=failure, code=code, message=message, batch_limit=alone)

@@ -1,8 +1,8 @@
-"""What the end of a batch_result or of a wait makes of a delivery: facts, samples, retry records, dead letters."""
+"""Turns the result of a delivery, or the end of its wait, into facts, samples, retry records and dead letters."""
 
 from msgspec.structs import replace
 
-from flows.delivery.circuit import Change
+from flows.delivery.circuit import CircuitChange
 from flows.delivery.context import ShardContext
 from flows.delivery.isolation import DeliveryResult
 from flows.delivery.queue import QueuedDelivery, Requeue
@@ -16,16 +16,16 @@ from model.http.failure import FailureClass
 from model.recording.facts import DestinationState, Requeued, State
 
 
-def settle(
-    context: ShardContext, groups: ErrorGroups, waiting: QueuedDelivery, result: DeliveryResult
+def apply_result(
+    context: ShardContext, groups: ErrorGroups, queued: QueuedDelivery, result: DeliveryResult
 ) -> list[OutgoingRecord]:
-    """A delivery came back from its batch_result: it ended, or goes on through a retry topic."""
+    """A delivery was sent: record its outcome, or the failed attempt and a retry."""
     answer = result.answer
     delivery = replace(
         result.delivery,
         calls=result.delivery.calls + answer.called,
         calls_ms=result.delivery.calls_ms + result.calls_ms,
-        limit_wait_ms=result.delivery.limit_wait_ms + waiting.blocked_ms,
+        limit_wait_ms=result.delivery.limit_wait_ms + queued.blocked_ms,
     )
     group = ""
     if answer.failure not in {FailureClass.DELIVERED, FailureClass.FILTER}:
@@ -51,24 +51,24 @@ def settle(
     return outputs
 
 
-def returned(waiting: QueuedDelivery, result: DeliveryResult) -> Delivery:
-    """A delivery of which its call told nothing: the time is counted, and nothing else."""
+def returned(queued: QueuedDelivery, result: DeliveryResult) -> Delivery:
+    """A delivery that the response did not cover: only the time spent is counted, no attempt."""
     return replace(
         result.delivery,
         calls_ms=result.delivery.calls_ms + result.calls_ms,
-        limit_wait_ms=result.delivery.limit_wait_ms + waiting.blocked_ms,
+        limit_wait_ms=result.delivery.limit_wait_ms + queued.blocked_ms,
     )
 
 
 def requeue(context: ShardContext, back: Requeue, now_ms: int, reason: str) -> list[OutgoingRecord]:
-    """A delivery waited in its room for as long as it may: it goes to a retry topic unsent, or its time is up.
+    """Move a queued delivery to a retry topic unsent, or expire it if its retry window has ended.
 
-    ``reason``: why its destination takes nothing, if that is so.
+    ``reason``: why its circuit lets no calls through, if that is so.
     """
-    delivery = back.waiting.delivery
-    delivery = replace(delivery, limit_wait_ms=delivery.limit_wait_ms + back.waiting.blocked_ms)
+    delivery = back.queued.delivery
+    delivery = replace(delivery, limit_wait_ms=delivery.limit_wait_ms + back.queued.blocked_ms)
     window_end_ms = context.configuration().policy.window_end_ms(delivery.taken_at_ms)
-    if now_ms >= window_end_ms:  # its last chance came while the destination could not take it
+    if now_ms >= window_end_ms:  # the window ended while the destination accepted no calls
         return _expired(context, delivery, now_ms, reason)
     delivery = delivery.waiting(from_ms=now_ms, until_ms=min(back.due_at_ms, window_end_ms), wait=back.wait)
     requeued = Requeued(
@@ -89,20 +89,20 @@ def _expired(context: ShardContext, delivery: Delivery, now_ms: int, reason: str
 
 
 def no_longer_sent(context: ShardContext, delivery: Delivery, code: str) -> list[OutgoingRecord]:
-    """A delivery whose connection was removed or disabled while it waited; it was kept for as long as it may."""
+    """Discard a delivery whose connection was removed or disabled, after keeping it for the configured time."""
     outcome = delivery.end(State.DISCARDED, at_ms=context.clock(), run=context.run, code=code)
     return [undelivered(delivery, outcome), fact(delivery.delivery_id.encode(), outcome)]
 
 
-def state_change(context: ShardContext, destination: str, change: Change, now_ms: int) -> OutgoingRecord:
-    """A destination's condition changed."""
-    said = DestinationState(
+def state_change(context: ShardContext, destination: str, change: CircuitChange, now_ms: int) -> OutgoingRecord:
+    """The fact that a destination's circuit changed state."""
+    state = DestinationState(
         at_ms=now_ms,
         run=context.run,
         destination=destination,
-        state=change.condition,
+        state=change.state,
         code=change.code,
         message=change.message,
         until_ms=change.until_ms,
     )
-    return fact(destination.encode(), said)
+    return fact(destination.encode(), state)

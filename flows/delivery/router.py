@@ -1,6 +1,7 @@
-"""The first step of delivery: records in, deliveries and facts out. Duplicates stop here; poison becomes a dead letter.
+"""The first step of delivery: routes records to deliveries and facts. Duplicates end here; unreadable records become
+dead letters.
 
-Everything it returns is addressed to a shard, so that a shard's word on how far it has come covers it.
+Everything it returns is addressed to a shard, so that the shard's watermark report covers it.
 """
 
 from collections.abc import Callable, Iterable
@@ -8,18 +9,17 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from flows.delivery.dedup import DuplicateStores
+from flows.delivery.dedup import DedupStores
 from flows.delivery.queue import QueuedDelivery
 from flows.delivery.replay_marks import ReplayMarks
 from flows.delivery.versions import WorkspaceVersions
 from flows.delivery.watermarks import ShardProgress
-from flows.engine.crossing import PickledOnceList
 from flows.engine.error_capture import capture_errors
-from flows.engine.sharding import WorkerShare, shard_key
+from flows.engine.sharding import PickledOnceList, WorkerShare, shard_key
 from flows.topics.interface import EVENTS, Record
 from flows.topics.records import dead_letter, fact, retry, undelivered
 from flows.topics.sink import OutgoingRecord
-from flows.topics.source import Item, Progress, SourcedRecord
+from flows.topics.source import Item, SourcedRecord, SourceProgress
 from model.delivery.delivery import Delivery
 from model.events.envelope import UnreadableRecord
 from model.events.event import Event, from_record
@@ -27,7 +27,7 @@ from model.events.ids import delivery_id, event_key, shard_of
 from model.recording.facts import Duplicate, Received, State
 from model.routing.routing import RouteResult, route
 
-LOOK_MS = 1_000  # between looks at the workspace file because of events of a source that is not in it
+RELOAD_EVERY_MS = 1_000  # at most this often, an event of an unknown source makes the workspace file be read again
 
 ShardItem = QueuedDelivery | OutgoingRecord | ShardProgress
 
@@ -41,32 +41,31 @@ class Router:
         versions: WorkspaceVersions,
         shards: int,
         share: WorkerShare,
-        duplicates: DuplicateStores,
-        journal: ReplayMarks,
+        dedup_stores: DedupStores,
+        replay_marks: ReplayMarks,
         log: str,
         run: str,
         clock: Callable[[], int],
-        look: Callable[[], object] = lambda: None,
+        reload_workspace: Callable[[], object] = lambda: None,
     ) -> None:
-        """``log``: the name of the topics, of which offsets are (`flows.runtime.recovery`).
+        """``log``: id of the topics that offsets refer to (`flows.runtime.recovery`).
 
-        ``look`` takes the workspace file over if it has changed: ingest may know a newer version than this process.
+        ``reload_workspace`` reads the workspace file if it changed: ingest may have a newer version than this process.
         """
-        self._look = look
-        self._looked_ms = 0
+        self._reload_workspace = reload_workspace
+        self._reloaded_ms = 0
         self._versions = versions
         self._shards = shards
         self._shards_here = share.shards_here(shards)
-        self._duplicates = duplicates
-        self._journal = journal
+        self._dedup_stores = dedup_stores
+        self._replay_marks = replay_marks
         self._log = log
         self._run = run
         self._clock = clock
 
     @capture_errors
     def __call__(self, items: list[Item]) -> Iterable[tuple[str, list[ShardItem]]]:
-        """Route one batch: for each shard what is its, in order. One by one, sharing it among processes costs
-        double."""
+        """Route one batch. Group items by shard, keeping order; one exchange per item would double the cost."""
         shards: dict[str, list[ShardItem]] = {}
         for shard, item in self._route(items):
             if shard not in shards:
@@ -87,52 +86,52 @@ class Router:
                     readable.append((record, from_record(record.value)))
                 except UnreadableRecord as error:
                     routed.extend(self._unreadable_record(record, "UNREADABLE_RECORD", str(error)))
-            self._know({event.source for _, event in readable})
-            with self._versions.reading(partition, records[-1].offset + 1):
+            self._ensure_sources_known({event.source for _, event in readable})
+            with self._versions.pinned(partition, records[-1].offset + 1):
                 routed.extend(self._route_events(partition, readable))
         for item in items:
-            if isinstance(item, Progress):
+            if isinstance(item, SourceProgress):
                 routed.extend((shard_key(shard), ShardProgress(shard, item)) for shard in range(self._shards))
             elif item.topic != EVENTS:
                 routed.append(self._route_retry(item.topic, item.record))
         return routed
 
-    def _know(self, sources: set[str]) -> None:
-        """What was accepted by a version of the workspace is routed by that one or a later one."""
+    def _ensure_sources_known(self, sources: set[str]) -> None:
+        """Route events by the version of the workspace that accepted them or a later one, never by an older one."""
         if sources <= self._versions.current.sources:
             return
         now_ms = self._clock()
-        if now_ms - self._looked_ms >= LOOK_MS:
-            self._looked_ms = now_ms
-            self._look()
+        if now_ms - self._reloaded_ms >= RELOAD_EVERY_MS:
+            self._reloaded_ms = now_ms
+            self._reload_workspace()
 
     def _route_events(self, partition: int, readable: list[tuple[Record, Event]]) -> Iterable[tuple[str, ShardItem]]:
         keys = [(event_key(e.source, e.message_id), r.offset, r.appended_ms) for r, e in readable]
-        firsts = self._duplicates.first_seen(partition, keys)
+        firsts = self._dedup_stores.first_seen(partition, keys)
         for (record, event), first in zip(readable, firsts, strict=True):
             yield from self._route_event(record, event, first)
 
     def _route_event(self, record: Record, event: Event, first_offset: int) -> Iterable[tuple[str, ShardItem]]:
-        now_ms, said = self._clock(), self._shard_of_facts(record)
+        now_ms, facts_shard = self._clock(), self._shard_of_facts(record)
         shown = self._versions.current.redactor.text
         about: dict[str, Any] = {
             "source": event.source,
             "message_id": event.message_id,
             "event_type": event.type,
-            # Names are dimensions of what people read; one that holds somebody's address is masked like any text.
+            # Names are dimensions in reports; one that contains an e-mail address is masked like any text.
             "event_name": shown(event.name),
             "app_version": shown(event.app_version),
             "events_partition": record.partition,
             "events_offset": record.offset,
             "received_at_ms": record.appended_ms,
-            "replayed": record.offset < self._journal.fence(EVENTS, record.partition),
+            "replayed": record.offset < self._replay_marks.replay_until(EVENTS, record.partition),
         }
         key = f"{record.partition}:{record.offset}".encode()
         if first_offset != record.offset:
             duplicate = Duplicate(**about, at_ms=record.appended_ms, run=self._run, first_offset=first_offset)
-            yield said, fact(key, duplicate)
+            yield facts_shard, fact(key, duplicate)
             return
-        resent = about["replayed"] and record.offset < self._journal.horizon(EVENTS, record.partition)
+        resent = about["replayed"] and record.offset < self._replay_marks.max_read_offset(EVENTS, record.partition)
         ends: list[tuple[Delivery, RouteResult]] = []
         plans = self._versions.plans(record.partition, record.offset, event.source)
         if not plans and event.source not in self._versions.current.sources:
@@ -155,15 +154,15 @@ class Router:
                 )
                 ends.append((delivery, routed))
         routes = tuple((d.delivery_id, d.destination, d.mapping) for d, _ in ends)
-        yield said, fact(key, Received(**about, at_ms=record.appended_ms, run=self._run, routes=routes))
+        yield facts_shard, fact(key, Received(**about, at_ms=record.appended_ms, run=self._run, routes=routes))
         for delivery, routed in ends:
             if routed.state is None:
-                yield self._to_shard(delivery, EVENTS, record, now_ms)
+                yield self._to_destination_shard(delivery, EVENTS, record, now_ms)
                 continue
             outcome = delivery.end(routed.state, at_ms=now_ms, run=self._run, code=routed.code, message=routed.message)
             if routed.state is State.DISCARDED:
-                yield said, undelivered(delivery, outcome)
-            yield said, fact(delivery.delivery_id.encode(), outcome)
+                yield facts_shard, undelivered(delivery, outcome)
+            yield facts_shard, fact(delivery.delivery_id.encode(), outcome)
 
     def _route_retry(self, topic: str, record: Record) -> tuple[str, ShardItem]:
         try:
@@ -173,29 +172,31 @@ class Router:
                 record.value, record.key, "UNREADABLE_RECORD", f"{topic}: {error}"
             )
         now_ms = self._clock()
-        if record.offset < self._journal.fence(topic, record.partition):
-            again = record.offset < self._journal.horizon(topic, record.partition)
+        if record.offset < self._replay_marks.replay_until(topic, record.partition):
+            again = record.offset < self._replay_marks.max_read_offset(topic, record.partition)
             delivery = replace(delivery, replayed=True, resent=delivery.resent or again)
         if delivery.due_at_ms > now_ms:
             return self._shard_of_facts(record), retry(delivery, now_ms)
-        return self._to_shard(delivery.waited(now_ms), topic, record, now_ms)
+        return self._to_destination_shard(delivery.waited(now_ms), topic, record, now_ms)
 
-    def _to_shard(self, delivery: Delivery, topic: str, record: Record, now_ms: int) -> tuple[str, QueuedDelivery]:
-        shard = shard_of(self._versions.current.today(delivery.destination), self._shards)
+    def _to_destination_shard(
+        self, delivery: Delivery, topic: str, record: Record, now_ms: int
+    ) -> tuple[str, QueuedDelivery]:
+        shard = shard_of(self._versions.current.current_id(delivery.destination), self._shards)
         return shard_key(shard), QueuedDelivery(
             delivery, topic, record.partition, record.offset, arrived_ms=now_ms, shard=shard
         )
 
     def _shard_of_facts(self, record: Record) -> str:
-        """The shard that passes on what is said of a record here: always the same one, in this process."""
+        """The shard that passes on facts about a record: always the same one, in this process."""
         return shard_key(self._shards_here[record.partition % len(self._shards_here)])
 
     def _unreadable_record(
         self, record: Record, code: str, why: str, about: dict[str, Any] | None = None
     ) -> Iterable[tuple[str, ShardItem]]:
-        """An event that cannot be routed: its bytes go to the dead letters, and an outcome says that it was one event.
+        """An event that cannot be routed: its bytes become a dead letter, and an outcome counts it as one event.
 
-        ``about``: what could be read of it.
+        ``about``: the fields that could be read.
         """
         unknown: dict[str, Any] = {
             "source": "",
@@ -206,7 +207,7 @@ class Router:
             "events_partition": record.partition,
             "events_offset": record.offset,
             "received_at_ms": record.appended_ms,
-            "replayed": record.offset < self._journal.fence(EVENTS, record.partition),
+            "replayed": record.offset < self._replay_marks.replay_until(EVENTS, record.partition),
         }
         unreadable = Delivery(
             **(about or unknown),
@@ -218,6 +219,6 @@ class Router:
             event=record.value,
         )
         outcome = unreadable.end(State.DISCARDED, at_ms=self._clock(), run=self._run, code=code, message=why)
-        said = self._shard_of_facts(record)
-        yield said, dead_letter(record.value, record.key, code, why)
-        yield said, fact(unreadable.delivery_id.encode(), outcome)
+        facts_shard = self._shard_of_facts(record)
+        yield facts_shard, dead_letter(record.value, record.key, code, why)
+        yield facts_shard, fact(unreadable.delivery_id.encode(), outcome)

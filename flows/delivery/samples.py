@@ -1,4 +1,4 @@
-"""The sample of one attempt: what was received, requested and answered, redacted, if this attempt is to leave one."""
+"""The sample of one attempt: the event, request and response, redacted. Only some attempts leave one."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ AWAITING_RETRY = "awaiting_retry"
 def sample(
     context: ShardContext, delivery: Delivery, result: DeliveryResult, end: AttemptDecision
 ) -> list[OutgoingRecord]:
-    """Return the sample fact of an attempt, or nothing. Decided before any redacting is done."""
+    """Return the sample fact of an attempt, or nothing. Decides before redacting, which is expensive."""
     configuration = context.configuration()
     if not configuration.workspace.redaction.payloads:
         return []
@@ -34,7 +34,7 @@ def sample(
     if not kept:
         return []
     redactor = configuration.redactor
-    said = Sample(
+    taken = Sample(
         **delivery.about(),
         at_ms=now_ms,
         run=context.run,
@@ -48,16 +48,16 @@ def sample(
         request=orjson.dumps(shown_request(result, redactor)).decode(),
         response=orjson.dumps(shown_response(result, redactor)).decode(),
     )
-    return [fact(delivery.delivery_id.encode(), said)]
+    return [fact(delivery.delivery_id.encode(), taken)]
 
 
 def shown_request(result: DeliveryResult, redactor: Redactor) -> dict[str, Any]:
-    """The request as people may see it; empty when none was made."""
+    """The request, redacted; empty if none was made."""
     return {} if result.request is None else show_request(result.request, redactor)
 
 
 def show_request(request: HttpRequest, redactor: Redactor) -> dict[str, Any]:
-    """A request as people may see it."""
+    """A request, redacted."""
     return {
         "method": request.method,
         "url": redactor.text(request.url),
@@ -67,10 +67,10 @@ def show_request(request: HttpRequest, redactor: Redactor) -> dict[str, Any]:
 
 
 def shown_response(result: DeliveryResult, redactor: Redactor) -> dict[str, Any]:
-    """The response, or what came instead of one, as people may see it; empty when no request was made."""
+    """The response or the failure, redacted; empty if no request was made."""
     match result.result:
         case HttpResponse() as response:
-            body = response.body[:RESPONSE_BODY_LIMIT_BYTES]  # answers about many items may be longer
+            body = response.body[:RESPONSE_BODY_LIMIT_BYTES]  # responses about many items may be longer
             shown = {
                 "status": response.status,
                 "headers": redactor.headers(response.headers),

@@ -1,6 +1,6 @@
-"""One batch_result: deliveries of one destination on their way out: insert function, mapping, request, call, answers.
+"""Sends batches of one destination: insert function, mapping, request, call, result of each delivery.
 
-The command line tester and `waybill check --explain` go through the same steps, so what they show is what happens.
+The event tester and `waybill check --explain` take the same steps, so they show what delivery does.
 """
 
 import asyncio
@@ -21,23 +21,23 @@ from model.destinations.destination import Item
 from model.events import exact_json
 from model.http.failure import FailureClass, cut
 from model.http.messages import HttpFailure, HttpRequest, HttpResponse
-from model.routing.payload import prepare, refusal
+from model.routing.payload import build_payload, local_failure
 from sinks.http.engine import HttpEngine
 
 _REMOVED = {"CONNECTION_REMOVED", "MAPPING_REMOVED"}
 
 
 class BatchResult(msgspec.Struct, frozen=True):
-    """``result`` in the order of the deliveries; ``calls``: what each call brought, for the destination's circuit."""
+    """A result for each delivery, in their order; ``calls``: the result of each call, for the destination's circuit."""
 
     deliveries: tuple[DeliveryResult, ...]
     calls: tuple[CallResult, ...]
 
 
 class BatchSender:
-    """Sends. Used from one asyncio loop. ``configuration`` gives the version of the workspace in force.
+    """Sends batches, from one asyncio loop. ``configuration`` returns the active version of the workspace.
 
-    ``removed``: what becomes of a delivery whose connection or mapping is not in it.
+    ``removed``: the class of a delivery whose connection or mapping is not in it.
     """
 
     def __init__(
@@ -56,52 +56,54 @@ class BatchSender:
         self._clock = clock
 
     async def send(self, deliveries: Sequence[Delivery]) -> BatchResult:
-        """Send deliveries of one destination."""
+        """Send deliveries of one destination; never raises for what an event, function or response contains."""
         configuration = self._configuration()
         setup = configuration.destinations.get(deliveries[0].destination)
         if setup is None:
-            answer = refusal("DESTINATION_REMOVED", "", self._removed)
+            answer = local_failure("DESTINATION_REMOVED", "", self._removed)
             now_ms = self._clock()
             return BatchResult(
                 tuple(DeliveryResult(delivery=d, answer=answer, finished_ms=now_ms) for d in deliveries), ()
             )
         inserted = [await self.insert(deliveries[0])] if len(deliveries) == 1 else await self._insert_all(deliveries)
-        sending = Sending(setup, configuration.redactor, self._engine, self._clock, _most_calls(setup))
+        sending = Sending(setup, configuration.redactor, self._engine, self._clock, _max_calls(setup))
         ready: list[Member] = []
         for place, (delivery, refused) in enumerate(inserted):
-            made = _prepared(delivery, refused, setup, configuration)
-            if isinstance(made, AttemptResult):
-                if made.code in _REMOVED:
-                    made = replace(made, failure=self._removed)
-                sending.deliveries[place] = DeliveryResult(delivery=delivery, answer=made, finished_ms=self._clock())
+            prepared = _prepared(delivery, refused, setup, configuration)
+            if isinstance(prepared, AttemptResult):
+                if prepared.code in _REMOVED:
+                    prepared = replace(prepared, failure=self._removed)
+                sending.deliveries[place] = DeliveryResult(
+                    delivery=delivery, answer=prepared, finished_ms=self._clock()
+                )
             else:
-                ready.append(Member(place, delivery, made))
-        for part in _parts(ready, setup):
+                ready.append(Member(place, delivery, prepared))
+        for part in _divide(ready, setup):
             await sending.deliver(part)
         return BatchResult(tuple(sending.deliveries[place] for place in range(len(deliveries))), tuple(sending.calls))
 
     async def rehearse(self, delivery: Delivery) -> tuple[Delivery, HttpRequest | AttemptResult]:
-        """Everything but the call: the request that would be made, secrets and all, or why none would."""
+        """Every step but the call: return the request, secrets included, or the reason why none would be made."""
         configuration = self._configuration()
         setup = configuration.destinations[delivery.destination]
         delivery, refused = await self.insert(delivery)
-        made = _prepared(delivery, refused, setup, configuration)
-        if isinstance(made, AttemptResult):
-            return delivery, made
-        return delivery, setup.destination.request([made], self._clock())
+        prepared = _prepared(delivery, refused, setup, configuration)
+        if isinstance(prepared, AttemptResult):
+            return delivery, prepared
+        return delivery, setup.destination.request([prepared], self._clock())
 
     async def ask(
         self, delivery: Delivery, question: Callable[[Item], HttpRequest | None]
     ) -> HttpResponse | HttpFailure | None:
-        """Make a call of another kind about a delivery, such as to a validation service."""
+        """Make another call about a delivery, such as to the destination's validation endpoint."""
         configuration = self._configuration()
         delivery, refused = await self.insert(delivery)
-        made = _prepared(delivery, refused, configuration.destinations[delivery.destination], configuration)
-        request = None if isinstance(made, AttemptResult) else question(made)
+        prepared = _prepared(delivery, refused, configuration.destinations[delivery.destination], configuration)
+        request = None if isinstance(prepared, AttemptResult) else question(prepared)
         return None if request is None else await self._engine.send(request)
 
     async def insert(self, delivery: Delivery) -> tuple[Delivery, AttemptResult | None]:
-        """Run the connection's insert function, once in a delivery's life; an answer says that it ends the attempt."""
+        """Run the connection's insert function, once per delivery; a result means that no call is made."""
         function = self._configuration().functions.get((delivery.source, delivery.destination))
         if function is None or delivery.inserted:
             return delivery, None
@@ -111,16 +113,18 @@ class BatchSender:
             case host.Returned(event=changed):
                 return replace(delivery, event=exact_json.dumps(changed), inserted=True), None
             case host.Dropped(why=why):
-                return delivery, refusal("FILTERED_BY_FUNCTION", why, FailureClass.FILTER)
+                return delivery, local_failure("FILTERED_BY_FUNCTION", why, FailureClass.FILTER)
             case host.RetryAsked(why=why):
-                return delivery, refusal("FUNCTION_RETRY", why, FailureClass.RETRY)
+                return delivery, local_failure("FUNCTION_RETRY", why, FailureClass.RETRY)
             case host.Rejected(why=why):
-                return delivery, refusal("FUNCTION_REJECTED", why)
+                return delivery, local_failure("FUNCTION_REJECTED", why)
             case host.Failed(code="FUNCTION_PAUSED", why=why):
-                return delivery, refusal("FUNCTION_PAUSED", why, FailureClass.THROTTLE)  # this event was not tried
+                return delivery, local_failure(
+                    "FUNCTION_PAUSED", why, FailureClass.THROTTLE
+                )  # this event was not tried
             case host.Failed(code=code, why=why):
                 again = code in {"FUNCTION_TIMEOUT", "FUNCTION_UNAVAILABLE"}
-                return delivery, refusal(code, why, FailureClass.RETRY if again else FailureClass.DISCARD)
+                return delivery, local_failure(code, why, FailureClass.RETRY if again else FailureClass.DISCARD)
 
     async def close(self) -> None:
         """Close connections and end the functions' processes."""
@@ -136,24 +140,24 @@ def _prepared(
 ) -> Item | AttemptResult:
     plan = configuration.plans.get((delivery.source, delivery.destination))
     if refused is not None:
-        made: Item | AttemptResult = refused
+        prepared: Item | AttemptResult = refused
     elif plan is None:
-        made = refusal("CONNECTION_REMOVED", "the connection was removed")
+        prepared = local_failure("CONNECTION_REMOVED", "the connection was removed")
     else:
-        made = prepare(delivery, plan, setup.destination)
-    if isinstance(made, AttemptResult):
-        return replace(made, message=cut(configuration.redactor.text(made.message)))
-    return made
+        prepared = build_payload(delivery, plan, setup.destination)
+    if isinstance(prepared, AttemptResult):
+        return replace(prepared, message=cut(configuration.redactor.text(prepared.message)))
+    return prepared
 
 
-def _most_calls(setup: CompiledDestination) -> int:
-    """How many calls one batch_result may make without asking the circuit again."""
+def _max_calls(setup: CompiledDestination) -> int:
+    """How many calls one batch may make without asking the circuit again."""
     rate = setup.destination.calls_per_second
     return sys.maxsize if rate is None else max(1, int(rate * BURST_MS / 1_000))
 
 
-def _parts(ready: list[Member], setup: CompiledDestination) -> Iterator[list[Member]]:
-    """Divide by what may share a request and by its size: mapped payloads can be larger than their events."""
+def _divide(ready: list[Member], setup: CompiledDestination) -> Iterator[list[Member]]:
+    """Divide a batch by what may share a request and by size: mapped payloads can be larger than their events."""
     if len(ready) <= 1:
         if ready:
             yield ready

@@ -1,9 +1,9 @@
-"""Which version of the workspace routes which events, kept over restarts.
+"""Which version of the workspace routes which events, kept across restarts.
 
-A change is a version, activated at an offset of each partition of topic events. An event read again after a crash is
-routed by the version that routed it first, so that the deliveries it became are the same ones. The versions stand in
-the recovery directory, because they speak of the same runs as the snapshots there: one file for each partition, which
-is one process' at a time. They hold the workspace as written, ``${NAME}`` and all, and so no secrets.
+A change makes a version, active from an offset in each partition of topic events. An event read again after a crash is
+routed by the version that routed it first, so that it becomes the same deliveries. The versions stand in the recovery
+directory beside the snapshots of the same runs: one file for each partition, used by one process at a time. They hold
+the workspace as written, with ``${NAME}`` unresolved, and so no secrets.
 """
 
 import os
@@ -16,18 +16,19 @@ from typing import Any
 
 import orjson
 
+from flows.engine.files import write_atomically
 from flows.workspace.compiled import compile_workspace
 from model.routing.compile import compile_connections
 from model.routing.routing import CompiledConnection
 from model.workspace.workspace import Workspace
 
 VERSIONS_DIRECTORY = "workspaces"  # in the recovery directory
-VERSIONS_LIMIT = 50  # older ones than this many changes are not needed by any restart
+VERSIONS_LIMIT = 50  # a restart replays an epoch, so it never needs older versions
 Plans = Mapping[str, tuple[CompiledConnection, ...]]
 
 
 class _AnyEnvironment(dict[str, str]):
-    """Only routing is taken from an old version: what its secrets were does not matter, and may be gone."""
+    """Every variable exists: an old version is used only for routing, and its secrets may no longer be set."""
 
     def __contains__(self, name: object) -> bool:
         return True
@@ -40,7 +41,7 @@ class _AnyEnvironment(dict[str, str]):
 
 
 class WorkspaceVersions:
-    """The version in force in one process, and those before it that routed the partitions it reads."""
+    """The active version in one process, and the earlier ones of the partitions it reads."""
 
     def __init__(self, directory: Path, workspace: Workspace) -> None:
         self.current = compile_workspace(workspace)
@@ -50,14 +51,14 @@ class WorkspaceVersions:
         self._histories: dict[int, _History] = {}
 
     def open(self, partition: int, next_offset: int) -> None:
-        """Begin to read a partition of events; ``next_offset``: the first that no run before can have routed."""
+        """Start reading a partition of events; ``next_offset``: the first that no earlier run can have routed."""
         with self._lock:
             path = self._directory / f"{partition}.json"
             self._histories[partition] = _History(path, self._text, next_offset)
 
     @contextmanager
-    def reading(self, partition: int, next_offset: int) -> Iterator[None]:
-        """Hold the version still while a batch of events is routed; ``next_offset`` comes after the batch."""
+    def pinned(self, partition: int, next_offset: int) -> Iterator[None]:
+        """Keep the version unchanged while a batch of events is routed; ``next_offset`` follows the batch."""
         with self._lock:
             history = self._histories[partition]
             history.next_offset = max(history.next_offset, next_offset)
@@ -65,15 +66,15 @@ class WorkspaceVersions:
 
     def plans(self, partition: int, offset: int, source: str) -> tuple[CompiledConnection, ...]:
         """The connections of a source as they were when the event at an offset was first routed."""
-        earlier = self._histories[partition].earlier_plans(offset)
+        earlier = self._histories[partition].plans_at(offset)
         return (self.current.routes if earlier is None else earlier).get(source, ())
 
     def change(self, workspace: Workspace) -> bool:
-        """Put a new version in force for events not yet read; durable before it routes any. False: nothing changed."""
+        """Activate a version for events not yet read; durable before it routes any. False: nothing changed."""
         configuration, text = compile_workspace(workspace), _text(workspace)
         with self._lock:
             if text == self._text:
-                self.current = configuration  # what stands behind ${NAME} may have changed
+                self.current = configuration  # the value of a ${NAME} may have changed
                 return False
             for history in self._histories.values():
                 history.change(text, self.current.routes)
@@ -98,32 +99,27 @@ class _History:
         elif self._written[-1]["workspace"] != text:
             self.change(text, _plans(self._written[-1]["workspace"]))
 
-    def earlier_plans(self, offset: int) -> Plans | None:
-        """Those that routed the event at an offset; None for those in force now."""
+    def plans_at(self, offset: int) -> Plans | None:
+        """The plans that routed the event at an offset; None for the active ones."""
         if offset >= self._from:
             return None
-        # Older than anything kept: None too.
+        # Older than any version kept: None too.
         return next((plans for since, plans in reversed(self._earlier) if offset >= since), None)
 
     def change(self, text: str, previous: Plans) -> None:
-        """Begin a version at the next offset."""
+        """Start a version at the next offset."""
         self._earlier.append((self._from, previous))
         self._begin(text, self.next_offset)
 
     def _begin(self, text: str, since: int) -> None:
         self._written = [*self._written, {"from": since, "workspace": text}][-VERSIONS_LIMIT:]
         self._earlier = self._earlier[-VERSIONS_LIMIT:]
-        # Written beside and renamed: a kill leaves the old file or the new one, never half of one.
-        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        beside = self._path.with_suffix(".new")
-        beside.write_bytes(orjson.dumps(self._written))
-        beside.chmod(0o600)
-        os.replace(beside, self._path)
+        write_atomically(self._path, orjson.dumps(self._written))
         self._from = since
 
 
 def _text(workspace: Workspace) -> str:
-    """What routing depends on, as written."""
+    """The part of the workspace that routing depends on, as written."""
     return workspace.model_dump_json(include={"version", "sources", "destinations", "connections"}, by_alias=True)
 
 

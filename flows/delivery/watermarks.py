@@ -1,8 +1,8 @@
-"""The delivery flow's word on how far it has come: each shard's low watermark and positions.
+"""Watermark reports: how far the delivery flow has come, as each shard's low watermark and positions.
 
-Progress arrives in-stream behind the records it speaks of, and every shard gets a copy. When every source partition has
-told a shard how far it is, whatever is due earlier is either in the shard (and known here), is another shard's
-business, or has an outcome or a retry record. How far the flow has come is the least that any of its shards says, in
+Progress items arrive in the stream behind the records they cover, and every shard gets a copy. Once every source
+partition has reported to a shard, each delivery due before the watermark is held by this shard (and known here), is
+held by another shard, or has an outcome or a retry record. The flow's watermark is the minimum over its shards, in
 whichever processes they are.
 """
 
@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from flows.delivery.queue import QueuedDelivery
 from flows.topics.interface import EVENTS, OUTCOMES
 from flows.topics.sink import OutgoingRecord
-from flows.topics.source import Progress
+from flows.topics.source import SourceProgress
 from model.recording.facts import Position, WatermarkReport, encode
 
 SourcePart = tuple[str, int]
@@ -24,50 +24,50 @@ class ShardProgress(NamedTuple):
     """A shard's copy of a progress item."""
 
     shard: int
-    progress: Progress
+    progress: SourceProgress
 
 
 class WatermarkReporter:
-    """Collects a shard's progress and makes its WatermarkReport when every source partition has reported anew."""
+    """Collects a shard's progress and returns a `WatermarkReport` each time every source partition has reported."""
 
     def __init__(
         self,
         expected: Iterable[SourcePart],
-        held: Callable[[], Iterable[QueuedDelivery]],
+        unfinished: Callable[[], Iterable[QueuedDelivery]],
         *,
         shard: int,
         shards: int,
         run: str,
         clock: Callable[[], int],
     ) -> None:
-        """``expected``: all source partitions; ``held`` gives everything the shard holds."""
+        """``expected``: all source partitions; ``unfinished`` returns the deliveries the shard holds."""
         self._expected = frozenset(expected)
-        self._held = held
+        self._unfinished = unfinished
         self._shard = shard
         self._shards = shards
         self._run = run
         self._clock = clock
-        self._progress: dict[SourcePart, Progress] = {}
+        self._progress: dict[SourcePart, SourceProgress] = {}
         self._fresh: set[SourcePart] = set()
 
-    def note(self, progress: Progress) -> WatermarkReport | None:
-        """Take a progress item; return a tick if it completes a round."""
+    def note(self, progress: SourceProgress) -> WatermarkReport | None:
+        """Record a progress item; return a report if every partition has reported since the last one."""
         part = (progress.topic, progress.partition)
         self._progress[part] = progress
         self._fresh.add(part)
         if self._fresh != self._expected:
             return None
         self._fresh.clear()
-        return self._tick()
+        return self._report()
 
-    def _tick(self) -> WatermarkReport:
-        held = list(self._held())
+    def _report(self) -> WatermarkReport:
+        unfinished = list(self._unfinished())
         watermarks = [progress.watermark_ms for progress in self._progress.values()]
-        watermarks.extend(waiting.delivery.due_at_ms for waiting in held)
+        watermarks.extend(queued.delivery.due_at_ms for queued in unfinished)
         settled = {part: progress.position for part, progress in self._progress.items()}
-        for waiting in held:
-            part = (waiting.topic, waiting.partition)
-            settled[part] = min(settled.get(part, waiting.offset), waiting.offset)
+        for queued in unfinished:
+            part = (queued.topic, queued.partition)
+            settled[part] = min(settled.get(part, queued.offset), queued.offset)
         positions = tuple(
             Position(
                 topic=topic,
@@ -88,11 +88,11 @@ class WatermarkReporter:
         )
 
 
-def watermark_records(tick: WatermarkReport, partitions: int) -> list[OutgoingRecord]:
-    """The tick for every partition of topic outcomes.
+def watermark_records(report: WatermarkReport, partitions: int) -> list[OutgoingRecord]:
+    """The report, for every partition of topic outcomes.
 
-    Partition 0 gets all positions, for `waybill recover`; the others only those of events, which count what is unread.
+    Partition 0 gets all positions, for `waybill recover`; the others only those of events, to count unread events.
     """
-    events = tuple(position for position in tick.positions if position.topic == EVENTS)
-    brief = encode(replace(tick, positions=events))
-    return [OutgoingRecord(OUTCOMES, b"tick", brief if part else encode(tick), part) for part in range(partitions)]
+    events = tuple(position for position in report.positions if position.topic == EVENTS)
+    brief = encode(replace(report, positions=events))
+    return [OutgoingRecord(OUTCOMES, b"tick", brief if part else encode(report), part) for part in range(partitions)]

@@ -1,4 +1,4 @@
-"""Growing pauses: of a sink that retries for ever and says so, and before what died is started again."""
+"""Exponential backoff: for sinks that retry forever, and before a dead flow or process is restarted."""
 
 import logging
 import time
@@ -10,7 +10,7 @@ LONGEST_PAUSE_SECONDS = 5.0
 
 FIRST_RESTART_SECONDS = 1.0
 LONGEST_RESTART_SECONDS = 30.0
-HEALTHY_AFTER_SECONDS = 300.0  # what dies after running this long is not something that cannot start
+HEALTHY_AFTER_SECONDS = 300.0  # after a run this long the pause starts at its shortest again
 
 log = logging.getLogger("waybill.engine")
 Result = TypeVar("Result")
@@ -22,9 +22,9 @@ def retry_forever(
     doing: str,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Result:
-    """Call ``action`` until it does not raise one of ``failures``; anything else it raises passes through.
+    """Call ``action`` until it does not raise one of ``failures``; other exceptions propagate.
 
-    Blocking here is the point: the epoch cannot close, so no position moves past what is not written.
+    It blocks on purpose: the epoch cannot close, so no position moves past what is not written.
     """
     pause_seconds = FIRST_PAUSE_SECONDS
     while True:
@@ -32,7 +32,7 @@ def retry_forever(
             return action()
         except failures as error:
             log.warning(
-                "%(action)s failed, trying again in %(seconds).1f s: %(error)s",
+                "%(action)s failed, retrying in %(seconds).1f s: %(error)s",
                 {"action": doing, "seconds": pause_seconds, "error": error},
             )
             sleep(pause_seconds)
@@ -40,13 +40,13 @@ def retry_forever(
 
 
 class Restarts:
-    """How long to wait before starting again what died."""
+    """How long to wait before each restart."""
 
     def __init__(self) -> None:
         self._pause_seconds = FIRST_RESTART_SECONDS
 
     def pause_seconds(self, ran_seconds: float) -> float:
-        """The pause after a run of this length: longer each time, short again after one that was well."""
+        """The pause after a run of this length: longer each time, short again after a healthy run."""
         if ran_seconds > HEALTHY_AFTER_SECONDS:
             self._pause_seconds = FIRST_RESTART_SECONDS
         pause_seconds = self._pause_seconds

@@ -1,7 +1,7 @@
-"""What was raised inside a flow, for whoever runs it.
+"""Keeps the first error raised inside a flow, so that the worker can report it.
 
-With several processes Bytewax ends with a panic of its own and forgets the error that caused it. So methods that it
-calls remember what they raise.
+With several processes Bytewax ends with a panic of its own and drops the error that caused it. So the methods it calls
+record what they raise.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ _raised: list[BaseException] = []
 
 
 def capture_errors(method: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
-    """Decorate a method that Bytewax calls."""
+    """Decorate a method that Bytewax calls: record its first exception and raise it."""
 
     @wraps(method)
     def call(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
@@ -32,5 +32,5 @@ def capture_errors(method: Callable[Parameters, Result]) -> Callable[Parameters,
 
 
 def first_error() -> BaseException | None:
-    """The first error of this process; None if it ends for another reason, such as the end of its peers."""
+    """The first error in this process; None if it ends for another reason, such as the end of a peer."""
     return _raised[0] if _raised else None

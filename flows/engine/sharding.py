@@ -1,17 +1,22 @@
-"""Which process of a flow has which shard.
+"""Which process of a flow owns which shard, and how items reach it.
 
-Bytewax gives a key to a process by a hash of it: SipHash-1-3 with zero keys, as Rust's standard library hashes text. Of
-a few shards called "0", "1", ... all may fall to one process. So they are called something that spreads evenly, and
-what a process says itself can go through a shard of its own.
+Bytewax routes a state key to a process by its hash: SipHash-1-3 with zero keys, as Rust's standard library hashes text.
+Shards with the keys "0", "1", ... could all hash to one process. So each shard gets a key that makes them spread
+evenly, and a process can route its own facts through a shard it owns.
 """
 
-from collections.abc import Iterable
+import pickle
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import count
+from typing import TypeVar
+
+from siphash24 import siphash13
 
 EVEN_FOR = 12  # shards spread evenly over 2, 3, 4, 6 and 12 processes
-_WORD = (1 << 64) - 1
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +27,7 @@ class WorkerShare:
     processes: int = 1
 
     def shards_here(self, shards: int) -> tuple[int, ...]:
-        """The shards that this process has; all of them if it has none."""
+        """The shards that this process owns; all of them if it owns none."""
         here = tuple(shard for shard in range(shards) if process_of(shard_key(shard), self.processes) == self.process)
         return here or tuple(range(shards))
 
@@ -35,37 +40,20 @@ def shard_key(shard: int) -> str:
 
 
 def process_of(key: str, processes: int) -> int:
-    """The process, of those with one worker each, that Bytewax gives a key to."""
-    return _siphash_1_3(key.encode() + b"\xff") % processes
+    """The process that Bytewax assigns a key to, where each process has one worker."""
+    # Rust's Hasher for str appends one byte 0xFF.
+    return int.from_bytes(siphash13(key.encode() + b"\xff", key=bytes(16)).digest(), "little") % processes
 
 
-def _siphash_1_3(data: bytes) -> int:
-    state = [0x736F6D6570736575, 0x646F72616E646F6D, 0x6C7967656E657261, 0x7465646279746573]
-    whole = len(data) // 8 * 8
-    words = [int.from_bytes(data[at : at + 8], "little") for at in range(0, whole, 8)]
-    words.append((len(data) & 0xFF) << 56 | int.from_bytes(data[whole:], "little"))
-    for word in words:
-        state[3] ^= word
-        _round(state)
-        state[0] ^= word
-    state[2] ^= 0xFF
-    for _ in range(3):
-        _round(state)
-    return state[0] ^ state[1] ^ state[2] ^ state[3]
+class PickledOnceList(list[Item]):
+    """A list that crosses processes and is pickled once. It arrives as a plain list.
 
+    Bytewax pickles an item twice, to learn its size and to send it. The list must not change once it is sent.
+    """
 
-def _round(v: list[int]) -> None:
-    v[0] = (v[0] + v[1]) & _WORD
-    v[1] = _rotate(v[1], 13) ^ v[0]
-    v[0] = _rotate(v[0], 32)
-    v[2] = (v[2] + v[3]) & _WORD
-    v[3] = _rotate(v[3], 16) ^ v[2]
-    v[0] = (v[0] + v[3]) & _WORD
-    v[3] = _rotate(v[3], 21) ^ v[0]
-    v[2] = (v[2] + v[1]) & _WORD
-    v[1] = _rotate(v[1], 17) ^ v[2]
-    v[2] = _rotate(v[2], 32)
+    _pickled: bytes | None = None
 
-
-def _rotate(word: int, bits: int) -> int:
-    return (word << bits | word >> (64 - bits)) & _WORD
+    def __reduce__(self) -> tuple[Callable[[bytes], list[Item]], tuple[bytes]]:
+        if self._pickled is None:
+            self._pickled = pickle.dumps(list(self), pickle.HIGHEST_PROTOCOL)
+        return pickle.loads, (self._pickled,)

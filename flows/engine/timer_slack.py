@@ -1,28 +1,29 @@
-"""Lets the main thread of a worker sleep. Where a flow has several processes, Bytewax works on another one.
+"""Lets the main thread of a worker sleep longer, because Bytewax wakes it a thousand times a second.
 
-There the main thread looks for Ctrl-C a thousand times a second, and takes the interpreter from the thread that works
-each time. Signals are noticed elsewhere (`flows.runtime.worker`), so it need not be on time. Linux lets a thread say by
-how much its sleeps may be late: "timer slack", prctl(2). Elsewhere nothing is changed.
+Where a flow has several processes, Bytewax works on another thread, and the main thread only polls for Ctrl-C. Each
+poll takes the interpreter from the working thread. Waybill handles signals elsewhere (`flows.runtime.worker`), so these
+polls may be late. On Linux a thread can set by how much its sleeps may be late: "timer slack", prctl(2). Other systems
+are left as they are.
 """
 
 import ctypes
 import sys
 
 SET_TIMER_SLACK = 29  # linux/prctl.h
-LATE_NS = 50_000_000
-ON_TIME_NS = 50_000  # as Linux has it
+RELAXED_NS = 50_000_000
+DEFAULT_NS = 50_000  # Linux' default
 
 
 def relax_timer_slack() -> None:
-    """To be called by the main thread, as the last thing: a thread that it starts later is as late."""
-    _be_late_by(LATE_NS)
+    """Call last on the main thread: threads started afterwards inherit the timer slack."""
+    _set_slack(RELAXED_NS)
 
 
 def restore_timer_slack() -> None:
-    """To be called by the thread that works before it makes anything."""
-    _be_late_by(ON_TIME_NS)
+    """Call on the working thread before it starts other threads."""
+    _set_slack(DEFAULT_NS)
 
 
-def _be_late_by(slack_ns: int) -> None:
+def _set_slack(slack_ns: int) -> None:
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(SET_TIMER_SLACK, ctypes.c_ulong(slack_ns), 0, 0, 0)

@@ -1,4 +1,4 @@
-"""The process insert functions run in. It may be killed at any moment, and takes nothing with it when it dies."""
+"""The process that runs insert functions. It may be killed at any time without affecting the worker."""
 
 import asyncio
 import contextlib
@@ -18,14 +18,14 @@ from flows.functions import DropEvent, RejectEvent, RetryEvent
 from flows.functions.messages import ANSWER_LIMIT_BYTES, WHY_LIMIT_CHARS, Word, decode_order, encode
 from model.events import exact_json
 
-MEMORY_LIMIT_BYTES = 1 << 30  # beyond what it starts with
+MEMORY_LIMIT_BYTES = 1 << 30  # in addition to its memory at start
 _PR_SET_PDEATHSIG = 1
 _RAISED: dict[type[Exception], str] = {DropEvent: "dropped", RetryEvent: "retry", RejectEvent: "rejected"}
 _handlers: dict[str, Callable[[dict[str, Any], dict[str, str]], Any]] = {}
 
 
 def main(host: int) -> None:
-    """Answer batches until the host (a process id) closes the pipe or dies."""
+    """Process batches until the host (a process id) closes the pipe or exits."""
     _die_with(host)
     _import_from_start_directory()
     orders, answers = _pipes()
@@ -35,17 +35,17 @@ def main(host: int) -> None:
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     for count in orders:
-        # All of a batch is read before its first event is begun: else both sides could wait for the other to read.
+        # Read the whole batch before running its first event: else both sides could block on writing.
         for line in [orders.readline() for _ in range(int(count))]:
             word = _handle(line, loop, answers.write)
             if os.getpid() != this:
-                os._exit(0)  # a copy that a handler forked: it has no say here
+                os._exit(0)  # a process forked by a handler must not answer
             answer = encode(word)
             if len(answer) > ANSWER_LIMIT_BYTES:
                 answer = encode(Word("failed", f"the event it returned is over {ANSWER_LIMIT_BYTES} bytes"))
             answers.write(answer + b"\n")
             if word.kind == "exhausted":
-                os._exit(1)  # what fills the memory would fail every event to come
+                os._exit(1)  # memory in use would fail every later event
 
 
 def _import_from_start_directory() -> None:
@@ -60,9 +60,9 @@ def _import_from_start_directory() -> None:
 
 
 def _pipes() -> tuple[Any, Any]:
-    """Take the pipes away from handlers: what they print goes to standard error, and they read nothing.
+    """Hide the pipes from handlers: their output goes to standard error, and their input is empty.
 
-    Copies that they fork do not get the pipes: they could answer in this process's name, and would hide its end.
+    Forked processes do not inherit the pipes: they could answer for this process, and would hide its exit.
     """
     orders, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb", buffering=0)
     nothing = os.open(os.devnull, os.O_RDONLY)
@@ -77,7 +77,7 @@ def _handle(line: bytes, loop: asyncio.AbstractEventLoop, tell: Callable[[bytes]
     try:
         order = decode_order(line)
     except (msgspec.DecodeError, RecursionError):
-        return Word("failed", "the event is nested too deep for it")
+        return Word("failed", "the event is nested too deeply")
     handler = _handlers.get(order.handler)
     if handler is None:
         tell(encode(Word("importing")) + b"\n")
@@ -94,20 +94,20 @@ def _handle(line: bytes, loop: asyncio.AbstractEventLoop, tell: Callable[[bytes]
             return Word("dropped", "it returned nothing")
         if not isinstance(event, dict):
             return Word("failed", f"it returned {type(event).__name__}, not an event")
-        # The encoder that writes requests: what it refuses here fails by itself, not later in the worker.
+        # The encoder of requests: an event it refuses fails here and not in the worker.
         return Word("returned", event=msgspec.Raw(_written(event, line)))
     except tuple(_RAISED) as error:
         kind = next(kind for raised, kind in _RAISED.items() if isinstance(error, raised))
         return Word(kind, _text(error))
     except MemoryError as error:
-        limit = f"it needs more than the {MEMORY_LIMIT_BYTES >> 20} MB of memory it may have"
+        limit = f"it needs more than its {MEMORY_LIMIT_BYTES >> 20} MB of memory"
         return Word("exhausted", f"{_said(error).removesuffix(': ')}: {limit}"[:WHY_LIMIT_CHARS])
     except BaseException as error:
         return Word("failed", _said(error))
 
 
 def _written(event: dict[str, Any], order: bytes) -> bytes:
-    """Encode what was returned. An integer beyond 64 bits may be passed on, and none may be made."""
+    """Encode the returned event. Integers beyond 64 bits may be kept from the input, but not created."""
     try:
         return orjson.dumps(event)
     except orjson.JSONEncodeError:
@@ -145,16 +145,16 @@ def _limit_memory() -> None:
 
 
 def _die_first() -> None:
-    """When the whole system runs out of memory, this process is the one to go."""
+    """Make the kernel kill this process first when the system runs out of memory."""
     with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
         file.write("1000")
 
 
 def _die_with(host: int) -> None:
-    # The kernel does it: a handler in an endless loop never comes to see the pipe closed, and one that holds the
+    # The kernel does it: a handler in an endless loop never sees the closed pipe, and one that holds the
     # interpreter (a regular expression does) stops every thread of ours.
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != host:  # it died before that
+    if os.getppid() != host:  # the host exited before that
         os._exit(1)
 
 

@@ -1,10 +1,9 @@
-"""Ends what insert functions started, also when Waybill is killed and can do so no more.
+"""Kills the processes that insert functions started, also after Waybill itself was killed.
 
-A function may start processes of its own, and they may leave its process group. They are found by an
-environment variable that they inherit, or by their session. The guardian is a small process that waits for Waybill to
-close a pipe, however it ends, and then ends all of them. Over the pipe it is told which sessions there are: lines of
-"+<process id of the leader>", and "-<process id>" for one that was ended. It is run by its path and imports nothing of
-Waybill's.
+A function may start processes, and they may leave its process group. They are found by an inherited environment
+variable, or by their session. The guardian is a small process that waits until Waybill's end of a pipe closes, and then
+kills all of them. Waybill writes the sessions to the pipe: lines of "+<process id of the leader>", and
+"-<process id>" for one that has ended. The guardian runs by its path and imports nothing of Waybill.
 """
 
 import contextlib
@@ -14,7 +13,7 @@ import sys
 import time
 
 MARK = "WAYBILL_FUNCTION"  # environment variable: "<host>.<number of the process>"
-LIMIT_SECONDS = 5.0  # a function that starts processes faster than they can be ended is given up then
+LIMIT_SECONDS = 5.0  # rounds of killing, in case a function keeps starting processes
 
 
 def end_marked(mark: str, leaders: frozenset[int] = frozenset()) -> None:
@@ -40,12 +39,12 @@ def _is_marked(pid: int, wanted: bytes) -> bool:
     try:
         with open(f"/proc/{pid}/environ", "rb") as file:
             return any(entry.startswith(wanted) for entry in file.read().split(b"\0"))
-    except OSError:  # it has ended, or is somebody else's
+    except OSError:  # it has ended, or belongs to another user
         return False
 
 
 def _session(pid: int) -> int:
-    """The session a process is in; 0 for one that has ended and only waits for its parent to notice."""
+    """The session of a process; 0 for a zombie."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
             state, _, _, session = file.read().rpartition(b")")[2].split()[:4]
@@ -55,7 +54,7 @@ def _session(pid: int) -> int:
 
 
 def main(mark: str) -> None:
-    """Wait for the end of the pipe on standard input, then end everything."""
+    """Wait for the end of standard input, then kill everything."""
     leaders: set[int] = set()
     for line in sys.stdin:
         (leaders.add if line.startswith("+") else leaders.discard)(int(line[1:]))

@@ -1,7 +1,7 @@
-"""Runs insert functions in processes of their own, so that nothing they do can harm the worker or each other.
+"""Runs insert functions in child processes, isolated from the worker and from each other.
 
-Each connection has its own process with its own queue, started when it is first used: a function that hangs, crashes or
-fills its memory keeps nobody waiting but its own connection.
+Each connection has a process and a queue, started at first use: a function that hangs, crashes or uses up its memory
+only delays its own connection.
 """
 
 import asyncio
@@ -18,13 +18,13 @@ from flows.functions.queue import FunctionQueue, Run
 from flows.functions.results import STOPPING, Dropped, Failed, FunctionResult, Rejected, RetryAsked, Returned
 from flows.functions.slots import Slots
 
-PROCESSES_LIMIT = 32  # with more connections than this, those that have nothing to do give theirs up
+PROCESSES_LIMIT = 32  # most processes; beyond that, idle ones are stopped
 
 __all__ = ["Dropped", "Failed", "FunctionHost", "FunctionResult", "Rejected", "RetryAsked", "Returned"]
 
 
 class FunctionHost:
-    """One per worker process. ``show`` gets what handlers print, cut to 4 KB a second; redacting it is its business."""
+    """One per worker process. ``show`` receives the handlers' output, at most 4 KB a second, not redacted."""
 
     def __init__(
         self,
@@ -34,13 +34,13 @@ class FunctionHost:
         show: Callable[[str], None] = lambda line: None,
         processes_limit: int = PROCESSES_LIMIT,
     ) -> None:
-        """``directory``: where modules are looked for beside what is installed; by default the current one."""
+        """``directory``: searched for modules besides installed packages; by default the current one."""
         self._queues = _Queues(directory, limit_seconds, show, processes_limit)
         self._connection = ""
         self._of: dict[str, Self] = {}
 
     def of(self, connection: str) -> Self:
-        """The host as one connection uses it: with a process that it shares with no other connection."""
+        """The host for one connection, with a process of its own."""
         if connection not in self._of:
             view = copy.copy(self)
             view._connection = connection
@@ -52,7 +52,7 @@ class FunctionHost:
         try:
             line = encode(Order(handler, event, settings)) + b"\n"
         except (UnicodeEncodeError, RecursionError, OverflowError, TypeError) as error:
-            return Failed("FUNCTION_FAILED", f"the event or its settings are no JSON: {type(error).__name__}")
+            return Failed("FUNCTION_FAILED", f"the event or its settings are not JSON: {type(error).__name__}")
         loop = asyncio.get_running_loop()
         run = Run(line, loop, loop.create_future())
         queue = self._queues.get((self._connection, handler))
@@ -62,11 +62,11 @@ class FunctionHost:
         return await run.future
 
     def reload(self) -> None:
-        """Import all modules anew, from the next batch on."""
+        """Import all modules again, from the next batch on."""
         self._queues.reload()
 
     async def close(self) -> None:
-        """End the processes. What still runs or comes later is unavailable: tried again when Waybill is back."""
+        """Stop the processes. Unfinished and later runs are FUNCTION_UNAVAILABLE, retried after the restart."""
         await asyncio.to_thread(self._queues.wait_until_ended, self._queues.close())
 
 
@@ -85,7 +85,7 @@ class _Queues:
         self._mark = secrets.token_hex(8)
         self._started = 0
         self._guardian: Guardian | None = None
-        self._guarding = threading.Lock()  # a queue tells of an ended process while it holds its own lock
+        self._guarding = threading.Lock()  # a queue reports an ended process while it holds its own lock
         self._closed = False
 
     def get(self, key: tuple[str, str]) -> FunctionQueue | None:
@@ -104,7 +104,7 @@ class _Queues:
                 queue.reload()
 
     def close(self) -> list[threading.Thread]:
-        """Begin to end; gives the threads to wait for."""
+        """Start stopping; returns the threads to join."""
         with self._lock:
             self._closed = True
             threads = [queue.close() for queue in self._queues.values()]
@@ -140,7 +140,7 @@ class _Queues:
                 self._guardian.tell(f"-{pid}")
 
     def _make_room(self) -> None:
-        """Let the process that has had nothing to do for longest end."""
+        """Stop the process that has been idle longest."""
         with self._lock:
             queues = sorted(self._queues.values(), key=lambda queue: queue.used_seconds)
         next((queue for queue in queues if queue.leave()), None)

@@ -1,8 +1,8 @@
-"""What host and child say to each other: lines of JSON over pipes.
+"""The protocol between host and child: lines of JSON over pipes.
 
 host:   a number, then as many lines of {"handler": "package.module:name", "event": {...}, "settings": {...}}
-child:  {"kind": "importing"}                                a module is loaded first, which may take its time
-        {"kind": "began"}                                    the next event's time counts from now
+child:  {"kind": "importing"}                                a module is imported first, which may take long
+        {"kind": "began"}                                    the time limit of the next event starts
         {"kind": "returned", "event": {...}}                 one of these for each event, in order
         {"kind": "dropped" | "retry" | "rejected" | "failed" | "exhausted" | "unavailable", "why": "..."}
 """
@@ -14,7 +14,7 @@ import msgspec
 from model.http.failure import FOUND_LIMIT_CHARS
 
 ANSWER_LIMIT_BYTES = 1024 * 1024
-WHY_LIMIT_CHARS = FOUND_LIMIT_CHARS  # it is redacted, and cut to what people see, on the other side
+WHY_LIMIT_CHARS = FOUND_LIMIT_CHARS  # the host redacts and shortens it
 
 
 class Order(msgspec.Struct, frozen=True):
@@ -26,7 +26,7 @@ class Order(msgspec.Struct, frozen=True):
 
 
 class Word(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One thing the child says. ``event`` is JSON, an object."""
+    """One message of the child. ``event`` is JSON, an object."""
 
     kind: str
     why: str = ""

@@ -1,4 +1,4 @@
-"""The process that runs one connection's insert function, seen from the worker."""
+"""The host's side of the process that runs one connection's insert function."""
 
 import contextlib
 import os
@@ -22,7 +22,8 @@ OUTPUT_BYTES_PER_SECOND = 4096
 
 
 class Child:
-    """A running child process. ``mark``: identifies it and all it starts; ``ended``: called when it is killed."""
+    """A running child process. ``mark``: identifies it and all processes it starts; ``ended``: called when it is
+    killed."""
 
     def __init__(
         self, directory: Path | None, show: Callable[[str], None], mark: str, ended: Callable[[int], None]
@@ -36,7 +37,7 @@ class Child:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            start_new_session=True,  # Ctrl-C is for the worker, which ends its children when it is done
+            start_new_session=True,  # Ctrl-C is for the worker, which stops its children when it is done
         )
         assert self._process.stdin and self._process.stdout and self._process.stderr
         self._in: IO[bytes] = self._process.stdin
@@ -47,13 +48,13 @@ class Child:
         threading.Thread(target=_show_output, args=(self._process.stderr, show), daemon=True).start()
 
     def send(self, lines: list[bytes]) -> None:
-        """Give it a batch. That it is gone shows when it is listened to."""
+        """Send a batch. Reading reports a process that has exited."""
         with contextlib.suppress(OSError):
             self._in.write(b"%d\n" % len(lines) + b"".join(lines))
             self._in.flush()
 
     def listen(self, limit_seconds: float) -> Word | Failed:
-        """Return what it says next, or what became of it."""
+        """Return its next message, or the failure."""
         deadline = time.monotonic() + limit_seconds
         while b"\n" not in self._heard:
             poll = select.poll()
@@ -65,7 +66,7 @@ class Child:
                 return Failed("FUNCTION_CRASHED", self._cause_of_death())
             self._heard += read
             if len(self._heard) > 2 * ANSWER_LIMIT_BYTES:
-                return Failed("FUNCTION_CRASHED", "it sent more than an answer")
+                return Failed("FUNCTION_CRASHED", "it sent more than the limit")
         line, _, self._heard = self._heard.partition(b"\n")
         try:
             return decode_word(line)
@@ -73,12 +74,12 @@ class Child:
             return Failed("FUNCTION_CRASHED", "it sent what is no answer")
 
     def stop(self) -> None:
-        """End it, from any thread; `kill` must follow."""
+        """Stop it, from any thread; `kill` must follow."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
 
     def kill(self) -> None:
-        """End it now, and every process it started."""
+        """Kill it and every process it started."""
         self.dead = True
         self.stop()
         self._process.wait()
@@ -87,21 +88,21 @@ class Child:
 
     @property
     def pid(self) -> int:
-        """Its process id, which is that of its session too."""
+        """Its process id, which is also its session id."""
         return self._process.pid
 
     def _cause_of_death(self) -> str:
         try:
             code = self._process.wait(timeout=1)
         except subprocess.TimeoutExpired:
-            return "it closed the pipe its answers go through"
+            return "it closed the pipe for its answers"
         if code == -signal.SIGKILL:
-            return "its process was ended by signal 9, as the system does when memory runs out"
+            return "its process was killed by signal 9, which the system sends when memory runs out"
         return f"its process was ended by signal {-code}" if code < 0 else f"its process ended with exit code {code}"
 
 
 class Guardian:
-    """The process that outlives this one and ends what functions started; ``mark``: what all of them begin with."""
+    """The process that outlives this one and kills what functions started; ``mark``: common prefix of their marks."""
 
     def __init__(self, mark: str) -> None:
         self._process = subprocess.Popen(
@@ -109,20 +110,20 @@ class Guardian:
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            start_new_session=True,  # whoever ends the worker's process group must not end this one
+            start_new_session=True,  # a kill of the worker's process group must not reach this one
         )
 
         assert self._process.stdin
         self._in: IO[bytes] = self._process.stdin
 
     def tell(self, word: str) -> None:
-        """Say that a session began (``+<process id>``) or was ended (``-<process id>``)."""
-        with contextlib.suppress(OSError):  # somebody ended it: what it would do cannot be done then
+        """Report that a session started (``+<process id>``) or ended (``-<process id>``)."""
+        with contextlib.suppress(OSError):  # the guardian was killed: nothing to do
             self._in.write(f"{word}\n".encode())
             self._in.flush()
 
     def close(self) -> None:
-        """Let it do its work, and wait for it."""
+        """Close the pipe and wait until it is done."""
         with contextlib.suppress(OSError):
             self._in.close()
         self._process.wait()

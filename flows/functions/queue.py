@@ -1,7 +1,7 @@
-"""The queue of one connection's insert function: a thread, a process, and what waits for it.
+"""The queue of one connection's insert function: a thread, a process and the waiting events.
 
-Events go to the process in batches and come back one by one, so when it crashes or takes too long, the event it had in
-hand is known: that one is classified, the others go to the next process.
+Events go to the process in batches and return one by one, so when it crashes or takes too long, the current event is
+known: that one fails, the others go to the next process.
 """
 
 import asyncio
@@ -17,18 +17,18 @@ from flows.functions.slots import Slots
 
 BATCH_EVENTS = 64
 BATCH_BYTES = 1 << 20  # reached, not crossed twice: the event that reaches it still goes along
-BATCH_SECONDS = 0.5  # a slow function gets smaller batches, so that what waits behind one is looked at in time
+BATCH_SECONDS = 0.5  # a slow function gets smaller batches, so that the timeouts of waiting events are checked in time
 IMPORT_LIMIT_SECONDS = 30.0
-IDLE_SECONDS = 60.0  # a process that had nothing to do for so long ends
-WAIT_SECONDS = 10.0  # what waited so long for its turn goes back to wait on disk, and lets go of its destination
-TIMEOUTS_IN_A_ROW = 2  # so many, with nothing answered in between, and the function is paused
+IDLE_SECONDS = 60.0  # an idle process stops after this
+WAIT_SECONDS = 10.0  # an event that waited this long moves to a retry tier
+TIMEOUTS_IN_A_ROW = 2  # so many in a row without an answer pause the function
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 5.0, 60.0
-LONGEST_REST_SECONDS = 1.0  # between processes that answered nothing
+LONGEST_REST_SECONDS = 1.0  # between processes that gave no answer
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Run:
-    """One event for a function, and who waits for it."""
+    """One event for a function, and its future."""
 
     line: bytes  # the encoded order
     loop: asyncio.AbstractEventLoop
@@ -36,7 +36,7 @@ class Run:
     since_seconds: float = field(default_factory=time.monotonic)
 
     def end(self, result: FunctionResult) -> None:
-        """Give the result to who waits; from any thread."""
+        """Set the result; from any thread."""
 
         def settle() -> None:
             if not self.future.done():
@@ -44,12 +44,12 @@ class Run:
 
         try:
             self.loop.call_soon_threadsafe(settle)
-        except RuntimeError:  # the loop is closed: nobody waits any more
+        except RuntimeError:  # the loop is closed
             pass
 
 
 class FunctionQueue:
-    """``start`` makes a process, once ``slots`` allows for one more."""
+    """``start`` starts a process, once ``slots`` permits one more."""
 
     def __init__(self, start: Callable[[], Child], slots: Slots, limit_seconds: float) -> None:
         self._start = start
@@ -67,10 +67,10 @@ class FunctionQueue:
         self._timeouts = 0  # in a row
         self._paused_until_seconds = 0.0
         self._mean_seconds = 0.0  # an event takes
-        self.used_seconds = 0.0  # when it last had something to do
+        self.used_seconds = 0.0  # when it last had an event
 
     def add(self, run: Run) -> None:
-        """Queue a run; its end is told to who waits for it."""
+        """Queue a run; its future gets the result."""
         with self._changed:
             if self._closed:
                 run.end(STOPPING)
@@ -84,14 +84,14 @@ class FunctionQueue:
                 self._changed.notify()
 
     def reload(self) -> None:
-        """Import all modules anew, from the next batch on, and try a paused function again."""
+        """Import all modules again, from the next batch on, and resume a paused function."""
         with self._changed:
             self._reload = True
             self._timeouts = 0
             self._paused_until_seconds = 0.0
 
     def leave(self) -> bool:
-        """End the process if it has nothing to do; False: it has."""
+        """Stop the process if it is idle; return whether it was."""
         with self._changed:
             idle = self._child is not None and not self._busy and not self._runs
             self._leave = self._leave or idle
@@ -99,7 +99,7 @@ class FunctionQueue:
         return idle
 
     def close(self) -> threading.Thread | None:
-        """Stop now; gives the thread, which is about to end."""
+        """Stop now; returns the thread, to be joined."""
         with self._changed:
             self._closed = True
             self._changed.notify()
@@ -110,7 +110,7 @@ class FunctionQueue:
     def _is_paused(self) -> bool:
         if self._timeouts < TIMEOUTS_IN_A_ROW:
             return False
-        on_trial = self._busy or bool(self._runs)  # one event at a time tries whether it is well again
+        on_trial = self._busy or bool(self._runs)  # one event at a time probes it
         return on_trial or time.monotonic() < self._paused_until_seconds
 
     def _paused(self) -> Failed:
@@ -124,10 +124,10 @@ class FunctionQueue:
         while (batch := self._next_batch()) is not None:
             try:
                 left = self._run_batch(self._started(), batch)
-            except Exception as error:  # a system out of processes or files; nobody may wait for ever because of it
+            except Exception as error:  # the system is out of processes or files
                 self._end_child()
                 for run in batch:
-                    run.end(Failed("FUNCTION_UNAVAILABLE", f"its process cannot be run: {type(error).__name__}"))
+                    run.end(Failed("FUNCTION_UNAVAILABLE", f"its process cannot be started: {type(error).__name__}"))
                 self._rest()
                 continue
             with self._changed:
@@ -140,10 +140,10 @@ class FunctionQueue:
                 else:
                     self._rest()
             elif self._slots.wanted:
-                self._end_child()  # more connections than processes: each gets one in turn
+                self._end_child()  # more connections than processes: they take turns
 
     def _next_batch(self) -> list[Run] | None:
-        """What to run next; None: nothing for long, and the thread ends."""
+        """The next batch; None after a long idle time, when the thread ends."""
         with self._changed:
             self._busy = False
             self.used_seconds = time.monotonic()
@@ -166,7 +166,7 @@ class FunctionQueue:
     def _drop_late(self) -> None:
         latest_seconds = time.monotonic() - WAIT_SECONDS
         while self._runs and (self._runs[0].since_seconds < latest_seconds or self._runs[0].future.done()):
-            why = f"it waited {WAIT_SECONDS:g} s for its turn: the function is slower than events come in"
+            why = f"it waited {WAIT_SECONDS:g} s in the queue: the function is slower than events arrive"
             self._runs.popleft().end(Failed("FUNCTION_PAUSED", why))
 
     def _taken(self) -> list[Run]:
@@ -179,7 +179,7 @@ class FunctionQueue:
         batch_bytes = 0
         while self._runs and len(batch) < most and batch_bytes < BATCH_BYTES:
             run = self._runs.popleft()
-            if not run.future.done():  # given up while it waited
+            if not run.future.done():  # cancelled while it waited
                 batch.append(run)
                 batch_bytes += len(run.line)
         return batch
@@ -207,7 +207,7 @@ class FunctionQueue:
             self._slots.give()
 
     def _run_batch(self, child: Child, batch: list[Run]) -> list[Run]:
-        """Run a batch and return what must go to another process: what stood behind an event that ended this one."""
+        """Run a batch; return the events for another process: those behind an event that ended this one."""
         began_seconds = time.monotonic()
         fresh = not child.answered
         child.send([run.line for run in batch])
@@ -225,7 +225,7 @@ class FunctionQueue:
                     elif stage == "importing" or not child.answered:
                         run.end(Failed("FUNCTION_UNAVAILABLE", word.why))
                     else:
-                        return batch[index:]  # it died between two events: neither is to blame
+                        return batch[index:]  # it exited between two events: neither caused it
                     return batch[index + 1 :]
                 if word.kind not in {"importing", "began"}:
                     break
@@ -233,11 +233,11 @@ class FunctionQueue:
                 limit_seconds = self._limit_seconds if stage == "began" else IMPORT_LIMIT_SECONDS
             if word.kind == "exhausted" and not (fresh and index == 0):
                 child.kill()
-                return batch[index:]  # events before it may have filled the memory: it is judged in a new process
+                return batch[index:]  # earlier events may have used the memory: run it again in a new process
             child.answered = True
             self._timeouts = 0
             run.end(STOPPING if self._closed else result_of(word))
-        if not fresh:  # importing is no measure
+        if not fresh:  # importing does not count
             self._mean_seconds = (time.monotonic() - began_seconds) / len(batch)
         return []
 

@@ -1,4 +1,4 @@
-"""What came of running an insert function on one event."""
+"""The result of an insert function for one event."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,21 +16,21 @@ class Returned:
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """Not to be sent."""
+    """Dropped."""
 
     why: str
 
 
 @dataclass(frozen=True, slots=True)
 class RetryAsked:
-    """To be tried again later."""
+    """To be retried later."""
 
     why: str
 
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """Wrong, in the function's eyes."""
+    """Rejected as invalid."""
 
     why: str
 
@@ -60,6 +60,6 @@ _KINDS: dict[str, Callable[[str], FunctionResult]] = {
 
 
 def result_of(word: Word) -> FunctionResult:
-    """The result a child's last word about an event stands for."""
+    """The result for a child's final message about an event."""
     known = _KINDS.get(word.kind)
     return known(word.why) if known else Returned(decode_event(word.event))

@@ -1,11 +1,11 @@
-"""How many processes insert functions may have at a time."""
+"""Limits the number of insert-function processes."""
 
 import threading
 from collections.abc import Callable
 
 
 class Slots:
-    """Counts processes. ``make_room`` is asked to end an idle one when all slots are taken."""
+    """Counts processes. ``make_room`` stops an idle one when all slots are taken."""
 
     def __init__(self, most: int, make_room: Callable[[], None]) -> None:
         self._free = most
@@ -15,7 +15,7 @@ class Slots:
 
     @property
     def wanted(self) -> bool:
-        """Somebody waits for a slot: whoever has one gives it up between two batches."""
+        """A queue waits for a slot: holders release theirs between two batches."""
         return self._waiting > 0
 
     def take(self) -> None:
@@ -35,7 +35,7 @@ class Slots:
                 self._waiting -= 1
 
     def give(self) -> None:
-        """Give one back."""
+        """Release a slot."""
         with self._changed:
             self._free += 1
             self._changed.notify()

@@ -1,0 +1,1 @@
+"""What people run on request: redrive, test event, dry run. Not dataflows."""

@@ -1,5 +1,5 @@
-"""What would happen to an event on every connection of its source. Nothing is sent, and nothing is counted, sampled or
-remembered; insert functions do run, in their own process."""
+"""Shows what would happen to an event on every connection of its source. Nothing is sent, counted, sampled or stored;
+insert functions do run, in their process."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,10 +27,10 @@ _STATES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DryRunResult:
-    """One delivery the event would become. Everything is redacted.
+    """One delivery that the event would make. Everything is redacted.
 
-    ``state``: sent, filtered, discarded or retried (the insert function asks for it). ``rule``: which filter or mapping
-    decided. ``stripped``: filters dropped or changed fields. ``function``: the insert function that ran.
+    ``state``: sent, filtered, discarded or retried (the insert function raised RetryEvent). ``rule``: the deciding
+    filter or mapping. ``stripped``: filters dropped or changed fields. ``function``: the insert function that ran.
     """
 
     destination: str
@@ -46,7 +46,7 @@ class DryRunResult:
 def deliveries_of(
     plan: CompiledConnection, event: Event, redactor: Redactor, now_ms: int, identity: str
 ) -> Iterator[tuple[RouteResult, Delivery]]:
-    """The deliveries of an event that is in no log, as routing makes them."""
+    """The deliveries of an event without a log position, as routing makes them."""
     for number, routed in enumerate(route(plan, event.body, event.payload, identity)):
         yield (
             routed,

@@ -1,7 +1,7 @@
-"""A test: one event sent to one destination because a person asked, over the delivery step itself.
+"""A test event: one event sent to one destination on request, with the sender of the delivery flow.
 
-It is never retried, and in no count, latency or breaker: its facts are of a kind of their own. Filters and the insert
-function are passed by unless asked for; mapping triggers are not, because they say what is sent.
+It is never retried, and not part of counts, latencies or circuit breakers: its facts have a separate kind. Filters and
+the insert function are skipped unless requested; mapping triggers apply, because they decide what is sent.
 """
 
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ from model.http.failure import FailureClass
 from model.recording.facts import Audited, Fact, Sample, Tested
 from model.routing import routing
 
-TEST = "test"  # state of a test's sample
+TEST = "test"  # state of a test event's sample
 _STATES = {
     FailureClass.DELIVERED: "delivered",
     FailureClass.FILTER: "filtered",
@@ -36,7 +36,7 @@ class CannotTest(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ManualSendPlan:
-    """The deliveries of a test, and what would have kept a real event from being sent but was passed by."""
+    """The deliveries of a test, and the rules that would have stopped a real event but were skipped."""
 
     deliveries: tuple[Delivery, ...]
     passed_by: tuple[str, ...]
@@ -64,8 +64,8 @@ def plan_manual_send(
         if kept_out.state is not None and kept_out.code != "NO_MATCHING_MAPPING":
             passed_by.append(f"{kept_out.code} {kept_out.message}".strip())
         elif kept_out.event is not event.payload:
-            passed_by.append("filters would have taken fields out")
-        plan = routing.without_filters(plan)
+            passed_by.append("filters would have removed fields")
+        plan = routing.unfiltered(plan)
     function = configuration.functions.get((event.source, destination))
     if function is not None and not apply_insert_function:
         passed_by.append(f"insert function {function.handler} was not run")
@@ -76,7 +76,7 @@ def plan_manual_send(
         if mapping in {"", routed.mapping}:
             deliveries.append(replace(delivery, inserted=not apply_insert_function))
     if not deliveries:
-        raise CannotTest(f"mapping {mapping!r} does not take this event")
+        raise CannotTest(f"mapping {mapping!r} does not match this event")
     return ManualSendPlan(deliveries=tuple(deliveries), passed_by=tuple(passed_by))
 
 
@@ -86,12 +86,12 @@ async def send_manually(sender: BatchSender, plan: ManualSendPlan) -> list[Deliv
 
 
 def state_of(result: DeliveryResult) -> str:
-    """What the outcome would have been."""
+    """The state that a real delivery would have ended in."""
     return _STATES.get(result.answer.failure, "failed")
 
 
 def facts_of(result: DeliveryResult, configuration: CompiledWorkspace, author: str, run: str) -> Iterator[Fact]:
-    """What is kept of one call of a test."""
+    """The facts of one call of a test."""
     delivery = replace(result.delivery, calls=1)
     answer = result.answer
     yield Tested(
@@ -124,7 +124,7 @@ def facts_of(result: DeliveryResult, configuration: CompiledWorkspace, author: s
 
 
 def audited(author: str, role: str, destination: str, details: dict[str, str], at_ms: int, run: str) -> Audited:
-    """The record of who sends a test, to be kept before it is sent."""
+    """The audit fact of a test, to be appended before it is sent."""
     return Audited(
         at_ms=at_ms,
         run=run,

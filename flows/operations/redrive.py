@@ -1,9 +1,8 @@
-"""Redriving: dead letters are counted, and those to be sent go back on the retry tiers. It makes no call itself.
+"""Redrive: selects dead letters and appends their deliveries to a retry tier. It makes no call itself.
 
-The store lags the topics by seconds and a command may be killed at any moment, so a ledger beside the topics
-(`flows.operations.redrive_ledger`) remembers what was put on its way. A chunk is written there before it is appended to
-its topic; what a kill left in between is looked for in the topic, so that nothing is sent twice and nothing is left
-out.
+The store lags the topics by seconds and a command may be killed at any time, so a ledger beside the topics
+(`flows.operations.redrive_ledger`) records what was appended. A chunk is written to the ledger before it is appended to
+its topic; after a kill the next command searches the topic for it, so that nothing is sent twice or left out.
 """
 
 from collections.abc import Callable, Iterator
@@ -34,16 +33,16 @@ from model.delivery.retry_tiers import RETRY_TIERS
 from model.events.envelope import UnreadableRecord
 from model.recording.facts import Audited
 
-CHUNK_DELIVERIES = 1_000  # appended at a time; fewer at low rates, so that each second has its chunk
+CHUNK_DELIVERIES = 1_000  # per chunk; fewer at low rates, for one chunk a second
 CHUNK_BYTES = 4 * 1024 * 1024
 READ_RECORDS = 1_000
 READ_BYTES = 4 * 1024 * 1024
-CLOCK_SKEW_MS = 60_000  # between who says when a delivery ended and who says when its dead letter was appended
-LEDGER_SECONDS = 7 * 86_400  # the store knows by then, and keeps it longer
+CLOCK_SKEW_MS = 60_000  # between the clock of a delivery's end and that of its dead letter
+LEDGER_SECONDS = 7 * 86_400  # the store has it by then, and keeps it longer
 
 
 class DeadLetter(NamedTuple):
-    """A dead letter that was chosen, without its event."""
+    """A selected dead letter, without its event."""
 
     root: str
     redrive: int
@@ -56,7 +55,7 @@ class DeadLetter(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How fast chunks follow each other. ``wait`` sleeps for seconds and says whether to stop (`Event.wait`)."""
+    """Limits the rate of chunks. ``wait`` sleeps for seconds and says whether to stop (`Event.wait`)."""
 
     rate_per_second: int
     wait: Callable[[float], bool]
@@ -64,17 +63,17 @@ class Pace:
 
 
 class Redriver:
-    """One command's work: count first, then send what was counted. Holds the ledger open until closed."""
+    """One redrive command: plan first, then send the plan. Keeps the ledger open until closed."""
 
     def __init__(self, topics: Topics, data: Path, *, clock: Callable[[], int]) -> None:
         self._topics = topics
         self._clock = clock
         self._ledger = RedriveLedger(data / LEDGER_FILE)
-        # A redrive that fails at once leaves a dead letter beyond these: it is not sent again by the same command.
+        # Ends as of now: the dead letter of a redrive that fails at once is not sent again by the same command.
         self._ends = [topics.bounds(DEAD_LETTERS, number)[1] for number in range(topics.partitions(DEAD_LETTERS))]
 
     def plan(self, choice: Choice, lookup: Lookup, gone: Callable[[Delivery], bool]) -> Plan:
-        """Find what would be sent; ``lookup``: what the store knows, ``gone``: no longer sent by configuration."""
+        """Find what would be sent; ``lookup``: the store's state of redrives, ``gone``: removed by configuration."""
         self._finish()
         unreadable = 0
         letters: list[DeadLetter] = []
@@ -99,9 +98,10 @@ class Redriver:
         return self._ledger.plan(unreadable)
 
     def send(self, audited: Audited, pace: Pace, progress: Callable[[int], None]) -> int:
-        """Put on their way what `plan` found, after saying so; return how many were until all were or it was stopped.
+        """Append the deliveries of `plan`, each after its Redriven fact; return how many, when all are done or it is
+        stopped.
 
-        ``progress`` is told how many so far. Raises `flows.topics.interface.TopicError` and
+        ``progress`` gets the number so far. Raises `flows.topics.interface.TopicError` and
         `flows.sqlite.database.DatabaseError`; the same command can be run again.
         """
         self._ledger.forget(self._clock() - LEDGER_SECONDS * 1_000)
@@ -151,7 +151,7 @@ class Redriver:
         self._ledger.sent()
 
     def _finish(self) -> None:
-        """Settle the chunk during which an earlier command was killed: what is in the topic was sent, the rest not."""
+        """Complete the chunk of a command that was killed: what is in the topic was sent, the rest was not."""
         chunk = self._ledger.unfinished()
         if chunk is None:
             return
@@ -162,7 +162,7 @@ class Redriver:
                 _, end = self._topics.bounds(topic, partition)
                 for record in _records(self._topics, topic, partition, start, end):
                     if missing.pop(record.key, None) is not None:
-                        # Its fact may have been said or not; said twice it folds.
+                        # Its fact may exist already; a repeated fact folds.
                         _put(producer, _said(Delivery.from_record(record.value), chunk))
             producer.flush()
         self._ledger.sent(missing=missing.values())
@@ -201,7 +201,7 @@ def _put(producer: Producer, output: OutgoingRecord) -> None:
 
 
 def _records(topics: Topics, topic: str, partition: int, start: int, end: int) -> Iterator[Record]:
-    """The records of [start, end); what retention deletes meanwhile is passed over."""
+    """The records of [start, end); records deleted by retention meanwhile are skipped."""
     position = max(start, topics.bounds(topic, partition)[0])
     while position < end:
         with closing(topics.reader(topic, partition, position)) as reader:

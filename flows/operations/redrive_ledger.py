@@ -1,7 +1,7 @@
-"""The ledger of redrives: what was put on its way from a data directory, and what one command has found to send.
+"""The ledger of redrives: what was sent from a data directory, and the candidates of the current command.
 
-It is a SQLite file of its own. A chunk is written down before it is appended to its topic, so that after a kill the
-next command knows where to look for what became of it.
+A separate SQLite file. A chunk is recorded before it is appended to its topic, so that after a kill the next command
+knows where to search for it.
 """
 
 from collections.abc import Collection, Iterable
@@ -14,7 +14,7 @@ import orjson
 from flows.sqlite.database import SqliteFile
 from model.delivery.redrive import Skip
 
-LOOKUP_LETTERS = 1_000  # asked of store and ledger at a time
+LOOKUP_LETTERS = 1_000  # per query of store and ledger
 LEDGER_FILE = "redrives.sqlite"
 
 _SCHEMA = (
@@ -23,7 +23,8 @@ _SCHEMA = (
     "author TEXT NOT NULL, before TEXT NOT NULL, state TEXT NOT NULL)",
     "CREATE TABLE IF NOT EXISTS redrives (root TEXT PRIMARY KEY, number INTEGER NOT NULL, chunk INTEGER NOT NULL)",
     "CREATE INDEX IF NOT EXISTS redrives_of_chunk ON redrives (chunk)",
-    # What a command has found, on disk because there may be any number: one row a delivery, of its last dead letter.
+    # The candidates of a command, on disk because their number is unlimited: one row per delivery, of its last dead
+    # letter.
     "CREATE TEMP TABLE found (root TEXT PRIMARY KEY, letter INTEGER, number INTEGER, code TEXT, state TEXT, skip TEXT, "
     '"partition" INTEGER, "offset" INTEGER)',
     'CREATE INDEX temp.found_by_place ON found ("partition", "offset")',
@@ -36,7 +37,7 @@ _KEEP_LAST = (
 
 
 class Group(NamedTuple):
-    """Deliveries to be sent that ended in the same way."""
+    """Deliveries to send with the same state and code."""
 
     state: str
     code: str
@@ -45,7 +46,8 @@ class Group(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What would be sent, most first, and what not and why. ``unreadable``: dead letters that hold no delivery."""
+    """What would be sent, largest group first, and what is skipped and why. ``unreadable``: dead letters that hold no
+    delivery."""
 
     groups: tuple[Group, ...]
     skipped: dict[Skip, int]
@@ -68,7 +70,7 @@ class Chunk(NamedTuple):
 
 
 class RedriveLedger:
-    """What was put on its way from this data directory, by the id of the first delivery. One process at a time."""
+    """The redrives of this data directory, by the id of the first delivery. One process at a time."""
 
     def __init__(self, path: Path) -> None:
         file = SqliteFile(path, fsync=True)
@@ -84,12 +86,12 @@ class RedriveLedger:
         return dict(self._db.rows(sql, orjson.dumps(list(roots)).decode()))
 
     def found(self, rows: list[tuple[Any, ...]]) -> None:
-        """Note dead letters, of each delivery the last one."""
+        """Record dead letters; the last one of each delivery wins."""
         with self._db.transaction() as sqlite:
             sqlite.executemany(_KEEP_LAST, rows)
 
     def plan(self, unreadable: int) -> Plan:
-        """Add up what was found."""
+        """Count the candidates."""
         groups = self._db.rows(
             "SELECT state, code, count(*) FROM found WHERE skip IS NULL GROUP BY state, code ORDER BY 3 DESC, 1, 2"
         )
@@ -105,7 +107,7 @@ class RedriveLedger:
         return list(self._db.rows(sql, *after, LOOKUP_LETTERS))
 
     def begin(self, chunk: Chunk) -> None:
-        """Write a chunk down before it is appended."""
+        """Record a chunk before it is appended."""
         with self._db.transaction() as sqlite:
             values = (chunk.at_ms, chunk.batch, chunk.author, orjson.dumps(chunk.before).decode())
             insert = "INSERT INTO chunks (at_ms, batch, author, before, state) VALUES (?, ?, ?, ?, 'sending')"
@@ -114,14 +116,14 @@ class RedriveLedger:
             sqlite.executemany("INSERT OR REPLACE INTO redrives VALUES (?, ?, ?)", rows)
 
     def sent(self, missing: Iterable[str] = ()) -> None:
-        """The chunk begun last is appended, but for those ``missing``: they were not sent."""
+        """Mark the last chunk as appended, except for those ``missing``, which were not sent."""
         with self._db.transaction() as sqlite:
             back = "UPDATE redrives SET number = number - 1 WHERE root = ?"
             sqlite.executemany(back, [(root,) for root in missing])
             sqlite.execute("UPDATE chunks SET state = 'sent' WHERE state = 'sending'")
 
     def unfinished(self) -> Chunk | None:
-        """The chunk a kill left half done."""
+        """The chunk that a kill left unfinished."""
         sql = "SELECT id, at_ms, batch, author, before FROM chunks WHERE state = 'sending'"
         row = self._db.row(sql)
         if row is None:

@@ -1,6 +1,6 @@
-"""Record facts: topic outcomes -> ClickHouse facts, samples, ticks and minutes, and topic minutes.
+"""Record facts: topic outcomes -> ClickHouse (facts, samples, watermark reports, minutes) and topic minutes.
 
-A pure function of the log: recording it again writes the same rows, which fold.
+A pure function of the log: recording it again writes the same rows, which replace the earlier ones.
 """
 
 from collections.abc import Sequence
@@ -13,32 +13,31 @@ from bytewax.operators import KeyedStream
 
 from flows.engine.clock import wall_clock_ms
 from flows.recording.recorder import Recorded, Recorder, StoreItem
-from flows.recording.replays import Lookup, ReplayDeduplicator
-from flows.recording.store_lookup import StoreLookup
+from flows.recording.replays import FactLookup, ReplayDeduplicator, StoreLookup
 from flows.recording.store_sink import StoreSink
 from flows.runtime.installation import Deployment, migrate_store
-from flows.runtime.positions import start_offset
+from flows.runtime.recovery import start_offset
 from flows.runtime.runner import RunnableFlow
 from flows.runtime.worker import Worker, run_worker
 from flows.topics.interface import OUTCOMES, Record
 from flows.topics.sink import OutgoingRecord, TopicSink
 from flows.topics.source import Item, SourceConfig, SourcedRecord, TopicPartition, TopicSource
-from model.recording.rollup import MINUTE_MS
+from model.durations import MINUTE_MS
 from sinks.clickhouse.store import Store, open_store
 
 FLOW = "recording"
 
 
 class OutcomesPartition(TopicPartition):
-    """Resumes where the open append minute began, so that minute is counted as a whole again."""
+    """Resumes at the start of the open append minute, so that the whole minute is counted again."""
 
-    def __init__(self, reading: SourceConfig, partition: int, position: int) -> None:
-        super().__init__(reading, partition, position)
+    def __init__(self, config: SourceConfig, partition: int, position: int) -> None:
+        super().__init__(config, partition, position)
         self._minute_ms = -1
         self._minute_began = position
 
     def next_batch(self) -> Sequence[Item]:
-        """Read on, noting where append minutes begin."""
+        """Emit the next batch, noting where append minutes start."""
         items = super().next_batch()
         for item in items:
             if isinstance(item, SourcedRecord):
@@ -58,7 +57,7 @@ class OutcomesSource(TopicSource):
     partition_type = OutcomesPartition
 
 
-def recording_flow(source: OutcomesSource, lookup: Lookup, store: StoreSink, minutes: TopicSink) -> Dataflow:
+def recording_flow(source: OutcomesSource, lookup: FactLookup, store: StoreSink, minutes: TopicSink) -> Dataflow:
     """Wire the flow from its parts."""
     flow = Dataflow(FLOW)
     items = op.input("outcomes", flow, source)
@@ -78,12 +77,12 @@ def recording_flow(source: OutcomesSource, lookup: Lookup, store: StoreSink, min
 
 
 def by_partition(item: Item) -> list[tuple[str, Record]]:
-    """Key a record by its partition; progress is of no use here."""
+    """Key a record by its partition; drop progress items."""
     return [(str(item.record.partition), item.record)] if isinstance(item, SourcedRecord) else []
 
 
 def is_row(keyed: tuple[str, Recorded]) -> TypeGuard[tuple[str, StoreItem]]:
-    """Whether it goes to the store."""
+    """Whether an item goes to the store."""
     return not isinstance(keyed[1], OutgoingRecord)
 
 
@@ -91,8 +90,8 @@ def prepare(installation: Deployment, store: Store, stop: StopEvent) -> Dataflow
     """Make the flow of one installation, writing to ``store``."""
     topics = installation.topics
     start = start_offset(topics, FLOW)
-    reading = SourceConfig(topics=topics, topic=OUTCOMES, clock=wall_clock_ms, stop=stop, start=start, drain=True)
-    return recording_flow(OutcomesSource(reading), StoreLookup(store), StoreSink(store, topics), TopicSink(topics))
+    config = SourceConfig(topics=topics, topic=OUTCOMES, clock=wall_clock_ms, stop=stop, start=start, drain=True)
+    return recording_flow(OutcomesSource(config), StoreLookup(store), StoreSink(store, topics), TopicSink(topics))
 
 
 def flow() -> Dataflow:

@@ -1,4 +1,4 @@
-"""Bytewax sink into the store: one insert per table and epoch, acknowledged before the epoch's snapshot counts."""
+"""Bytewax sink into the store: one insert per table and epoch, acknowledged before its snapshot is committed."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ from sinks.clickhouse.store import StoreUnavailable
 
 log = logging.getLogger("waybill.recording")
 
-# Ticks last: a tick says that everything before it is there.
+# Watermark reports (ticks) last: each one claims that everything before it is in the store.
 TABLES = ("facts", "samples", "minutes", "minute_totals", "ticks", "destination_states", "audit")
 
 
@@ -24,14 +24,14 @@ class Tables(Protocol):
     """What the sink needs of a store."""
 
     def insert(self, table: str, rows: Sequence[Mapping[str, Any]]) -> list[RefusedRow]:
-        """Insert rows; return those refused for what they are. Raises `StoreUnavailable`."""
+        """Insert rows; return those refused for their content. Raises `StoreUnavailable`."""
 
     def rebuild_hours(self, log_partition: int, hours_ms: Sequence[int], through_ms: int) -> None:
-        """Add up hours again. Raises `StoreUnavailable`."""
+        """Sum hours again. Raises `StoreUnavailable`."""
 
 
 class StoreSinkPartition(StatefulSinkPartition[StoreItem, None]):
-    """Buffers rows by table and inserts them in `snapshot`. A store that is away blocks recording, nothing else."""
+    """Buffers rows by table and inserts them in `snapshot`. An unavailable store blocks recording, nothing else."""
 
     def __init__(self, store: Tables, producer: Producer) -> None:
         self._store = store
@@ -48,7 +48,7 @@ class StoreSinkPartition(StatefulSinkPartition[StoreItem, None]):
                 self._rows[item.table].append(item.values)
 
     def snapshot(self) -> None:
-        """Return after the store has every row, or a dead letter every row it refuses."""
+        """Return after every row is in the store, or in a dead letter if the store refuses it."""
         for table, rows in self._rows.items():
             if rows:
                 self._insert(table, rows)
@@ -86,5 +86,5 @@ class StoreSink(FixedPartitionedSink[StoreItem, None]):
         return ["0"]
 
     def build_part(self, step_id: str, for_part: str, resume_state: None) -> StoreSinkPartition:
-        """Make the worker's buffer."""
+        """Create the worker's buffer."""
         return StoreSinkPartition(self._store, self._topics.producer())

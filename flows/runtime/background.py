@@ -1,39 +1,39 @@
-"""What every long-running process does beside its work: it looks after clock, retention and workspace file."""
+"""The background work of every long-running process: watch the clock, expire topics, reload the workspace file."""
 
 import logging
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
-from flows.engine.clock import wall_clock_ms
-from flows.engine.clock_watchdog import ClockWatchdog, monotonic_ms, watch
+from flows.engine.clock import ClockWatchdog, monotonic_ms, wall_clock_ms, watch
+from flows.engine.threads import every
 from flows.runtime.installation import Deployment
 from flows.topics.interface import TopicError
 from flows.workspace.discards import View
-from flows.workspace.reloader import POLL_SECONDS, WorkspaceWatch
+from flows.workspace.reloader import POLL_SECONDS, WorkspaceReloader
 
 EXPIRE_EVERY_SECONDS = 60.0
-EXIT_AGAIN = 75  # EX_TEMPFAIL: start me again
+EXIT_AGAIN = 75  # EX_TEMPFAIL: a supervisor starts the process again
 
 log = logging.getLogger("waybill.runtime")
 
 
 def watch_clock(stopped: threading.Event) -> None:
-    """End the process when the clock is set back: the flows would stand still for as long."""
+    """End the process when the clock is set back, because the flows would stall until it has caught up."""
     watch(ClockWatchdog(wall_clock_ms, monotonic_ms), stopped, _clock_stepped_back)
 
 
 def expire_topics(installation: Deployment, stopped: threading.Event) -> None:
-    """Delete what is past its retention, where the topics do not do so by themselves."""
+    """Delete records past their retention, where the topics do not do so by themselves."""
 
     def expire() -> None:
         try:
             installation.topics.expire()
         except TopicError as error:
-            log.warning("deleting what is past its retention failed, trying again in a minute: %s", error)
+            log.warning("deleting records past their retention failed, retrying in a minute: %s", error)
 
-    _every(EXPIRE_EVERY_SECONDS, stopped, expire, "retention")
+    every(EXPIRE_EVERY_SECONDS, expire, stopped, "retention")
 
 
 def reload_workspace(
@@ -43,30 +43,23 @@ def reload_workspace(
     stopped: threading.Event,
     view: View | None = None,
 ) -> None:
-    """Take the workspace file over whenever it changes; ``view``: reads the store, to tell what a change discards."""
-    watch = WorkspaceWatch(file, installation.live, environ, view=view)
-    installation.live.watched_by(watch.take_over)
+    """Apply the workspace file whenever it changes; ``view`` reads the store, to count what a change discards."""
+    reloader = WorkspaceReloader(file, installation.live, environ, view=view)
+    installation.live.reload_with(reloader.reload_if_changed)
     at_start = [installation.workspace] if view else []
 
-    def look() -> None:
-        if at_start:  # what was changed while nothing ran
+    def poll() -> None:
+        if at_start:  # the file may have changed while nothing ran
             workspace = at_start.pop()
-            watch.tell_discards(workspace, workspace)
-        watch.look()
+            reloader.log_discards(workspace, workspace)
+        reloader.poll()
 
-    _every(POLL_SECONDS, stopped, look, "workspace")
+    every(POLL_SECONDS, poll, stopped, "workspace")
 
 
 def _clock_stepped_back(back_ms: int) -> None:
     log.critical(
-        "the clock went back by %d s: ending, to be started again (the flows would wait that long)", back_ms // 1_000
+        "the clock was set back by %d s: exiting to be restarted (the flows would stall for that long)",
+        back_ms // 1_000,
     )
     os._exit(EXIT_AGAIN)
-
-
-def _every(seconds: float, stopped: threading.Event, action: Callable[[], None], name: str) -> None:
-    def repeat() -> None:
-        while not stopped.wait(seconds):
-            action()
-
-    threading.Thread(target=repeat, name=name, daemon=True).start()

@@ -1,4 +1,4 @@
-"""One installation: its workspace, its data directory, its topics. Opened once at the edge, passed to everything."""
+"""A deployment: its workspace, data directory and topics. Opened once per process and passed to everything else."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,12 +25,12 @@ class Deployment:
 
     @property
     def workspace(self) -> Workspace:
-        """The version of the workspace in force now."""
+        """The active version of the workspace."""
         return self.live.current
 
     @property
     def store_url(self) -> str:
-        """Where facts and minutes go."""
+        """URL of the store that facts and minutes are written to."""
         return store_url(self.workspace, self.data)
 
     def recovery(self, flow: str) -> Path:
@@ -39,7 +39,7 @@ class Deployment:
 
 
 def open_installation(workspace: Workspace, data: Path) -> Deployment:
-    """Open the topics (creating what is missing) and the data directory."""
+    """Open the topics and the data directory, creating what is missing."""
     data.mkdir(parents=True, exist_ok=True, mode=0o700)
     config = workspace.topics
     topics = open_topics(
@@ -66,7 +66,7 @@ def store_retention_seconds(workspace: Workspace) -> dict[str, int]:
     days = {
         "facts": kept.facts_days,
         "undelivered": kept.facts_days,
-        "error_hours": kept.facts_days,  # they tell what destinations said, as facts do
+        "error_hours": kept.facts_days,  # they hold destinations' error messages, as facts do
         "samples": kept.samples_days,
         "minutes": kept.minutes_days,
         "minute_totals": kept.minutes_days,

@@ -1,6 +1,6 @@
-"""Runs a flow in a thread of this process, and starts it again with backoff when it dies.
+"""Runs a flow in a thread of this process, and restarts it with backoff when it dies.
 
-One worker per flow, each with its own recovery directory: in one Dataflow, one blocked sink would stop them all.
+Each flow is a Dataflow with one worker and its own recovery directory: together, one blocked sink would stop all.
 """
 
 import gc
@@ -19,7 +19,8 @@ from bytewax.run import cli_main
 
 from flows.engine.backoff import Restarts
 from flows.engine.epochs import EPOCH
-from flows.runtime.recovery import RecoveryLost, claim
+from flows.engine.threads import in_background
+from flows.runtime.recovery import RecoveryLost, check_recovery
 from flows.topics.interface import PositionLost, Topics
 
 log = logging.getLogger("waybill.runtime")
@@ -27,7 +28,7 @@ log = logging.getLogger("waybill.runtime")
 
 @dataclass(frozen=True, slots=True)
 class RunnableFlow:
-    """A flow ready to run; ``close`` gets True when it ended by itself with everything in its last snapshot."""
+    """A flow ready to run; ``close`` gets True if it ended normally, so that its last snapshot holds all its state."""
 
     flow: Dataflow
     close: Callable[[bool], None]
@@ -35,19 +36,19 @@ class RunnableFlow:
 
 @dataclass(slots=True)
 class FlowStatus:
-    """What a person may ask of a running flow."""
+    """The status of a flow, for people."""
 
     starts: int = 0
-    failure: str = ""  # of the last run that died
-    fatal: bool = False  # starting again would not help; a person must act
+    failure: str = ""  # why the last run died
+    needs_operator: bool = False  # a restart would not help; a person must act
     running: bool = field(default=False)
 
 
 def freeze_gc() -> None:
-    """Call before flows start. What was made so far lives as long as the process.
+    """Exclude all objects created so far from garbage collection. Call before flows start.
 
-    Looked through again and again by the garbage collector, as it would be at the rate events make objects, it costs a
-    tenth of all CPU, and each look holds everything up for 20 to 50 ms.
+    These objects live as long as the process. Scanning them at the rate events create objects would cost a tenth of the
+    CPU, with pauses of 20 to 50 ms.
     """
     gc.collect()
     gc.freeze()
@@ -55,15 +56,15 @@ def freeze_gc() -> None:
 
 
 def run_once(topics: Topics, flow: str, recovery: Path, prepare: Callable[[], RunnableFlow]) -> None:
-    """Run a flow until its sources stop. Raises what it dies of, `PositionLost` as it is, and `RecoveryLost`."""
-    claim(topics, flow, recovery)
+    """Run a flow until its sources stop. Raises what it dies of (`PositionLost` unwrapped), or `RecoveryLost`."""
+    check_recovery(topics, flow, recovery)
     prepared = prepare()
     clean = False
     try:
         config = RecoveryConfig(str(recovery))  # type: ignore[no-untyped-call]
         cli_main(prepared.flow, epoch_interval=EPOCH, recovery_config=config)  # type: ignore[no-untyped-call]
         clean = True
-    except BytewaxRuntimeError as error:  # what Bytewax makes of anything raised inside a flow
+    except BytewaxRuntimeError as error:  # Bytewax wraps every error raised inside a flow
         if isinstance(error.__cause__, PositionLost):
             raise error.__cause__ from None
         raise
@@ -83,15 +84,15 @@ class FlowThread:
         self._recovery = recovery
         self._prepare = prepare
         self._stop = stop
-        self._thread = threading.Thread(target=self._keep_running, name=f"flow-{flow}", daemon=True)
+        self._thread: threading.Thread | None = None
 
     def start(self) -> None:
         """Start the thread."""
-        self._thread.start()
+        self._thread = in_background(self._keep_running, f"flow-{self.name}")
 
     def join(self, timeout_seconds: float) -> bool:
-        """Wait for a stopped flow to end; False if it did not in time. One that was never started has ended."""
-        if self._thread.ident is None:
+        """Wait for a stopped flow to end; False if it did not end in time. A flow never started has ended."""
+        if self._thread is None:
             return True
         self._thread.join(timeout_seconds)
         return not self._thread.is_alive()
@@ -105,15 +106,15 @@ class FlowThread:
             try:
                 run_once(self._topics, self.name, self._recovery, self._prepare)
             except (RecoveryLost, PositionLost) as error:
-                self.status.fatal = True
+                self.status.needs_operator = True
                 self.status.failure = str(error)
                 log.error("flow %(flow)s cannot run: %(error)s", {"flow": self.name, "error": error})
                 return
-            except BaseException as error:  # Bytewax raises its own panics too; whatever it was, the flow starts again
+            except BaseException as error:  # including Bytewax's panics: restart after any error
                 self.status.failure = f"{type(error).__name__}: {error}"
                 pause_seconds = restarts.pause_seconds(time.monotonic() - began_seconds)
                 log.exception(
-                    "flow %(flow)s died, starting it again in %(seconds).0f s",
+                    "flow %(flow)s died, restarting it in %(seconds).0f s",
                     {"flow": self.name, "seconds": pause_seconds},
                 )
                 self._stop.wait(pause_seconds)

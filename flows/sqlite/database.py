@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-BUSY_SECONDS = 30.0  # longer than any transaction of ours; a writer that waits this long is not waiting but stuck
-WAL_LIMIT_BYTES = 64 * 1024 * 1024  # past it a WAL is begun anew even if somebody must wait, and cut to this length
-WAL_PAGES = 2_000  # 8 MB: an append moves them into the file only if `WalCheckpointer` did not
-PAGE_BYTES = 4096  # as SQLite makes files
-RESTART_MS = 100  # a checkpoint that waits for readers holds up appends for as long at most
-SWITCH_PAUSE_SECONDS = 0.005  # between two tries to switch a new file to its WAL: a switch takes a millisecond
-CACHE_KIB = 512  # a connection: there is one for each reader and each writer of each topic
+BUSY_SECONDS = 30.0  # longer than any of our transactions: a writer that waits this long means a stuck process
+WAL_LIMIT_BYTES = 64 * 1024 * 1024  # past it the WAL is restarted even if appends must wait, and truncated to this size
+WAL_PAGES = 2_000  # 8 MB: at this size an append checkpoints, if `WalCheckpointer` has not
+PAGE_BYTES = 4096  # SQLite's default
+RESTART_MS = 100  # a checkpoint that waits for readers blocks appends for at most this long
+SWITCH_PAUSE_SECONDS = 0.005  # between two attempts to switch a new file to WAL mode, which takes a millisecond
+CACHE_KIB = 512  # per connection: each reader and each writer of each topic has one
 
 _creating = threading.Lock()
 
@@ -54,8 +54,8 @@ class SqliteFile:
 
     def create(self) -> None:
         """Create the file if it does not exist. Raises ``errors.failed``."""
-        # Made here with its mode, because SQLite gives the WAL beside it the mode the file has. But never opened when
-        # it is there already: closing any descriptor of a file drops all locks the process has on it, SQLite's too.
+        # Created here for its mode, which SQLite copies to the WAL. An existing file is never opened here: closing any
+        # descriptor of a file drops all locks of the process on it, including SQLite's.
         with _creating:
             try:
                 os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
@@ -66,27 +66,27 @@ class SqliteFile:
                     f"cannot create {self.path}: {error.strerror}; check that the directory exists and is writable"
                 ) from error
 
-    def connect(self) -> "Connection":
+    def connect(self) -> "SqliteConnection":
         """Open a connection; the caller closes it. Raises ``errors.failed``."""
-        return Connection(self)
+        return SqliteConnection(self)
 
     def close(self) -> None:
-        """Refuse every use from now on, whichever thread makes it; the connections are closed by those who hold them.
+        """Refuse every further use, from any thread; each connection is closed by its holder.
 
-        (SQLite does not survive that a connection is closed while another thread is inside it.)
+        (SQLite crashes if a connection is closed while another thread uses it.)
         """
         self.closed = True
 
 
-class Connection:
+class SqliteConnection:
     """One connection to a file, used by one thread at a time."""
 
     def __init__(self, file: SqliteFile) -> None:
         self._file = file
         self._check_open()
         try:
-            # Read-write, not create: a file that is gone is an error, not an empty log. It may be made in one thread
-            # and closed in another, so SQLite's own check is off.
+            # Read-write, not create: a missing file is an error, not an empty log. A connection may be created in one
+            # thread and closed in another, so SQLite's own check is off.
             self._sqlite = sqlite3.connect(
                 f"file:{quote(str(file.path))}?mode=rw",
                 BUSY_SECONDS,
@@ -111,7 +111,7 @@ class Connection:
             raise self._translated(error) from error
 
     def rows(self, sql: str, *parameters: object) -> Generator[Any, None, None]:
-        """Rows one by one, as they stood at the first one. Close the generator: an open one holds back checkpoints."""
+        """Rows one by one, from one snapshot. Close the generator: an open one blocks checkpoints."""
         self._check_open()
         try:
             with closing(self._sqlite.execute(sql, parameters)) as cursor:
@@ -136,15 +136,15 @@ class Connection:
             raise self._translated(error, is_write=True) from error
 
     def checkpoint(self) -> bool:
-        """Move what the WAL holds into the file, without keeping anybody waiting; says whether that was all of it."""
+        """Move pages from the WAL into the file without blocking; returns whether all were moved."""
         _, in_wal, moved = self.row("PRAGMA wal_checkpoint(PASSIVE)")
         return bool(in_wal == moved)
 
     def limit_wal(self) -> bool:
-        """Begin a WAL that is past its limit anew; says whether it is within it.
+        """Restart a WAL that is past its limit; returns whether it is within the limit.
 
-        Readers whose reads overlap leave no gap in which a writer could. So appends wait until those that read now have
-        ended, and if one of them is stuck, for `RESTART_MS`.
+        Overlapping reads leave no gap in which a writer could restart it. So appends wait until the current reads have
+        ended, or for `RESTART_MS` if one is stuck.
         """
         _, in_wal, _ = self.row("PRAGMA wal_checkpoint(PASSIVE)")
         if in_wal * PAGE_BYTES < WAL_LIMIT_BYTES:
@@ -161,14 +161,14 @@ class Connection:
         self._sqlite.close()
 
     def __del__(self) -> None:
-        # Of a flow that died nobody closes the readers, and Python's connection is part of a cycle: without this, its
-        # files would stay open until the cycle collector happens to come by.
+        # Nobody closes the readers of a flow that died, and Python's connection is part of a reference cycle: without
+        # this, its files would stay open until the garbage collector runs.
         with suppress(AttributeError):  # it never connected
             self.close()
 
     def _write_ahead(self) -> None:
-        # A file is switched by whoever opens it first. Of several at once SQLite refuses all but one, without waiting:
-        # each has begun to read what the other wants to write.
+        # The first connection switches the file to WAL mode. If several try at once, SQLite refuses all but one without
+        # waiting, because each already reads what another wants to write.
         give_up = time.monotonic() + BUSY_SECONDS
         while True:
             try:

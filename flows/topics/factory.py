@@ -1,4 +1,4 @@
-"""Which topics a URL names."""
+"""Opens the topics that a URL names."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -23,8 +23,8 @@ def open_topics(
 ) -> Topics:
     """Open ``sqlite:///relative/directory``, ``sqlite:////absolute/directory`` or ``kafka://host:9092,…[/prefix]``.
 
-    ``fsync``, ``disk_budget_bytes`` and ``clock`` are for SQLite; brokers have their own. ``kafka``: settings of
-    librdkafka; ``replication``: of topics that are created. Raises `TopicError`.
+    ``fsync``, ``disk_budget_bytes`` and ``clock`` apply to SQLite only. ``kafka``: settings of librdkafka;
+    ``replication``: the replication factor of new topics. Raises `TopicError`.
     """
     if url.startswith(KAFKA):
         servers, _, prefix = url.removeprefix(KAFKA).partition("/")

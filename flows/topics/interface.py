@@ -1,9 +1,9 @@
-"""Topics: the logs that carry events, retries, facts, minutes and dead letters, behind one seam.
+"""Topics: the logs that carry events, retries, facts, minutes and dead letters, behind one interface.
 
-Shaped like Kafka (partitions, keys, offsets, append times), so that one conformance suite holds for SQLite files and
-for a broker. Offsets of a partition are contiguous from 0; append times are the log's own and never go back.
+The model is Kafka's (partitions, keys, offsets, append times); one conformance suite tests SQLite files and brokers.
+Offsets of a partition are contiguous from 0. Append times are set by the log and never go back.
 
-Who may call what: a `Topics` may be shared by threads; a `Producer` or `Reader` belongs to the thread that made it.
+Threads may share a `Topics`; a `Producer` or `Reader` belongs to the thread that created it.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ MINUTES = "minutes"
 
 
 class Record(NamedTuple):
-    """One record as read: where it stands, when the log took it (Unix ms), its key and bytes."""
+    """One record as read: its position, when it was appended (Unix ms), its key and value."""
 
     partition: int
     offset: int
@@ -28,7 +28,7 @@ class Record(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class TopicSpec:
-    """How a topic is created. Records older than the retention may be deleted, oldest first."""
+    """How to create a topic. Records older than the retention may be deleted, oldest first."""
 
     name: str
     partitions: int
@@ -36,14 +36,14 @@ class TopicSpec:
 
 
 class TopicError(Exception):
-    """A topic cannot do what was asked; the text names the topic and the remedy.
+    """An operation on a topic failed; the text names the topic and the remedy.
 
     TopicError
-      UnknownTopic     not created yet
-      TopicsUnavailable       nobody answers just now; try again
-      PositionLost     the position fell off the log (retention); ``missing`` records are gone
-      ProduceFailed    records were not acknowledged; none of the batch may be taken as written
-      TopicFull        the disk or the disk budget is used up; try again when there is room
+      UnknownTopic        the topic was not created
+      TopicsUnavailable   the brokers do not respond now; try again
+      PositionLost        retention deleted the position; ``missing`` records are lost
+      ProduceFailed       records were not acknowledged; treat the whole batch as not written
+        TopicFull         the disk or the disk budget is full; try again when there is space
     """
 
 
@@ -52,11 +52,11 @@ class UnknownTopic(TopicError):
 
 
 class TopicsUnavailable(TopicError):
-    """The topics cannot be reached now (a broker is down or starting). Nothing is lost by waiting."""
+    """The topics cannot be reached now (a broker is down or starting). Waiting loses nothing."""
 
 
 class PositionLost(TopicError):
-    """A reader asked for an offset that retention has deleted, or that lies past the end (a replaced log)."""
+    """A reader's offset was deleted by retention, or lies past the end (the log was replaced)."""
 
     def __init__(self, text: str, *, topic: str, partition: int, position: int, earliest: int, end: int) -> None:
         super().__init__(text)
@@ -77,26 +77,26 @@ class ProduceFailed(TopicError):
 
 
 class TopicFull(ProduceFailed):
-    """There is no room: nothing was written."""
+    """There is no space: nothing was written."""
 
 
 class Producer(Protocol):
-    """Appends records. Buffers in `send`; only `flush` makes promises."""
+    """Appends records. `send` only buffers; only `flush` guarantees that they are written."""
 
     def send(self, topic: str, key: bytes, value: bytes, partition: int | None = None) -> None:
         """Buffer one record for the partition given, or the one the key hashes to (model.events.ids.partition_of)."""
 
-    def push(self) -> None:
-        """Set off what is buffered: brokers append it in the background, a file appends it now. Promises nothing, and
-        what fails is for `flush` to tell, but where there is no background it raises `ProduceFailed` as that does."""
+    def poll(self) -> None:
+        """Start sending what is buffered without waiting: brokers append it in the background, a file appends it now.
+        Guarantees nothing. Failures in the background are raised by `flush`; a file raises `ProduceFailed` here."""
 
     def flush(self) -> None:
-        """Return after every buffered record is acknowledged: it survives kill -9 of any process (and power loss with
-        fsync). Raises `ProduceFailed`: nothing may be relied on, what is not written stays buffered, and another flush
-        goes on. On SQLite it is all or nothing for each topic."""
+        """Return after every buffered record is acknowledged: it survives kill -9 of any process (with fsync, a power
+        loss too). On `ProduceFailed`, unwritten records stay buffered and the next flush retries them. On SQLite a
+        flush is atomic for each topic."""
 
     def discard(self) -> None:
-        """Forget what is buffered and not flushed."""
+        """Drop what is buffered and not flushed."""
 
     def close(self) -> None:
         """Release resources; does not flush."""
@@ -108,22 +108,21 @@ class Reader(Protocol):
     position: int  # offset of the next record `read` returns
 
     def read(self, max_records: int, max_bytes: int) -> list[Record]:
-        """Return the next records, the first one even if it is larger than max_bytes; [] at the end, and where records
-        are still on their way from a broker.
+        """Return the next records, the first one even if it is larger than max_bytes. [] at the end, and while records
+        are being fetched from a broker.
 
-        Moves `position`. Raises `PositionLost` when the position fell off the log (also mid-way),
-        `TopicsUnavailable`."""
+        Advances `position`. Raises `PositionLost`, also for a gap in the log, and `TopicsUnavailable`."""
 
     def close(self) -> None:
         """Release resources."""
 
 
 class Topics(Protocol):
-    """One installation's topics, and small durable marks beside them."""
+    """The topics of one deployment, and small durable metadata values beside them."""
 
     def create(self, specs: Sequence[TopicSpec]) -> None:
-        """Create what is missing; an existing topic takes the new retention. Changing the number of partitions of an
-        existing topic raises `TopicError`."""
+        """Create missing topics and update the retention of existing ones. Raises `TopicError` if an existing topic has
+        another number of partitions."""
 
     def partitions(self, topic: str) -> int:
         """Number of partitions. Raises `UnknownTopic`."""
@@ -143,11 +142,11 @@ class Topics(Protocol):
     def expire(self) -> int:
         """Delete what is past retention, in small transactions; return the number of records deleted."""
 
-    def mark(self, name: str) -> bytes | None:
-        """Read a durable mark (a flow's identity, settled positions)."""
+    def get_metadata(self, name: str) -> bytes | None:
+        """Read a metadata value (such as a flow's identity); None if it was never written."""
 
     def put_metadata(self, name: str, value: bytes) -> None:
-        """Write a durable mark; acknowledged on return."""
+        """Write a metadata value; acknowledged on return."""
 
     def close(self) -> None:
         """Release resources."""

@@ -10,24 +10,24 @@ from model.events.envelope import encode_record
 from model.recording.facts import Fact, Outcome, encode
 
 
-def fact(key: bytes, said: Fact) -> OutgoingRecord:
+def fact(key: bytes, content: Fact) -> OutgoingRecord:
     """A fact for topic outcomes; the facts of one delivery share a key and so stay in order."""
-    return OutgoingRecord(OUTCOMES, key, encode(said))
+    return OutgoingRecord(OUTCOMES, key, encode(content))
 
 
 def retry(delivery: Delivery, now_ms: int) -> OutgoingRecord:
-    """A delivery for the tier that what remains of its wait asks for."""
+    """A delivery for the retry tier that matches the rest of its wait."""
     tier = next_tier(delivery.due_at_ms - now_ms, delivery.due_at_ms - delivery.waits_from_ms)
     return OutgoingRecord(tier.topic, delivery.delivery_id.encode(), delivery.to_record())
 
 
 def dead_letter(payload: bytes, key: bytes, code: str, message: str) -> OutgoingRecord:
-    """Bytes nobody could use, for a person to look at."""
+    """Bytes that could not be processed, for a person to inspect."""
     return OutgoingRecord(DEAD_LETTERS, key, encode_record({"code": code, "message": message}, payload))
 
 
 def undelivered(delivery: Delivery, outcome: Outcome) -> OutgoingRecord:
-    """A delivery that ended discarded or expired, whole, for redrive."""
+    """The dead letter of a discarded or expired delivery, complete, so that it can be redriven."""
     header = {"code": outcome.code, "state": outcome.state, "at_ms": outcome.at_ms}
     return OutgoingRecord(DEAD_LETTERS, delivery.delivery_id.encode(), encode_record(header, delivery.to_record()))
 

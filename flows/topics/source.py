@@ -19,19 +19,17 @@ from flows.engine.timer_slack import restore_timer_slack
 from flows.topics.interface import Reader, Record, Topics, TopicsUnavailable
 
 BATCH_RECORDS = 250
-RETRY_TIER_BATCH_RECORDS = (
-    25  # of each partition of each tier: however many come due together, events are not kept waiting
-)
+RETRY_TIER_BATCH_RECORDS = 25  # per partition and tier, so that many due retries do not delay events
 BATCH_BYTES = 1024 * 1024
 POLL_MS = 20
-RETRY_TIER_POLL_MS = 100  # a wait is a second or more; the events beside it keep the epoch going
+RETRY_TIER_POLL_MS = 100  # waits last a second or more; the events source keeps the epoch going
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
-    """How far one partition has been read; sent downstream in order with its records.
+class SourceProgress:
+    """How far one partition has been read; emitted in order with its records.
 
-    ``watermark_ms``: nothing still unread there is due before this moment.
+    ``watermark_ms``: no unread record of the partition is due before this time.
     """
 
     topic: str
@@ -49,89 +47,90 @@ class SourcedRecord:
     record: Record
 
 
-Item = SourcedRecord | Progress
+Item = SourcedRecord | SourceProgress
 
 
 @dataclass(frozen=True, slots=True)
 class SourceConfig:
-    """How a topic is read: shared by all partitions of one source step."""
+    """How a topic is read; shared by all of its partitions."""
 
     topics: Topics
     topic: str
     clock: Callable[[], int]
     stop: StopEvent
-    start: Callable[[str, int], int]  # where a partition never read before begins
-    opening: Callable[[str, int, bool], None] = lambda topic, partition, resumed: None  # before a partition is read
-    drain: bool = False  # when stopped, first read what the log held at that moment
-    wait_ms: int = 0  # a record is given out this long after it was appended (tiers)
-    most_records: int = BATCH_RECORDS  # given out at a time
-    budget_records: Callable[[], int] = lambda: BATCH_RECORDS  # how many more records the process may take on
-    before_reading: Callable[[str, int, int], None] = lambda topic, partition, next_offset: None
+    start: Callable[[str, int], int]  # offset at which a partition without a snapshot starts
+    on_open: Callable[[str, int, bool], None] = lambda topic, partition, resumed: None  # before a partition is read
+    drain: bool = False  # when stopped, first read everything the log held at that moment
+    wait_ms: int = 0  # a record is emitted this long after it was appended (retry tiers)
+    max_records: int = BATCH_RECORDS  # per batch
+    budget_records: Callable[[], int] = lambda: BATCH_RECORDS  # how many more records the process may take in
+    before_emit: Callable[[str, int, int], None] = lambda topic, partition, next_offset: None
     earliest_due_ms: Callable[[int], int] = lambda appended_ms: appended_ms
-    progress_ms: int = 10_000  # between two Progress items
+    progress_ms: int = 10_000  # between two progress items
     poll_ms: int = POLL_MS
 
     def with_delay(self, wait_ms: int, earliest_due_ms: Callable[[int], int]) -> "SourceConfig":
-        """The same for a tier, whose records wait ``wait_ms``; ``earliest_due_ms`` bounds when one appended is due."""
+        """The same for a retry tier: records wait ``wait_ms``; ``earliest_due_ms`` is the earliest due time of a record
+        appended at a given time."""
         return replace(
             self,
             wait_ms=wait_ms,
-            most_records=RETRY_TIER_BATCH_RECORDS,
+            max_records=RETRY_TIER_BATCH_RECORDS,
             earliest_due_ms=earliest_due_ms,
             poll_ms=RETRY_TIER_POLL_MS,
         )
 
 
 class TopicPartition(StatefulSourcePartition[Item, int]):
-    """One partition of one topic; its state is the offset of the next record to give out."""
+    """One partition of one topic; its state is the offset of the next record to emit."""
 
-    def __init__(self, reading: SourceConfig, partition: int, position: int) -> None:
-        self._reading = reading
+    def __init__(self, config: SourceConfig, partition: int, position: int) -> None:
+        self._config = config
         self._partition = partition
-        self._reader: Reader = reading.topics.reader(reading.topic, partition, position)
+        self._reader: Reader = config.topics.reader(config.topic, partition, position)
         self._position = position
-        self._ahead: list[Record] = []  # read and not given out yet; bounded by one batch
+        self._ahead: list[Record] = []  # read and not emitted yet; at most one batch
         self._next_progress_ms = 0
         self._idle = True
         self._stop_at: int | None = None
 
     @capture_errors
     def next_batch(self) -> Sequence[Item]:
-        """Give out what is ripe and fits the budget, then tell progress when it is time.
+        """Emit the records that are due and fit the budget, and a progress item when it is time.
 
-        Nothing while the topics cannot be reached; whoever appends to them says so.
+        Emits nothing while the topics are unavailable; the sink logs that.
         """
-        reading = self._reading
-        if reading.stop.is_set() and self._may_stop():
+        config = self._config
+        if config.stop.is_set() and self._may_stop():
             raise StopIteration
         with suppress(TopicsUnavailable):
             self._read_ahead()
-        now_ms = reading.clock()
+        now_ms = config.clock()
         items: list[Item] = []
-        allowed = min(len(self._ahead), reading.most_records, reading.budget_records()) if self._ahead else 0
-        ripe = 0
-        while ripe < allowed and self._ahead[ripe].appended_ms + reading.wait_ms <= now_ms:
-            ripe += 1
-        if ripe:
-            given, self._ahead = self._ahead[:ripe], self._ahead[ripe:]
-            self._position = given[-1].offset + 1
-            reading.before_reading(reading.topic, self._partition, self._position)
-            items.extend(SourcedRecord(reading.topic, record) for record in given)
+        allowed = min(len(self._ahead), config.max_records, config.budget_records()) if self._ahead else 0
+        due = 0
+        while due < allowed and self._ahead[due].appended_ms + config.wait_ms <= now_ms:
+            due += 1
+        if due:
+            emitted, self._ahead = self._ahead[:due], self._ahead[due:]
+            self._position = emitted[-1].offset + 1
+            config.before_emit(config.topic, self._partition, self._position)
+            items.extend(SourcedRecord(config.topic, record) for record in emitted)
         if now_ms >= self._next_progress_ms:
             with suppress(TopicsUnavailable):
                 progress = self._progress(now_ms)
                 if progress is not None:
                     items.append(progress)
-                    self._next_progress_ms = now_ms + reading.progress_ms
-        self._idle = not ripe
+                    self._next_progress_ms = now_ms + config.progress_ms
+        self._idle = not due
         return items
 
     def next_awake(self) -> datetime | None:
         """At once while records flow, else after a short poll."""
-        return next_poll(self._reading.poll_ms) if self._idle else None
+        return next_poll(self._config.poll_ms) if self._idle else None
 
     def snapshot(self) -> int:
-        """Offset of the next record to give out."""
+        """Offset of the next record to emit."""
         return self._position
 
     def close(self) -> None:
@@ -139,25 +138,25 @@ class TopicPartition(StatefulSourcePartition[Item, int]):
         self._reader.close()
 
     def _may_stop(self) -> bool:
-        if not self._reading.drain:
+        if not self._config.drain:
             return True
         if self._stop_at is None:
             with suppress(TopicsUnavailable):
-                _, self._stop_at = self._reading.topics.bounds(self._reading.topic, self._partition)
+                _, self._stop_at = self._config.topics.bounds(self._config.topic, self._partition)
         return self._stop_at is not None and self._position >= self._stop_at
 
     def _read_ahead(self) -> None:
         if not self._ahead:
             self._ahead = self._reader.read(BATCH_RECORDS, BATCH_BYTES)
 
-    def _progress(self, now_ms: int) -> Progress | None:
-        reading = self._reading
-        self._read_ahead()  # everything read may have been given out, but the log may hold more
-        _, end = reading.topics.bounds(reading.topic, self._partition)
+    def _progress(self, now_ms: int) -> SourceProgress | None:
+        config = self._config
+        self._read_ahead()  # everything read may have been emitted, but the log may hold more
+        _, end = config.topics.bounds(config.topic, self._partition)
         if not self._ahead and self._position < end:
-            return None  # the next record is on its way, and nobody knows yet since when it waits
-        watermark_ms = reading.earliest_due_ms(self._ahead[0].appended_ms) if self._ahead else now_ms
-        return Progress(reading.topic, self._partition, self._position, end, watermark_ms)
+            return None  # the next record is being fetched, so its append time is not known yet
+        watermark_ms = config.earliest_due_ms(self._ahead[0].appended_ms) if self._ahead else now_ms
+        return SourceProgress(config.topic, self._partition, self._position, end, watermark_ms)
 
 
 class TopicSource(FixedPartitionedSource[Item, int]):
@@ -165,42 +164,42 @@ class TopicSource(FixedPartitionedSource[Item, int]):
 
     partition_type: type[TopicPartition] = TopicPartition
 
-    def __init__(self, reading: SourceConfig) -> None:
-        self._reading = reading
+    def __init__(self, config: SourceConfig) -> None:
+        self._config = config
 
     @capture_errors
     def list_parts(self) -> list[str]:
-        """Partition numbers as text. The first thing that Bytewax asks for on the thread that works."""
+        """Partition numbers as text. Bytewax calls this first on its working thread."""
         restore_timer_slack()
-        return [str(number) for number in range(self._reading.topics.partitions(self._reading.topic))]
+        return [str(number) for number in range(self._config.topics.partitions(self._config.topic))]
 
     @capture_errors
     def build_part(self, step_id: str, for_part: str, resume_state: int | None) -> TopicPartition:
-        """Resume where the snapshot says, or begin where a partition never read before begins."""
+        """Resume at the snapshot's offset, or start at the configured one."""
         partition = int(for_part)
-        self._reading.opening(self._reading.topic, partition, resume_state is not None)
-        position = self._reading.start(self._reading.topic, partition) if resume_state is None else resume_state
-        return self.partition_type(self._reading, partition, position)
+        self._config.on_open(self._config.topic, partition, resume_state is not None)
+        position = self._config.start(self._config.topic, partition) if resume_state is None else resume_state
+        return self.partition_type(self._config, partition, position)
 
 
 class TopicsSource(FixedPartitionedSource[Item, int]):
     """All partitions of several topics as one Bytewax source, which has one epoch.
 
-    Sources of their own end their epochs at moments of their own. These drift apart, and in each epoch the first waits
-    for the last: events would stand still for as long, every second.
+    Separate sources end their epochs at different times, which drift apart. In each epoch the first would wait for the
+    last, and events would be delayed by that long every second.
     """
 
     def __init__(self, sources: Mapping[str, TopicSource], epochs: EpochAligner | None = None) -> None:
-        """``sources``: by topic; ``epochs``: this process', where there are others beside it."""
+        """``sources``: by topic; ``epochs``: given if several processes share the flow."""
         self._sources = sources
         self._epochs = epochs
 
     def list_parts(self) -> list[str]:
-        """Topic and partition number, as ``events/0``."""
+        """Topic and partition number, such as ``events/0``."""
         return [f"{topic}/{part}" for topic, source in self._sources.items() for part in source.list_parts()]
 
     def build_part(self, step_id: str, for_part: str, resume_state: int | None) -> StatefulSourcePartition[Item, int]:
-        """Resume where the snapshot says, or begin where a partition never read before begins."""
+        """Resume at the snapshot's offset, or start at the configured one."""
         topic, _, part = for_part.rpartition("/")
         partition = self._sources[topic].build_part(step_id, part, resume_state)
         return partition if self._epochs is None else AlignedPartition(partition, self._epochs)

@@ -1,4 +1,4 @@
-"""One version of the workspace as the delivery flow uses it: connections compiled, destinations ready for calls."""
+"""One version of the workspace, compiled for the delivery flow: connections, destinations, insert functions."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class InsertFunction:
 
 @dataclass(frozen=True, slots=True)
 class CompiledDestination:
-    """One destination: how to call it and how to take its answers."""
+    """One destination: how to call it and how to classify its responses."""
 
     destination: HttpDestination
     classifier: Classifier
@@ -34,7 +34,7 @@ class CompiledDestination:
 
 
 class Sent(Protocol):
-    """What goes over a connection: a delivery, or what is counted of several."""
+    """Anything with the names of a connection and mapping: a delivery, or a count of several."""
 
     @property
     def source(self) -> str: ...  # noqa: D102
@@ -46,10 +46,11 @@ class Sent(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class CompiledWorkspace:
-    """``routes``: by source, what routing goes through; ``plans``: the same by (source, destination).
+    """``routes``: compiled connections by source; ``plans``: the same by (source, destination).
 
-    Sources and destinations are found under their former ids (``was``) too. ``renamed`` has today's id of each former
-    id of a destination; ``sources``: all that events may be from; ``used``: destinations to which anything is sent.
+    Sources and destinations are keyed by their former ids (``was``) too. ``renamed`` maps each former id of a
+    destination to its current id; ``sources``: every id an event may have; ``used``: destinations with an active
+    connection.
     """
 
     workspace: Workspace
@@ -65,15 +66,15 @@ class CompiledWorkspace:
 
     @property
     def fan_out(self) -> int:
-        """The most connections a source has."""
+        """The largest number of connections of a source."""
         return max([1, *map(len, self.routes.values())])
 
-    def today(self, destination: str) -> str:
-        """The id that a destination has today."""
+    def current_id(self, destination: str) -> str:
+        """The current id of a destination, for any of its ids."""
         return self.renamed.get(destination, destination)
 
-    def off(self, sent: Sent) -> str | None:
-        """The reason code if nothing is sent any more over the connection and mapping of a delivery."""
+    def disabled_reason(self, sent: Sent) -> str | None:
+        """The reason code if the connection or mapping of a delivery was removed or disabled; None if it is active."""
         plan = self.plans.get((sent.source, sent.destination))
         if plan is not None:
             return plan.off or ("MAPPING_REMOVED" if plan.mapping(sent.mapping) is None else None)

@@ -1,7 +1,7 @@
-"""What a workspace would discard: deliveries that wait for a connection or mapping that is not in it, or is disabled.
+"""Which pending deliveries a workspace would discard: those whose connection or mapping is removed or disabled in it.
 
-Counted from what is recorded, so that it is told with its number before it happens: when the running system takes a
-changed file over (`flows.workspace.reloader`), and to whoever asks (`waybill check`, `waybill report`).
+They are counted from the store, so that people learn of them before they are discarded: in the log when a changed file
+is applied (`flows.workspace.reloader`), and in `waybill check` and `waybill report`.
 """
 
 from collections import Counter
@@ -23,7 +23,7 @@ _WHAT = {
     "CONNECTION_DISABLED": "the connection from {source} to {destination} is disabled",
     "MAPPING_REMOVED": "mapping {mapping} of the connection from {source} to {destination} is not in the workspace",
 }
-_SAME = {  # by which of its names what is discarded for one reason is told together
+_SAME = {  # by reason code: the names by which discards are grouped into one message
     "DESTINATION_REMOVED": ("destination",),
     "DESTINATION_DISABLED": ("destination",),
     "SOURCE_REMOVED": ("source",),
@@ -32,8 +32,8 @@ _SAME = {  # by which of its names what is discarded for one reason is told toge
 _RENAMED = {"DESTINATION_REMOVED": "destination", "SOURCE_REMOVED": "source", "MAPPING_REMOVED": "mapping"}
 
 
-class Waits(NamedTuple):
-    """How many deliveries wait for one connection and mapping."""
+class PendingCount(NamedTuple):
+    """The number of pending deliveries of one connection and mapping."""
 
     source: str
     destination: str
@@ -43,9 +43,9 @@ class Waits(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Discard:
-    """What is discarded for one reason. ``source``, ``destination``, ``mapping``: '' where it is for several.
+    """The deliveries discarded for one reason. ``source``, ``destination``, ``mapping``: '' if there are several.
 
-    ``deliveries``: None when nobody could count them.
+    ``deliveries``: None if they could not be counted.
     """
 
     code: str
@@ -57,64 +57,62 @@ class Discard:
 
     @property
     def message(self) -> str:
-        """What is found, with its number."""
+        """The problem, with the number of deliveries."""
         names = {name: repr(value) for name, value in asdict(self).items()}
         if self.deliveries is None:
-            waits = "what waits (nobody could count it) for it is"
+            pending = "its pending deliveries (not counted) are"
         elif self.deliveries == 1:
-            waits = "1 delivery that waits for it is"
+            pending = "its 1 pending delivery is"
         else:
-            waits = f"{self.deliveries} deliveries that wait for it are"
-        return f"{_WHAT[self.code].format_map(names)}: {waits} discarded after {self.keep_seconds:g} s"
+            pending = f"its {self.deliveries} pending deliveries are"
+        return f"{_WHAT[self.code].format_map(names)}: {pending} discarded after {self.keep_seconds:g} s"
 
     @property
     def remedy(self) -> str:
-        """How to keep it."""
+        """How to keep the deliveries."""
         kind = _RENAMED.get(self.code)
         if kind is None:
-            return "Undo the change until nothing waits, or send the dead letters again later (`waybill redrive`)"
+            return "Undo the change until nothing is pending, or send the dead letters later (`waybill redrive`)"
         old = getattr(self, kind)
         if not old:
-            return "Put the connection's former mappings back until nothing waits for them"
-        return (
-            f"If the {kind} has another name now, add `was: {old}` to it; else put it back until nothing waits for it"
-        )
+            return "Restore the connection's former mappings until none of their deliveries is pending"
+        return f"If the {kind} was renamed, add `was: {old}` to it; else restore it until nothing of it is pending"
 
 
-def what_waits(view: View, configuration: CompiledWorkspace, now_ms: int) -> list[Waits]:
-    """Count what waits now. Raises what ``view`` does (`sinks.clickhouse.store.Store.view`)."""
+def count_pending(view: View, configuration: CompiledWorkspace, now_ms: int) -> list[PendingCount]:
+    """Count the pending deliveries now. Raises what ``view`` raises (`sinks.clickhouse.store.Store.view`)."""
     longest_ms = round((configuration.workspace.delivery.window_seconds + DAY_SECONDS) * 1_000)
     period = {"from_ms": max(0, now_ms - longest_ms), "to_ms": now_ms + DAY_SECONDS * 1_000}
     rows = view("waiting_deliveries", {**period, "settle_seconds": SETTLE_SECONDS})
-    return [Waits(row["source"], row["destination"], row["mapping"], row["deliveries"]) for row in rows]
+    return [PendingCount(row["source"], row["destination"], row["mapping"], row["deliveries"]) for row in rows]
 
 
-def discards(configuration: CompiledWorkspace, waiting: Iterable[Waits]) -> tuple[Discard, ...]:
-    """What of that is discarded by a version of the workspace, most first."""
-    found: Counter[tuple[str, str, str, str]] = Counter()
-    for waits in waiting:
-        code = configuration.off(waits)
+def discards(configuration: CompiledWorkspace, waiting: Iterable[PendingCount]) -> tuple[Discard, ...]:
+    """The pending deliveries that a version of the workspace discards, most first."""
+    counts: Counter[tuple[str, str, str, str]] = Counter()
+    for pending in waiting:
+        code = configuration.disabled_reason(pending)
         if code is not None:
-            found[_told_as(code, waits)] += waits.deliveries
+            counts[_group_key(code, pending)] += pending.deliveries
     keep_seconds = configuration.workspace.delivery.keep_removed_seconds
-    return tuple(Discard(*name, number, keep_seconds) for name, number in found.most_common())
+    return tuple(Discard(*name, number, keep_seconds) for name, number in counts.most_common())
 
 
 def uncounted(before: CompiledWorkspace, after: CompiledWorkspace) -> tuple[Discard, ...]:
-    """What a change removes or disables, where nobody can say what waits for it."""
+    """What a change removes or disables, where pending deliveries cannot be counted."""
     keep_seconds = after.workspace.delivery.keep_removed_seconds
-    told: dict[tuple[str, str, str, str], None] = {}
+    groups: dict[tuple[str, str, str, str], None] = {}
     for (source, destination), plan in before.plans.items():
         for mapping in plan.mappings if plan.off is None else ():
-            waits = Waits(source, destination, mapping.name, 0)
-            code = after.off(waits)
+            pending = PendingCount(source, destination, mapping.name, 0)
+            code = after.disabled_reason(pending)
             if code is not None:
-                told[_told_as(code, waits)] = None
-    return tuple(Discard(*name, None, keep_seconds) for name in told)
+                groups[_group_key(code, pending)] = None
+    return tuple(Discard(*name, None, keep_seconds) for name in groups)
 
 
-def _told_as(code: str, waits: Waits) -> tuple[str, str, str, str]:
+def _group_key(code: str, pending: PendingCount) -> tuple[str, str, str, str]:
     same = _SAME.get(code, ("source", "destination"))
-    names: Mapping[str, Any] = waits._asdict()
+    names: Mapping[str, Any] = pending._asdict()
     source, destination, mapping = (names[n] if n in same else "" for n in ("source", "destination", "mapping"))
     return code, source, destination, mapping

@@ -1,4 +1,4 @@
-"""The workspace in force, and who wants to know when it changes."""
+"""The active version of the workspace, and who is notified when it changes."""
 
 from collections.abc import Callable
 from threading import Lock
@@ -7,35 +7,35 @@ from model.workspace.workspace import Workspace
 
 
 class CurrentWorkspace:
-    """Shared by everything in a process that lives longer than one version of the workspace."""
+    """Shared by everything in a process that outlives one version of the workspace."""
 
     def __init__(self, workspace: Workspace) -> None:
         self.current = workspace
-        self._take_over: Callable[[], object] = lambda: None
+        self._reload: Callable[[], object] = lambda: None
         self._lock = Lock()
-        self._listeners: list[Callable[[Workspace], None]] = []
+        self._subscribers: list[Callable[[Workspace], None]] = []
 
-    def watched_by(self, take_over: Callable[[], object]) -> None:
-        """Say what takes the workspace file over if it has changed."""
-        self._take_over = take_over
+    def reload_with(self, reload: Callable[[], object]) -> None:
+        """Set the function that reads the workspace file again if it has changed."""
+        self._reload = reload
 
-    def look(self) -> None:
-        """Take the workspace file over now if it has changed, not when it is looked at next."""
-        self._take_over()
+    def reload(self) -> None:
+        """Read the workspace file now if it has changed, without waiting for the next poll."""
+        self._reload()
 
-    def change(self, workspace: Workspace) -> None:
-        """Put another version in force; returns when everybody has it."""
+    def set(self, workspace: Workspace) -> None:
+        """Activate another version; returns once every subscriber has it."""
         with self._lock:
             self.current = workspace
-            for listener in self._listeners:
-                listener(workspace)
+            for subscriber in self._subscribers:
+                subscriber(workspace)
 
-    def listen(self, listener: Callable[[Workspace], None]) -> None:
-        """Tell ``listener`` of every change from now on."""
+    def subscribe(self, subscriber: Callable[[Workspace], None]) -> None:
+        """Call ``subscriber`` with every version from now on."""
         with self._lock:
-            self._listeners.append(listener)
+            self._subscribers.append(subscriber)
 
-    def forget(self, listener: Callable[[Workspace], None]) -> None:
-        """Tell ``listener`` no more."""
+    def unsubscribe(self, subscriber: Callable[[Workspace], None]) -> None:
+        """Stop calling ``subscriber``."""
         with self._lock:
-            self._listeners.remove(listener)
+            self._subscribers.remove(subscriber)

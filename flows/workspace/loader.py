@@ -1,4 +1,4 @@
-"""The workspace file on disk. What is in it is judged by `model.workspace.reader`."""
+"""Reads the workspace file from disk. `model.workspace.reader` validates its content."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +10,7 @@ from model.workspace.workspace import Workspace
 
 
 def read_workspace_file(path: Path, environ: Mapping[str, str]) -> ParseResult:
-    """Read a workspace file; one that cannot be opened is a problem like any other."""
+    """Read a workspace file; a file that cannot be opened is reported as a problem of the workspace."""
     try:
         with path.open("rb") as file:
             content = file.read(FILE_LIMIT_BYTES + 1)
@@ -24,7 +24,7 @@ def read_workspace_file(path: Path, environ: Mapping[str, str]) -> ParseResult:
 
 
 def _with_files(reading: ParseResult, file: str) -> ParseResult:
-    """Check the files a valid workspace names."""
+    """Check the files that a valid workspace refers to."""
     config = reading.workspace.delivery if reading.workspace else None
     if config is None or config.ca_file is None:
         return reading

@@ -1,4 +1,4 @@
-"""How calls leave this machine, as the workspace says: its proxy, and the authorities of its certificate file."""
+"""How HTTP calls leave this machine: the workspace's proxy and its file of CA certificates."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Picks up a changed workspace file while the system runs; one that is not valid is refused, and the old one stays."""
+"""Applies a changed workspace file while the system runs. An invalid file is refused, and the active version stays."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -8,7 +8,7 @@ from threading import Lock
 
 from flows.engine.clock import wall_clock_ms
 from flows.workspace.compiled import compile_workspace
-from flows.workspace.discards import View, discards, uncounted, what_waits
+from flows.workspace.discards import View, count_pending, discards, uncounted
 from flows.workspace.live import CurrentWorkspace
 from model.config.problems import Severity
 from model.workspace.reader import FILE_LIMIT_BYTES, read_workspace
@@ -31,11 +31,11 @@ _DELIVERY_AT_NEXT_START = (
 log = logging.getLogger("waybill.workspace")
 
 
-class WorkspaceWatch:
-    """Looks at one file; call `look` now and then. It is read whole: an editor may write it in place or anew.
+class WorkspaceReloader:
+    """Watches one file; call `poll` periodically. Compares content: an editor may rewrite or replace the file.
 
-    ``view`` reads the store (`sinks.clickhouse.store.Store.view`), to count what a change would discard; None: there is
-    none here.
+    ``view`` reads the store (`sinks.clickhouse.store.Store.view`), to count what a change discards; None: this process
+    has no store.
     """
 
     def __init__(
@@ -53,19 +53,19 @@ class WorkspaceWatch:
         self._view = view
         self._clock = clock
         self._lock = Lock()
-        self._to_tell: list[tuple[Workspace, Workspace]] = []
+        self._unlogged: list[tuple[Workspace, Workspace]] = []
         self._seen = self._digest(self._content())
 
-    def look(self) -> None:
-        """Take over what has changed, and tell what that discards. Never raises for what is in the file."""
-        self.take_over()
+    def poll(self) -> None:
+        """Apply a changed file, and log what that discards. Never raises for the file's content."""
+        self.reload_if_changed()
         with self._lock:
-            to_tell, self._to_tell = self._to_tell, []
-        for before, after in to_tell:
-            self.tell_discards(before, after)
+            unlogged, self._unlogged = self._unlogged, []
+        for before, after in unlogged:
+            self.log_discards(before, after)
 
-    def take_over(self) -> None:
-        """Take over what has changed; from any thread. What is discarded is told by the next `look`."""
+    def reload_if_changed(self) -> None:
+        """Apply a changed file; from any thread. The next `poll` logs what that discards."""
         with self._lock:
             content = self._content()
             digest = self._digest(content)
@@ -73,32 +73,32 @@ class WorkspaceWatch:
                 return
             self._seen = digest
             if content is None:
-                log.error("the workspace file %s cannot be read; the workspace stays as it was", self._path)
+                log.error("the workspace file %s cannot be read; the active workspace stays", self._path)
                 return
             reading = read_workspace(content, file=str(self._path), environ=self._environ)
             if reading.workspace is None:
-                log.error("the changed workspace is not valid; the workspace stays as it was")
+                log.error("the changed workspace is not valid; the active workspace stays")
                 for problem in reading.problems:
                     if problem.severity is Severity.ERROR:
                         log.error("%(error)s", {"error": problem})
                 return
             before = self._live.current
-            for name in waits_for_restart(before, reading.workspace):
+            for name in needs_restart(before, reading.workspace):
                 log.warning("workspace: a change of %s takes effect at the next start", name)
-            self._live.change(reading.workspace)
-            self._to_tell.append((before, reading.workspace))
-            log.info("the changed workspace is in force")
+            self._live.set(reading.workspace)
+            self._unlogged.append((before, reading.workspace))
+            log.info("the changed workspace is active")
 
-    def tell_discards(self, before: Workspace, after: Workspace) -> None:
-        """Say what a change discards, with its number, while that is kept."""
+    def log_discards(self, before: Workspace, after: Workspace) -> None:
+        """Log which pending deliveries a change discards, and how many, while they are still kept."""
         configuration = compile_workspace(after)
         try:
             if self._view is None:
                 found = uncounted(compile_workspace(before), configuration)
             else:
-                found = discards(configuration, what_waits(self._view, configuration, self._clock()))
-        except Exception as error:  # the store is away, or something in it: delivery does not wait for it
-            log.warning("what the changed workspace discards could not be counted: %s", error)
+                found = discards(configuration, count_pending(self._view, configuration, self._clock()))
+        except Exception as error:  # delivery does not depend on the store
+            log.warning("the deliveries that the changed workspace discards could not be counted: %s", error)
             found = uncounted(compile_workspace(before), configuration)
         for discard in found:
             log.warning("%s. %s.", discard.message, discard.remedy)
@@ -115,8 +115,8 @@ class WorkspaceWatch:
         return b"" if content is None else blake2b(content).digest()
 
 
-def waits_for_restart(before: Workspace, after: Workspace) -> list[str]:
-    """What of a change is not taken over by a running system."""
+def needs_restart(before: Workspace, after: Workspace) -> list[str]:
+    """The changed settings that take effect only at the next start."""
     changed = [name for name in AT_NEXT_START if getattr(before, name) != getattr(after, name)]
     for name in _DELIVERY_AT_NEXT_START:
         if getattr(before.delivery, name) != getattr(after.delivery, name):

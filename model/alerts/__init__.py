@@ -1,1 +1,4 @@
-"""Alerting as plain typed code: rules, windows of counts, the state machine of a rule, and what messages say."""
+"""Alerting: rules, windows of counts, what a rule measures, its state machine, and what notifications say.
+
+Reading minutes and sending stand in `flows.alerting`; the formats of Slack, email and webhooks in `sinks.channels`.
+"""

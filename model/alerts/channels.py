@@ -1,7 +1,7 @@
-"""Section ``alerts`` of the workspace file: where alerts are told, and the rules that the file owns.
+"""Section ``alerts`` of the workspace file: notification channels, and the rules that the file owns.
 
-A Slack incoming webhook and a Slack workflow trigger take different messages; which of them a URL is can be seen by
-its path. The URL of either lets everybody write who has it: it is a secret, and only its beginning is ever shown.
+A Slack incoming webhook and a Slack workflow trigger accept different messages; the path of the URL tells them apart.
+Anybody who has the URL can post with it: it is a secret, and only its beginning is shown.
 """
 
 import re
@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from model.alerts.rule import EMAIL_PREFIX, IN_APP, RULE, ChannelName, DeliveryRate, FailedEvents, Rule, SourceVolume
-from model.config.env_text import EnvString, fault, refers_to_environment
+from model.config.env_string import EnvString, config_error, refers_to_environment
 from model.config.fields import HeaderValue, Name, Secret, Slug, Url
 from model.config.mail_address import MailAddress
 from model.config.section import Section
@@ -32,7 +32,7 @@ _PORTS = {"starttls": 587, "tls": 465, "none": 25}
 
 @dataclass(frozen=True, slots=True)
 class ChannelDescription:
-    """A channel as people may see it. ``target``: where it leads, without what gives access."""
+    """A channel as shown to people. ``target``: its address without credentials."""
 
     id: str
     type: str
@@ -42,14 +42,14 @@ class ChannelDescription:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where a rule's channel name leads: a channel, and for email the address; '' for the others."""
+    """The channel a name in a rule stands for and, for email, the address; '' for other channels."""
 
     channel: str
     recipient: str = ""
 
 
 def target_of(name: str, my_address: str | None) -> Target | None:
-    """Where a `ChannelName` leads; None for email:me when the rule's author has no address."""
+    """Resolve a `ChannelName`; None for email:me when the rule's author has no address."""
     if not name.startswith(EMAIL_PREFIX):
         return Target(name)
     address = name.removeprefix(EMAIL_PREFIX)
@@ -58,7 +58,7 @@ def target_of(name: str, my_address: str | None) -> Target | None:
 
 
 def _slack_kind(url: str) -> SlackKind | None:
-    """What a URL of Slack's is; None when it is none."""
+    """The kind of a Slack URL; None for any other URL."""
     parts = urlsplit(url)
     if parts.scheme != "https" or parts.netloc.lower() not in _SLACK_HOSTS or parts.query:
         return None
@@ -74,19 +74,21 @@ def _is_loopback(host: str) -> bool:
 
 def _check_channel_id(name: str) -> str:
     if name in {IN_APP, EMAIL}:
-        raise fault("every installation has a channel of this name", "Choose another id")
+        raise config_error("this channel id is reserved", "Choose another id")
     return name
 
 
 def _check_base_url(url: EnvString) -> EnvString:
     if "?" in url.value:
-        raise fault("the address of links has a query", "Write only the beginning, such as https://waybill.example.com")
+        raise config_error(
+            "the address of links has a query", "Write only the beginning, such as https://waybill.example.com"
+        )
     return url
 
 
 def _check_host(host: str) -> str:
     if not _HOST.fullmatch(host):
-        raise fault("this is no host name", "Write a name or an address alone, such as mail.example.com")
+        raise config_error("this is no host name", "Write a name or an address alone, such as mail.example.com")
     return host
 
 
@@ -104,51 +106,53 @@ class SlackChannel(_Channel):
     """A Slack channel, by an incoming webhook or by the web request that starts a workflow."""
 
     type: Literal["slack", "slack-webhook", "slack-workflow"]
-    """slack: what the URL is, is seen by its path. slack-webhook, slack-workflow: said here, for servers that only
-    speak as Slack does."""
+    """slack: the path of the URL decides between webhook and workflow. slack-webhook, slack-workflow: for servers that
+    implement the same API under other paths."""
     url: Url
     """https://hooks.slack.com/services/… (incoming webhook) or /triggers/… (workflow). Only as ${NAME}."""
 
     @field_validator("url")
     @classmethod
     def _check_slack_url(cls, url: EnvString, info: ValidationInfo) -> EnvString:
-        if not refers_to_environment(url.written):
-            raise fault("a credential is written in the file", "Secrets only as ${NAME}, with NAME in the environment")
+        if not refers_to_environment(url.raw):
+            raise config_error(
+                "a credential is written in the file", "Secrets only as ${NAME}, with NAME in the environment"
+            )
         given, seen = info.data.get("type"), _slack_kind(url.value)
         parts = urlsplit(url.value)
         if seen is None and (given == "slack" or parts.hostname in _SLACK_HOSTS):
-            raise fault(
-                "this is no URL that Slack gives out",
+            raise config_error(
+                "this is not a Slack webhook or workflow URL",
                 "Copy it whole: https://hooks.slack.com/services/T…/B…/… of an incoming webhook, or "
                 "https://hooks.slack.com/triggers/… of a workflow",
             )
         if seen is not None and given not in {"slack", seen, None}:
-            raise fault(f"this is the URL of a {seen}", f"Write type: slack, or type: {seen}")
+            raise config_error(f"this is the URL of a {seen}", f"Write type: slack, or type: {seen}")
         if parts.scheme == "http" and not _is_loopback(parts.hostname or ""):
-            raise fault("the URL is a secret, and http would show it to everybody on the way", "Use https")
+            raise config_error("the URL is a secret, and http sends it unencrypted", "Use https")
         return url
 
     @property
     def kind(self) -> SlackKind:
-        """Which messages it takes."""
+        """The kind of its messages."""
         return (_slack_kind(self.url.value) or "slack-webhook") if self.type == "slack" else self.type
 
     @property
     def target(self) -> str:
-        """Where it leads, such as hooks.slack.com/services/…"""
+        """Its address without secrets, such as hooks.slack.com/services/…"""
         parts = urlsplit(self.url.value)
         first = parts.path.split("/")[1] if _slack_kind(self.url.value) else ""
         return f"{parts.netloc}/{first}/…" if first else f"{parts.netloc}/…"
 
     def secret_values(self) -> frozenset[str]:
-        """Return every text that gives access, for redaction: a server may repeat the path alone, or its end."""
+        """Return every secret, for redaction: a server may repeat only the path, or only its last part."""
         path = urlsplit(self.url.value).path
         token = path.rstrip("/").rpartition("/")[2]
         return self.url.secrets | {path for path in (path, token) if len(path) >= _SHORTEST_TOKEN_CHARS}
 
 
 class WebhookChannel(_Channel):
-    """Any HTTP receiver. It gets the JSON described in `sinks.channels.webhook`."""
+    """Any HTTP receiver. Waybill posts the JSON described in `sinks.channels.webhook`."""
 
     type: Literal["webhook"]
     """webhook: a POST of JSON."""
@@ -159,13 +163,13 @@ class WebhookChannel(_Channel):
 
     @property
     def kind(self) -> Literal["webhook"]:
-        """Which messages it takes."""
+        """The kind of its messages."""
         return "webhook"
 
     @property
     def target(self) -> str:
-        """Where it leads: host and port, as written."""
-        rest = self.url.written.partition("://")[2]
+        """Host and port, as in the file."""
+        rest = self.url.raw.partition("://")[2]
         return re.split(r"[/?]", rest, maxsplit=1)[0] + "/…"
 
     def secret_values(self) -> frozenset[str]:
@@ -174,16 +178,15 @@ class WebhookChannel(_Channel):
 
 
 class SmtpConfig(Section):
-    """The mail server that takes messages for channel email."""
+    """The mail server that sends messages of channel email."""
 
     host: Annotated[str, Field(max_length=253), AfterValidator(_check_host)]
     """Its name or address. (Private addresses are allowed: mail servers usually have one.)"""
     port: int | None = Field(default=None, ge=1, le=65535)
     """Not given: 587 with starttls, 465 with tls, 25 with none."""
     security: Literal["starttls", "tls", "none"] = "starttls"
-    """starttls: nothing is said before the connection is encrypted, and nothing at all if it cannot be. tls: encrypted
-    from the start. none: everybody on the way can read along. Certificates are checked against those of the system;
-    SSL_CERT_FILE in the environment names others."""
+    """starttls: upgrade to TLS before sending anything, and fail if the server cannot. tls: TLS from the start. none:
+    unencrypted. Certificates are checked against those of the system; SSL_CERT_FILE in the environment names others."""
     username: HeaderValue | None = None
     """Name to log in with. ${NAME} is allowed."""
     password: Secret | None = None
@@ -194,9 +197,9 @@ class SmtpConfig(Section):
     @model_validator(mode="after")
     def _check(self) -> "SmtpConfig":
         if (self.username is None) != (self.password is None):
-            raise fault("of user name and password one is missing", "Write both, or neither")
+            raise config_error("of username and password one is missing", "Write both, or neither")
         if self.password is not None and self.security == "none":
-            raise fault("the password would be sent without encryption", "Write security: starttls or tls")
+            raise config_error("the password would be sent without encryption", "Write security: starttls or tls")
         return self
 
     @property
@@ -213,21 +216,21 @@ class SourceVolumeOfFile(SourceVolume):
     """A rule on the volume of a source, owned by the file."""
 
     id: Slug
-    """Short name of the rule: lower-case letters, digits, '_' and '-'. Under a new id it is a new rule."""
+    """Short name of the rule: lower-case letters, digits, '_' and '-'. A new id makes a new rule."""
 
 
 class DeliveryRateOfFile(DeliveryRate):
     """A rule on the rate of success, owned by the file."""
 
     id: Slug
-    """Short name of the rule: lower-case letters, digits, '_' and '-'. Under a new id it is a new rule."""
+    """Short name of the rule: lower-case letters, digits, '_' and '-'. A new id makes a new rule."""
 
 
 class FailedEventsOfFile(FailedEvents):
     """A rule on failed events, owned by the file."""
 
     id: Slug
-    """Short name of the rule: lower-case letters, digits, '_' and '-'. Under a new id it is a new rule."""
+    """Short name of the rule: lower-case letters, digits, '_' and '-'. A new id makes a new rule."""
 
 
 AnyChannel = Annotated[SlackChannel | WebhookChannel, Field(discriminator="type")]
@@ -235,7 +238,7 @@ AnyRuleOfFile = Annotated[SourceVolumeOfFile | DeliveryRateOfFile | FailedEvents
 
 
 class AlertsConfig(Section):
-    """Who is told of what, and how. `model.workspace.alerts_validation` checks what no single field can know."""
+    """Channels and rules. `model.workspace.alerts_validation` checks what spans several fields."""
 
     channels: tuple[AnyChannel, ...] = Field(default=(), max_length=200)
     """Slack channels and webhooks. Channel in-app is always there, and email:ADDRESS with smtp."""
@@ -244,23 +247,23 @@ class AlertsConfig(Section):
     base_url: Annotated[Url, AfterValidator(_check_base_url)] | None = None
     """Where Grafana shows the dashboards, such as https://grafana.example.com; not given: messages carry no links."""
     always: tuple[ChannelName, ...] = Field(default=(), max_length=10)
-    """Channels told, besides in-app, when a destination cannot be reached because of its settings and when Waybill has
+    """Channels notified, besides in-app, when a destination needs a correction of its settings and when Waybill has
     stopped counting."""
     rules: tuple[AnyRuleOfFile, ...] = Field(default=(), max_length=10_000)
     """Rules that only this file changes."""
 
     def rules_by_id(self) -> dict[str, Rule]:
-        """Return the rules of the file as all other rules are."""
+        """Return the rules of the file in the form of all other rules."""
         return {rule.id: RULE.validate_python(rule.model_dump(exclude={"id"})) for rule in self.rules}
 
     def described(self) -> list[ChannelDescription]:
-        """Return every channel there is, for people."""
+        """Return every channel, for people."""
         described = [ChannelDescription(IN_APP, IN_APP, IN_APP, "")]
         if self.smtp:
             described.append(ChannelDescription(EMAIL, EMAIL, EMAIL, f"from {self.smtp.sender} by {self.smtp.host}"))
         return described + [ChannelDescription(c.id, c.kind, c.name or c.id, c.target) for c in self.channels]
 
     def secret_values(self) -> frozenset[str]:
-        """Return every text that gives access, for redaction. Not that of base_url: links would become useless."""
+        """Return every secret, for redaction. Without base_url, because masking it would break the links."""
         of_smtp = self.smtp.secret_values() if self.smtp else frozenset()
         return frozenset().union(of_smtp, *(channel.secret_values() for channel in self.channels))

@@ -1,17 +1,24 @@
 """Evaluates rules over windows. Pure: the same versions, states and windows give the same transitions.
 
-A rule goes by its newest version: edited while it fires, it keeps its state and is compared as it is now; deleted or
-disabled, its episode ends.
+The newest version of a rule applies. A rule edited while it fires keeps its state; a rule deleted or disabled while it
+fires closes its episode.
 """
 
 from collections.abc import Mapping
 from hashlib import blake2b
 
-from model.alerts.finding import Finding, History, measure_failed, measure_rate, measure_volume, of_first_attempts
-from model.alerts.machine import Subject, advance, end
+from model.alerts.measurement import (
+    History,
+    Measurement,
+    measure_failed,
+    measure_first_attempts,
+    measure_rate,
+    measure_volume,
+)
 from model.alerts.measures import FIVE_MINUTES_MS
 from model.alerts.rule import RULE, DeliveryRate, FailedEvents, Rule, SourceVolume, scope_of
 from model.alerts.state import NEVER_FIRED, Check, RuleState, StateKey
+from model.alerts.state_machine import RuleContext, close_episode, step
 from model.alerts.transition import Transition
 from model.alerts.version import RuleVersion
 from model.alerts.windows import Windows
@@ -29,8 +36,8 @@ def evaluate_minute(
 ) -> tuple[dict[StateKey, RuleState], list[Transition]]:
     """Evaluate every check of every rule at the end of the windows.
 
-    ``newest``: of `model.alerts.version.newest`, for a rule that was deleted ends its episode. Gives the states that
-    changed, and what there is to record.
+    ``newest``: from `model.alerts.version.newest`, deleted rules included, so that their episodes close. Returns the
+    states that changed and the transitions to record.
     """
     changed: dict[StateKey, RuleState] = {}
     transitions: list[Transition] = []
@@ -54,17 +61,21 @@ def evaluate(
 ) -> tuple[RuleState, Transition | None]:
     """Evaluate one check of a rule: the state after it (the same object when nothing changed) and what to record.
 
-    ``now_ms`` is the wall clock; it only decides what is too late to be told.
+    ``now_ms`` is the wall clock; it only decides what is too late to notify anybody of.
     """
     rule = version.rule
     if version.deleted or not rule.enabled or check not in checks_of(rule):
-        return end(_subject(version), check, state, windows.end_ms, _why(version)) if state.firing else (state, None)
+        return (
+            close_episode(_context(version), check, state, windows.end_ms, _why(version))
+            if state.firing
+            else (state, None)
+        )
     if check is Check.DAY and windows.end_ms % FIVE_MINUTES_MS:
         return state, None  # its windows have not moved since it was evaluated
-    finding = _find(rule, check, windows, history, firing=state.firing)
-    if finding is None or (not finding.outside and not state.firing):
+    measured = _find(rule, check, windows, history, firing=state.firing)
+    if measured is None or (not measured.outside and not state.firing):
         return state, None
-    return advance(_subject(version), check, state, finding, finding.to_ms, now_ms)
+    return step(_context(version), check, state, measured, measured.to_ms, now_ms)
 
 
 def checks_of(rule: Rule) -> tuple[Check, ...]:
@@ -75,12 +86,12 @@ def checks_of(rule: Rule) -> tuple[Check, ...]:
     return (Check.DAY, Check.FAST) if fast else (Check.DAY,)
 
 
-def _find(rule: Rule, check: Check, windows: Windows, history: History, *, firing: bool) -> Finding | None:
+def _find(rule: Rule, check: Check, windows: Windows, history: History, *, firing: bool) -> Measurement | None:
     if isinstance(rule, SourceVolume):
         return measure_volume(rule, windows, history, firing=firing)
     if isinstance(rule, FailedEvents):
         return measure_failed(rule, windows, firing=firing)
-    of = of_first_attempts if check is Check.FAST else measure_rate
+    of = measure_first_attempts if check is Check.FAST else measure_rate
     return of(rule, windows, firing=firing)
 
 
@@ -90,11 +101,11 @@ def _why(version: RuleVersion) -> str:
     return "The rule was edited while it fired." if version.rule.enabled else "The rule was disabled while it fired."
 
 
-def _subject(version: RuleVersion) -> Subject:
+def _context(version: RuleVersion) -> RuleContext:
     rule = version.rule
     source, destination, mapping = scope_of(rule)
     compared = RULE.dump_json(rule, exclude=_NOT_COMPARED)
-    return Subject(
+    return RuleContext(
         rule_id=version.rule_id,
         rule_version=version.version,
         rule_name=rule.name,

@@ -1,6 +1,6 @@
-"""What a transition says to people: the comparison with its operator and numbers, and what else they need at night.
+"""The text of a transition: the comparison with its operator and numbers, and what the reader needs to act.
 
-Every number is one that the views show for the same window. Percentages are cut so that they never contradict the
+The views show the same numbers for the same window. Percentages are rounded so that they never contradict the
 operator: 94.999 % is 94.99 % when it is below 95 %, and a change of 4.001 % is 4.01 % when it is more than 4 %.
 """
 

@@ -1,4 +1,4 @@
-"""What is told, whatever the channel: every channel writes the same notice in its own way."""
+"""A notice: what a notification says, independent of the channel. Each channel formats it."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -9,14 +9,14 @@ class Change(StrEnum):
 
     FIRED = "fired"
     RECOVERED = "recovered"
-    REMINDER = "reminder"  # it fires still
-    CHANNEL_DISABLED = "channel-disabled"  # a channel refuses our messages for good
-    TEST = "test"  # somebody tries a channel
+    REMINDER = "reminder"  # still firing
+    CHANNEL_DISABLED = "channel-disabled"  # a channel refuses all messages permanently
+    TEST = "test"  # somebody tests a channel
 
 
 @dataclass(frozen=True, slots=True)
 class ErrorGroup:
-    """Similar failures of the window: the partner's words (redacted), how many, and where one of them can be seen."""
+    """Similar failures in the window: the destination's message (redacted), how many, and one sample."""
 
     destination: str
     code: str
@@ -28,10 +28,9 @@ class ErrorGroup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
-    """One thing to tell. All texts are redacted, in one line each, and may hold any character: channels escape.
+    """One notice. All texts are redacted single lines that may contain any character: channels escape them.
 
-    id: the same whenever this notice is sent again; 32 hex digits. from_ms, to_ms: the window it speaks of; 0, 0
-    without one.
+    id: 32 hex digits, the same when the notice is sent again. from_ms, to_ms: its window; 0, 0 for none.
     """
 
     id: str
@@ -45,4 +44,4 @@ class Notice:
     to_ms: int = 0
     facts: tuple[tuple[str, str], ...] = ()  # label and value: excluded counts, baseline, what to do
     error_groups: tuple[ErrorGroup, ...] = ()
-    link: str = ""  # to look closer; '' when no address for links is set
+    link: str = ""  # '' when no base_url is set

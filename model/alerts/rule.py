@@ -1,8 +1,8 @@
-"""Alert rules: what people want to be told about. The shapes of the workspace file, the API and the stored versions.
+"""Alert rules: the schema used by the workspace file, the API and the stored versions.
 
     source-volume   a source sends more or less than in the 24 hours before
     delivery-rate   too few of a destination's deliveries arrive
-    failed-events   somebody wants to know of every hour in which deliveries to a destination failed (opt-in)
+    failed-events   a delivery to a destination failed within an hour (opt-in)
 
 Thresholds are exact: a percentage with at most two decimals, kept as whole basis points (4 % is 400).
 """
@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator, TypeAdapter, WithJsonSchema
 
-from model.config.env_text import fault
+from model.config.env_string import config_error
 from model.config.fields import Slug
 from model.config.mail_address import is_mail_address
 from model.config.section import Section
@@ -27,15 +27,15 @@ _CHANNEL = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 def _basis_points(value: Any) -> int:
     remedy = "Write a percentage with at most two decimals, such as 4 or 99.5"
     if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise fault("this is no percentage", remedy)
+        raise config_error("this is no percentage", remedy)
     try:
         points = Decimal(str(value)) * 100
     except ArithmeticError:
-        raise fault("this is no percentage", remedy) from None
+        raise config_error("this is no percentage", remedy) from None
     if not points.is_finite() or points != points.to_integral_value():
-        raise fault("this is no percentage with at most two decimals", remedy)
+        raise config_error("this is not a percentage with at most two decimals", remedy)
     if not 1 <= points <= 1_000_000:
-        raise fault("the percentage is out of range", "Write one from 0.01 to 10000")
+        raise config_error("the percentage is out of range", "Write one from 0.01 to 10000")
     return int(points)
 
 
@@ -45,13 +45,15 @@ def _percent(points: int) -> float | int:
 
 def _at_most_all(points: int) -> int:
     if points > 10_000:
-        raise fault("a rate is at most 100 %", "Write a percentage from 0.01 to 100")
+        raise config_error("a rate is at most 100 %", "Write a percentage from 0.01 to 100")
     return points
 
 
 def _check_name(name: str) -> str:
     if not name.isprintable() or not name.strip():
-        raise fault("the name is empty or has characters that cannot be shown", "Write it in one line of plain text")
+        raise config_error(
+            "the name is empty or has characters that cannot be shown", "Write it in one line of plain text"
+        )
     return name
 
 
@@ -59,15 +61,17 @@ def _check_channel(name: str) -> str:
     if name.startswith(EMAIL_PREFIX):
         address = name.removeprefix(EMAIL_PREFIX)
         if address != "me" and not is_mail_address(address):
-            raise fault("this is no mail address", "Write email:me, or an address such as email:ada@example.com")
+            raise config_error("this is no mail address", "Write email:me, or an address such as email:ada@example.com")
     elif not _CHANNEL.fullmatch(name):
-        raise fault("this is no channel", "Write in-app, email:me, email:ADDRESS, or the id of one of alerts.channels")
+        raise config_error(
+            "this is no channel", "Write in-app, email:me, email:ADDRESS, or the id of one of alerts.channels"
+        )
     return name
 
 
 def _check_channels(channels: tuple[str, ...]) -> tuple[str, ...]:
     if len(set(channels)) != len(channels):
-        raise fault("a channel stands here twice", "Name each channel once")
+        raise config_error("a channel is listed twice", "Name each channel once")
     return channels
 
 
@@ -87,10 +91,10 @@ class _AnyRule(Section):
     name: RuleName
     """Name for people; the title of every message."""
     channels: ChannelNames = (IN_APP,)
-    """Where it is told: in-app, email:me (the mail address of who made the rule), email:ADDRESS, or ids of
-    alerts.channels. In-app is told in any case."""
+    """Channels to notify: in-app, email:me (the address of the rule's author), email:ADDRESS, or ids of
+    alerts.channels. In-app is always notified."""
     remind_after_seconds: int | None = Field(default=86_400, ge=HOUR_SECONDS, le=30 * 86_400)
-    """While it fires and nobody has acknowledged it, it is told again after this long. null: told once."""
+    """While the rule fires and nobody has acknowledged it, remind after this long. null: no reminder."""
     enabled: bool = True
     """false: not evaluated."""
 
@@ -102,14 +106,14 @@ class SourceVolume(_AnyRule):
     source: Slug
     """The source whose events are counted: received and not duplicates."""
     change_percent: BasisPoints
-    """By how much the 24 hours may differ from the 24 hours before without being told: 4 tells of 105 after 100."""
+    """Largest change from the baseline that does not fire: with 4, 105 after 100 fires."""
     direction: Literal["up", "down", "both"] = "both"
-    """Which changes are told."""
+    """Which changes fire: a rise, a fall, or both."""
     minimum_events: int = Field(default=100, ge=1, le=10**12)
-    """Fewer events than this in the larger of the two periods tell nothing. After a period with none, a rise is told
-    from this many on."""
+    """Does not fire with fewer events than this in the larger of the two periods. After a period without events, a rise
+    fires from this many on."""
     baseline: Literal["day", "week"] = "day"
-    """What is compared with: the 24 hours before, or the same 24 hours one week ago."""
+    """The baseline: the 24 hours before, or the same 24 hours one week ago."""
 
 
 class DeliveryRate(_AnyRule):
@@ -123,14 +127,14 @@ class DeliveryRate(_AnyRule):
     mapping: str = Field(default="", max_length=200)
     """Only deliveries of this mapping of the connection; "" for all. Needs a source."""
     below_percent: RateBasisPoints
-    """Told when the rate of success is lower than this; filtered deliveries are in no rate."""
+    """Fires when the success rate is lower than this; filtered deliveries are not counted."""
     minimum_deliveries: int = Field(default=100, ge=1, le=10**12)
-    """Fewer deliveries than this tell nothing."""
+    """Does not fire with fewer deliveries than this."""
     first_attempts_below_percent: RateBasisPoints | None = None
-    """Also told within minutes: when the success rate of first attempts is lower than this both in 5 minutes and in an
-    hour. Deliveries that are retried have no outcome for hours."""
+    """Fires within minutes: when the success rate of first attempts is lower than this both over 5 minutes and over an
+    hour. Retried deliveries may have no outcome for hours."""
     minimum_first_attempts: int = Field(default=20, ge=1, le=10**12)
-    """Fewer first attempts than this in 5 minutes tell nothing."""
+    """Does not fire with fewer first attempts than this in 5 minutes."""
 
 
 class FailedEvents(_AnyRule):
@@ -147,7 +151,7 @@ RULE: TypeAdapter[Rule] = TypeAdapter(AnyRule)
 
 
 def scope_of(rule: Rule) -> tuple[str, str, str]:
-    """Return what the rule watches, as (source, destination, mapping); '' for all."""
+    """Return the scope of the rule as (source, destination, mapping); '' for all."""
     if isinstance(rule, SourceVolume):
         return rule.source, "", ""
     if isinstance(rule, DeliveryRate):

@@ -1,4 +1,4 @@
-"""What a rule remembers from one evaluation to the next: whether it fires, since when, and who has heard of it."""
+"""The state of a rule between two evaluations: whether it fires, since when, and when it last notified."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -19,7 +19,7 @@ class Check(StrEnum):
 
 
 class StateKey(NamedTuple):
-    """Whose state it is."""
+    """The rule and the check that a state belongs to."""
 
     rule_id: str
     check: Check

@@ -7,14 +7,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from model.alerts.finding import Finding
-from model.alerts.machine import Subject, advance, end
+from model.alerts.measurement import Measurement
 from model.alerts.rule import IN_APP
 from model.alerts.state import Check, RuleState
+from model.alerts.state_machine import RuleContext, close_episode, step
 from model.alerts.transition import Transition
+from model.durations import MINUTE_MS
 from model.http.failure import cut
 from model.reason_codes.catalogue import reason
-from model.recording.rollup import MINUTE_MS
 
 SETUP = "setup"
 MONITOR_BLIND = "monitor-blind"
@@ -63,11 +63,11 @@ def setup(
     """
     if said.state == "off":
         why = "Nothing is sent to the destination any more."
-        return end(_setup(said.destination, channels), Check.SETUP, state, said.at_ms, why)
+        return close_episode(_setup(said.destination, channels), Check.SETUP, state, said.at_ms, why)
     if said.state not in {"setup", "ok"}:
         return state, None
     outside = said.state == "setup"
-    finding = Finding(
+    measured = Measurement(
         outside=outside,
         from_ms=0,
         to_ms=0,
@@ -75,7 +75,7 @@ def setup(
         message=said.message,
         notes=(reason(said.code).action,) if outside and said.code else (),
     )
-    return advance(_setup(said.destination, channels), Check.SETUP, state, finding, said.at_ms, now_ms)
+    return step(_setup(said.destination, channels), Check.SETUP, state, measured, said.at_ms, now_ms)
 
 
 def destination_removed(
@@ -83,7 +83,7 @@ def destination_removed(
 ) -> tuple[RuleState, Transition | None]:
     """End the episode of a destination that is no longer in the workspace. Recorded, not told."""
     why = "The destination was removed from the workspace."
-    return end(_setup(destination, channels), Check.SETUP, state, at_ms, why)
+    return close_episode(_setup(destination, channels), Check.SETUP, state, at_ms, why)
 
 
 def monitor_blind(
@@ -101,23 +101,23 @@ def monitor_blind(
         "While this lasts no alert can fire. Look whether recording and alerting run: waybill report, and their logs."
     )
     window = (heard_ms, at_ms) if blind else (0, 0)
-    finding = Finding(outside=blind, from_ms=window[0], to_ms=window[1], notes=(remedy,) if blind else ())
-    return advance(
+    measured = Measurement(outside=blind, from_ms=window[0], to_ms=window[1], notes=(remedy,) if blind else ())
+    return step(
         _own(MONITOR_BLIND, "Alerting is blind", MONITOR_BLIND, "", channels),
         Check.BLIND,
         state,
-        finding,
+        measured,
         at_ms,
         now_ms,
     )
 
 
-def _setup(destination: str, channels: tuple[str, ...]) -> Subject:
+def _setup(destination: str, channels: tuple[str, ...]) -> RuleContext:
     return _own(setup_rule_id(destination), f"Destination {destination} needs a person", SETUP, destination, channels)
 
 
-def _own(rule_id: str, name: str, kind: str, destination: str, channels: tuple[str, ...]) -> Subject:
-    return Subject(
+def _own(rule_id: str, name: str, kind: str, destination: str, channels: tuple[str, ...]) -> RuleContext:
+    return RuleContext(
         rule_id=rule_id,
         rule_version=0,
         rule_name=name,

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from model.recording.rollup import MINUTE_MS
+from model.durations import MINUTE_MS
 
 
 def moment(at_ms: int) -> str:

@@ -1,4 +1,4 @@
-"""Versions of an alert rule: who made what of it, and when. The newest one made by then is in force."""
+"""Versions of an alert rule: who changed what, and when. At any time the newest version applies."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from model.alerts.rule import RULE, Rule
 
 
 class RuleChange(StrEnum):
-    """What somebody did to a rule."""
+    """How a version changed the rule."""
 
     CREATED = "created"
     EDITED = "edited"  # enabled and disabled too
@@ -20,7 +20,7 @@ class RuleChange(StrEnum):
 
 
 class RuleOwner(StrEnum):
-    """Who says what a rule is."""
+    """Who may change a rule."""
 
     USER = "user"
     WORKSPACE = "workspace"  # the workspace file
@@ -28,10 +28,10 @@ class RuleOwner(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuleVersion:
-    """A rule as it was made by one change. Never changed itself.
+    """A rule after one change. Immutable.
 
-    version: 1 for the first. muted_until_ms: told again from then on. acknowledged_ms: when somebody took notice of
-    what it told; both 0 when it is not so.
+    version: from 1. muted_until_ms: when notifications resume. acknowledged_ms: when somebody acknowledged it. Both are
+    0 when unset.
     """
 
     rule_id: str
@@ -64,7 +64,7 @@ class RuleVersion:
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> "RuleVersion":
-        """From a row of view alert_rule_versions. Raises ValueError for one that this Waybill cannot read."""
+        """From a row of view alert_rule_versions. Raises ValueError for a version of another format."""
         return cls(
             rule_id=row["rule_id"],
             version=row["version"],
@@ -88,8 +88,3 @@ def newest(versions: Iterable[RuleVersion], at_ms: int) -> dict[str, RuleVersion
         if version.at_ms <= at_ms and (known is None or known.version < version.version):
             found[version.rule_id] = version
     return found
-
-
-def in_force(versions: Iterable[RuleVersion], at_ms: int) -> dict[str, RuleVersion]:
-    """Return, by rule, the newest version made at ``at_ms`` or before; no rule that was deleted by then."""
-    return {rule_id: version for rule_id, version in newest(versions, at_ms).items() if not version.deleted}

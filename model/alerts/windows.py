@@ -1,8 +1,7 @@
-"""What happened in the last minutes, hour and days, by source, destination, connection and mapping.
+"""Sliding counts of the last minutes, hour and days, by source, destination, connection and mapping.
 
-Rows of closed append minutes go in, sums of windows come out in constant time however many rules ask. Counts are kept
-for the finest dimensions (source, destination, mapping); a source's own are under (source, '', ''). Each also adds to
-the sums of the wider scopes it belongs to.
+Rows of closed append minutes are added; reading a sum takes constant time. Counts are kept by (source, destination,
+mapping), and those of a source alone under (source, '', ''). Each count also adds to the sums of its wider scopes.
 """
 
 from array import array
@@ -26,13 +25,14 @@ from model.alerts.measures import (
     Measure,
     Sum,
 )
-from model.recording.rollup import MINUTE_MS, OTHER
+from model.durations import MINUTE_MS
+from model.recording.rollup import OTHER
 
 WINDOWS_VERSION = 1
 SERIES_LIMIT = 50_000
 OTHERS_LIMIT = 1_000  # beyond it: of (other), one for each destination
 _SUMS = len(Sum)
-_MOST = 2**42  # of any number in a row, times too (the year 2109): more is damage, and slots add up many of them
+_MOST = 2**42  # of any number in a row, times too (the year 2109): a larger one is damage, and slots must not overflow
 # By status: what a row's count adds to, and what its first attempts add to.
 _COUNTED: dict[str, tuple[tuple[Measure, ...], Measure | None]] = {
     "received": ((RECEIVED,), None),
@@ -81,7 +81,7 @@ class _Scope:
 
 
 class _Series:
-    """The rings of one key; a ring exists while something in it is not zero."""
+    """The ring buffers of one key; a ring exists while any of its slots is not zero."""
 
     __slots__ = ("rings", "scopes")
 
@@ -96,13 +96,13 @@ class _Series:
 
 
 class Windows:
-    """Turn it to the end of an append minute, then add that minute's rows of every partition.
+    """Advance to the end of an append minute, then add that minute's rows of every partition.
 
-    A row older than every window is ignored, one more than an hour ahead of the end too (and counted in ``ahead``).
-    At most 50,000 series: the rows of further ones count for their destination still, not for a connection or mapping
+    Rows older than every window are ignored; so are rows more than an hour ahead of the end (counted in ``ahead``).
+    At most 50,000 series: rows of further series count only for their destination, not for a connection or mapping
     (counted in ``folded``). Rows that cannot be read are skipped (counted in ``unreadable``).
 
-    begun_ms: nothing before it is known. end_ms: the end of the windows that step by minutes.
+    begun_ms: start of the counts. end_ms: the end of the windows that step by minutes.
     """
 
     def __init__(self, end_ms: int) -> None:
@@ -145,7 +145,7 @@ class Windows:
         self.end_ms = end_ms
 
     def add(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Count the rows of a bundle (model.recording.rows.counts_of and minute_ms)."""
+        """Count the rows of a bundle (model.recording.rows.rollup_values and minute_ms)."""
         self._record = None
         for row in rows:
             try:
@@ -172,14 +172,14 @@ class Windows:
                 self._count(key, of_first, minute_ms // MINUTE_MS, first)
 
     def note_first_event(self, source: str, at_ms: int) -> None:
-        """Remember when a source's first event came, if none so early is known; for events from before ``begun_ms``."""
+        """Record the time of a source's first event if it is earlier than the known one."""
         known = self._first_event_ms.get(source)
         if at_ms < known if known is not None else len(self._first_event_ms) < SERIES_LIMIT:
             self._first_event_ms[source] = at_ms
             self._record = None
 
     def first_event_ms(self, source: str) -> int | None:
-        """When the source's first event came; None: none has come."""
+        """The time of the source's first event; None: no event yet."""
         return self._first_event_ms.get(source)
 
     def volume(self, source: str) -> Volume:
@@ -214,7 +214,7 @@ class Windows:
         return max(0, self._sums(scope)[Sum.NOT_DELIVERED_HOUR])
 
     def to_record(self) -> dict[str, Any]:
-        """As plain data with compact bytes; the same object until something changes, for snapshots are asked often."""
+        """As plain data with compact bytes; the same object until something changes, because snapshots are frequent."""
         if self._record is None:
             rings = [ring for series in self._series.values() for ring in series.rings if ring is not None]
             self._record = {
@@ -232,7 +232,7 @@ class Windows:
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> "Windows":
-        """From plain data. Raises ValueError for a version that this Waybill does not read."""
+        """From plain data. Raises ValueError for another format version."""
         if record.get("v") != WINDOWS_VERSION:
             raise ValueError(f"windows have version {record.get('v')}; this Waybill reads {WINDOWS_VERSION}")
         windows = cls(record["end_ms"])
@@ -274,7 +274,7 @@ class Windows:
                 series.change(number, count)
 
     def _series_for(self, key: Key) -> _Series:
-        """A new series, or the one that stands for all beyond the limit."""
+        """A new series, or the shared one beyond the limit."""
         if len(self._series) < SERIES_LIMIT:
             return self._make(key)
         self.folded += 1

@@ -1,4 +1,4 @@
-"""The kinds of text in a workspace file: ids, names, URLs, headers, secrets. Each says what is wrong with a value."""
+"""Field types of the workspace file: ids, names, URLs, headers, secrets; each with its error and remedy."""
 
 import re
 from typing import Annotated, Any
@@ -6,10 +6,10 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from model.config.env_text import EnvString, fault, refers_to_environment
+from model.config.env_string import EnvString, config_error, refers_to_environment
 
 URL_LIMIT_CHARS = 2048
-# Set for every call by Waybill or by HTTP itself; another value would break the call or the promise to receivers.
+# Set for every call by Waybill or by HTTP itself; another value would break the call or idempotency.
 RESERVED_HEADERS = frozenset(
     {"accept-encoding", "connection", "content-length", "host", "idempotency-key", "te", "transfer-encoding"}
 )
@@ -20,26 +20,28 @@ _WRITE_KEY = re.compile(r"[!-9;-~]{1,256}")  # printable ASCII; HTTP Basic auth 
 
 def _check_name(name: str) -> str:
     if not name.isprintable():
-        raise fault("the name has characters that cannot be shown", "Write it in one line of plain text")
+        raise config_error("the name has characters that are not printable", "Write it in one line of plain text")
     return name
 
 
 def _check_write_key(key: EnvString) -> EnvString:
     if not _WRITE_KEY.fullmatch(key.value):
-        raise fault("this is no write key", "Use 1 to 256 ASCII letters, digits and signs; no spaces, no colon")
+        raise config_error(
+            "this is not a write key", "Use 1 to 256 ASCII letters, digits and signs; no spaces, no colon"
+        )
     return key
 
 
 def _check_write_keys(keys: tuple[EnvString, ...]) -> tuple[EnvString, ...]:
     if not keys:
-        raise fault("there is no write key", "Write at least one: SDKs authenticate with it")
+        raise config_error("there is no write key", "Write at least one: SDKs authenticate with it")
     return keys
 
 
 def _check_url(url: EnvString) -> EnvString:
     text = url.value
     if len(text) > URL_LIMIT_CHARS or not text.isascii() or not text.isprintable() or " " in text:
-        raise fault(
+        raise config_error(
             "the URL is too long or has spaces, control or non-ASCII characters",
             f"Use at most {URL_LIMIT_CHARS} characters; percent-encode others and write hosts in punycode (xn--…)",
         )
@@ -49,25 +51,33 @@ def _check_url(url: EnvString) -> EnvString:
     except ValueError:
         complete = False
     if not complete:
-        raise fault("this is no http or https URL", "Write the whole address, such as https://example.com/hook")
+        raise config_error(
+            "this is not an http or https URL", "Write the whole address, such as https://example.com/hook"
+        )
     if "@" in parts.netloc:
-        raise fault("the URL carries a user name or password", "Put credentials in a header as ${NAME}")
+        raise config_error("the URL carries a user name or password", "Put credentials in a header as ${NAME}")
     if "#" in text:
-        raise fault("the URL has a fragment ('#…'), which is never sent", "Remove it, or percent-encode it as %23")
+        raise config_error(
+            "the URL has a fragment ('#…'), which is never sent", "Remove it, or percent-encode it as %23"
+        )
     return url
 
 
 def _check_header_name(name: str) -> str:
     if not _HEADER_NAME.fullmatch(name):
-        raise fault("this is no header name", "Use letters, digits and hyphens, such as X-Api-Key")
+        raise config_error("this is not a header name", "Use letters, digits and hyphens, such as X-Api-Key")
+    return name
+
+
+def _check_not_reserved(name: str) -> str:
     if name.lower() in RESERVED_HEADERS:
-        raise fault("Waybill sets this header itself", "Remove it")
+        raise config_error("Waybill sets this header itself", "Remove it")
     return name
 
 
 def _check_header_value(value: EnvString) -> EnvString:
     if not _HEADER_VALUE.fullmatch(value.value):
-        raise fault(
+        raise config_error(
             "the header value has line breaks, non-ASCII characters, or spaces at its ends",
             "Use ASCII text in one line; look for a line break at the end of the environment variable",
         )
@@ -75,8 +85,10 @@ def _check_header_value(value: EnvString) -> EnvString:
 
 
 def _check_secret(value: EnvString) -> EnvString:
-    if not refers_to_environment(value.written):
-        raise fault("a credential is written in the file", "Secrets only as ${NAME}, with NAME in the environment")
+    if not refers_to_environment(value.raw):
+        raise config_error(
+            "a credential is written in the file", "Secrets only as ${NAME}, with NAME in the environment"
+        )
     return _check_header_value(value)
 
 
@@ -92,11 +104,12 @@ FormerIds = Annotated[
 ]
 Name = Annotated[str, Field(max_length=200), AfterValidator(_check_name)]
 WriteKey = Annotated[EnvString, AfterValidator(_check_write_key)]
-# A length bound of pydantic's own would call a list empty whose only key has an error.
+# With pydantic's own length limit, a list whose only key has an error would be reported as empty.
 WriteKeys = Annotated[
     tuple[WriteKey, ...], Field(max_length=100, json_schema_extra={"minItems": 1}), AfterValidator(_check_write_keys)
 ]
-HeaderName = Annotated[str, AfterValidator(_check_header_name)]
+AnyHeaderName = Annotated[str, AfterValidator(_check_header_name)]
+HeaderName = Annotated[AnyHeaderName, AfterValidator(_check_not_reserved)]
 HeaderValue = Annotated[EnvString, AfterValidator(_check_header_value)]
 Url = Annotated[EnvString, AfterValidator(_check_url)]
 Secret = Annotated[EnvString, AfterValidator(_check_secret)]

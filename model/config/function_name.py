@@ -6,6 +6,6 @@ _NAME = re.compile(r"[A-Za-z_]\w{0,63}(\.[A-Za-z_]\w{0,63}){0,15}:[A-Za-z_]\w{0,
 
 
 def check_handler(handler: str) -> None:
-    """Check how it is written; whether it is there shows when it is called. Raises `ValueError` with a message."""
+    """Check the syntax only; importing it happens at the first call. Raises `ValueError` with a message."""
     if not _NAME.fullmatch(handler):
-        raise ValueError("this names no function")
+        raise ValueError("this is not the name of a function")

@@ -1,11 +1,11 @@
-"""Mail addresses as they may stand in settings: one plain ASCII address, which fits into a header as it is."""
+"""Mail addresses in settings: one plain ASCII address, which needs no quoting in a header."""
 
 import re
 from typing import Annotated
 
 from pydantic import AfterValidator
 
-from model.config.env_text import fault
+from model.config.env_string import config_error
 
 LONGEST_CHARS = 254  # what SMTP can carry between < and >
 _ADDRESS = re.compile(
@@ -16,20 +16,20 @@ _LONGEST_NAME_CHARS = 64
 
 
 def is_mail_address(text: str) -> bool:
-    """Say whether this is one address: no name, no quotes, no line break, nothing that means something to a server."""
-    # Lengths first: they bound the time the pattern may take.
+    """Say whether this is a single plain address: no name, quotes, line break or other mail syntax."""
+    # Lengths first: they limit the time of the pattern.
     return len(text) <= LONGEST_CHARS and text.find("@") <= _LONGEST_NAME_CHARS and bool(_ADDRESS.fullmatch(text))
 
 
 def masked_address(address: str) -> str:
-    """What rows and logs show of an address: ``a…@example.com``."""
+    """The form of an address in rows and logs: ``a…@example.com``."""
     name, _, domain = address.rpartition("@")
     return f"{name[:1]}…@{domain}" if name else "…"
 
 
 def _check(text: str) -> str:
     if not is_mail_address(text):
-        raise fault("this is no mail address", "Write one such as ada@example.com, without a name before it")
+        raise config_error("this is not a mail address", "Write one such as ada@example.com, without a name before it")
     return text
 
 

@@ -1,19 +1,19 @@
-"""Patterns a user wrote, as RE2 expressions: a search takes linear time, whatever the pattern and whatever the text."""
+"""Patterns written by users, compiled with RE2: searches take linear time for every pattern and text."""
 
 from typing import Any
 
 import re2  # type: ignore[import-untyped]
 
-from model.config.env_text import fault
+from model.config.env_string import config_error
 from model.config.problems import quoted
 
 PATTERN_LIMIT_CHARS = 500
-_LIMIT_STEPS = 1_000  # of the compiled pattern: bounds what a search costs for each byte
+_LIMIT_STEPS = 1_000  # of the compiled pattern: limits the cost of a search per byte
 _MEMORY_BYTES = 1024 * 1024
 
 
 def compile_pattern(pattern: str) -> Any:
-    """Compile a pattern, without groups. Raises ValueError (`fault`, with a remedy) on one that cannot be used."""
+    """Compile a pattern, without groups. Raises `config_error` on one that cannot be used."""
     options = re2.Options()
     options.log_errors = False
     options.never_capture = True
@@ -22,12 +22,12 @@ def compile_pattern(pattern: str) -> Any:
         compiled = re2.compile(pattern, options)
     except re2.error as error:
         why = error.args[0].decode("utf-8", "replace")
-        raise fault(
+        raise config_error(
             f"the pattern is not valid: {quoted(why)}",
-            "Use RE2 syntax, without lookaround and back-references; put a backslash before signs meant as text",
+            "Use RE2 syntax, without lookaround and back-references; put a backslash before literal special characters",
         ) from None
     except UnicodeEncodeError:
-        raise fault("the pattern has text that is not Unicode (a lone surrogate)", "Remove it") from None
+        raise config_error("the pattern has text that is not Unicode (a lone surrogate)", "Remove it") from None
     if max(compiled.programsize, compiled.reverseprogramsize) > _LIMIT_STEPS:
-        raise fault("the pattern is too large", r"Use smaller repetition counts, and \w or \S instead of \p{…}")
+        raise config_error("the pattern is too large", r"Use smaller repetition counts, and \w or \S instead of \p{…}")
     return compiled

@@ -1,4 +1,4 @@
-"""What can be wrong with a workspace file, said so that a person finds the place and knows what to do."""
+"""Errors and warnings of a workspace file, each with its place and a remedy."""
 
 import re
 from collections.abc import Iterable
@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 FieldPath = tuple[str | int, ...]  # keys and list indexes from the top of the file to a value
 
-QUOTE_LIMIT_CHARS = 64  # longer than any valid name; what is cut off would not help anybody
-SUGGEST_FROM_LIMIT = 500  # comparing with more names than this costs seconds in a file full of mistakes
+QUOTE_LIMIT_CHARS = 64  # longer than any valid name
+SUGGEST_FROM_LIMIT = 500  # comparing with more names takes seconds in a file full of errors
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -22,7 +22,7 @@ class Severity(StrEnum):
 
 
 class Violation(NamedTuple):
-    """A rule broken at a place."""
+    """A broken rule and its place in the file."""
 
     path: FieldPath
     message: str
@@ -32,7 +32,7 @@ class Violation(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Diagnostic:
-    """One thing wrong. ``line`` and ``column`` count from 1; 0 when the file as a whole is meant."""
+    """One error or warning. ``line`` and ``column`` count from 1; 0 for the file as a whole."""
 
     file: str
     line: int
@@ -49,7 +49,7 @@ class Diagnostic:
 
     @property
     def text(self) -> str:
-        """What is wrong and what to do, as sentences."""
+        """Message and remedy as sentences."""
         return f"{self.message}. {self.remedy}{'' if self.remedy.endswith('?') else '.'}"
 
     def __str__(self) -> str:
@@ -57,7 +57,7 @@ class Diagnostic:
 
 
 class WorkspaceInvalid(ValueError):
-    """The workspace file cannot be used; ``problems`` holds everything wrong with it, warnings included."""
+    """The workspace file cannot be used; ``problems`` holds all errors and warnings."""
 
     def __init__(self, problems: Iterable[Diagnostic]) -> None:
         self.problems = tuple(problems)
@@ -65,7 +65,7 @@ class WorkspaceInvalid(ValueError):
 
 
 def format_path(path: FieldPath) -> str:
-    """Write a path as people do: ``destinations[2].headers["odd key"]``."""
+    """Format a path: ``destinations[2].headers["odd key"]``."""
     text = ""
     for step in path:
         if isinstance(step, int):
@@ -78,7 +78,7 @@ def format_path(path: FieldPath) -> str:
 
 
 def quoted(text: str) -> str:
-    """Quote a name from the file: cut, and with everything a terminal could act on escaped."""
+    """Quote a name from the file: shortened, and with control characters escaped."""
     return repr(text if len(text) <= QUOTE_LIMIT_CHARS else text[:QUOTE_LIMIT_CHARS] + "…")
 
 

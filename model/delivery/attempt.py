@@ -1,4 +1,4 @@
-"""What one answer means for a delivery: delivered, given up, or tried again. Pure; the shard acts on it."""
+"""Decides what the result of an attempt means for a delivery: delivered, discarded, expired, or retried. Pure."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,11 +22,11 @@ _ENDS = {
 
 
 class AttemptResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of trying to send one delivery, already classified.
+    """The classified result of one attempt.
 
     ``http_status`` 0: no response. ``called`` is False when no call was made, because the mapping or the insert
-    function did not come to a request. ``batch_items``: how many deliveries an answer about a whole batch spoke of.
-    ``batch_limit``: how many the next request with it may carry at most; 0: as many as before.
+    function failed first. ``batch_items``: size of the batch, when the response is about the whole batch.
+    ``batch_limit``: most deliveries in the next request with this one; 0: no limit.
     """
 
     failure: FailureClass
@@ -42,7 +42,7 @@ class AttemptResult(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class AttemptDecision:
-    """Exactly one of: an outcome (the delivery ends), or the delivery as it goes on and the fact saying so."""
+    """Exactly one of: an outcome (the delivery ends), or the delivery to retry with the fact that records it."""
 
     outcome: Outcome | None = None
     retry: Delivery | None = None
@@ -61,9 +61,9 @@ def decide(
 ) -> AttemptDecision:
     """Decide about ``delivery``, whose ``calls`` and ``calls_ms`` already count this call, after ``answer``.
 
-    Throttling and setup failures (wrong credentials, unknown host) use up time, not attempts: they say nothing about
-    the event. Every other retryable failure counts against the limit. The last attempt is made alone, so that no
-    delivery expires for what another one in its batch did.
+    Throttling and setup failures (wrong credentials, unknown host) use up time, not attempts: they are not about
+    the event. Every other retryable failure counts against the limit. The last attempt is a request of its own, so
+    that no delivery expires because of another one in its batch.
     """
     said: dict[str, Any] = {"code": answer.code, "message": answer.message}
     known: dict[str, Any] = {"error_group": error_group, "batch_items": answer.batch_items}
@@ -76,7 +76,7 @@ def decide(
     attempts = delivery.attempts + counts
     due_at_ms = policy.next_due_ms(
         attempts=attempts,
-        # What is refused again and again is tried more and more seldom, once its refusals have been evidence enough.
+        # Repeated refusals of one delivery back off, once they have served as evidence about the destination.
         waits=max(attempts, delivery.calls - ENOUGH + 1) if refused else attempts,
         taken_at_ms=delivery.taken_at_ms,
         now_ms=now_ms,

@@ -1,6 +1,6 @@
-"""A delivery under way: one event for one connection and mapping, with what has been tried so far.
+"""An unfinished delivery: one event for one connection and mapping, and the state of its attempts.
 
-It travels as a record of the retry topics and in the snapshot of a shard; `to_record` is its one written form.
+`to_record` is its only encoding, in retry topics and in the snapshot of a shard.
 """
 
 from collections.abc import Callable
@@ -16,15 +16,15 @@ from model.recording.facts import DeliveryFact, Outcome, State
 class Wait(Enum):
     """What a delivery waits for."""
 
-    QUEUE = "queue"  # its turn
+    QUEUE = "queue"  # a free call
     RETRY = "retry"  # the next attempt after one that failed
-    LIMIT = "limit"  # its destination, which takes nothing now
+    LIMIT = "limit"  # its destination: paused, rate-limited, or its circuit breaker is open
 
 
 class Delivery(msgspec.Struct, frozen=True, kw_only=True):
-    """Frozen: every step returns the next one. Times are Unix ms."""
+    """Immutable: every step returns a new one. Times are Unix ms."""
 
-    v: Literal[1] = 1  # format version; another one is refused, never guessed at
+    v: Literal[1] = 1  # format version; any other is refused
     delivery_id: str
     source: str
     destination: str
@@ -36,25 +36,25 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     events_partition: int
     events_offset: int
     received_at_ms: int
-    taken_at_ms: int  # when the delivery flow first took the event: the retry window counts from here
-    due_at_ms: int  # not before this; for a new delivery the time it was received
+    taken_at_ms: int  # when the delivery flow first read the event: the retry window starts here
+    due_at_ms: int  # no attempt before this; for a new delivery the time it was received
     waits_from_ms: int = 0  # when it was last put on the retry tiers
-    waits_for: Wait = Wait.QUEUE  # what that was for
+    waits_for: Wait = Wait.QUEUE  # the reason of that wait
     calls: int = 0  # HTTP calls made
     attempts: int = 0  # calls that count against the limit; throttling and setup use up time only
     code: str = ""  # of the last failed call
     message: str = ""
     retry_wait_ms: int = 0  # waited so far between attempts
-    limit_wait_ms: int = 0  # waited so far because the destination could or would take nothing
-    calls_ms: int = 0  # spent so far in calls
-    batch_limit: int = 0  # deliveries a request with it may carry, since larger ones failed as a whole; 0: any number
-    failed_since_ms: int = 0  # when a call first failed that counts as an attempt (class retry); 0: none has
-    refused_since_ms: int = 0  # when it was first refused as if nothing would be taken (class setup); 0: never
+    limit_wait_ms: int = 0  # waited so far for the destination
+    calls_ms: int = 0  # total duration of its calls
+    batch_limit: int = 0  # most deliveries in a request with this one, after larger requests failed; 0: no limit
+    failed_since_ms: int = 0  # first failure of class retry; 0: none
+    refused_since_ms: int = 0  # first failure of class setup; 0: none
     redrive: int = 0  # 1 for the first redrive, and so on
-    inserted: bool = False  # the insert function has had its say; the event is what it returned
-    replayed: bool = False  # sticky: its facts may repeat ones said before a crash
-    resent: bool = False  # sticky: a call may have been made before a crash that no fact tells of
-    event: bytes = b""  # the event's JSON as it was; not part of the header line
+    inserted: bool = False  # the insert function has run; the event is what it returned
+    replayed: bool = False  # sticky: its facts may repeat facts from before a crash
+    resent: bool = False  # sticky: a call before a crash may have left no fact
+    event: bytes = b""  # the event's original JSON; not part of the header line
 
     def to_record(self) -> bytes:
         """Encode for a retry topic or a snapshot, in the form of `model.events.envelope`."""
@@ -75,7 +75,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
             raise UnreadableRecord(f"not a delivery of this version: {error}") from None
 
     def __reduce__(self) -> tuple[Callable[[bytes], "Delivery"], tuple[bytes]]:
-        # Between processes; the way of msgspec, field by field, takes five times as long.
+        # Pickling between processes: msgspec's default, field by field, takes five times as long.
         return _unpack, (_packed_encoder.encode(self),)
 
     @property
@@ -85,7 +85,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def size_bytes(self) -> int:
-        """What it weighs in memory budgets."""
+        """Bytes it counts for in the in-flight budget."""
         return len(self.event)
 
     def about(self) -> dict[str, Any]:
@@ -106,8 +106,8 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     ) -> Outcome:
         """Return the outcome fact that ends this delivery; ``http``: status and duration in ms of the call that did.
 
-        Without a call nothing can have been sent twice, so the fact is no possible duplicate. What was spent neither
-        in calls nor in a known wait was spent in queues, so that the four parts add up to the latency.
+        Without a call nothing was sent twice, so the fact is not a possible duplicate. Time spent neither in calls nor
+        in a known wait counts as queueing, so that the four parts add up to the latency.
         """
         about = self.about()
         if http is None:
@@ -134,11 +134,11 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def waiting(self, *, from_ms: int, until_ms: int, wait: Wait) -> "Delivery":
-        """Return the delivery as it goes on the retry tiers."""
+        """Return the delivery as appended to a retry tier."""
         return msgspec.structs.replace(self, waits_from_ms=from_ms, waits_for=wait, due_at_ms=until_ms)
 
     def waited(self, now_ms: int) -> "Delivery":
-        """Return the delivery as it comes off the ladder, its wait counted as what it was for."""
+        """Return the delivery as read from its last retry tier, with the wait added to the total of its reason."""
         waited_ms = max(0, now_ms - self.waits_from_ms)
         if self.waits_for is Wait.RETRY:
             return msgspec.structs.replace(self, retry_wait_ms=self.retry_wait_ms + waited_ms)

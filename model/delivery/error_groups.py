@@ -1,4 +1,4 @@
-"""Error groups: failures whose messages differ only in ids, numbers and the like are counted under one name.
+"""Error groups: failures whose messages differ only in ids, numbers and the like share one name.
 
 The name is a template of the message that came first. Pure: the same messages in the same order, with a snapshot in
 between or not, get the same names.
@@ -9,13 +9,13 @@ from collections import OrderedDict
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from model.durations import DAY_MS
 from model.http.failure import MESSAGE_LIMIT_CHARS
 
 OTHER = "other"
-GROUPS_PER_DAY = 20  # of one connection; nobody reads more
+GROUPS_PER_DAY = 20  # of one connection
 MAX_CONNECTIONS = 256  # of one `ErrorGroups`: bounds memory and the snapshot
 SIMILAR_FROM = 0.6
-_DAY_MS = 86_400_000
 _KNOWN_MESSAGES = 2_048
 
 # One pass over the text; the group that matched names the placeholder. That a template is its own template rests on
@@ -45,7 +45,7 @@ _VARIABLE = re.compile(
 
 
 def template(message: str) -> str:
-    """Replace what varies between messages about the same fault by <id>, <number>, <time>, <url>, <email>, <value>.
+    """Replace what varies between messages about the same failure by <id>, <number>, <time>, <url>, <email>, <value>.
 
     A value is anything in quotes, except for the names in JSON. An id is a UUID, or a word in which letters and digits
     alternate (8 characters and more) or which is long and has a digit (16 and more).
@@ -64,18 +64,19 @@ class _Group(NamedTuple):
 
 
 class ErrorGroups:
-    """The groups of the current UTC day, by connection; what comes with an earlier time counts to the current day.
+    """The groups of the current UTC day, by connection; earlier times count to the current day.
 
-    A message joins the first group of its code it is similar to: their templates have as many tokens, and at least
-    60 % of them are equal, position by position, as in the log parser Drain. First, not most similar: a message then
-    stays in its group whatever comes later. A connection gets at most 20 groups a day, in order of arrival.
-    When over 256 connections fail on one day, the one silent for longest is forgotten and may begin 20 new groups.
+    A message joins the first similar group of its code: their templates have as many tokens, and at least
+    60 % of them are equal, position by position, as in the log parser Drain. The first and not the most similar,
+    so that later groups do not move a message. A connection gets at most 20 groups a day, in order of arrival.
+    When over 256 connections fail on one day, the least recently failing one is dropped and may start 20 new groups.
     """
 
     def __init__(self) -> None:
         self._day = -1
         self._connections: OrderedDict[tuple[str, str], list[_Group]] = OrderedDict()
-        # A failing partner says the same thousands of times; and an answer holds until its groups are forgotten.
+        # A failing destination repeats the same message thousands of times; results stay valid until groups are
+        # dropped.
         self._known = lru_cache(maxsize=_KNOWN_MESSAGES)(self._name)
 
     def group(self, source: str, destination: str, code: str, message: str, at_ms: int) -> str:
@@ -86,7 +87,7 @@ class ErrorGroups:
         """
         if not message.strip():
             return ""
-        day = at_ms // _DAY_MS
+        day = at_ms // DAY_MS
         if day > self._day:
             self._day = day
             self._connections.clear()

@@ -1,6 +1,6 @@
-"""When to stop calling a destination for a while: too many of its last calls failed, or took too long.
+"""Decides when the circuit breaker opens: too many of a destination's last calls failed, or took too long.
 
-Counts are kept in a few slices of the window, so memory is constant and a busy minute costs what a quiet one does.
+Counts are kept in a few slices of a sliding window, so memory and time per call are constant.
 """
 
 from collections import deque
@@ -12,7 +12,7 @@ LONGEST_PAUSE_MS = 300_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BreakerPolicy:
-    """When it opens and for how long; see `model.destinations.destination.BreakerConfig`."""
+    """When the circuit breaker opens and for how long; see `model.destinations.destination.BreakerConfig`."""
 
     failure_ratio: float
     slow_ms: int
@@ -32,11 +32,11 @@ class _Slice:
     calls: int = 0
     failed: int = 0
     slow: int = 0
-    own: int = 0  # failures of deliveries that fail by themselves
+    own: int = 0  # failures of deliveries that fail alone
 
 
 class FailureWindow:
-    """Judges the calls of one destination. Times are passed in."""
+    """The last calls of one destination. Times are passed in."""
 
     def __init__(self, policy: BreakerPolicy) -> None:
         self.policy = policy
@@ -44,9 +44,9 @@ class FailureWindow:
         self._slices: deque[_Slice] = deque(maxlen=SLICES)
 
     def record(self, now_ms: int, *, failed: bool, took_ms: int, own: bool = False) -> None:
-        """Count one call that ended now; ``own``: it failed for its delivery, others were taken since that first did.
+        """Count one finished call; ``own``: its delivery fails alone, and others have succeeded since.
 
-        Such failures count only while no call succeeds: a few events that are tried again and again stop no others.
+        Such failures count only while no call succeeds, so that a few bad events do not block the others.
         """
         if not self._slices or now_ms - self._slices[-1].start_ms >= self._slice_ms:
             self._slices.append(_Slice(now_ms))
@@ -59,7 +59,7 @@ class FailureWindow:
         current.slow += took_ms >= self.policy.slow_ms
 
     def complaint(self, now_ms: int) -> str:
-        """Why it should open, in words; '' when it should not."""
+        """The reason to open the circuit breaker, as text; '' when it should stay closed."""
         recent = [part for part in self._slices if now_ms - part.start_ms <= self.policy.window_ms]
         calls = sum(part.calls for part in recent)
         failed = sum(part.failed for part in recent)
@@ -77,5 +77,5 @@ class FailureWindow:
         return ""
 
     def forget(self) -> None:
-        """Start counting anew."""
+        """Reset all counts."""
         self._slices.clear()

@@ -1,6 +1,6 @@
-"""Redrives: a delivery that ended undelivered is put on its way again, as a delivery ``<id>/r<n>`` of its own.
+"""Redrives: an undelivered delivery is sent again as a new delivery ``<id>/r<n>``.
 
-What a dead letter holds, which of them a person chose, which of those are sent, and what a redrive starts as.
+Decoding dead letters, selecting them, deciding which of them are sent, and making the new delivery.
 """
 
 import re
@@ -21,12 +21,12 @@ _ROOT = re.compile(rf"[0-9a-f]{{{2 * ID_BYTES}}}")
 
 
 class Skip(StrEnum):
-    """Why a dead letter that was chosen is not sent."""
+    """Why a selected dead letter is not sent."""
 
-    PENDING = "pending"  # a redrive of it is under way
-    RECOVERED = "recovered"  # a redrive of it arrived
-    FAILED_AGAIN = "failed_again"  # a redrive of it failed too: the dead letter of that one stands for it
-    GONE = "gone"  # its connection or mapping is no longer there, or disabled
+    PENDING = "pending"  # its redrive is unfinished
+    RECOVERED = "recovered"  # its redrive was delivered
+    FAILED_AGAIN = "failed_again"  # its redrive failed too and left a newer dead letter
+    GONE = "gone"  # its connection or mapping is removed or disabled
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """What a person wants sent again: by destination, codes (none: all), and when it ended, [from_ms, to_ms).
+    """Selects dead letters by destination, codes (none: all) and end time, [from_ms, to_ms).
 
     ``was``: ids the destination had before.
     """
@@ -53,7 +53,7 @@ class Choice:
     to_ms: int | None = None
 
     def takes(self, letter: DeadLetter) -> bool:
-        """Whether the dead letter is chosen."""
+        """Whether the dead letter is selected."""
         return (
             letter.delivery.destination in {self.destination, *self.was}
             and (not self.codes or letter.code in self.codes)
@@ -64,7 +64,7 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Earlier:
-    """What is known of a delivery's redrives: the last one's number and how it ended ('': not yet)."""
+    """A delivery's redrives: the number of the last one and how it ended ('': not yet)."""
 
     number: int = 0
     state: str = ""
@@ -84,7 +84,7 @@ _header_decoder = msgspec.json.Decoder(_Header)
 
 
 def read_dead_letter(value: bytes) -> DeadLetter:
-    """Decode a record of topic dead_letters. Raises `UnreadableRecord`, also for bytes that never were a delivery."""
+    """Decode a record of topic dead_letters. Raises `UnreadableRecord`, also for bytes that are not a delivery."""
     line, _, record = value.partition(b"\n")
     check_version(line)
     try:
@@ -98,14 +98,14 @@ def read_dead_letter(value: bytes) -> DeadLetter:
 
 
 def latest(written: int, recorded: Earlier) -> Earlier:
-    """Join the number this machine wrote down with what the store has recorded, which may be some seconds behind."""
+    """Combine the number in this machine's ledger with the store's, which lags by seconds."""
     return recorded if recorded.number >= written else Earlier(written, "", recorded.recovered)
 
 
 def skip(number: int, earlier: Earlier) -> Skip | None:
     """Why the dead letter of a delivery's ``number``-th redrive (0: of its first delivery) is not sent; None: it is.
 
-    A redrive that configuration filtered leaves no dead letter, so the one before it goes on standing for it.
+    A filtered redrive leaves no dead letter, so the one before it remains the latest.
     """
     if earlier.recovered:
         return Skip.RECOVERED
@@ -115,9 +115,9 @@ def skip(number: int, earlier: Earlier) -> Skip | None:
 
 
 def redrive_of(delivery: Delivery, number: int, now_ms: int) -> Delivery:
-    """Return the delivery's ``number``-th redrive: due now, with a window and attempts of its own.
+    """Return the delivery's ``number``-th redrive: due now, with a new window and new attempts.
 
-    What the insert function made of the event stays; mapping is done anew at every attempt.
+    It keeps the insert function's result; every attempt runs the mapping again.
     """
     return replace(
         delivery,
@@ -147,5 +147,5 @@ def redrive_id(root: str, number: int) -> str:
 
 
 def redriven(delivery: Delivery, *, at_ms: int, batch: str, author: str) -> Redriven:
-    """The fact that a redrive began; ``batch``: the command's run."""
+    """The fact that records the start of a redrive; ``batch``: id of the command's run."""
     return Redriven(**delivery.about(), at_ms=at_ms, run=batch, attempt=0, redrive_id=batch, author=author)

@@ -1,24 +1,26 @@
-"""Whether a destination refuses us whatever we send: several refusals in a row say so, a single one never does.
+"""Decides whether a destination refuses every delivery: several refusals in a row are needed, one is not enough.
 
-A refusal is an answer of class setup: wrong credentials, an unknown host, a bad certificate. One of them may as well be
-about its event (a firewall that dislikes a payload) or about a moment (a name server that restarts). Times are passed
+A refusal is a result of class setup: wrong credentials, an unknown host, a bad certificate. A single one may be about
+its event (a firewall that blocks a payload) or about the moment (a name server that restarts). Times are passed
 in; memory is bounded.
 """
 
 from datetime import UTC, datetime
 from typing import Any
 
-ENOUGH = 3  # refused in a row, with nothing taken in between
-ENOUGH_IF_MIXED = 10  # where single deliveries were refused while others were taken
-MIXED_MS = 3_600_000  # how long that is remembered
-NO_ANSWER_MS = 10_000  # faults of DNS and TLS that last shorter are passing ones
+from model.durations import HOUR_MS
+
+ENOUGH = 3  # refusals in a row, with no success in between
+ENOUGH_IF_MIXED = 10  # refusals needed when some deliveries are refused and others succeed
+MIXED_MS = HOUR_MS  # how long that is remembered
+NO_ANSWER_MS = 10_000  # shorter DNS and TLS failures count as passing
 MOST_NAMED = 100
 
 
 class Refusals:
-    """Those of one destination since it last took a delivery.
+    """The refusals of one destination since its last success.
 
-    ``patience_ms``: how long one delivery alone must be refused, where there is no other to tell more.
+    ``patience_ms``: how long a delivery must be refused when it is the only one.
     """
 
     def __init__(self, patience_ms: int) -> None:
@@ -30,7 +32,7 @@ class Refusals:
         self._taken_ms = 0
         self._mixed_until_ms = 0
         self.answered = False
-        """The last refusal was an HTTP answer, and not a call that failed before there could be one."""
+        """The last refusal was an HTTP response, not a transport error."""
 
     @property
     def suspected(self) -> bool:
@@ -39,7 +41,7 @@ class Refusals:
 
     @property
     def proven(self) -> bool:
-        """It refuses whatever we send."""
+        """It refuses every delivery."""
         lasted_ms = self._last_ms - self._since_ms
         if not self.answered and lasted_ms < min(NO_ANSWER_MS, self._patience_ms):
             return False
@@ -49,13 +51,13 @@ class Refusals:
         return len(self._deliveries) >= ENOUGH or (self._calls >= ENOUGH and lasted_ms >= self._patience_ms)
 
     def passed_over(self, failed_since_ms: int) -> bool:
-        """Whether others were taken since a delivery first failed (0: it has not yet); if so, it fails by itself."""
+        """Whether others succeeded since a delivery first failed (0: it has not); if so, it fails alone."""
         return 0 < failed_since_ms < self._taken_ms
 
     def refused(self, now_ms: int, *, delivery: str, failed_since_ms: int, answered: bool) -> None:
         """Count one refusal of ``delivery`` ('': not known which), which was first refused at ``failed_since_ms``.
 
-        If it was passed over, the refusal is about this delivery, and tells nothing of the destination.
+        If the delivery fails alone, the refusal is about it and not about the destination.
         """
         if self.passed_over(failed_since_ms):
             self._mixed_until_ms = now_ms + MIXED_MS
@@ -69,19 +71,19 @@ class Refusals:
             self._deliveries.append(delivery)
 
     def taken(self, now_ms: int, *, mended: bool) -> None:
-        """The destination took a delivery, or judged one by itself. ``mended``: it was stopped for its refusals."""
+        """Count a success, or a result about one event. ``mended``: the destination was blocked for its refusals."""
         if self._calls and self.answered and not mended:
             self._mixed_until_ms = now_ms + MIXED_MS
         self._taken_ms = now_ms
         self.forget()
 
     def forget(self) -> None:
-        """Start counting anew."""
+        """Reset all counts."""
         self._calls = 0
         self._deliveries = []
 
     def told(self, code: str, message: str) -> str:
-        """What the judgement rests on, in words."""
+        """The evidence, as text."""
         count, of = len(self._deliveries), "deliveries"
         if count < 2 or count == MOST_NAMED:
             count, of = self._calls, "calls"
@@ -103,7 +105,7 @@ class Refusals:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from `to_state`."""
+        """Restore from `to_state`."""
         self._calls = state["calls"]
         self._deliveries = list(state["deliveries"])
         self._since_ms = state["since_ms"]

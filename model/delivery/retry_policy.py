@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-RETRY_AFTER_LIMIT_MS = 3_600_000  # a partner may ask for an hour; more would outlive most of the window
+from model.durations import HOUR_MS
+from model.http.failure import RETRY_AFTER_LIMIT_MS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -11,10 +12,10 @@ class RetryPolicy:
     """The workspace's retry settings, in ms. ``jitter`` 0.2 spreads a wait over 80 % to 120 % of itself."""
 
     attempts: int = 10
-    window_ms: int = 4 * 3_600_000
+    window_ms: int = 4 * HOUR_MS
     first_wait_ms: int = 45_000
     wait_factor: float = 2.0
-    max_wait_ms: int = 3_600_000
+    max_wait_ms: int = HOUR_MS
     jitter: float = 0.2
 
     def wait_ms(self, attempt: int, random: Callable[[], float]) -> int:
@@ -39,8 +40,8 @@ class RetryPolicy:
     ) -> int | None:
         """When to try again after ``attempts`` counted attempts, or None when attempts or window are used up.
 
-        The last wait is cut to the end of the window, so the window closes with one last attempt. ``waits``: which wait
-        of the schedule it is, where that is not the number of counted attempts.
+        The last wait is cut to the end of the window, so the window closes with one last attempt. ``waits``: the
+        position in the schedule, where it differs from the number of counted attempts.
         """
         end = self.window_end_ms(taken_at_ms)
         if attempts >= self.attempts or now_ms >= end:

@@ -1,12 +1,12 @@
-"""The ladder of retry topics: how a log, which can only be read in order, keeps appointments.
+"""Retry tiers: delayed delivery on topics, which can only be read in order.
 
-Every record of a tier waits the tier's own time after it was appended, so each tier is in order of ripeness by
-itself and its reader looks at the head only. A longer wait is a walk down the ladder, one record rewritten per leg.
+Every record of a tier waits the tier's delay after it was appended, so each tier is sorted by due time and its reader
+only checks the head. A longer wait passes through several tiers, with one rewrite of the record for each.
 """
 
 from dataclasses import dataclass
 
-TOLERANCE = 0.154  # of a whole wait: never early, at most this much late (or a second). 4 s of 26 s spare a 7th leg
+TOLERANCE = 0.154  # of a whole wait: never early, at most this much late (or a second); saves a seventh rewrite
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class RetryTier:
         return f"retries.{self.name}"
 
     def earliest_due_ms(self, appended_ms: int, longest_wait_ms: int) -> int:
-        """Lower bound of the due time of a record of this tier: what its low watermark rests on."""
+        """Lower bound of the due time of a record of this tier: the basis of its low watermark."""
         return appended_ms + max(0, self.wait_ms - int(TOLERANCE * longest_wait_ms))
 
 
@@ -41,7 +41,7 @@ def next_tier(remaining_ms: int, whole_wait_ms: int) -> RetryTier:
     """Choose the tier for a record with ``remaining_ms`` to wait, of ``whole_wait_ms`` since it was last tried.
 
     The largest tier not longer than what remains; but a larger one when that is late by no more than the tolerance,
-    which spares a walk down to the single seconds: six legs or fewer for any wait up to 72 minutes.
+    which saves rewrites: at most six for any wait up to 72 minutes.
     """
     chosen = RETRY_TIERS[0]
     for tier in RETRY_TIERS:

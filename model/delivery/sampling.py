@@ -1,16 +1,16 @@
-"""Which attempts leave their payloads behind: a few of each kind, so that samples stay small whatever the load.
+"""Which attempts are sampled with their payloads: a few of each kind, so that samples stay small under any load.
 
 The first 3 failures per connection, code and minute, and one success per connection, event name and hour; never
-more than MAX_KINDS kinds at a time. Decided before anything is redacted, so an attempt not kept costs nothing.
+more than MAX_KINDS kinds at a time. Decided before redaction, so an attempt that is not sampled costs nothing.
 """
 
 from dataclasses import dataclass, field
 
+from model.durations import HOUR_MS, MINUTE_MS
+
 FAILURES_PER_MINUTE = 3
 SUCCESSES_PER_HOUR = 1
 MAX_KINDS = 10_000  # bounds memory; kinds beyond it get no samples until the next minute or hour
-MINUTE_MS = 60_000
-HOUR_MS = 3_600_000
 
 
 @dataclass(slots=True)
@@ -33,7 +33,7 @@ class _Period:
 
 
 class Sampler:
-    """Counts what was kept. One per process; forgetting it at a restart only keeps a few samples more."""
+    """Counts samples. One per process, not persisted: a restart only adds a few samples."""
 
     def __init__(self) -> None:
         self._failures = _Period(MINUTE_MS, FAILURES_PER_MINUTE)

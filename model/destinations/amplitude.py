@@ -1,24 +1,24 @@
-"""Amplitude: product analytics, by its HTTP V2 API or its Batch Event Upload API, which take the same requests.
+"""Amplitude: product analytics, by its HTTP V2 API or its Batch Event Upload API, which accept the same requests.
 
 Endpoint: ``POST /2/httpapi`` (or ``/batch``) at api2.amplitude.com, in the EU at api.eu.amplitude.com. The API key of
-the project stands in the body: ``{"api_key": …, "events": […], "options": {"min_id_length": …}}``.
+the project is in the body: ``{"api_key": …, "events": […], "options": {"min_id_length": …}}``.
 
 Default mappings: a track call is an event of its name; a page or screen call is "Viewed <name>"; identify sets user
 properties (``$identify``), and so does any other call of a user that carries traits in its context; a group call makes
 two deliveries, one puts the user into the group and one sets the group's properties (``$groupidentify``), both with the
 group type "company". alias is not supported: merging users is another API. Every event carries the delivery's key as
 ``insert_id``, unless the mapping gives one: Amplitude ignores an event whose insert_id it has seen in the last 7 days,
-so nothing sent twice counts twice. ``time`` may be any date. An event without a user or a device, or with an id such as
-"null", which would make Amplitude refuse the whole request, is discarded as PAYLOAD_VALIDATION_FAILED.
+so repeated requests do not count twice. ``time`` may be any date. An event without a user or a device, or with an id
+such as "null", which would make Amplitude refuse the whole request, is discarded as PAYLOAD_VALIDATION_FAILED.
 
 Batching: up to 2,000 events and 1 MB. Amplitude recommends at most 10 events a request on its Starter plan:
 ``batch: {max_events: 10}``.
 
-Answers: 200 took all events. 400 and 429 took none of them, but name those they are about: by position, or by user or
-device. The others are sent again at once without these. 400: what is named is bad. 429: a user or device sends more
-than 30 events a second (1,000 by the batch API), and its events are tried again later, each by itself; or it has used
-up its daily quota (500,000 events), and its events are given up. A batch is halved after a 400 that names nothing and
-after a 413; a 429 that names nothing is about the project, and pauses the destination.
+Responses: 200 accepts all events. 400 and 429 accept none, but name the events they are about: by position, user or
+device. Waybill sends the others again at once without these. 400: the named events are invalid. 429: a user or device
+sends more than 30 events a second (1,000 by the batch API), and its events are retried later, one by one; or it has
+used up its daily quota (500,000 events), and its events are discarded. A batch is halved after a 400 that names nothing
+and after a 413; a 429 that names nothing is about the project, and pauses the destination.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,23 +27,24 @@ from typing import Any, ClassVar, Literal
 import orjson
 from pydantic import Field
 
-from model.config.env_text import EnvString
+from model.config.env_string import EnvString
 from model.config.fields import Secret, Url
 from model.config.problems import quoted
 from model.destinations.default_mappings import TRAITS, first, viewed
 from model.destinations.destination import RESEND, BatchLimits, DefaultMapping, HttpDestination, Item, ItemAnswer
+from model.destinations.multi_status import is_position
 from model.http.failure import FailureClass, partner_message
 from model.http.failure_rules import FailureRule
 from model.http.messages import HttpRequest, HttpResponse
 from model.mapping.fields import FieldSpec, PayloadInvalid, PayloadProblem
-from model.mapping.times import read_moment
+from model.mapping.times import read_moment_ms
 from model.reason_codes.reason import Owner, Reason, Severity
 
 _LINK = "https://amplitude.com/docs/apis/analytics/http-v2"
 _HOSTS = {"us": "https://api2.amplitude.com", "eu": "https://api.eu.amplitude.com"}
 _PATHS = {"http": "/2/httpapi", "batch": "/batch"}
 
-# What an answer's lists say of the events at their positions. The rules below find these words in items' messages.
+# The meaning of the lists in a response. The rules below search these words in the messages of items.
 _TOO_SHORT = "id too short"
 _SILENCED = "device silenced"
 _QUOTA_USED_UP = "daily quota used up"
@@ -94,7 +95,7 @@ def _event_mapping(call_type: str, event_type: dict[str, Any]) -> DefaultMapping
     return _mapping(call_type, call_type, fields)
 
 
-# What programs write for an id they do not have; see the API's documentation.
+# Placeholders for missing ids; see the API's documentation.
 _INVALID_IDS = frozenset(
     "anonymous nil none null n/a na undefined unknown {} lmy47d 0 -1 00000000-0000-0000-0000-000000000000".split()
 )
@@ -131,7 +132,7 @@ class AmplitudeDestination(HttpDestination):
         },
         "$skip_user_properties_sync": FieldSpec("boolean"),
     }
-    # 1 MB is the limit for the whole body: insert ids, 50 bytes for each event, come on top of the payloads.
+    # 1 MB is the limit for the whole body: insert ids add 50 bytes per event to the payloads.
     batch_limits: ClassVar[BatchLimits] = BatchLimits(max_events=2_000, max_bytes=890_000)
     answers_by_item: ClassVar[bool] = True
     failure_rules: ClassVar[tuple[FailureRule, ...]] = (
@@ -153,9 +154,9 @@ class AmplitudeDestination(HttpDestination):
             Severity.ERROR,
             Owner.DESTINATION,
             True,
-            "Amplitude does not know the API key.",
-            "Set api_key to the API key of the project, and region to where the project is. Events are kept and "
-            "tried again; when all are refused, by one call a minute.",
+            "Amplitude refuses the API key.",
+            "Set api_key to the API key of the project, and region to where the project is. Waybill keeps the "
+            "events and tries again; while all are refused, with one call a minute.",
             _LINK,
         ),
         Reason(
@@ -163,7 +164,7 @@ class AmplitudeDestination(HttpDestination):
             Severity.ERROR,
             Owner.SOURCE,
             False,
-            "Amplitude found the event invalid; the message names the fields where Amplitude does.",
+            "Amplitude reports that the event is invalid; the message names the fields if Amplitude does.",
             "Correct the events where they are sent, or the mapping; then redrive.",
             _LINK,
         ),
@@ -172,8 +173,8 @@ class AmplitudeDestination(HttpDestination):
             Severity.ERROR,
             Owner.DESTINATION,
             False,
-            "The user_id or device_id has fewer characters than Amplitude takes: 5, unless told otherwise.",
-            "If the ids are right, set min_id_length of the destination to the length of the shortest; then redrive.",
+            "The user_id or device_id is shorter than Amplitude accepts: 5 characters by default.",
+            "If the ids are correct, set min_id_length of the destination to the length of the shortest; then redrive.",
             _LINK,
         ),
         Reason(
@@ -181,7 +182,7 @@ class AmplitudeDestination(HttpDestination):
             Severity.WARNING,
             Owner.DESTINATION,
             False,
-            "Amplitude has silenced the device and takes no events of it.",
+            "Amplitude has silenced the device and does not accept its events.",
             "Ask Amplitude's support why, if the device is a real user's.",
             _LINK,
         ),
@@ -199,9 +200,9 @@ class AmplitudeDestination(HttpDestination):
             Severity.WARNING,
             Owner.SOURCE,
             True,
-            "The user or device sends more events a second than Amplitude takes of one.",
-            "Nothing, if it passes: its events are tried again, those of others go on. Else look for an id that many "
-            "users share, or set api to batch, which takes more.",
+            "The user or device sends more events a second than Amplitude accepts.",
+            "Waybill tries again and continues with other users. If it lasts, look for an id that many users share, "
+            "or set api to batch, which accepts more.",
             _LINK,
         ),
     )
@@ -216,17 +217,16 @@ class AmplitudeDestination(HttpDestination):
     """http: seen in Amplitude within seconds, 30 events a second for each user or device.
     batch: within minutes, 1,000 a second."""
     min_id_length: int | None = Field(default=None, ge=1, le=1_024)
-    """Shortest user_id and device_id, in characters, that Amplitude shall take. Not given: its own limit, 5."""
+    """Shortest user_id and device_id, in characters, that Amplitude should accept. Not given: its default, 5."""
     url: Url | None = None
-    """Another address than Amplitude's, with its path, such as a proxy or a test server."""
+    """An address to use instead of Amplitude's, with its path, such as a proxy or a test server."""
 
     @property
     def endpoint(self) -> EnvString:
         """The address of the API, in the region of the project."""
         if self.url is not None:
             return self.url
-        address = _HOSTS[self.region] + _PATHS[self.api]
-        return EnvString(address, address)
+        return EnvString.constant(_HOSTS[self.region] + _PATHS[self.api])
 
     def finish(self, payload: dict[str, Any]) -> dict[str, Any]:
         """See `HttpDestination.finish`. One event without a valid id makes Amplitude refuse all of a request."""
@@ -244,14 +244,14 @@ class AmplitudeDestination(HttpDestination):
         return finished
 
     def request(self, items: Sequence[Item], now_ms: int) -> HttpRequest:
-        """Make the call; the API key is in the body."""
+        """Build the request; the API key is in the body."""
         content: dict[str, Any] = {"api_key": self.api_key.value, "events": [_event(item) for item in items]}
         if self.min_id_length is not None:
             content["options"] = {"min_id_length": self.min_id_length}
         return self.json_request(items, orjson.dumps(content), url=self.endpoint.value)
 
     def read(self, response: HttpResponse, items: Sequence[Item]) -> Sequence[ItemAnswer | None] | None:
-        """What a 400 or 429 says of the events it names; the others are sent again without them."""
+        """The results of the events that a 400 or 429 names; the others are sent again without them."""
         if response.status not in (400, 429):
             return None
         try:
@@ -266,23 +266,16 @@ class AmplitudeDestination(HttpDestination):
         return [_refused(said, response.status, faults) if faults else RESEND for faults in found]
 
 
-def _payload(item: Item) -> dict[str, Any]:
-    if item.payload is not None:
-        return item.payload
-    event = orjson.loads(item.event)
-    return event if isinstance(event, dict) else {}
-
-
 def _event(item: Item) -> dict[str, Any]:
-    event = {"insert_id": item.key, **_payload(item)}
-    moment = read_moment(event.get("time"))
-    if moment is not None:
-        event["time"] = round(moment.timestamp() * 1_000)
+    event = {"insert_id": item.key, **item.fields}
+    moment_ms = read_moment_ms(event.get("time"))
+    if moment_ms is not None:
+        event["time"] = moment_ms
     return event
 
 
 def _faults(said: dict[str, Any], count: int) -> list[list[str]]:
-    """Return what is wrong with each event, as far as it is told."""
+    """Return the reported errors of each event."""
     faults: list[list[str]] = [[] for _ in range(count)]
     for name, meaning in _BY_FIELD.items():
         by_field = said.get(name)
@@ -297,15 +290,15 @@ def _faults(said: dict[str, Any], count: int) -> list[list[str]]:
 def _positions(value: Any, count: int) -> list[int]:
     if not isinstance(value, list):
         return []
-    return [index for index in value if isinstance(index, int) and not isinstance(index, bool) and 0 <= index < count]
+    return [index for index in value if is_position(index, count)]
 
 
 def _too_many(said: dict[str, Any], items: Sequence[Item]) -> list[list[str]]:
-    """Return for each event why it is one too many: it is named itself, or its user or device is."""
+    """Return for each event the limit it exceeds: it is named, or its user or device is."""
     throttled = set(_positions(said.get("throttled_events"), len(items)))
     found: list[list[str]] = []
     for place, item in enumerate(items):
-        payload = _payload(item)
+        payload = item.fields
         if _is_named(said, "exceeded_daily_quota", payload):
             found.append([_QUOTA_USED_UP])
         elif place in throttled or _is_named(said, "throttled", payload):

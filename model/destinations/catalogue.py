@@ -1,4 +1,4 @@
-"""Every type of destination there is, and what their own codes mean."""
+"""All destination types, and the explanations of their codes."""
 
 from typing import Annotated
 
@@ -38,5 +38,5 @@ _OWN = {reason.code: reason for kind in DESTINATIONS for reason in kind.reasons}
 
 
 def reason(code: str) -> Reason:
-    """Explain any code, those of single destinations included. Never raises."""
+    """Explain any code, those of destination types included. Never raises."""
     return _OWN.get(code) or codes.reason(code)

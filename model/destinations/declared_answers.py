@@ -1,8 +1,8 @@
-"""What the workspace says of a destination's answers: in which of them single items are spoken of, and how.
+"""Results per item in responses, as declared in the workspace.
 
-Two forms. By position, the list has an entry for each item sent, in their order; by index, it names some of them, such
-as the refused ones, by their place in the request (from 0). An answer that has a declared status and is not of the
-declared form is a failure of all its items (`unreadable`): if one entry cannot be placed, none is believed.
+Two forms. By position, the list has an entry for each item, in order; by index, it lists some of them, such as the
+refused ones, by their position in the request (from 0). A response with a declared status but another form is a failure
+of all its items (`unreadable`): if one entry cannot be assigned, none is trusted.
 """
 
 from collections.abc import Sequence
@@ -12,13 +12,14 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 import orjson
 from pydantic import AfterValidator, Field, model_validator
 
-from model.config.env_text import fault
+from model.config.env_string import config_error
 from model.config.section import Section
 from model.destinations.destination import HttpDestination, Item, ItemAnswer
 from model.destinations.multi_status import (
     MISSING,
     Unread,
     answer_with,
+    is_position,
     parsed,
     read_multi_status,
     status_of,
@@ -40,7 +41,7 @@ _resolver = lru_cache(maxsize=1_000)(from_root)
 
 def _check_path(path: str) -> str:
     if not path.isprintable() or path != path.strip() or path in ("$.", ".") or ".." in path:
-        raise fault("this is no path", "Write names with dots between them, such as $.results or error.message")
+        raise config_error("this is no path", "Write names with dots between them, such as $.results or error.message")
     return path
 
 
@@ -49,43 +50,47 @@ Scalar = str | int | float | bool | None
 
 
 class ItemsConfig(Section):
-    """Where an answer speaks of single events, and how what it says reads. Paths within an entry begin at the entry."""
+    """Where a response lists results per event, and how to read them. Paths within an entry start at the entry."""
 
     at: Path = Field(alias="list")
     """Path of the list, such as $.results; $ when the body is the list."""
     by: Literal["position"] | None = None
     """position: one entry for each event, in the order they were sent."""
     index: Path | None = None
-    """Where an entry says which event it is about: a number, 0 for the first of the request. Instead of `by`."""
+    """Path in an entry to the position of its event in the request, from 0. Instead of `by`."""
     status: Path | None = None
-    """Where an entry has the HTTP status of its event: a number, or text of three digits."""
+    """Path in an entry to the HTTP status of its event: a number, or a text of three digits."""
     failed_when: Annotated[dict[Path, Scalar | tuple[Scalar, ...]], Field(min_length=1, max_length=20)] | None = None
     """Instead of `status`: the event failed when these fields of the entry have these values (one of, for a list)."""
     message: Path | Annotated[tuple[Path, ...], Field(min_length=1, max_length=10)] | None = None
-    """Where an entry has the words to report: the first path with any. Not given: message, error, errors, detail."""
+    """Paths in an entry to its message; the first one found is used. Not given: message, error, errors, detail."""
     failure: Literal["discard", "retry"] = Field(default="discard", alias="class")
-    """What becomes of a failed event that has no status of its own. discard: give it up. retry: try again later."""
+    """How to treat a failed event without a status. discard: do not send it again. retry: try again later."""
     others: Literal["delivered", "retry", "status"] | None = None
-    """With `index`: what becomes of events that no entry is about. status: what the status of the answer says."""
+    """With `index`: how to treat events without an entry. status: by the status of the response."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         if (self.by is None) == (self.index is None):
-            raise fault("it is not said which event an entry is about", "Write either by: position or index")
+            raise config_error("it is not defined which event an entry is about", "Write either by: position or index")
         if self.by is not None and (self.status is None) == (self.failed_when is None):
-            raise fault("it is not said which entries are about failed events", "Write either status or failed_when")
+            raise config_error(
+                "it is not defined which entries are about failed events", "Write either status or failed_when"
+            )
         if self.by is not None and self.others is not None:
-            raise fault("by position every event has an entry, so there are no others", "Remove others")
+            raise config_error("by position every event has an entry, so there are no others", "Remove others")
         if self.index is not None and self.failed_when is not None:
-            raise fault("failed_when goes with by: position", "Write status, or neither if all entries are failures")
+            raise config_error(
+                "failed_when goes with by: position", "Write status, or neither if all entries are failures"
+            )
         if self.index is not None and self.others is None:
-            raise fault(
-                "it is not said what becomes of events without an entry", "Add others: delivered, retry or status"
+            raise config_error(
+                "it is not defined how to treat events without an entry", "Add others: delivered, retry or status"
             )
         return self
 
     def read(self, response: HttpResponse, count: int) -> list[ItemAnswer | None] | list[ItemAnswer]:
-        """Return the answer about each item; None for one that the status of the whole answer counts for."""
+        """Return the result of each item; None where the status of the response decides."""
         said = parsed(response)
         answers = said if isinstance(said, Unread) else self._answers(said, count)
         return unreadable(answers, count) if isinstance(answers, Unread) else answers
@@ -94,7 +99,7 @@ class ItemsConfig(Section):
         found = _resolver(self.at)(said)
         if self.index is not None:
             if isinstance(said, dict) and not is_given(found):
-                found = []  # an answer without the list names no event
+                found = []  # a response without the list names no event
             if not isinstance(found, list):
                 return Unread(f"it has no list at {self.at}")
             return self._by_index(found, count, self.index)
@@ -111,11 +116,11 @@ class ItemsConfig(Section):
         place = _resolver(path)
         for entry in entries:
             index = place(entry) if isinstance(entry, dict) else None
-            if not isinstance(index, int) or isinstance(index, bool) or not 0 <= index < count:
-                return Unread(f"an entry at {self.at} has at {path} no place of an event that was sent")
+            if not is_position(index, count):
+                return Unread(f"an entry at {self.at} has no position of a sent event at {path}")
             answer = self._answer(entry)
             if named.setdefault(index, answer).failure is not answer.failure:
-                return Unread(f"two entries at {self.at} say different things of event {index}")
+                return Unread(f"two entries at {self.at} contradict each other about event {index}")
             answers[index] = named[index]
         return answers
 
@@ -137,7 +142,7 @@ class ItemsConfig(Section):
         return ItemAnswer(FailureClass(self.failure), ITEM_REFUSED, self._words(entry))
 
     def _words(self, entry: Any) -> str:
-        """The message is not yet redacted; `flows.delivery.responses` does that and cuts it."""
+        """The message is not redacted; `flows.delivery.responses` redacts and shortens it."""
         paths = (self.message,) if isinstance(self.message, str) else self.message or ()
         found = (_resolver(path)(entry) for path in paths)
         said = next((value for value in found if is_given(value) and value != ""), entry)
@@ -145,7 +150,7 @@ class ItemsConfig(Section):
 
 
 def _matches(read: Resolver, entry: Any, values: Scalar | tuple[Scalar, ...]) -> bool | None:
-    """None: the entry has no such field, so it cannot be told."""
+    """None: the entry has no such field, so it is unknown."""
     found = read(entry)
     if found is PATH_MISSING:
         return None
@@ -154,33 +159,33 @@ def _matches(read: Resolver, entry: Any, values: Scalar | tuple[Scalar, ...]) ->
 
 
 class AnswerConfig(Section):
-    """Answers of one kind, which speak of single events."""
+    """Responses of one kind, with results per event."""
 
     status: Statuses
-    """The status they have, such as 200, all of a hundred such as 2xx, or a list of these."""
+    """Their status, such as 200, a class such as 2xx, or a list of these."""
     items: ItemsConfig
-    """Where and how they speak of single events."""
+    """Where and how they list results per event."""
 
     def concerns(self, status: int) -> bool:
-        """Whether it is about answers with this status."""
+        """Whether it applies to this status."""
         return status in self.status or f"{status // 100}xx" in self.status
 
 
 class DeclaredDestination(HttpDestination):
-    """A destination whose answers the workspace may declare; a 207 is understood without (`multi_status`)."""
+    """A destination whose responses the workspace may declare; a 207 needs no declaration (`multi_status`)."""
 
     answers_by_item: ClassVar[bool] = True
 
     answers: Annotated[tuple[AnswerConfig, ...], Field(max_length=20)] = ()
-    """Which answers speak of single events, and how; the first whose status fits is taken."""
+    """Which responses list results per event, and how; the first with a matching status is used."""
 
     @property
     def reads_bodies(self) -> bool:
-        """Declared answers, and rules about bodies."""
+        """True with declared responses, and with rules about bodies."""
         return bool(self.answers) or super().reads_bodies
 
     def read(self, response: HttpResponse, items: Sequence[Item]) -> Sequence[ItemAnswer | None] | None:
-        """Declared answers and a 207 speak of each item."""
+        """Read declared responses and 207 responses."""
         for declared in self.answers:
             if declared.concerns(response.status):
                 return declared.items.read(response, len(items))

@@ -1,7 +1,7 @@
 """Parts that default mappings are made of.
 
-Official SDKs send '' for an id, a name or a URL they do not have, and {} for traits and properties. What says nothing
-counts as missing (`@first`), so that the next best field is taken, or none.
+Official SDKs send '' for a missing id, name or URL, and {} for traits and properties. Empty counts as missing
+(`@first`), so that the next best field is used, or none.
 """
 
 from collections.abc import Mapping
@@ -9,17 +9,17 @@ from typing import Any
 
 
 def path(path: str) -> dict[str, Any]:
-    """The value there, whatever it is."""
+    """The value at the path."""
     return {"@path": path}
 
 
 def first(*values: Any) -> dict[str, Any]:
-    """The first that says something, of paths (texts that begin with ``$``) and other values; else it is left out."""
+    """The first non-empty one of paths (texts that begin with ``$``) and other values; omitted when all are empty."""
     return {"@first": [path(v) if isinstance(v, str) and v.startswith("$") else v for v in values]}
 
 
 def merged(*objects: Any) -> dict[str, Any]:
-    """One object of several, of paths and parts of a mapping; the last to have a field wins."""
+    """Several objects merged, from paths and parts of a mapping; the last one with a field wins."""
     parts = [path(part) if isinstance(part, str) else part for part in objects]
     return {"@merge": {"objects": parts, "direction": "right"}}
 

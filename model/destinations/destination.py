@@ -1,7 +1,7 @@
-"""What every destination is: settings a person writes, requests made of deliveries, answers read item by item.
+"""The base of every destination: its settings, requests made from deliveries, and results read from responses.
 
 A destination type is one class in one file of this package. Class variables describe it, fields are its settings in
-the workspace file, `request` makes the call and `read` finds the items in the answer. All of it is pure.
+the workspace file, `request` builds the request and `read` reads the result of each item. Pure.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,10 +12,11 @@ import msgspec
 import orjson
 from pydantic import Field
 
-from model.config.env_text import EnvString
+from model.config.env_string import EnvString
 from model.config.fields import FormerIds, Name, Slug
 from model.config.section import Section
 from model.events.ids import request_key
+from model.events.validation import CALL_TYPES
 from model.http.failure import FailureClass
 from model.http.failure_rules import FailureRule, FailureRuleConfig
 from model.http.messages import RESPONSE_BODY_LIMIT_BYTES, HttpRequest, HttpResponse, read_limit_bytes
@@ -24,13 +25,12 @@ from model.reason_codes.catalogue import Reason
 from model.version import VERSION
 
 USER_AGENT = f"Waybill/{VERSION}"
-CALL_TYPES = frozenset({"track", "identify", "page", "screen", "group", "alias"})
 
 
 class Item(msgspec.Struct, frozen=True):
-    """One delivery as part of a request. ``payload``: what the mapping made; None when the event goes as it is.
+    """One delivery as part of a request. ``payload``: the result of the mapping; None to send the event unchanged.
 
-    ``key`` is the same in every call for the delivery, redrives included: partners recognise repetitions by it.
+    ``key`` is the same in every call for the delivery, redrives included, so that partners can deduplicate.
     """
 
     key: str
@@ -42,13 +42,21 @@ class Item(msgspec.Struct, frozen=True):
         """The payload encoded, or the event's own bytes."""
         return self.event if self.payload is None else orjson.dumps(self.payload)
 
+    @property
+    def fields(self) -> dict[str, Any]:
+        """The payload, or the fields of the event."""
+        if self.payload is not None:
+            return self.payload
+        event = orjson.loads(self.event)
+        return event if isinstance(event, dict) else {}
+
 
 @dataclass(frozen=True, slots=True)
 class ItemAnswer:
-    """What an answer says of one item of a request. ``code`` '' when delivered; ``message`` in the partner's words.
+    """The result of one item in a response. ``code`` '' when delivered; ``message``: the destination's.
 
-    ``status``: an HTTP status of its own, which the destination's rules about answers may see otherwise. ``resend``: it
-    was refused only for others of the request, and is sent again without them; the rest then says nothing.
+    ``status``: the item's HTTP status, which failure rules may classify differently. ``resend``: refused only because
+    of other items of the request, and sent again without them; the other fields are then unused.
     """
 
     failure: FailureClass
@@ -63,7 +71,7 @@ RESEND = ItemAnswer(FailureClass.RETRY, resend=True)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchLimits:
-    """The most one request takes; ``max_age_seconds``: how long by default the first event waits for others."""
+    """Limits of one request; ``max_age_seconds``: default wait of the first event for others."""
 
     max_events: int
     max_bytes: int
@@ -72,7 +80,7 @@ class BatchLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DefaultMapping:
-    """A mapping used when a connection brings none of its own."""
+    """A mapping used when a connection has none."""
 
     name: str
     trigger: str
@@ -80,21 +88,21 @@ class DefaultMapping:
 
 
 class BatchConfig(Section):
-    """Several events in one request. What is left out, or above what the destination takes, is what it takes."""
+    """Several events in one request. Defaults and upper limits are those of the destination."""
 
     max_events: int = Field(default=1_000_000, ge=1)
-    """Events in one request at most; 1 sends each by itself."""
+    """Most events in one request; 1 sends single events."""
     max_bytes: int = Field(default=1 << 30, ge=1_024)
-    """Bytes of one request at most."""
+    """Most bytes of one request."""
     max_age_seconds: float | None = Field(default=None, gt=0, le=60)
     """How long the first event of a request waits for others."""
 
 
 class BreakerConfig(Section):
-    """When sending to a destination stops for a while because too many calls fail or take too long."""
+    """The circuit breaker: when sending stops for a while because too many calls fail or are slow."""
 
     enabled: bool = True
-    """false: it never stops."""
+    """false: it never opens."""
     failure_ratio: float = Field(default=0.5, gt=0, le=1)
     """Open when at least this share of the last calls failed."""
     slow_seconds: float | None = Field(default=None, gt=0, le=60)
@@ -104,18 +112,18 @@ class BreakerConfig(Section):
     min_calls: int = Field(default=20, ge=1, le=10_000)
     """Fewer calls than this within the window never open it."""
     window_seconds: float = Field(default=30, gt=0, le=600)
-    """Calls of this time are judged."""
+    """The window of the calls that count."""
     pause_seconds: float = Field(default=10, gt=0, le=600)
-    """How long it stays open before single calls try again; doubled each time they fail, up to 5 minutes."""
+    """How long it stays open before probes with single calls; doubled after each failed probe, up to 5 minutes."""
 
 
 class Destination(Section):
-    """What every destination has."""
+    """The settings of every destination."""
 
     id: Slug
     """Short name used in reports and connections: lower-case letters, digits, '_' and '-'."""
     was: FormerIds = ()
-    """The id it had before, or several: what waits for that one is sent here."""
+    """Its former ids: deliveries that wait for them are sent here."""
     name: Name = ""
     """Name for people; not given: the id."""
     enabled: bool = True
@@ -128,7 +136,7 @@ class HttpDestination(Destination):
     title: ClassVar[str]
     """Its name for people and in an event's `integrations` object."""
     integration_names: ClassVar[tuple[str, ...]] = ()
-    """Other names an event's `integrations` object may call it by."""
+    """Other names for it in an event's `integrations` object."""
     link: ClassVar[str] = ""
     """Where its API is documented."""
     supported_types: ClassVar[frozenset[str]] = CALL_TYPES
@@ -139,56 +147,57 @@ class HttpDestination(Destination):
     batch_limits: ClassVar[BatchLimits | None] = None
     """None: one event a request."""
     failure_rules: ClassVar[tuple[FailureRule, ...]] = ()
-    """Where its answers mean something else than the same status usually does."""
+    """Rules where its responses differ from the usual classification."""
     reasons: ClassVar[tuple[Reason, ...]] = ()
-    """Explanations of codes only it gives."""
+    """Explanations of its own codes."""
     answers_by_item: ClassVar[bool] = False
-    """Whether its answers may speak of single items; as much of them is read as that takes."""
+    """Whether its responses may have a result per item; raises the read limit."""
 
     timeout_seconds: float = Field(default=5.0, gt=0, le=60)
-    """The whole call, from connecting to the last byte of the answer."""
+    """Limit of the whole call, from connecting to the last byte of the response."""
     concurrency: int = Field(default=64, ge=1, le=1024)
-    """Calls under way at the same time at most."""
+    """Most concurrent calls."""
     calls_per_second: float | None = Field(default=None, gt=0, le=100_000)
-    """Calls begun in a second at most. Not given: no limit."""
+    """Most calls started in a second. Not given: no limit."""
     use_proxy: bool = True
-    """false: called directly, past `delivery.proxy`; for what this machine reaches by itself."""
+    """false: called directly, without `delivery.proxy`."""
     batch: BatchConfig = BatchConfig()
-    """Several events in one request, where the destination takes that."""
+    """Several events in one request, where the destination accepts that."""
     breaker: BreakerConfig = BreakerConfig()
-    """When to stop for a while."""
+    """When to stop sending for a while."""
     failures: Annotated[tuple[FailureRuleConfig, ...], Field(max_length=100)] = ()
-    """What answers mean here, first match first, before the usual meaning."""
+    """Rules that classify responses of this destination; the first match wins, before the usual classification."""
 
     def finish(self, payload: dict[str, Any]) -> dict[str, Any]:
-        """Bring what a mapping made into the form the partner takes. Raises PayloadInvalid when it would not take it.
+        """Convert the result of a mapping to the destination's format. Raises PayloadInvalid when the destination would
+        refuse it.
 
-        For partners that drop without a word what they do not take, this is where somebody is told.
+        Some destinations silently drop invalid payloads; this check reports them.
         """
         return finish(payload, self.payload_fields)
 
     def request(self, items: Sequence[Item], now_ms: int) -> HttpRequest:
-        """Make one call for items of one `batch_key`, at most as many as `batch_limits` say. Holds secrets."""
+        """Build one request for items of one `batch_key`, within `batch_limits`. Contains secrets."""
         raise NotImplementedError
 
     def read(self, response: HttpResponse, items: Sequence[Item]) -> Sequence[ItemAnswer | None] | None:
-        """Find what a response says of each item, by position. None for the whole or for an item: its status counts.
+        """Read the result of each item, by position. None for the response or for an item: the HTTP status decides.
 
-        A response that says it and cannot be read is `model.destinations.multi_status.unreadable`: never a success.
+        If results per item are expected and cannot be read, return `model.destinations.multi_status.unreadable`.
         """
         return None
 
     @property
     def reads_bodies(self) -> bool:
-        """Whether the body of an answer may change what it means, for an event sent by itself too."""
+        """Whether the body may change the class of a response, also for a single event."""
         return any(rule.body for rule in self.failures) or any(rule.body for rule in self.failure_rules)
 
     def test_request(self, items: Sequence[Item], now_ms: int) -> HttpRequest | None:
-        """Make the call to the partner's validation service, which stores nothing; None when there is none."""
+        """Build the request to the destination's validation service, which stores nothing; None without one."""
         return None
 
     def validation(self, response: HttpResponse) -> list[str]:
-        """What the validation service finds wrong, a sentence each; nothing when all is well."""
+        """The errors found by the validation service, a sentence each."""
         return []
 
     def batch_key(self, payload: dict[str, Any] | None) -> str:
@@ -197,13 +206,13 @@ class HttpDestination(Destination):
 
     @property
     def endpoint(self) -> EnvString:
-        """Where it is reached."""
+        """Its address."""
         raise NotImplementedError
 
     @property
     def origin(self) -> str:
         """Scheme, host and port as written: paths and queries of webhooks are often secrets themselves."""
-        scheme, separator, rest = self.endpoint.written.partition("://")
+        scheme, separator, rest = self.endpoint.raw.partition("://")
         return scheme + separator + rest.split("/", 1)[0].split("?", 1)[0]
 
     def secret_values(self) -> frozenset[str]:
@@ -213,7 +222,7 @@ class HttpDestination(Destination):
         )
 
     def batching(self) -> BatchLimits:
-        """What one request takes, by the type's limits and the workspace's wishes."""
+        """The limits of one request: the smaller of the type's and the workspace's."""
         limits = self.batch_limits or BatchLimits(max_events=1, max_bytes=1 << 30, max_age_seconds=0)
         age_seconds = self.batch.max_age_seconds
         return BatchLimits(

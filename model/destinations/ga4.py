@@ -31,7 +31,7 @@ from urllib.parse import urlencode
 import orjson
 from pydantic import model_validator
 
-from model.config.env_text import EnvString, fault
+from model.config.env_string import EnvString, config_error
 from model.config.fields import Secret, Url
 from model.destinations.default_mappings import first, merged
 from model.destinations.destination import DefaultMapping, HttpDestination, Item
@@ -153,20 +153,23 @@ class Ga4Destination(HttpDestination):
     api_secret: Secret
     """Measurement Protocol API secret of the stream. Only as ${NAME}."""
     url: Url | None = None
-    """Another host than Google's, without a path, such as https://region1.google-analytics.com or a test server."""
+    """A host to use instead of Google's, without a path, such as https://region1.google-analytics.com or a test
+    server."""
 
     @model_validator(mode="after")
     def _check(self) -> "Ga4Destination":
         if (self.measurement_id is None) == (self.firebase_app_id is None):
-            raise fault("the data stream is not named", "Write either measurement_id (web) or firebase_app_id (app)")
+            raise config_error(
+                "the data stream is not named", "Write either measurement_id (web) or firebase_app_id (app)"
+            )
         if self.url is not None and "?" in self.url.value:
-            raise fault("the url has a query", "Write only the host; the stream and its secret are added to it")
+            raise config_error("the url has a query", "Write only the host; the stream and its secret are added to it")
         return self
 
     @property
     def endpoint(self) -> EnvString:
         """The host."""
-        return self.url or EnvString(_HOST, _HOST)
+        return self.url or EnvString.constant(_HOST)
 
     def finish(self, payload: dict[str, Any]) -> dict[str, Any]:
         """See `HttpDestination.finish`."""
@@ -176,22 +179,22 @@ class Ga4Destination(HttpDestination):
         return finished
 
     def request(self, items: Sequence[Item], now_ms: int) -> HttpRequest:
-        """Make the call; the API secret is in its query."""
+        """Build the request; the API secret is in its query."""
         return self._request(items, "/mp/collect")
 
     def test_request(self, items: Sequence[Item], now_ms: int) -> HttpRequest | None:
-        """Make the call to the validation service, which stores nothing and says what is wrong; see `validation`."""
+        """Build the request to the validation service, which stores nothing and reports errors; see `validation`."""
         return self._request(items, "/debug/mp/collect")
 
     def validation(self, response: HttpResponse) -> list[str]:
-        """What the validation service finds wrong, a sentence each; nothing when all is well."""
+        """The errors found by the validation service, a sentence each."""
         try:
             said = orjson.loads(response.body)
         except orjson.JSONDecodeError:
             said = None
         messages = said.get("validationMessages") if isinstance(said, dict) else None
         if not isinstance(messages, list):
-            return [f"the validation service answered {response.status} and nothing readable"]
+            return [f"the validation service responded {response.status} without a readable body"]
         return [_sentence(message) for message in messages if isinstance(message, dict)]
 
     def _request(self, items: Sequence[Item], path: str) -> HttpRequest:
@@ -244,7 +247,7 @@ def _text_or_number(value: str | int | float) -> str | int | float:
 
 
 def _user_properties(given: Any) -> dict[str, Any] | None:
-    """Put every value into an object of its own, as GA4 wants it. Null stays: it removes the property."""
+    """Wrap every value in an object, as GA4 requires. Null is kept: it removes the property."""
     if not isinstance(given, dict):
         return None
     named = ((user_property_name(key), user_property(said)) for key, said in given.items())

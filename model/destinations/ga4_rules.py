@@ -1,7 +1,7 @@
-"""What Google Analytics 4 takes: names, amounts and numbers of fields.
+"""The limits of Google Analytics 4: names, amounts and numbers of fields.
 
-GA4 drops what it does not take and answers 2xx all the same. So names of events and parameters, which come from events
-with whatever name they have there, are written anew; and of what cannot be, `problems` tells.
+GA4 responds 2xx and silently drops invalid data. So names of events and parameters are converted to valid ones, and
+`problems` reports what cannot be converted.
 """
 
 import re
@@ -31,11 +31,12 @@ _RESERVED_USER_PROPERTIES = frozenset(
 )
 _RESERVED_BEGINNINGS = ("firebase_", "ga_", "google_", "gtag_")
 AMOUNTS = frozenset("discount price quantity shipping tax value".split())
-_NOT_COUNTED = frozenset({"engagement_time_msec", "items", "session_id"})  # parameters that GA4 itself asks for
+_NOT_COUNTED = frozenset({"engagement_time_msec", "items", "session_id"})  # parameters that GA4 requires
 
 
 def event_name(text: str, *, app: bool = False) -> str:
-    """Write a name as GA4 takes it: a letter first, then letters, digits and underscores, 40 in all, none reserved.
+    """Convert an event name to a valid one: a letter first, then letters, digits and underscores, 40 in all, none
+    reserved.
 
     ``app``: of an app stream.
     """
@@ -45,12 +46,12 @@ def event_name(text: str, *, app: bool = False) -> str:
 
 
 def parameter_name(text: str) -> str:
-    """Write the name of a parameter as GA4 takes it."""
+    """Convert the name of a parameter to a valid one."""
     return _name(text, "param")
 
 
 def user_property_name(text: str) -> str:
-    """Write the name of a user property as GA4 takes it; '' for a reserved one."""
+    """Convert the name of a user property to a valid one; '' for a reserved one."""
     plain = _plain(text)
     if text.startswith("_") or plain in _RESERVED_USER_PROPERTIES or plain.startswith(_RESERVED_BEGINNINGS):
         return ""
@@ -58,12 +59,12 @@ def user_property_name(text: str) -> str:
 
 
 def user_property(given: Any) -> Any:
-    """Return the value of a user property, which may stand in an object of its own: ``{"value": …}``."""
+    """Return the value of a user property, which may be wrapped in an object: ``{"value": …}``."""
     return given["value"] if isinstance(given, dict) and "value" in given else given
 
 
 def problems(payload: Mapping[str, Any]) -> Iterator[PayloadProblem]:
-    """Find what GA4 would drop without a word. ``payload`` has the fields of the destination's `payload_fields`."""
+    """Find what GA4 would silently drop. ``payload`` has the fields of the destination's `payload_fields`."""
     params = payload.get("params", {})
     yield from _amounts(params, ("params",))
     counted = {parameter_name(key) for key, value in params.items() if _is_sent(value)} - _NOT_COUNTED
@@ -94,7 +95,7 @@ def _amounts(values: Mapping[str, Any], path: FieldPath) -> Iterator[PayloadProb
 
 def _too_many(path: FieldPath, count: int, limit: int, what: str) -> Iterator[PayloadProblem]:
     if count > limit:
-        yield PayloadProblem(path, f"are {count} {what}, and GA4 takes {limit}: choose them in a mapping")
+        yield PayloadProblem(path, f"are {count} {what}, and GA4 accepts {limit}: choose them in a mapping")
 
 
 def _is_sent(value: Any) -> bool:
@@ -102,7 +103,7 @@ def _is_sent(value: Any) -> bool:
 
 
 def _plain(text: str) -> str:
-    # Letters of any script: names of one would otherwise all become the same.
+    # Keep letters of any script: names in one script would otherwise all become equal.
     return re.sub(r"\W+", "_", text[:200].lower())
 
 

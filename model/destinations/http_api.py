@@ -1,15 +1,13 @@
-"""HTTP: any API that takes JSON, newline-delimited JSON or a form, with the usual ways to authenticate.
+"""HTTP: any API that accepts JSON, newline-delimited JSON or a form, with the usual ways to authenticate.
 
-What is sent is the event as it is, or what a mapping makes of it. Several events in one request (``batch.max_events``
+Sends the event unchanged, or the result of a mapping. Several events in one request (``batch.max_events``
 above 1) are a JSON array, or lines with format ndjson; a form carries one event, nested fields as JSON.
 
-A receiver that answers 207 with a list of ``{"status": …}`` is believed item by item
-(`model.destinations.multi_status`); ``answers`` says where other answers speak of single events
-(`model.destinations.declared_answers`), ``failures`` what answers mean here. With a ``signing_secret`` requests are
-signed as those of a webhook are.
+A 207 with a list of ``{"status": …}`` gives a result per item (`model.destinations.multi_status`); ``answers`` declares
+other responses with results per item (`model.destinations.declared_answers`), ``failures`` classifies responses. With a
+``signing_secret`` requests are signed like those of a webhook.
 """
 
-from base64 import b64encode
 from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 from urllib.parse import urlencode
@@ -17,12 +15,12 @@ from urllib.parse import urlencode
 import orjson
 from pydantic import Field, model_validator
 
-from model.config.env_text import EnvString, fault
+from model.config.env_string import EnvString, config_error
 from model.config.fields import HeaderName, HeaderValue, Secret, Url
 from model.config.section import Section
 from model.destinations.declared_answers import DeclaredDestination
 from model.destinations.destination import BatchConfig, BatchLimits, Item
-from model.destinations.signing import signature_headers
+from model.destinations.signing import basic_authorization, signature_headers
 from model.http.messages import HttpRequest
 
 _CONTENT_TYPES = {
@@ -64,18 +62,18 @@ class HttpApiDestination(DeclaredDestination):
     basic_auth: BasicAuth | None = None
     """Sent as Authorization: Basic."""
     signing_secret: Secret | None = None
-    """Signs every request, so that the receiver can tell it comes from here. Only as ${NAME}."""
+    """Signs every request, so that the receiver can verify the sender. Only as ${NAME}."""
     batch: BatchConfig = BatchConfig(max_events=1)
     """Several events in one request. Not given: one event a request."""
 
     @model_validator(mode="after")
     def _check(self) -> "HttpApiDestination":
         if self.bearer_token is not None and self.basic_auth is not None:
-            raise fault("there are two ways to authenticate", "Keep one of bearer_token and basic_auth")
+            raise config_error("there are two ways to authenticate", "Keep one of bearer_token and basic_auth")
         if self.format == "form" and self.batch.max_events > 1:
-            raise fault("a form carries one event", "Remove batch, or choose format json or ndjson")
+            raise config_error("a form carries one event", "Remove batch, or choose format json or ndjson")
         if self.basic_auth is not None and ":" in self.basic_auth.username.value:
-            raise fault("the user name of basic_auth has a colon", "A colon would end it; write it without")
+            raise config_error("the user name of basic_auth has a colon", "A colon would end it; write it without")
         return self
 
     @property
@@ -84,7 +82,7 @@ class HttpApiDestination(DeclaredDestination):
         return self.url
 
     def request(self, items: Sequence[Item], now_ms: int) -> HttpRequest:
-        """Make the call."""
+        """Build the request."""
         body = self._body(items)
         headers = {
             "content-type": _CONTENT_TYPES[self.format],
@@ -98,7 +96,7 @@ class HttpApiDestination(DeclaredDestination):
         if self.format == "form":
             return _form(items[0])
         if self.format == "ndjson":
-            # Line breaks in JSON stand between tokens and can go. Encoding anew would round numbers of many digits.
+            # Line breaks in JSON are between tokens and can be removed. Encoding again would round long numbers.
             return b"".join(item.json.translate(None, b"\r\n") + b"\n" for item in items)
         if self.batch.max_events == 1:
             return items[0].json
@@ -109,7 +107,7 @@ class HttpApiDestination(DeclaredDestination):
             return {"authorization": f"Bearer {self.bearer_token.value}"}
         if self.basic_auth is not None:
             pair = f"{self.basic_auth.username.value}:{self.basic_auth.password.value}"
-            return {"authorization": f"Basic {b64encode(pair.encode()).decode()}"}
+            return {"authorization": basic_authorization(pair)}
         return {}
 
 

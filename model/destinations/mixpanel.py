@@ -4,45 +4,45 @@ Endpoints: ``POST /import?strict=1``, ``/engage`` and ``/groups`` at api.mixpane
 api-in. Imports authenticate by Basic auth with the project token as the user name, or with a service account and its
 project_id; profile updates carry the project token as ``$token``.
 
-What a mapping makes says where it goes: ``{"event", "properties"}`` is imported, ``{"$group_key", "$group_id",
+The payload decides the endpoint: ``{"event", "properties"}`` is imported, ``{"$group_key", "$group_id",
 "$set"}`` updates a group, ``{"$distinct_id", "$set"}`` a user. A request carries only one of these kinds.
 
 Default mappings: a track call is an event of its name; a page or screen call is "Viewed <name>"; identify sets the
 user's profile by the traits of the call and of its context; group sets the group's profile under the group key
 ``$group_id``; alias is a ``$create_alias`` event, which projects with Simplified ID Merge ignore. Events carry
 ``$user_id`` and ``$device_id`` (the anonymous id), by which these projects merge ids. Every event carries the
-delivery's key as ``$insert_id``, unless the mapping gives one, so that nothing sent twice counts twice.
-``properties.time`` may be any date. An event without the user's address (context.ip) is sent with none: Mixpanel would
-place the user where this machine stands. What Mixpanel adds up (``$add`` and ``$amount`` of ``$transactions``) must be
-a number or a text that says one; properties stay what they are.
+delivery's key as ``$insert_id``, unless the mapping gives one, so that repeated requests do not count twice.
+``properties.time`` may be any date. An event without context.ip is sent with an empty address, because Mixpanel
+would otherwise locate the user at this machine. What Mixpanel adds up (``$add`` and ``$amount`` of ``$transactions``)
+must be a number or a numeric text; other properties are not converted.
 
-Batching: up to 2,000 records. Mixpanel takes 10 MB; a request here has at most 2 MB, the limit it had earlier and
-enough for 2,000 usual events. It recommends 10 to 20 requests at a time.
+Batching: up to 2,000 records. Mixpanel accepts 10 MB; Waybill sends at most 2 MB in a request, which is enough for
+2,000 usual events. Mixpanel recommends 10 to 20 concurrent requests.
 
-Answers: 200 took everything. 400 names what it refused in ``failed_records`` and took the rest; if its count does not
-bear that out, the batch is divided and sent again, which ``$insert_id`` makes safe. Profile updates may be answered 200
-and refused all the same (``{"status": 0, "error": …}``). A 200 about several records, or about updates, whose body
-cannot be read is therefore a failure.
+Responses: 200 accepts everything. 400 lists the refused records in ``failed_records`` and accepts the rest; if its
+count does not confirm that, the batch is split and sent again, which ``$insert_id`` makes safe. A 200 may refuse
+profile updates (``{"status": 0, "error": …}``). A 200 for several records, or for updates, is therefore a failure when
+its body cannot be read.
 """
 
-from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
 import orjson
 from pydantic import AfterValidator, Field
 
-from model.config.env_text import EnvString, fault
+from model.config.env_string import EnvString, config_error
 from model.config.fields import HeaderValue, Secret, Url
 from model.config.section import Section
 from model.destinations.default_mappings import TRAITS, first, merged, trait, viewed
 from model.destinations.destination import BatchLimits, DefaultMapping, HttpDestination, Item, ItemAnswer
-from model.destinations.multi_status import MISSING, Unread, parsed, unreadable
+from model.destinations.multi_status import MISSING, Unread, is_position, parsed, unreadable
+from model.destinations.signing import basic_authorization
 from model.http.failure import FailureClass, partner_message
 from model.http.failure_rules import FailureRule
 from model.http.messages import HttpRequest, HttpResponse
 from model.mapping.fields import FieldSpec, PayloadInvalid, PayloadProblem
-from model.mapping.times import read_moment
+from model.mapping.times import read_moment_ms
 from model.mapping.values import is_empty
 from model.reason_codes.reason import Owner, Reason, Severity
 
@@ -112,13 +112,15 @@ _MAPPINGS: Mapping[str, Mapping[str, Any]] = {
 
 _ANY = FieldSpec(allow_null=True, allow_empty=True)
 _TRANSACTION = FieldSpec("object", properties={"$amount": FieldSpec("number")}, others=_ANY)
-# What the address of a record needs.
+# The required field of each endpoint.
 _REQUIRED: Mapping[str, str] = {_IMPORT: "event", _GROUPS: "$group_id", _ENGAGE: "$distinct_id"}
 
 
 def _check_base(url: EnvString) -> EnvString:
     if "?" in url.value:
-        raise fault("the URL has a query ('?…')", "Leave it out: Waybill adds /import, /engage and /groups to the URL")
+        raise config_error(
+            "the URL has a query ('?…')", "Leave it out: Waybill adds /import, /engage and /groups to the URL"
+        )
     return url
 
 
@@ -160,7 +162,7 @@ class MixpanelDestination(HttpDestination):
             Severity.ERROR,
             Owner.SOURCE,
             False,
-            "Mixpanel found the event or profile update invalid; the message names the field.",
+            "Mixpanel reports that the event or profile update is invalid; the message names the field.",
             "Correct the events where they are sent, or the mapping; then redrive. Ids such as 'null' or 'anonymous', "
             "times before 1971 or more than an hour ahead, and deeply nested properties are refused.",
             _LINK,
@@ -176,22 +178,22 @@ class MixpanelDestination(HttpDestination):
     region: Literal["us", "eu", "in"] = "us"
     """Where the project's data is kept: us, eu or in (India)."""
     url: Annotated[Url, AfterValidator(_check_base)] | None = None
-    """Another address than Mixpanel's, without /import, such as a proxy or a test server."""
+    """An address to use instead of Mixpanel's, without /import, such as a proxy or a test server."""
     concurrency: int = Field(default=16, ge=1, le=1024)
-    """Calls under way at the same time at most."""
+    """Most concurrent calls."""
 
     @property
     def reads_bodies(self) -> bool:
-        """Profile updates are answered 200 and refused all the same."""
+        """A response with status 200 may refuse profile updates."""
         return True
 
     @property
     def endpoint(self) -> EnvString:
         """The address of the API, in the region of the project; the paths come after it."""
-        return self.url or EnvString(_HOSTS[self.region], _HOSTS[self.region])
+        return self.url or EnvString.constant(_HOSTS[self.region])
 
     def finish(self, payload: dict[str, Any]) -> dict[str, Any]:
-        """See `HttpDestination.finish`. A record must say what event or whose profile it is."""
+        """See `HttpDestination.finish`. A record must name its event or its profile."""
         finished = super().finish(payload)
         required = _REQUIRED[self.batch_key(finished)]
         if required not in finished:
@@ -199,35 +201,35 @@ class MixpanelDestination(HttpDestination):
         return finished
 
     def batch_key(self, payload: dict[str, Any] | None) -> str:
-        """Events, users and groups have endpoints of their own."""
+        """Events, users and groups have separate endpoints."""
         if payload is None or "event" in payload or "properties" in payload:
             return _IMPORT
         return _GROUPS if "$group_key" in payload else _ENGAGE
 
     def request(self, items: Sequence[Item], now_ms: int) -> HttpRequest:
-        """Make the call to the endpoint of its items, with the secrets where each wants them."""
+        """Build the request to the endpoint of its items, with the secrets in the place that it requires."""
         path = self.batch_key(items[0].payload)
         address = self.endpoint.value.rstrip("/") + path
         token = self.project_token.value
         if path != _IMPORT:
-            updates = [{**_payload(item), "$token": token} for item in items]
+            updates = [{**item.fields, "$token": token} for item in items]
             return self.json_request(items, orjson.dumps(updates), url=address)
         user, account = f"{token}:", self.service_account
         if account is not None:
             user = f"{account.username.value}:{account.secret.value}"
             address += f"&project_id={account.project_id}"
-        headers = {"authorization": f"Basic {b64encode(user.encode()).decode()}"}
+        headers = {"authorization": basic_authorization(user)}
         events = [_event(item, token) for item in items]
         return self.json_request(items, orjson.dumps(events), url=address, headers=headers)
 
     def read(self, response: HttpResponse, items: Sequence[Item]) -> Sequence[ItemAnswer | None] | None:
-        """The records an answer names were refused; the others were taken, if it counts as many."""
+        """The named records were refused; the others were accepted if the reported count agrees."""
         success = response.status // 100 == 2
         if not success and response.status != 400:
             return None
         said = parsed(response)
         if isinstance(said, Unread):
-            # 200 takes a single import, whatever is in the body; of several, or of updates, only the body tells.
+            # A 200 accepts a single import whatever its body; for several records or updates the body decides.
             by_body = len(items) > 1 or self.batch_key(items[0].payload) != _IMPORT
             silent = not response.body and not response.body_fault
             return unreadable(said, len(items)) if success and by_body and not silent else None
@@ -244,23 +246,16 @@ class MixpanelDestination(HttpDestination):
         return None
 
 
-def _payload(item: Item) -> dict[str, Any]:
-    if item.payload is not None:
-        return item.payload
-    event = orjson.loads(item.event)
-    return event if isinstance(event, dict) else {}
-
-
 def _event(item: Item, token: str) -> dict[str, Any]:
-    event = _payload(item)
+    event = item.fields
     found = event.get("properties")
     given = found if isinstance(found, dict) else {}
-    # Without a distinct_id Mixpanel makes one of our address, the same for everybody; '' says that there is no user.
+    # Without a distinct_id Mixpanel derives one from this machine's address; '' means that there is no user.
     ids = {"distinct_id": "", "$insert_id": item.key}
     properties = given | {name: text for name, text in ids.items() if is_empty(given.get(name))}
-    moment = read_moment(properties.get("time"))
-    if moment is not None:
-        properties["time"] = round(moment.timestamp() * 1_000)
+    moment_ms = read_moment_ms(properties.get("time"))
+    if moment_ms is not None:
+        properties["time"] = moment_ms
     if event.get("event") == "$create_alias":
         properties["token"] = token
     return {**event, "properties": properties}
@@ -273,12 +268,12 @@ def _took_nothing(said: Any) -> bool:
 
 
 def _failed(said: dict[str, Any], count: int) -> dict[int, ItemAnswer]:
-    """Return the answers about refused records, by position."""
+    """Return the results of the refused records, by position."""
     records = said.get("failed_records")
     failed: dict[int, ItemAnswer] = {}
     for record in records if isinstance(records, list) else ():
         index = record.get("index") if isinstance(record, dict) else None
-        if isinstance(index, int) and not isinstance(index, bool) and 0 <= index < count:
+        if is_position(index, count):
             failed.setdefault(index, _refused(record))
     return failed
 

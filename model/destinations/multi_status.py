@@ -1,17 +1,17 @@
 """A 207 whose body has a list with one object for each item sent: ``[{"status": 200}, {"status": 400, …}]``.
 
-It is what Segment's functions and many batch APIs answer. The list is the body, or stands in an object around it, such
-as ``{"results": […]}``, where it is the only one with as many entries as items were sent that have a status. A status
+Segment's functions and many batch APIs respond so. The list is the body, or is inside an object such as
+``{"results": […]}``, where it is the only list with a status and as many entries as items were sent. A status
 is a number, or its three digits as text, in ``status``, ``statusCode`` or ``status_code``. The message of an item is
-looked for as in any answer.
+found as in any response.
 
-An answer that says so much of single items and cannot be read is a failure of all of them (`unreadable`): what it
-said of them is not known, so nothing counts as delivered.
+A 207 that cannot be read is a failure of all its items (`unreadable`): their results are unknown, so none counts as
+delivered.
 """
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 import orjson
 
@@ -21,7 +21,7 @@ from model.http.failure_rules import ANSWER_UNREADABLE
 from model.http.messages import HttpResponse
 
 MULTI_STATUS = 207
-MISSING = ItemAnswer(FailureClass.RETRY, "BATCH_ITEM_MISSING", "the answer does not speak of this item")
+MISSING = ItemAnswer(FailureClass.RETRY, "BATCH_ITEM_MISSING", "the response has no result for this item")
 _STATUS_NAMES = ("status", "statusCode", "status_code")
 _ENVELOPE_DEPTH = 3
 _FIRST_STATUS, _LAST_STATUS = 100, 599
@@ -30,10 +30,10 @@ _FIRST_STATUS, _LAST_STATUS = 100, 599
 def read_multi_status(
     response: HttpResponse, count: int, *, batched: bool = True
 ) -> Sequence[ItemAnswer | None] | None:
-    """Return each item's own answer; None when the response is no such 207, so that its status counts for all.
+    """Return the result of each item; None when the response is not such a 207 and its status decides for all.
 
-    An item the list is too short for, or says nothing usable of, was perhaps not taken: it is sent again. Without
-    ``batched`` one event was sent by itself: then a 207 without such a list is a success like any other.
+    An item without a usable entry may not have been accepted: it is sent again. Without ``batched`` a single event was
+    sent, and a 207 without such a list is a success.
     """
     if response.status != MULTI_STATUS:
         return None
@@ -42,32 +42,37 @@ def read_multi_status(
     if isinstance(entries, Unread):
         return unreadable(entries, count) if batched else None
     if len(entries) > count:
-        return unreadable(Unread(f"it speaks of {len(entries)} events"), count)
+        return unreadable(Unread(f"it has results for {len(entries)} events"), count)
     return [_answer(entries[index]) if index < len(entries) else MISSING for index in range(count)]
 
 
 class Unread(str):
-    """Why an answer could not be read."""
+    """Why a response could not be read."""
 
     __slots__ = ()
 
 
 def parsed(response: HttpResponse) -> Any | Unread:
-    """Return the JSON of a body that came whole."""
+    """Return the JSON of a complete body, or why there is none."""
     if response.body_fault:
         return Unread(f"its body could not be read: {response.body_fault}")
     if response.body_truncated:
-        return Unread(f"it is longer than the {len(response.body)} bytes that are read; lower batch.max_events")
+        return Unread(f"it is longer than the {len(response.body)} bytes that Waybill reads; lower batch.max_events")
     try:
         return orjson.loads(response.body)
     except orjson.JSONDecodeError:
-        return Unread("its body is no JSON")
+        return Unread("its body is not JSON")
 
 
 def unreadable(why: str, count: int) -> list[ItemAnswer]:
-    """Return the answers when what an answer said of single items is not known: the same failure for all of them."""
-    message = f"what the answer says of {count} {'event' if count == 1 else 'events'} could not be read: {why}"
+    """Return the same failure for all items, because their results are unknown."""
+    message = f"the results of {count} {'event' if count == 1 else 'events'} in the response could not be read: {why}"
     return [ItemAnswer(FailureClass.RETRY, ANSWER_UNREADABLE, message)] * count
+
+
+def is_position(value: Any, count: int) -> TypeGuard[int]:
+    """Say whether a value of a response is the position of one of ``count`` items."""
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < count
 
 
 def status_of(value: Any) -> int | None:
@@ -79,7 +84,7 @@ def status_of(value: Any) -> int | None:
 
 
 def answer_with(status: int, said: Any) -> ItemAnswer:
-    """Make the answer about an item that has a status of its own."""
+    """Make the result of an item with a status."""
     failure, code = classify(status)
     return ItemAnswer(failure, code, partner_message({}, orjson.dumps(said)) if code else "", status)
 

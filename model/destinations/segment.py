@@ -1,37 +1,36 @@
 """Segment: a Segment-compatible Tracking API, such as Segment itself, RudderStack, Jitsu or another Waybill.
 
-Events go on as they came, with their own messageId, so that the other side can recognise repetitions. Their times do
-not: ingest has corrected `timestamp` by the sender's clock, so it goes alone, without `originalTimestamp` and `sentAt`
-and with none of ours. The other side would correct it a second time by them, and by more the later a retry or a redrive
-comes. Authentication is HTTP Basic with the write key as user name and no password.
+Events are sent with their messageId, so that the receiver can deduplicate. Only the corrected `timestamp` is sent,
+without `originalTimestamp` and `sentAt`: the receiver would correct it a second time with them, and by more the later
+a retry or a redrive comes. Authentication is HTTP Basic with the write key as user name and no password.
 
-One request takes 2,500 events and 500 KB, one event 32 KB. The answer counts for all events of a request; one that is
-refused for good is halved until the bad event stands alone. Segment answers 200 to nearly everything, an unknown
-write key included: what it drops later only its own debugger tells.
+One request takes 2,500 events and 500 KB, one event 32 KB. The response applies to all events of a request; one that is
+refused permanently is halved until the bad event is isolated. Segment responds 200 to nearly everything, an unknown
+write key included: only its debugger shows what it drops later.
 """
 
-from base64 import b64encode
 from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 import msgspec
 import orjson
 
-from model.config.env_text import EnvString
+from model.config.env_string import EnvString
 from model.config.fields import Secret, Url
 from model.destinations.destination import BatchLimits, HttpDestination, Item
+from model.destinations.signing import basic_authorization
 from model.http.messages import HttpRequest
 
 _ADDRESS = "https://api.segment.io/v1/batch"
 # What a receiver corrects `timestamp` by: timestamp = receivedAt - (sentAt - originalTimestamp).
 _CORRECTED_BY = ("originalTimestamp", "sentAt")
-# Values stay the bytes they came as, such as integers beyond 64 bits.
+# Values keep their original bytes, such as integers beyond 64 bits.
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _encode = msgspec.json.Encoder().encode
 
 
 class SegmentDestination(HttpDestination):
-    """Segment, or anything that speaks its Tracking API."""
+    """Segment, or any service with its Tracking API."""
 
     title: ClassVar[str] = "Segment"
     integration_names: ClassVar[tuple[str, ...]] = ("Segment.io", "RudderStack")
@@ -42,7 +41,7 @@ class SegmentDestination(HttpDestination):
     type: Literal["segment"]
     """segment: a Segment-compatible Tracking API."""
     write_key: Secret
-    """Write key of the source events shall arrive at. Only as ${NAME}."""
+    """Write key of the receiving source. Only as ${NAME}."""
     url: Url | None = None
     """Address of the batch endpoint, such as https://events.eu1.segmentapis.com/v1/batch.
     Not given: Segment's in the US."""
@@ -50,13 +49,12 @@ class SegmentDestination(HttpDestination):
     @property
     def endpoint(self) -> EnvString:
         """The address of the batch endpoint."""
-        return self.url or EnvString(_ADDRESS, _ADDRESS)
+        return self.url or EnvString.constant(_ADDRESS)
 
     def request(self, items: Sequence[Item], now_ms: int) -> HttpRequest:
-        """Make the call."""
+        """Build the request."""
         body = b'{"batch":[' + b",".join(_corrected(item) for item in items) + b"]}"
-        credentials = b64encode(f"{self.write_key.value}:".encode()).decode()
-        headers = {"authorization": f"Basic {credentials}"}
+        headers = {"authorization": basic_authorization(f"{self.write_key.value}:")}
         return self.json_request(items, body, url=self.endpoint.value, headers=headers)
 
 

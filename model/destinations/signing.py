@@ -1,11 +1,17 @@
-"""Signatures over whole request bodies, for destinations whose receivers check where calls come from."""
+"""What proves to a destination who sends a request: HTTP Basic credentials, and signatures over the whole body."""
 
+from base64 import b64encode
 from collections.abc import Sequence
 
-from model.config.env_text import EnvString
+from model.config.env_string import EnvString
 from model.destinations.destination import Item
 from model.events.ids import request_key
 from model.http.signatures import standard_webhooks, x_signature
+
+
+def basic_authorization(user_and_password: str) -> str:
+    """Return the value of the Authorization header for ``user:password``."""
+    return f"Basic {b64encode(user_and_password.encode()).decode()}"
 
 
 def signature_headers(secret: EnvString | None, items: Sequence[Item], body: bytes, now_ms: int) -> dict[str, str]:

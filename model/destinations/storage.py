@@ -1,4 +1,4 @@
-"""Storage: warehouses and buckets, loaded in bulk by other means. Listed so that reports can say what is not theirs."""
+"""Storage: warehouses and buckets, loaded by other means. Listed so that reports can name what they do not count."""
 
 from typing import Literal
 
@@ -6,7 +6,7 @@ from model.destinations.destination import Destination
 
 
 class StorageDestination(Destination):
-    """Loaded in bulk by other means; listed so that reports can say that it is not theirs to count."""
+    """Loaded by other means; listed so that reports can name it as not counted."""
 
     type: Literal["s3", "gcs", "bigquery", "snowflake", "redshift"]
     """A storage destination: not reportable here."""

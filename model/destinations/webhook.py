@@ -1,8 +1,8 @@
-"""Webhook: the event as it is, or what a mapping makes of it, as JSON in a request to a URL of the user's choice.
+"""Webhook: sends the event unchanged, or the result of a mapping, as JSON to a URL of the user's choice.
 
-Several events in one request (``batch.max_events`` above 1) are sent as a JSON array. A receiver that answers 207 with
-a list of ``{"status": …}``, one for each event, is believed item by item (`model.destinations.multi_status`), and so
-are answers that ``answers`` describes (`model.destinations.declared_answers`); any other counts for all of them.
+Several events in one request (``batch.max_events`` above 1) are sent as a JSON array. A 207 with a list of
+``{"status": …}`` gives a result per event (`model.destinations.multi_status`), and so do responses declared in
+``answers`` (`model.destinations.declared_answers`); the status of any other response applies to all events.
 
 With a ``signing_secret`` every request is signed twice: ``X-Signature`` (hex HMAC-SHA1 of the body, as Segment's
 webhooks do) and the Standard Webhooks headers (HMAC-SHA256 of id, time and body). Both cover the whole body.
@@ -13,7 +13,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from model.config.env_text import EnvString
+from model.config.env_string import EnvString
 from model.config.fields import HeaderName, HeaderValue, Secret, Url
 from model.destinations.declared_answers import DeclaredDestination
 from model.destinations.destination import BatchConfig, BatchLimits, Item
@@ -22,7 +22,7 @@ from model.http.messages import HttpRequest
 
 
 class WebhookDestination(DeclaredDestination):
-    """Takes one HTTP request per event, its JSON as the body."""
+    """Receives one HTTP request per event, with its JSON as the body."""
 
     title: ClassVar[str] = "Webhook"
     integration_names: ClassVar[tuple[str, ...]] = ("Webhooks", "Webhooks (Actions)")
@@ -38,7 +38,7 @@ class WebhookDestination(DeclaredDestination):
     headers: dict[HeaderName, HeaderValue] = Field(default={}, max_length=50)
     """Headers added to every request. Credentials only as ${NAME}."""
     signing_secret: Secret | None = None
-    """Signs every request, so that the receiver can tell it comes from here. Only as ${NAME}."""
+    """Signs every request, so that the receiver can verify the sender. Only as ${NAME}."""
     batch: BatchConfig = BatchConfig(max_events=1)
     """Several events in one request, as a JSON array. Not given: one event a request."""
 
@@ -48,7 +48,7 @@ class WebhookDestination(DeclaredDestination):
         return self.url
 
     def request(self, items: Sequence[Item], now_ms: int) -> HttpRequest:
-        """Make the call; a single event is the body itself, byte for byte, unless batches were asked for."""
+        """Build the request; a single event is the body itself, byte for byte, unless batches were asked for."""
         if self.batch.max_events == 1:
             body = items[0].json
         else:

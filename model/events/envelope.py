@@ -1,11 +1,11 @@
-"""How a record looks in a topic that carries original bytes (events, retries, dead_letters).
+"""The record format of topics with original bytes (events, retries, dead_letters).
 
-One JSON header line, then the payload exactly as it was::
+One JSON header line, then the payload unchanged::
 
     {"v":1,"source":"web"}\n{"type":"track","event":"Order Completed",...}
 
-The header carries the format version; a version this code does not know is refused, never guessed, so an old
-worker cannot misread what a newer one wrote. JSON escapes every newline, so the first one always ends the header.
+The header carries the format version; an unknown version is refused, so that an old worker cannot misread
+records of a newer one. JSON escapes every newline, so the first one always ends the header.
 """
 
 from typing import Any, Literal

@@ -1,4 +1,4 @@
-"""An accepted event as it stands in topic events: the fields Waybill itself reads, and the bytes it passes on."""
+"""An accepted event in topic events: the fields that Waybill reads, and the original bytes."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -7,14 +7,14 @@ import orjson
 
 from model.events.envelope import UnreadableRecord, decode_record, encode_record
 
-NAME_LIMIT_CHARACTERS = 200  # names are dimensions of counts; a longer one is cut
+NAME_LIMIT_CHARACTERS = 200  # names are dimensions of counts; longer ones are cut
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
     """One event. ``name``: the event name of a track call, the name of a page or screen, else ''.
 
-    ``payload`` is its JSON as it came, ``body`` the same decoded.
+    ``payload`` is its JSON unchanged, ``body`` the same decoded.
     """
 
     source: str

@@ -1,7 +1,7 @@
-"""JSON whose numbers are passed on as they were written: integers beyond 64 bits, decimals longer than a double.
+"""JSON that keeps numbers as written: integers beyond 64 bits, decimals longer than a double.
 
-`loads` reads such a number as an `Exact`, which calculates as the double nearest to it and is written by `dumps` as it
-came. Everything else is as with orjson, and as fast: an event without a long number is only looked through once.
+`loads` reads such a number as an `Exact`, which calculates as the nearest double and which `dumps` writes unchanged.
+Everything else behaves like orjson, and as fast: an event without long numbers is only scanned once.
 
     dumps(loads(b'{"id":36893488147419103233}')) == b'{"id":36893488147419103233}'
 """
@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-_LONG = 16  # so many digits and more a double may not hold; a point counts as one here
+_LONG = 16  # a double may not hold numbers with this many digits; the point counts as one
 _MARKS = bytes.maketrans(b"123456789.E", b"0000000000e")
 _RUN = b"0" * _LONG
 _TINY = b"0e-000"  # as `_MARKS` leaves 1e-400, which a double cannot tell from 0
@@ -25,7 +25,7 @@ _LOOKED_AT = 100_000  # values, before it is given up to find out why something 
 
 
 class Exact(float):
-    """A number with more digits than a double has; ``written``: as it came."""
+    """A number with more digits than a double; ``written``: its original text."""
 
     written: str
 
@@ -69,9 +69,9 @@ def writable(value: Any) -> Any:
 
 
 def holds_inexact(text: bytes) -> bool:
-    """Say whether some number in JSON would be another one after reading and writing it.
+    """Say whether decoding and encoding with orjson would change some number.
 
-    May say yes for one inside a text, which costs time and changes nothing.
+    May say yes for digits inside a string, which costs time and changes nothing.
     """
     marked = text.translate(_MARKS)
     if marked.rfind(_RUN) < 0 and marked.rfind(_TINY) < 0:  # from the end, which finds nothing several times faster
@@ -86,7 +86,7 @@ def _holds(mark: bytes, text: bytes, marked: bytes) -> bool:
         try:
             is_exact = (
                 mark is _RUN and repr(float(number)).encode() == number
-            )  # nearly all are: the fastest way to know
+            )  # true of nearly all events, and fast to check
         except ValueError:
             is_exact = False
         end = at + len(number)

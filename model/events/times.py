@@ -1,38 +1,26 @@
-"""Times as senders write them, read as Unix ms, and Unix ms written as Segment writes them. Pure."""
+"""Parses the times that senders write, and formats times as Segment does. Pure."""
 
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-MILLISECOND = timedelta(milliseconds=1)
 _FIRST_EPOCH_MS = 10**11  # a number below is seconds: in ms it would be a time before March 1973
-_EPOCH_TEXT_LENGTHS = (10, 13)  # digits of the present in seconds and ms; ISO 8601 writes no time with so many
+_EPOCH_TEXT_LENGTHS = (10, 13)  # digits of current Unix seconds and ms; no ISO 8601 time has this many digits
 _ODD = re.compile(
     r"([+-]00)?(\d{4}-\d\d(?:-\d\d)?)(?:[T ](\d\d):(\d\d):(\d\d)([.,]\d+)?\s*(Z|UTC|GMT|[+-][\d:]{2,6})?)?"
 )
 
 
 def iso(moment: datetime) -> str:
-    """Write a time in UTC as Segment does, to the millisecond below it: 2026-05-01T10:00:00.000Z."""
+    """Format a time in UTC as Segment does, rounded down to milliseconds: 2026-05-01T10:00:00.000Z."""
     return moment.isoformat("T", "milliseconds")[:-6] + "Z"
 
 
-def iso_ms(at_ms: int) -> str:
-    """Write Unix ms as `iso` does. Raises OverflowError outside the years 1 to 9999."""
-    return iso(EPOCH + timedelta(milliseconds=at_ms))
-
-
-def parse_iso_ms(value: Any) -> int | None:
-    """Read what `parse_moment` reads as Unix ms, the one below it."""
-    moment = parse_moment(value)
-    return None if moment is None else (moment - EPOCH) // MILLISECOND
-
-
 def parse_moment(value: Any) -> datetime | None:
-    """Read an ISO 8601 date and time (UTC when it names no zone) as a time in UTC; None when it is not one.
+    """Parse an ISO 8601 date and time (UTC without a zone) into UTC; None when it is invalid.
 
-    Read as well: lower-case t and z, a space for the T or before the zone, UTC and GMT for Z, 24:00:00 and the leap
+    Also accepted: lower-case t and z, a space for the T or before the zone, UTC and GMT for Z, 24:00:00 and the leap
     second :60 (the next day, the next minute), the year and month alone, and numbers: Unix seconds or ms, by size.
     """
     try:

@@ -1,9 +1,9 @@
-"""From one item of a tracking request to the event Waybill keeps: checked, completed, encoded. Pure.
+"""Normalizes one item of a tracking request into an accepted event: validated, completed, encoded. Pure.
 
     {"type":"track","event":"Order Completed","userId":"u1","timestamp":"2026-05-01T10:00:00Z"}
 
 becomes the same object with messageId, receivedAt, originalTimestamp and the corrected timestamp, without writeKey.
-Fields nobody knows are kept.
+Unknown fields are kept.
 """
 
 from collections.abc import Callable
@@ -21,7 +21,7 @@ from model.events.validation import CALL_TYPES, InvalidItem, validate
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventLimits:
-    """What one event may be. ``event_bytes`` counts its compact JSON as sent, the batch's context included."""
+    """Limits of one event. ``event_bytes`` counts its compact JSON, the batch's context included."""
 
     event_bytes: int = 32 * 1024
     properties: int = 10_000  # members of `properties` or `traits`
@@ -32,8 +32,8 @@ class EventLimits:
 class RequestContext:
     """What all items of one request share.
 
-    ``context`` and ``integrations`` are the batch's own: an item's members win over theirs. ``client_ip`` is written
-    into `context.ip` where the sender gave none and the call came straight from a client.
+    ``context`` and ``integrations`` are those of the batch: members of an item win. ``client_ip`` becomes `context.ip`
+    when the sender gave none and the request came directly from a client.
     """
 
     received_at_ms: int
@@ -43,17 +43,17 @@ class RequestContext:
     client_ip: str | None = None
     from_browser: bool = False
     received_at: str = field(init=False)
-    skew: timedelta = field(init=False)  # how much later our clock is than the sender's; 0 when it names no time
+    skew: timedelta = field(init=False)  # difference between the server's clock and the sender's; 0 without sentAt
     _received: datetime = field(init=False)
 
     def __post_init__(self) -> None:
-        # Once per request, not once per item: times cost more than anything else done to an item.
+        # Once per request, not per item: times are the most expensive part of an item.
         object.__setattr__(self, "_received", EPOCH + timedelta(milliseconds=self.received_at_ms))
         object.__setattr__(self, "received_at", iso(self._received))
         object.__setattr__(self, "skew", self.skew_of(self.sent_at))
 
     def skew_of(self, sent_at: Any) -> timedelta:
-        """What must be added to the sender's times when it says it sent at ``sent_at``."""
+        """The correction to add to the sender's times, from its ``sent_at``."""
         sent = parse_moment(sent_at)
         return timedelta() if sent is None else self._received - sent
 
@@ -66,7 +66,7 @@ class Tracked:
     payload: bytes
 
 
-def track(
+def normalize_event(
     item: Any,
     arrival: RequestContext,
     limits: EventLimits,
@@ -76,9 +76,9 @@ def track(
     index: int,
     new_id: Callable[[], str],
 ) -> Tracked:
-    """Check and complete one item. Raises `InvalidItem`.
+    """Validate and complete one item. Raises `InvalidItem`.
 
-    ``call_type``: the type the path says, None in a batch (each item says its own). ``index``: place in the batch.
+    ``call_type``: the type in the path, None in a batch (each item has its own). ``index``: position in the batch.
     """
     if not isinstance(item, dict):
         raise InvalidItem("item_not_object", "the item is not a JSON object; send one object per event")
@@ -94,9 +94,9 @@ def track(
         message_id = item.get("messageId") or _assign_message_id(item, source, index, new_id)
         event["messageId"] = message_id
         payload = exact_json.dumps(event)
-    except orjson.JSONEncodeError:  # of what was parsed from JSON, only depth can be too much for it
+    except orjson.JSONEncodeError:  # of parsed JSON, only excessive depth fails to encode
         raise _too_deep(limits) from None
-    # Counting brackets is twenty times cheaper than looking, and enough for nearly every event.
+    # Counting brackets is twenty times cheaper than walking the object, and enough for nearly every event.
     if payload.count(b"{") + payload.count(b"[") > limits.depth and deeper_than(event, limits.depth):
         raise _too_deep(limits)
     if len(payload) > limits.event_bytes and _sent_bytes(item, arrival) > limits.event_bytes:
@@ -113,7 +113,7 @@ def _too_deep(limits: EventLimits) -> InvalidItem:
 
 
 def deeper_than(value: dict[str, Any], limit: int) -> bool:
-    """Say whether objects and arrays stand inside each other more than ``limit`` deep. Not recursive."""
+    """Say whether objects and arrays are nested more than ``limit`` deep. Not recursive."""
     level: list[Any] = [value]
     for _ in range(limit):
         level = [
@@ -135,15 +135,15 @@ def _merge(event: dict[str, Any], arrival: RequestContext) -> None:
     context = event.get("context") or {}
     if arrival.client_ip and not context.get("ip") and (arrival.from_browser or context.get("direct") is True):
         event["context"] = {**context, "ip": arrival.client_ip}
-    # RudderStack's SDKs write the traits of an identify call into its context only.
+    # RudderStack's SDKs write the traits of an identify call only into its context.
     if event["type"] == "identify" and not event.get("traits") and isinstance(context.get("traits"), dict):
         event["traits"] = context["traits"]
 
 
 def _assign_message_id(item: dict[str, Any], source: str, index: int, new_id: Callable[[], str]) -> str:
-    """Give a dated item the same id when the same request is sent again, so that the retry is a duplicate.
+    """Derive the id of an item with a timestamp, so that a resent request is a duplicate.
 
-    Without a date of its own, two equal items are most likely two events: they get random ids.
+    Two equal items without a timestamp are most likely two events: they get random ids.
     """
     if not (item.get("timestamp") or item.get("originalTimestamp")):
         return new_id()
@@ -153,10 +153,10 @@ def _assign_message_id(item: dict[str, Any], source: str, index: int, new_id: Ca
 
 
 def _put_times(event: dict[str, Any], arrival: RequestContext) -> None:
-    """timestamp = receivedAt - (sentAt - originalTimestamp): the sender's clock is only trusted with differences.
+    """timestamp = receivedAt - (sentAt - originalTimestamp): only differences of the sender's clock are trusted.
 
-    Without a time that can be read it is receivedAt: as at Segment, no event is lost for its time. originalTimestamp
-    keeps what was sent.
+    Without a valid time it is receivedAt: as at Segment, no event is refused for its time. originalTimestamp keeps the
+    original value.
     """
     given = event.get("originalTimestamp") or event.get("timestamp")
     sent_at = event.get("sentAt")

@@ -1,7 +1,7 @@
-"""What a tracking call must look like, type by type: the codes follow Segment's "failed on ingest" list.
+"""Validates tracking calls by type. The codes follow Segment's "failed on ingest" list.
 
-Empty is missing, because official SDKs send fields they have no value for: an empty text or null in any field, and an
-empty array for an object (PHP's empty object), are refused only where the field is needed. Blank text is text.
+Empty counts as missing, because official SDKs send fields without a value: an empty string or null in any field, and an
+empty array for an object (PHP's empty object), are refused only where the field is required. Blank text is text.
 """
 
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from typing import Any
 
 CALL_TYPES = frozenset({"track", "identify", "page", "screen", "group", "alias"})
 MESSAGE_ID_LIMIT_CHARACTERS = 100
-TRACED_ID_LIMIT_CHARACTERS = 200  # a refused event is traced by so much of its messageId, which may be too long
+TRACED_ID_LIMIT_CHARACTERS = 200  # the messageId of a refused event may be too long; only this much is kept for tracing
 CONSENT_EVENT = "Segment Consent Preference Updated"
 
 
@@ -23,7 +23,7 @@ class InvalidItem(ValueError):
 
 
 def traced_id(message_id: Any) -> str:
-    """Return what an event with this messageId is traced by, whatever stands there; '' when there is none."""
+    """Return the id that traces find the event by, for any value of messageId; '' for none."""
     if isinstance(message_id, bool) or not isinstance(message_id, str | int):
         return ""
     return str(message_id)[:TRACED_ID_LIMIT_CHARACTERS]
@@ -32,7 +32,7 @@ def traced_id(message_id: Any) -> str:
 def validate(event: dict[str, Any], *, max_properties: int) -> None:
     """Check one event whose ``type`` is one of CALL_TYPES. Raises `InvalidItem` for the first thing wrong.
 
-    What stands for no object where the call has one, an empty text or array, is taken out of ``event``.
+    An empty string or array where an object is expected is removed from ``event``.
     """
     _check_message_id(event.get("messageId"))
     _check_object(event, "context")

@@ -1,1 +1,1 @@
-"""FQL: one grammar, read by `parser`, and two meanings: destination `filters` and mapping `triggers`."""
+"""FQL, Segment's filter language: one parser, and two meanings: destination `filters` and mapping `triggers`."""

@@ -1,6 +1,6 @@
 """What a destination filter does to an event it matches: drop it, keep a sample, drop, keep or map some of its fields.
 
-An action that cannot be carried out raises, so that no event leaves with what should have been taken out of it.
+An action that fails raises, so that no event is sent with fields that should have been removed.
 """
 
 from collections.abc import Callable, Iterable, Mapping

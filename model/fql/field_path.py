@@ -1,7 +1,7 @@
 r"""Paths to fields of an event, as filter actions are given them: names with dots between, such as ``context.ip``.
 
 In lists a number is an item, from 0: ``properties.products.0.email``. A path that names no item goes on in every item.
-A backslash takes the next character into a name: ``properties.a\.b`` is the field ``a.b``.
+A backslash escapes the next character: ``properties.a\.b`` is the field ``a.b``.
 """
 
 import re
@@ -20,7 +20,7 @@ _BRACKETS = re.compile(r"(?:[^\[\]\\]|\\.)*+[\[\]]", re.DOTALL)
 
 
 class FieldPathInvalid(ValueError):
-    """The text is no path; ``remedy`` says what to write."""
+    """The text is not a path; ``remedy`` says what to write."""
 
     def __init__(self, message: str, remedy: str) -> None:
         super().__init__(message)

@@ -1,4 +1,4 @@
-"""What the functions of destination filters do. Total: what a function does not apply to gives None, which is null.
+"""What the functions of destination filters do. Total: arguments of other types give None, which is null.
 
 Lengths count the bytes of UTF-8, as Segment's servers do.
 """

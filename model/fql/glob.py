@@ -1,21 +1,14 @@
 """Globs: ``*``, ``?``, ``[abc]``, ``[a-z]``, ``[^…]`` and ``\\x`` for x itself. No character of the text is special.
 
-Matched by keeping the set of all places in the pattern where the text so far may have led, as the bits of one
-integer: there is no going back, so the time grows with the length of the text alone.
+A glob is translated to an RE2 expression, so the time of a match grows with the length of the text alone.
 """
 
-from bisect import bisect_right
-from collections import defaultdict
 from collections.abc import Callable, Iterator
-from itertools import accumulate
-from operator import xor
-from typing import TypeAlias
 
-LIMIT_CHARS = 1024  # of a pattern: bounds the masks
-STAR = None
-_END = 0x110000  # one past the last character
+import re2  # type: ignore[import-untyped]
 
-Ranges: TypeAlias = tuple[tuple[int, int], ...]  # the characters one element takes: [low, high), in order and apart
+LIMIT_CHARS = 1024  # of a pattern: bounds the compiled expression
+_NOTHING = r"[^\x{0}-\x{10FFFF}]"
 
 
 class _Malformed(ValueError):
@@ -26,64 +19,46 @@ def compile_glob(pattern: str) -> Callable[[str], bool] | None:
     """Return the test for whole texts; None, for nothing matches, when the pattern is malformed or over LIMIT_CHARS."""
     if len(pattern) > LIMIT_CHARS:
         return None
+    options = re2.Options()
+    options.log_errors = False
+    options.never_capture = True
     try:
-        elements = list(_elements(pattern))
+        compiled = re2.compile("(?s:" + "".join(_expressions(pattern)) + ")", options)
     except _Malformed:
         return None
-    loops = length = 0  # bit n of loops: a star stands behind the first n single characters
-    toggles: defaultdict[int, int] = defaultdict(int, {0: 0})
-    for element in elements:
-        if element is STAR:
-            loops |= 1 << length
-        else:
-            for low, high in element:
-                toggles[low] ^= 1 << length
-                toggles[high] ^= 1 << length
-            length += 1
-    starts = sorted(toggles)
-    masks = list(accumulate((toggles[start] for start in starts), xor))  # bit n: the element n takes this character
-    end = 1 << length
-    anything_else = end & loops
 
     def matches(text: str) -> bool:
-        reached = 1
-        for char in text:
-            if reached & anything_else:
-                return True
-            taking = masks[bisect_right(starts, ord(char)) - 1]
-            reached = (reached & taking) << 1 | reached & loops
-            if not reached:
-                return False
-        return reached & end != 0
+        # A text may hold a lone surrogate, which RE2 takes as the three bytes it would have in UTF-8.
+        return compiled.fullmatch(text.encode("utf-8", "surrogatepass")) is not None
 
     return matches
 
 
-def _elements(pattern: str) -> Iterator[Ranges | None]:
-    """Yield what each element of a pattern takes; STAR for any text."""
+def _expressions(pattern: str) -> Iterator[str]:
+    """Yield the RE2 expression of each element of a glob."""
     at = 0
     while at < len(pattern):
         match pattern[at]:
             case "*":
-                yield STAR
+                yield ".*"
                 at += 1
             case "?":
-                yield ((0, _END),)
+                yield "."
                 at += 1
             case "[":
-                ranges, at = _read_class(pattern, at + 1)
-                yield ranges
+                expression, at = _read_class(pattern, at + 1)
+                yield expression
             case _:
                 code, at = _read_character(pattern, at)
-                yield ((code, code + 1),)
+                yield rf"\x{{{code:x}}}"
 
 
-def _read_class(pattern: str, at: int) -> tuple[Ranges, int]:
-    """Read on behind the ``[``; return also the place behind the ``]``."""
+def _read_class(pattern: str, at: int) -> tuple[str, int]:
+    """Translate a class from behind its ``[``; return also the place behind its ``]``."""
     negated = pattern.startswith("^", at)
-    at += negated
-    ranges: list[tuple[int, int]] = []
-    while not (ranges and pattern.startswith("]", at)):
+    start = at = at + negated
+    ranges = ""  # a range that runs backwards, such as c-a, holds no character
+    while at == start or not pattern.startswith("]", at):
         if pattern.startswith(("-", "]"), at):
             raise _Malformed
         low, at = _read_character(pattern, at)
@@ -92,9 +67,11 @@ def _read_class(pattern: str, at: int) -> tuple[Ranges, int]:
             if pattern.startswith(("-", "]"), at + 1):
                 raise _Malformed
             high, at = _read_character(pattern, at + 1)
-        ranges.append((low, high + 1))
-    merged = _merge(ranges)
-    return (_others(merged) if negated else merged), at + 1
+        if low <= high:
+            ranges += rf"\x{{{low:x}}}-\x{{{high:x}}}"
+    if not ranges:
+        return ("." if negated else _NOTHING), at + 1
+    return f"[{'^' if negated else ''}{ranges}]", at + 1
 
 
 def _read_character(pattern: str, at: int) -> tuple[int, int]:
@@ -102,19 +79,3 @@ def _read_character(pattern: str, at: int) -> tuple[int, int]:
     if at >= len(pattern):
         raise _Malformed
     return ord(pattern[at]), at + 1
-
-
-def _merge(ranges: list[tuple[int, int]]) -> Ranges:
-    merged: list[tuple[int, int]] = []
-    for low, high in sorted(ranges):
-        if merged and low <= merged[-1][1]:
-            merged[-1] = merged[-1][0], max(high, merged[-1][1])
-        elif low < high:
-            merged.append((low, high))
-    return tuple(merged)
-
-
-def _others(ranges: Ranges) -> Ranges:
-    lows = [0, *(high for _, high in ranges)]
-    highs = [*(low for low, _ in ranges), _END]
-    return tuple((low, high) for low, high in zip(lows, highs, strict=True) if low < high)

@@ -1,7 +1,7 @@
 """FQL text to tokens.
 
 Strings have no escapes, because the backslash belongs to globs (``'50\\*'``); the quote itself is written twice
-(``'it''s'``). In paths a backslash takes any character into a name: ``properties.first\\ name``.
+(``'it''s'``). In paths a backslash escapes any character: ``properties.first\\ name``.
 """
 
 import re
@@ -14,7 +14,7 @@ from model.fql.syntax import KEYWORDS, FqlInvalid, Position
 TEXT_LIMIT_BYTES = 5 * 1024
 NUMBER_LIMIT_CHARS = 64
 
-# Possessive quantifiers: a string is never cut short in order to make something of the rest.
+# Possessive quantifiers: a string is never shortened to match the rest.
 _TOKEN = re.compile(
     r"""
     (?P<SPACE>  [ \t\r\n]+ )

@@ -18,7 +18,7 @@ class Position(NamedTuple):
 
 
 class FqlProblem(NamedTuple):
-    """Something allowed that is better written otherwise; ``line`` and ``column`` count from 1.
+    """Valid syntax that is better written differently; ``line`` and ``column`` count from 1.
 
     ``ambiguous``: it can be read in two ways, and the one taken may not be the one meant.
     """

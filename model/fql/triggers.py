@@ -1,4 +1,4 @@
-"""Mapping triggers: the part of FQL that decides whether a mapping takes an event, with the meaning Segment gives it.
+"""Mapping triggers: the part of FQL that decides whether a mapping applies to an event, with Segment's semantics.
 
 A condition is one field against one value written out. What is missing differs from every text, and satisfies nothing
 else: ``!contains`` and ``!match`` too need a string. Only double quotes delimit; single quotes belong to the text.
@@ -92,7 +92,7 @@ class _Compiler:
                 return self._call(call, negated=True)
             case Not():
                 remedy = "Use != for a comparison, = false for a field"
-                raise FqlInvalid("in triggers ! stands only before contains and match", remedy, *expression.at)
+                raise FqlInvalid("in triggers ! is allowed only before contains and match", remedy, *expression.at)
             case _:
                 message = "this alone is no condition"
                 raise FqlInvalid(message, 'Compare a field with a value, such as type = "track"', *expression.at)

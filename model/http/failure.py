@@ -1,6 +1,6 @@
-"""What an answer means: five classes, and the two things an answer may say about itself (when to return, and why).
+"""Classifies HTTP responses and transport errors, and reads Retry-After and the error message.
 
-Pure and total: answers come from strangers, so nothing here raises on any of them.
+Responses are untrusted input: no function here raises on any of them.
 """
 
 import re
@@ -12,9 +12,11 @@ from typing import Any
 
 import orjson
 
-LONGEST_RETRY_AFTER_MS = 3_600_000  # an hour; more is a mistake or an attack on our retry window
+from model.durations import HOUR_MS
+
+RETRY_AFTER_LIMIT_MS = HOUR_MS  # more is a mistake, or would use up most of the retry window
 MESSAGE_LIMIT_CHARS = 300
-FOUND_LIMIT_CHARS = 2_000  # of a message not yet redacted: half a secret, left at a cut, would not be recognised
+FOUND_LIMIT_CHARS = 2_000  # of a message before redaction, which would not recognise half a secret at a cut
 _READ_LIMIT_CHARS = 4096  # of a plain text body: enough to fill any message
 _MESSAGE_KEYS = ("message", "error", "errors", "detail")  # Segment's own convention first
 _MESSAGE_DEPTH = 4
@@ -24,24 +26,24 @@ class FailureClass(StrEnum):
     """What to do with a delivery after one call."""
 
     DELIVERED = "delivered"
-    RETRY = "retry"  # a passing fault; counts against the attempts
-    THROTTLE = "throttle"  # too fast; uses up time, not attempts
-    DISCARD = "discard"  # this event will never be taken
-    SETUP = "setup"  # no event will be taken until a person acts: keep deliveries, probe, tell someone
-    FILTER = "filter"  # an insert function chose not to send it
+    RETRY = "retry"  # a passing failure; counts as an attempt
+    THROTTLE = "throttle"  # sent too fast; uses up time, not attempts
+    DISCARD = "discard"  # the event will never be accepted
+    SETUP = "setup"  # no event is accepted until a person acts: keep deliveries, probe, notify
+    FILTER = "filter"  # the insert function dropped it
 
 
-# Rows are read top to bottom: single statuses first, then the hundreds they are exceptions to. Anything else (an
-# answer outside HTTP's range) is retried, because nothing says that the event is at fault.
+# Single statuses take precedence over their class. A status outside HTTP's range is retried, because it does not say
+# that the event is invalid.
 _STATUSES = {
-    307: FailureClass.RETRY,  # seen only when the hops were used up
+    307: FailureClass.RETRY,  # only after the limit of redirects
     308: FailureClass.RETRY,
     401: FailureClass.SETUP,
     403: FailureClass.SETUP,
     408: FailureClass.RETRY,
     423: FailureClass.RETRY,
     429: FailureClass.THROTTLE,
-    501: FailureClass.DISCARD,  # partners answer it to call types they do not support
+    501: FailureClass.DISCARD,  # returned for call types that a destination does not support
 }
 _HUNDREDS = {
     2: FailureClass.DELIVERED,
@@ -62,7 +64,7 @@ def classify(result: int | str) -> tuple[FailureClass, str]:
 
 
 def retry_after_ms(headers: Mapping[str, str], now_ms: int) -> int | None:
-    """How long the other side asks us to wait, from 0 to an hour; None when it does not say, or not intelligibly.
+    """The wait that Retry-After asks for, from 0 to an hour; None when it is missing or invalid.
 
     ``headers`` have lower-case names. Reads seconds (fractions too, which some send) and HTTP dates.
     """
@@ -72,34 +74,34 @@ def retry_after_ms(headers: Mapping[str, str], now_ms: int) -> int | None:
     else:
         try:
             moment = parsedate_to_datetime(text[:64])
-            moment = moment.replace(tzinfo=moment.tzinfo or UTC)  # HTTP knows no other zone
+            moment = moment.replace(tzinfo=moment.tzinfo or UTC)  # HTTP dates are always UTC
             wait_ms = moment.timestamp() * 1000 - now_ms
         except (ValueError, TypeError, IndexError, OverflowError):
             return None
-    return int(min(max(0.0, wait_ms), LONGEST_RETRY_AFTER_MS))
+    return int(min(max(0.0, wait_ms), RETRY_AFTER_LIMIT_MS))
 
 
 def speaks_of_service(status: int) -> bool:
     """Whether a Retry-After of a failed call is about the whole service, and not about this one request.
 
-    RFC 9110 says so of 503, RFC 6585 of 429, and gateways send it with other 5xx. 500 tells of one request that failed;
-    in a 3xx it is about the request that follows.
+    RFC 9110 defines this for 503, RFC 6585 for 429, and gateways send it with other 5xx. 500 is about one request; in a
+    3xx the header is about the next request.
     """
     return status == 429 or status > 500
 
 
 def partner_message(headers: Mapping[str, str], body: bytes, limit: int = FOUND_LIMIT_CHARS) -> str:
-    """The partner's own words about a failure, on one line of at most ``limit`` characters; '' when there are none.
+    """The destination's error message, as one line of at most ``limit`` characters; '' when there is none.
 
     Looks for ``{"message": …}`` first (Segment's convention), then error, errors, detail, then takes the text; of an
     HTML page its title. Not redacted: pass the result through a `model.redaction.redactor.Redactor`, then through
     `cut`, before keeping it.
     """
     if headers.get("content-encoding", "identity").lower() != "identity":
-        return ""  # we asked for none, so this is not text we can show
+        return ""  # an encoding that was not requested: not readable as text
     try:
         said = orjson.loads(body)
-        if not said:  # {}, [], null: an answer, but no words
+        if not said:  # {}, [], null: no message
             return ""
         text = _spoken(said, _MESSAGE_DEPTH)
     except orjson.JSONDecodeError:
@@ -108,7 +110,7 @@ def partner_message(headers: Mapping[str, str], body: bytes, limit: int = FOUND_
 
 
 def _spoken(value: Any, depth: int) -> str:
-    """Find the first text a person may have written for this purpose; '' when there is none."""
+    """Find the first text under a key for messages; '' when there is none."""
     if isinstance(value, str):
         return value
     if depth == 0:
@@ -132,7 +134,7 @@ def _plain_text(headers: Mapping[str, str], body: bytes) -> str:
 
 
 def _one_line(text: str, limit: int) -> str:
-    # A message goes to terminals, logs and chat: line breaks, escape sequences and direction marks have no place there.
+    # Messages go to terminals, logs and chat: remove line breaks, escape sequences and direction marks.
     line = " ".join("".join(char if char.isprintable() else " " for char in text[:_READ_LIMIT_CHARS]).split())
     return cut(line, limit)
 

@@ -1,4 +1,4 @@
-"""What answers mean at one destination, as data: rules by status, by transport code and by what the body says.
+"""Rules that classify the responses of one destination: by status, transport code and body.
 
 The workspace's rules for a destination come first, then those of its type, then the usual meaning
 (`model.http.failure`). Body patterns are RE2 expressions: a search takes linear time, whatever the pattern and whatever
@@ -13,15 +13,15 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator, WithJsonSchema, model_validator
 
-from model.config.env_text import fault
+from model.config.env_string import config_error
 from model.config.patterns import compile_pattern
 from model.config.problems import quoted
 from model.config.section import Section
 from model.http.failure import FailureClass, classify
 from model.http.messages import RESPONSE_BODY_LIMIT_BYTES
 
-ANSWER_UNREADABLE = "ANSWER_UNREADABLE"  # code of an answer that decides by its body, which could not be read
-FAILED_BY_RULE = "FAILED_BY_RULE"  # code of an answer that was a success but for a rule that gives no code of its own
+ANSWER_UNREADABLE = "ANSWER_UNREADABLE"  # code when the body decides and could not be read
+FAILED_BY_RULE = "FAILED_BY_RULE"  # code when a rule without a code turns a success into a failure
 PATTERN_LIMIT_CHARS = 500
 _ENDS = (FailureClass.DELIVERED, FailureClass.DISCARD)
 _RESULTS_REMEMBERED = 1_024  # more than there are statuses and transport codes
@@ -48,11 +48,11 @@ TransportCode = Literal[
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailureRule:
-    """One row: the answers it is about, and what they mean. Everything given must hold; something must be given.
+    """One rule: which responses it matches, and their class. All given conditions must match; at least one is needed.
 
-    ``status``: one or several of 503 or '5xx'; ``code``: how a call without answer failed; ``body``: an RE2 pattern
-    found anywhere in the first 64 KB of an answer. ``reason``: the code to report instead of status or transport code.
-    Raises ValueError (`fault`, with a remedy) on a rule that could not be applied.
+    ``status``: one or several of 503 or '5xx'; ``code``: transport code of a call without response; ``body``: an RE2
+    pattern found anywhere in the first 64 KB of a response. ``reason``: the code to report instead of status or
+    transport code. Raises ValueError (`config_error`, with a remedy) on a rule that could not be applied.
     """
 
     failure: FailureClass
@@ -67,19 +67,19 @@ class FailureRule:
         """Check the rule, so that applying it cannot fail."""
         statuses = _checked_statuses(self.status) if self.status != () else ()
         if self.failure is FailureClass.FILTER:
-            raise fault("an answer cannot filter: the event was sent", "Use discard or delivered")
+            raise config_error("a response cannot filter an event that was already sent", "Use discard or delivered")
         if self.code and (statuses or self.body):
-            raise fault(
+            raise config_error(
                 "the rule can never apply: a call that failed with an exception has no status and no body",
                 "Make one rule for the exception and one for the status or body",
             )
         if not (self.code or statuses or self.body):
-            raise fault("the rule does not say which answers it is about", "Add status, exception or body")
+            raise config_error("the rule does not say which responses it matches", "Add status, exception or body")
         object.__setattr__(self, "statuses", statuses)
         object.__setattr__(self, "pattern", compile_pattern(self.body) if self.body else None)
 
     def concerns(self, result: int | str) -> bool:
-        """Whether it is about answers with this status, or calls that failed with this code; the body aside."""
+        """Whether status or transport code match; the body is not checked."""
         if isinstance(result, str):
             return self.code != "" and self.code == result
         if not self.statuses:
@@ -87,30 +87,30 @@ class FailureRule:
         return result in self.statuses or f"{result // 100}xx" in self.statuses
 
     def verdict(self, usual_code: str) -> Verdict:
-        """Class and reason code, given the code the answer would have without the rule ('' for a success)."""
+        """Class and reason code; ``code`` is the one without the rule ('' for a success)."""
         if self.failure is FailureClass.DELIVERED:
             return self.failure, ""
         return self.failure, self.reason or usual_code or FAILED_BY_RULE
 
 
 class Classifier:
-    """Says what the answers of one destination mean. ``rules``: the first that applies wins."""
+    """Classifies the responses of one destination. ``rules``: the first match wins."""
 
     def __init__(self, rules: Iterable[FailureRule] = ()) -> None:
         self._rules = tuple(rules)
-        # A destination gives few different statuses: for each, the rules left to try are found once.
+        # A destination returns few different statuses: the rules of each are selected once.
         self._plan = lru_cache(maxsize=_RESULTS_REMEMBERED)(self._planned)
 
     def classify(
         self, status: int | None, code: str, headers: Mapping[str, str], body: bytes, body_fault: str = ""
     ) -> Verdict:
-        """Class and reason code of an answer; without one ``status`` is None and ``code`` says what went wrong.
+        """Class and reason code of a response; without one ``status`` is None and ``code`` is the transport code.
 
         ``headers`` have lower-case names. The code is '' when delivered. Never raises.
 
-        With a ``body_fault`` no pattern is looked for in what came of the body: one that is found may not have been in
-        the whole ("^$"), and one that is not may have been. If a pattern could have changed whether the event ends
-        here, delivered or discarded, it does not end: the answer could not be read, and the event is sent again.
+        With a ``body_fault`` no pattern is searched in the partial body: the whole body may match differently. If a
+        pattern could have changed whether the delivery ends here, the response counts as unreadable and the event is
+        sent again.
         """
         searches, otherwise, _ = self._plan(code if status is None else status)
         if searches and body_fault:
@@ -124,7 +124,7 @@ class Classifier:
         return otherwise
 
     def decides(self, status: int) -> bool:
-        """Whether a rule says what this status means, whatever is in the body."""
+        """Whether a rule classifies this status for any body."""
         return self._plan(status)[2]
 
     def _planned(self, result: int | str) -> tuple[list[tuple[Any, Verdict]], Verdict, bool]:
@@ -150,9 +150,11 @@ def _checked_statuses(value: Any) -> tuple[StatusPattern, ...]:
             known = isinstance(status, int) and 100 <= status <= 999
         if not known:
             written = quoted(status) if isinstance(status, str) else "this"
-            raise fault(f"{written} is no status", "Write a number such as 503 without quotes, or 5xx for all of them")
+            raise config_error(
+                f"{written} is no status", "Write a number such as 503 without quotes, or 5xx for all of them"
+            )
     if not statuses:
-        raise fault("there is no status in the list", "Write at least one, or leave the field out")
+        raise config_error("there is no status in the list", "Write at least one, or leave the field out")
     return statuses
 
 
@@ -174,17 +176,17 @@ _Pattern = Annotated[str, Field(min_length=1, max_length=PATTERN_LIMIT_CHARS), A
 
 
 class FailureRuleConfig(Section):
-    """What some answers of a destination mean. Of status, exception and body, everything given must hold."""
+    """Classifies some responses of a destination. Of status, exception and body, all that are given must match."""
 
     status: Statuses | None = None
-    """An HTTP status such as 503, all of a hundred such as 5xx, or a list of these."""
+    """An HTTP status such as 503, a class such as 5xx, or a list of these."""
     exception: TransportCode | None = None
-    """How a call without answer failed."""
+    """Transport code of a call without response."""
     body: _Pattern | None = None
-    """A regular expression (RE2) found anywhere in the first 64 KB of the answer; begin with (?i) to ignore case."""
+    """A regular expression (RE2) found anywhere in the first 64 KB of the response; begin with (?i) to ignore case."""
     failure: Literal["delivered", "retry", "throttle", "discard", "setup"] = Field(alias="class")
-    """delivered: a success. retry: try again later. throttle: slow down and try again, as often as the time allows.
-    discard: give this event up. setup: no event will be taken until somebody acts; keep them and tell."""
+    """delivered: a success. retry: try again later. throttle: slow down and try again until the window ends. discard:
+    do not send this event again. setup: keep events until somebody corrects the setup, and notify."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -1,6 +1,6 @@
-"""One HTTP request and what came of it, as plain values: what destinations build and read, and engines carry.
+"""One HTTP request and its result as plain values: destinations build and read them, engines send them.
 
-Structs of msgspec rather than dataclasses: several are made for every event, and these cost a tenth.
+msgspec structs, because several are made per event and a dataclass costs ten times as much.
 """
 
 from collections.abc import Mapping
@@ -9,15 +9,14 @@ import msgspec
 
 RESPONSE_BODY_LIMIT_BYTES = 64 * 1024  # enough for any error message; the rest is never read into memory
 ITEMS_BODY_LIMIT_BYTES = 4 * 1024 * 1024
-_BODY_BYTES_FOR_EACH_ITEM = 4 * 1024  # an answer about an item: its status, a message, perhaps the item once more
+_BODY_BYTES_FOR_EACH_ITEM = 4 * 1024  # bytes per item of a response: its status, a message, perhaps a copy of the item
 
 
 class HttpRequest(msgspec.Struct, frozen=True, kw_only=True):
     """One call. ``timeout_seconds`` bounds the whole of it, from connecting to the last body byte.
 
-    ``read_limit_bytes``: what is read of the answer's body at most, counted decoded. ``needs_body``: its body may
-    change what the answer means, so it is waited for as long as the call may last. ``direct``: past the proxy of the
-    workspace, if it has one.
+    ``read_limit_bytes``: most bytes read of the response body, decoded. ``needs_body``: the body may change the class
+    of the response, so it is awaited until the timeout. ``direct``: without the proxy of the workspace.
     """
 
     method: str
@@ -31,11 +30,11 @@ class HttpRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HttpResponse(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer: there is one as soon as its status came. Names of ``headers`` are in lower case.
+    """A response; it exists as soon as its status was received. Names of ``headers`` are in lower case.
 
     ``body`` is decoded (then there is no content-encoding among the headers) and holds at most ``read_limit_bytes`` of
-    the request; ``body_truncated`` says if more was sent. ``body_fault`` says why a body could not be read to its end,
-    or not decoded: ``body`` is what came before the fault.
+    the request; ``body_truncated`` says if more was sent. ``body_fault`` says why the body could not be read to its
+    end, or not decoded; ``body`` is what was received before.
     """
 
     status: int
@@ -46,12 +45,12 @@ class HttpResponse(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HttpFailure(msgspec.Struct, frozen=True, kw_only=True):
-    """No answer. ``code`` is a transport code of model.codes: ECONNREFUSED, ETIMEDOUT, TLS_ERROR, ...."""
+    """No response. ``code`` is a transport code of `model.reason_codes.http`: ECONNREFUSED, ETIMEDOUT, TLS_ERROR, …"""
 
     code: str
     message: str
 
 
 def read_limit_bytes(items: int) -> int:
-    """How much to read of an answer that speaks of each of so many items."""
+    """How much to read of a response with a result for each of ``items``."""
     return min(RESPONSE_BODY_LIMIT_BYTES + _BODY_BYTES_FOR_EACH_ITEM * items, ITEMS_BODY_LIMIT_BYTES)

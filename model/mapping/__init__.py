@@ -1,1 +1,1 @@
-"""Mappings: what a destination is sent, made of an event by a few directives."""
+"""Mappings: directives that compute the payload for a destination from an event, compiled once."""

@@ -1,4 +1,4 @@
-"""The directives that choose and shape values. What each means to somebody writing a mapping is in its docstring."""
+"""The directives that choose and shape values. The docstring of each explains it to authors of mappings."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What a destination takes, field by field, and how the result of a mapping is brought into that form."""
+"""The fields that a destination accepts, and the conversion of a mapping's result to them."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -38,7 +38,7 @@ class FieldSpec:
 
 @dataclass(frozen=True, slots=True)
 class PayloadProblem:
-    """A field that is not what the destination takes; ``path`` leads from the root of the payload to it."""
+    """An invalid field; ``path`` is its path in the payload."""
 
     path: FieldPath
     message: str
@@ -48,7 +48,7 @@ class PayloadProblem:
 
 
 class PayloadInvalid(ValueError):
-    """A payload is nothing the destination takes. The text names fields and kinds of values, never the values."""
+    """The payload is invalid. The text names fields and types, never values."""
 
     def __init__(self, problems: Iterable[PayloadProblem]) -> None:
         self.problems = tuple(problems)
@@ -56,7 +56,7 @@ class PayloadInvalid(ValueError):
 
 
 def finish(payload: dict[str, Any], fields: Mapping[str, FieldSpec]) -> dict[str, Any]:
-    """Return the payload as the destination takes it: empty values and unknown fields left out, others converted.
+    """Return the payload in the destination's format: empty values and unknown fields removed, others converted.
 
     Without fields, every value goes but '' at the root. Raises PayloadInvalid with everything wrong, up to
     `PROBLEM_LIMIT` problems.

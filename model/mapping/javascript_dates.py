@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from math import isfinite
 from typing import Literal
 
+from model.durations import DAY_MS, MINUTE_MS
 from model.mapping import javascript as js
 
 LATEST_MS = 8_640_000_000_000_000
-DAY_MS = 86_400_000
 LONGEST_CHARS = 1_000  # of a text that may be a date
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
@@ -142,7 +142,7 @@ class _Reading:
         zone_minutes = 0
         if self.sign is not None:
             zone_minutes = self.sign * ((self.zone_hour or 0) * 60 + (self.zone_minute or 0))
-        return clipped(day * DAY_MS + clock_ms - zone_minutes * 60_000)
+        return clipped(day * DAY_MS + clock_ms - zone_minutes * MINUTE_MS)
 
     def _day(self) -> int | None:
         if not self.days:

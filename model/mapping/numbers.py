@@ -22,7 +22,7 @@ _AFTER = re.compile(rf"(?P<number>.*[0-9.])\s*{_CURRENCY}", re.DOTALL)
 
 
 def read_number(value: object) -> int | float | None:
-    """Return the number a JSON value is or says, None when it says none. true is 1 and false is 0, as in JavaScript."""
+    """Return the number of a JSON value or numeric text, else None. true is 1 and false is 0, as in JavaScript."""
     if isinstance(value, bool):
         return int(value)
     if isinstance(value, str):

@@ -1,4 +1,4 @@
-"""The directives that make and read texts. What each means to somebody writing a mapping is in its docstring."""
+"""The directives that make and read texts. The docstring of each explains it to authors of mappings."""
 
 import re
 from collections.abc import Callable

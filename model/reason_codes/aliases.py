@@ -5,8 +5,8 @@ from http import HTTPStatus
 
 from model.reason_codes.catalogue import ALL
 
-# Tried as written first, so that these two ways of Segment's to spell what are different things stay apart:
-# functions are lower-case there, the pipeline's and partners' answers upper-case.
+# Tried first, case-sensitively: Segment spells codes of functions in lower case, and those of its pipeline and of
+# destinations in upper case, and the same word means different things in each.
 _EXACT = {
     "BAD_REQUEST": "400",
     "TOO_MANY_REQUESTS": "429",

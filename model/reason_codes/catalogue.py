@@ -1,8 +1,8 @@
-"""The catalogue of reason codes: for each one what happened, whose turn it is and what to do, in plain words.
+"""The catalogue of reason codes: for each code what happened, who has to act and what to do.
 
 One vocabulary for facts, reports, API and alerts. Lower-case codes come from ingest (Segment's own names where it has
 one), upper-case ones from delivery and transport, three digits are HTTP statuses of destinations. Other spellings are
-in `model.reason_codes.aliases`; codes of single destinations in their files (`model.destinations`).
+in `model.reason_codes.aliases`; codes of one destination type are in its file (`model.destinations`).
 """
 
 from dataclasses import replace
@@ -21,10 +21,10 @@ UNKNOWN = Reason(
     Severity.ERROR,
     Owner.US,
     False,
-    "Something failed that this version of Waybill has no explanation for.",
-    "Read the message beside the code; if it does not help, report the code with the version of Waybill.",
+    "This version of Waybill does not know the code.",
+    "Read the message beside the code; if it does not help, report the code and the version of Waybill.",
 )
-"""What is said of a code that no entry explains, such as one of a newer version."""
+"""The explanation of a code without an entry, such as one of a newer version."""
 ALL: tuple[Reason, ...] = (*INGEST, *ROUTING, *FAILURES, *WAITING, *TRANSPORT, *STATUSES, *SEGMENT_ONLY, UNKNOWN)
 _BY_CODE = {entry.code: entry for entry in ALL}
 

@@ -1,4 +1,4 @@
-"""Reason codes of ingest: what was wrong with a request or an item of it. Segment's own names where it has one."""
+"""Reason codes of ingest: why a request, or one item of it, was refused. Names are Segment's where Segment has one."""
 
 from model.reason_codes.reason import Owner, Reason, Severity
 
@@ -35,11 +35,11 @@ INGEST: tuple[Reason, ...] = (
     _source(
         "event_too_large",
         "The event is larger than `ingest.max_event_bytes` allows.",
-        "Send less with one event, or raise `ingest.max_event_bytes` in the workspace file.",
+        "Send smaller events, or raise `ingest.max_event_bytes` in the workspace file.",
     ),
     _source("too_many_properties", "The event has more than 10,000 properties.", "Send fewer properties."),
-    _source("too_deep", "The event is nested too deeply.", "Flatten the event's properties."),
-    _source("number_too_large", "The event holds a number over 1.8e308.", "Send such a number as text."),
+    _source("too_deep", "The event has too many levels of nesting.", "Flatten the event's properties."),
+    _source("number_too_large", "The event contains a number over 1.8e308.", "Send such a number as text."),
     _source("id_required", "The event lacks an identifier its type needs.", "Send userId, anonymousId or groupId."),
     _source("no_user_anon_id", "The event has neither userId nor anonymousId.", "Send at least one of them."),
     _source("id_not_string", "An identifier is empty or not a string.", "Send identifiers as non-empty strings."),
@@ -53,25 +53,31 @@ INGEST: tuple[Reason, ...] = (
     _source("category_not_string", "The page or screen category is not a string.", "Send `category` as a string."),
     _source("message_id_not_string", "The messageId is not a string.", "Send `messageId` as a string or leave it out."),
     _source("message_id_too_long", "The messageId is longer than 100 characters.", "Send a shorter one or none."),
-    _source("unknown_source", "The write key is missing or belongs to no source.", "Use a key of the workspace file."),
+    _source(
+        "unknown_source", "The write key is missing or belongs to no source.", "Use a write key of the workspace file."
+    ),
     _source("source_disabled", "The source is disabled.", "Enable the source in the workspace file, or stop sending."),
     _source("device_advertisingid_should_be_string", "The device's advertisingId is not a string.", "Send a string."),
     _source("consent_categorypreferences_should_exist", "The consent event has no category preferences.", _FIX_CONSENT),
     _source(
-        "consent_categorypreferences_fields_should_be_object", "The consent preferences are no object.", _FIX_CONSENT
+        "consent_categorypreferences_fields_should_be_object",
+        "The consent preferences are not an object.",
+        _FIX_CONSENT,
     ),
-    _source("consent_categorypreferences_fields_should_be_bool", "A consent preference is no boolean.", _FIX_CONSENT),
+    _source(
+        "consent_categorypreferences_fields_should_be_bool", "A consent preference is not a boolean.", _FIX_CONSENT
+    ),
     _source("consent_version_should_be_number", "The consent version is not a number.", "Send it as a number."),
-    _source("empty_batch_result", "No item of the request was accepted.", "See the reasons of the single items."),
-    _source("request_timeout", "The request's body did not arrive in time.", "Send again; check the connection."),
+    _source("empty_batch_result", "No item of the request was accepted.", "See the reason of each item."),
+    _source("request_timeout", "The request body did not arrive in time.", "Send again; check the connection."),
     _source_later(
         "too_many_requests",
-        "Events came in faster than they could be stored.",
-        "Senders try again by themselves. If it lasts, lower the rate or run more machines.",
+        "Events arrived faster than Waybill could store them.",
+        "SDKs try again. If it lasts, lower the rate or run more machines.",
     ),
     _source_later(
         "unavailable",
-        "Events could not be stored; they were not accepted.",
-        "Senders try again by themselves. Look at the disk's free space and at Waybill's log.",
+        "Waybill could not store the events and did not accept them.",
+        "SDKs try again. Check the free disk space and Waybill's log.",
     ),
 )

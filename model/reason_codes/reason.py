@@ -1,19 +1,19 @@
-"""One entry of the catalogue of reason codes: what happened, whose turn it is, what to do."""
+"""One entry of the catalogue of reason codes: what happened, who has to act, and what to do."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class Severity(StrEnum):
-    """How much a person should mind."""
+    """How urgent it is."""
 
-    INFO = "info"  # configuration working as asked, or something that passes by itself
-    WARNING = "warning"  # events are late or single events are lost
-    ERROR = "error"  # somebody has to act, or events keep being lost
+    INFO = "info"  # configuration working as intended, or a passing condition
+    WARNING = "warning"  # events are late, or single events are lost
+    ERROR = "error"  # events are lost until somebody acts
 
 
 class Owner(StrEnum):
-    """Whose turn it is."""
+    """Who has to act."""
 
     SOURCE = "source"  # whoever sends the events
     US = "us"  # whoever runs Waybill
@@ -22,7 +22,7 @@ class Owner(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """One code explained. ``retryable``: Waybill tries again by itself, or trying again later can help.
+    """One code explained. ``retryable``: Waybill retries, or sending again later can succeed.
 
     ``link``: where a person can read more; '' when there is nothing to add.
     """

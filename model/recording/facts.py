@@ -1,19 +1,19 @@
 """Facts: the immutable records on topic outcomes, from which every number is counted.
 
-    Received       an event was read from the log and routed          one per event
-    Duplicate      an event was read and dropped as a duplicate        one per event
-    Rejected       ingest refused items of a request                   one per request and code
-    AttemptFailed  one HTTP call did not deliver; due_at_ms says when the next one is
-    Requeued        a delivery was put back unsent to a retry tier
-    Outcome        the final word on a delivery                        one per delivery
-    Sample         redacted payloads of one attempt
-    Redriven       a delivery that had failed was put on its way again by a person
-    Tested         a person sent one event to one destination to see what happens; in no count
-    Audited        a person did something with consequences outside
-    DestinationState  a destination stopped taking events, tries again, or takes them again
-    WatermarkReport           how far one worker of the delivery flow has come
+    Received          an event was read and routed                   one per event
+    Duplicate         an event was read and dropped as a duplicate   one per event
+    Rejected          ingest refused items of a request              one per request and code
+    AttemptFailed     one HTTP call failed; due_at_ms is the time of the next one
+    Requeued          a delivery moved unsent to a retry tier
+    Outcome           the end of a delivery                          one per delivery
+    Sample            redacted payloads of one attempt
+    Redriven          a person sent an undelivered delivery again
+    Tested            a person sent one event to one destination as a test; not counted
+    Audited           a person did something with effects outside
+    DestinationState  the circuit state of a destination changed
+    WatermarkReport   the read positions and low watermark of one worker of the delivery flow
 
-Times are Unix milliseconds. Nothing here may carry unredacted payloads (SECURITY.md).
+Times are Unix milliseconds. All payloads in facts are redacted.
 """
 
 from enum import StrEnum
@@ -34,9 +34,9 @@ class State(StrEnum):
 
 
 class Fact(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
-    """What every fact says: when it happened and which run of the flow says so."""
+    """The fields of every fact: when it happened, and which run of the flow recorded it."""
 
-    v: Literal[1] = 1  # format version; another one is refused, never guessed at
+    v: Literal[1] = 1  # format version; any other is refused
     at_ms: int
     run: str = ""
 
@@ -52,7 +52,7 @@ class EventFact(Fact, frozen=True, kw_only=True):
     events_partition: int
     events_offset: int
     received_at_ms: int  # append time in the events log: what cohorts and latency are measured from
-    replayed: bool = False  # may have been said before a crash: recording must look it up
+    replayed: bool = False  # may repeat a fact from before a crash: recording must look it up
 
 
 class Received(EventFact, frozen=True, kw_only=True, tag="received"):
@@ -75,15 +75,15 @@ class DeliveryFact(EventFact, frozen=True, kw_only=True):
     mapping: str
     attempt: int  # calls made so far, this one included
     code: str = ""  # see model.reason_codes.catalogue; '' when delivered
-    message: str = ""  # the partner's own words, redacted and cut
-    resent: bool = False  # this call may repeat one made before a crash: a possible duplicate
-    redrive: int = 0  # 1 for the first redrive of a delivery, and so on; counted apart from everything else
+    message: str = ""  # the destination's message, redacted and shortened
+    resent: bool = False  # the call may repeat one from before a crash: a possible duplicate
+    redrive: int = 0  # 1 for the first redrive of a delivery, and so on; counted separately
     error_group: str = ""  # name of the group of similar messages of this connection and day
-    batch_items: int = 0  # deliveries the answer was about, when it spoke of a whole batch and not of this item
+    batch_items: int = 0  # size of the batch, when the response was about the whole batch
 
 
 class AttemptFailed(DeliveryFact, frozen=True, kw_only=True, tag="attempt_failed"):
-    """One HTTP call did not deliver and the delivery goes on."""
+    """One HTTP call failed and the delivery will be retried."""
 
     attempt_id: str
     failure: str  # FailureClass: retry, throttle, setup
@@ -93,33 +93,33 @@ class AttemptFailed(DeliveryFact, frozen=True, kw_only=True, tag="attempt_failed
 
 
 class Requeued(DeliveryFact, frozen=True, kw_only=True, tag="requeued"):
-    """A delivery was put back unsent: its destination is over its share, paused, or it waited too long."""
+    """A delivery moved unsent to a retry tier: its destination is over its share or paused, or it waited too long."""
 
     due_at_ms: int
 
 
 class Outcome(DeliveryFact, frozen=True, kw_only=True, tag="outcome"):
-    """The final word on a delivery. latency_ms = at_ms - received_at_ms = the four parts added up."""
+    """The end of a delivery. latency_ms = at_ms - received_at_ms = the sum of the four parts."""
 
     state: State
     http_status: int = 0
     http_ms: int = 0  # of the last call
-    queue_ms: int = 0  # unread, or waiting for its turn
+    queue_ms: int = 0  # unread, or waiting for a free call
     retry_wait_ms: int = 0  # between a failed attempt and the next one
-    limit_wait_ms: int = 0  # the destination's pause, rate limit, breaker or setup stood in the way
-    calls_ms: int = 0  # in all of its calls
-    due_at_ms: int = 0  # what it was to wait for last; 0: it never was put on the retry tiers
+    limit_wait_ms: int = 0  # waiting for a pause, rate limit, circuit breaker or setup of the destination
+    calls_ms: int = 0  # duration of all its calls
+    due_at_ms: int = 0  # end of its last wait on a retry tier; 0: none
 
 
 class Redriven(DeliveryFact, frozen=True, kw_only=True, tag="redriven"):
-    """A person put a delivery that had failed on its way again; its redrive is routed by this."""
+    """A person sent an undelivered delivery again; this is also the Received fact of the redrive."""
 
-    redrive_id: str  # of the command's run
+    redrive_id: str  # id of the command's run
     author: str
 
 
 class Tested(DeliveryFact, frozen=True, kw_only=True, tag="tested"):
-    """A person sent one event to one destination. It is in no count, latency or breaker."""
+    """A person sent one event to one destination. Not part of any count, latency or circuit breaker."""
 
     author: str
     state: str  # what the outcome would have been
@@ -128,7 +128,7 @@ class Tested(DeliveryFact, frozen=True, kw_only=True, tag="tested"):
 
 
 class DestinationState(Fact, frozen=True, kw_only=True, tag="destination_state"):
-    """A destination as the delivery flow finds it: ok, setup (a person must act), open or half_open (its breaker)."""
+    """The circuit state of a destination: ok, setup (a person must act), open or half_open."""
 
     destination: str
     state: str
@@ -138,7 +138,7 @@ class DestinationState(Fact, frozen=True, kw_only=True, tag="destination_state")
 
 
 class Sample(DeliveryFact, frozen=True, kw_only=True, tag="sample"):
-    """Redacted payloads of one attempt: the event as received, the request sent, the response got (JSON texts)."""
+    """Redacted payloads of one attempt: the event as received, the request and the response (JSON texts)."""
 
     attempt_id: str
     state: str  # delivered, discarded, expired or awaiting_retry
@@ -148,12 +148,12 @@ class Sample(DeliveryFact, frozen=True, kw_only=True, tag="sample"):
 
 
 class Audited(Fact, frozen=True, kw_only=True, tag="audited"):
-    """Somebody did something with consequences outside. Said before it is done."""
+    """A person did something with effects outside. Recorded before it is done."""
 
     author: str
     role: str  # owner, write or read
     action: str  # such as redrive or test-event
-    subject: str  # what it was done to, such as a destination
+    subject: str  # what it affects, such as a destination
     details: str = ""  # JSON, redacted
 
 
@@ -170,7 +170,7 @@ class Rejected(Fact, frozen=True, kw_only=True, tag="rejected"):
 
 
 class Position(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a worker has come in one source partition of the delivery flow."""
+    """A worker's position in one source partition of the delivery flow."""
 
     topic: str
     partition: int
@@ -180,7 +180,8 @@ class Position(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WatermarkReport(Fact, frozen=True, kw_only=True, tag="tick"):
-    """One worker's word: nothing due before watermark_ms is held or unread. Written into every outcomes partition."""
+    """One worker's promise: no delivery due before watermark_ms is held or unread. Written to every outcomes
+    partition."""
 
     worker: str
     workers: int
@@ -219,7 +220,7 @@ def encode(fact: Fact) -> bytes:
 
 def decode(value: bytes) -> AnyFact:
     """Decode a record of topic outcomes. Raises `UnreadableRecord`."""
-    check_version(value)  # a field's default would let a record without one pass
+    check_version(value)  # the default of ``v`` would accept a record without a version
     try:
         fact: AnyFact = _decoder.decode(value)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

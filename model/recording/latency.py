@@ -1,15 +1,14 @@
 """Latency as counts in buckets: small, exact to add up, and good for any quantile of any period.
 
-Buckets grow by one per cent. A bucket is named by its whole number ``i`` and holds latencies in (GAMMA^(i-1), GAMMA^i]
-ms; its representative value is within ALPHA of everything in it, and is given as whole milliseconds like the latencies
-themselves. So a quantile read from buckets is exact below 100 ms and within one per cent above.
+Buckets grow by one per cent. A bucket has an integer index ``i`` and holds latencies in (GAMMA^(i-1), GAMMA^i]
+ms; its representative value is within ALPHA of all its latencies, rounded to whole milliseconds. So a quantile read
+from buckets is exact below 100 ms and within one per cent above.
 
 **The rank rule.** The q-quantile of n latencies is the ceil(q * n)-th smallest, but at least the first (nearest rank;
-no interpolation), so that P95 is a latency that really occurred. The views in ``sql/`` use ClickHouse's
+no interpolation), so that P95 is a latency that occurred. The views in ``sql/`` use ClickHouse's
 ``quantilesExactWeighted``, which has the same rule; a test holds them together.
 """
 
-from collections.abc import Mapping
 from math import ceil, log
 
 ALPHA = 0.005
@@ -17,28 +16,6 @@ GAMMA = (1 + ALPHA) / (1 - ALPHA)
 _LOG_GAMMA = log(GAMMA)
 
 
-def bucket(latency_ms: float) -> int:
-    """Name the bucket of a latency. Below 1 ms, and below zero after a clock was set back, counts as 1 ms."""
+def latency_bucket(latency_ms: float) -> int:
+    """The index of a latency's bucket. Less than 1 ms, also negative after a clock step, counts as 1 ms."""
     return 0 if latency_ms <= 1 else ceil(log(latency_ms) / _LOG_GAMMA)
-
-
-def value_ms(index: int) -> int:
-    """Return the value, in whole ms, that stands for everything in a bucket."""
-    return round(2 * GAMMA**index / (GAMMA + 1))
-
-
-def quantile_ms(buckets: Mapping[int, int], q: float) -> int | None:
-    """Return the q-quantile (0 <= q <= 1) of latencies counted by bucket; None over none.
-
-    Counts of zero or less, as corrections may leave behind, hold no latencies.
-    """
-    total = sum(count for count in buckets.values() if count > 0)
-    if total == 0:
-        return None
-    rank = max(1, ceil(q * total))
-    seen = 0
-    for index in sorted(buckets):
-        seen += max(0, buckets[index])
-        if seen >= rank:
-            return value_ms(index)
-    raise ValueError(f"q must be in 0..1, not {q}")

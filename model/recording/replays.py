@@ -1,7 +1,7 @@
-"""Which of several outcomes of one delivery counts, when a crash made the delivery flow say it twice.
+"""Which of several outcomes of one delivery counts, after a crash made the delivery flow repeat it.
 
-*Delivered* beats the rest, because then the event did arrive; else the first in the log. The verdict depends only on
-what stands before a fact in the log, so recording the log again comes to the same counts.
+*Delivered* wins, because the event did arrive; otherwise the first in the log. The decision depends only on earlier
+records of the log, so recording the log again gives the same counts.
 """
 
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class Decision:
     takes_back: EarlierOutcome | None = None
 
 
-def judge(outcome: Outcome, prior: EarlierOutcome | None) -> Decision:
+def decide(outcome: Outcome, prior: EarlierOutcome | None) -> Decision:
     """Decide whether ``outcome`` counts beside the one that counts so far."""
     if prior is None:
         return Decision(1)
@@ -36,6 +36,6 @@ def judge(outcome: Outcome, prior: EarlierOutcome | None) -> Decision:
     return Decision(0)
 
 
-def prior_of(outcome: Outcome) -> EarlierOutcome:
-    """The outcome as a later fact will see it."""
+def as_earlier(outcome: Outcome) -> EarlierOutcome:
+    """The outcome in the form that later decisions compare with."""
     return EarlierOutcome(outcome.state, outcome.code, outcome.at_ms, outcome.attempt)

@@ -1,14 +1,15 @@
-"""Windowed counts: the minutes people read, gathered by the log's own time so that nothing is ever late.
+"""Counts per minute, collected in windows of the log's append time, so that no fact is late.
 
-A row counts facts of one minute with one set of dimensions, as found in one *append minute* of one partition of topic
-outcomes. While the append minute is open its rows are sent again as they grow; closed, they are final. Rows add up:
-a fact that tells of an older minute makes a small new row and overwrites nothing.
+A row counts the facts of one minute and one set of dimensions that were appended within one *append minute* of one
+partition of topic outcomes. Rows of an open append minute are sent again as they grow; those of a closed one are final.
+Rows add up: a fact about an older minute makes a new row and overwrites nothing.
 """
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from model.durations import MINUTE_MS
 from model.recording.facts import (
     AttemptFailed,
     DeliveryFact,
@@ -23,17 +24,16 @@ from model.recording.facts import (
     State,
     kind_of,
 )
-from model.recording.latency import bucket
+from model.recording.latency import latency_bucket
 from model.recording.replays import Decision
 
-MINUTE_MS = 60_000
-SERIES_LIMIT = 2_000  # rows an append minute may have under their own event name and app version
+SERIES_LIMIT = 2_000  # rows of an append minute; further ones count without event name and app version
 OTHER = "(other)"
-ATTEMPT_LIMIT = 255  # attempts beyond are counted as this one
+ATTEMPT_LIMIT = 255  # larger attempt numbers count as this one
 _UNDELIVERED = frozenset({State.DISCARDED, State.EXPIRED})
 
 
-class Series(NamedTuple):
+class RollupKey(NamedTuple):
     """The dimensions of a row."""
 
     minute_ms: int
@@ -47,8 +47,8 @@ class Series(NamedTuple):
     code: str
 
 
-class Total(NamedTuple):
-    """The dimensions of a row of totals: a series without what is only for breaking down."""
+class TotalKey(NamedTuple):
+    """The dimensions of a row of totals: without mapping, event and app version."""
 
     minute_ms: int
     source: str
@@ -85,65 +85,65 @@ class LogMinute:
 
     def __init__(self, minute_ms: int) -> None:
         self.minute_ms = minute_ms
-        self._rows: dict[Series, Counts] = {}
-        self._totals: dict[Total, TotalCounts] = {}
-        self._changed: set[Series] = set()
-        self._changed_totals: set[Total] = set()
-        self.states: list[DestinationState] = []  # what destinations were found to be, in log order
+        self._rows: dict[RollupKey, Counts] = {}
+        self._totals: dict[TotalKey, TotalCounts] = {}
+        self._changed: set[RollupKey] = set()
+        self._changed_totals: set[TotalKey] = set()
+        self.states: list[DestinationState] = []  # in log order
 
-    def add(self, fact: Fact, verdict: Decision) -> None:
-        """Count a fact as the verdict says."""
+    def add(self, fact: Fact, decision: Decision) -> None:
+        """Count a fact according to the decision."""
         if isinstance(fact, DestinationState):
             self.states.append(fact)
-        for series, count, attempt in series_of(fact, verdict):
-            row, total = self._counts(series), self._total(series)
+        for key, count, attempt in rollup_keys(fact, decision):
+            row, total = self._counts(key), self._total(key)
             for counts in (row, total):
                 counts.count += count
                 if attempt is not None:
                     counts.by_attempt[attempt] = counts.by_attempt.get(attempt, 0) + count
-            if isinstance(fact, Outcome) and series.status == State.DELIVERED:
-                index = bucket(fact.at_ms - fact.received_at_ms)
+            if isinstance(fact, Outcome) and key.status == State.DELIVERED:
+                index = latency_bucket(fact.at_ms - fact.received_at_ms)
                 for counts in (row, total):
                     counts.latency[index] = counts.latency.get(index, 0) + 1
                 total.queue_ms += fact.queue_ms
                 total.retry_wait_ms += fact.retry_wait_ms
                 total.limit_wait_ms += fact.limit_wait_ms
                 total.calls_ms += fact.calls_ms
-            if series.status in _UNDELIVERED and count > 0:
+            if key.status in _UNDELIVERED and count > 0:
                 total.first_at_ms = min(total.first_at_ms or fact.at_ms, fact.at_ms)
                 total.last_at_ms = max(total.last_at_ms, fact.at_ms)
 
-    def changed(self) -> Iterator[tuple[Series, Counts]]:
-        """Give each row that changed since the last call, with its counts so far."""
+    def changed(self) -> Iterator[tuple[RollupKey, Counts]]:
+        """Yield each row that changed since the last call."""
         changed, self._changed = self._changed, set()
-        for series in changed:
-            yield series, self._rows[series]
+        for key in changed:
+            yield key, self._rows[key]
 
-    def changed_totals(self) -> Iterator[tuple[Total, TotalCounts]]:
-        """Give each row of totals that changed since the last call, with its counts so far."""
+    def changed_totals(self) -> Iterator[tuple[TotalKey, TotalCounts]]:
+        """Yield each row of totals that changed since the last call."""
         changed, self._changed_totals = self._changed_totals, set()
         for total in changed:
             yield total, self._totals[total]
 
-    def rows(self) -> Iterator[tuple[Series, Counts]]:
+    def rows(self) -> Iterator[tuple[RollupKey, Counts]]:
         """Give every row."""
         return iter(self._rows.items())
 
     def minutes(self) -> set[int]:
-        """The minutes its rows speak of."""
-        return {series.minute_ms for series in self._rows}
+        """The minutes of its rows."""
+        return {key.minute_ms for key in self._rows}
 
-    def _counts(self, series: Series) -> Counts:
-        if series not in self._rows and len(self._rows) >= SERIES_LIMIT:
-            series = series._replace(event_name=OTHER, app_version="")
-        self._changed.add(series)
-        counts = self._rows.get(series)
+    def _counts(self, key: RollupKey) -> Counts:
+        if key not in self._rows and len(self._rows) >= SERIES_LIMIT:
+            key = key._replace(event_name=OTHER, app_version="")
+        self._changed.add(key)
+        counts = self._rows.get(key)
         if counts is None:
-            counts = self._rows[series] = Counts()
+            counts = self._rows[key] = Counts()
         return counts
 
-    def _total(self, series: Series) -> TotalCounts:
-        total = Total(series.minute_ms, series.source, series.destination, series.status, series.code)
+    def _total(self, key: RollupKey) -> TotalCounts:
+        total = TotalKey(key.minute_ms, key.source, key.destination, key.status, key.code)
         self._changed_totals.add(total)
         counts = self._totals.get(total)
         if counts is None:
@@ -151,36 +151,36 @@ class LogMinute:
         return counts
 
 
-def series_of(fact: Fact, verdict: Decision) -> list[tuple[Series, int, int | None]]:
-    """The series a fact is counted in, by how much, and the number of calls it speaks of.
+def rollup_keys(fact: Fact, decision: Decision) -> list[tuple[RollupKey, int, int | None]]:
+    """The rows a fact counts in: key, count and number of calls.
 
-    A redrive is in none: it is out of every rate and alert.
+    Redrives are in none, so that they are in no rate and no alert.
     """
     if isinstance(fact, DeliveryFact) and fact.redrive:
         return []
     if isinstance(fact, Rejected):
         dimensions = (fact.source, "", "", fact.event_type, "", "", "rejected", fact.code)
-        return [(Series(fact.at_ms // MINUTE_MS * MINUTE_MS, *dimensions), fact.count, None)]
+        return [(RollupKey(fact.at_ms // MINUTE_MS * MINUTE_MS, *dimensions), fact.count, None)]
     if isinstance(fact, Received | Duplicate):
-        return [(_series(fact, fact.at_ms, kind_of(fact), ""), verdict.count, None)] if verdict.count else []
-    counted: list[tuple[Series, int, int | None]]
+        return [(_key(fact, fact.at_ms, kind_of(fact), ""), decision.count, None)] if decision.count else []
+    counted: list[tuple[RollupKey, int, int | None]]
     if isinstance(fact, AttemptFailed):
-        counted = [(_series(fact, fact.at_ms, kind_of(fact), fact.code), 1, min(fact.attempt, ATTEMPT_LIMIT))]
+        counted = [(_key(fact, fact.at_ms, kind_of(fact), fact.code), 1, min(fact.attempt, ATTEMPT_LIMIT))]
     elif isinstance(fact, Requeued):
-        counted = [(_series(fact, fact.at_ms, kind_of(fact), fact.code), 1, None)]
+        counted = [(_key(fact, fact.at_ms, kind_of(fact), fact.code), 1, None)]
     elif isinstance(fact, Outcome):
         counted = []
-        if verdict.count:
-            own = _series(fact, fact.at_ms, fact.state, fact.code)
-            counted.append((own, verdict.count, _calls(fact.state, fact.attempt)))
-        if verdict.takes_back is not None:
-            prior = verdict.takes_back
-            taken_back = _series(fact, prior.at_ms, prior.state, prior.code)
+        if decision.count:
+            own = _key(fact, fact.at_ms, fact.state, fact.code)
+            counted.append((own, decision.count, _calls(fact.state, fact.attempt)))
+        if decision.takes_back is not None:
+            prior = decision.takes_back
+            taken_back = _key(fact, prior.at_ms, prior.state, prior.code)
             counted.append((taken_back, -1, _calls(prior.state, prior.attempt)))
     else:
         return []
     if fact.resent and not isinstance(fact, Requeued):
-        counted.append((_series(fact, fact.at_ms, "possible_duplicate", ""), 1, None))
+        counted.append((_key(fact, fact.at_ms, "possible_duplicate", ""), 1, None))
     return counted
 
 
@@ -188,9 +188,9 @@ def _calls(state: State, attempt: int) -> int | None:
     return None if state is State.FILTERED else min(attempt, ATTEMPT_LIMIT)
 
 
-def _series(fact: EventFact, at_ms: int, status: str, code: str) -> Series:
+def _key(fact: EventFact, at_ms: int, status: str, code: str) -> RollupKey:
     destination, mapping = (fact.destination, fact.mapping) if isinstance(fact, DeliveryFact) else ("", "")
-    return Series(
+    return RollupKey(
         at_ms // MINUTE_MS * MINUTE_MS,
         fact.source,
         destination,

@@ -1,0 +1,1 @@
+"""What is hidden from samples, messages and logs. Events in topics are not redacted."""

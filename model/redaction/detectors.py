@@ -1,4 +1,4 @@
-"""What looks secret or personal: fields by their name, values by their form.
+"""Detects what looks secret or personal: fields by name, values by format.
 
 Every repetition in the patterns is bounded, possessive, or starts at a boundary only (the lookbehinds), so that no text
 makes them take more than linear time.
@@ -8,12 +8,13 @@ import re
 from collections.abc import Callable
 
 MASK = "[redacted]"
-LONGEST_MATCH_CHARS = 1024  # of what is recognised only as a whole; half of it would stay behind at a cut
+LONGEST_MATCH_CHARS = 1024  # of what is recognised only as a whole: a cut must not split it
 LONGEST_NAME_CHARS = 256
 
-# Looked for in the letters and digits of a name; the second list among its words; the third only as the whole name.
+_CREDENTIALS = ("authorization", "apikey", "cookie", "token", "secret", "password", "credential", "signature")
+# Searched in the letters and digits of a name; the second list among its words; the third only as the whole name.
 _SECRET_IN_NAME = re.compile(
-    "passw|passphrase|secret|token|authorization|apikey|accesskey|privatekey|writekey|credential|cookie|signature"
+    "|".join(_CREDENTIALS) + "|passw|passphrase|accesskey|privatekey|writekey"
     "|socialsecurity|creditcard|cardnumber|securitycode|phonenumber"
 )
 _SECRET_WORDS = frozenset({"pwd", "jwt", "otp", "cvc", "cvv", "ssn", "iban", "phone", "phones", "telephone"})
@@ -65,7 +66,7 @@ _VALUES = re.compile(
 
 
 def plain_name(name: str) -> str:
-    """Return the letters and digits of a name in lower case: different ways to write it come out the same."""
+    """Return the letters and digits of a name in lower case: spelling variants become equal."""
     return "".join(filter(str.isalnum, name[:LONGEST_NAME_CHARS].casefold()))
 
 
@@ -75,6 +76,12 @@ def is_secret_name(name: str) -> bool:
     if plain in _SECRET_NAMES or _SECRET_IN_NAME.search(plain):
         return True
     return any(word.lower() in _SECRET_WORDS for word in _WORD.findall(name[:LONGEST_NAME_CHARS]))
+
+
+def looks_like_credential(name: str) -> bool:
+    """Say whether a header or query parameter of this name usually carries credentials, as opposed to personal data."""
+    plain = name.lower().replace("-", "").replace("_", "")
+    return plain in {"auth", "xauth", "key"} or any(word in plain for word in _CREDENTIALS)
 
 
 def mask_named(text: str, is_secret: Callable[[str], bool]) -> str:
@@ -100,7 +107,7 @@ def mask_named(text: str, is_secret: Callable[[str], bool]) -> str:
 
 
 def mask_values(text: str) -> str:
-    """Mask e-mail addresses, card numbers, phone numbers, tokens, keys and what else gives itself away."""
+    """Mask e-mail addresses, card numbers, phone numbers, tokens, keys and other known formats."""
     return _VALUES.sub(_mask, text)
 
 
@@ -116,7 +123,7 @@ def _mask(match: re.Match[str]) -> str:
 
 
 def _passes_luhn(text: str) -> bool:
-    """Check the digit every payment card number ends with."""
+    """Check the check digit of a payment card number."""
     digits = [int(char) for char in reversed(text) if char.isdecimal()]
     doubled = (digit * 2 - 9 if digit > 4 else digit * 2 for digit in digits[1::2])
     return (sum(digits[::2]) + sum(doubled)) % 10 == 0

@@ -1,8 +1,7 @@
-"""Redaction: what samples, messages and logs may show of a payload. The same input always gives the same output.
+"""Redaction of payloads for samples, messages and logs. Deterministic.
 
-Four nets, one behind the other: the workspace's own secrets wherever they stand; fields whose name says secret; values
-of the workspace's own patterns; and values that look like an e-mail address, a card number, a token. Ids and prose
-stay, unless they look like one of these.
+Four layers: the workspace's secrets anywhere in the text; fields with a secret name; values that match the workspace's
+patterns; and values that look like an e-mail address, a card number or a token. Everything else stays.
 """
 
 import json
@@ -29,7 +28,7 @@ from model.redaction.detectors import (
 
 LIMIT_BYTES = 8 * 1024
 _HEADER_LIMIT_CHARS = 1024
-_SHORTEST_SECRET_CHARS = 4  # shorter ones would be found all over the text
+_SHORTEST_SECRET_CHARS = 4  # shorter ones would match everywhere
 _SHORTEST_BASE64_CHARS = 8
 _PERCENT_ENCODED = 3  # times as long
 _DECODINGS = 2  # percent-encoding of what was percent-encoded already
@@ -46,7 +45,7 @@ _CACHED_NAMES = 4_096
 
 @dataclass(frozen=True, slots=True)
 class RedactionRules:
-    """What a workspace hides besides what is always hidden.
+    """What a workspace masks in addition to the built-in rules.
 
     ``headers``: names, case does not matter. ``keys``: names of fields and parameters of which only letters and digits
     count, case aside, with ``*`` for any number of them. ``values``: RE2 patterns; a match is masked. Patterns that
@@ -59,18 +58,18 @@ class RedactionRules:
 
 
 class Redactor:
-    """Masks texts, headers and bodies. ``secrets`` are the workspace's own, found however they are written."""
+    """Masks texts, headers and bodies. ``secrets``: values to find in any encoding."""
 
     def __init__(self, secrets: frozenset[str] = frozenset(), rules: RedactionRules = RedactionRules()) -> None:
         forms = {form for secret in secrets if len(secret) >= _SHORTEST_SECRET_CHARS for form in _forms(secret)}
         self._secrets = _any_of(forms)
-        # More is masked than is kept of a long text, lest half of a secret stay behind at the cut.
+        # More of a long text is masked than kept, so that the cut cannot leave half a secret.
         self._margin_chars = max([LONGEST_MATCH_CHARS, *(_PERCENT_ENCODED * _longest_chars(form) for form in forms)])
         self._headers = frozenset(name.lower() for name in rules.headers)
         self._keys = [compile_pattern(_key_pattern(key)) for key in rules.keys]
         self._values = [compile_pattern(pattern) for pattern in rules.values]
         self._is_secret_name = lru_cache(maxsize=_CACHED_NAMES)(self._decide_name)
-        # Partners repeat themselves: in a storm of failures the same few messages come thousands of times.
+        # In a storm of failures the same few messages repeat thousands of times.
         self._short_text = lru_cache(maxsize=2_048)(self._text)
 
     def text(self, text: str, limit_chars: int = LIMIT_BYTES) -> str:
@@ -82,7 +81,7 @@ class Redactor:
         return shown if complete else f"{shown}… [cut, {len(text)} characters in all]"
 
     def headers(self, headers: Mapping[str, str]) -> dict[str, str]:
-        """Return the headers with the values of telling names masked whole and the others as texts.
+        """Return the headers: values of secret names masked whole, the others redacted as text.
 
         At most 1 KB of each and 8 KB in all, then a note of how many there were.
         """
@@ -116,7 +115,7 @@ class Redactor:
         if not text.isascii():
             text = text.encode("utf-8", "replace").decode()  # lone surrogates could be neither searched nor written
         masked = decoded = self._masked(text)
-        # What is percent-encoded is shown decoded if something is found in it, and as it was if not.
+        # Percent-encoded text is shown decoded if something in it was masked, else unchanged.
         for _ in range(_DECODINGS):
             before, decoded = decoded, unquote(decoded)
             if decoded == before:
@@ -144,7 +143,7 @@ class Redactor:
         return masked[: max(0, min(limit_chars, sound_chars))], False
 
     def _window_chars(self, limit_chars: int) -> int:
-        """How much of a long text is masked; twice the limit, as masking mostly makes it shorter."""
+        """How much of a long text is masked: twice the limit, because masking usually shortens it."""
         return 2 * limit_chars + self._margin_chars
 
     def _value(self, value: Any, depth: int, effort: "_Effort") -> Any:
@@ -180,7 +179,7 @@ class Redactor:
 
 @dataclass(slots=True)
 class _Effort:
-    """What may still be spent on one body: bounds the time a hostile one takes."""
+    """The remaining effort for one body: limits the time that a hostile one takes."""
 
     left_chars: int = _EFFORT_CHARS
 
@@ -190,13 +189,13 @@ class _Effort:
 
 
 def _forms(secret: str) -> set[str]:
-    """The ways a secret is written: as it is, in JSON within text, and in Base64 wherever it stands in what is encoded.
+    """The encodings of a secret: plain, in JSON within text, and in Base64 at any alignment.
 
-    Percent-encoding is undone before. Backslashes that `_any_of` allows for anyway are not in these forms.
+    Percent-encoding is decoded before. `_any_of` accepts additional backslashes.
     """
     secret = secret.encode("utf-8", "replace").decode()
     forms = {secret, orjson.dumps(secret).decode()[1:-1], json.dumps(secret)[1:-1]}  # the last one in ASCII
-    for offset, dirty_chars in enumerate((0, 2, 3)):  # a neighbour's bits are in the first and in the last characters
+    for offset, dirty_chars in enumerate((0, 2, 3)):  # first and last characters also contain bits of the neighbours
         raw = bytes(offset) + secret.encode()
         encoded = b64encode(raw).decode()[dirty_chars : len(raw) * 8 // 6]
         if len(encoded) >= _SHORTEST_BASE64_CHARS:
@@ -205,7 +204,7 @@ def _forms(secret: str) -> set[str]:
 
 
 def _any_of(texts: Iterable[str]) -> re.Pattern[str] | None:
-    # Longest first: where one secret begins with another, the whole of it goes.
+    # Longest first: where one secret is a prefix of another, the longer one is masked.
     ordered = sorted(texts, key=lambda text: (-len(text), text))
     return re.compile("|".join(map(_escaped_or_not, ordered))) if ordered else None
 

@@ -14,18 +14,18 @@ _ONE_MAPPING_THAT_TAKES_ALL = (MappingRule("", "", None, None),)
 
 
 def compile_connections(workspace: Workspace) -> dict[str, tuple[CompiledConnection, ...]]:
-    """Return the connections Waybill delivers, by source; those in device mode or to storage are not its to count."""
+    """Return the connections that Waybill delivers, by source: none in device mode, none to storage."""
     elsewhere = {(connection.source, connection.destination) for connection, _ in workspace.not_reportable()}
     destinations = workspace.http_destinations()
     plans: dict[str, list[CompiledConnection]] = {}
     for connection in workspace.connections:
         if (connection.source, connection.destination) not in elsewhere:
-            plan = plan_of(connection, destinations[connection.destination])
+            plan = compile_connection(connection, destinations[connection.destination])
             plans.setdefault(connection.source, []).append(plan)
     return {source: tuple(of_source) for source, of_source in plans.items()}
 
 
-def plan_of(connection: Connection, destination: HttpDestination) -> CompiledConnection:
+def compile_connection(connection: Connection, destination: HttpDestination) -> CompiledConnection:
     """Compile one connection of a valid workspace."""
     off = None
     if not destination.enabled:

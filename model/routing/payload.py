@@ -1,4 +1,4 @@
-"""A delivery made ready for its request: today's mapping applied, the payload checked against what is taken. Pure."""
+"""Builds the payload of a delivery: applies the current mapping and validates the result. Pure."""
 
 from typing import Any
 
@@ -14,29 +14,29 @@ from model.mapping.fields import PayloadInvalid
 from model.routing.routing import CompiledConnection
 
 
-def prepare(delivery: Delivery, plan: CompiledConnection, destination: HttpDestination) -> Item | AttemptResult:
-    """Return what goes into the request, or why nothing can; never raises for what the event holds."""
+def build_payload(delivery: Delivery, plan: CompiledConnection, destination: HttpDestination) -> Item | AttemptResult:
+    """Return the item for the request, or the failure; never raises for the content of an event."""
     rule = plan.mapping(delivery.mapping)
     if rule is None:
-        return refusal("MAPPING_REMOVED", f"mapping {delivery.mapping!r} is gone from the workspace")
+        return local_failure("MAPPING_REMOVED", f"mapping {delivery.mapping!r} is gone from the workspace")
     if rule.mapping is None:
         return Item(delivery.key, delivery.event)
     try:
-        # Partners whose payload has a form of its own count in doubles, as their JSON does.
+        # Destinations with their own payload fields use doubles.
         is_exact = not destination.payload_fields and exact_json.holds_inexact(delivery.event)
         payload = rule.mapping(exact_json.loads(delivery.event) if is_exact else orjson.loads(delivery.event))
         if not isinstance(payload, dict):
-            return refusal("MAPPING_ERROR", f"{rule.place} made {_kind(payload)} of the event, not an object")
+            return local_failure("MAPPING_ERROR", f"{rule.place} made {_kind(payload)} of the event, not an object")
         finished = destination.finish(payload)
         return Item(delivery.key, delivery.event, exact_json.writable(finished) if is_exact else finished)
     except MappingFailed as error:
-        return refusal("MAPPING_ERROR", f"{rule.place}: {error}")
+        return local_failure("MAPPING_ERROR", f"{rule.place}: {error}")
     except PayloadInvalid as error:
-        return refusal("PAYLOAD_VALIDATION_FAILED", f"{rule.place}: {error}")
+        return local_failure("PAYLOAD_VALIDATION_FAILED", f"{rule.place}: {error}")
 
 
-def refusal(code: str, message: str, failure: FailureClass = FailureClass.DISCARD) -> AttemptResult:
-    """An answer of our own: no call was made."""
+def local_failure(code: str, message: str, failure: FailureClass = FailureClass.DISCARD) -> AttemptResult:
+    """The result of an attempt that failed before a call."""
     return AttemptResult(failure=failure, code=code, message=message[:FOUND_LIMIT_CHARS], called=False)
 
 

@@ -1,7 +1,7 @@
-"""What a connection makes of an event: the deliveries it becomes, or why it becomes none. Pure.
+"""Routes an event through one connection: to deliveries, or to the reason why there are none. Pure.
 
-The order is Segment's: unsupported type, integrations object, filters, mapping triggers. What comes after (insert
-function, mapping, the call) belongs to the delivery and happens each time it is tried.
+The order is Segment's: unsupported type, integrations object, filters, mapping triggers. Insert function, mapping and
+call belong to the delivery and happen at every attempt.
 """
 
 from collections.abc import Callable
@@ -40,12 +40,12 @@ class MappingRule:
     name: str
     trigger: CompiledTrigger | None
     mapping: CompiledMapping | None
-    was: tuple[str, ...] = ()  # names it had before
+    was: tuple[str, ...] = ()  # its former names
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompiledConnection:
-    """One connection, compiled. ``off``: the reason code when configuration says not to send at all."""
+    """One connection, compiled. ``off``: the reason code when it is disabled, else None."""
 
     source: str
     destination: str
@@ -56,7 +56,7 @@ class CompiledConnection:
     mappings: tuple[MappingRule, ...] = (MappingRule("", WHOLE_EVENT, None, None),)
 
     def mapping(self, name: str) -> MappingRule | None:
-        """Return the mapping that has or had that name, if it is still there."""
+        """Return the mapping with this current or former name; None if it was removed."""
         for rule in self.mappings:
             if name == rule.name or name in rule.was:
                 return rule
@@ -64,7 +64,8 @@ class CompiledConnection:
 
 
 class RouteResult(msgspec.Struct, frozen=True):
-    """One delivery of an event. ``state`` None: it goes on, with ``event`` (JSON); else it ends here, with a reason."""
+    """One delivery of an event. ``state`` None: it is to be sent, with ``event`` (JSON); else it ends here, with a
+    reason."""
 
     mapping: str
     event: bytes
@@ -74,9 +75,9 @@ class RouteResult(msgspec.Struct, frozen=True):
 
 
 def route(plan: CompiledConnection, event: dict[str, Any], payload: bytes, identity: str) -> list[RouteResult]:
-    """Route an event, given parsed and as its JSON bytes. ``identity`` makes random sampling come out the same again.
+    """Route an event, given parsed and as its JSON bytes. ``identity`` seeds sampling, so that it is repeatable.
 
-    Never raises and never returns nothing: an event that goes nowhere is one delivery that says why.
+    Never raises and never returns an empty list: a dropped event is one delivery with the reason.
     """
     if plan.off is not None:
         return [_ended(payload, State.FILTERED, plan.off)]
@@ -86,7 +87,7 @@ def route(plan: CompiledConnection, event: dict[str, Any], payload: bytes, ident
     excluded = _excluded_by(event.get("integrations"), plan.integration_names)
     if excluded:
         return [_ended(payload, State.FILTERED, "FILTERED_BY_INTEGRATIONS_OBJECT", excluded)]
-    # What filters leave is written anew: with its numbers as they came.
+    # Filters make the event be encoded again: keep its numbers as written.
     whole = exact_json.loads(payload) if plan.filters and exact_json.holds_inexact(payload) else event
     kept = whole
     for rule in plan.filters:
@@ -94,7 +95,7 @@ def route(plan: CompiledConnection, event: dict[str, Any], payload: bytes, ident
             result = _filtered(rule, event, kept, identity)
         except MappingFailed as error:
             return [_ended(payload, State.DISCARDED, "FILTER_ERROR", f"{_said(rule)}: {error}")]
-        except Exception as error:  # none is known; but a filter that cannot be decided must not let an event pass
+        except Exception as error:  # not expected; but a filter that fails must not let an event pass
             return [_ended(payload, State.DISCARDED, "FILTER_ERROR", f"{_said(rule)}: {type(error).__name__}")]
         if isinstance(result, str):
             return [_ended(payload, State.FILTERED, result, _said(rule))]
@@ -107,13 +108,13 @@ def route(plan: CompiledConnection, event: dict[str, Any], payload: bytes, ident
     return [RouteResult(rule.name, body) for rule in matched]
 
 
-def without_filters(plan: CompiledConnection) -> CompiledConnection:
-    """The connection as a test uses it: switched on, for any type and whatever filters and the event's wishes are."""
+def unfiltered(plan: CompiledConnection) -> CompiledConnection:
+    """The connection for a test event: enabled, for all types, without filters and integrations object."""
     return replace(plan, off=None, filters=(), supported_types=CALL_TYPES, integration_names=frozenset())
 
 
 def _filtered(rule: FilterRule, event: dict[str, Any], kept: dict[str, Any], identity: str) -> dict[str, Any] | str:
-    """What a filter leaves of the event, or the code of why nothing is. It looks at the event as it came."""
+    """The event after a filter, or the code if it is dropped. The condition reads the original event."""
     if not rule.condition.matches(event):
         return kept
     draw = _draw(identity, rule.place)
@@ -137,9 +138,9 @@ def _draw(identity: str, place: str) -> Callable[[], float]:
 
 
 def _excluded_by(integrations: Any, names: frozenset[str]) -> str:
-    """Say what in the integrations object keeps the event from the destination; '' when nothing does.
+    """Return the entry of the integrations object that excludes the destination; '' for none.
 
-    A destination's own entry counts before ``All``; an object stands for true. Names are case-sensitive, as Segment's.
+    The destination's entry wins over ``All``; an object counts as true. Names are case-sensitive, as Segment's.
     """
     if not integrations or not isinstance(integrations, dict):
         return ""

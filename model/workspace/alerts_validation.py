@@ -1,7 +1,7 @@
-"""What no single field of section ``alerts`` can know: ids used twice, channels, sources, destinations not defined.
+"""Rules across the fields of section ``alerts``: duplicate ids, undefined channels, sources and destinations.
 
-Like `model.workspace.validation` it reads plain data that may be wrong in any way, and skips what is not of the
-expected shape: that is somebody else's problem.
+Like `model.workspace.validation` it reads plain data that may be invalid in any way, and skips what has another shape:
+other checks report that.
 """
 
 from collections.abc import Iterator

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from model.config.env_text import EnvString, fault
+from model.config.env_string import EnvString, config_error
 from model.config.fields import FormerIds, Name, Slug
 from model.config.function_name import check_handler
 from model.config.problems import quoted
@@ -23,7 +23,7 @@ def _check_filter(text: str) -> str:
     try:
         compile_filter(text)
     except FqlInvalid as error:
-        raise fault(f"line {error.line}, column {error.column}: {error.message}", error.remedy) from None
+        raise config_error(f"line {error.line}, column {error.column}: {error.message}", error.remedy) from None
     return text
 
 
@@ -31,7 +31,7 @@ def _check_trigger(text: str) -> str:
     try:
         compile_trigger(text)
     except FqlInvalid as error:
-        raise fault(f"line {error.line}, column {error.column}: {error.message}", error.remedy) from None
+        raise config_error(f"line {error.line}, column {error.column}: {error.message}", error.remedy) from None
     return text
 
 
@@ -39,7 +39,7 @@ def _check_function(text: str) -> str:
     try:
         check_handler(text)
     except ValueError as error:
-        raise fault(str(error), "Write package.module:handler") from None
+        raise config_error(str(error), "Write package.module:handler") from None
     return text
 
 
@@ -47,7 +47,7 @@ def _check_path(path: str) -> str:
     try:
         names_of(path)
     except FieldPathInvalid as error:
-        raise fault(str(error), error.remedy) from None
+        raise config_error(str(error), error.remedy) from None
     return path
 
 
@@ -125,11 +125,15 @@ class ChangeConfig(Section):
     def _one_change(self) -> "ChangeConfig":
         given = self.model_fields_set & {"set_to", "copy_from", "move_from"}
         if len(given) > 1:
-            raise fault("more than one of set, copy and move is given", "Keep one; to_string may stand beside it")
+            raise config_error(
+                "more than one of set, copy and move is given", "Keep one; to_string may stand beside it"
+            )
         if not given and not self.to_string:
-            raise fault("this changes nothing", "Write set, copy, move or to_string: true")
+            raise config_error("this changes nothing", "Write set, copy, move or to_string: true")
         if given and self.copy_from is None and self.move_from is None and "set_to" not in given:
-            raise fault("copy and move take a path", "Write one, such as properties.plan, or leave the field out")
+            raise config_error(
+                "copy and move take a path", "Write one, such as properties.plan, or leave the field out"
+            )
         return self
 
     def compiled(self) -> Change:
@@ -144,7 +148,7 @@ def _check_moves(changes: Mapping[str, ChangeConfig]) -> Mapping[str, ChangeConf
         for path in changes if moved else ():
             if names_of(path)[: len(moved)] == moved and (path == into or len(names_of(path)) > len(moved)):
                 message = f"{quoted(change.move_from or '')} is moved away, and {quoted(path)} is inside it"
-                raise fault(message, "Use copy, or leave one of the two out")
+                raise config_error(message, "Use copy, or leave one of the two out")
     return changes
 
 

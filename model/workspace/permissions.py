@@ -1,10 +1,10 @@
-"""Who may do what: the one place that decides, for command line, API and pages alike."""
+"""Who may do what, for the command line, the API and the pages."""
 
 from enum import StrEnum
 
 
 class Role(StrEnum):
-    """What somebody is here. A shell that owns the data directory is an owner."""
+    """A user's role. A shell with access to the data directory is an owner."""
 
     OWNER = "owner"
     WRITE = "write"
@@ -12,9 +12,9 @@ class Role(StrEnum):
 
 
 class Action(StrEnum):
-    """What can be done."""
+    """What a user can do."""
 
-    LOOK = "look"  # reports, traces, views, rules and what they did
+    READ = "read"  # reports, traces, views, rules and their history
     TEST_EVENT = "test-event"
     REDRIVE = "redrive"
     CREATE_ALERT = "create-alert"
@@ -32,7 +32,7 @@ _OWNERS = frozenset({Role.OWNER})
 _NOBODY: frozenset[Role] = frozenset()
 
 _ALLOWED = {
-    Action.LOOK: _EVERYBODY,
+    Action.READ: _EVERYBODY,
     Action.TEST_EVENT: _WRITERS,
     Action.REDRIVE: _WRITERS,
     Action.CREATE_ALERT: _WRITERS,
@@ -43,8 +43,7 @@ _ALLOWED = {
     Action.SUBSCRIBE: _EVERYBODY,
     Action.TEST_CHANNEL: _WRITERS,
 }
-# Where it makes a difference that somebody else made it. What others wrote is theirs: owners remove it, they do not
-# put other words into it.
+# Different rights for what somebody else made: owners may delete or mute it, nobody may edit it.
 _ALLOWED_TO_OTHERS = {
     Action.EDIT_ALERT: _NOBODY,
     Action.DELETE_ALERT: _OWNERS,
@@ -54,5 +53,5 @@ _ALLOWED_TO_OTHERS = {
 
 
 def may(role: Role, action: Action, *, own: bool = True) -> bool:
-    """Whether somebody with this role may do that. ``own``: to something that they made."""
+    """Whether somebody with this role may do that. ``own``: to something of their own."""
     return role in (_ALLOWED[action] if own else _ALLOWED_TO_OTHERS.get(action, _ALLOWED[action]))

@@ -1,4 +1,4 @@
-"""The text of a workspace file to a `Workspace`, or to everything that is wrong with it, each with its place."""
+"""Reads the text of a workspace file into a `Workspace`, or into all its errors, each with its place."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -16,9 +16,9 @@ from model.workspace.workspace import Workspace, workspace_schema
 from model.workspace.yaml_reader import Document, read_yaml
 
 FILE_LIMIT_BYTES = 5 * 1024 * 1024
-PROBLEMS_LIMIT = 500  # of each kind; nobody reads more, and a hostile file could have millions
+PROBLEMS_LIMIT = 500  # of each kind; a hostile file could have millions
 
-# What pydantic calls it -> what to tell a person. {…} is filled from the error's context.
+# pydantic's error type -> message and remedy. {…} is filled from the error's context.
 _MESSAGES = {
     "missing": ("this field is missing", "Add it"),
     "string_type": ("text is expected", "Write text; a number, true or false meant as text needs quotes"),
@@ -78,11 +78,11 @@ def read_workspace(content: bytes, *, file: str, environ: Mapping[str, str]) -> 
 
 
 def _validate(document: Document, environ: Mapping[str, str]) -> Workspace | None:
-    """Validate and note what is wrong in the document."""
+    """Validate, and add errors to the document."""
     workspace = None
     breaches: list[Violation] = []
     try:
-        # Through JSON, so that a file means exactly what its published JSON Schema says.
+        # Through JSON, so that validation agrees with the published JSON Schema.
         workspace = Workspace.model_validate_json(orjson.dumps(document.data), context={"environ": environ})
     except ValidationError as error:
         breaches.extend(islice(_field_errors(error, document.data), PROBLEMS_LIMIT))
@@ -113,7 +113,7 @@ def _field_errors(error: ValidationError, data: Any) -> Iterator[Violation]:
 
 
 def _path(location: tuple[int | str, ...], data: Any) -> FieldPath:
-    """Leave out what pydantic adds: the type chosen of several, and its mark of an error in a key."""
+    """Remove what pydantic adds to a path: the type of a union, and the mark of an error in a key."""
     path: list[int | str] = []
     for number, step in enumerate(location):
         last = number == len(location) - 1

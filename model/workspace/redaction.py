@@ -1,38 +1,31 @@
 """Section ``redaction`` of the workspace file: what samples, messages and logs hide besides what they always hide."""
 
-import re
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from model.config.env_text import fault
+from model.config.env_string import config_error
+from model.config.fields import AnyHeaderName
 from model.config.patterns import PATTERN_LIMIT_CHARS, compile_pattern
 from model.config.section import Section
 from model.redaction.detectors import plain_name
 from model.redaction.redactor import RedactionRules
 
-_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}")
-
-
-def _check_header(name: str) -> str:
-    if not _HEADER_NAME.fullmatch(name):
-        raise fault("this is no header name", "Use letters, digits and hyphens, such as X-Customer")
-    return name
-
 
 def _check_key(key: str) -> str:
     if not plain_name(key):
-        raise fault("the name has no letters or digits", "Write a name such as customer_number, or a part as *_number")
+        raise config_error(
+            "the name has no letters or digits", "Write a name such as customer_number, or a part as *_number"
+        )
     return key
 
 
 def _check_value(pattern: str) -> str:
     if compile_pattern(pattern).search("") is not None:
-        raise fault("the pattern matches the empty text", "Make it ask for at least one character")
+        raise config_error("the pattern matches the empty text", "Make it ask for at least one character")
     return pattern
 
 
-_Header = Annotated[str, AfterValidator(_check_header)]
 _Key = Annotated[str, Field(min_length=1, max_length=128), AfterValidator(_check_key)]
 _Value = Annotated[str, Field(min_length=1, max_length=PATTERN_LIMIT_CHARS), AfterValidator(_check_value)]
 
@@ -43,7 +36,7 @@ class RedactionConfig(Section):
 
     payloads: bool = True
     """Keep redacted samples of events, requests and answers; false keeps none."""
-    headers: Annotated[tuple[_Header, ...], Field(max_length=100)] = ()
+    headers: Annotated[tuple[AnyHeaderName, ...], Field(max_length=100)] = ()
     """Names of headers whose values are hidden."""
     keys: Annotated[tuple[_Key, ...], Field(max_length=100)] = ()
     """Names of fields and parameters whose values are hidden: customer_number also means customerNumber; * stands for

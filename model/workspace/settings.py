@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator, WithJsonSchema
 
-from model.config.env_text import EnvString, fault, refers_to_environment
+from model.config.env_string import EnvString, config_error, refers_to_environment
 from model.config.section import Section
 from model.delivery.retry_policy import RetryPolicy
 
@@ -17,28 +17,30 @@ DAY_SECONDS = 86_400
 
 def _check_store_url(url: EnvString) -> EnvString:
     try:
-        parts, written = urlsplit(url.value), urlsplit(url.written)
+        parts, written = urlsplit(url.value), urlsplit(url.raw)
         usable = bool(parts.path.strip("/")) if parts.scheme == "chdb" else bool(parts.hostname) and parts.port != 0
     except ValueError:
         usable = False
     if not usable or parts.scheme not in {"chdb", "http", "https"}:
-        raise fault("this is no store URL", "Write chdb:///directory, or http(s)://user:${PASSWORD}@host:8123/database")
+        raise config_error(
+            "this is no store URL", "Write chdb:///directory, or http(s)://user:${PASSWORD}@host:8123/database"
+        )
     if written.password and not refers_to_environment(written.password):
-        raise fault("the password is written in the file", "Secrets only as ${NAME}: write user:${NAME}@host")
+        raise config_error("the password is written in the file", "Secrets only as ${NAME}: write user:${NAME}@host")
     return url
 
 
 def _check_proxy(url: EnvString) -> EnvString:
     try:
-        parts, written = urlsplit(url.value), urlsplit(url.written)
+        parts, written = urlsplit(url.value), urlsplit(url.raw)
         usable = parts.scheme == "http" and bool(parts.hostname) and parts.port != 0
         usable = usable and not (parts.path.strip("/") or parts.query or parts.fragment)
     except ValueError:
         usable = False
     if not usable or not url.value.isascii() or not url.value.isprintable() or " " in url.value:
-        raise fault("this is no http proxy", "Write http://host:port, or http://user:${PASSWORD}@host:port")
+        raise config_error("this is no http proxy", "Write http://host:port, or http://user:${PASSWORD}@host:port")
     if written.password and not refers_to_environment(written.password):
-        raise fault("the password is written in the file", "Secrets only as ${NAME}: write user:${NAME}@host")
+        raise config_error("the password is written in the file", "Secrets only as ${NAME}: write user:${NAME}@host")
     return url
 
 
@@ -48,7 +50,7 @@ def _network(value: Any) -> IPv4Network | IPv6Network:
     try:
         return ip_network(value if isinstance(value, str) else "")
     except ValueError:
-        raise fault(
+        raise config_error(
             "this is no IP address or network", "Write an address or the first of a network, such as 10.0.0.0/8"
         ) from None
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, StrictBool, StrictInt
 
-from model.config.env_text import EnvString, fault, refers_to_environment
+from model.config.env_string import EnvString, config_error, refers_to_environment
 from model.config.section import Section
 
 _SQLITE = re.compile(r"sqlite:///.+")
@@ -29,7 +29,7 @@ _SECRET = re.compile(r"password|secret|\.pem$|sasl\.oauthbearer\.config")
 
 def _check_url(url: str) -> str:
     if not _SQLITE.fullmatch(url) and not _KAFKA.fullmatch(url):
-        raise fault(
+        raise config_error(
             "this is no topics URL",
             "Write sqlite:///relative/directory, sqlite:////absolute/directory or kafka://host:9092,host:9092/prefix",
         )
@@ -42,9 +42,11 @@ Setting = EnvString | StrictInt | StrictBool
 def _check_settings(settings: dict[str, Setting]) -> dict[str, Setting]:
     for name, value in settings.items():
         if not name.startswith(_SETTABLE):
-            raise fault(f"{name[:100]!r} is not for choosing", f"Only settings that begin with {', '.join(_SETTABLE)}")
-        if isinstance(value, EnvString) and _SECRET.search(name) and not refers_to_environment(value.written):
-            raise fault(
+            raise config_error(
+                f"{name[:100]!r} is not for choosing", f"Only settings that begin with {', '.join(_SETTABLE)}"
+            )
+        if isinstance(value, EnvString) and _SECRET.search(name) and not refers_to_environment(value.raw):
+            raise config_error(
                 f"{name} is a secret written in the file", "Secrets only as ${NAME}, with NAME in the environment"
             )
     return settings

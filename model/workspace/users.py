@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from model.config.env_text import fault
+from model.config.env_string import config_error
 from model.config.fields import Name, Slug
 from model.config.mail_address import MailAddress
 from model.config.section import Section
@@ -16,12 +16,12 @@ _HASH_CHARS = 64
 
 def _check_hash(text: str) -> str:
     if len(text) != _HASH_CHARS or not all(char in "0123456789abcdef" for char in text):
-        raise fault("this is no hash of a token", "Write what `waybill token` prints: 64 hex digits")
+        raise config_error("this is no hash of a token", "Write what `waybill token` prints: 64 hex digits")
     return text
 
 
 def hash_of(token: str) -> str:
-    """What a workspace file keeps of a token; tokens are random, so that a plain hash is enough."""
+    """The hash of a token in the workspace file; tokens are random, so an unsalted hash is enough."""
     return sha256(token.encode()).hexdigest()
 
 

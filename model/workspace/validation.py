@@ -1,7 +1,7 @@
-"""What no single field of the workspace file can know: names used twice or never defined, secrets in plain sight.
+"""Rules across the fields of the workspace file: duplicate or undefined names, secrets written in the file.
 
-The rules read plain data that may be wrong in any way (`model.workspace.yaml_reader`), so that one mistake does not
-hide another: what is not of the expected shape is somebody else's problem and skipped here.
+The rules read plain data that may be invalid in any way (`model.workspace.yaml_reader`), so that one error does not
+hide another. They skip what has another shape: other checks report that.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,20 +12,13 @@ from urllib.parse import parse_qsl, urlsplit
 
 from pydantic_core import PydanticCustomError
 
-from model.config.env_text import refers_to_environment, substitute
+from model.config.env_string import refers_to_environment, substitute
 from model.config.problems import FieldPath, Severity, Violation, did_you_mean, format_path, quoted
 from model.mapping.compiling import MappingInvalid, compile_mapping
+from model.redaction.detectors import looks_like_credential
 from model.workspace.settings import DAY_SECONDS, DeliveryConfig, RetentionConfig
 from model.workspace.warnings import connection_doubts
 from model.workspace.workspace import Workspace
-
-_CREDENTIAL_WORDS = ("authorization", "apikey", "cookie", "token", "secret", "password", "credential", "signature")
-
-
-def looks_like_credential(name: str) -> bool:
-    """Say whether a header or query parameter of this name usually carries a secret."""
-    plain = name.lower().replace("-", "").replace("_", "")
-    return plain in {"auth", "xauth", "key"} or any(word in plain for word in _CREDENTIAL_WORDS)
 
 
 def errors(data: Any, environ: Mapping[str, str]) -> Iterator[Violation]:
@@ -43,7 +36,7 @@ def errors(data: Any, environ: Mapping[str, str]) -> Iterator[Violation]:
 
 
 def warnings(workspace: Workspace) -> Iterator[Violation]:
-    """Yield what is allowed and probably not meant."""
+    """Yield what is valid and probably unintended."""
     for index, connection in enumerate(workspace.connections):
         yield from connection_doubts(connection, ("connections", index))
     from_sources = {connection.source for connection in workspace.connections}
@@ -66,7 +59,7 @@ def warnings(workspace: Workspace) -> Iterator[Violation]:
 
 
 def _private_address(url: str) -> str | None:
-    """Only addresses written out: names are resolved when something is sent, not when a file is checked."""
+    """Checks literal addresses only: names are resolved at a call, not when a file is checked."""
     host = urlsplit(url).hostname or ""
     if host == "localhost":
         return "127.0.0.1"
@@ -86,7 +79,7 @@ def _unique_ids(data: Any, section: str) -> Iterator[Violation]:
 
 
 def _former_ids(data: Any) -> Iterator[Violation]:
-    """A former id belongs to one entry, and to none that has it today."""
+    """A former id belongs to one entry, and is not the current id of another."""
     for section in ("sources", "destinations"):
         yield from _former_names(list(_entries(data, section)), "id", (section,))
     for index, connection in _entries(data, "connections"):
@@ -147,7 +140,7 @@ def _mappings(data: Any) -> Iterator[Violation]:
             path: FieldPath = ("connections", index, "mappings", number)
             name = entry.get("name")
             if isinstance(name, str) and first.setdefault(name, number) != number:
-                message = f"mapping {quoted(name)} stands here twice"
+                message = f"mapping {quoted(name)} is listed twice"
                 yield Violation((*path, "name"), message, "Give each mapping of a connection its own name")
             if isinstance(entry.get("mapping"), dict):
                 try:
@@ -186,7 +179,7 @@ def _retention(data: Any) -> Iterator[Violation]:
 
 
 def _seams(data: Any) -> Iterator[Violation]:
-    """Settings that are of another kind of topics or store than the one configured."""
+    """Settings for another kind of topics or store than the configured one."""
     topics, store = (data.get(name) if isinstance(data, dict) else None for name in ("topics", "store"))
     url = topics.get("url") if isinstance(topics, dict) else None
     on_kafka = isinstance(url, str) and url.startswith("kafka:")

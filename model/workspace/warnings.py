@@ -1,4 +1,4 @@
-"""What is allowed in a connection's filters and triggers, and probably not meant."""
+"""Warnings about filters and triggers: valid and probably unintended."""
 
 from collections.abc import Iterable, Iterator
 
@@ -55,7 +55,7 @@ def _action(action: AnyActionConfig, place: FieldPath) -> Iterator[Violation]:
 
 
 def _misspelt(path: str | None, place: FieldPath) -> Iterator[Violation]:
-    # An event may have fields of its own, so only a name that is nearly one of Segment's is doubted.
+    # Events may have other fields, so only a name close to one of Segment's gets a warning.
     for name in names_of(path or "")[:1]:
         remedy = "" if name in EVENT_FIELDS else did_you_mean(name, EVENT_FIELDS, "")
         if remedy:

@@ -1,14 +1,14 @@
-"""The workspace: its sources, its destinations, what is connected to what, and how the installation runs.
+"""The workspace: sources, destinations, connections, and the settings of the installation.
 
-These are the shapes of ``workspace.yaml``. `model.workspace.reader` makes a `Workspace` from the text of the file and
-checks what no single field can know; a `Workspace` made by hand skips those checks.
+This is the schema of ``workspace.yaml``. `model.workspace.reader` makes a `Workspace` from the text of the file and
+checks the rules across fields; a `Workspace` made directly skips those checks.
 """
 
 import json
 from typing import Any, Literal
 
 from model.alerts.channels import AlertsConfig
-from model.config.env_text import EnvString
+from model.config.env_string import EnvString
 from model.config.fields import FormerIds, Name, Slug, WriteKeys
 from model.config.section import Section
 from model.destinations.catalogue import AnyDestination
@@ -65,23 +65,23 @@ class Workspace(Section):
         return {d.id: d for d in self.destinations if isinstance(d, HttpDestination)}
 
     def sources_by_write_key(self) -> dict[str, Source]:
-        """Return whose each (real) write key is; disabled sources included."""
+        """Return the source of each write key; disabled sources included."""
         return {key.value: source for source in self.sources for key in source.write_keys}
 
     def user_of(self, token: str) -> User | None:
-        """Return whose API token this is."""
+        """Return the user of an API token."""
         known = hash_of(token)
         return next((user for user in self.users if known in user.token_hashes), None)
 
     def not_reportable(self) -> list[tuple[Connection, str]]:
-        """Return the connections whose deliveries Waybill cannot know, each with the reason."""
+        """Return the connections that Waybill does not deliver, each with the reason."""
         storage = {d.id: d.type for d in self.destinations if isinstance(d, StorageDestination)}
         reasons = []
         for connection in self.connections:
             if connection.destination in storage:
                 reasons.append((connection, f"{storage[connection.destination]} is loaded in bulk, not event by event"))
             elif connection.mode == "device":
-                reasons.append((connection, "device mode: the SDK sends it from the device, past Waybill"))
+                reasons.append((connection, "device mode: the SDK sends it directly from the device"))
         return reasons
 
     def secret_values(self) -> frozenset[str]:

@@ -1,6 +1,6 @@
-"""YAML text to plain data, with the place of every value: the safe and boring part of YAML only.
+"""Reads a safe subset of YAML into plain data, with the place of every value.
 
-No aliases, anchors or tags; only true/false are booleans ("yes" and "no" are texts); a key may stand once.
+No aliases, anchors or tags; only true/false are booleans ("yes" and "no" are texts); duplicate keys are errors.
 """
 
 import re
@@ -12,7 +12,7 @@ import yaml
 
 from model.config.problems import Diagnostic, FieldPath, Severity, format_path, quoted
 
-DEPTH_LIMIT = 48  # ten times what the file needs, so that mappings can be as deep as anybody writes them
+DEPTH_LIMIT = 48  # ten times what the file needs, for deep mappings
 VALUES_LIMIT = 100_000  # of some thousand sources and destinations; bounds the memory a hostile file can take
 NUMBER_LIMIT_CHARS = 18  # fits 64 bits; anything longer stays text and is refused where a number is expected
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -32,10 +32,10 @@ class Document:
     data: Any = None
     marks: dict[FieldPath, tuple[int, int]] = field(default_factory=dict)
     problems: list[Diagnostic] = field(default_factory=list)
-    faulty: set[FieldPath] = field(default_factory=set)  # a problem is known there; None stands in for the value
+    faulty: set[FieldPath] = field(default_factory=set)  # an error is recorded there; None replaces the value
 
     def place(self, path: FieldPath) -> tuple[int, int]:
-        """Return where a path is, or the nearest thing above it that is in the file."""
+        """Return the place of a path, or of its nearest parent in the file."""
         known = next((path[:n] for n in range(len(path), 0, -1) if path[:n] in self.marks), ())
         return self.marks.get(known, (1, 1))
 
@@ -62,11 +62,11 @@ class Document:
 
 
 class _Unreadable(Exception):
-    """Reading cannot go on; the problem is already noted."""
+    """Stops reading; the problem is already recorded."""
 
 
 def read_yaml(content: bytes, file: str) -> Document:
-    """Read a document. Whatever is wrong is in ``problems``; reading goes on where it can."""
+    """Read a document. All errors are in ``problems``; reading continues where possible."""
     document = Document(file)
     try:
         _read(content, document)
@@ -106,7 +106,7 @@ def _stop(document: Document, place: tuple[int, int], message: str, remedy: str)
 
 
 class _Builder:
-    """Builds from parse events rather than nodes: limits hold before anything is built, so no bomb goes off."""
+    """Builds from parse events, so that limits apply before anything is built."""
 
     def __init__(self, document: Document, events: Iterator[yaml.Event]) -> None:
         self._document = document

@@ -1,1 +1,1 @@
-"""Where alerts are told: Slack, email, webhooks. One channel, one file."""
+"""Notification channels: Slack, email, webhooks; one file each. Queues and retries stand in `flows.alerting`."""

@@ -1,4 +1,4 @@
-"""Calls made by threads that wait for them: one asyncio loop behind them all, and a bound on every wait.
+"""Blocking calls for threads: one asyncio loop makes them all, and every wait has a limit.
 
 HTTP goes through the reference engine: addresses are checked and pinned, the only proxy used is the workspace's,
 answers are bounded, and the only redirects followed are those that keep method and body.
@@ -15,7 +15,7 @@ from sinks.http.httpx_engine import HttpxEngine
 from sinks.http.ssrf_guard import Network, SsrfGuard
 
 _CLOSE_SECONDS = 5.0
-_GRACE_SECONDS = 2.0  # the engine keeps the time itself; this is for a loop that does not come to it
+_GRACE_SECONDS = 2.0  # the engine has its own timeout; this one is for a loop that is blocked
 _T = TypeVar("_T")
 
 
@@ -29,14 +29,14 @@ class ChannelCalls:
         self._thread.start()
 
     def http(self, request: HttpRequest) -> HttpResponse | HttpFailure:
-        """Make one call and wait for its end."""
+        """Make one call and wait for its result."""
         try:
             return self.wait(self._engine.send(request), request.timeout_seconds + _GRACE_SECONDS)
         except TimeoutError:
             return HttpFailure(code="ETIMEDOUT", message="operation timed out")
 
     def wait(self, work: Coroutine[Any, Any, _T], timeout_seconds: float) -> _T:
-        """Wait for a coroutine. Raises what it raises, and TimeoutError when the time is over; it is cancelled then."""
+        """Wait for a coroutine. Raises what it raises, and TimeoutError after cancelling it when the time is up."""
         future = asyncio.run_coroutine_threadsafe(work, self._loop)
         try:
             return future.result(timeout_seconds)
@@ -44,7 +44,7 @@ class ChannelCalls:
             future.cancel()
 
     def close(self) -> None:
-        """Close all connections and end the thread."""
+        """Close all connections and stop the thread."""
         self.wait(self._engine.close(), _CLOSE_SECONDS)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(_CLOSE_SECONDS)

@@ -15,7 +15,7 @@ from sinks.channels.webhook import Webhook
 def open_channels(
     config: AlertsConfig, calls: ChannelCalls, clock: Callable[[], int], tls: ssl.SSLContext | None = None
 ) -> dict[str, Channel]:
-    """Return every channel that sends something, in-app not among them. ``clock``: Unix ms; ``tls``: as in `Email`."""
+    """Return every channel that sends messages; in-app does not. ``clock``: Unix ms; ``tls``: as in `Email`."""
     channels: dict[str, Channel] = {channel.id: _channel(channel, calls, clock) for channel in config.channels}
     if config.smtp:
         channels[EMAIL] = Email(config.smtp, calls, clock, tls)

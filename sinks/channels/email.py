@@ -1,8 +1,8 @@
-"""Email by SMTP: one mail for each address, so that nobody sees the others and each is refused by itself.
+"""Email by SMTP: one mail for each address, so that recipients do not see each other and are refused one by one.
 
-With security ``starttls`` nothing but the greeting is said unencrypted: a server that does not offer it, or whose
-certificate does not hold, gets no mail and no password. A mail counts as taken when the server has said so; one whose
-answer was lost is sent again with the same Message-ID.
+With security ``starttls`` only the greeting is unencrypted: a server that does not offer it, or has an invalid
+certificate, gets no mail and no password. A mail is sent once the server has confirmed it; after a lost confirmation
+it is sent again with the same Message-ID.
 """
 
 import asyncio
@@ -26,18 +26,18 @@ from model.config.mail_address import is_mail_address
 from model.http.failure import cut
 from model.redaction.redactor import Redactor
 from sinks.channels.calls import ChannelCalls
-from sinks.channels.channel import TIMEOUT_SECONDS, Outcome, SendResult, check_number, message_id
+from sinks.channels.channel import TIMEOUT_SECONDS, SendResult, SendStatus, check_number, message_id
 from sinks.channels.email_message import email_message
 from sinks.channels.wording import one_line
 from sinks.http.transport_codes import code_of_errno
 
 _QUIT_SECONDS = 1.0
-_FIRST_STATUS = 200  # less than that is no answer of SMTP's
+_FIRST_STATUS = 200  # smaller numbers are not SMTP replies
 _PERMANENT = 500
 
 
 class Email:
-    """A `Channel`. ``tls``: whose certificates are believed; not given: the system's."""
+    """A `Channel`. ``tls``: the trusted certificates; not given: the system's."""
 
     max_notices = 50
 
@@ -51,7 +51,7 @@ class Email:
         self._redactor = Redactor(config.secret_values())
 
     def send(self, notices: Sequence[Notice], recipient: str = "") -> SendResult:
-        """Hand one mail to the server; see `Channel`."""
+        """Send one mail; see `Channel`."""
         check_number(notices, self.max_notices)
         if not is_mail_address(recipient):
             raise ValueError(f"message {message_id(notices)} is for no mail address")
@@ -61,18 +61,20 @@ class Email:
         except _Refused as error:
             return error.sent
         except SMTPAuthenticationError as error:
-            sent = self._answered(Outcome.CHANNEL_REFUSED, error.code, error.message, "refuses user name or password")
+            sent = self._answered(
+                SendStatus.CHANNEL_REFUSED, error.code, error.message, "refuses user name or password"
+            )
         except SMTPRecipientsRefused as error:
             refused = error.recipients[0]
-            sent = self._answered(Outcome.RECIPIENT_REFUSED, refused.code, refused.message, "refuses the recipient")
+            sent = self._answered(SendStatus.RECIPIENT_REFUSED, refused.code, refused.message, "refuses the recipient")
         except SMTPDataError as error:
-            sent = self._answered(Outcome.MESSAGE_REFUSED, error.code, error.message, "refuses the mail")
+            sent = self._answered(SendStatus.MESSAGE_REFUSED, error.code, error.message, "refuses the mail")
         except SMTPResponseException as error:
-            sent = self._answered(Outcome.CHANNEL_REFUSED, error.code, error.message, "refuses to serve")
+            sent = self._answered(SendStatus.CHANNEL_REFUSED, error.code, error.message, "refuses to serve")
         except (SMTPException, OSError, TimeoutError) as error:
-            sent = SendResult(outcome=Outcome.AGAIN, code=_code(error), message=self._shown(str(error)))
+            sent = SendResult(outcome=SendStatus.RETRY, code=_code(error), message=self._shown(str(error)))
         else:
-            sent = SendResult(outcome=Outcome.TAKEN)
+            sent = SendResult(outcome=SendStatus.OK)
         return sent
 
     async def _hand_over(self, mail: bytes, recipient: str) -> None:
@@ -83,7 +85,7 @@ class Email:
             port=port,
             timeout=TIMEOUT_SECONDS,
             use_tls=use_tls,
-            start_tls=False,  # by default it would be used only if offered
+            start_tls=False,  # the client's default is to continue unencrypted
             tls_context=None if self._config.security == "none" else self._tls,
         )
         try:
@@ -94,7 +96,7 @@ class Email:
                     await _encrypt(client, self._tls)
                 await self._log_in(client)
                 await client.sendmail(self._config.sender, [recipient], mail)
-            with contextlib.suppress(SMTPException, OSError, TimeoutError):  # it has been taken, whatever comes now
+            with contextlib.suppress(SMTPException, OSError, TimeoutError):  # the mail is sent, whatever QUIT does
                 async with asyncio.timeout(_QUIT_SECONDS):
                     await client.quit()
         finally:
@@ -104,17 +106,17 @@ class Email:
         username, password = self._config.username, self._config.password
         if username is None or password is None:
             return
-        # The client would try all ways one after the other, and servers hang up on who fails twice.
+        # The client would try all methods in turn, and servers disconnect after two failures.
         ways = {"plain": client.auth_plain, "login": client.auth_login, "cram-md5": client.auth_crammd5}
         known = [log_in for name, log_in in ways.items() if name in client.supported_auth_methods]
         if not known:
-            message = "the mail server offers no way to log in that Waybill knows; check alerts.smtp.username"
+            message = "the mail server offers no login method that Waybill supports; check alerts.smtp.username"
             raise _Refused("AUTH_MISSING", message)
         await known[0](username.value, password.value)
 
-    def _answered(self, refused: Outcome, status: int, message: str, what: str) -> SendResult:
-        """4xx is for now, 5xx for good."""
-        outcome = refused if status >= _PERMANENT else Outcome.AGAIN
+    def _answered(self, refused: SendStatus, status: int, message: str, what: str) -> SendResult:
+        """4xx is temporary, 5xx permanent."""
+        outcome = refused if status >= _PERMANENT else SendStatus.RETRY
         code = str(status) if status >= _FIRST_STATUS else "PROTOCOL_ERROR"
         return SendResult(outcome=outcome, code=code, message=self._shown(f"the mail server {what}: {message}"))
 
@@ -123,11 +125,11 @@ class Email:
 
 
 class _Refused(Exception):
-    """The server cannot do what the settings demand."""
+    """The server lacks what the settings require."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
-        self.sent = SendResult(outcome=Outcome.CHANNEL_REFUSED, code=code, message=message)
+        self.sent = SendResult(outcome=SendStatus.CHANNEL_REFUSED, code=code, message=message)
 
 
 async def _encrypt(client: SMTP, tls: ssl.SSLContext) -> None:
@@ -135,7 +137,7 @@ async def _encrypt(client: SMTP, tls: ssl.SSLContext) -> None:
         message = "the mail server offers no STARTTLS; nothing was sent to it unencrypted; check alerts.smtp.security"
         raise _Refused("STARTTLS_MISSING", message)
     await client.starttls(tls_context=tls)
-    await client.ehlo()  # what was said before encryption may have been said by anybody
+    await client.ehlo()  # what came before encryption is not trusted
 
 
 def _code(error: BaseException) -> str:

@@ -1,4 +1,4 @@
-"""Notices as one mail: plain text and HTML that say the same, and headers by which filters and programs know it."""
+"""Notices as one mail: plain text and HTML with the same content, and headers for filters and programs."""
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -33,11 +33,11 @@ def email_message(notices: Sequence[Notice], sender: str, recipient: str, at_ms:
     message["Subject"] = f"[Waybill] {cut(wording.subject(told), _SUBJECT_LIMIT_CHARS)}"
     message["Date"] = datetime.fromtimestamp(at_ms // 1_000, UTC)
     message["Message-ID"] = f"<{message_id(notices)}@{domain}>"
-    message["Auto-Submitted"] = "auto-generated"  # nobody's holiday notice should answer
+    message["Auto-Submitted"] = "auto-generated"  # suppresses out-of-office replies
     message["List-Id"] = f"Waybill alerts <alerts.{domain}>"
     message["X-Waybill-Change"] = ", ".join(dict.fromkeys(notice.change for notice in told))
     message["X-Waybill-Notice"] = ", ".join(notice.id for notice in notices[:_IDS_LIMIT])
-    # Quoted-printable: ASCII in short lines, which every server passes on unchanged.
+    # Quoted-printable: short ASCII lines, which no server changes.
     message.set_content(_text(told), cte="quoted-printable")
     message.add_alternative(_html(told), subtype="html", cte="quoted-printable")
     return message

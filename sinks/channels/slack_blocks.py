@@ -1,7 +1,7 @@
-"""Notices as Slack's Block Kit, within its limits, and with nothing in them that Slack takes for more than text.
+"""Notices as Slack Block Kit, within its limits, with all markup escaped.
 
 In Slack's markup only ``&``, ``<`` and ``>`` can mean something (a link, a mention such as <!channel>); escaped, the
-rest is text. ``verbatim`` keeps Slack from finding links and names by itself.
+rest is text. ``verbatim`` stops Slack from detecting links and names.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -23,7 +23,7 @@ from sinks.channels import wording
 
 # With these a message has at most 50 blocks and, whatever its texts, less than 40,000 characters: more Slack refuses.
 MAX_NOTICES = 15
-_IN_FULL = 3  # more notices than this are told in short
+_IN_FULL = 3  # from this many notices on, each gets a short form
 _SHORT_LIMIT_CHARS = 1_500
 _SUMMARY_LIMIT_CHARS = 2_000
 _LINE_LIMIT_CHARS = 600
@@ -60,7 +60,7 @@ def plain(notices: Sequence[Notice], limit_chars: int) -> str:
 
 
 def escaped(text: str, limit_chars: int = _LINE_LIMIT_CHARS) -> str:
-    """A text as it stands in markup, at most so long: no escape is cut in two."""
+    """A text escaped for markup, cut to the limit without splitting an escape."""
     pieces: list[str] = []
     left_chars = limit_chars
     for char in text:
@@ -73,7 +73,7 @@ def escaped(text: str, limit_chars: int = _LINE_LIMIT_CHARS) -> str:
 
 
 def _header(text: str) -> HeaderBlock:
-    # Plain text is shown as it is, or unescaped: Slack does not say. These look alike and mean nothing either way.
+    # Slack does not document whether plain text is unescaped. These characters look alike and have no meaning.
     shown = text.replace("<", "‹").replace(">", "›")
     return HeaderBlock(text=PlainTextObject(text=cut(shown, HeaderBlock.text_max_length)))
 
@@ -129,7 +129,7 @@ def _markup(text: str) -> MarkdownTextObject:
 
 
 def _joined(lines: Iterable[str], limit_chars: int, separator: str) -> str:
-    """As many lines as fit, each whole: half a link would be none."""
+    """As many whole lines as fit: a cut link would be useless."""
     kept: list[str] = []
     left_chars = limit_chars - len(separator) - 1
     for line in lines:

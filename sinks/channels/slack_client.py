@@ -1,7 +1,7 @@
-"""Slack's own webhook client, with its calls made by our engine.
+"""Slack's webhook client on top of Waybill's HTTP engine.
 
-The client by itself would use the proxies of the environment, follow redirects, read answers of any size, look the
-host up unchecked, and write the URL into debug logs, which gives access to the channel.
+On its own the client uses the proxies of the environment, follows redirects, reads responses of any size, resolves the
+host without the address check, and logs the URL, which is a secret.
 """
 
 import logging
@@ -20,7 +20,7 @@ _SILENT = logging.Logger("slack", logging.CRITICAL + 1)
 
 
 class NoAnswer(Exception):
-    """There was no answer from Slack."""
+    """Slack did not respond."""
 
     def __init__(self, failure: HttpFailure) -> None:
         super().__init__(failure.code)
@@ -35,7 +35,7 @@ class SlackClient(WebhookClient):
         self._calls = calls
 
     def send_dict(self, body: dict[str, Any], headers: dict[str, str] | None = None) -> WebhookResponse:
-        """Send one body; `send` comes here too."""
+        """Send one body; `send` calls this too."""
         result = self._calls.http(
             HttpRequest(
                 method="POST",

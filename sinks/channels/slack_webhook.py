@@ -1,7 +1,7 @@
 """Slack by incoming webhook: https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks/
 
-Slack takes about one message a second for a channel. It says ``ok`` to one it has taken; 400 invalid_payload is about
-the message, 403 action_prohibited, 404 channel_not_found and 410 channel_is_archived are about the channel.
+Slack accepts about one message a second for a channel, and answers ``ok`` to it; 400 invalid_payload is about the
+message, 403 action_prohibited, 404 channel_not_found and 410 channel_is_archived are about the channel.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,7 +14,7 @@ from model.redaction.redactor import Redactor
 from sinks.channels import slack_blocks
 from sinks.channels.answers import read_answer, read_failure
 from sinks.channels.calls import ChannelCalls
-from sinks.channels.channel import Outcome, SendResult, check_number
+from sinks.channels.channel import SendResult, SendStatus, check_number
 from sinks.channels.slack_client import NoAnswer, SlackClient
 
 _BAD_REQUEST = 400
@@ -40,7 +40,7 @@ class SlackWebhook:
                 unfurl_links=False,
                 unfurl_media=False,
             )
-            if response.status_code == _BAD_REQUEST:  # perhaps only the blocks are at fault: better plain than not told
+            if response.status_code == _BAD_REQUEST:  # perhaps only the blocks are invalid: send plain text instead
                 response = self._client.send(
                     text=slack_blocks.plain(notices, slack_blocks.PLAIN_LIMIT_CHARS),
                     unfurl_links=False,
@@ -53,7 +53,7 @@ class SlackWebhook:
     def _read(self, response: WebhookResponse) -> SendResult:
         body = response.body.encode()
         sent = read_answer(response.status_code, response.headers, body, self._redactor, self._clock())
-        if sent.outcome is Outcome.TAKEN and response.body.strip() != "ok":  # a proxy's page, say
-            message = "the answer was not the 'ok' by which Slack says that it took a message"
-            return SendResult(outcome=Outcome.AGAIN, code="UNEXPECTED_ANSWER", message=message)
+        if sent.outcome is SendStatus.OK and response.body.strip() != "ok":  # a proxy's page, say
+            message = "the response was not the 'ok' by which Slack confirms a message"
+            return SendResult(outcome=SendStatus.RETRY, code="UNEXPECTED_ANSWER", message=message)
         return sent

@@ -1,17 +1,17 @@
-"""Slack by workflow trigger ("From a webhook" in Slack's Workflow Builder). It takes a flat object of texts.
+"""Slack by workflow trigger ("From a webhook" in Slack's Workflow Builder). It accepts a flat object of texts.
 
 The workflow must have these variables, all of type text; Slack refuses a request with others:
 
     id        the same when a message is sent again; 32 hex digits
-    change    fired, recovered, reminder, channel-disabled or test; of several notices those of all, by commas
-    count     how many notices this message tells
+    change    fired, recovered, reminder, channel-disabled or test; for several notices all of them, separated by commas
+    count     number of notices in the message
     title     one line: "Firing: Purchases to Amplitude"
     summary   the comparison, with its numbers
     details   the window, what was left out, what to do; a line each
     errors    the most frequent errors; a line each
     rule      the name of the rule
-    link      where to look closer, or ""
-    text      all of it, to be posted as it is
+    link      the page with details, or ""
+    text      the whole message, ready to post
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -26,7 +26,7 @@ from model.redaction.redactor import Redactor
 from sinks.channels import wording
 from sinks.channels.answers import read_answer, read_failure
 from sinks.channels.calls import ChannelCalls
-from sinks.channels.channel import Outcome, SendResult, check_number, message_id
+from sinks.channels.channel import SendResult, SendStatus, check_number, message_id
 from sinks.channels.slack_client import NoAnswer, SlackClient
 
 VARIABLE_LIMIT_CHARS = 3_000
@@ -35,7 +35,7 @@ VARIABLE_LIMIT_CHARS = 3_000
 class SlackWorkflow:
     """A `Channel`."""
 
-    max_notices = 5  # the texts of each get an equal part of a variable
+    max_notices = 5  # each gets an equal share of a variable
 
     def __init__(self, config: SlackChannel, calls: ChannelCalls, clock: Callable[[], int]) -> None:
         self._client = SlackClient(config, calls)
@@ -53,24 +53,24 @@ class SlackWorkflow:
     def _read(self, response: WebhookResponse) -> SendResult:
         body = response.body.encode()
         sent = read_answer(response.status_code, response.headers, body, self._redactor, self._clock())
-        if sent.outcome is not Outcome.TAKEN:
+        if sent.outcome is not SendStatus.OK:
             return sent
         try:
             answer = orjson.loads(body)
         except orjson.JSONDecodeError:
             answer = None
         if not isinstance(answer, dict) or not isinstance(answer.get("ok"), bool):
-            message = "the answer was not the JSON by which Slack says that it started a workflow"
-            return SendResult(outcome=Outcome.AGAIN, code="UNEXPECTED_ANSWER", message=message)
+            message = "the response was not the JSON by which Slack confirms that it started a workflow"
+            return SendResult(outcome=SendStatus.RETRY, code="UNEXPECTED_ANSWER", message=message)
         if not answer["ok"]:
             message = cut(self._redactor.text(wording.one_line(str(answer.get("error") or "no reason given"))))
-            return SendResult(outcome=Outcome.MESSAGE_REFUSED, code="WORKFLOW_REFUSED", message=message)
+            return SendResult(outcome=SendStatus.MESSAGE_REFUSED, code="WORKFLOW_REFUSED", message=message)
         return sent
 
 
 def variables(notices: Sequence[Notice]) -> dict[str, str]:
-    """The variables of the workflow, as the module describes them. Whether links and mentions in them mean anything is
-    up to the workflow, so ``<`` and ``>``, which only Slack's markup needs, are replaced by signs that look alike."""
+    """The variables of the workflow, as the module describes them. The workflow decides whether they are markup, so
+    ``<`` and ``>``, which only Slack's markup needs, are replaced by similar characters."""
     told = wording.cleaned(notices)
     texts = {
         "id": message_id(notices),

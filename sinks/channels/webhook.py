@@ -1,6 +1,6 @@
 """Any HTTP receiver: a POST of the JSON of `WebhookMessage`, signed by the Standard Webhooks specification.
 
-Header ``Idempotency-Key`` and field ``id`` are the same whenever a message is sent again. A status of 2xx says taken;
+Header ``Idempotency-Key`` and field ``id`` are the same when a message is sent again. A status of 2xx means sent;
 401, 403, 404 and 410 disable the channel; 408, 429 (Retry-After is honoured) and 5xx are tried again.
 """
 
@@ -23,8 +23,8 @@ from sinks.channels.wording import cleaned
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebhookMessage:
-    """The body. ``version``: 1; fields may be added to it. Fields of a notice are those of `Notice`: ids, texts in one
-    line, times in Unix ms, ``facts`` as pairs of label and value."""
+    """The body. ``version``: 1; fields may be added to it. Fields of a notice are those of `Notice`: texts are single
+    lines, times Unix ms, ``facts`` as pairs of label and value."""
 
     version: int = 1
     id: str
@@ -48,7 +48,7 @@ class Webhook:
         return read(self._calls.http(self.request(notices)), self._redactor, self._clock())
 
     def request(self, notices: Sequence[Notice]) -> HttpRequest:
-        """The call that tells these notices. Holds secrets."""
+        """The request with these notices. Contains secrets."""
         id_ = message_id(notices)
         body = orjson.dumps(WebhookMessage(id=id_, notices=cleaned(notices)))
         secret = self._config.secret

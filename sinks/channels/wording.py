@@ -1,4 +1,4 @@
-"""The words that all channels share: what happened in one word, times, and a notice as lines of plain text."""
+"""Formatting that all channels share: one word for what happened, times, and a notice as plain text."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -26,20 +26,20 @@ _MINUTE = "%Y-%m-%d %H:%M"
 
 
 def one_line(text: str, limit_chars: int = TEXT_LIMIT_CHARS) -> str:
-    """A text without line breaks and without characters that cannot be seen or written, shortened."""
+    """A text as one printable line, shortened."""
     return cut(" ".join("".join(char if char.isprintable() else " " for char in text).split()), limit_chars)
 
 
 def link_of(text: str) -> str:
-    """A link that may stand where links are clicked, or ''. Not a long one: shortened it would lead nowhere."""
+    """A safe link, or ''. A link over the limit is dropped, because a shortened one would not work."""
     usable = text.startswith(("https://", "http://")) and text.isascii() and text.isprintable()
     return text if usable and len(text) <= LINK_LIMIT_CHARS and not any(char in text for char in " <>\"'|\\") else ""
 
 
 def cleaned(notices: Sequence[Notice]) -> list[Notice]:
-    """The notices with every text in one line and bounded, and links only where they lead somewhere.
+    """The notices with every text as one line of limited length, and safe links only.
 
-    Whatever renders a notice begins with this; what is left to it is to escape.
+    Every channel starts with this and then only has to escape.
     """
     return [
         replace(
@@ -70,19 +70,19 @@ def subject(notices: Sequence[Notice]) -> str:
 
 
 def minute(at_ms: int) -> str:
-    """A moment as people write it, without its zone, which is UTC."""
+    """A time to the minute, in UTC, without the zone."""
     return datetime.fromtimestamp(at_ms / 1_000, UTC).strftime(_MINUTE)
 
 
 def window(notice: Notice) -> str:
-    """``2026-11-20 03:15 to 2026-11-21 03:15 UTC``; the date stands once when it is the same."""
+    """``2026-11-20 03:15 to 2026-11-21 03:15 UTC``; the date is written once if both are on one day."""
     begin, end = minute(notice.from_ms), minute(notice.to_ms)
     same_day = begin.split()[0] == end.split()[0]
     return f"{begin} to {end.split()[1] if same_day else end} UTC"
 
 
 def facts(notice: Notice) -> list[tuple[str, str]]:
-    """Label and value, in one line each: the window and what the notice brings."""
+    """Label and value pairs: the window, then the facts of the notice."""
     return [("Window", window(notice))] * bool(notice.to_ms) + list(notice.facts)
 
 
@@ -92,7 +92,7 @@ def error_group(group: ErrorGroup) -> str:
 
 
 def signature(notice: Notice, at: str) -> list[str]:
-    """What stands at the end: the rule unless it is the title, when, and the id by which a repetition is recognised."""
+    """The footer: the rule unless it is the title, the time, and the id, which identifies repetitions."""
     return [notice.rule_name] * (notice.rule_name != notice.title) + [at, f"notice {notice.id}"]
 
 

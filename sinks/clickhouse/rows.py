@@ -1,4 +1,4 @@
-"""Rows on their way into the store: times, and telling a bad row from a store that is in trouble."""
+"""Inserts rows: converts times, and separates bad rows from a store in trouble."""
 
 import re
 from collections.abc import Collection, Mapping, Sequence
@@ -10,19 +10,19 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError
 
 LATEST_TIME_MS = 4_102_444_800_000  # year 2100: a row from beyond would open a partition that never expires
-# Unknown fields are refused: dropping them silently would hide a writer and a schema that disagree.
+# Refuse unknown fields: dropping them would hide that writer and schema disagree.
 _INSERT_SETTINGS = {
     "async_insert": 0,
     "input_format_skip_unknown_fields": 0,
     "input_format_json_named_tuples_as_objects": 0,
 }
-# Errors that a row causes by what it holds.
+# Errors caused by the content of a row.
 _ROW_ERRORS = {
     "INCORRECT_DATA", "TYPE_MISMATCH", "ARGUMENT_OUT_OF_BOUND", "DECIMAL_OVERFLOW", "UNKNOWN_ELEMENT_OF_ENUM",
     "TOO_LARGE_STRING_SIZE", "TOO_LARGE_ARRAY_SIZE", "VIOLATED_CONSTRAINT", "CANNOT_INSERT_NULL_IN_ORDINARY_COLUMN",
     "VALUE_IS_OUT_OF_RANGE_OF_DATA_TYPE", "UNEXPECTED_END_OF_FILE", "NUMBER_OF_ARGUMENTS_DOESNT_MATCH",
 }  # fmt: skip
-# Errors of a store in trouble that come and go, or that a smaller insert escapes: no row may be given up for them.
+# Errors of a store in trouble, which pass or which smaller inserts avoid: never a reason to refuse a row.
 _STORE_ERRORS = {
     "MEMORY_LIMIT_EXCEEDED", "TOO_MANY_PARTS", "TOO_MANY_SIMULTANEOUS_QUERIES", "SERVER_OVERLOADED", "QUOTA_EXCEEDED",
     "NOT_ENOUGH_SPACE", "TIMEOUT_EXCEEDED", "SOCKET_TIMEOUT", "NETWORK_ERROR", "KEEPER_EXCEPTION", "NO_ZOOKEEPER",
@@ -34,7 +34,7 @@ _FIELD = re.compile(r"value of key (\w+)|Unknown field found while parsing \w+ f
 
 @dataclass(frozen=True, slots=True)
 class RefusedRow:
-    """A row the store will never take, and why."""
+    """A row that the store will never accept, and why."""
 
     row: Mapping[str, Any]
     reason: str
@@ -50,10 +50,10 @@ class TableWriter:
         self._table = table
         self._columns = frozenset(columns)
         self._times = times
-        self._witness: bytes | None = None  # a row the table has taken
+        self._witness: bytes | None = None  # a row that the table has accepted
 
     def unknown_columns(self, rows: Sequence[Mapping[str, Any]]) -> set[str]:
-        """Columns that every one of the rows has, and the table has not: then the schema is of another version."""
+        """Columns that all rows have and the table lacks, which means another schema version."""
         unknown: set[str] = set()
         for number, row in enumerate(rows):
             found = row.keys() - self._columns
@@ -63,7 +63,7 @@ class TableWriter:
         return unknown
 
     def insert(self, client: Client, rows: Sequence[Mapping[str, Any]]) -> list[RefusedRow]:
-        """Insert rows; return those the store will never take. Raises what the driver raises of a store in trouble."""
+        """Insert rows; return the refused ones. Raises the driver's errors of a store in trouble."""
         refused: list[RefusedRow] = []
         good: list[EncodedRow] = []
         for row in rows:
@@ -96,8 +96,8 @@ class TableWriter:
             return True
         if error.code is None or name in _STORE_ERRORS or self._witness is None:
             return False
-        # An error nobody foresaw. Retried for ever it would stop recording, so ask: rows fold, and one the table has
-        # taken may be sent again. If it is taken now, between two refusals of the others, the store is well.
+        # An unknown error. Retrying it for ever would stop recording, so test the store with a row that the table has
+        # accepted before (rows fold). If that succeeds between two refusals of the block, the block is at fault.
         if self._send(client, self._witness) is not None:
             return False
         again = self._send(client, block)
@@ -112,7 +112,7 @@ class TableWriter:
 
 
 def _with_times(row: Mapping[str, Any], ends: Mapping[str, int]) -> dict[str, Any]:
-    """Return the row with Unix ms as the decimal seconds ClickHouse reads. Raises `ValueError` for no such time."""
+    """Return the row with Unix ms as the decimal seconds ClickHouse reads. Raises `ValueError` for an invalid time."""
     timed = dict(row)
     for name, end in ends.items():
         value = timed.get(name)
@@ -127,7 +127,7 @@ def _with_times(row: Mapping[str, Any], ends: Mapping[str, int]) -> dict[str, An
 
 
 def describe(error: ClickHouseError) -> str:
-    """Say what is wrong without the rows ClickHouse likes to quote, which hold what people sent."""
+    """Describe an error without the rows that ClickHouse quotes, because they contain payloads."""
     text = str(error)
     name, code = getattr(error, "name", None), getattr(error, "code", None)
     if not name:

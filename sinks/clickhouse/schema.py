@@ -1,12 +1,10 @@
 """The schema of the store: migrations of ``sql/``, views of ``sql/views/``, retention, and the catalogue of reasons.
 
-On a cluster (one shard, any number of replicas) the same migrations make replicated tables on every replica.
+On a cluster (one shard, any number of replicas) the same migrations create replicated tables on every replica.
 """
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
 
 from clickhouse_connect.driver.client import Client
 from clickhouse_migrations.connection import ClickhouseConnectConnection  # type: ignore[import-untyped]
@@ -15,13 +13,11 @@ from clickhouse_migrations.migration import Migration, MigrationStorage  # type:
 from clickhouse_migrations.migrator import Migrator  # type: ignore[import-untyped]
 from clickhouse_migrations.util import quote_identifier  # type: ignore[import-untyped]
 
-from sinks.clickhouse.views import WRITTEN_OUT, fingerprint, flatten, parameters_of, read_definitions, statements_of
+from model.reason_codes.reason import Reason
+from sinks.clickhouse.store import Store
+from sinks.clickhouse.views import DEFINITIONS, INLINED, SQL, fingerprint, inline_views, statements_of
 
-if TYPE_CHECKING:
-    from sinks.clickhouse.store import Store
-
-SQL = Path(__file__).with_name("sql")  # in the repository a link to sql/
-# What a table's retention counts from.
+# The start of a table's retention.
 RETAINED = {
     "facts": "toDateTime(received_at)",
     "samples": "toDateTime(received_at)",
@@ -42,46 +38,22 @@ _OBJECT = re.compile(
 _ENGINE = re.compile(r"^(ENGINE = )(?=\w*MergeTree\b)", re.MULTILINE)
 
 
-class Reason(Protocol):
-    """What the store keeps of a reason code (model.reason_codes.catalogue)."""
-
-    @property
-    def code(self) -> str: ...
-    @property
-    def severity(self) -> str: ...
-    @property
-    def owner(self) -> str: ...
-    @property
-    def retryable(self) -> bool: ...
-    @property
-    def description(self) -> str: ...
-    @property
-    def action(self) -> str: ...
-    @property
-    def link(self) -> str: ...
-
-
 class MigrationFailed(Exception):
     """The schema could not be brought up to date; the text says which migration and why."""
 
 
-_DEFINITIONS = read_definitions(SQL / "views")
-VIEWS = {name: parameters_of(definition) for name, definition in _DEFINITIONS.items()}
-"""The parameters of each view: name to ClickHouse type."""
-
-
 def on_cluster(sql: str, cluster: str) -> str:
-    """Return migrations that make, on every replica of ``cluster``, views and tables that replicate themselves.
+    """Return migrations that create views and replicated tables on every replica of ``cluster``.
 
-    The engines carry no path: the server's `default_replica_path` and the macros {shard} and {replica} give it.
+    The engines have no path: the server's `default_replica_path` and the macros {shard} and {replica} give it.
     """
     return _ENGINE.sub(r"\1Replicated", _OBJECT.sub(lambda made: f"{made[1]} {_on(cluster)}", sql))
 
 
 def migrate(
-    store: "Store", retention_seconds: Mapping[str, int], reasons: Iterable[Reason], cluster: str | None = None
+    store: Store, retention_seconds: Mapping[str, int], reasons: Iterable[Reason], cluster: str | None = None
 ) -> int:
-    """Bring the schema up to date and return how many migrations that took; doing it twice is harmless.
+    """Bring the schema up to date and return the number of applied migrations; idempotent.
 
     ``retention_seconds`` is by table (`RETAINED`); tables not named keep theirs. ``cluster``: as in the server's
     configuration of clusters. Raises `MigrationFailed`, and `sinks.clickhouse.store.StoreError`.
@@ -107,7 +79,7 @@ def migrate(
             statement = str(client.command(f"SHOW CREATE TABLE {table}")).replace("\\n", " ").replace("\n", " ")
             found = _RETENTION.search(statement)
             if found is None or int(found[1]) != seconds:
-                # A replicated table tells its replicas.
+                # A replicated table forwards this to its replicas.
                 client.command(f"ALTER TABLE {table} MODIFY TTL {RETAINED[table]} + toIntervalSecond({seconds:d})")
     columns = ("code", "severity", "owner", "retryable", "description", "action", "link")
     refused = store.insert("reasons", [{name: getattr(reason, name) for name in columns} for reason in reasons])
@@ -117,10 +89,9 @@ def migrate(
 
 
 def as_applied(incoming: Sequence[Migration], applied: Sequence[Migration]) -> list[Migration]:
-    """Return ``incoming`` so that what was applied is known again where its file has changed in comments and views.
+    """Return ``incoming`` with the applied script for each file that differs from it only in comments and views.
 
-    Views stood among the migrations once. An applied migration is its statements without them; one that had no other
-    statement has no file any more.
+    Migrations are compared by their statements without views; an applied one without other statements needs no file.
     """
     was = {step.version: step for step in applied}
     now = {step.version: step for step in incoming}
@@ -131,17 +102,17 @@ def as_applied(incoming: Sequence[Migration], applied: Sequence[Migration]) -> l
     return [now[version] for version in sorted(now)]
 
 
-def _make_views(store: "Store", client: Client, cluster: str | None) -> None:
-    """Make the views that are not in the store as they are defined, and drop those that no file defines any more."""
+def _make_views(store: Store, client: Client, cluster: str | None) -> None:
+    """Create or replace the views that differ from their files, and drop those without a file."""
     sql = "SELECT name, comment FROM system.tables WHERE database = {store:String} AND engine = 'View'"
     made = {name: comment for name, comment in client.query(sql, parameters={"store": store.database}).result_rows}
-    for name, definition in _DEFINITIONS.items():
-        flat = flatten(definition, _DEFINITIONS)
+    for name, definition in DEFINITIONS.items():
+        flat = inline_views(definition, DEFINITIONS)
         if made.get(name) != fingerprint(flat):
             statement = f"CREATE OR REPLACE VIEW {name} AS {flat} COMMENT '{fingerprint(flat)}'"
             client.command(statement if cluster is None else on_cluster(statement, cluster))
-    for name in made.keys() - _DEFINITIONS.keys():
-        if made[name].startswith(WRITTEN_OUT):  # others are people's own
+    for name in made.keys() - DEFINITIONS.keys():
+        if made[name].startswith(INLINED):  # others belong to users
             client.command(f"DROP VIEW {name} {'' if cluster is None else _on(cluster)}")
 
 
@@ -149,8 +120,8 @@ def _on(cluster: str) -> str:
     return f"ON CLUSTER {quote_identifier(cluster)}"
 
 
-def _refuse_unreplicated(store: "Store", client: Client) -> None:
-    """Applied migrations are not applied again, so tables made without a cluster would stay on one machine unseen."""
+def _refuse_unreplicated(store: Store, client: Client) -> None:
+    """Refuse existing tables without replication: applied migrations would leave them on one machine."""
     sql = "SELECT name FROM system.tables WHERE database = {store:String} AND engine LIKE '%MergeTree%'"
     found = client.query(f"{sql} AND engine NOT LIKE 'Replicated%'", parameters={"store": store.database}).result_rows
     if found:

@@ -23,9 +23,10 @@ import clickhouse_connect
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
+from model.durations import HOUR_MS, MINUTE_MS
 from sinks.clickhouse.hours import REBUILD_HOURS
 from sinks.clickhouse.rows import LATEST_TIME_MS, RefusedRow, TableWriter, describe
-from sinks.clickhouse.schema import VIEWS
+from sinks.clickhouse.views import VIEWS
 
 DATABASE = "waybill"
 DEFAULTS = {"source": "", "destination": "", "code": "", "settle_seconds": 120, "limit": 10}
@@ -44,18 +45,18 @@ class StoreError(Exception):
     """The store cannot do what was asked; the text names the store and the remedy.
 
     StoreError
-      StoreUnavailable  now, but may be able to later: try again with backoff, for ever
+      StoreUnavailable  temporary: try again with backoff, for ever
       StoreLocked       another process holds the chDB directory
-      ViewRefused       the view does not take these parameters: ask otherwise
+      ViewRefused       the view does not accept these parameters
     """
 
 
 class StoreUnavailable(StoreError):
-    """The store did not answer, or refuses everything at the moment."""
+    """The store does not respond, or refuses everything at the moment."""
 
 
 class ViewRefused(StoreError):
-    """A view does not take these parameters; the text is the view's own."""
+    """A view does not accept these parameters; the text is the view's."""
 
 
 class StoreLocked(StoreError):
@@ -66,10 +67,10 @@ class StoreLocked(StoreError):
         self.pid = pid
 
 
-def open_store(url: str, *, may_be_away: bool = False) -> "Store":
+def open_store(url: str, *, lazy: bool = False) -> "Store":
     """Open ``chdb:///directory`` (made with mode 0700) or ``http(s)://user:password@host:8123/database``.
 
-    ``may_be_away``: a server is not asked before it is used. Raises `StoreLocked`, `StoreUnavailable`, or `StoreError`
+    ``lazy``: connect to a server at the first use only. Raises `StoreLocked`, `StoreUnavailable`, or `StoreError`
     for a URL that is neither.
     """
     parts = urlsplit(url)
@@ -96,14 +97,14 @@ def open_store(url: str, *, may_be_away: bool = False) -> "Store":
         }
         database = unquote(parts.path.strip("/")) or DATABASE
         store = Store(options, database, f"ClickHouse at {parts.hostname}:{port}")
-        if not may_be_away:
+        if not lazy:
             store.connect()
         return store
     raise StoreError("the store's URL must be chdb:///directory or http(s)://user:password@host:8123/database")
 
 
 class Store:
-    """One open store. Any number of threads may use it; each call takes a client of its own from a pool."""
+    """One open store. Thread-safe: each call takes a client from a pool."""
 
     def __init__(self, options: Mapping[str, Any], database: str, name: str) -> None:
         self.name = name  # for messages: without user and password
@@ -115,12 +116,13 @@ class Store:
         self._connected = False
 
     def with_timeout(self, seconds: float) -> "Store":
-        """Return this store for who would rather know nothing than wait: a server gets so long for an answer."""
+        """Return this store with a limit on the wait for a server's response."""
         hasty = {"send_receive_timeout": seconds} if "host" in self._options else {}
         return Store({**self._options, **hasty}, self.database, self.name)
 
     def connect(self) -> None:
-        """Reach the store and make its database, unless that is done. Raises `StoreLocked` and `StoreUnavailable`."""
+        """Connect to the store and create its database, unless that is done. Raises `StoreLocked` and
+        `StoreUnavailable`."""
         with self._connecting, self._errors_named():
             if self._connected:
                 return
@@ -136,7 +138,7 @@ class Store:
 
     @contextmanager
     def client(self) -> Iterator[Client]:
-        """Lend a client of the database to this thread. Errors of the driver come out as `StoreError`."""
+        """Lend a client of the database to this thread. Errors of the driver are raised as `StoreError`."""
         self.connect()
         with self._errors_named():
             try:
@@ -149,14 +151,14 @@ class Store:
                 self._idle.put(client)
 
     def insert(self, table: str, rows: Sequence[Mapping[str, Any]]) -> list[RefusedRow]:
-        """Insert rows and return once they are stored; give back those the store will never take.
+        """Insert rows and return once they are stored; return those that the store will never accept.
 
-        A refused batch is halved until the bad row stands alone. Raises `StoreUnavailable`: then nothing is known of
-        any row, and all must be inserted again, which is harmless; `StoreError`: the table or a column is missing.
+        A refused batch is halved until the bad row is isolated. Raises `StoreUnavailable`: then all rows must be
+        inserted again, which is idempotent; `StoreError`: the table or a column is missing.
         """
         writer = self._writer(table)
         if unknown := writer.unknown_columns(rows):
-            self._writers.pop(table, None)  # it may be there next time
+            self._writers.pop(table, None)  # read the columns again next time
             raise StoreError(f"{self.name}: table {table} has no column {', '.join(sorted(unknown))}; {_MIGRATE}")
         with self.client() as client:
             return writer.insert(client, rows)
@@ -185,7 +187,7 @@ class Store:
             return [dict(zip(names, map(_plain, row), strict=True)) for row in result.result_rows]
 
     def rebuild_hours(self, log_partition: int, hours_ms: Sequence[int], through_ms: int) -> None:
-        """Add up hours (their starts, Unix ms) of one partition again, from minutes up to append minute ``through_ms``.
+        """Sum hours (their starts, Unix ms) of one partition again, from minutes up to append minute ``through_ms``.
 
         Call it only when that append minute is closed and all its rows are inserted. Raises `StoreUnavailable`.
         """
@@ -193,17 +195,17 @@ class Store:
             return
         values = {
             "log_partition": log_partition,
-            "hours": sorted({ms // 3_600_000 * 3_600 for ms in hours_ms}),
-            "first": min(hours_ms) // 3_600_000 * 3_600,
-            "end": max(hours_ms) // 3_600_000 * 3_600 + 3_600,
-            "through": through_ms // 60_000 * 60,
+            "hours": sorted({ms // HOUR_MS * 3_600 for ms in hours_ms}),
+            "first": min(hours_ms) // HOUR_MS * 3_600,
+            "end": max(hours_ms) // HOUR_MS * 3_600 + 3_600,
+            "through": through_ms // MINUTE_MS * 60,
         }
         with self.client() as client:
             for statement in REBUILD_HOURS:
                 client.command(statement, parameters=values, settings={"max_insert_threads": 1})
 
     def close(self) -> None:
-        """Close every client that is not lent out. chDB then lets another process open the directory."""
+        """Close every idle client. chDB then lets another process open the directory."""
         with suppress(Empty):
             while True:
                 self._idle.get_nowait().close()
@@ -242,7 +244,7 @@ class Store:
                 ) from None
             if "EmbeddedServer already initialized" in text:
                 raise StoreError(f"{self.name}: this process has another chDB directory open; close it first") from None
-            if getattr(error, "name", None) == "FUNCTION_THROW_IF_VALUE_IS_NON_ZERO":  # a view says what is wrong
+            if getattr(error, "name", None) == "FUNCTION_THROW_IF_VALUE_IS_NON_ZERO":  # from the view
                 raise ViewRefused(text.rpartition("DB::Exception: ")[2].partition(": while")[0]) from None
             if getattr(error, "name", None) in _SCHEMA_ERRORS:
                 raise StoreError(f"{self.name} has no schema of this version: {_MIGRATE}") from error
@@ -256,7 +258,7 @@ class Store:
 
 
 def _plain(value: Any) -> Any:
-    """Turn what the driver returns into what JSON has: times to Unix ms, NaN to None."""
+    """Convert a driver's value to a JSON value: times to Unix ms, NaN to None."""
     if isinstance(value, datetime):
         aware = value if value.tzinfo else value.replace(tzinfo=UTC)
         return round(aware.timestamp() * 1000)

@@ -1,7 +1,7 @@
-"""The views of ``sql/views/`` as the store keeps them: with the views they are made of written out.
+"""The views of ``sql/views/``: their parameters, and their definitions with every view they read inlined.
 
-ClickHouse analyses a view anew at each level that calls it: what stands two levels up begins twice as slowly. People
-read and change views nested, and the store has them flat.
+ClickHouse analyses a view again at each level that reads it, so each level of nesting doubles the time before a query
+starts. The files keep views nested, for people to read and change; the store gets them inlined.
 """
 
 import hashlib
@@ -9,7 +9,8 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-WRITTEN_OUT = "written out from sql/"  # how the comment of each view we made begins
+SQL = Path(__file__).with_name("sql")  # in the repository a link to sql/
+INLINED = "inlined from sql/"  # the start of the comment of each view that Waybill created
 _VIEW = re.compile(r"^CREATE (?:OR REPLACE )?VIEW (?:IF NOT EXISTS )?(\w+) AS$(.*?);$", re.MULTILINE | re.DOTALL)
 _PARAMETER = re.compile(r"\{(\w+):([\w()]+)\}")
 _COMMENT = re.compile(r"--[^\n]*")
@@ -34,17 +35,17 @@ def parameters_of(definition: str) -> dict[str, str]:
 
 
 def statements_of(script: str) -> str:
-    """Return what a migration does besides making views, without comments and line breaks: '' for nothing."""
+    """Return the statements of a migration other than views, without comments and line breaks; '' for none."""
     return " ".join(_COMMENT.sub("", _VIEW.sub("", script)).split())
 
 
 def fingerprint(definition: str) -> str:
-    """Return what a view's comment in the store says of its definition."""
-    return f"{WRITTEN_OUT}, {hashlib.sha256(definition.encode()).hexdigest()[:16]}"
+    """Return the comment a view with this definition has in the store."""
+    return f"{INLINED}, {hashlib.sha256(definition.encode()).hexdigest()[:16]}"
 
 
-def flatten(definition: str, definitions: Mapping[str, str]) -> str:
-    """Return a view's definition with each view it reads written out in its place."""
+def inline_views(definition: str, definitions: Mapping[str, str]) -> str:
+    """Return a view's definition with each view it reads replaced by that view's definition."""
     parts, done = [], 0
     for called in _CALL.finditer(definition):
         inner = definitions.get(called[2])
@@ -55,7 +56,7 @@ def flatten(definition: str, definitions: Mapping[str, str]) -> str:
         if called[3]:
             arguments, end = _arguments(definition, end)
             values = dict(arguments)
-        flat = flatten(_with_values(inner, values), definitions)
+        flat = inline_views(_with_values(inner, values), definitions)
         parts += [definition[done : called.start()], f"{called[1]} ({flat})"]
         done = end
     return "".join([*parts, definition[done:]])
@@ -85,3 +86,8 @@ def _arguments(text: str, start: int) -> tuple[Iterator[tuple[str, str]], int]:
         at += 1
     pairs = (text[a:b].lstrip(",").split("=", 1) for a, b in zip(cuts, cuts[1:], strict=False))
     return ((name.strip(), value.strip()) for name, value in pairs), at
+
+
+DEFINITIONS = read_definitions(SQL / "views")
+VIEWS = {name: parameters_of(definition) for name, definition in DEFINITIONS.items()}
+"""The parameters of each view: name to ClickHouse type."""

@@ -1,7 +1,7 @@
-"""Gives up waiting for bodies that nobody needs and that do not come.
+"""Limits the wait for response bodies that are not needed.
 
-A timeout of asyncio around every body would cost more than reading it, so one timer looks after all that are waited
-for: it may let a wait last half as long again.
+An asyncio timeout around every body would cost more than reading it, so one timer watches all of them; a wait may last
+up to half as long again.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ class BodyWatch:
         self._timer: asyncio.TimerHandle | None = None
 
     def begin(self) -> Task:
-        """Watch the current task, which is about to wait for a body: it is cancelled when the body does not come."""
+        """Watch the current task, which will wait for a body: cancel it after the limit."""
         task = asyncio.current_task()
         assert task is not None
         self._waiting[task] = self._monotonic()
@@ -32,11 +32,11 @@ class BodyWatch:
         return task
 
     def gave_up(self, task: Task) -> bool:
-        """Whether a task was cancelled by the watch alone; takes its cancelling back."""
+        """Whether only the watch cancelled a task; undoes that cancellation."""
         return task in self._given_up and task.uncancel() == 0
 
     def end(self, task: Task) -> None:
-        """Watch the task no more."""
+        """Stop watching the task."""
         del self._waiting[task]
         self._given_up.discard(task)
 

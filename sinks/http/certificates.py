@@ -1,4 +1,4 @@
-"""Certificates of authorities that an installation trusts besides those of the system."""
+"""Certificate authorities that an installation trusts besides those of the system."""
 
 import re
 import ssl
@@ -7,7 +7,7 @@ _CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-
 
 
 def certificates_of(pem: bytes) -> tuple[bytes, ...]:
-    """Divide a file of certificates into single ones."""
+    """Split a file of certificates."""
     return tuple(found[0] + b"\n" for found in _CERTIFICATE.finditer(pem))
 
 

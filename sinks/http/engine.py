@@ -1,8 +1,8 @@
-"""The seam to HTTP: one request out, one answer or failure back, everything bounded.
+"""The interface of HTTP engines: one request in, one response or failure out, everything limited.
 
-Two engines stand behind it: `sinks.http.pyreqwest_engine` on the hot path, `sinks.http.httpx_engine` as the reference;
-one contract suite holds for both. An answer is an answer as soon as its status came: what is wrong with its headers or
-its body afterwards is told in the answer and never makes a failure of it.
+Two engines implement it: `sinks.http.pyreqwest_engine` on the hot path, `sinks.http.httpx_engine` as the reference; one
+contract suite tests both. A response exists as soon as its status was received: a later error in headers or body is
+recorded in the response and does not make it a failure.
 """
 
 from dataclasses import dataclass
@@ -11,15 +11,15 @@ from typing import Protocol
 from model.http.messages import HttpFailure, HttpRequest, HttpResponse
 from sinks.http.redirects import SAME_METHOD_AND_BODY
 
-# Nearly all answers are a few hundred bytes long, so compressing them saves nothing. What comes compressed all the same
-# is decoded (`sinks.http.response_body`).
+# Nearly all responses have a few hundred bytes, so compression saves nothing. Compressed ones are still decoded
+# (`sinks.http.response_body`).
 ACCEPT_ENCODING = "identity"
-UNNEEDED_BODY_SECONDS = 1.0  # how long to wait for a body that changes nothing, once its status came
-_ALWAYS_READ = 207  # speaks of several things in its body
+UNNEEDED_BODY_SECONDS = 1.0  # limit of the wait for a body that is not needed, after its status
+_ALWAYS_READ = 207  # its body has a result per item
 
 
 def waits_for_body(request: HttpRequest, status: int) -> bool:
-    """Whether a body is waited for as long as the call may last."""
+    """Whether to wait for the body until the timeout of the call."""
     if status in SAME_METHOD_AND_BODY:
         return False  # a redirect: its body must not take the time of the next hop
     return request.needs_body or status == _ALWAYS_READ
@@ -29,7 +29,7 @@ class HttpEngine(Protocol):
     """Makes calls on one asyncio loop. Keeps connections alive between calls; never follows redirects."""
 
     async def send(self, request: HttpRequest) -> HttpResponse | HttpFailure:
-        """Make one call. Never raises for what the other side does; cancelling it aborts the call."""
+        """Make one call. Never raises for what the server does; cancelling it aborts the call."""
 
     async def close(self) -> None:
         """Close all connections."""

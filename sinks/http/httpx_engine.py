@@ -1,8 +1,8 @@
-"""The reference HTTP engine: httpx, for wherever a person waits and as the second voice in the contract suite.
+"""The reference HTTP engine: httpx, for calls that a person waits for, and as the reference in the contract suite.
 
 The URL's host is replaced by the checked address; the name goes into the Host header and, for TLS, into SNI and the
-certificate check. One pool per host and address, for connections would otherwise be shared between names. A proxy is
-asked for the name, once the name has been looked up and checked here.
+certificate check. One pool per host and address, because connections would otherwise be shared between names. A
+proxy gets the name, after Waybill has resolved and checked it.
 """
 
 import asyncio
@@ -60,7 +60,7 @@ class HttpxEngine:
 
     async def _exchange(self, request: HttpRequest, url: Url, deadline: float) -> HttpResponse | HttpFailure:
         host = url.host_str or ""
-        addresses = self._guard.known(host) or await self._guard.look_up(host, deadline - self._monotonic())
+        addresses = self._guard.cached(host) or await self._guard.look_up(host, deadline - self._monotonic())
         if isinstance(addresses, HttpFailure):
             return addresses
         proxied = self._proxy is not None and not request.direct
@@ -75,8 +75,8 @@ class HttpxEngine:
                 response = await self._try_each(host, addresses, request, url)
         except TimeoutError:
             return HttpFailure(code="ETIMEDOUT", message="operation timed out")
-        except (httpx.LocalProtocolError, httpx.InvalidURL, ValueError):  # its text may quote a header's value
-            return HttpFailure(code="INVALID_SETTINGS", message="URL, method or headers make no valid request")
+        except (httpx.LocalProtocolError, httpx.InvalidURL, ValueError):  # its text may contain a header's value
+            return HttpFailure(code="INVALID_SETTINGS", message="URL, method or headers do not form a valid request")
         except httpx.TransportError as error:
             return failure_of(error)
         return await self._answer(response, request, deadline)
@@ -87,7 +87,7 @@ class HttpxEngine:
                 response = await self._pool(host, address).handle_async_request(_pinned(request, url, address))
             except (httpx.ConnectError, httpx.ConnectTimeout):
                 continue
-            self._guard.prefer(host, address)
+            self._guard.promote(host, address)
             return response
         last = addresses[-1]
         return await self._pool(host, last).handle_async_request(_pinned(request, url, last))
@@ -110,7 +110,7 @@ class HttpxEngine:
             await response.aclose()
 
     def _pool(self, host: str, address: str) -> httpx.AsyncHTTPTransport:
-        """``address`` '': by way of the proxy."""
+        """``address`` '': through the proxy."""
         key = (host, address)
         pool = self._pools.get(key)
         if pool is None:
@@ -121,18 +121,18 @@ class HttpxEngine:
             pool = self._pools[key] = httpx.AsyncHTTPTransport(
                 verify=self._tls,
                 proxy=proxy,
-                trust_env=False,  # proxies of the environment are not the workspace's
+                trust_env=False,  # ignore the environment's proxies
                 limits=httpx.Limits(keepalive_expiry=IDLE_CONNECTION_TIMEOUT_SECONDS),
             )
             if len(self._pools) > MAX_POOLS:
-                self._pools.popitem(last=False)  # not closed: calls under way hold on to it
+                self._pools.popitem(last=False)  # not closed: unfinished calls use it
         else:
             self._pools.move_to_end(key)
         return pool
 
 
 def _pinned(request: HttpRequest, url: Url, address: str) -> httpx.Request:
-    # For the bare transport: a client would add headers of its own, look into redirects and refuse odd ones.
+    # The bare transport: a client would add headers, follow redirects and refuse unusual responses.
     extensions: dict[str, object] = {"timeout": {"connect": CONNECT_TIMEOUT_SECONDS}}
     called = httpx.URL(str(url))
     if address:
@@ -152,7 +152,7 @@ def _pinned(request: HttpRequest, url: Url, address: str) -> httpx.Request:
 
 
 async def _read(response: httpx.Response, limit_bytes: int, timeout_seconds: float) -> tuple[bytes, str]:
-    """Read to the end, the limit and one byte more, or a fault, which is returned beside what came before it."""
+    """Read to the end, to one byte over the limit, or to an error, which is returned with what was read before."""
     body = bytearray()
     fault = ""
     try:

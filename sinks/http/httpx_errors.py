@@ -1,4 +1,4 @@
-"""What exceptions of httpx mean: how a call failed, or what ended the body of an answer early."""
+"""Maps httpx exceptions to transport codes, and to the reason why a body ended early."""
 
 import ssl
 from collections.abc import Iterator
@@ -13,14 +13,14 @@ _CLOSED_EARLY = ("disconnected without sending", "closed connection without send
 
 
 def failure_of(error: httpx.TransportError) -> HttpFailure:
-    """Say how a call without answer failed."""
+    """The failure of a call without response."""
     causes = list(_causes(error))
     message = next((str(cause) for cause in causes if str(cause)), type(error).__name__)
     return HttpFailure(code=_code(error, causes), message=message[:300])
 
 
 def body_fault(error: httpx.TransportError) -> str:
-    """Say what ended a body early."""
+    """Why a body ended early."""
     return (str(error) or "the connection broke")[:200]
 
 
@@ -41,7 +41,7 @@ def _code(error: httpx.TransportError, causes: list[BaseException]) -> str:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Walk down what led to an error, into groups as well."""
+    """Yield an error and its causes, exception groups included."""
     yield error
     if isinstance(error, BaseExceptionGroup):
         for member in error.exceptions:

@@ -1,7 +1,7 @@
-"""What both engines need to go through a proxy.
+"""What both engines share for proxies.
 
-A proxy is asked for names, which it looks up itself; so a name is looked up and checked here first, and refused as it
-would be without a proxy. Where the proxy then connects to is the proxy's to watch over.
+A proxy gets names and resolves them itself, so Waybill resolves and checks a name first and refuses it as it would
+without a proxy. Which address the proxy then connects to is up to the proxy.
 """
 
 from dataclasses import dataclass, field
@@ -24,16 +24,16 @@ class Proxy:
 
 
 def proxy_of(url: str) -> Proxy:
-    """Take the credentials out of a proxy's URL; they are percent-encoded there."""
+    """Return the credentials of a proxy's URL, percent-decoded."""
     parts = urlsplit(url)
     address = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
     return Proxy(address, unquote(parts.username or ""), unquote(parts.password or ""))
 
 
 def said_by_proxy(result: HttpResponse | HttpFailure) -> HttpResponse | HttpFailure:
-    """Tell what the proxy said of itself from what the destination said, and name the proxy in failures."""
+    """Separate the proxy's own responses from the destination's, and name the proxy in failures."""
     if isinstance(result, HttpFailure):
-        return replace(result, message=f"by way of the proxy: {result.message}")
+        return replace(result, message=f"through the proxy: {result.message}")
     if result.status == PROXY_AUTHENTICATION_REQUIRED:
-        return HttpFailure(code="PROXY_AUTHENTICATION", message="the proxy does not accept the credentials")
+        return HttpFailure(code="PROXY_AUTHENTICATION", message="the proxy refuses the credentials")
     return result

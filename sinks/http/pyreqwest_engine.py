@@ -2,8 +2,7 @@
 
 reqwest fixes a host's address when a client is made, so there is one client per host and address; each keeps its
 own connections alive. When a host moves, its new address gets a new client and the old one's connections idle out.
-Behind a proxy there is one client per host: the proxy is asked for the name, once the name has been looked up and
-checked here.
+Behind a proxy there is one client per host: the proxy gets the name, after Waybill has resolved and checked it.
 """
 
 import time
@@ -37,9 +36,9 @@ FIRST_FINAL_STATUS = 200
 
 
 class PyreqwestEngine:
-    """An `HttpEngine`. May be made on any thread; then belongs to the event loop it is first used on.
+    """An `HttpEngine`. It belongs to the event loop of its first use.
 
-    A cancelled call is given up at once, but the library ends its connection only when the request's timeout is over.
+    A cancelled call returns at once, but the library closes its connection only after the request's timeout.
     """
 
     def __init__(
@@ -69,7 +68,7 @@ class PyreqwestEngine:
 
     async def _exchange(self, request: HttpRequest, url: Url, deadline: float) -> HttpResponse | HttpFailure:
         host = url.host_str or ""
-        addresses = self._guard.known(host) or await self._guard.look_up(host, deadline - self._monotonic())
+        addresses = self._guard.cached(host) or await self._guard.look_up(host, deadline - self._monotonic())
         if isinstance(addresses, HttpFailure):
             return addresses
         proxied = self._proxy is not None and not request.direct
@@ -81,8 +80,10 @@ class PyreqwestEngine:
                 break
             try:
                 call = _built(self._client(host, address), request, url, remaining_seconds)
-            except ValueError:  # also what the library's builder raises; its text may quote a header's value
-                return HttpFailure(code="INVALID_SETTINGS", message="URL, method or headers make no valid request")
+            except ValueError:  # also what the library's builder raises; its text may contain a header's value
+                return HttpFailure(
+                    code="INVALID_SETTINGS", message="URL, method or headers do not form a valid request"
+                )
             try:
                 result = await _answer(call, request, self._watch)
             except DetailedPyreqwestError as error:
@@ -91,18 +92,18 @@ class PyreqwestEngine:
                 failure = failure_of(error)
                 return said_by_proxy(failure) if proxied else failure
             if address != addresses[0]:
-                self._guard.prefer(host, address)
+                self._guard.promote(host, address)
             return said_by_proxy(result) if proxied else result
-        return HttpFailure(code="ETIMEDOUT", message="the time was up before a connection came about")
+        return HttpFailure(code="ETIMEDOUT", message="no connection within the time limit")
 
     def _client(self, host: str, address: str) -> Client:
-        """``address`` '': by way of the proxy."""
+        """``address`` '': through the proxy."""
         key = (host, address)
         client = self._clients.get(key)
         if client is None:
             client = self._clients[key] = self._make_client(host, address)
             if len(self._clients) > MAX_CLIENTS:
-                self._clients.popitem(last=False)  # not closed: calls under way hold on to it
+                self._clients.popitem(last=False)  # not closed: unfinished calls use it
         else:
             self._clients.move_to_end(key)
         return client
@@ -110,7 +111,7 @@ class PyreqwestEngine:
     def _make_client(self, host: str, address: str) -> Client:
         builder = (
             ClientBuilder()
-            .no_proxy()  # proxies of the environment are not the workspace's
+            .no_proxy()  # ignore the environment's proxies
             .follow_redirects(False)
             .referer(False)
             .gzip(False)  # decoded by us, within the read limit
@@ -118,7 +119,7 @@ class PyreqwestEngine:
             .zstd(False)
             .deflate(False)
             .default_headers({"accept-encoding": ACCEPT_ENCODING})
-            # What is wrong with one header is no reason to throw the answer away.
+            # An invalid header does not invalidate the response.
             .http1_allow_obsolete_multiline_headers_in_responses(True)
             .http1_allow_spaces_after_header_name_in_responses(True)
             .http1_ignore_invalid_headers_in_responses(True)
@@ -139,14 +140,14 @@ class PyreqwestEngine:
 
 
 def _built(client: Client, request: HttpRequest, url: Url, timeout_seconds: float) -> StreamRequest:
-    # The library's own timeout, not asyncio's: it covers the body too and really ends the connection.
+    # The library's own timeout, not asyncio's: it covers the body too and closes the connection.
     builder = client.request(request.method, url).timeout(timedelta(seconds=timeout_seconds))
-    # Nothing of the body is read before the answer is handed over: a fault there would take the status along.
+    # The body is read after the response exists: an error in it must not lose the status.
     return builder.headers(request.headers).body_bytes(request.body).streamed_read_buffer_limit(0).build_streamed()
 
 
 async def _answer(call: StreamRequest, request: HttpRequest, watch: BodyWatch) -> HttpResponse | HttpFailure:
-    """Make the call. Of the body is read as much as there is before its end, the limit and a byte more, or a fault."""
+    """Make the call. Reads the body to its end, to one byte over the limit, or to an error."""
     async with call as response:
         status = response.status
         if status < FIRST_FINAL_STATUS:
@@ -161,7 +162,7 @@ async def _answer(call: StreamRequest, request: HttpRequest, watch: BodyWatch) -
             reader = response.body_reader
             chunk = await reader.read_chunk()
             raw = bytes(chunk) if chunk is not None else b""
-            if length is None or len(raw) != int(length):  # else it is all there, and its end needs no asking for
+            if length is None or len(raw) != int(length):  # else the body is complete
                 size_bytes = len(raw)
                 while chunk is not None and size_bytes <= limit_bytes:
                     chunk = await reader.read_chunk()

@@ -1,6 +1,6 @@
-"""What exceptions of pyreqwest mean: how a call failed, or what ended the body of an answer early.
+"""Maps pyreqwest exceptions to transport codes, and to the reason why a body ended early.
 
-reqwest tells little by type; the texts of the causes (hyper, rustls, the system) tell the rest.
+reqwest's exception types say little; the texts of their causes (hyper, rustls, the system) are needed too.
 """
 
 import re
@@ -27,13 +27,13 @@ def never_connected(error: DetailedPyreqwestError) -> bool:
 
 
 def failure_of(error: DetailedPyreqwestError) -> HttpFailure:
-    """Say how a call without answer failed."""
+    """The failure of a call without response."""
     message = _innermost(error)
     return HttpFailure(code=_code(error, message), message=message[:300])
 
 
 def body_fault(error: DetailedPyreqwestError) -> str:
-    """Say what ended a body early."""
+    """Why a body ended early."""
     return LATE if isinstance(error, RequestTimeoutError) else _innermost(error)[:200]
 
 

@@ -1,6 +1,6 @@
-"""Redirects, followed by us and not by the HTTP library: few, to checked addresses only, and without credentials.
+"""Follows redirects instead of the HTTP library: few, to checked addresses only, and without credentials.
 
-Only 307 and 308 keep method and body; any other redirect would lose the event and is left to the caller.
+Only 307 and 308 keep method and body; any other redirect would lose the event and is returned to the caller.
 """
 
 from collections.abc import Awaitable, Callable
@@ -13,7 +13,7 @@ from model.http.messages import HttpFailure, HttpRequest, HttpResponse
 
 MAX_HOPS = 3
 SAME_METHOD_AND_BODY = (307, 308)
-# What may go to another origin: it describes the body or names the delivery, and gives access to nothing.
+# Headers that may go to another origin: they describe the body or identify the delivery, and are no credentials.
 _HARMLESS_HEADERS = frozenset({"content-type", "user-agent", "idempotency-key"})
 
 Exchange = Callable[[HttpRequest, Url, float], Awaitable[HttpResponse | HttpFailure]]
@@ -24,7 +24,7 @@ async def send_following(
 ) -> HttpResponse | HttpFailure:
     """Call ``exchange(request, url, deadline)`` for the request and up to 3 hops, within one total time.
 
-    When the hops are used up, or lead nowhere we may go, the redirect itself is the answer.
+    After the last hop, or when the target is not allowed, the redirect itself is the result.
     """
     deadline = monotonic() + request.timeout_seconds
     url = _parsed(request.url)
@@ -57,8 +57,7 @@ def _parsed(text: str) -> Url | HttpFailure:
 
 
 def next_hop(url: Url, location: str) -> Url | None:
-    """Return where a redirect leads; None when it names no place, or one to which the event would travel unencrypted
-    though it was to be sent encrypted."""
+    """Return the target of a redirect; None when it has none, or when it would downgrade https to http."""
     if not location:
         return None
     try:

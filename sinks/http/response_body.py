@@ -1,7 +1,7 @@
-"""Reading the body of an answer: decoding gzip and deflate within the read limit, and naming what cannot be read.
+"""Decodes response bodies (gzip, deflate) within the read limit, and reports what cannot be decoded.
 
-The limit counts decoded bytes, so that a small body cannot unpack into a large one. What an engine read is handed over
-as it came: at most the limit and one byte more, by which a longer body is known.
+The limit counts decoded bytes, so that a small body cannot unpack into a large one. Engines pass the raw bytes: at most
+one byte over the limit, which marks a longer body.
 """
 
 import zlib
@@ -9,36 +9,36 @@ from collections.abc import Iterable
 
 from model.http.messages import HttpResponse
 
-LATE = "it did not come in time"  # the fault of a body that was waited for in vain
+LATE = "it did not come in time"  # the fault of a body that did not arrive in time
 _WINDOW_OF_GZIP = 16 + zlib.MAX_WBITS
 LIST_HEADERS = frozenset({"content-encoding", "transfer-encoding"})  # whose lines add up
 _GZIP_NAMES = frozenset({"gzip", "x-gzip"})
 _GZIP_MAGIC = b"\x1f\x8b"
-_MOST_MEMBERS = 100  # a gzip body may have several; each costs time, however little is in it
+_MOST_MEMBERS = 100  # of a gzip body; each costs time, even an empty one
 _PIECE_BYTES = 4_096
 
 
 def response_of(status: int, headers: dict[str, str], raw: bytes, *, limit_bytes: int, fault: str = "") -> HttpResponse:
-    """Make the answer. ``raw`` are the bytes of the body as they came, ``fault`` what ended reading them early."""
+    """Make the response. ``raw``: the body before decoding; ``fault``: why reading ended early."""
     truncated = len(raw) > limit_bytes
     coding, unknown = _coding(headers) if "content-encoding" in headers or "transfer-encoding" in headers else ("", "")
     if not coding and not unknown:
         body = raw[:limit_bytes] if truncated else raw
         return HttpResponse(status=status, headers=headers, body=body, body_truncated=truncated, body_fault=fault)
     if not raw or unknown:  # nothing to decode, as with status 204; or nothing that we can
-        fault = fault or (f"its coding {unknown} is not known here" if raw else "")
+        fault = fault or (f"its content coding {unknown} is not supported" if raw else "")
         return HttpResponse(status=status, headers=headers, body_truncated=truncated, body_fault=fault)
     body, wrong = _decode(raw, coding, limit_bytes)
     if len(body) > limit_bytes:
         body, truncated, wrong = body[:limit_bytes], True, ""
     elif truncated:
-        wrong = ""  # it ends early because we stopped reading
+        wrong = ""  # incomplete because reading stopped at the limit
     plain = {name: value for name, value in headers.items() if name != "content-encoding"}
     return HttpResponse(status=status, headers=plain, body=body, body_truncated=truncated, body_fault=fault or wrong)
 
 
 def merged(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Make one mapping of header lines, names in lower case: of repeated ones the last counts, codings add up."""
+    """Merge header lines, names in lower case: the last of repeated ones wins, content codings are joined."""
     headers: dict[str, str] = {}
     for name, value in pairs:
         known = headers.get(name) if name in LIST_HEADERS else None
@@ -47,7 +47,7 @@ def merged(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
 
 
 def _coding(headers: dict[str, str]) -> tuple[str, str]:
-    """Return the coding of the body, gzip or deflate or '' for none; and the name of one not known here, or ''."""
+    """Return the content coding, gzip or deflate or '' for none; and the name of an unsupported one, or ''."""
     transfer = _names(headers.get("transfer-encoding", ""), but="chunked")
     codings = _names(headers.get("content-encoding", ""), but="identity")
     if transfer or len(codings) > 1 or not set(codings) <= _GZIP_NAMES | {"deflate"}:
@@ -63,7 +63,7 @@ def _names(value: str, but: str) -> list[str]:
 
 
 def _decode(raw: bytes, coding: str, limit_bytes: int) -> tuple[bytes, str]:
-    """Decode up to a byte more than the limit. Returns what could be decoded, and what was wrong with the rest."""
+    """Decode to one byte over the limit. Returns the decoded part and the error in the rest."""
     if coding == "deflate":
         # It means zlib's format (RFC 1950); some send the bare stream of RFC 1951.
         decoded, wrong, _ = _inflate(raw, 0, zlib.MAX_WBITS, limit_bytes)
@@ -84,10 +84,10 @@ def _decode(raw: bytes, coding: str, limit_bytes: int) -> tuple[bytes, str]:
 
 
 def _inflate(raw: bytes, begin: int, window_bits: int, limit_bytes: int) -> tuple[bytes, str, int]:
-    """Decode one stream. Returns up to a byte more than the limit, what was wrong, and where the stream ended."""
+    """Decode one stream to one byte over the limit. Returns the data, the error, and the end of the stream."""
     decoder = zlib.decompressobj(window_bits)
     decoded = bytearray()
-    for start in range(begin, len(raw), _PIECE_BYTES):  # piece by piece: what stands before corrupt data is kept
+    for start in range(begin, len(raw), _PIECE_BYTES):  # in pieces, to keep what precedes corrupt data
         piece = raw[start : start + _PIECE_BYTES]
         try:
             decoded += decoder.decompress(piece, limit_bytes + 1 - len(decoded))

@@ -1,8 +1,8 @@
-"""Which network addresses a URL's host may lead to: looked up once, checked, and then pinned.
+"""Protection against server-side request forgery: resolves hosts, checks the addresses, and pins them.
 
-A destination's URL is user input. Whatever way it is written, what counts is the address the connection really goes
-to; so hosts are resolved here, the addresses are checked, and the engines connect to these and no others. (Checking
-a name and letting the HTTP library look it up again would let the second answer differ from the first.)
+A destination's URL is user input, and only the address that a connection goes to counts. So hosts are resolved here,
+the addresses are checked, and the engines connect to these and no others. (If the HTTP library resolved the name again,
+it could get another address.)
 """
 
 import asyncio
@@ -19,29 +19,29 @@ Resolver = Callable[[str], Awaitable[Sequence[str]]]  # host -> addresses as tex
 
 REFRESH_SECONDS = 30.0
 FAILURE_REFRESH_SECONDS = 2.0
-MAX_KNOWN_HOSTS = 1_000
+MAX_CACHED_HOSTS = 1_000
 _NAT64 = IPv6Network("64:ff9b::/96")
 _IPV4_COMPATIBLE = IPv6Network("::/96")
 _UNKNOWN_NAME = {socket.EAI_NONAME, socket.EAI_NODATA, socket.EAI_ADDRFAMILY}
 
 
 async def system_resolver(host: str) -> Sequence[str]:
-    """Look a host up as every program on this machine does."""
+    """Resolve a host with the system's resolver."""
     found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found))
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
+class _CachedLookup:
     result: tuple[str, ...] | HttpFailure
     until: float
-    doubted: bool = False  # it stands for an earlier answer: the last one was none, or that there is no such name
+    doubted: bool = False  # kept from an earlier lookup, because the last one failed
 
 
 class SsrfGuard:
-    """Resolves hosts to addresses that may be called; remembers them for 30 seconds. Belongs to one event loop.
+    """Resolves hosts to allowed addresses and caches them for 30 seconds. Belongs to one event loop.
 
-    One passing fault of a name server costs no call to a host that was found before.
+    A single failure of a name server does not fail calls to a host that was resolved before.
 
     Private, loopback, link-local, multicast and reserved addresses are refused unless they lie in ``allowed``.
     """
@@ -56,13 +56,13 @@ class SsrfGuard:
         self._allowed = tuple(allowed)
         self._resolver = resolver
         self._monotonic = monotonic
-        self._known: dict[str, _Known] = {}
+        self._cached: dict[str, _CachedLookup] = {}
         self._lookups: dict[str, asyncio.Task[tuple[str, ...] | HttpFailure]] = {}
 
-    def known(self, host: str) -> tuple[str, ...] | HttpFailure | None:
-        """Return what a lookup of the last seconds found, or None when there is none."""
-        known = self._known.get(host)
-        return known.result if known and self._monotonic() < known.until else None
+    def cached(self, host: str) -> tuple[str, ...] | HttpFailure | None:
+        """Return the cached result of a lookup, or None."""
+        cached = self._cached.get(host)
+        return cached.result if cached and self._monotonic() < cached.until else None
 
     async def look_up(self, host: str, timeout_seconds: float) -> tuple[str, ...] | HttpFailure:
         """Return the addresses to try, in order, or a failure ENOTFOUND, EAI_AGAIN, ADDRESS_REFUSED or ETIMEDOUT.
@@ -70,7 +70,7 @@ class SsrfGuard:
         ``host`` is a name or an address, IPv6 with or without brackets.
         """
         lookup = self._lookups.get(host)
-        if lookup is None:  # all who ask meanwhile share one lookup: a dead name server holds one thread per host
+        if lookup is None:  # concurrent callers share one lookup: a dead name server blocks one thread per host
             lookup = self._lookups[host] = asyncio.get_running_loop().create_task(self._resolve(host))
             lookup.add_done_callback(lambda _: self._lookups.pop(host, None))
         try:
@@ -79,29 +79,29 @@ class SsrfGuard:
         except TimeoutError:
             return HttpFailure(code="ETIMEDOUT", message=f"no answer from the name server for {host[:253]} in time")
 
-    def prefer(self, host: str, address: str) -> None:
-        """Try this address first from now on: a connection to it came about."""
-        known = self._known.get(host)
-        if known and not isinstance(known.result, HttpFailure) and known.result[0] != address:
-            self._known[host] = replace(known, result=_first(address, known.result))
+    def promote(self, host: str, address: str) -> None:
+        """Try this address first from now on, because a connection to it succeeded."""
+        cached = self._cached.get(host)
+        if cached and not isinstance(cached.result, HttpFailure) and cached.result[0] != address:
+            self._cached[host] = replace(cached, result=_first(address, cached.result))
 
     async def _resolve(self, host: str) -> tuple[str, ...] | HttpFailure:
-        previous = self._known.pop(host, None)
+        previous = self._cached.pop(host, None)
         result = await self._resolve_and_check(host)
         doubted, keep_seconds = False, REFRESH_SECONDS
         if previous and not isinstance(previous.result, HttpFailure):
             if not isinstance(result, HttpFailure):
                 result = _first(previous.result[0], result)
-            elif result.code == "EAI_AGAIN":  # the name server is away; the address was checked and still is good
+            elif result.code == "EAI_AGAIN":  # the name server is unavailable; the checked address stays valid
                 result, doubted = previous.result, True
             elif result.code == "ENOTFOUND" and not previous.doubted:
-                # A name that was there a moment ago is not gone because a name server says so once: ask it again.
+                # A single ENOTFOUND for a name that resolved a moment ago is not believed: ask again.
                 result, doubted, keep_seconds = previous.result, True, FAILURE_REFRESH_SECONDS
         if isinstance(result, HttpFailure):
             keep_seconds = FAILURE_REFRESH_SECONDS
-        while len(self._known) >= MAX_KNOWN_HOSTS:
-            del self._known[next(iter(self._known))]
-        self._known[host] = _Known(result, self._monotonic() + keep_seconds, doubted)
+        while len(self._cached) >= MAX_CACHED_HOSTS:
+            del self._cached[next(iter(self._cached))]
+        self._cached[host] = _CachedLookup(result, self._monotonic() + keep_seconds, doubted)
         return result
 
     async def _resolve_and_check(self, host: str) -> tuple[str, ...] | HttpFailure:
@@ -115,8 +115,8 @@ class SsrfGuard:
                 return HttpFailure(code=code, message=f"looking up {host[:253]}: {error.strerror}")
             except OSError as error:
                 return HttpFailure(code="EAI_AGAIN", message=f"looking up {host[:253]}: {error.strerror}")
-            except ValueError:  # too long, empty labels, a zero byte: names the resolver cannot even ask for
-                return HttpFailure(code="ENOTFOUND", message=f"{host[:253]!r} is no valid host name")
+            except ValueError:  # too long, empty labels, a zero byte
+                return HttpFailure(code="ENOTFOUND", message=f"{host[:253]!r} is not a valid host name")
         if not found:
             return HttpFailure(code="ENOTFOUND", message=f"{host[:253]} has no address")
         allowed = tuple(address for address in found if self._may_call(address))
@@ -135,8 +135,8 @@ class SsrfGuard:
 
 
 def embedded_addresses(address: IPv4Address | IPv6Address) -> list[IPv4Address | IPv6Address]:
-    """Where an address leads: itself, or for ``::ffff:10.0.0.1`` the IPv4 address it stands for; and for translated
-    and tunnelled forms (NAT64, 6to4) both."""
+    """The addresses that an address reaches: itself; the IPv4 address for ``::ffff:10.0.0.1``; both for translated and
+    tunnelled forms (NAT64, 6to4)."""
     if isinstance(address, IPv4Address):
         return [address]
     if address.ipv4_mapped:
@@ -147,7 +147,7 @@ def embedded_addresses(address: IPv4Address | IPv6Address) -> list[IPv4Address |
 
 
 def is_public(address: IPv4Address | IPv6Address) -> bool:
-    """Whether an address is one of the open internet's and names a single host."""
+    """Whether an address is a public unicast address."""
     if isinstance(address, IPv6Address) and address.is_site_local:
         return False
     return (address.is_global or address in _NAT64) and not (

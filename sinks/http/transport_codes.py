@@ -1,4 +1,4 @@
-"""Reason codes of network and TLS errors: the part of error mapping that all HTTP engines share."""
+"""Transport codes of network and TLS errors; shared by the HTTP engines."""
 
 import errno
 
@@ -13,8 +13,8 @@ _CODES = {
     errno.EADDRNOTAVAIL: "EHOSTUNREACH",
     errno.ETIMEDOUT: "ETIMEDOUT",
 }
-# What stays until a person acts: certificates, and two sides that have no version or cipher in common, or of which one
-# speaks no TLS. Words of rustls and OpenSSL, without spaces and underscores.
+# Permanent TLS errors: certificates, no common version or cipher, or a server without TLS. Words of rustls and
+# OpenSSL, without spaces and underscores.
 _LASTING_TLS_FAULTS = (
     "accessdenied",
     "applicationprotocol",
@@ -34,12 +34,12 @@ _LASTING_TLS_FAULTS = (
 
 
 def code_of_errno(number: int) -> str:
-    """Name a network error; one we do not know is a broken connection."""
+    """The code of a network error; an unknown one is ECONNRESET."""
     return _CODES.get(number, "ECONNRESET")
 
 
 def code_of_tls_fault(message: str) -> str:
-    """Name a TLS error by its text. A handshake that ends early, or breaks, is a broken connection: a load balancer
-    that restarts does that, and it says nothing about the certificate."""
+    """The code of a TLS error, from its text. A handshake that ends early is a broken connection: a restarting load
+    balancer causes that, and it is not about the certificate."""
     plain = message.lower().replace(" ", "").replace("_", "")
     return "TLS_ERROR" if any(words in plain for words in _LASTING_TLS_FAULTS) else "ECONNRESET"

@@ -17,14 +17,14 @@ from model.alerts.rule import RULE
 from model.alerts.state import Check
 from model.alerts.transition import Transition
 from model.alerts.version import RuleChange, RuleVersion
-from model.recording.rollup import MINUTE_MS
+from model.durations import MINUTE_MS
 from model.workspace.workspace import Workspace
-from sinks.channels.channel import Outcome, SendResult
+from sinks.channels.channel import SendResult, SendStatus
 from tests.unit.alerts.alert_samples import NOW
 from tests.workspaces import webhook, workspace
 
 START = NOW  # of the first append minute
-TAKEN = SendResult(outcome=Outcome.TAKEN)
+OK = SendResult(outcome=SendStatus.OK)
 SMTP = {"host": "mail.example.com", "security": "none", "from": "waybill@example.com"}
 
 
@@ -111,7 +111,7 @@ class Evaluating:
         self.partitions = partitions
         self.workspace = configured or example_workspace()
         self.now_ms = START + 2 * MINUTE_MS
-        self.heard = 0
+        self.minute_seen = 0
         self.on_heard: Callable[[], None] = lambda: None
         self.logic = self.make(None)
 
@@ -128,7 +128,7 @@ class Evaluating:
         return list(found)
 
     def _hear(self) -> None:
-        self.heard += 1
+        self.minute_seen += 1
         self.on_heard()
 
 
@@ -169,7 +169,7 @@ class ScriptedChannel:
         assert 1 <= len(notices) <= self.max_notices
         self.sent.append((recipient, tuple(notices)))
         self.before_answer()
-        answer = self.answers.pop(0) if self.answers else TAKEN
+        answer = self.answers.pop(0) if self.answers else OK
         if isinstance(answer, Exception):
             raise answer
         return answer

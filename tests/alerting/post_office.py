@@ -70,7 +70,7 @@ class PostOffice:
         for ms in after_ms or (0,):
             self.clock.advance(ms)
             self.sender.work()
-        self.sender.settle()
+        self.sender.collect_finished()
 
     def messages(self, channel: str) -> list[tuple[str, str]]:
         """State and code of the messages of a channel, oldest first."""

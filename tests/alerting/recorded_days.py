@@ -10,17 +10,15 @@ from flows.recording.replays import ReplayDeduplicator
 from flows.topics.interface import MINUTES, Record
 from flows.topics.sink import OutgoingRecord
 from model.alerts.transition import Transition
+from model.durations import HOUR_MS, MINUTE_MS
 from model.recording.facts import Fact, State, encode
 from model.recording.replays import EarlierOutcome
-from model.recording.rollup import MINUTE_MS
 from model.recording.rows import Row
 from sinks.clickhouse.store import Store
 from tests.alerting.alerting_kit import Evaluating
 from tests.sql.recording import BASE_MS, Event, tick
 
 PARTITIONS = 2
-HOUR_MS = 60 * MINUTE_MS
-DAY_MS = 24 * HOUR_MS
 STATES = (State.DELIVERED, State.DISCARDED, State.EXPIRED, State.FILTERED)
 
 

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flows.alerting.minute_assembly import MinuteAssembler, read_bundle
+from model.durations import MINUTE_MS
 from model.events.envelope import UnreadableRecord
-from model.recording.rollup import MINUTE_MS
 from tests.alerting.alerting_kit import START, bundle_value, said
 from tests.unit.alerts.alert_samples import row
 
@@ -24,7 +24,7 @@ def whole(bundles: MinuteAssembler) -> dict[int, list[str]]:
     """Sources by number of the minutes that are whole now, in the order they are given."""
     return {
         (minute.minute_ms - START) // MINUTE_MS: sorted(row["source"] for row in minute.rows)
-        for minute in bundles.whole()
+        for minute in bundles.complete()
     }
 
 
@@ -141,7 +141,7 @@ def test_any_bytes_are_a_bundle_or_unreadable(value: bytes) -> None:
         return
     bundles.add(read)
     MinuteAssembler.from_record(bundles.to_record(), 2)
-    assert list(bundles.whole()) == []
+    assert list(bundles.complete()) == []
 
 
 def _dumped(value: Any) -> bytes:

@@ -5,10 +5,9 @@ from typing import Any
 import pytest
 
 from flows.topics.interface import Record
-from model.alerts.measures import DAY_MS
 from model.alerts.notice import Change
 from model.alerts.transition import Suppression, Transition
-from model.recording.rollup import MINUTE_MS
+from model.durations import DAY_MS, HOUR_MS, MINUTE_MS
 from tests.alerting.alerting_kit import (
     START,
     Evaluating,
@@ -20,8 +19,6 @@ from tests.alerting.alerting_kit import (
     through_pickle,
 )
 from tests.unit.alerts.alert_samples import delivery
-
-HOUR_MS = 60 * MINUTE_MS
 
 
 def discarded(number: int, count: int = 1) -> dict[str, Any]:
@@ -36,11 +33,11 @@ def changes(found: list[Transition]) -> list[tuple[str, str, int]]:
 def test_a_minute_is_evaluated_once_when_every_partition_has_spoken_of_it() -> None:
     evaluating = Evaluating(Knowing(rule("r1")), partitions=2)
     assert evaluating.take(bundle(0, discarded(0), partition=0)) == []
-    assert evaluating.heard == 0  # nothing is known yet, and a partition that says nothing leaves it so
+    assert evaluating.minute_seen == 0  # nothing is known yet, and a partition that says nothing leaves it so
     [fired] = evaluating.take(bundle(0, discarded(0, 2), partition=1))
     assert changes([fired]) == [("r1", "fired", 0)] and fired.numerator == 3
     assert evaluating.take(bundle(0, discarded(0), partition=1), bundle(0, discarded(0), partition=0)) == []
-    assert evaluating.heard == 1
+    assert evaluating.minute_seen == 1
 
 
 def test_records_that_cannot_be_read_are_passed_and_said(caplog: pytest.LogCaptureFixture) -> None:

@@ -17,9 +17,9 @@ from flows.alerting.source import MinutesSource
 from flows.engine.clock import wall_clock_ms
 from flows.topics.interface import MINUTES
 from flows.topics.source import SourceConfig
-from model.alerts import machine
+from model.alerts import state_machine
 from model.alerts.version import RuleVersion
-from model.recording.rollup import MINUTE_MS
+from model.durations import MINUTE_MS
 from tests.alerting.alerting_kit import START, Knowing, bundle_value, example_workspace, rule, said
 from tests.fakes import MemoryTopics
 from tests.small_runs import Crash, Hand, beginning, run
@@ -85,7 +85,7 @@ class Alerting:
         self.reached = -1
         hand = Hand(until, crash=crash)
         reading = SourceConfig(
-            topics=self.topics, topic=MINUTES, clock=hand, stop=hand.stop, start=beginning, most_records=1
+            topics=self.topics, topic=MINUTES, clock=hand, stop=hand.stop, start=beginning, max_records=1
         )  # fmt: skip
         flow = alerting_flow(
             MinutesSource(reading), self._evaluation, OutboxSink(self.directory / "outbox.db", lambda: WORKSPACE)
@@ -196,7 +196,7 @@ def test_a_crash_in_the_outbox_loses_nothing_and_tells_nothing_twice(
 def test_control_with_ids_made_by_chance_something_is_told_twice(
     tmp_path: Path, expected: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(machine, "transition_id", lambda *_: uuid.uuid4().hex)
+    monkeypatch.setattr(state_machine, "transition_id", lambda *_: uuid.uuid4().hex)
     alerting = Alerting(tmp_path / "run")
     with monkeypatch.context() as patched:
         dying_at_put(patched, 2, after=True)

@@ -6,11 +6,11 @@ import pytest
 
 from flows.alerting.outbox import Outbox
 from flows.alerting.sender import SPACING_MS
-from sinks.channels.channel import Outcome, SendResult, message_id
+from sinks.channels.channel import SendResult, SendStatus, message_id
 from tests.alerting.alerting_kit import ScriptedChannel, transition
 from tests.alerting.post_office import PostOffice
 
-GONE = SendResult(outcome=Outcome.CHANNEL_REFUSED, code="410")
+GONE = SendResult(outcome=SendStatus.CHANNEL_REFUSED, code="410")
 
 
 class Killed(BaseException):
@@ -62,7 +62,7 @@ def test_killed_after_the_record_nothing_is_sent_again(post: PostOffice) -> None
     assert post.channels["team"].ids() == post.channels["ops"].ids() == [[1, 2]]
 
 
-@pytest.mark.parametrize("step", ["put", "put_health", "settle"])
+@pytest.mark.parametrize("step", ["put", "put_health", "record_result"])
 def test_killed_while_a_channel_is_disabled_people_are_told_once(
     post: PostOffice, step: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -80,7 +80,7 @@ def test_killed_while_a_channel_is_disabled_people_are_told_once(
 def test_control_where_words_are_not_kept_the_message_sent_again_is_another_one(
     post: PostOffice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Outbox, "pack", lambda *_: None)
+    monkeypatch.setattr(Outbox, "assign_batch", lambda *_: None)
     post.put(transition(3))
     post.channels["team"].before_answer = die
     kill_while(post, SPACING_MS)

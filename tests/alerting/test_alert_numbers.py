@@ -7,10 +7,10 @@ import pytest
 
 from model.alerts.state import Check
 from model.alerts.transition import Transition
-from model.recording.rollup import MINUTE_MS
+from model.durations import HOUR_MS, MINUTE_MS
 from sinks.clickhouse.store import Store
 from tests.alerting.alerting_kit import Evaluating, Knowing, rule
-from tests.alerting.recorded_days import HOUR_MS, PARTITIONS, RecordedDays, facts_of_days
+from tests.alerting.recorded_days import PARTITIONS, RecordedDays, facts_of_days
 
 LOOKED_UP = 2
 RATE: dict[str, Any] = {

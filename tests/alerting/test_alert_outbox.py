@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from flows.alerting.notifications import MessageState, messages_of, notice_from, notice_record
-from flows.alerting.outbox import KEPT_MS, MOST_DUE, ChannelHealth, Outbox
+from flows.alerting.outbox import KEPT_MS, MAX_DUE, ChannelHealth, Outbox
 from model.alerts.channels import EMAIL
 from model.alerts.messages import notice_of
 from model.alerts.notice import ErrorGroup
@@ -46,7 +46,7 @@ def test_what_is_found_again_is_there_once(outbox: Outbox, tmp_path: Path) -> No
 
 def test_what_was_sent_is_not_queued_again_when_its_minute_is_evaluated_again(outbox: Outbox) -> None:
     put(outbox, WORKSPACE, transition(1))
-    outbox.settle([queued.id for queued in outbox.queued(NOW)], MessageState.SENT)
+    outbox.record_result([queued.id for queued in outbox.queued(NOW)], MessageState.SENT)
     put(outbox, WORKSPACE, transition(1))
     assert due(outbox) == []
 
@@ -62,7 +62,7 @@ def test_the_oldest_comes_first_and_what_is_tried_again_when_it_is_due(outbox: O
     put(outbox, WORKSPACE, transition(3), transition(1), transition(2))
     assert due(outbox) == [(1, "team"), (2, "team"), (3, "team")]
     first = outbox.queued(NOW)[0]
-    outbox.settle([first.id], MessageState.FAILED, due_ms=NOW + 100, code="503", message="busy")
+    outbox.record_result([first.id], MessageState.FAILED, due_ms=NOW + 100, code="503", message="busy")
     assert [int(queued.notice.id, 16) for queued in outbox.queued(NOW + 99)] == [2, 3]
     assert outbox.queued(NOW + 100)[0] == replace(first, attempts=1, due_ms=NOW + 100)
 
@@ -72,7 +72,7 @@ def test_a_channel_on_which_much_waits_does_not_hide_another(outbox: Outbox) -> 
     put(outbox, WORKSPACE, *many, transition(5_000, channels=("ops",)))
     found = due(outbox)
     assert found[-1] == (5_000, "ops")
-    assert [number for number, channel in found if channel == "team"] == list(range(1, MOST_DUE + 1))
+    assert [number for number, channel in found if channel == "team"] == list(range(1, MAX_DUE + 1))
 
 
 def test_what_goes_out_together_and_its_words_stay_as_decided(outbox: Outbox, tmp_path: Path) -> None:
@@ -80,24 +80,24 @@ def test_what_goes_out_together_and_its_words_stay_as_decided(outbox: Outbox, tm
     first, second, third = outbox.queued(NOW)
     group = ErrorGroup("crm", "503", "busy", 60, "m-1", "https://grafana.example.com/d/x")
     words = [(queued.id, replace(queued.notice, error_groups=(group,), link="https://x")) for queued in (first, second)]
-    outbox.pack(first.id, words)
+    outbox.assign_batch(first.id, words)
     outbox.close()
     outbox = Outbox(tmp_path / "outbox.db")
     put(outbox, WORKSPACE, transition(1), transition(2), transition(3))
     again = outbox.queued(NOW)
-    assert [queued.parcel for queued in again] == [first.id, first.id, ""]
+    assert [queued.batch_id for queued in again] == [first.id, first.id, ""]
     assert [queued.notice for queued in again] == [words[0][1], words[1][1], third.notice]
-    assert outbox.parcel(first.id) == again[:2]
-    outbox.settle([first.id], MessageState.SENT)
-    assert outbox.parcel(first.id) == again[1:2]
+    assert outbox.batch(first.id) == again[:2]
+    outbox.record_result([first.id], MessageState.SENT)
+    assert outbox.batch(first.id) == again[1:2]
 
 
 def test_alone_each_is_a_parcel_of_its_own(outbox: Outbox) -> None:
     put(outbox, WORKSPACE, transition(1), transition(2))
     found = outbox.queued(NOW)
-    outbox.pack(found[0].id, [(queued.id, queued.notice) for queued in found])
-    outbox.settle([queued.id for queued in found], MessageState.FAILED, alone=True)
-    assert [queued.parcel for queued in outbox.queued(NOW)] == [queued.id for queued in found]
+    outbox.assign_batch(found[0].id, [(queued.id, queued.notice) for queued in found])
+    outbox.record_result([queued.id for queued in found], MessageState.FAILED, alone=True)
+    assert [queued.batch_id for queued in outbox.queued(NOW)] == [queued.id for queued in found]
 
 
 def test_each_change_of_a_message_is_recorded_and_nothing_twice(outbox: Outbox) -> None:
@@ -105,10 +105,10 @@ def test_each_change_of_a_message_is_recorded_and_nothing_twice(outbox: Outbox) 
     assert record_all(outbox) == 3
     assert record_all(outbox) == 0
     [queued] = outbox.queued(NOW)
-    outbox.settle([queued.id], MessageState.FAILED, code="503", message="busy")
+    outbox.record_result([queued.id], MessageState.FAILED, code="503", message="busy")
     found = outbox.unrecorded()
     assert [(row["state"], row["attempts"], row["code"]) for row in found.messages] == [("failed", 1, "503")]
-    outbox.settle([queued.id], MessageState.SENT)
+    outbox.record_result([queued.id], MessageState.SENT)
     outbox.recorded(found, NOW)  # of how it stood then
     [row] = outbox.unrecorded().messages
     assert (row["state"], row["attempts"]) == ("sent", 2) and row["version"] > found.messages[0]["version"]
@@ -130,7 +130,7 @@ def test_it_forgets_what_was_told_and_recorded_long_ago_and_nothing_else(outbox:
     old = transition(1, channels=("in-app", "team", "ops"))
     put(outbox, WORKSPACE, old)
     [ops] = [queued for queued in outbox.queued(NOW) if queued.channel == "ops"]
-    outbox.settle([ops.id], MessageState.SENT)
+    outbox.record_result([ops.id], MessageState.SENT)
     later_ms = old.at_ms + KEPT_MS + 1
     outbox.recorded(outbox.unrecorded(), later_ms - 1)
     put(outbox, WORKSPACE, old)

@@ -2,14 +2,14 @@ from threading import Event as StopEvent
 
 import pytest
 
-from flows.alerting.source import AHEAD_MS, MinutesSource
+from flows.alerting.source import MAX_LEAD_MS, MinutesSource
 from flows.topics.interface import MINUTES
 from flows.topics.source import BATCH_RECORDS, SourceConfig, SourcedRecord
-from model.recording.rollup import MINUTE_MS
+from model.durations import MINUTE_MS
 from tests.alerting.alerting_kit import START
 from tests.fakes import Clock, MemoryTopics
 
-AHEAD_MINUTES = AHEAD_MS // MINUTE_MS
+AHEAD_MINUTES = MAX_LEAD_MS // MINUTE_MS
 
 
 class Partitions:

@@ -5,13 +5,13 @@ from typing import Any, cast
 
 import pytest
 
-from flows.alerting.history import accept_tested, record
+from flows.alerting.history import copy_to_store, enable_tested
 from flows.alerting.notifications import MessageState
 from flows.alerting.store_queries import RuleRepository
 from model.alerts.notice import Change
 from model.alerts.state import Check
 from model.alerts.transition import Suppression
-from sinks.channels.channel import Outcome, SendResult
+from sinks.channels.channel import SendResult, SendStatus
 from sinks.clickhouse.store import Store, StoreUnavailable
 from tests.alerting.alerting_kit import ScriptedChannel, put, rule, transition
 from tests.alerting.post_office import PostOffice
@@ -19,7 +19,7 @@ from tests.unit.alerts.alert_samples import NOW
 
 PERIOD = {"from_ms": NOW - 1_000, "to_ms": NOW + 86_400_000}
 ANY = {"rule_id": "", "source": "", "destination": "", "limit": 100}
-GONE = SendResult(outcome=Outcome.CHANNEL_REFUSED, code="404", message="no_service")
+GONE = SendResult(outcome=SendStatus.CHANNEL_REFUSED, code="404", message="no_service")
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def post(tmp_path: Path) -> PostOffice:
 
 
 def record_all(post: PostOffice, store: Store) -> None:
-    while record(post.outbox, store, post.clock.now_ms):
+    while copy_to_store(post.outbox, store, post.clock.now_ms):
         pass
 
 
@@ -50,9 +50,9 @@ class Away:
 
 
 def test_history_holds_the_comparison_and_what_became_of_its_messages(post: PostOffice, store: Store) -> None:
-    post.channels["ops"].answers = [SendResult(outcome=Outcome.AGAIN, code="503")]
+    post.channels["ops"].answers = [SendResult(outcome=SendStatus.RETRY, code="503")]
     fired = transition(1, channels=("team", "ops", "email:no@example.com"), source="web", mapping="all")
-    post.channels["email"] = ScriptedChannel(SendResult(outcome=Outcome.RECIPIENT_REFUSED, code="550"))
+    post.channels["email"] = ScriptedChannel(SendResult(outcome=SendStatus.RECIPIENT_REFUSED, code="550"))
     quiet = transition(2, told=False, told_reason=str(Suppression.MUTED), change=Change.RECOVERED)
     post.put(fired)
     post.outbox.put([quiet], [])
@@ -69,7 +69,7 @@ def test_history_holds_the_comparison_and_what_became_of_its_messages(post: Post
 
 
 def test_a_message_that_waits_is_shown_as_it_stands_now(post: PostOffice, store: Store) -> None:
-    post.channels["team"].answers = [SendResult(outcome=Outcome.AGAIN, code="503", message="busy")]
+    post.channels["team"].answers = [SendResult(outcome=SendStatus.RETRY, code="503", message="busy")]
     post.put(transition(1))
     seen = []
     for after_ms in (None, 0, 5_000):
@@ -115,11 +115,11 @@ def test_a_channel_is_shown_disabled_until_a_test_of_it_succeeds(post: PostOffic
     record_all(post, store)
     [row] = store.view("alert_channel_health")
     assert (row["channel"], row["state"], row["code"], row["message"]) == ("team", "disabled", "404", "no_service")
-    accept_tested(post.outbox, store)
+    enable_tested(post.outbox, store)
     assert post.outbox.disabled() != []
     at_ms = post.clock.now_ms + 7  # what `waybill alerts test-channel` writes
     assert store.insert("alert_channels", [{"channel": "team", "state": "ok", "since": at_ms, "at": at_ms}]) == []
-    accept_tested(post.outbox, store)
+    enable_tested(post.outbox, store)
     assert post.outbox.disabled() == []
     post.put(transition(2))
     post.work(1_000)
@@ -142,14 +142,14 @@ def test_while_the_store_is_away_channels_are_told_and_it_is_all_written_later(p
     away = cast(Store, Away())
     post.put(*(transition(number) for number in range(1, 700)))
     with pytest.raises(StoreUnavailable):
-        record(post.outbox, away, post.clock.now_ms)
+        copy_to_store(post.outbox, away, post.clock.now_ms)
     post.channels["team"].max_notices = 100
     post.work(*[1_000] * 7)
     assert {state for state, _ in post.messages("team")} == {"sent"}
     record_all(post, store)
     rows = store.view("alert_history", **PERIOD, **(ANY | {"limit": 1_000}))
     assert len(rows) == 699 and {row["sent"] for row in rows} == {2}
-    assert not record(post.outbox, away, post.clock.now_ms)
+    assert not copy_to_store(post.outbox, away, post.clock.now_ms)
 
 
 def test_written_again_after_a_crash_nothing_is_there_twice(
@@ -158,7 +158,7 @@ def test_written_again_after_a_crash_nothing_is_there_twice(
     post.put(transition(1), transition(2))
     with monkeypatch.context() as patched:
         patched.setattr(type(post.outbox), "recorded", lambda *_: None)
-        assert record(post.outbox, store, post.clock.now_ms)
+        assert copy_to_store(post.outbox, store, post.clock.now_ms)
     post.start()
     record_all(post, store)
     assert [row["sent"] for row in history(store)] == [1, 1] and len(inbox(store, "")) == 2
@@ -176,7 +176,7 @@ def test_what_the_store_refuses_holds_up_nothing_else(
 def test_states_are_settled_by_their_messages(post: PostOffice, store: Store) -> None:
     post.put(transition(1, channels=("team", "ops")))
     for queued in post.outbox.queued(post.clock.now_ms):
-        post.outbox.settle([queued.id], MessageState.DROPPED, code="UNKNOWN_CHANNEL", message="gone")
+        post.outbox.record_result([queued.id], MessageState.DROPPED, code="UNKNOWN_CHANNEL", message="gone")
     record_all(post, store)
     [row] = history(store)
     assert (row["sent"], row["waiting"], row["dropped"]) == (1, 0, 2)

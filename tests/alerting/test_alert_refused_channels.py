@@ -6,15 +6,15 @@ from typing import Any, cast
 
 import pytest
 
-from flows.alerting.history import accept_tested
+from flows.alerting.history import enable_tested
 from flows.alerting.sender import SPACING_MS
 from model.alerts.notice import Change
-from sinks.channels.channel import Outcome, SendResult
+from sinks.channels.channel import SendResult, SendStatus
 from sinks.clickhouse.store import Store, StoreUnavailable
 from tests.alerting.alerting_kit import ScriptedChannel, WhenAsked, example_workspace, transition
 from tests.alerting.post_office import PostOffice
 
-GONE = SendResult(outcome=Outcome.CHANNEL_REFUSED, code="404", message="no_service")
+GONE = SendResult(outcome=SendStatus.CHANNEL_REFUSED, code="404", message="no_service")
 SENT, GONE_TOO = ("sent", ""), ("dropped", "404")
 DISABLED = "Channel team is disabled"
 
@@ -38,7 +38,7 @@ def somebody_tests(post: PostOffice, state: str, after_ms: int) -> None:
     """Somebody tested channel team so long after it was disabled."""
     [disabled] = post.outbox.disabled()
     row = {"channel": "team", "state": state, "at": disabled.at_ms + after_ms}
-    accept_tested(post.outbox, cast(Store, Health(row, row | {"channel": "ops", "state": "ok"})))
+    enable_tested(post.outbox, cast(Store, Health(row, row | {"channel": "ops", "state": "ok"})))
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def test_it_is_told_in_the_app_and_on_the_other_channels_of_its_rules(post: Post
         notices = [notice for _, sent in post.channels[channel].sent for notice in sent]
         [told] = [notice for notice in notices if notice.change is Change.CHANNEL_DISABLED]
         assert told.title == DISABLED and "404 no_service" in told.summary
-        assert ("What to do", "Mend it, then run: waybill alerts test-channel team") in told.facts
+        assert ("What to do", "Fix it, then run: waybill alerts test-channel team") in told.facts
         assert [notice.id for notice in notices if notice is not told] == [transition(1).id]
     assert len(post.channels["team"].sent) == 1
 
@@ -90,9 +90,9 @@ def test_nothing_is_asked_of_the_store_while_no_channel_is_disabled(post: PostOf
     away = Health()
     away.away = True
     with pytest.raises(StoreUnavailable):
-        accept_tested(post.outbox, cast(Store, away))
+        enable_tested(post.outbox, cast(Store, away))
     somebody_tests(post, "ok", 5)
-    accept_tested(post.outbox, cast(Store, away))
+    enable_tested(post.outbox, cast(Store, away))
 
 
 def test_it_is_used_again_when_its_configuration_has_changed(post: PostOffice) -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from flows.topics.interface import Record
 from model.alerts.transition import Transition
-from model.recording.rollup import MINUTE_MS
+from model.durations import MINUTE_MS
 from tests.alerting.alerting_kit import START, Evaluating, Knowing, bundle, rule, said, through_pickle
 from tests.unit.alerts.alert_samples import delivery, row
 

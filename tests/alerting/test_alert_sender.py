@@ -5,12 +5,12 @@ import pytest
 
 from flows.alerting.sender import GIVE_UP_AFTER_MS, LONGEST_WAIT_MS, SPACING_MS
 from model.alerts.notice import Change
-from sinks.channels.channel import Outcome, SendResult
+from sinks.channels.channel import SendResult, SendStatus
 from tests.alerting.alerting_kit import ScriptedChannel, WhenAsked, example_workspace, transition
 from tests.alerting.post_office import PostOffice
 
-BUSY = SendResult(outcome=Outcome.AGAIN, code="503", message="busy")
-BAD_MESSAGE = SendResult(outcome=Outcome.MESSAGE_REFUSED, code="400", message="invalid_blocks")
+BUSY = SendResult(outcome=SendStatus.RETRY, code="503", message="busy")
+BAD_MESSAGE = SendResult(outcome=SendStatus.MESSAGE_REFUSED, code="400", message="invalid_blocks")
 SENT, QUEUED = ("sent", ""), ("queued", "")
 
 
@@ -70,7 +70,7 @@ def test_backoff_doubles_up_to_ten_minutes(post: PostOffice) -> None:
 
 
 def test_retry_after_holds_for_the_whole_channel(post: PostOffice) -> None:
-    post.channels["team"].answers = [SendResult(outcome=Outcome.AGAIN, code="429", after_seconds=30.5)]
+    post.channels["team"].answers = [SendResult(outcome=SendStatus.RETRY, code="429", after_seconds=30.5)]
     post.put(transition(1))
     post.work()
     post.put(transition(2), transition(3, channels=("ops",)))
@@ -93,7 +93,7 @@ def test_after_a_day_a_message_is_given_up_and_the_channels_word_is_kept(post: P
 
 
 def test_of_a_message_that_is_refused_each_notice_is_tried_alone(post: PostOffice) -> None:
-    post.channels["team"].answers = [BAD_MESSAGE, SendResult(outcome=Outcome.TAKEN), BAD_MESSAGE]
+    post.channels["team"].answers = [BAD_MESSAGE, SendResult(outcome=SendStatus.OK), BAD_MESSAGE]
     post.put(transition(1), transition(2), transition(3))
     post.work(0, *[SPACING_MS] * 3)
     assert post.channels["team"].ids() == [[1, 2, 3], [1], [2], [3]]
@@ -102,7 +102,9 @@ def test_of_a_message_that_is_refused_each_notice_is_tried_alone(post: PostOffic
 
 
 def test_a_recipient_that_is_refused_costs_nobody_else_anything(post: PostOffice) -> None:
-    post.channels["email"].answers = [SendResult(outcome=Outcome.RECIPIENT_REFUSED, code="550", message="no such user")]
+    post.channels["email"].answers = [
+        SendResult(outcome=SendStatus.RECIPIENT_REFUSED, code="550", message="no such user")
+    ]
     post.put(transition(1, channels=("email:no@example.com",)), transition(2, channels=("email:me",)))
     post.work(0, SPACING_MS)
     assert post.messages("email") == [("dropped", "550"), SENT]

@@ -3,17 +3,15 @@ from pathlib import Path
 import orjson
 import pytest
 
-from flows.alerting.dead_mans_switch import Watch
+from flows.alerting.dead_mans_switch import DeadMansSwitch
 from flows.alerting.outbox import Outbox
 from model.alerts.notice import Change
 from model.alerts.system import BLIND_AFTER_MS, MONITOR_BLIND
 from model.alerts.transition import Transition
-from model.recording.rollup import MINUTE_MS
+from model.durations import DAY_MS, MINUTE_MS
 from tests.alerting.alerting_kit import Evaluating, Knowing, bundle, example_workspace
 from tests.fakes import Clock
 from tests.unit.alerts.alert_samples import NOW
-
-DAY_MS = 24 * 60 * MINUTE_MS
 
 
 class Watched:
@@ -25,14 +23,14 @@ class Watched:
         self.start()
 
     def start(self) -> None:
-        self.watch = Watch(Outbox(self.file), lambda: example_workspace(always=["ops"]), self.clock)
+        self.watch = DeadMansSwitch(Outbox(self.file), lambda: example_workspace(always=["ops"]), self.clock)
 
     def look(self, after_ms: int = 0, *, every_ms: int = 5_000) -> None:
         """Look every now and then until so much later."""
         end_ms = self.clock.now_ms + after_ms
         while self.clock.now_ms < end_ms:
             self.clock.advance(min(every_ms, end_ms - self.clock.now_ms))
-            self.watch.look()
+            self.watch.check()
 
     def told(self) -> list[Transition]:
         return Outbox(self.file).unrecorded().transitions
@@ -61,13 +59,13 @@ def test_after_three_minutes_without_a_bundle_it_is_told_once(watched: Watched) 
 def test_while_bundles_come_it_is_quiet(watched: Watched) -> None:
     for _ in range(10):
         watched.look(BLIND_AFTER_MS)
-        watched.watch.heard()
+        watched.watch.minute_seen()
     assert watched.changes() == []
 
 
 def test_it_recovers_with_the_first_bundle_and_may_be_blind_again(watched: Watched) -> None:
     watched.look(BLIND_AFTER_MS + 1)
-    watched.watch.heard()
+    watched.watch.minute_seen()
     watched.look(5_000)
     assert watched.changes() == [Change.FIRED, Change.RECOVERED]
     watched.look(BLIND_AFTER_MS)
@@ -80,7 +78,7 @@ def test_started_again_it_is_as_blind_as_before(watched: Watched) -> None:
     watched.start()
     watched.look(10 * MINUTE_MS)
     assert watched.changes() == [Change.FIRED]
-    watched.watch.heard()
+    watched.watch.minute_seen()
     watched.look(5_000)
     assert watched.changes() == [Change.FIRED, Change.RECOVERED]
     watched.start()
@@ -116,7 +114,7 @@ def test_a_crash_before_it_is_written_down_is_no_second_alert(
 def test_a_partition_that_says_nothing_makes_it_blind(watched: Watched) -> None:
     """Bundles of the others come, and no minute can be evaluated."""
     evaluating = Evaluating(Knowing(), partitions=2)
-    evaluating.on_heard = watched.watch.heard
+    evaluating.on_heard = watched.watch.minute_seen
     for number in range(4):
         evaluating.take(bundle(number, partition=0))
         watched.look(MINUTE_MS)

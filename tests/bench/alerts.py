@@ -16,12 +16,12 @@ import orjson
 import psutil
 
 from model.alerts.evaluator import evaluate_minute
-from model.alerts.measures import DAY_MS, FIVE_MINUTES_MS
+from model.alerts.measures import FIVE_MINUTES_MS
 from model.alerts.rule import RULE
 from model.alerts.state import RuleState, StateKey
 from model.alerts.version import RuleChange, RuleVersion
 from model.alerts.windows import Windows
-from model.recording.rollup import MINUTE_MS
+from model.durations import DAY_MS, MINUTE_MS
 
 SOURCES, DESTINATIONS = 50, 100  # each to each
 RULES = 10_000

@@ -11,9 +11,10 @@ from rich.progress import Progress
 from rich.table import Table
 
 from dashboards.__main__ import DIRECTORY
+from model.durations import DAY_MS
 from sinks.clickhouse.schema import RETAINED
 from sinks.clickhouse.store import Store, open_store
-from tests.bench.synthetic_days import DAY_MS, DESTINATION, END_MS, SAMPLED_DAYS, Amount, fill
+from tests.bench.synthetic_days import DESTINATION, END_MS, SAMPLED_DAYS, Amount, fill
 from tests.grafana.choices import Pick, resolve
 from tests.grafana.dashboard import load_dashboard
 from tests.grafana.engine import run_on

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from rich.progress import Progress
 
 from model.delivery.sampling import FAILURES_PER_MINUTE
+from model.durations import DAY_MS, HOUR_MS, MINUTE_MS
 from model.reason_codes.catalogue import ALL
 from model.recording.latency import GAMMA
 from sinks.clickhouse.schema import RETAINED, migrate
 from sinks.clickhouse.store import Store
 
-MINUTE_MS, HOUR_MS, DAY_MS = 60_000, 3_600_000, 86_400_000
 END_MS = 1_790_000_000_000 // MINUTE_MS * MINUTE_MS  # amid a day and a month: the last partitions are open
 DESTINATION = "destination-1"
 PARTITIONS = 2  # of topic outcomes

@@ -7,9 +7,10 @@ import pytest
 from rich.console import Console
 from rich.progress import Progress
 
+from model.durations import DAY_MS
 from sinks.clickhouse.store import Store, open_store
 from tests.bench.reading import read
-from tests.bench.synthetic_days import DAY_MS, DESTINATION, END_MS, Amount, fill
+from tests.bench.synthetic_days import DESTINATION, END_MS, Amount, fill
 
 AMOUNT = Amount(deliveries_per_day=1_500, days=3)
 

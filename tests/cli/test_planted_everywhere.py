@@ -280,7 +280,7 @@ def test_all_paths_were_taken(story: Story) -> None:
     assert max(story.partner.calls["/207/batched"]) == 5
     assert {1, 2, 4} <= set(story.partner.calls["/400/whole"])
     log = story.system.log.read_text(encoding="utf-8")
-    assert "insert function: " in log and "locked needs a person" in log
+    assert "insert function: " in log and "locked refuses every call" in log
     assert all("redacted" in story.said[f"trace m-0-{end}"] for end in ("raise", "reject", "drop", "retry"))
 
 

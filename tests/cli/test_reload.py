@@ -55,7 +55,7 @@ def test_a_change_is_in_force_for_new_events_for_what_waits_and_at_ingest(tmp_pa
             changed = text.replace("{source: web, destination: crm}", drop)
             changed = changed.replace("  - {source: web, destination: locked}\n", "")
             write(system.file, changed.replace("test-write-key", "another-write-key"))
-            wait_until(lambda: log_says(system, "is in force"), PICKED_UP_SECONDS, "picked up")
+            wait_until(lambda: log_says(system, "workspace is active"), PICKED_UP_SECONDS, "picked up")
             assert system.post([event(2)]).status_code == 401
             write(system.file, changed)
             wait_until(lambda: system.post([event(3)]).status_code == 200, PICKED_UP_SECONDS, "the key is back")

@@ -100,7 +100,7 @@ def test_a_test_is_one_real_call_that_shows_request_and_answer(
     told = waybill("test-event", "--destination", "crm", "--event", event_file(tmp_path), "--yes", "--json", **places)
     assert told.code == 0, told.said
     answer = told.json()
-    assert answer["delivered"] and answer["passed_by"] == ["filters would have taken fields out"]
+    assert answer["delivered"] and answer["passed_by"] == ["filters would have removed fields"]
     (call,) = answer["calls"]
     assert orjson.loads(call["request"]["body"]) == {"who": "u-1", "total": 5} and call["http_status"] == 200
     assert calls(target) == before + 1

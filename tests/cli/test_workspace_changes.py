@@ -45,7 +45,7 @@ def events(count: int, first: int = 0) -> list[dict[str, Any]]:
 
 
 def in_force(system: Waybill, times: int) -> None:
-    wait_until(lambda: system.log.read_text().count("workspace is in force") >= times, 20, f"in force ({times})")
+    wait_until(lambda: system.log.read_text().count("workspace is active") >= times, 20, f"in force ({times})")
 
 
 def balance(system: Waybill, destination: str) -> dict[str, int]:
@@ -140,7 +140,7 @@ def test_what_a_removal_discards_is_said_with_its_number_everywhere_before_it_ha
         with running(system):
             filled(system)
             write(system.file, workspace(target, {"hub": "/healthy"}, delivery=delivery))
-            told = f"destination 'crm' is not in the workspace: {WAITING} deliveries that wait for it are discarded"
+            told = f"destination 'crm' is not in the workspace: its {WAITING} pending deliveries are discarded"
             wait_until(lambda: told in system.log.read_text(), 15, "said in the log", 0.02)
             assert "add `was: crm`" in system.log.read_text()
             assert errors(system) == {}, "it happened before it was said"

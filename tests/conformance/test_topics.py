@@ -54,10 +54,10 @@ class TestAppending:
         with closing(topics.producer()) as producer, closing(topics.reader("events", 0, 0)) as reader:
             for value in (b"first", b"second"):
                 producer.send("events", b"k", value, 0)
-                producer.push()
+                producer.poll()
             assert values(read_to(reader, 2)) == [b"first", b"second"]
             producer.send("events", b"k", b"third", 0)
-            producer.push()
+            producer.poll()
             producer.flush()
         assert values(read_all(topics)) == [b"first", b"second", b"third"]
 

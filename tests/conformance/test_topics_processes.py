@@ -56,17 +56,17 @@ class TestTopicsThemselves:
     ) -> None:
         append(topics, b"v", partition=1)
         for opened in (topics, topics_factory()):
-            with pytest.raises(TopicError, match=f"events has 2 partitions, {partitions} are asked for"):
+            with pytest.raises(TopicError, match=f"events has 2 partitions, not {partitions} as configured"):
                 opened.create([TopicSpec("events", partitions, DAY_SECONDS)])
             assert opened.partitions("events") == 2
             assert values(read_all(opened, partition=1)) == [b"v"]
 
     def test_marks_are_durable(self, topics: Topics, topics_factory: Installed) -> None:
-        assert topics.mark("flow.identity") is None
+        assert topics.get_metadata("flow.identity") is None
         topics.put_metadata("flow.identity", b"one")
         topics.put_metadata("flow.identity", b"\x00two")
-        assert topics_factory().mark("flow.identity") == b"\x00two"
-        assert topics.mark("flow") is None
+        assert topics_factory().get_metadata("flow.identity") == b"\x00two"
+        assert topics.get_metadata("flow") is None
 
     def test_closing_while_others_read_and_write_is_a_clear_error_for_them(
         self, topics: Topics, topics_factory: Installed

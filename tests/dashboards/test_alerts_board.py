@@ -73,7 +73,7 @@ def test_changes_say_what_was_compared_and_whether_it_was_told(full: Run) -> Non
 def test_a_channel_in_trouble_says_what_to_do(full: Run) -> None:
     channels = {row["Channel"]: row for row in shown(full, "Channels")}
     assert list(channels)[-1] == "in-app"
-    assert (channels["team"]["Last error"], channels["email"]["QueuedDelivery"]) == ("404 no_service", 1)
+    assert (channels["team"]["Last error"], channels["email"]["Waiting"]) == ("404 no_service", 1)
     assert "waybill alerts test-channel team" in channels["team"]["What to do"]
     assert (channels["in-app"]["Last error"], channels["in-app"]["What to do"]) == ("", "")
 

@@ -9,7 +9,7 @@ import pytest
 from dashboards import colours
 from dashboards.__main__ import BUILDERS, DIRECTORY, write_all
 from dashboards.queries import call
-from sinks.clickhouse.schema import VIEWS
+from sinks.clickhouse.views import VIEWS
 from tests.dashboards.boards import BOARDS
 from tests.grafana.dashboard import Variable
 from tests.grafana.invariants import COLUMNS, problems, problems_between

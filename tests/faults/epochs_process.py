@@ -36,7 +36,7 @@ class Idle(StatefulSourcePartition[int, int]):
         self._began = self._epoch_began = time.monotonic()
         self._epochs = 0
         self._cpu_before: float | None = None
-        self._wakes_before = self._asked = 0
+        self._wakes_before = self._polled = 0
 
     def next_batch(self) -> list[int]:
         since = time.monotonic() - self._began
@@ -45,12 +45,12 @@ class Idle(StatefulSourcePartition[int, int]):
             self._busy_once = False
             time.sleep(BUSY_SECONDS)
         if self._cpu_before is None and since >= MEASURED_SECONDS[0]:
-            self._cpu_before, self._wakes_before, self._asked = time.process_time(), main_thread_wakes(), 0
-        self._asked += 1
+            self._cpu_before, self._wakes_before, self._polled = time.process_time(), main_thread_wakes(), 0
+        self._polled += 1
         if self._cpu_before is not None and since >= MEASURED_SECONDS[1]:
             seconds = since - MEASURED_SECONDS[0]
             wakes, core = main_thread_wakes() - self._wakes_before, time.process_time() - self._cpu_before
-            said = {"core": core / seconds, "main_thread": wakes / seconds, "asked": self._asked / seconds}
+            said = {"core": core / seconds, "main_thread": wakes / seconds, "asked": self._polled / seconds}
             sys.stdout.write(json.dumps(said) + "\n")
             raise StopIteration
         return []

@@ -12,7 +12,7 @@ import threading
 from itertools import chain
 from pathlib import Path
 
-from flows.delivery import run as delivery_run
+from flows.delivery import dataflow as delivery
 from flows.delivery.dataflow import FLOW as DELIVERY
 from flows.recording import dataflow as recording
 from flows.recording.dataflow import FLOW as RECORDING
@@ -61,8 +61,7 @@ def main(flow: str, workspace: str, data: str, fault: str = "") -> None:
     if flow == DELIVERY:
 
         def prepare() -> RunnableFlow:
-            run = delivery_run.prepare(installation, stop, progress_ms=REPORT_EVERY_MS)
-            return RunnableFlow(run.flow, run.close)
+            return delivery.prepare(installation, stop, progress_ms=REPORT_EVERY_MS)
     else:
         store = open_store(installation.store_url)
         migrate(store, store_retention_seconds(installation.workspace), ALL)

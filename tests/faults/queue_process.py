@@ -15,7 +15,7 @@ from flows.delivery.shard import Shard
 EVERY_SECONDS = 0.2
 shared = sys.argv.pop() == "shared"
 most_held = [0]
-take, settle = InFlightBudget.take, InFlightBudget.settle
+take, release = InFlightBudget.take, InFlightBudget.release
 
 
 def watched_take(self: InFlightBudget, destination: str, size_bytes: int) -> None:
@@ -24,9 +24,9 @@ def watched_take(self: InFlightBudget, destination: str, size_bytes: int) -> Non
     most_held[0] = max(most_held[0], self.deliveries)
 
 
-def watched_settle(self: InFlightBudget, destination: str, size_bytes: int) -> None:
+def watched_release(self: InFlightBudget, destination: str, size_bytes: int) -> None:
     """Settle what `watched_take` took."""
-    settle(self, "all" if shared else destination, size_bytes)
+    release(self, "all" if shared else destination, size_bytes)
 
 
 def shared_queue(self: Shard, destination: str) -> DestinationQueue:
@@ -45,7 +45,7 @@ def tell(file: Path) -> None:
 
 
 InFlightBudget.take = watched_take  # type: ignore[method-assign]
-InFlightBudget.settle = watched_settle  # type: ignore[method-assign]
+InFlightBudget.release = watched_release  # type: ignore[method-assign]
 if shared:
     Shard._queue = shared_queue  # type: ignore[method-assign]
 threading.Thread(target=tell, args=(Path(sys.argv[3]) / "most_held",), daemon=True).start()

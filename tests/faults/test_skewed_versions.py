@@ -32,7 +32,7 @@ def two_processes(made: Cluster, files: list[Path]) -> Iterator[None]:
 
 
 def in_force(made: Cluster, number: int) -> bool:
-    return "workspace is in force" in (made.logs / f"delivery-{number}.log").read_text()
+    return "workspace is active" in (made.logs / f"delivery-{number}.log").read_text()
 
 
 @pytest.mark.slow

@@ -59,7 +59,7 @@ class Phases:
         return seconds
 
     def _failures(self) -> int:
-        return (self._made.logs / "recording.log").read_text(encoding="utf-8").count("trying again")
+        return (self._made.logs / "recording.log").read_text(encoding="utf-8").count("retrying")
 
 
 @pytest.mark.slow

@@ -80,7 +80,9 @@ def crash(system: Waybill, target: Receiver, *, changed_while_it_runs: bool) -> 
     assert target.tally()["hang"]["calls"] > 0, "nothing is unsettled"
     if changed_while_it_runs:
         change(system.file)
-        wait_until(lambda: "is in force" in system.log.read_text(encoding="utf-8"), 20, "the change is active", 0.01)
+        wait_until(
+            lambda: "workspace is active" in system.log.read_text(encoding="utf-8"), 20, "the change is active", 0.01
+        )
         system.post(plain_events(AFTER, first=BEFORE))
         wait_until(lambda: calls(target, "hub") == BEFORE + 2 * AFTER, 60, "delivered by the new version")
     system.kill()

@@ -22,11 +22,11 @@ PARTITIONS = 4
 
 def all_at_work(made: Cluster, count: int) -> list[psutil.Process]:
     """Wait until each of ``count`` processes has a partition open, which is when all are connected."""
-    journal = made.data / "recovery" / FLOW / "journal"
+    replay_marks = made.data / "recovery" / FLOW / "replay_marks"
     parts = made.installation.workspace.topics.partitions * (1 + len(RETRY_TIERS))
 
     def working() -> bool:
-        pages = [page for page in journal.glob("*-?.json") if not orjson.loads(page.read_bytes())["clean"]]
+        pages = [page for page in replay_marks.glob("*-?.json") if not orjson.loads(page.read_bytes())["clean"]]
         return len(made.workers()) == count and len(pages) >= parts
 
     wait_until(working, 60, f"{count} processes at work: {made.log_id('delivery')}", 0.1)

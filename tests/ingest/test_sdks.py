@@ -14,8 +14,8 @@ from segment.analytics.client import Client  # type: ignore[import-untyped]
 
 from console.ingest.limits import IngestLimits
 from flows.topics.interface import Topics
-from model.events.times import parse_iso_ms
 from tests.ingest.running import WRITE_KEY, events, rejections, running_ingest
+from tests.iso_times import parse_iso_ms
 
 HERE = Path(__file__).parent
 NODE_CACHE = HERE.parent.parent / ".cache" / "node"

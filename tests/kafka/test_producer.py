@@ -86,7 +86,7 @@ def test_kafka_what_a_failed_producer_held_is_appended_once(own_kafka: Broker, t
     for number in range(3):
         producer.send(TOPIC, b"", b"%d" % number)
         if pushed:
-            producer.push()
+            producer.poll()
     flush_until(producer, "CLUSTER_AUTHORIZATION_FAILED); allow Waybill's user")
     producer.send(TOPIC, b"", b"3")
     allow_appending(own_kafka.address)

@@ -11,6 +11,7 @@ from starlette.applications import Starlette
 from console.server.http_server import serve_in_thread
 from console.server.internal_api import create_api
 from flows.workspace.live import CurrentWorkspace
+from model.durations import HOUR_MS
 from model.reason_codes.catalogue import ALL
 from model.recording.facts import Fact, State
 from model.workspace.users import hash_of
@@ -21,7 +22,6 @@ from tests.sql.conftest import TEN_YEARS_SECONDS
 from tests.sql.recording import BASE_MS, Event, Log, rejected, tick
 from tests.workspaces import connection, webhook, workspace
 
-HOUR_MS = 3_600_000
 NOW_MS = BASE_MS + 4 * HOUR_MS
 NAMES = ("", "Cart, Viewed", "Order Completed", "Signed Up", "überall 💥")
 CODES = {"filtered": "FILTERED_BY_RULES", "discarded": "400", "expired": "503"}

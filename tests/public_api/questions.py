@@ -3,9 +3,9 @@
 from typing import Any
 
 from console.public_api.shapes import time_text
+from model.durations import HOUR_MS
 from tests.sql.recording import BASE_MS
 
-HOUR_MS = 3_600_000
 PERIOD: dict[str, Any] = {"startTime": time_text(BASE_MS), "endTime": time_text(BASE_MS + 3 * HOUR_MS)}
 OF_SOURCE = {**PERIOD, "sourceId": "web", "granularity": "HOUR"}
 OF_DESTINATION = {**OF_SOURCE, "destinationConfigId": "crm"}

@@ -8,10 +8,10 @@ import pytest
 
 from console.public_api.errors import Errors
 from console.public_api.shapes import time_text
+from model.durations import DAY_MS
 from tests.public_api.conftest import NOW_MS
-from tests.public_api.questions import HOUR_MS, OF_DESTINATION, OF_SOURCE, PERIOD
+from tests.public_api.questions import OF_DESTINATION, OF_SOURCE, PERIOD
 
-DAY_MS = 24 * HOUR_MS
 RECEIVED = "/delivery-overview/successfully-received"
 DELIVERED = "/delivery-overview/successful-delivery"
 METRICS = "/destinations/crm/delivery-metrics"

@@ -12,8 +12,9 @@ from console.public_api.cursors import read_cursor, write_cursor
 from console.public_api.dataset import Fold
 from console.public_api.errors import Refused
 from console.public_api.parameters import Granularity
-from console.public_api.periods import HOUR_MS, MetricsPeriod
+from console.public_api.periods import MetricsPeriod
 from console.public_api.reading import LONGEST_MS, MANY_ROWS, read_series
+from model.durations import HOUR_MS
 
 KEYS = st.tuples(st.text(max_size=2), st.sampled_from("abc"))
 ROWS = st.lists(

@@ -4,9 +4,10 @@ import httpx
 import pytest
 
 from console.public_api.shapes import DeliveryMetricsAnswer, TraceAnswer
+from model.durations import HOUR_MS
 from sinks.clickhouse.store import Store
 from tests.public_api.conftest import NOW_MS, Get
-from tests.public_api.questions import HOUR_MS, PERIOD
+from tests.public_api.questions import PERIOD
 from tests.sql.recording import BASE_MS
 
 PATH = "destinations/crm/delivery-metrics"

@@ -13,7 +13,7 @@ from console.public_api.openapi import document
 from console.public_api.openapi_posts import VIEW_TYPES, EventToSend
 from console.server import event_tester_api
 from console.server import internal_api as api
-from sinks.clickhouse.schema import VIEWS
+from sinks.clickhouse.views import VIEWS
 from tests.public_api.questions import OF_DESTINATION
 
 TOKEN = {"Authorization": "Bearer read-token"}

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from console.public_api.shapes import DeliveryOverviewAnswer, time_text
+from model.durations import HOUR_MS
 from sinks.clickhouse.store import Store
 from tests.public_api.conftest import NAMES, Get
-from tests.public_api.questions import HOUR_MS, OF_DESTINATION, OF_SOURCE, PERIOD, READS
+from tests.public_api.questions import OF_DESTINATION, OF_SOURCE, PERIOD, READS
 from tests.sql.recording import BASE_MS
 
 pytestmark = pytest.mark.slow  # each read plans a view of views

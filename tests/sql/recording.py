@@ -4,6 +4,7 @@ flow."""
 from dataclasses import dataclass, field
 from typing import Any
 
+from model.durations import MINUTE_MS
 from model.events.ids import delivery_id
 from model.recording.facts import (
     AttemptFailed,
@@ -18,7 +19,7 @@ from model.recording.facts import (
     WatermarkReport,
 )
 from model.recording.replays import Decision
-from model.recording.rollup import MINUTE_MS, LogMinute
+from model.recording.rollup import LogMinute
 from model.recording.rows import LogPosition, minute_row, rows_of, total_row
 from sinks.clickhouse.store import Store
 
@@ -100,11 +101,11 @@ class Log:
     partition: int = 0
     entries: list[tuple[LogPosition, Fact, Decision]] = field(default_factory=list)
 
-    def append(self, *facts: Fact, verdict: Decision = ONE, appended_ms: int = 0) -> None:
+    def append(self, *facts: Fact, decision: Decision = ONE, appended_ms: int = 0) -> None:
         for fact in facts:
             latest = self.entries[-1][0].appended_ms if self.entries else 0
             position = LogPosition(self.partition, len(self.entries), max(latest, fact.at_ms, appended_ms))
-            self.entries.append((position, fact, verdict))
+            self.entries.append((position, fact, decision))
 
     def record(self, store: Store, *, without: Fact | None = None) -> None:
         """Write facts and minutes; open append minutes are sent as they grow."""
@@ -112,15 +113,15 @@ class Log:
             table: [] for table in ("facts", "samples", "ticks", "minutes", "minute_totals")
         }
         window: LogMinute | None = None
-        for position, fact, verdict in self.entries:
+        for position, fact, decision in self.entries:
             if fact is without:
                 continue
-            for row in rows_of(fact, position, verdict):
+            for row in rows_of(fact, position, decision):
                 rows[row.table].append(row.values)
             append_minute_ms = position.appended_ms // MINUTE_MS * MINUTE_MS
             if window is None or window.minute_ms != append_minute_ms:
                 window = LogMinute(append_minute_ms)
-            window.add(fact, verdict)
+            window.add(fact, decision)
             at = {"append_minute_ms": append_minute_ms, "partition": self.partition, "version": position.offset}
             rows["minutes"] += [minute_row(series, counts, **at).values for series, counts in window.changed()]
             rows["minute_totals"] += [

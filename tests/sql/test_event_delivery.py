@@ -226,8 +226,8 @@ def test_a_replay_changes_no_number(store: Store) -> None:
     expired = event.outcome(State.EXPIRED, 1_000, code="EXPIRED")
     log.append(event.received(), event.failed(10, BASE_MS + 20), expired)
     late = event.outcome(State.DELIVERED, 2_000, replayed=True, resent=True, attempt=2)
-    log.append(late, verdict=Decision(1, EarlierOutcome(State.EXPIRED, "EXPIRED", expired.at_ms, expired.attempt)))
-    log.append(event.outcome(State.DISCARDED, 3_000, code="400", replayed=True), verdict=Decision(0))
+    log.append(late, decision=Decision(1, EarlierOutcome(State.EXPIRED, "EXPIRED", expired.at_ms, expired.attempt)))
+    log.append(event.outcome(State.DISCARDED, 3_000, code="400", replayed=True), decision=Decision(0))
     names: dict[str, dict[str, Any]] = {
         "key_metrics": {}, "funnel": {}, "discard_breakdown": {"step": ""}, "success_by_attempt": {},
         "error_details": {}, "error_groups": {}, "error_trend": {"step_seconds": 60}, "possible_duplicates": {},

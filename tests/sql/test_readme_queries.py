@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from model.recording.facts import State
-from sinks.clickhouse.schema import SQL, VIEWS
 from sinks.clickhouse.store import Store
+from sinks.clickhouse.views import SQL, VIEWS
 from tests.sql.recording import BASE_MS, Event, Log, tick
 
 README = (SQL / "README.md").read_text(encoding="utf-8")

@@ -12,9 +12,11 @@ from typing import Any
 import pytest
 
 from model.destinations.catalogue import ALL_REASONS
-from model.recording.latency import bucket, quantile_ms
-from sinks.clickhouse.schema import SQL, VIEWS, migrate
+from model.recording.latency import latency_bucket
+from sinks.clickhouse.schema import migrate
 from sinks.clickhouse.store import Store, StoreError, StoreLocked, StoreUnavailable, open_store
+from sinks.clickhouse.views import SQL, VIEWS
+from tests.latencies import quantile_ms
 from tests.sql.conftest import TEN_YEARS_SECONDS
 from tests.sql.recording import BASE_MS
 
@@ -49,13 +51,13 @@ def test_the_views_people_may_read_are_those_of_the_migrations(store: Store) -> 
     assert sorted(path.name for path in SQL.glob("*.sql"))[0].startswith("001_")
 
 
-def test_views_are_kept_with_the_views_they_read_written_out_and_made_again_when_they_differ(store: Store) -> None:
+def test_views_are_stored_inlined_and_replaced_when_they_differ(store: Store) -> None:
     query = "SELECT create_table_query FROM system.tables WHERE database = 'waybill' AND name = 'banners'"
     [(kept,)] = rows_of(store, query)
     assert "ticks" in kept and not any(f"{view}(" in kept for view in VIEWS)
     with store.client() as client:
         client.command("CREATE OR REPLACE VIEW banners AS SELECT 1 AS one")  # as another release may have made it
-        client.command("CREATE VIEW gone AS SELECT 1 AS one COMMENT 'written out from sql/, 0123456789abcdef'")
+        client.command("CREATE VIEW gone AS SELECT 1 AS one COMMENT 'inlined from sql/, 0123456789abcdef'")
         client.command("CREATE VIEW of_people AS SELECT 1 AS one")
     assert migrate(store, {}, ()) == 0
     assert rows_of(store, query) == [(kept,)]
@@ -122,7 +124,7 @@ def test_parameters_are_values_and_never_sql(store: Store, hostile: str) -> None
 
 def test_clickhouse_ranks_as_model_latency_does(store: Store) -> None:
     for n in (1, 2, 19, 20, 21, 39, 40, 99, 100, 101, 1_000):
-        counts = {bucket(ms): 1 for ms in range(1, 3 * n, 3)}
+        counts = {latency_bucket(ms): 1 for ms in range(1, 3 * n, 3)}
         total = sum(counts.values())
         keys, q = sorted(counts), 0.95
         [(index,)] = rows_of(

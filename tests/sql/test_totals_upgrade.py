@@ -5,8 +5,8 @@ from typing import Any
 
 from clickhouse_migrations.migrator import split_statement_tokens  # type: ignore[import-untyped]
 
-from sinks.clickhouse.schema import SQL
 from sinks.clickhouse.store import Store
+from sinks.clickhouse.views import SQL
 from tests.sql.recording import BASE_MS
 from tests.sql.test_views import HOUR, mixed_log
 

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from model.recording.facts import Fact, Outcome, State
-from model.recording.latency import bucket, value_ms
+from model.recording.latency import latency_bucket
 from model.recording.replays import Decision, EarlierOutcome
 from sinks.clickhouse.store import Store, ViewRefused
+from tests.latencies import value_ms
 from tests.sql.recording import BASE_MS, Event, Log, rejected, tick
 
 MINUTE, HOUR = 60_000, 3_600_000
@@ -87,7 +88,7 @@ def test_metrics_count_outcomes_in_the_minute_they_happened(store: Store) -> Non
     log.record(store)
     [metrics] = store.view("delivery_metrics", **PERIOD)
     assert (metrics["delivered"], metrics["success_rate"]) == (1, 1.0)
-    assert metrics["p50_latency_ms"] == value_ms(bucket(40_000))
+    assert metrics["p50_latency_ms"] == value_ms(latency_bucket(40_000))
     assert balance(store)["routed"] == 0  # the cohort is by the time of receiving
 
 
@@ -139,8 +140,8 @@ def test_a_correction_moves_a_delivery_and_is_counted_once(store: Store) -> None
     log.append(event.received(), expired)
     taken_back = EarlierOutcome(State.EXPIRED, "EXPIRED", expired.at_ms, expired.attempt)
     delivered = event.outcome(State.DELIVERED, 200_000, replayed=True, resent=True)
-    log.append(delivered, verdict=Decision(1, taken_back))
-    log.append(event.outcome(State.DISCARDED, 201_000, code="400", replayed=True), verdict=Decision(0))
+    log.append(delivered, decision=Decision(1, taken_back))
+    log.append(event.outcome(State.DISCARDED, 201_000, code="400", replayed=True), decision=Decision(0))
     log.append(tick(BASE_MS + HOUR))
     log.record(store)
     assert nonzero(balance(store)) == {"routed": 1, "delivered": 1}
@@ -313,7 +314,7 @@ def test_ingest_balance_finds_an_event_nobody_spoke_of(store: Store) -> None:
 def test_ingest_balance_counts_an_event_said_twice(store: Store) -> None:
     log, event = Log(), Event(0, BASE_MS)
     log.append(event.received())
-    log.append(event.received(replayed=True), verdict=Decision(0))
+    log.append(event.received(replayed=True), decision=Decision(0))
     log.record(store)
     assert store.view("ingest_balance", **PERIOD)[0]["unexplained"] == 0
     log.append(event.received(replayed=True))

@@ -186,11 +186,11 @@ class TestManyProcessesAndThreads:
         file.create()
         with closing(sqlite3.connect(file.path, isolation_level=None)) as other, ThreadPoolExecutor(1) as pool:
             other.execute("BEGIN IMMEDIATE")
-            opening = pool.submit(file.connect)
+            on_open = pool.submit(file.connect)
             with pytest.raises(TimeoutError):
-                opening.result(0.2)
+                on_open.result(0.2)
             other.execute("COMMIT")
-            opening.result(WAIT_SECONDS).close()
+            on_open.result(WAIT_SECONDS).close()
 
     def test_another_instance_in_this_process_does_not_drop_the_locks_of_the_first(
         self, topics: Topics, directory: Path, clock: Clock
@@ -216,7 +216,7 @@ class TestManyProcessesAndThreads:
             send(producer, b"v")
             producer.flush()
             topics.put_metadata("m", b"v")
-            assert reader.read(1, MIB) and topics.mark("m")
+            assert reader.read(1, MIB) and topics.get_metadata("m")
 
         def run_threads(count: int) -> int:
             for _ in range(count):
@@ -265,7 +265,7 @@ class TestManyProcessesAndThreads:
     ) -> None:
         limited = threading.Event()
         monkeypatch.setattr("flows.topics.sqlite.wal.EVERY_SECONDS", 0.01)
-        monkeypatch.setattr("flows.sqlite.database.Connection.limit_wal", lambda _: limited.set())
+        monkeypatch.setattr("flows.sqlite.database.SqliteConnection.limit_wal", lambda _: limited.set())
         directory.mkdir()
         file = SqliteFile(directory / "wide.sqlite", fsync=False)
         file.create()

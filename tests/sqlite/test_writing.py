@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from flows.sqlite import database as sqlite_file
-from flows.sqlite.database import Connection, SqliteFile
+from flows.sqlite.database import SqliteConnection, SqliteFile
 from flows.topics.factory import open_topics
 from flows.topics.interface import (
     ProduceFailed,
@@ -57,7 +57,7 @@ class TestAddresses:
 
     @pytest.mark.parametrize(("name", "partitions"), [("marks", 1), ("../x", 1), ("a b", 1), ("", 1), ("fine", 0)])
     def test_names_and_partitions_that_cannot_be(self, topics: Topics, name: str, partitions: int) -> None:
-        with pytest.raises(TopicError, match="is no topic"):
+        with pytest.raises(TopicError, match="is not a valid topic"):
             topics.create([TopicSpec(name, partitions, DAY_SECONDS)])
 
 
@@ -82,7 +82,7 @@ class TestFailedWrites:
         full = [True]
         connect = SqliteFile.connect
 
-        def connect_to_a_full_disk(file: SqliteFile) -> Connection:
+        def connect_to_a_full_disk(file: SqliteFile) -> SqliteConnection:
             connection = connect(file)
             if file.path.name == "events.sqlite":
                 connection.row(f"PRAGMA max_page_count = {20 if full[0] else 1 << 30}")
@@ -141,7 +141,7 @@ class TestFailedWrites:
     def test_a_file_that_may_only_be_read(self, topics: Topics, monkeypatch: pytest.MonkeyPatch) -> None:
         connect = SqliteFile.connect
 
-        def connect_read_only(file: SqliteFile) -> Connection:
+        def connect_read_only(file: SqliteFile) -> SqliteConnection:
             connection = connect(file)
             connection.row("PRAGMA query_only = 1")
             return connection

@@ -5,8 +5,9 @@ import re
 import pytest
 from clickhouse_migrations.migrator import split_statement_tokens  # type: ignore[import-untyped]
 
-from sinks.clickhouse.schema import SQL, MigrationFailed, migrate, on_cluster
+from sinks.clickhouse.schema import MigrationFailed, migrate, on_cluster
 from sinks.clickhouse.store import Store
+from sinks.clickhouse.views import SQL
 from tests.sql.test_store import rows_of
 
 MIGRATIONS = sorted(SQL.glob("*.sql"))

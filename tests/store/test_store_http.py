@@ -8,8 +8,7 @@ import httpx
 import pytest
 from clickhouse_connect.driver.exceptions import DatabaseError
 
-from flows.recording.replays import OutcomeKey
-from flows.recording.store_lookup import StoreLookup
+from flows.recording.replays import OutcomeKey, StoreLookup
 from sinks.clickhouse.rows import describe
 from sinks.clickhouse.store import Store, StoreError, StoreUnavailable, open_store
 from tests.clickhouse.process import ClickHouse

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model.http.messages import HttpFailure
-from sinks.http.ssrf_guard import FAILURE_REFRESH_SECONDS, MAX_KNOWN_HOSTS, REFRESH_SECONDS, SsrfGuard
+from sinks.http.ssrf_guard import FAILURE_REFRESH_SECONDS, MAX_CACHED_HOSTS, REFRESH_SECONDS, SsrfGuard
 
 
 @dataclass
@@ -69,10 +69,10 @@ def test_an_answer_that_turns_private_is_refused_once_the_first_no_longer_holds(
     guard = names.guard()
     assert code_or_addresses(guard, "partner.test") == ("93.184.215.14",)
     names.answers["partner.test"] = ["169.254.169.254"]
-    assert guard.known("partner.test") == ("93.184.215.14",)
+    assert guard.cached("partner.test") == ("93.184.215.14",)
     names.seconds = REFRESH_SECONDS
     assert code_or_addresses(guard, "partner.test") == "ADDRESS_REFUSED"
-    assert isinstance(guard.known("partner.test"), HttpFailure)
+    assert isinstance(guard.cached("partner.test"), HttpFailure)
 
 
 @pytest.mark.parametrize("address", ["93.184.215.14", "2606:4700::6810:84e5", "64:ff9b::5db8:d70e"])
@@ -133,9 +133,9 @@ def test_an_answer_holds_for_a_while_and_is_asked_for_once_by_many() -> None:
     async def test() -> None:
         await asyncio.gather(*(guard.look_up("partner.test", 5) for _ in range(20)))
         assert names.asked == 1
-        assert guard.known("partner.test") == ("93.184.215.14",)
+        assert guard.cached("partner.test") == ("93.184.215.14",)
         names.seconds = REFRESH_SECONDS
-        assert guard.known("partner.test") is None
+        assert guard.cached("partner.test") is None
         await guard.look_up("partner.test", 5)
         assert names.asked == 2
 
@@ -146,9 +146,9 @@ def test_a_failure_holds_for_a_shorter_while() -> None:
     names = Names()
     guard = names.guard()
     code_or_addresses(guard, "partner.test")
-    assert isinstance(guard.known("partner.test"), HttpFailure)
+    assert isinstance(guard.cached("partner.test"), HttpFailure)
     names.seconds = FAILURE_REFRESH_SECONDS
-    assert guard.known("partner.test") is None
+    assert guard.cached("partner.test") is None
 
 
 def test_a_name_server_that_goes_away_does_not_take_known_hosts_with_it() -> None:
@@ -171,7 +171,7 @@ def test_a_known_host_is_gone_when_the_name_server_says_so_twice() -> None:
     names.answers["partner.test"] = unknown
     assert code_or_addresses(guard, "partner.test") == ("93.184.215.14",)
     names.seconds += FAILURE_REFRESH_SECONDS
-    assert guard.known("partner.test") is None  # asked again soon
+    assert guard.cached("partner.test") is None  # asked again soon
     names.answers["partner.test"] = ["93.184.215.14"]
     assert code_or_addresses(guard, "partner.test") == ("93.184.215.14",)
     names.answers["partner.test"] = unknown
@@ -195,8 +195,8 @@ def test_an_address_that_worked_stays_first() -> None:
     names = Names({"partner.test": ["2606:4700::1", "93.184.215.14"]})
     guard = names.guard()
     code_or_addresses(guard, "partner.test")
-    guard.prefer("partner.test", "93.184.215.14")
-    assert guard.known("partner.test") == ("93.184.215.14", "2606:4700::1")
+    guard.promote("partner.test", "93.184.215.14")
+    assert guard.cached("partner.test") == ("93.184.215.14", "2606:4700::1")
     names.seconds = REFRESH_SECONDS
     assert code_or_addresses(guard, "partner.test") == ("93.184.215.14", "2606:4700::1")
 
@@ -205,9 +205,9 @@ def test_hosts_remembered_are_bounded() -> None:
     guard = Names().guard()
 
     async def test() -> None:
-        for number in range(MAX_KNOWN_HOSTS + 10):
+        for number in range(MAX_CACHED_HOSTS + 10):
             await guard.look_up(f"h{number}.test", 5)
 
     asyncio.run(test())
-    assert guard.known("h5.test") is None
-    assert guard.known("h500.test") is not None
+    assert guard.cached("h5.test") is None
+    assert guard.cached("h500.test") is not None

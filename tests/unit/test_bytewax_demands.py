@@ -340,7 +340,7 @@ def test_5_8_a_flow_that_lost_its_position_is_not_started_again_and_says_why(tmp
     thread.start()
     try:
         assert thread.join(DEADLINE_SECONDS)
-        assert thread.status.fatal and thread.status.starts == 1
+        assert thread.status.needs_operator and thread.status.starts == 1
         assert "1 records are gone" in thread.status.failure
     finally:
         stop.set()

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from flows.delivery.http_loop import Finished, HttpLoop
+from flows.delivery.http_loop import CompletedBatch, HttpLoop
 from flows.delivery.queue import QueuedDelivery
 from flows.delivery.sender import BatchSender
 from flows.engine.clock import wall_clock_ms
@@ -46,7 +46,7 @@ def group(number: int = 0) -> list[QueuedDelivery]:
     return [QueuedDelivery(delivery(events_offset=number), "events", 0, number, arrived_ms=T0)]
 
 
-def wait_for(finished: deque[Finished], count: int) -> list[Finished]:
+def wait_for(finished: deque[CompletedBatch], count: int) -> list[CompletedBatch]:
     deadline = time.monotonic() + 5
     while len(finished) < count:
         assert time.monotonic() < deadline
@@ -56,9 +56,9 @@ def wait_for(finished: deque[Finished], count: int) -> list[Finished]:
 
 def test_shipments_run_side_by_side_and_each_ends_with_its_deliveries(loop_over: Loops) -> None:
     engine = ScriptedEngine(lambda request: HttpResponse(status=200), lambda: 0.05)
-    finished: deque[Finished] = deque()
+    finished: deque[CompletedBatch] = deque()
     started = time.monotonic()
-    loop_over(engine).begin([group(number) for number in range(50)], finished)
+    loop_over(engine).submit([group(number) for number in range(50)], finished)
     ended = wait_for(finished, 50)
     assert time.monotonic() - started < 50 * 0.05 / 2
     assert {each.group[0].offset for each in ended} == set(range(50))
@@ -71,8 +71,8 @@ def test_an_engine_that_raises_after_all_is_a_failed_attempt_not_a_lost_one(loop
     def fail(request: HttpRequest) -> HttpResponse:
         raise ZeroDivisionError("oops")
 
-    finished: deque[Finished] = deque()
-    loop_over(ScriptedEngine(fail)).begin([group()], finished)
+    finished: deque[CompletedBatch] = deque()
+    loop_over(ScriptedEngine(fail)).submit([group()], finished)
     (ended,) = wait_for(finished, 1)
     answer = ended.batch_result.deliveries[0].answer
     assert (answer.failure, answer.code, answer.called) == (FailureClass.RETRY, "INTERNAL", False)
@@ -82,8 +82,8 @@ def test_an_engine_that_raises_after_all_is_a_failed_attempt_not_a_lost_one(loop
 def test_closing_aborts_what_is_under_way_at_once() -> None:
     engine = ScriptedEngine(lambda request: HttpResponse(status=200), lambda: 3_600.0)
     loop = loop_with(engine)
-    finished: deque[Finished] = deque()
-    loop.begin([group()], finished)
+    finished: deque[CompletedBatch] = deque()
+    loop.submit([group()], finished)
     deadline = time.monotonic() + 5
     while not engine.begun:
         assert time.monotonic() < deadline

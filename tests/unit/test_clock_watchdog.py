@@ -2,8 +2,8 @@ from threading import Event
 
 import pytest
 
-from flows.engine import clock_watchdog
-from flows.engine.clock_watchdog import ClockWatchdog, watch
+from flows.engine import clock
+from flows.engine.clock import ClockWatchdog, watch
 from tests.fakes import Clock
 from tests.samples import T0
 
@@ -35,7 +35,7 @@ def test_the_watch_ends_when_told_without_a_word() -> None:
 
 
 def test_the_watch_says_how_far_the_clock_went_back_and_looks_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(clock_watchdog, "LOOK_EVERY_SECONDS", 0.001)
+    monkeypatch.setattr(clock, "CHECK_EVERY_SECONDS", 0.001)
     wall, said = Clock(T0), list[int]()
     thread = watch(ClockWatchdog(wall, Clock(50)), Event(), said.append)
     wall.advance(-30_000)

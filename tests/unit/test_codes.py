@@ -63,7 +63,7 @@ def test_every_status_is_in_the_catalogue_and_concerns_the_destination() -> None
     known = {entry.code: entry.owner for entry in ALL}
     assert {known.get(str(status)) for status in range(100, 1_000)} == {Owner.DESTINATION}
     assert "redirect" in reason("301").description and "URL" in reason("301").action
-    assert "no status HTTP defines" in reason("777").description
+    assert "a status that HTTP does not define" in reason("777").description
     assert reason("CODE_OF_A_NEWER_VERSION").owner is Owner.US
 
 

@@ -8,9 +8,9 @@ import pytest
 
 from console.commands.check import check_file, with_discards
 from flows.workspace.compiled import compile_workspace
-from flows.workspace.discards import Discard, Waits, discards, uncounted
+from flows.workspace.discards import Discard, PendingCount, discards, uncounted
 from flows.workspace.live import CurrentWorkspace
-from flows.workspace.reloader import WorkspaceWatch
+from flows.workspace.reloader import WorkspaceReloader
 from model.workspace.reader import read_workspace
 from model.workspace.workspace import Workspace
 from sinks.clickhouse.store import StoreUnavailable
@@ -21,9 +21,9 @@ BEFORE = workspace(
     [connection("web", "crm", mappings=[{"name": "orders"}]), connection("app", "crm"), connection("web", "ads")],
 )
 WAITING = [
-    Waits("web", "crm", "orders", 200),
-    Waits("app", "crm", "", 100),
-    Waits("web", "ads", "", 1),
+    PendingCount("web", "crm", "orders", 200),
+    PendingCount("app", "crm", "", 100),
+    PendingCount("web", "ads", "", 1),
 ]
 
 
@@ -74,11 +74,11 @@ def test_a_source_that_has_another_id_keeps_what_waits() -> None:
 def test_what_is_told_names_the_number_and_the_way_out() -> None:
     discard = Discard("DESTINATION_REMOVED", "", "crm", "", 300, 30)
     assert discard.message == (
-        "destination 'crm' is not in the workspace: 300 deliveries that wait for it are discarded after 30 s"
+        "destination 'crm' is not in the workspace: its 300 pending deliveries are discarded after 30 s"
     )
     assert "`was: crm`" in discard.remedy
     one = Discard("MAPPING_REMOVED", "web", "crm", "orders", 1, 0.5)
-    assert "1 delivery that waits for it is discarded after 0.5 s" in one.message
+    assert "its 1 pending delivery is discarded after 0.5 s" in one.message
 
 
 TEXT = """version: 1
@@ -91,10 +91,10 @@ HOOK = 'type: webhook, url: "https://ads.example/"'
 Rows = Callable[[str, dict[str, Any]], list[dict[str, Any]]]
 
 
-def watching(path: Path, view: Rows | None) -> WorkspaceWatch:
+def watching(path: Path, view: Rows | None) -> WorkspaceReloader:
     path.write_text(TEXT)
     live = CurrentWorkspace(read_workspace(TEXT.encode(), file="w", environ={}).valid())
-    return WorkspaceWatch(path, live, {}, view=view, clock=lambda: 1_790_000_000_000)
+    return WorkspaceReloader(path, live, {}, view=view, clock=lambda: 1_790_000_000_000)
 
 
 def test_a_changed_file_is_told_with_what_it_discards(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -105,11 +105,11 @@ def test_a_changed_file_is_told_with_what_it_discards(tmp_path: Path, caplog: py
     path = tmp_path / "workspace.yaml"
     watch = watching(path, view)
     path.write_text(RENAMED)
-    watch.look()
-    assert "300 deliveries that wait for it" in caplog.text and "`was: crm`" in caplog.text
+    watch.poll()
+    assert "its 300 pending deliveries" in caplog.text and "`was: crm`" in caplog.text
     caplog.clear()
     path.write_text(RENAMED.replace("{id: hub,", "{id: hub, was: crm,"))
-    watch.look()
+    watch.poll()
     assert "deliveries" not in caplog.text
 
 
@@ -123,8 +123,8 @@ def test_a_changed_file_is_in_force_and_told_where_nobody_can_count(
     path = tmp_path / "workspace.yaml"
     watch = watching(path, away if store == "away" else None)
     path.write_text(RENAMED)
-    watch.look()
-    assert "destination 'crm' is not in the workspace: what waits (nobody could count it)" in caplog.text
+    watch.poll()
+    assert "destination 'crm' is not in the workspace: its pending deliveries (not counted)" in caplog.text
 
 
 def test_check_works_where_there_is_no_installation_and_makes_none(tmp_path: Path) -> None:

@@ -5,10 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flows.delivery.dedup import DedupStore, DuplicateStores, dedup_key
+from flows.delivery.dedup import DedupStore, DedupStores, dedup_key
 from flows.topics.interface import EVENTS
+from model.durations import HOUR_MS
 from tests.fakes import Clock, MemoryTopics
-from tests.samples import HOUR_MS, T0, event_value
+from tests.samples import T0, event_value
 
 DAY_SECONDS = 86_400
 
@@ -98,8 +99,8 @@ def test_however_often_parts_of_the_log_are_read_again_the_answers_are_those_of_
         store.close()
 
 
-def stores_over(tmp_path: Path, topics: MemoryTopics, clock: Clock) -> DuplicateStores:
-    return DuplicateStores(topics, tmp_path / "duplicates", window_seconds=DAY_SECONDS, clock=clock)
+def stores_over(tmp_path: Path, topics: MemoryTopics, clock: Clock) -> DedupStores:
+    return DedupStores(topics, tmp_path / "duplicates", window_seconds=DAY_SECONDS, clock=clock)
 
 
 def keyed(topics: MemoryTopics, offset: int) -> tuple[bytes, int, int]:

@@ -7,7 +7,7 @@ from bytewax.inputs import StatefulSourcePartition
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from flows.engine.epochs import EPOCH_MS, USUAL_WAIT_MS, AlignedPartition, EpochAligner
+from flows.engine.epochs import EPOCH_MS, PEER_WAIT_MS, AlignedPartition, EpochAligner
 from tests.fakes import Clock
 from tests.samples import T0
 
@@ -110,11 +110,11 @@ def test_left_alone_one_that_was_busy_once_stays_behind_and_the_other_asks_in_va
 def test_in_step_the_others_wait_for_it_in_the_next_epoch_and_not_in_vain(idle: bool, busy_ms: int) -> None:
     processes = run(12, in_step=True, idle=idle, busy={2_900: (0, busy_ms)})
     assert max(apart_ms(processes)[4:]) <= 2 * POLL_MS
-    assert sum(process.looks_in_vain for process in processes) < busy_ms + 12 * USUAL_WAIT_MS
+    assert sum(process.looks_in_vain for process in processes) < busy_ms + 12 * PEER_WAIT_MS
     for process in processes:
         assert len(process.ends_ms) >= 10
         gaps = [b - a for source in process.sources for a, b in zip(source.given_ms, source.given_ms[1:], strict=False)]
-        assert sorted(gaps)[-10] <= USUAL_WAIT_MS + POLL_MS  # but for the one time, they read on all the while
+        assert sorted(gaps)[-10] <= PEER_WAIT_MS + POLL_MS  # but for the one time, they read on all the while
 
 
 @settings(max_examples=8, deadline=None, phases=[Phase.explicit, Phase.generate])
@@ -150,12 +150,12 @@ def test_a_partition_at_its_end_ends_no_epoch() -> None:
             raise StopIteration
 
     epochs = EpochAligner(clock)
-    ended = AlignedPartition(Ended(clock, idle=True), epochs)
-    goes_on = AlignedPartition(Endless(clock, idle=True), epochs)
+    on_snapshot = AlignedPartition(Ended(clock, idle=True), epochs)
+    resumes = AlignedPartition(Endless(clock, idle=True), epochs)
     with pytest.raises(StopIteration):
-        ended.next_batch()
-    assert ended.snapshot() == 0
-    assert list(goes_on.next_batch()) == [1]
+        on_snapshot.next_batch()
+    assert on_snapshot.snapshot() == 0
+    assert list(resumes.next_batch()) == [1]
 
 
 def _time(ms: int) -> datetime:

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model.delivery.error_groups import GROUPS_PER_DAY, MAX_CONNECTIONS, OTHER, ErrorGroups, template
+from model.durations import DAY_MS
 from model.http.failure import MESSAGE_LIMIT_CHARS
 
-DAY_MS = 86_400_000
 NOON_MS = 20_000 * DAY_MS + DAY_MS // 2
 
 

@@ -13,9 +13,9 @@ from model.delivery.delivery import Delivery
 from model.destinations.destination import Item
 from model.events.event import from_record, to_record
 from model.events.exact_json import Exact, dumps, holds_inexact, loads, writable
-from model.events.tracking import EventLimits, RequestContext, track
+from model.events.tracking import EventLimits, RequestContext, normalize_event
 from model.routing.compile import compile_connections
-from model.routing.payload import prepare
+from model.routing.payload import build_payload
 from model.routing.routing import route
 from tests.workspaces import connection, webhook, workspace
 
@@ -122,7 +122,7 @@ def kept(payload: bytes) -> bool:
 
 def test_ingest_keeps_the_numbers_of_an_event() -> None:
     arrival = RequestContext(received_at_ms=1_780_000_000_000, context={"direct": True}, client_ip="203.0.113.5")
-    tracked = track(
+    tracked = normalize_event(
         loads(EVENT), arrival, EventLimits(), call_type=None, source="web", index=0, new_id=lambda: "random"
     )
     assert kept(tracked.payload)
@@ -138,7 +138,7 @@ def routed(**settings: Any) -> Item:
         event_name="e", app_version="", event=one.event, received_at_ms=0, events_partition=0, events_offset=0,
         taken_at_ms=0, due_at_ms=0,
     )  # fmt: skip
-    item = prepare(delivery, plan, made.http_destinations()["crm"])
+    item = build_payload(delivery, plan, made.http_destinations()["crm"])
     assert isinstance(item, Item)
     return item
 

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from model.http.failure import (
     FOUND_LIMIT_CHARS,
-    LONGEST_RETRY_AFTER_MS,
     MESSAGE_LIMIT_CHARS,
+    RETRY_AFTER_LIMIT_MS,
     FailureClass,
     classify,
     cut,
@@ -59,14 +59,14 @@ def test_classification_never_raises(result: int | str) -> None:
         (" 120 ", 120_000),
         ("0", 0),
         ("1.5", 1_500),
-        ("3600", LONGEST_RETRY_AFTER_MS),
-        ("86400", LONGEST_RETRY_AFTER_MS),
-        ("9" * 60, LONGEST_RETRY_AFTER_MS),
+        ("3600", RETRY_AFTER_LIMIT_MS),
+        ("86400", RETRY_AFTER_LIMIT_MS),
+        ("9" * 60, RETRY_AFTER_LIMIT_MS),
         ("Fri, 21 Nov 2025 02:00:30 GMT", 30_000),
         ("Friday, 21-Nov-25 02:00:30 GMT", 30_000),
         ("Fri Nov 21 02:00:30 2025", 30_000),
         ("Fri, 21 Nov 2025 01:00:00 GMT", 0),
-        ("Fri, 21 Nov 2099 02:00:00 GMT", LONGEST_RETRY_AFTER_MS),
+        ("Fri, 21 Nov 2099 02:00:00 GMT", RETRY_AFTER_LIMIT_MS),
         ("", None),
         ("-5", None),
         ("soon", None),
@@ -87,7 +87,7 @@ def test_no_retry_after_header_means_none() -> None:
 @given(st.text() | st.from_regex(r"\w{3}, \d{1,3} \w{3} \d{1,9} \d\d:\d\d:\d\d [+-]?\w{1,5}", fullmatch=True))
 def test_retry_after_never_raises_and_stays_within_an_hour(value: str) -> None:
     wait_ms = retry_after_ms({"retry-after": value}, NOW_MS)
-    assert wait_ms is None or 0 <= wait_ms <= LONGEST_RETRY_AFTER_MS
+    assert wait_ms is None or 0 <= wait_ms <= RETRY_AFTER_LIMIT_MS
 
 
 @pytest.mark.parametrize(

@@ -107,7 +107,7 @@ def test_no_pattern_takes_long(pattern: str) -> None:
 @pytest.mark.parametrize(
     ("given_fields", "message"),
     [
-        ({}, "does not say which answers"),
+        ({}, "does not say which responses"),
         ({"code": "ETIMEDOUT", "status": 500}, "can never apply"),
         ({"code": "ETIMEDOUT", "body": "x"}, "can never apply"),
         ({"status": 99}, "this is no status"),

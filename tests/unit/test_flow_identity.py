@@ -3,7 +3,7 @@ from shutil import rmtree
 
 import pytest
 
-from flows.runtime.recovery import IDENTITY_FILE, RecoveryLost, claim, log_id, reset_recovery
+from flows.runtime.recovery import IDENTITY_FILE, RecoveryLost, check_recovery, log_id, reset_recovery
 from tests.fakes import Clock, MemoryTopics
 from tests.samples import T0
 
@@ -23,16 +23,16 @@ def snapshots(recovery: Path) -> list[Path]:
 
 
 def test_the_first_start_makes_the_directory_and_later_ones_keep_it(topics: MemoryTopics, recovery: Path) -> None:
-    claim(topics, "delivery", recovery)
+    check_recovery(topics, "delivery", recovery)
     (part,) = snapshots(recovery)
     made = part.stat().st_ino
-    claim(topics, "delivery", recovery)
+    check_recovery(topics, "delivery", recovery)
     assert part.stat().st_ino == made
 
 
 @pytest.mark.parametrize("lost", ["directory", "identity", "snapshots"])
 def test_a_lost_directory_is_refused_and_the_remedy_named(topics: MemoryTopics, recovery: Path, lost: str) -> None:
-    claim(topics, "delivery", recovery)
+    check_recovery(topics, "delivery", recovery)
     if lost == "directory":
         rmtree(recovery)
     elif lost == "identity":
@@ -40,46 +40,46 @@ def test_a_lost_directory_is_refused_and_the_remedy_named(topics: MemoryTopics, 
     else:
         snapshots(recovery)[0].unlink()
     with pytest.raises(RecoveryLost, match="waybill recover delivery"):
-        claim(topics, "delivery", recovery)
+        check_recovery(topics, "delivery", recovery)
 
 
 def test_the_directory_of_other_topics_is_refused(topics: MemoryTopics, recovery: Path) -> None:
-    claim(MemoryTopics(Clock(T0)), "delivery", recovery)
+    check_recovery(MemoryTopics(Clock(T0)), "delivery", recovery)
     with pytest.raises(RecoveryLost, match="other topics"):
-        claim(topics, "delivery", recovery)
+        check_recovery(topics, "delivery", recovery)
 
 
 def test_the_directory_of_another_flow_is_refused(topics: MemoryTopics, recovery: Path, tmp_path: Path) -> None:
-    claim(topics, "delivery", recovery)
-    claim(topics, "recording", tmp_path / "other")
+    check_recovery(topics, "delivery", recovery)
+    check_recovery(topics, "recording", tmp_path / "other")
     with pytest.raises(RecoveryLost):
-        claim(topics, "recording", recovery)
+        check_recovery(topics, "recording", recovery)
 
 
 def test_a_first_start_that_was_cut_short_is_done_again(topics: MemoryTopics, recovery: Path) -> None:
     reset_recovery(MemoryTopics(Clock(T0)), "delivery", recovery)
     (recovery / IDENTITY_FILE).unlink()
-    claim(topics, "delivery", recovery)
-    claim(topics, "delivery", recovery)
+    check_recovery(topics, "delivery", recovery)
+    check_recovery(topics, "delivery", recovery)
 
 
 def test_beginning_anew_forgets_old_positions_and_makes_the_directory_the_flows_own(
     topics: MemoryTopics, recovery: Path
 ) -> None:
-    claim(MemoryTopics(Clock(T0)), "delivery", recovery)
+    check_recovery(MemoryTopics(Clock(T0)), "delivery", recovery)
     (recovery / "part-7.sqlite3").write_bytes(b"old")
     reset_recovery(topics, "delivery", recovery)
     assert len(snapshots(recovery)) == 1
-    claim(topics, "delivery", recovery)
+    check_recovery(topics, "delivery", recovery)
 
 
 def test_a_log_keeps_its_name_and_other_topics_have_another(topics: MemoryTopics, recovery: Path) -> None:
-    claim(topics, "delivery", recovery)
+    check_recovery(topics, "delivery", recovery)
     name = log_id(topics, "delivery")
     reset_recovery(topics, "delivery", recovery)
     assert name and log_id(topics, "delivery") == name
     others = MemoryTopics(Clock(T0))
-    claim(others, "delivery", recovery.with_name("other"))
+    check_recovery(others, "delivery", recovery.with_name("other"))
     assert log_id(others, "delivery") not in {"", name}
 
 

@@ -21,7 +21,7 @@ def circuit_of(**changes: object) -> CircuitBreaker:
 
 
 def end(circuit: CircuitBreaker, failure: FailureClass, now_ms: int, *, took_ms: int = 5, code: str = "503") -> None:
-    circuit.ended(failure, now_ms=now_ms, took_ms=took_ms, code=code, message="busy", retry_after_ms=None)
+    circuit.call_finished(failure, now_ms=now_ms, took_ms=took_ms, code=code, message="busy", retry_after_ms=None)
 
 
 def open_circuit(circuit: CircuitBreaker, now_ms: int = T0) -> None:
@@ -38,13 +38,13 @@ def test_a_destination_that_fails_half_of_its_calls_is_left_alone_for_a_while_an
     circuit.changes()
     end(circuit, FailureClass.RETRY, T0)
     (change,) = circuit.changes()
-    assert (change.condition, change.code, change.until_ms) == (CircuitState.OPEN, "503", T0 + 10_000)
+    assert (change.state, change.code, change.until_ms) == (CircuitState.OPEN, "503", T0 + 10_000)
     assert "5 of the last 10 calls within 30 s failed: busy" == change.message
-    assert circuit.allowed(T0 + 9_999, 0) == 0 and circuit.waiting_code == "BREAKER_OPEN"
+    assert circuit.allowed(T0 + 9_999, 0) == 0 and circuit.requeue_code == "BREAKER_OPEN"
 
 
 def fail_again(circuit: CircuitBreaker, now_ms: int) -> None:
-    circuit.ended(
+    circuit.call_finished(
         FailureClass.RETRY,
         now_ms=now_ms,
         took_ms=5_000,
@@ -63,7 +63,7 @@ def test_events_that_fail_again_and_again_while_others_are_taken_do_not_open_it(
             fail_again(circuit, now_ms)
         else:
             end(circuit, FailureClass.DELIVERED, now_ms)
-    assert {change.condition for change in circuit.changes()} == {CircuitState.OK}
+    assert {change.state for change in circuit.changes()} == {CircuitState.CLOSED}
 
 
 def test_when_nothing_is_taken_any_more_what_failed_before_counts_like_the_rest() -> None:
@@ -71,7 +71,7 @@ def test_when_nothing_is_taken_any_more_what_failed_before_counts_like_the_rest(
     end(circuit, FailureClass.DELIVERED, T0 + 1)
     for number in range(10):
         fail_again(circuit, T0 + 40_000 + number)
-    assert circuit.condition is CircuitState.OPEN
+    assert circuit.state is CircuitState.OPEN
     assert circuit.changes()[-1].message == "10 of the last 10 calls within 30 s failed: ETIMEDOUT"
 
 
@@ -95,25 +95,25 @@ def test_slowness_opens_it_too() -> None:
     for _ in range(10):
         end(circuit, FailureClass.DELIVERED, T0, took_ms=4_000)
     change = circuit.changes()[-1]
-    assert change.condition is CircuitState.OPEN and "took 4 s or longer" in change.message
+    assert change.state is CircuitState.OPEN and "took 4 s or longer" in change.message
 
 
 def test_after_the_pause_one_call_tries_and_closes_it_or_opens_it_for_longer() -> None:
     circuit = circuit_of()
     open_circuit(circuit)
     assert circuit.allowed(T0 + 10_000, 0) == 1
-    circuit.began(T0 + 10_000, 1)
+    circuit.calls_started(T0 + 10_000, 1)
     assert circuit.allowed(T0 + 10_000, 1) == 0
     end(circuit, FailureClass.RETRY, T0 + 10_000)
     assert circuit.allowed(T0 + 29_999, 0) == 0 and circuit.allowed(T0 + 30_000, 0) == 1
-    circuit.began(T0 + 30_000, 1)
+    circuit.calls_started(T0 + 30_000, 1)
     end(circuit, FailureClass.DELIVERED, T0 + 30_000)
-    assert [change.condition for change in circuit.changes()] == [
+    assert [change.state for change in circuit.changes()] == [
         CircuitState.OPEN,
         CircuitState.HALF_OPEN,
         CircuitState.OPEN,
         CircuitState.HALF_OPEN,
-        CircuitState.OK,
+        CircuitState.CLOSED,
     ]
     assert circuit.allowed(T0 + 30_000, 0) == 2  # and not all at once
 
@@ -136,7 +136,7 @@ def test_throttling_is_no_failure_either_but_a_pause() -> None:
 def refuse(
     circuit: CircuitBreaker, now_ms: int, delivery: str = "", *, others: int = 0, before_ms: int = 0, code: str = "401"
 ) -> None:
-    circuit.ended(
+    circuit.call_finished(
         FailureClass.SETUP,
         now_ms=now_ms,
         took_ms=5,
@@ -153,7 +153,7 @@ def refuse(
 def stop(circuit: CircuitBreaker, now_ms: int = T0) -> None:
     for delivery in ("a", "b", "c"):
         refuse(circuit, now_ms, delivery)
-    assert circuit.condition is CircuitState.SETUP
+    assert circuit.state is CircuitState.BLOCKED
 
 
 def test_a_destination_that_refuses_three_deliveries_in_a_row_is_stopped_and_the_reason_names_them() -> None:
@@ -165,10 +165,10 @@ def test_a_destination_that_refuses_three_deliveries_in_a_row_is_stopped_and_the
     refuse(circuit, T0, "c")
     refuse(circuit, T0 + 60_000, "d")
     (change,) = circuit.changes()
-    assert (change.condition, change.code, change.until_ms) == (CircuitState.SETUP, "401", T0 + 60_000)
+    assert (change.state, change.code, change.until_ms) == (CircuitState.BLOCKED, "401", T0 + 60_000)
     assert change.message == "3 of the last 3 deliveries answered 401 since 02:00 UTC: busy"
     end(circuit, FailureClass.DELIVERED, T0 + 120_000)
-    assert [change.condition for change in circuit.changes()] == [CircuitState.OK]
+    assert [change.state for change in circuit.changes()] == [CircuitState.CLOSED]
     assert circuit.allowed(T0 + 120_000, 0) == 2
 
 
@@ -182,7 +182,7 @@ def test_refused_deliveries_among_others_that_are_taken_stop_nothing(bad: int) -
             assert circuit.allowed(now_ms, 0) == 8
         else:
             refuse(circuit, now_ms, f"d{number}", code="403")
-    assert {change.condition for change in circuit.changes()} == {CircuitState.OK}
+    assert {change.state for change in circuit.changes()} == {CircuitState.CLOSED}
 
 
 def test_a_delivery_that_was_refused_before_others_were_taken_tells_of_itself_alone() -> None:
@@ -193,7 +193,7 @@ def test_a_delivery_that_was_refused_before_others_were_taken_tells_of_itself_al
     for again_ms in range(T0 + 45_000, T0 + 3_600_000, 45_000):
         for number in range(20):
             refuse(circuit, again_ms, f"d{number}", before_ms=T0 + number)
-    assert circuit.condition is CircuitState.OK and circuit.allowed(T0 + 3_600_000, 0) == 8
+    assert circuit.state is CircuitState.CLOSED and circuit.allowed(T0 + 3_600_000, 0) == 8
 
 
 def test_where_refused_and_taken_were_mixed_three_in_a_row_are_chance_but_ten_are_not() -> None:
@@ -212,34 +212,34 @@ def test_where_refused_and_taken_were_mixed_three_are_enough_when_nothing_is_tak
     refuse(circuit, T0, "a")
     end(circuit, FailureClass.DELIVERED, T0)
     for number in range(3):
-        assert circuit.condition is CircuitState.OK
+        assert circuit.state is CircuitState.CLOSED
         refuse(circuit, T0 + number * 300_000, f"d{number}")
-    assert circuit.condition is CircuitState.SETUP
+    assert circuit.state is CircuitState.BLOCKED
 
 
 def test_refusals_prove_nothing_while_calls_begun_before_are_under_way() -> None:
     circuit = circuit_of()
     for number in range(5):
         refuse(circuit, T0, f"d{number}", others=9 - number)
-    assert circuit.condition is CircuitState.OK and circuit.allowed(T0, 5) == 0
+    assert circuit.state is CircuitState.CLOSED and circuit.allowed(T0, 5) == 0
     end(circuit, FailureClass.DELIVERED, T0 + 50)
-    assert circuit.condition is CircuitState.OK and circuit.allowed(T0 + 50, 4) == 4
+    assert circuit.state is CircuitState.CLOSED and circuit.allowed(T0 + 50, 4) == 4
 
 
 def test_one_delivery_alone_is_evidence_when_it_is_refused_over_more_than_a_minute() -> None:
     circuit = circuit_of()
     for at_ms in (0, 45_000):
         refuse(circuit, T0 + at_ms, "a")
-        assert circuit.condition is CircuitState.OK
+        assert circuit.state is CircuitState.CLOSED
     refuse(circuit, T0 + 90_000, "a")
     assert circuit.reason == "401: 3 of the last 3 calls answered 401 since 02:00 UTC: busy"
-    assert circuit.condition is CircuitState.SETUP
+    assert circuit.state is CircuitState.BLOCKED
 
 
 @pytest.mark.parametrize("code", ["TLS_ERROR", "ENOTFOUND"])
 def test_a_host_that_cannot_be_reached_is_asked_once_a_second_and_given_up_after_ten(code: str) -> None:
     circuit, now_ms, calls = circuit_of(), T0, 0
-    while circuit.condition is CircuitState.OK:
+    while circuit.state is CircuitState.CLOSED:
         if circuit.allowed(now_ms, 0):
             calls += 1
             refuse(circuit, now_ms, f"d{calls}", code=code)
@@ -254,7 +254,7 @@ def test_a_passing_fault_of_names_or_certificates_stops_nothing() -> None:
         refuse(circuit, T0, f"d{number}", code="ENOTFOUND")
     assert circuit.allowed(T0 + 1_000, 0) == 1
     end(circuit, FailureClass.DELIVERED, T0 + 1_000)
-    assert circuit.condition is CircuitState.OK and circuit.allowed(T0 + 1_000, 0) == 8
+    assert circuit.state is CircuitState.CLOSED and circuit.allowed(T0 + 1_000, 0) == 8
 
 
 @pytest.mark.parametrize(
@@ -269,7 +269,7 @@ def test_a_probe_that_fails_in_another_way_mends_nothing_unless_it_shows_that_th
         refuse(circuit, T0 + number * 1_000, f"d{number}", code=code)
     assert circuit.probing
     probe_ms = T0 + 200_000
-    circuit.ended(
+    circuit.call_finished(
         FailureClass.RETRY, now_ms=probe_ms, took_ms=5, code="503", message="", retry_after_ms=None, answered=answered
     )
     assert circuit.probing != mended
@@ -280,12 +280,12 @@ def test_evidence_survives_a_restart() -> None:
     before, after = circuit_of(), circuit_of()
     refuse(before, T0, "a")
     refuse(before, T0, "b")
-    after.restore(before.condition, before.evidence())
+    after.restore(before.state, before.evidence())
     refuse(after, T0 + 1, "c")
     (change,) = after.changes()
     assert change.message.startswith("3 of the last 3 deliveries")
     again = circuit_of()
-    again.restore(after.condition, after.evidence())
+    again.restore(after.state, after.evidence())
     assert again.probing and again.reason == after.reason
     refuse(again, T0 + 60_000, "d")
     (change,) = again.changes()
@@ -296,22 +296,22 @@ def test_a_breaker_that_opens_again_says_what_it_rests_on() -> None:
     circuit = circuit_of()
     open_circuit(circuit)
     for at_ms in (10_000, 30_000):
-        circuit.began(T0 + at_ms, 1)
+        circuit.calls_started(T0 + at_ms, 1)
         end(circuit, FailureClass.RETRY, T0 + at_ms)
-    said = [change.message for change in circuit.changes() if change.condition is CircuitState.OPEN]
+    said = [change.message for change in circuit.changes() if change.state is CircuitState.OPEN]
     assert said == [
         "10 of the last 10 calls within 30 s failed: busy",
-        "10 of the last 10 calls within 30 s failed, then the call that tried again failed: busy",
-        "10 of the last 10 calls within 30 s failed, then the 2 calls that tried again failed: busy",
+        "10 of the last 10 calls within 30 s failed, then the probe failed: busy",
+        "10 of the last 10 calls within 30 s failed, then 2 probes failed: busy",
     ]
 
 
 def test_a_service_that_says_until_when_it_is_away_is_left_alone_till_then() -> None:
     circuit = circuit_of()
-    circuit.ended(FailureClass.RETRY, now_ms=T0, took_ms=5, code="503", message="", retry_after_ms=30_000)
+    circuit.call_finished(FailureClass.RETRY, now_ms=T0, took_ms=5, code="503", message="", retry_after_ms=30_000)
     end(circuit, FailureClass.DELIVERED, T0 + 10)
     assert circuit.allowed(T0 + 29_999, 0) == 0 and circuit.allowed(T0 + 30_000, 0) == 8
-    assert circuit.waiting_code == "PAUSED"
+    assert circuit.requeue_code == "PAUSED"
 
 
 def test_a_host_that_is_found_again_and_says_until_when_it_is_away_is_left_alone_till_then() -> None:
@@ -319,7 +319,7 @@ def test_a_host_that_is_found_again_and_says_until_when_it_is_away_is_left_alone
     for number in range(13):
         refuse(circuit, T0 + number * 1_000, f"d{number}", code="ENOTFOUND")
     probe_ms = T0 + 200_000
-    circuit.ended(FailureClass.RETRY, now_ms=probe_ms, took_ms=5, code="503", message="", retry_after_ms=30_000)
+    circuit.call_finished(FailureClass.RETRY, now_ms=probe_ms, took_ms=5, code="503", message="", retry_after_ms=30_000)
     assert not circuit.probing
     assert circuit.allowed(probe_ms + 29_999, 0) == 0 and circuit.allowed(probe_ms + 30_000, 0) == 1
 
@@ -328,7 +328,7 @@ def test_the_first_success_of_a_run_is_said_because_the_run_before_may_not_have_
     circuit = circuit_of()
     end(circuit, FailureClass.DELIVERED, T0)
     end(circuit, FailureClass.DELIVERED, T0)
-    assert [change.condition for change in circuit.changes()] == [CircuitState.OK]
+    assert [change.state for change in circuit.changes()] == [CircuitState.CLOSED]
 
 
 def test_a_restored_setup_is_probed_and_not_stormed() -> None:
@@ -342,7 +342,7 @@ def test_a_rate_limit_spreads_calls_over_the_second() -> None:
     begun = 0
     for now_ms in range(T0, T0 + 2_000, 5):
         free = circuit.allowed(now_ms, 0)
-        circuit.began(now_ms, free)
+        circuit.calls_started(now_ms, free)
         begun += free
         assert begun <= 10 + (now_ms - T0) / 10 + 1
     assert 200 <= begun <= 211
@@ -353,7 +353,7 @@ def test_a_slow_rate_limit_still_lets_calls_through() -> None:
     begun = []
     for now_ms in range(T0, T0 + 10_000, 20):
         if circuit.allowed(now_ms, 0):
-            circuit.began(now_ms, 1)
+            circuit.calls_started(now_ms, 1)
             begun.append(now_ms - T0)
     assert len(begun) == 5 and begun[1] - begun[0] >= 2_000
 
@@ -361,7 +361,7 @@ def test_a_slow_rate_limit_still_lets_calls_through() -> None:
 def test_waiting_for_the_rate_limit_counts_as_blocked_time() -> None:
     circuit = circuit_of(calls_per_second=1.0)
     assert circuit.allowed(T0, 0) == 1
-    circuit.began(T0, 1)
+    circuit.calls_started(T0, 1)
     at_arrival_ms = circuit.blocked_ms(T0)
     for now_ms in range(T0, T0 + 1_001, 10):
         if circuit.allowed(now_ms, 0):

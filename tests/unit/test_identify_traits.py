@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 import pytest
 
-from model.events.tracking import EventLimits, RequestContext, track
+from model.events.tracking import EventLimits, RequestContext, normalize_event
 from tests.samples import T0
 
 CONTEXT = {"traits": {"plan": "free"}}
@@ -24,7 +24,7 @@ CONTEXT = {"traits": {"plan": "free"}}
 )
 def test_an_identify_without_traits_has_those_of_its_context(fields: dict[str, Any], traits: Any) -> None:
     item = {"userId": "u1", "context": CONTEXT, **fields}
-    tracked = track(
+    tracked = normalize_event(
         item,
         RequestContext(received_at_ms=T0),
         EventLimits(),

@@ -2,7 +2,7 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException
 
 from flows.topics.interface import TopicsUnavailable, UnknownTopic
-from flows.topics.kafka.errors import named
+from flows.topics.kafka.errors import to_topic_error
 
 
 @pytest.mark.parametrize(
@@ -15,7 +15,7 @@ from flows.topics.kafka.errors import named
     ],
 )
 def test_what_passes_by_itself_is_brokers_that_are_away(code: int) -> None:
-    assert isinstance(named(KafkaException(KafkaError(code)), "asking"), TopicsUnavailable)
+    assert isinstance(to_topic_error(KafkaException(KafkaError(code)), "asking"), TopicsUnavailable)
 
 
 @pytest.mark.parametrize(
@@ -27,10 +27,12 @@ def test_what_passes_by_itself_is_brokers_that_are_away(code: int) -> None:
     ],
 )
 def test_what_a_person_must_mend_names_the_remedy(code: int, remedy: str) -> None:
-    error = named(KafkaError(code), "appending to topics")
+    error = to_topic_error(KafkaError(code), "appending to topics")
     assert not isinstance(error, TopicsUnavailable)
     assert remedy in str(error) and str(error).startswith("appending to topics: ")
 
 
 def test_a_topic_that_is_not_there_must_be_created() -> None:
-    assert isinstance(named(KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART), "reading topic events"), UnknownTopic)
+    assert isinstance(
+        to_topic_error(KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART), "reading topic events"), UnknownTopic
+    )

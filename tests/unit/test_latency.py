@@ -5,7 +5,8 @@ from math import ceil
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.recording.latency import bucket, quantile_ms, value_ms
+from model.recording.latency import latency_bucket
+from tests.latencies import quantile_ms, value_ms
 
 latencies = st.lists(st.integers(1, 40_000_000), min_size=1, max_size=60)
 
@@ -13,21 +14,21 @@ latencies = st.lists(st.integers(1, 40_000_000), min_size=1, max_size=60)
 def counted(values: list[int]) -> dict[int, int]:
     counts: dict[int, int] = {}
     for value in values:
-        counts[bucket(value)] = counts.get(bucket(value), 0) + 1
+        counts[latency_bucket(value)] = counts.get(latency_bucket(value), 0) + 1
     return counts
 
 
 @given(st.integers(1, 400_000_000))
 def test_the_value_of_a_bucket_is_within_one_per_cent_of_what_it_holds(latency_ms: int) -> None:
-    assert abs(value_ms(bucket(latency_ms)) - latency_ms) <= latency_ms * 0.01
+    assert abs(value_ms(latency_bucket(latency_ms)) - latency_ms) <= latency_ms * 0.01
 
 
 def test_below_100_ms_nothing_is_lost() -> None:
-    assert [value_ms(bucket(ms)) for ms in range(1, 101)] == list(range(1, 101))
+    assert [value_ms(latency_bucket(ms)) for ms in range(1, 101)] == list(range(1, 101))
 
 
 def test_nothing_is_shorter_than_a_millisecond() -> None:
-    assert bucket(0) == bucket(-5_000) == bucket(1) == 0
+    assert latency_bucket(0) == latency_bucket(-5_000) == latency_bucket(1) == 0
 
 
 @given(latencies, st.sampled_from([0.0, 0.5, 0.95, 0.99, 1.0]))

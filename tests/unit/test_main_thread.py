@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from flows.engine.timer_slack import LATE_NS, ON_TIME_NS, relax_timer_slack, restore_timer_slack
+from flows.engine.timer_slack import DEFAULT_NS, RELAXED_NS, relax_timer_slack, restore_timer_slack
 
 GET_TIMER_SLACK = 30  # linux/prctl.h
 
@@ -25,5 +25,5 @@ def test_a_thread_started_by_one_that_may_be_late_is_on_time_once_it_says_so() -
             return slack_ns(), inherited, started.submit(slack_ns).result()
 
     with ThreadPoolExecutor(1) as thread:
-        assert thread.submit(late).result() == (LATE_NS, LATE_NS, ON_TIME_NS)
-    assert slack_ns() == ON_TIME_NS  # of this thread, nothing was changed
+        assert thread.submit(late).result() == (RELAXED_NS, RELAXED_NS, DEFAULT_NS)
+    assert slack_ns() == DEFAULT_NS  # of this thread, nothing was changed

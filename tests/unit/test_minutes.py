@@ -4,11 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from model.durations import MINUTE_MS
 from model.recording.facts import DestinationState, Fact, Outcome, Sample, State, WatermarkReport
-from model.recording.latency import bucket
+from model.recording.latency import latency_bucket
 from model.recording.replays import Decision, EarlierOutcome
-from model.recording.rollup import MINUTE_MS, OTHER, SERIES_LIMIT, LogMinute, Series, bundle, series_of
-from model.recording.rows import counts_of
+from model.recording.rollup import OTHER, SERIES_LIMIT, LogMinute, RollupKey, bundle, rollup_keys
+from model.recording.rows import rollup_values
 from tests.samples import (
     ONE_OF_EACH,
     T0,
@@ -25,8 +26,8 @@ from tests.samples import (
 COUNTED = Decision(1)
 
 
-def statuses(fact: Fact, verdict: Decision = COUNTED) -> list[tuple[str, str, int]]:
-    return [(series.status, series.code, count) for series, count, _ in series_of(fact, verdict)]
+def statuses(fact: Fact, decision: Decision = COUNTED) -> list[tuple[str, str, int]]:
+    return [(series.status, series.code, count) for series, count, _ in rollup_keys(fact, decision)]
 
 
 @pytest.mark.parametrize(
@@ -61,7 +62,7 @@ def test_the_extra_send_of_a_repetition_still_shows() -> None:
 
 def test_an_outcome_taken_back_leaves_the_minute_it_was_counted_in() -> None:
     prior = EarlierOutcome(State.DISCARDED, "400", T0 - MINUTE_MS, 3)
-    counted = series_of(outcome(at_ms=T0 + 5), Decision(1, takes_back=prior))
+    counted = rollup_keys(outcome(at_ms=T0 + 5), Decision(1, takes_back=prior))
     assert [(series.minute_ms, series.status, count, attempt) for series, count, attempt in counted] == [
         (T0, "delivered", 1, 1),
         (T0 - MINUTE_MS, "discarded", -1, 3),
@@ -75,7 +76,7 @@ def test_latency_is_of_delivered_ones_that_count_and_every_call_has_its_number()
     minute.add(outcome(at_ms=T0 + 250), Decision(0))
     minute.add(outcome(State.DISCARDED, code="400"), COUNTED)
     found = {series.status: counts for series, counts in minute.rows()}
-    assert found["delivered"].latency == {bucket(250): 2}
+    assert found["delivered"].latency == {latency_bucket(250): 2}
     assert found["delivered"].by_attempt == {2: 1, 255: 1}
     assert (found["discarded"].latency, found["discarded"].by_attempt) == ({}, {1: 1})
 
@@ -91,7 +92,7 @@ def test_totals_are_the_rows_without_what_is_for_breaking_down() -> None:
     found = {total.status: counts for total, counts in minute.changed_totals()}
     assert len(list(minute.rows())) == 4 and len(found) == 2
     delivered = found["delivered"]
-    assert (delivered.count, delivered.latency, delivered.by_attempt) == (2, {bucket(250): 2}, {1: 2})
+    assert (delivered.count, delivered.latency, delivered.by_attempt) == (2, {latency_bucket(250): 2}, {1: 2})
     parts = (delivered.queue_ms, delivered.retry_wait_ms, delivered.limit_wait_ms, delivered.calls_ms)
     assert parts == (80, 6, 14, 400)
     assert (found["discarded"].count, found["discarded"].queue_ms) == (2, 0)
@@ -161,8 +162,8 @@ def test_rows_add_up_to_the_same_however_the_log_is_split_into_append_minutes(sa
     assert sum(sum(counts.latency.values()) for _, counts in whole.rows()) == delivered
 
 
-def total(minutes: list[LogMinute]) -> Counter[Series]:
-    sums: Counter[Series] = Counter()
+def total(minutes: list[LogMinute]) -> Counter[RollupKey]:
+    sums: Counter[RollupKey] = Counter()
     for minute in minutes:
         for series, counts in minute.rows():
             sums[series] += counts.count
@@ -172,7 +173,7 @@ def total(minutes: list[LogMinute]) -> Counter[Series]:
 def test_a_bundle_holds_the_append_minute_and_its_rows() -> None:
     minute = LogMinute(T0)
     minute.add(outcome(), COUNTED)
-    rows = [counts_of(series, counts) for series, counts in minute.rows()]
+    rows = [rollup_values(series, counts) for series, counts in minute.rows()]
     minute.add(DestinationState(at_ms=T0 + 5, destination="crm", state="setup", code="401", message="no"), COUNTED)
     state = {"destination": "crm", "at_ms": T0 + 5, "state": "setup", "code": "401", "message": "no"}
     expected = {"append_minute_ms": T0, "partition": 1, "rows": rows, "states": [state]}

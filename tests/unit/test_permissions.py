@@ -6,7 +6,7 @@ from tests.workspaces import webhook, workspace
 
 # By action: who may do it to what is theirs or nobody's, and who to what somebody else made.
 ALLOWED = {
-    Action.LOOK: ("owner write read", "owner write read"),
+    Action.READ: ("owner write read", "owner write read"),
     Action.TEST_EVENT: ("owner write", "owner write"),
     Action.REDRIVE: ("owner write", "owner write"),
     Action.CREATE_ALERT: ("owner write", "owner write"),

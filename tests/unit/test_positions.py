@@ -1,4 +1,4 @@
-from flows.runtime.positions import LOOK_BACK_RECORDS, last_committed, set_start_offset, start_offset
+from flows.runtime.recovery import LOOK_BACK_RECORDS, last_committed, set_start_offset, start_offset
 from flows.topics.interface import EVENTS, OUTCOMES
 from model.recording.facts import Position, encode
 from tests.fakes import Clock, MemoryTopics

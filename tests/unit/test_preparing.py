@@ -8,7 +8,7 @@ import pytest
 from model.delivery.attempt import AttemptResult
 from model.destinations.destination import Item
 from model.routing.compile import compile_connections
-from model.routing.payload import prepare
+from model.routing.payload import build_payload
 from tests.samples import delivery
 from tests.workspaces import connection, workspace
 
@@ -26,7 +26,7 @@ def prepared(
     of = workspace([settings], [connection("web", to, **own)], environ={"KEY": "key-of-the-project"})
     ((plan,),) = compile_connections(of).values()
     made = delivery(destination=to, mapping=name, event=orjson.dumps({**EVENT, **event}))
-    return prepare(made, plan, of.http_destinations()[to])
+    return build_payload(made, plan, of.http_destinations()[to])
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ def end(
     retry_after_ms: int | None = None,
 ) -> None:
     paced = failure not in {THROTTLE, SETUP} and not queue.circuit.probing
-    queue.circuit.ended(failure, now_ms=now_ms, took_ms=5, code="", message="", retry_after_ms=retry_after_ms)
+    queue.circuit.call_finished(failure, now_ms=now_ms, took_ms=5, code="", message="", retry_after_ms=retry_after_ms)
     queue.finished(group, calls=1, now_ms=now_ms, paced=paced)
 
 
@@ -62,7 +62,7 @@ def test_as_many_calls_as_connections_start_oldest_first() -> None:
     assert queue.start(T0) == []
     end(queue, started[0], DELIVERED, T0)
     assert offsets(queue.start(T0)) == [4]
-    assert len(queue) == 1 and offsets([queue.held()]) == [5]
+    assert len(queue) == 1 and offsets([queue.queued()]) == [5]
 
 
 def test_throttling_pauses_the_room_as_long_as_asked() -> None:
@@ -92,7 +92,7 @@ def test_after_a_setup_failure_one_call_at_a_time_tries_and_then_more_and_more()
 
 def test_what_is_over_the_share_is_requeue_newest_first() -> None:
     put = requeue(queue_of(12, concurrency=1), T0 + 2_000, over_share=2)
-    assert [(back.waiting.offset, back.code) for back in put] == [(11, "OVER_SHARE"), (10, "OVER_SHARE")]
+    assert [(back.queued.offset, back.code) for back in put] == [(11, "OVER_SHARE"), (10, "OVER_SHARE")]
 
 
 def test_a_burst_is_not_requeue_by_a_destination_that_keeps_up_whatever_its_share() -> None:
@@ -118,8 +118,8 @@ def test_what_waited_too_long_is_requeue_and_the_rest_stays() -> None:
     queue.add(waiting(0), T0)
     queue.add(waiting(1, arrived_ms=T0 + 1), T0 + 1)
     put = requeue(queue, T0 + 30_000)
-    assert [(back.waiting.offset, back.code, back.wait) for back in put] == [(0, "WAITED_TOO_LONG", Wait.QUEUE)]
-    assert offsets([queue.held()]) == [1]
+    assert [(back.queued.offset, back.code, back.wait) for back in put] == [(0, "WAITED_TOO_LONG", Wait.QUEUE)]
+    assert offsets([queue.queued()]) == [1]
 
 
 def test_a_pause_longer_than_a_room_may_keep_a_delivery_puts_all_back_until_it_ends() -> None:
@@ -150,7 +150,7 @@ def test_what_the_destinations_pace_leaves_no_time_for_makes_way_when_others_wan
         for group in groups:
             end(queue, group, DELIVERED, now_ms)
     put = requeue(queue, now_ms, make_room=True)
-    assert len(queue) == 10 and put[0].waiting.offset == 199
+    assert len(queue) == 10 and put[0].queued.offset == 199
     assert requeue(queue, now_ms) == []
 
 
@@ -200,7 +200,7 @@ def test_while_single_calls_try_a_destination_what_comes_in_new_makes_way_at_onc
         queue.add(waiting(number, T0 + 59_500), T0 + 59_500)
     assert requeue(queue, T0 + 59_500) == []
     put = requeue(queue, T0 + 59_500, make_room=True)
-    assert [back.waiting.offset for back in put] == list(range(10, 1, -1))
+    assert [back.queued.offset for back in put] == list(range(10, 1, -1))
     assert {(back.code, back.wait) for back in put} == {("SETUP_PROBE", Wait.LIMIT)}
     assert offsets(queue.start(T0 + 60_000)) == [1]
 
@@ -275,7 +275,7 @@ def test_what_has_failed_least_tries_a_destination_not_what_waits_longest() -> N
         failed = QueuedDelivery(delivery(events_offset=offset, calls=calls), "retries.30s", 0, offset, arrived_ms=T0)
         queue.add(failed, T0)
     assert offsets(queue.start(T0 + 60_000)) == [11]
-    assert offsets([queue.held()]) == [10, 12]
+    assert offsets([queue.queued()]) == [10, 12]
 
 
 def test_small_batches_are_made_of_those_that_need_them_and_take_nobody_else_along() -> None:
@@ -285,7 +285,7 @@ def test_small_batches_are_made_of_those_that_need_them_and_take_nobody_else_alo
         queue.add(QueuedDelivery(limited, "retries.30s", 0, offset, arrived_ms=T0), T0)
     groups = queue.start(T0 + 1_000)
     assert [[each.offset for each in group] for group in groups] == [[0, 3, 9], [1, 4, 5, 7], [2], [6]]
-    assert offsets(queue.start(T0 + 1_000)) == [] and offsets([queue.held()]) == [8]
+    assert offsets(queue.start(T0 + 1_000)) == [] and offsets([queue.queued()]) == [8]
 
 
 def test_a_delivery_that_goes_alone_waits_for_no_others() -> None:

@@ -10,11 +10,11 @@ from flows.recording.recorder import RebuildHours, Recorded, Recorder
 from flows.recording.replays import EventKey, OutcomeKey, ReplayDeduplicator
 from flows.topics.interface import DEAD_LETTERS, MINUTES, Record
 from flows.topics.sink import OutgoingRecord
+from model.durations import HOUR_MS, MINUTE_MS
 from model.recording.facts import Fact, State, encode
 from model.recording.replays import EarlierOutcome
-from model.recording.rollup import MINUTE_MS
 from model.recording.rows import Row
-from tests.samples import HOUR_MS, T0, delivery, outcome, received, record
+from tests.samples import T0, delivery, outcome, received, record
 
 TableKey = tuple[Any, ...]
 

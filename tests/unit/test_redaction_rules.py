@@ -77,7 +77,7 @@ def test_the_section_becomes_rules() -> None:
 @pytest.mark.parametrize(
     ("fields", "place", "message"),
     [
-        ({"headers": ["X-A", "a b"]}, ("headers", 1), "this is no header name"),
+        ({"headers": ["X-A", "a b"]}, ("headers", 1), "this is not a header name"),
         ({"keys": ["*"]}, ("keys", 0), "the name has no letters or digits"),
         ({"keys": [""]}, ("keys", 0), "at least 1 character"),
         ({"values": ["a", "(b"]}, ("values", 1), "the pattern is not valid: 'missing ): (b'"),

@@ -7,16 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.delivery.dedup import DuplicateStores
+from flows.delivery.dedup import DedupStores
 from flows.delivery.queue import QueuedDelivery
-from flows.delivery.replay_marks import ReplayMarks, write_lost
+from flows.delivery.replay_marks import ReplayMarks, write_crashed
 from flows.delivery.router import Router, ShardItem
 from flows.delivery.versions import WorkspaceVersions
 from flows.delivery.watermarks import ShardProgress
 from flows.engine.sharding import WorkerShare, shard_key
 from flows.topics.interface import DEAD_LETTERS, EVENTS, OUTCOMES
 from flows.topics.sink import OutgoingRecord
-from flows.topics.source import Item, Progress, SourcedRecord
+from flows.topics.source import Item, SourcedRecord, SourceProgress
 from model.delivery.delivery import Delivery, Wait
 from model.delivery.retry_tiers import RETRY_TIERS
 from model.events.envelope import decode_record
@@ -51,27 +51,29 @@ class Routing:
         return self.routed([SourcedRecord(RETRY_TIER, each) for each in records])
 
 
-def routing_in(directory: Path, fence: int = 0, horizon: int = 0, changed: Workspace | None = None) -> Routing:
-    """A router; after a crash when there is a ``fence``. ``changed``: what it finds in the file when it looks."""
+def routing_in(
+    directory: Path, replay_until: int = 0, max_read_offset: int = 0, changed: Workspace | None = None
+) -> Routing:
+    """A router; after a crash if ``replay_until`` is set. ``changed``: the workspace file when it is read again."""
     clock = Clock(T0 + 500)
     topics = MemoryTopics(clock, names=[EVENTS])
-    journal = ReplayMarks(directory / "journal", lambda topic, partition: fence)
-    if fence:
-        write_lost(directory / "journal", {(EVENTS, 0): horizon, (RETRY_TIER, 0): horizon})
+    replay_marks = ReplayMarks(directory / "replay_marks", lambda topic, partition: replay_until)
+    if replay_until:
+        write_crashed(directory / "replay_marks", {(EVENTS, 0): max_read_offset, (RETRY_TIER, 0): max_read_offset})
     versions = WorkspaceVersions(directory / "workspaces", WORKSPACE)
     versions.open(0, 0)
     for topic in (EVENTS, RETRY_TIER):
-        journal.open(topic, 0, resumed=False)
+        replay_marks.open(topic, 0, resumed=False)
     router = Router(
         versions=versions,
         shards=4,
         share=WorkerShare(),
-        duplicates=DuplicateStores(topics, directory, window_seconds=60, clock=clock),
-        journal=journal,
+        dedup_stores=DedupStores(topics, directory, window_seconds=60, clock=clock),
+        replay_marks=replay_marks,
         log="log-1",
         run="run-2",
         clock=clock,
-        look=lambda: changed is not None and versions.change(changed),
+        reload_workspace=lambda: changed is not None and versions.change(changed),
     )
     return Routing(router, clock)
 
@@ -121,9 +123,12 @@ def test_a_destination_always_has_the_same_shard(routing: Routing) -> None:
 
 def test_a_duplicate_is_said_to_be_one_and_goes_nowhere(routing: Routing) -> None:
     routed = routing.events(event_value("m-1"), event_value("m-1"), event_value("m-1", source="app"))
-    said = facts(routed)
-    assert [type(fact) for fact in said][:3] == [Received, Duplicate, Received]
-    assert isinstance(said[1], Duplicate) and (said[1].events_offset, said[1].first_offset) == (1, 0)
+    facts_shard = facts(routed)
+    assert [type(fact) for fact in facts_shard][:3] == [Received, Duplicate, Received]
+    assert isinstance(facts_shard[1], Duplicate) and (facts_shard[1].events_offset, facts_shard[1].first_offset) == (
+        1,
+        0,
+    )
     assert sorted(waiting.offset for waiting in waitings(routed)) == [0, 0, 2]
 
 
@@ -145,7 +150,7 @@ def test_a_damaged_event_is_a_dead_letter_with_its_bytes_and_the_rest_goes_on(ro
 
 
 def test_records_below_the_fence_may_repeat_facts_and_below_the_horizon_calls(tmp_path: Path) -> None:
-    routing = routing_in(tmp_path, fence=3, horizon=2)
+    routing = routing_in(tmp_path, replay_until=3, max_read_offset=2)
     routed = routing.events(*(event_value(f"m-{number}") for number in range(5)))
     marks = {one.offset: (one.delivery.replayed, one.delivery.resent) for one in waitings(routed)}
     assert marks == {0: (True, True), 1: (True, True), 2: (True, False), 3: (False, False), 4: (False, False)}
@@ -184,7 +189,7 @@ def test_a_retry_not_yet_due_moves_to_a_smaller_tier_unchanged(routing: Routing)
 
 
 def test_a_retry_read_again_after_a_crash_is_marked_and_keeps_older_marks(tmp_path: Path) -> None:
-    routing = routing_in(tmp_path, fence=2, horizon=1)
+    routing = routing_in(tmp_path, replay_until=2, max_read_offset=1)
     marked = delivery(replayed=True, resent=True)
     routed = routing.retries(delivery().to_record(), delivery().to_record(), delivery().to_record(), marked.to_record())
     marks = [(one.delivery.replayed, one.delivery.resent) for one in waitings(routed)]
@@ -200,7 +205,9 @@ def test_a_damaged_retry_is_a_dead_letter(routing: Routing) -> None:
 def test_what_crosses_to_another_process_arrives_as_it_was_and_is_written_once(
     routing: Routing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    routed = dict(routing.router([SourcedRecord(EVENTS, record(0, event_value())), Progress(EVENTS, 0, 1, 1, T0)]))
+    routed = dict(
+        routing.router([SourcedRecord(EVENTS, record(0, event_value())), SourceProgress(EVENTS, 0, 1, 1, T0)])
+    )
     arrived = {shard: pickle.loads(pickle.dumps(items)) for shard, items in routed.items()}  # noqa: S301 (our own)
 
     def plain(shards: dict[str, list[ShardItem]]) -> dict[str, list[object]]:
@@ -212,12 +219,12 @@ def test_what_crosses_to_another_process_arrives_as_it_was_and_is_written_once(
         }
 
     assert plain(arrived) == plain(routed)
-    monkeypatch.setattr("flows.engine.crossing.pickle.dumps", None)
+    monkeypatch.setattr("flows.engine.sharding.pickle.dumps", None)
     assert all(items.__reduce__() for items in routed.values())
 
 
 def test_progress_reaches_every_shard_behind_the_records_it_speaks_of(routing: Routing) -> None:
-    progress = Progress(EVENTS, 0, 1, 1, T0)
+    progress = SourceProgress(EVENTS, 0, 1, 1, T0)
     routed = dict(routing.router([SourcedRecord(EVENTS, record(0, event_value())), progress]))
     assert {shard: items[-1] for shard, items in routed.items()} == {
         shard_key(shard): ShardProgress(shard, progress) for shard in range(4)

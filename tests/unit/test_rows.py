@@ -10,8 +10,8 @@ from tests.samples import ONE_OF_EACH, T0, attempt_failed, outcome, received, re
 AT = LogPosition(1, 88, T0 + 300)
 
 
-def only_row(fact: Fact, verdict: Decision | None = None) -> dict[str, object]:
-    (row,) = rows_of(fact, AT, verdict or Decision(1))
+def only_row(fact: Fact, decision: Decision | None = None) -> dict[str, object]:
+    (row,) = rows_of(fact, AT, decision or Decision(1))
     return row.values
 
 

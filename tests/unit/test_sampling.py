@@ -1,4 +1,5 @@
-from model.delivery.sampling import FAILURES_PER_MINUTE, HOUR_MS, MAX_KINDS, MINUTE_MS, Sampler
+from model.delivery.sampling import FAILURES_PER_MINUTE, MAX_KINDS, Sampler
+from model.durations import HOUR_MS, MINUTE_MS
 from tests.samples import T0
 
 

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.delivery.retry_policy import RETRY_AFTER_LIMIT_MS, RetryPolicy
+from model.delivery.retry_policy import RetryPolicy
+from model.http.failure import RETRY_AFTER_LIMIT_MS
 from tests.samples import T0
 
 SECOND_MS, MINUTE_MS, HOUR_MS = 1_000, 60_000, 3_600_000

@@ -12,7 +12,7 @@ from flows.delivery.shard import STOP_WAIT_MS, Shard
 from flows.delivery.watermarks import ShardProgress
 from flows.topics.interface import DEAD_LETTERS, EVENTS, OUTCOMES
 from flows.topics.sink import OutgoingRecord
-from flows.topics.source import Progress
+from flows.topics.source import SourceProgress
 from flows.workspace.compiled import compile_workspace
 from model.delivery.delivery import Delivery
 from model.delivery.sampling import Sampler
@@ -54,7 +54,7 @@ class Working:
             )
         )
         self.calls = HeldCalls(self.clock, lambda: self.configuration)
-        self.held = InFlightBudget(max_deliveries=10, max_bytes=1 << 20, clock=self.clock)
+        self.budget = InFlightBudget(max_deliveries=10, max_bytes=1 << 20, clock=self.clock)
         self.context = ShardContext(
             run="run-2",
             clock=self.clock,
@@ -62,7 +62,7 @@ class Working:
             configuration=lambda: self.configuration,
             setup_probe_ms=60_000,
             max_wait_in_queue_ms=30_000,
-            budget=self.held,
+            budget=self.budget,
             calls=cast(HttpLoop, self.calls),
             parts=((EVENTS, 0),),
             shards=1,
@@ -130,7 +130,7 @@ def test_a_delivery_is_called_at_once_and_its_answer_ends_it() -> None:
         T0 + 40,
         of.delivery_id,
     )
-    assert working.held.deliveries == 0 and working.shard.notify_at() is None
+    assert working.budget.deliveries == 0 and working.shard.notify_at() is None
 
 
 def test_no_more_calls_than_connections_and_the_next_begins_when_one_ends() -> None:
@@ -139,7 +139,7 @@ def test_no_more_calls_than_connections_and_the_next_begins_when_one_ends() -> N
     assert len(working.calls.under_way) == 2
     working.answer(OK)
     assert len(working.calls.under_way) == 2
-    assert working.held.deliveries == 4
+    assert working.budget.deliveries == 4
 
 
 def test_a_slow_destination_keeps_no_other_waiting() -> None:
@@ -173,7 +173,7 @@ def test_a_long_pause_asked_for_puts_everything_that_waits_back_unsent() -> None
     working = Working(concurrency=1)
     working.take(*some(4))
     working.answer(THROTTLED)
-    assert len(working.retries()) == 4 and working.held.deliveries == 0
+    assert len(working.retries()) == 4 and working.budget.deliveries == 0
     assert {fact.code for fact in working.of_kind(Requeued)} == {"PAUSED"}
     assert all(retry.due_at_ms >= T0 + 3_600_000 for _, retry in working.retries())
     assert {retry.attempts for _, retry in working.retries()} == {0}
@@ -207,7 +207,7 @@ def test_a_delivery_requeue_after_its_window_expires_with_its_last_error(code: s
     working.notify()
     (outcome,) = working.of_kind(Outcome)
     assert (outcome.state, outcome.code) == (State.EXPIRED, last)
-    assert len(working.letters()) == 1 and working.held.deliveries == 1
+    assert len(working.letters()) == 1 and working.budget.deliveries == 1
 
 
 def test_a_delivery_whose_connection_no_longer_sends_is_discarded_with_that_reason() -> None:
@@ -216,7 +216,7 @@ def test_a_delivery_whose_connection_no_longer_sends_is_discarded_with_that_reas
     (outcome,) = working.of_kind(Outcome)
     assert (outcome.state, outcome.code) == (State.DISCARDED, "CONNECTION_REMOVED")
     assert len(working.letters()) == 1
-    assert not working.calls.under_way and working.held.deliveries == 0
+    assert not working.calls.under_way and working.budget.deliveries == 0
 
 
 def test_facts_pass_through_in_their_order() -> None:
@@ -228,7 +228,7 @@ def test_facts_pass_through_in_their_order() -> None:
 def test_a_tick_goes_into_every_partition_and_counts_what_is_in_flight() -> None:
     working = Working()
     working.take(delivery(due_at_ms=T0 - 9, events_offset=4))
-    [outputs] = working.shard.on_batch([[ShardProgress(0, Progress(EVENTS, 0, 10, 12, T0))]])[0]
+    [outputs] = working.shard.on_batch([[ShardProgress(0, SourceProgress(EVENTS, 0, 10, 12, T0))]])[0]
     assert [output.partition for output in outputs] == [0, 1]
     tick = decode(outputs[0].value)
     assert isinstance(tick, WatermarkReport)
@@ -292,7 +292,7 @@ def test_a_snapshot_does_not_change_with_what_happens_after_it() -> None:
     working.take(*some(2))
     snapshot = working.shard.snapshot()
     working.answer(OK, OK)
-    assert len(snapshot["held"]) == 2 and working.shard.snapshot()["held"] == []
+    assert len(snapshot["deliveries"]) == 2 and working.shard.snapshot()["deliveries"] == []
 
 
 def test_a_clean_stop_takes_what_has_finished_and_begins_nothing_new() -> None:
@@ -302,7 +302,7 @@ def test_a_clean_stop_takes_what_has_finished_and_begins_nothing_new() -> None:
     working.stop()
     assert len(working.of_kind(Outcome)) == 1
     assert not working.calls.under_way
-    assert len(working.shard.snapshot()["held"]) == 1
+    assert len(working.shard.snapshot()["deliveries"]) == 1
 
 
 def test_a_clean_stop_waits_ten_seconds_for_all_shards_together() -> None:
@@ -344,4 +344,4 @@ def test_two_records_of_one_delivery_left_by_a_crash_are_both_called_and_both_se
     assert len(working.calls.under_way) == 2
     working.answer(OK, OK)
     assert len(working.of_kind(Outcome)) == 2
-    assert working.held.deliveries == 0 and working.shard.snapshot()["held"] == []
+    assert working.budget.deliveries == 0 and working.shard.snapshot()["deliveries"] == []

@@ -85,7 +85,7 @@ def test_a_change_that_is_undone_in_time_costs_nothing() -> None:
     working.take(*some(3))
     change(working, [webhook("ads")])
     working.notify()
-    assert len(working.retries()) == 2 and working.held.deliveries == 1
+    assert len(working.retries()) == 2 and working.budget.deliveries == 1
     change(working, BOTH)
     working.clock.advance(2_000)
     working.take(*(waits for _, waits in working.retries()))
@@ -128,7 +128,7 @@ def test_what_waits_for_a_former_id_is_sent_under_the_new_one_and_counted_under_
     outcomes = working.of_kind(Outcome)
     assert [(fact.state, fact.destination) for fact in outcomes] == [(State.DELIVERED, "crm")] * 3
     assert {fact.delivery_id for fact in outcomes} == {of.delivery_id for of in some(3)}
-    assert working.held.deliveries == 0 and working.shard.notify_at() is None
+    assert working.budget.deliveries == 0 and working.shard.notify_at() is None
 
 
 def test_old_and_new_ids_share_the_limits_of_their_destination() -> None:
@@ -158,7 +158,7 @@ def test_a_delivery_in_another_shard_than_its_destination_has_today_goes_there()
     for outputs in working.shard.on_batch([items])[0]:
         working.outputs.extend(outputs)
     assert [fact.code for fact in working.of_kind(Requeued)] == ["SHARDS_CHANGED"]
-    assert working.calls.ids() == [] and working.held.deliveries == 0
+    assert working.calls.ids() == [] and working.budget.deliveries == 0
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 from clickhouse_migrations.migration import Migration  # type: ignore[import-untyped]
 
 from sinks.clickhouse.schema import as_applied
-from sinks.clickhouse.views import flatten, parameters_of, read_definitions, statements_of
+from sinks.clickhouse.views import inline_views, parameters_of, read_definitions, statements_of
 
 VIEWS = {
     "plain": "SELECT 1 AS one",
@@ -38,7 +38,7 @@ VIEWS = {
     ],
 )
 def test_each_view_stands_in_the_place_of_its_name(nested: str, flat: str) -> None:
-    assert flatten(nested, VIEWS) == flat
+    assert inline_views(nested, VIEWS) == flat
 
 
 def test_views_are_read_with_their_parameters_and_without_comments(tmp_path: Path) -> None:

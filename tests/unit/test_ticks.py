@@ -3,7 +3,7 @@ import pytest
 from flows.delivery.queue import QueuedDelivery
 from flows.delivery.watermarks import WatermarkReporter, watermark_records
 from flows.topics.interface import EVENTS, OUTCOMES
-from flows.topics.source import Progress
+from flows.topics.source import SourceProgress
 from model.recording.facts import WatermarkReport, decode
 from tests.fakes import Clock
 from tests.samples import T0, delivery
@@ -22,8 +22,8 @@ class Ticks:
         self.note = self._ticks.note
 
 
-def progress(topic: str = EVENTS, partition: int = 0, position: int = 10, watermark_ms: int = T0) -> Progress:
-    return Progress(topic, partition, position, end=20, watermark_ms=watermark_ms)
+def progress(topic: str = EVENTS, partition: int = 0, position: int = 10, watermark_ms: int = T0) -> SourceProgress:
+    return SourceProgress(topic, partition, position, end=20, watermark_ms=watermark_ms)
 
 
 def holding(topic: str = EVENTS, offset: int = 4, due_at_ms: int = T0) -> QueuedDelivery:

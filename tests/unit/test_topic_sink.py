@@ -2,7 +2,7 @@ import pytest
 
 from flows.engine import backoff
 from flows.topics.interface import OUTCOMES, ProduceFailed
-from flows.topics.sink import PUSH_FACTS, OutgoingRecord, TopicSink
+from flows.topics.sink import FACTS_PER_POLL, OutgoingRecord, TopicSink
 from tests.fakes import Clock, MemoryTopics
 from tests.samples import T0
 
@@ -13,9 +13,9 @@ def test_facts_are_appended_in_small_parts_and_the_rest_waits_for_the_snapshot_w
     topics = MemoryTopics(Clock(T0), names=[OUTCOMES, "retries.1s"])
     partition = TopicSink(topics).build_part("append", "0", None)
     tick, retry = OutgoingRecord(OUTCOMES, b"t", b"tick", 0), OutgoingRecord("retries.1s", b"k", b"retry")
-    facts = [OutgoingRecord(OUTCOMES, b"k", b"%d" % number) for number in range(PUSH_FACTS + 1)]
+    facts = [OutgoingRecord(OUTCOMES, b"k", b"%d" % number) for number in range(FACTS_PER_POLL + 1)]
     partition.write_batch([[tick, retry], facts])
-    assert [record.value for record in topics.records(OUTCOMES)] == [fact.value for fact in facts[:PUSH_FACTS]]
+    assert [record.value for record in topics.records(OUTCOMES)] == [fact.value for fact in facts[:FACTS_PER_POLL]]
     assert topics.records("retries.1s") == []
     topics.failure = ProduceFailed("no room")
     with pytest.MonkeyPatch.context() as patch:

@@ -12,15 +12,15 @@ from flows.topics.source import (
     POLL_MS,
     RETRY_TIER_POLL_MS,
     Item,
-    Progress,
     SourceConfig,
     SourcedRecord,
+    SourceProgress,
     TopicPartition,
     TopicSource,
     TopicsSource,
 )
 from model.delivery.retry_tiers import RETRY_TIERS
-from model.recording.rollup import MINUTE_MS
+from model.durations import MINUTE_MS
 from tests.fakes import Clock, MemoryTopics
 from tests.samples import T0
 
@@ -52,7 +52,7 @@ class Partition:
             start=lambda topic, partition: 0,
             drain=drain,
             budget_records=lambda: self.allowed,
-            before_reading=lambda topic, partition, next_offset: self.said.append(next_offset),
+            before_emit=lambda topic, partition, next_offset: self.said.append(next_offset),
         )
         if topic == RETRY_TIER.topic:
             reading = reading.with_delay(RETRY_TIER.wait_ms, lambda ms: RETRY_TIER.earliest_due_ms(ms, 10_000))
@@ -67,8 +67,8 @@ class Partition:
         return [item.record.offset for item in self.source.next_batch() if isinstance(item, SourcedRecord)]
 
 
-def progress(items: Sequence[Item]) -> Progress:
-    (found,) = [item for item in items if isinstance(item, Progress)]
+def progress(items: Sequence[Item]) -> SourceProgress:
+    (found,) = [item for item in items if isinstance(item, SourceProgress)]
     return found
 
 
@@ -117,7 +117,7 @@ def test_progress_comes_behind_the_records_it_speaks_of_and_again_after_ten_seco
     partition = Partition()
     partition.append(2)
     items = list(partition.source.next_batch())
-    assert isinstance(items[-1], Progress)
+    assert isinstance(items[-1], SourceProgress)
     assert (items[-1].position, items[-1].end, items[-1].watermark_ms) == (2, 2, T0)
     partition.clock.advance(9_999)
     assert list(partition.source.next_batch()) == []

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.events.times import iso_ms, parse_iso_ms
-from model.events.tracking import EventLimits, RequestContext, deeper_than, track
+from model.events.tracking import EventLimits, RequestContext, deeper_than, normalize_event
 from model.events.validation import InvalidItem
+from tests.iso_times import iso_ms, parse_iso_ms
 
 RECEIVED_AT_MS = 1_780_000_000_000
 RECEIVED_AT = "2026-05-28T20:26:40.000Z"
@@ -19,7 +19,7 @@ TRACK = {"type": "track", "event": "Signed Up", "userId": "u1"}
 
 def accept(item: Any, *, call_type: str | None = None, source: str = "web", index: int = 0, **arrival: Any) -> Any:
     numbers = count(1)
-    tracked = track(
+    tracked = normalize_event(
         item,
         RequestContext(**{"received_at_ms": RECEIVED_AT_MS, **arrival}),
         EventLimits(),

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model.recording.facts import State
-from model.recording.replays import Decision, EarlierOutcome, judge, prior_of
+from model.recording.replays import Decision, EarlierOutcome, as_earlier, decide
 from tests.samples import T0, outcome
 
 DISCARDED = EarlierOutcome(State.DISCARDED, "400", T0, 1)
@@ -11,7 +11,7 @@ DELIVERED = EarlierOutcome(State.DELIVERED, "", T0, 1)
 
 
 @pytest.mark.parametrize(
-    ("said", "prior", "verdict"),
+    ("said", "prior", "decision"),
     [
         (State.DELIVERED, None, Decision(1)),
         (State.EXPIRED, None, Decision(1)),
@@ -22,9 +22,9 @@ DELIVERED = EarlierOutcome(State.DELIVERED, "", T0, 1)
     ],
 )
 def test_delivered_beats_the_rest_else_the_first_counts(
-    said: State, prior: EarlierOutcome | None, verdict: Decision
+    said: State, prior: EarlierOutcome | None, decision: Decision
 ) -> None:
-    assert judge(outcome(said), prior) == verdict
+    assert decide(outcome(said), prior) == decision
 
 
 @given(st.lists(st.sampled_from(State), min_size=1))
@@ -33,11 +33,11 @@ def test_however_often_and_in_whatever_order_outcomes_are_said_one_counts(states
     prior = None
     for state in states:
         fact = outcome(state)
-        verdict = judge(fact, prior)
-        counts[state] += verdict.count
-        if verdict.takes_back is not None:
-            counts[verdict.takes_back.state] -= 1
-        if verdict.count:
-            prior = prior_of(fact)
+        decision = decide(fact, prior)
+        counts[state] += decision.count
+        if decision.takes_back is not None:
+            counts[decision.takes_back.state] -= 1
+        if decision.count:
+            prior = as_earlier(fact)
     expected = State.DELIVERED if State.DELIVERED in states else states[0]
     assert counts == {state: int(state is expected) for state in State}

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from flows.engine.epochs import EPOCH
-from flows.runtime.worker import Unusable, check
+from flows.runtime.worker import InvalidArguments, check
 
 
 def arguments(recovery: Path | None, workers: int | None = None, epoch: timedelta = EPOCH) -> Namespace:
@@ -13,22 +13,22 @@ def arguments(recovery: Path | None, workers: int | None = None, epoch: timedelt
 
 
 def test_without_a_recovery_directory_nothing_would_be_written() -> None:
-    with pytest.raises(Unusable, match="-r data/recovery/delivery -s 1 -b 0"):
+    with pytest.raises(InvalidArguments, match="-r data/recovery/delivery -s 1 -b 0"):
         check(arguments(None), "delivery", Path("data"))
 
 
 def test_another_directory_than_the_data_directory_s_is_refused() -> None:
-    with pytest.raises(Unusable, match="give `-r data/recovery/delivery"):
+    with pytest.raises(InvalidArguments, match="give `-r data/recovery/delivery"):
         check(arguments(Path("elsewhere")), "delivery", Path("data"))
 
 
 def test_several_workers_in_a_process_are_refused() -> None:
-    with pytest.raises(Unusable, match="more processes"):
+    with pytest.raises(InvalidArguments, match="more processes"):
         check(arguments(Path("data/recovery/delivery"), 2), "delivery", Path("data"))
 
 
 def test_epochs_of_another_length_are_refused() -> None:
-    with pytest.raises(Unusable, match="give `-s 1`"):
+    with pytest.raises(InvalidArguments, match="give `-s 1`"):
         check(arguments(Path("data/recovery/delivery"), epoch=timedelta(seconds=10)), "delivery", Path("data"))
 
 

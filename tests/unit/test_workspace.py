@@ -9,7 +9,7 @@ import pytest
 from console.commands.check import CheckResult, check_file, to_json
 from model.config.problems import Severity, WorkspaceInvalid
 from model.destinations.webhook import WebhookDestination
-from model.workspace.validation import looks_like_credential
+from model.redaction.detectors import looks_like_credential
 from model.workspace.workspace import Workspace, workspace_schema_text
 from tests.unit.workspace_sample import ENVIRON, SECRET, SHOP, changed, only, problems, read, valid
 
@@ -126,8 +126,8 @@ class TestSecrets:
         [
             ("${UNSET}", "UNSET is not set"),
             ("${EMPTY}", "EMPTY is empty"),
-            ("${no way}", "starts no"),
-            ("${", "starts no"),
+            ("${no way}", "does not start a"),
+            ("${", "does not start a"),
         ],
     )
     def test_a_reference_that_cannot_be_resolved_says_its_place(self, reference: str, words: str) -> None:

@@ -27,7 +27,7 @@ def opened(directory: Path, workspace: Workspace, **next_offsets: int) -> Worksp
 
 
 def read(versions: WorkspaceVersions, next_offset: int, partition: int = 0) -> None:
-    with versions.reading(partition, next_offset):
+    with versions.pinned(partition, next_offset):
         pass
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from flows.workspace.live import CurrentWorkspace
-from flows.workspace.reloader import WorkspaceWatch, waits_for_restart
+from flows.workspace.reloader import WorkspaceReloader, needs_restart
 from model.workspace.reader import read_workspace
 from model.workspace.workspace import Workspace
 
@@ -22,8 +22,8 @@ class Watching:
         path.write_text(TEXT)
         self.live = CurrentWorkspace(read_workspace(TEXT.encode(), file="w", environ={}).valid())
         self.told: list[Workspace] = []
-        self.live.listen(self.told.append)
-        self.watch = WorkspaceWatch(path, self.live, {})
+        self.live.subscribe(self.told.append)
+        self.watch = WorkspaceReloader(path, self.live, {})
 
     def change(self, text: str | None) -> None:
         if text is None:
@@ -32,7 +32,7 @@ class Watching:
             beside = self.path.with_suffix(".new")
             beside.write_text(text)
             os.replace(beside, self.path)
-        self.watch.look()
+        self.watch.poll()
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def watching(tmp_path: Path) -> Watching:
 
 
 def test_a_file_that_did_not_change_changes_nothing(watching: Watching) -> None:
-    watching.watch.look()
+    watching.watch.poll()
     assert watching.told == []
 
 
@@ -50,7 +50,7 @@ def test_a_changed_file_is_in_force_for_everybody(watching: Watching) -> None:
     (workspace,) = watching.told
     assert watching.live.current is workspace
     assert workspace.http_destinations()["crm"].endpoint.value == "https://new.example/"
-    watching.watch.look()
+    watching.watch.poll()
     assert len(watching.told) == 1
 
 
@@ -74,5 +74,5 @@ def test_what_needs_a_restart_is_said(watching: Watching, caplog: pytest.LogCapt
     caplog.set_level(logging.WARNING, "waybill")
     before = watching.live.current
     watching.change(TEXT + "delivery: {shards: 8, attempts: 3}\ntopics: {partitions: 4}\n")
-    assert waits_for_restart(before, watching.live.current) == ["topics", "delivery.shards"]
+    assert needs_restart(before, watching.live.current) == ["topics", "delivery.shards"]
     assert "delivery.shards takes effect at the next start" in caplog.text

@@ -177,8 +177,8 @@ class AlertsApi:
 
 
 def _look(who: Caller) -> None:
-    if not may(who.role, Action.LOOK):
-        raise NotAllowed(f"role {who.role} may not {Action.LOOK}; ask an owner")
+    if not may(who.role, Action.READ):
+        raise NotAllowed(f"role {who.role} may not {Action.READ}; ask an owner")
 
 
 def _answered(answer: Answer, request: Request, body: bytes | None, who: Caller) -> Response:

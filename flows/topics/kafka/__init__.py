@@ -1,0 +1,1 @@
+"""Topics on Apache Kafka. `consumer` is shared by all readers of a thread; errors become `TopicError`s in `errors`."""

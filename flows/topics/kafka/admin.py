@@ -1,4 +1,4 @@
-"""Creates topics on Kafka, and brings those that are there up to what the workspace says."""
+"""Creates topics on Kafka, and updates existing ones to match the workspace."""
 
 import time
 from collections.abc import Sequence
@@ -14,20 +14,20 @@ from confluent_kafka.admin import (
 )
 
 from flows.topics.interface import TopicError, TopicSpec
-from flows.topics.kafka.errors import kafka_error, named
+from flows.topics.kafka.errors import kafka_error, to_topic_error
 
 ANSWER_SECONDS = 15.0
-KNOWN_SECONDS = 15.0  # until every broker has heard of a new topic
+KNOWN_SECONDS = 15.0  # how long a new topic may take to be known to the brokers
 _ABSENT = {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.LEADER_NOT_AVAILABLE, KafkaError.TOPIC_EXCEPTION}
-APPEND_TIME = {"message.timestamp.type": "LogAppendTime"}  # the log's own time, whatever clock a client has
+APPEND_TIME = {"message.timestamp.type": "LogAppendTime"}  # brokers set append times; clients' clocks do not matter
 
 
 def create_topics(
     admin: AdminClient, topics: Sequence[tuple[str, TopicSpec]], replication: int | None, config: dict[str, str]
 ) -> None:
-    """Create what is missing, given as (name on the brokers, spec). Raises `TopicError`.
+    """Create missing topics, given as (name on the brokers, spec). Raises `TopicError`.
 
-    ``replication``: None for the brokers' default. ``config``: for all of them, beside their retention.
+    ``replication``: None for the brokers' default. ``config``: settings of all topics, beside their retention.
     """
     wanted = [
         NewTopic(
@@ -45,7 +45,7 @@ def create_topics(
             made[name].result()
         except KafkaException as error:
             if kafka_error(error).code() != KafkaError.TOPIC_ALREADY_EXISTS:
-                raise named(error, f"creating topic {name}") from None
+                raise to_topic_error(error, f"creating topic {name}") from None
             existing.append((name, spec))
     for name, spec in topics:
         _wait_until_known(admin, name, spec)
@@ -58,20 +58,20 @@ def count_partitions(admin: AdminClient, name: str) -> int | None:
     try:
         found = admin.list_topics(name, timeout=ANSWER_SECONDS).topics.get(name)
     except KafkaException as error:
-        raise named(error, f"looking for topic {name}") from None
+        raise to_topic_error(error, f"looking for topic {name}") from None
     if found is None or (found.error is not None and found.error.code() in _ABSENT):
         return None
     if found.error is not None:
-        raise named(found.error, f"looking for topic {name}")
+        raise to_topic_error(found.error, f"looking for topic {name}")
     return len(found.partitions)
 
 
 def check_partitions(name: str, found: int, wanted: int) -> None:
-    """Raise `TopicError` if the number of partitions is another one."""
+    """Raise `TopicError` if the numbers of partitions differ."""
     if found != wanted:
         raise TopicError(
-            f"topic {name} has {found} partitions, {wanted} are asked for: the number cannot be changed; set "
-            "topics.partitions back, or begin with new topics"
+            f"topic {name} has {found} partitions, not {wanted} as configured: the number cannot be changed; set "
+            "topics.partitions back, or start with new topics"
         )
 
 
@@ -89,7 +89,7 @@ def _retention(spec: TopicSpec) -> dict[str, str]:
 
 
 def _alter(admin: AdminClient, wanted: Sequence[tuple[str, dict[str, str]]]) -> None:
-    """Change only what is not yet so: it must also work for a user who may not change anything."""
+    """Change only settings that differ, so that it works for a user without the right to change any."""
     resources = [ConfigResource(ResourceType.TOPIC, name) for name, _ in wanted]
     described = admin.describe_configs(resources, request_timeout=ANSWER_SECONDS)
     changes: list[ConfigResource] = []
@@ -97,7 +97,7 @@ def _alter(admin: AdminClient, wanted: Sequence[tuple[str, dict[str, str]]]) -> 
         try:
             found = described[resource].result()
         except KafkaException as error:
-            raise named(error, f"reading the settings of topic {name}") from None
+            raise to_topic_error(error, f"reading the settings of topic {name}") from None
         different = {key: value for key, value in settings.items() if found[key].value != value}
         if different:
             entries = [
@@ -109,4 +109,4 @@ def _alter(admin: AdminClient, wanted: Sequence[tuple[str, dict[str, str]]]) -> 
             try:
                 done.result()
             except KafkaException as error:
-                raise named(error, f"changing the settings of topic {resource.name}") from None
+                raise to_topic_error(error, f"changing the settings of topic {resource.name}") from None

@@ -1,13 +1,13 @@
-"""What librdkafka reports, as errors that name the topic and the remedy."""
+"""Converts librdkafka's errors to `TopicError`s that name the topic and the remedy."""
 
 from confluent_kafka import KafkaError, KafkaException
 
 from flows.topics.interface import TopicError, TopicsUnavailable, UnknownTopic
 
 _NO_BROKER = {KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT, KafkaError._TIMED_OUT, KafkaError._RESOLVE}
-# They pass: the library goes on trying by itself.
+# Temporary: librdkafka retries by itself.
 PASSING = _NO_BROKER | {
-    KafkaError._DESTROY_BROKER,  # a broker it connected to is another one now
+    KafkaError._DESTROY_BROKER,  # the broker at this address has changed
     KafkaError._NODE_UPDATE,
     KafkaError._FAIL,
     KafkaError._RETRY,
@@ -41,13 +41,13 @@ UNKNOWN = {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaErr
 
 
 def kafka_error(error: KafkaException | KafkaError) -> KafkaError:
-    """The error itself; exceptions carry it as their argument."""
+    """The `KafkaError` itself; exceptions carry it as their argument."""
     found: KafkaError = error.args[0] if isinstance(error, KafkaException) else error
     return found
 
 
 def remedy(error: KafkaError) -> str:
-    """What a person can do about it; empty if nothing general can be said."""
+    """What a person can do about the error; '' if there is no general advice."""
     code = error.code()
     if code in _NO_BROKER:
         return "check topics.url, the brokers and the network"
@@ -60,8 +60,8 @@ def remedy(error: KafkaError) -> str:
     return ""
 
 
-def named(error: KafkaException | KafkaError, what: str) -> TopicError:
-    """Make a `TopicError` that says what could not be done, why, and the remedy."""
+def to_topic_error(error: KafkaException | KafkaError, what: str) -> TopicError:
+    """Create a `TopicError` that says what failed, why, and the remedy."""
     found = kafka_error(error)
     if found.code() in UNKNOWN:
         return UnknownTopic(f"{what}: the brokers have no such topic or partition: it must be created first")

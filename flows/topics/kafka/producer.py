@@ -1,4 +1,4 @@
-"""Appends to topics on Kafka: idempotent, acknowledged by all replicas, with an error for each record refused."""
+"""Appends to topics on Kafka: idempotent, acknowledged by all in-sync replicas, with an error per refused record."""
 
 import time
 from collections import deque
@@ -10,16 +10,16 @@ from typing import Any
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from flows.topics.interface import ProduceFailed, UnknownTopic
-from flows.topics.kafka.errors import kafka_error, named
+from flows.topics.kafka.errors import kafka_error, to_topic_error
 from model.events.ids import partition_of
 
-FLUSH_SECONDS = 10.0  # then whoever flushes hears of it; the records stay where they are, and a later flush goes on
-QUEUE_KIB = 64 * 1024  # held by the library; more waits here, in the buffer of the epoch
+FLUSH_SECONDS = 10.0  # then `flush` raises; unacknowledged records stay buffered for the next flush
+QUEUE_KIB = 64 * 1024  # librdkafka's queue; further records wait in our buffer
 
 _SETTINGS = {
-    "enable.idempotence": True,  # a record the library sends again is written once, and in order
+    "enable.idempotence": True,  # a record that librdkafka sends again is written once, and in order
     "acks": "all",
-    # Given up by nobody but us: a record whose time is up may have been written all the same, and would be twice.
+    # No timeout: a record that timed out may have been written all the same, and appending it again would duplicate it.
     "message.timeout.ms": 0,
     "delivery.report.only.error": True,
     "queue.buffering.max.kbytes": QUEUE_KIB,
@@ -31,7 +31,7 @@ _Record = tuple[str, int, bytes, bytes]  # topic, partition, key, value
 
 
 class ProducerPool:
-    """Connected producers that nobody uses now: to be known to the brokers takes one half a second."""
+    """Connected producers that are not in use: connecting a new one takes half a second."""
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
         self._settings = {**settings, **_SETTINGS}
@@ -45,7 +45,7 @@ class ProducerPool:
             return self.connect()
 
     def put(self, producer: Producer) -> None:
-        """Give back one that has nothing left to append."""
+        """Return a producer that has nothing left to append."""
         self._idle.put(producer)
 
     def connect(self) -> Producer:
@@ -54,26 +54,26 @@ class ProducerPool:
 
 
 class KafkaProducer:
-    """`flows.topics.interface.Producer`. A flush that failed may have written a part; flushing again writes the rest,
-    once."""
+    """`flows.topics.interface.Producer`. A failed flush may have written some records; the next one writes the rest,
+    each once."""
 
     def __init__(
         self,
-        idle: "ProducerPool",
+        pool: "ProducerPool",
         partitions: Callable[[str], int],
         name_of: Callable[[str], str],
         check_open: Callable[[], None],
     ) -> None:
-        """``partitions`` and ``name_of``: how many a topic has, and what the brokers call it."""
-        self._idle = idle
+        """``partitions``: number of partitions of a topic; ``name_of``: its name on the brokers."""
+        self._pool = pool
         self._partitions = partitions
         self._name_of = name_of
         self._check_open = check_open
         self._buffer: deque[_Record] = deque()
-        self._round = 0  # what was discarded with an earlier one is nobody's concern any more
+        self._generation = 0  # reports about records of an earlier generation are ignored: they were discarded
         self._refused: list[tuple[KafkaError, _Record]] = []
-        self._failed: KafkaError | None = None  # after this the library's producer appends nothing any more
-        self._producer = idle.take()
+        self._fatal: KafkaError | None = None  # librdkafka's producer has failed for good and appends nothing more
+        self._producer = pool.take()
 
     def send(self, topic: str, key: bytes, value: bytes, partition: int | None = None) -> None:
         self._check_open()
@@ -84,30 +84,30 @@ class KafkaProducer:
             raise UnknownTopic(f"topic {topic} has {count} partitions, no partition {partition}")
         self._buffer.append((self._name_of(topic), partition, key, value))
 
-    def push(self) -> None:
+    def poll(self) -> None:
         self._check_open()
-        if self._refused or self._failed:  # a flush puts that right
+        if self._refused or self._fatal:  # `flush` handles it
             return
-        with suppress(KafkaException), self._noting_failure():  # what was not taken stays in the buffer
-            self._hand_over(deadline=0.0)
+        with suppress(KafkaException), self._record_failure():  # what was not taken stays in the buffer
+            self._produce_buffered(deadline=0.0)
             self._producer.poll(0)
 
     def flush(self) -> None:
         self._check_open()
         deadline = time.monotonic() + FLUSH_SECONDS
         try:
-            with self._noting_failure():
-                if self._failed:
+            with self._record_failure():
+                if self._fatal:
                     self._replace_producer()
                 self._buffer.extendleft(record for _, record in reversed(self._refused))
                 self._refused.clear()
-                self._hand_over(deadline)
+                self._produce_buffered(deadline)
                 left = self._producer.flush(max(0.0, deadline - time.monotonic()))
         except KafkaException as error:
-            raise ProduceFailed(str(named(self._failed or error, "appending to topics"))) from None
+            raise ProduceFailed(str(to_topic_error(self._fatal or error, "appending to topics"))) from None
         if self._refused:
             first, _ = self._refused[0]
-            raise ProduceFailed(str(named(first, f"{len(self._refused)} records were not appended")))
+            raise ProduceFailed(str(to_topic_error(first, f"{len(self._refused)} records were not appended")))
         if left or self._buffer:
             waiting = left + len(self._buffer)
             raise ProduceFailed(
@@ -116,56 +116,57 @@ class KafkaProducer:
             )
 
     def discard(self) -> None:
-        self._round += 1
+        self._generation += 1
         self._buffer.clear()
         self._refused.clear()
-        if len(self._producer) or self._failed:
-            self._producer.purge()  # this takes its time, and would take with it what is sent meanwhile
-            self._producer = self._idle.take()
-            self._failed = None
+        if len(self._producer) or self._fatal:
+            self._producer.purge()  # asynchronous: it would also purge what is sent meanwhile, so use another producer
+            self._producer = self._pool.take()
+            self._fatal = None
 
     def close(self) -> None:
-        self._round += 1
+        self._generation += 1
         self._buffer.clear()
-        if len(self._producer) or self._failed:
+        if len(self._producer) or self._fatal:
             self._producer.purge()
         else:
-            self._idle.put(self._producer)
+            self._pool.put(self._producer)
 
     def _replace_producer(self) -> None:
-        """Go on with another producer, once the one that failed has reported what it held: or that were forgotten."""
+        """Switch to another producer after the failed one has reported on all its records, so that none is lost."""
         if left := self._producer.flush(FLUSH_SECONDS):
-            raise ProduceFailed(f"{left} records of a producer that cannot go on were not reported yet")
-        self._producer = self._idle.connect()
-        self._failed = None
+            raise ProduceFailed(f"{left} records of a failed producer have no delivery report yet")
+        self._producer = self._pool.connect()
+        self._fatal = None
 
     @contextmanager
-    def _noting_failure(self) -> Iterator[None]:
-        """Note an error that ended the library's producer. Raises `KafkaException`."""
+    def _record_failure(self) -> Iterator[None]:
+        """Record an error that ended librdkafka's producer. Raises `KafkaException`."""
         try:
             yield
         except SystemError as error:
-            # What ended it is raised while records are still reported, and Python takes that for a fault of the report.
+            # librdkafka raises the fatal error inside the delivery callback, so it arrives wrapped in SystemError:
+            # unwrap it.
             cause = error.__cause__
             ended = cause if isinstance(cause, KafkaException) else KafkaException(KafkaError(KafkaError._FATAL))
-            self._failed = self._failed or kafka_error(ended)
+            self._fatal = self._fatal or kafka_error(ended)
             raise ended from None
         except KafkaException as error:
             found = kafka_error(error)
-            if found.code() == KafkaError._FATAL:  # it has ended; why is told once, to whoever polls
-                with self._noting_failure():
+            if found.code() == KafkaError._FATAL:  # the next poll raises the cause, once
+                with self._record_failure():
                     self._producer.poll(0)
             if found.fatal() or found.code() == KafkaError._FATAL:
-                self._failed = self._failed or found
+                self._fatal = self._fatal or found
             raise
 
-    def _hand_over(self, deadline: float) -> None:
+    def _produce_buffered(self, deadline: float) -> None:
         while self._buffer:
             record = self._buffer[0]
             topic, partition, key, value = record
             try:
                 self._producer.produce(topic, value, key, partition, on_delivery=self._report(record))
-            except BufferError:  # the library holds as much as it may
+            except BufferError:  # librdkafka's queue is full
                 if time.monotonic() > deadline:
                     return
                 self._producer.poll(0.05)
@@ -173,11 +174,11 @@ class KafkaProducer:
             self._buffer.popleft()
 
     def _report(self, record: tuple[str, int, bytes, bytes]) -> Callable[[KafkaError | None, Message], None]:
-        made_in = self._round
+        generation = self._generation
 
         def report(error: KafkaError | None, _: Message) -> None:
-            if error is not None and made_in == self._round:
-                # One step, which is done even where Python takes it for failed (`_noting_failure`).
+            if error is not None and generation == self._generation:
+                # A single step, because the callback may end in an error (`_record_failure`).
                 self._refused.append((error, record))
 
         return report

@@ -11,16 +11,16 @@ class KafkaReader:
 
     def __init__(
         self,
-        fetcher: SharedConsumer,
-        fetched: PartitionBuffer,
+        consumer: SharedConsumer,
+        buffer: PartitionBuffer,
         topic: str,
         bounds: Callable[[], tuple[int, int]],
         check_open: Callable[[], None],
     ) -> None:
-        """``topic``: as Waybill calls it. ``bounds`` asks the brokers for the partition's."""
-        self.position = fetched.next_offset
-        self._fetcher = fetcher
-        self._fetched = fetched
+        """``topic``: Waybill's name of it. ``bounds`` queries the partition's bounds."""
+        self.position = buffer.next_offset
+        self._consumer = consumer
+        self._buffer = buffer
         self._topic = topic
         self._bounds = bounds
         self._check_open = check_open
@@ -30,44 +30,44 @@ class KafkaReader:
 
     def read(self, max_records: int, max_bytes: int) -> list[Record]:
         self._check_open()
-        fetched = self._fetched
+        buffer = self._buffer
         if self._lost:
-            self._find_again()
-        if not fetched.records:
-            self._fetcher.fetch()
-            if not fetched.records and fetched.out_of_range:
-                self._find_again()
-        records = [self._in_time(record) for record in fetched.take(max(1, max_records), max_bytes)]
+            self._relocate()
+        if not buffer.records:
+            self._consumer.fetch()
+            if not buffer.records and buffer.out_of_range:
+                self._relocate()
+        records = [self._in_time(record) for record in buffer.take(max(1, max_records), max_bytes)]
         if records:
             self.position = records[-1].offset + 1
-        self._fetcher.go_on(fetched)
+        self._consumer.resume_if_low(buffer)
         return records
 
     def close(self) -> None:
-        self._fetcher.unassign(self._fetched)
+        self._consumer.unassign(self._buffer)
 
     def _in_time(self, record: Record) -> Record:
-        # A broker's clock may be set back, and another broker may take over; the log's time does not go back.
+        # Append times must not go back, even if a broker's clock is set back or another broker takes over.
         self._latest_ms = max(self._latest_ms, record.appended_ms)
         return record if record.appended_ms == self._latest_ms else record._replace(appended_ms=self._latest_ms)
 
-    def _find_again(self) -> None:
+    def _relocate(self) -> None:
         earliest, end = self._bounds()
         if earliest <= self.position <= end:
             self._lost = False
-            self._fetcher.seek(self._fetched)
+            self._consumer.seek(self._buffer)
             return
         self._lost = True
-        where = f"topic {self._topic}, partition {self._fetched.partition}"
+        where = f"topic {self._topic}, partition {self._buffer.partition}"
         if self.position > end:
             text = f"{where} ends at {end}, before position {self.position}: the log was replaced or cut short"
         else:
             missing = earliest - self.position
-            text = f"{where} goes on at {earliest}: {missing} records from {self.position} on were deleted"
+            text = f"{where} continues at {earliest}: {missing} records from {self.position} on were deleted"
         raise PositionLost(
-            f"{text}; put the topics back from a backup, or run `waybill recover` to go on with what is there",
+            f"{text}; restore the topics from a backup, or run `waybill recover` to continue with what is left",
             topic=self._topic,
-            partition=self._fetched.partition,
+            partition=self._buffer.partition,
             position=self.position,
             earliest=earliest,
             end=end,

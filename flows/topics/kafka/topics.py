@@ -1,7 +1,7 @@
 """Topics on Apache Kafka: ``kafka://host:9092,host:9092/prefix``.
 
-The brokers' topics are called prefix.events, prefix.outcomes and so on. Append times are the brokers'. Nothing is
-deleted by us: retention is the brokers' business, set when topics are created.
+The brokers' topics are named prefix.events, prefix.outcomes and so on. The brokers set append times and apply the
+retention, which is configured when topics are created.
 """
 
 import logging
@@ -16,13 +16,13 @@ from confluent_kafka.admin import AdminClient
 from flows.topics.interface import TopicError, TopicSpec, TopicsUnavailable, UnknownTopic
 from flows.topics.kafka.admin import ANSWER_SECONDS, APPEND_TIME, check_partitions, count_partitions, create_topics
 from flows.topics.kafka.consumer import SharedConsumer
-from flows.topics.kafka.errors import UNKNOWN, kafka_error, named
+from flows.topics.kafka.errors import UNKNOWN, kafka_error, to_topic_error
 from flows.topics.kafka.producer import KafkaProducer, ProducerPool
 from flows.topics.kafka.reader import KafkaReader
 from model.events.envelope import UnreadableRecord, decode_record, encode_record
 
 DEFAULT_PREFIX = "waybill"
-MARKS = TopicSpec("marks", 1, 0)
+METADATA = TopicSpec("marks", 1, 0)
 CLIENT = {
     "client.id": "waybill",
     "socket.keepalive.enable": True,
@@ -30,8 +30,8 @@ CLIENT = {
     "allow.auto.create.topics": False,
 }
 
-LOOK_SECONDS = 5.0
-AWAY_SECONDS = 1.0
+QUERY_SECONDS = 5.0
+UNAVAILABLE_SECONDS = 1.0
 
 Found = TypeVar("Found")
 log = logging.getLogger("waybill.kafka")
@@ -50,10 +50,10 @@ class KafkaTopics:
         self._producers = ProducerPool(self._settings)
         self._own = threading.local()
         self._admin = AdminClient(self._settings)
-        # For looks at bounds, one thread at a time (two at once may wait for ever); it never fetches.
-        self._looking = threading.Lock()
-        self._away_until_seconds = 0.0
-        self._looker = Consumer({**self._settings, "group.id": "waybill"})
+        # For queries of bounds, by one thread at a time (two at once may deadlock); it never fetches.
+        self._query_lock = threading.Lock()
+        self._unavailable_until_seconds = 0.0
+        self._query_consumer = Consumer({**self._settings, "group.id": "waybill"})
 
     def create(self, specs: Sequence[TopicSpec]) -> None:
         self._check_open()
@@ -63,7 +63,7 @@ class KafkaTopics:
             self._replication,
             {**APPEND_TIME, "cleanup.policy": "delete"},
         )
-        marks = [(self._name_of(MARKS.name), MARKS)]
+        marks = [(self._name_of(METADATA.name), METADATA)]
         create_topics(self._admin, marks, self._replication, {"cleanup.policy": "compact", "retention.ms": "-1"})
 
     def partitions(self, topic: str) -> int:
@@ -79,13 +79,13 @@ class KafkaTopics:
     def bounds(self, topic: str, partition: int) -> tuple[int, int]:
         self._check_partition(topic, partition)
         place = TopicPartition(self._name_of(topic), partition)
-        found = self._look(topic, lambda: self._looker.get_watermark_offsets(place, timeout=LOOK_SECONDS))
-        return min(found), found[1]  # the two are not of one moment; what was appended and deleted between them is gone
+        found = self._query(topic, lambda: self._query_consumer.get_watermark_offsets(place, timeout=QUERY_SECONDS))
+        return min(found), found[1]  # not read at one moment: the start may have moved past the end
 
     def offset_at(self, topic: str, partition: int, appended_ms: int) -> int:
         earliest, end = self.bounds(topic, partition)
         place = TopicPartition(self._name_of(topic), partition, appended_ms)
-        [found] = self._look(topic, lambda: self._looker.offsets_for_times([place], timeout=LOOK_SECONDS))
+        [found] = self._query(topic, lambda: self._query_consumer.offsets_for_times([place], timeout=QUERY_SECONDS))
         return end if found.offset < 0 else max(found.offset, earliest)
 
     def producer(self) -> KafkaProducer:
@@ -95,32 +95,32 @@ class KafkaTopics:
     def reader(self, topic: str, partition: int, position: int) -> KafkaReader:
         self._check_partition(topic, partition)
         name = self._name_of(topic)
-        fetchers: list[SharedConsumer] = self._own.__dict__.setdefault("fetchers", [])
-        fetcher = next((one for one in fetchers if not one.reads(name, partition)), None)
-        if fetcher is None:
-            fetcher = SharedConsumer(self._settings)
-            fetchers.append(fetcher)
-        fetched = fetcher.assign(name, partition, position)
-        return KafkaReader(fetcher, fetched, topic, lambda: self.bounds(topic, partition), self._check_open)
+        consumers: list[SharedConsumer] = self._own.__dict__.setdefault("fetchers", [])
+        consumer = next((one for one in consumers if not one.reads(name, partition)), None)
+        if consumer is None:
+            consumer = SharedConsumer(self._settings)
+            consumers.append(consumer)
+        buffer = consumer.assign(name, partition, position)
+        return KafkaReader(consumer, buffer, topic, lambda: self.bounds(topic, partition), self._check_open)
 
     def expire(self) -> int:
-        """Retention is the brokers'; but somebody may have given a topic more partitions. Raises `TopicError`."""
+        """The brokers apply the retention; check that no topic was given more partitions. Raises `TopicError`."""
         for topic, count in list(self._counts.items()):
             check_partitions(topic, count_partitions(self._admin, self._name_of(topic)) or 0, count)
         return 0
 
-    def mark(self, name: str) -> bytes | None:
+    def get_metadata(self, name: str) -> bytes | None:
         found: bytes | None = None
-        earliest, end = self.bounds(MARKS.name, 0)
-        reader = self.reader(MARKS.name, 0, earliest)
+        earliest, end = self.bounds(METADATA.name, 0)
+        reader = self.reader(METADATA.name, 0, earliest)
         deadline = time.monotonic() + ANSWER_SECONDS
         try:
             while reader.position < end:
                 for record in reader.read(100, 1 << 20):
                     if record.key == name.encode():
-                        found = _unsealed(record.value)
+                        found = _decode_metadata(record.value)
                 if time.monotonic() > deadline:
-                    raise TopicError("reading the marks: no answer; check the brokers and the network")
+                    raise TopicError("reading the metadata: no response; check the brokers and the network")
                 time.sleep(0.005)
         finally:
             reader.close()
@@ -128,12 +128,12 @@ class KafkaTopics:
 
     def put_metadata(self, name: str, value: bytes) -> None:
         producer = self.producer()
-        producer.send(MARKS.name, name.encode(), encode_record({}, value), 0)
+        producer.send(METADATA.name, name.encode(), encode_record({}, value), 0)
         producer.flush()
         producer.close()
 
     def close(self) -> None:
-        # Threads that are inside the library stay safe: what they use is let go of when the last of them has left.
+        # Safe for threads that are inside librdkafka: objects they use are released when the last thread leaves.
         self._closed = True
         self._own.__dict__.pop("fetchers", None)
 
@@ -145,17 +145,17 @@ class KafkaTopics:
     def _name_of(self, topic: str) -> str:
         return f"{self._prefix}.{topic}"
 
-    def _look(self, topic: str, look: Callable[[], Found | None]) -> Found:
-        with self._looking:
-            if time.monotonic() < self._away_until_seconds:  # one partition after the other would ask in vain
-                raise TopicsUnavailable(f"the brokers do not answer for topic {topic}")
+    def _query(self, topic: str, query: Callable[[], Found | None]) -> Found:
+        with self._query_lock:
+            if time.monotonic() < self._unavailable_until_seconds:  # do not let each partition wait for the timeout
+                raise TopicsUnavailable(f"the brokers do not respond for topic {topic}")
             try:
-                found = look()
+                found = query()
             except KafkaException as error:
-                self._away_until_seconds = time.monotonic() + AWAY_SECONDS
-                if kafka_error(error).code() in UNKNOWN:  # it was there before, so it is the broker that is starting
+                self._unavailable_until_seconds = time.monotonic() + UNAVAILABLE_SECONDS
+                if kafka_error(error).code() in UNKNOWN:  # the topic existed before, so a broker is starting
                     raise TopicsUnavailable(f"the brokers do not know topic {topic} now; was it deleted?") from None
-                raise named(error, f"asking for the offsets of topic {topic}") from None
+                raise to_topic_error(error, f"querying the offsets of topic {topic}") from None
         if found is None:
             raise TopicsUnavailable(f"the brokers do not answer for topic {topic}")
         return found
@@ -165,8 +165,8 @@ class KafkaTopics:
             raise TopicError(f"the topics {self._prefix}.* were closed; open them again")
 
 
-def _unsealed(value: bytes) -> bytes:
+def _decode_metadata(value: bytes) -> bytes:
     try:
         return decode_record(value)[1]
     except UnreadableRecord as error:
-        raise TopicError(f"a mark cannot be read: {error}") from None
+        raise TopicError(f"a metadata value cannot be read: {error}") from None

@@ -21,7 +21,7 @@ class SqliteReader:
         )
 
     def read(self, max_records: int, max_bytes: int) -> list[Record]:
-        # The end first, in a look of its own: almost every read of a quiet topic is over after it.
+        # Query the end first: on a quiet topic almost every read returns after this query.
         [end] = self._connection.row("SELECT next_offset FROM partitions WHERE number = ?", self._partition)
         if end == self.position:
             return []
@@ -35,7 +35,7 @@ class SqliteReader:
         self._connection.close()
 
     def _next(self, max_records: int, max_bytes: int) -> list[Record]:
-        """The records that follow on the position without a gap: one after them is met by the next read."""
+        """The records from the position up to the first gap, which the next read reports."""
         records: list[Record] = []
         size_bytes = 0
         expected = self.position
@@ -61,9 +61,9 @@ class SqliteReader:
             )[0]
             earliest = end if found is None else found
             missing = earliest - self.position
-            text = f"{where} goes on at {earliest}: {missing} records from {self.position} on were deleted"
+            text = f"{where} continues at {earliest}: {missing} records from {self.position} on were deleted"
         return PositionLost(
-            f"{text}; put the topics back from a backup, or run `waybill recover` to go on with what is there",
+            f"{text}; restore the topics from a backup, or run `waybill recover` to continue with what is left",
             topic=self._topic.name,
             partition=self._partition,
             position=self.position,

@@ -1,7 +1,7 @@
-"""One topic in one SQLite file, so that topics have writers of their own; one table a partition.
+"""One topic in one SQLite file, so that writers of different topics do not block each other; one table per partition.
 
-The table ``partitions`` keeps what must outlive deleted records: the next offset and the latest append time. Space of
-deleted records is used again by new ones; files do not shrink.
+The table ``partitions`` keeps what must outlive deleted records: the next offset and the latest append time. New
+records reuse the space of deleted ones; files do not shrink.
 """
 
 import threading
@@ -10,12 +10,12 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from typing import Any
 
-from flows.sqlite.database import Connection, SqliteFile
+from flows.sqlite.database import SqliteConnection, SqliteFile
 from flows.topics.interface import TopicError, TopicSpec, UnknownTopic
 
-ROWS = 16  # inserted by one statement: half the time of one each, and Python's lock is let go once instead of 16 times
-EXPIRE_CHUNK_RECORDS = 1_000  # deleted in one transaction: some milliseconds, so that writers hardly wait
-EXPIRE_PAUSE_SECONDS = 0.005  # between two of them: SQLite's locks are not fair, a waiting writer needs a gap
+ROWS = 16  # per INSERT statement: half the time of single rows, and the GIL is released once instead of 16 times
+EXPIRE_CHUNK_RECORDS = 1_000  # per transaction: a few milliseconds, so that writers hardly wait
+EXPIRE_PAUSE_SECONDS = 0.005  # between two chunks: SQLite's locks are not fair, so a waiting writer needs a gap
 
 _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value INTEGER NOT NULL)",
@@ -29,7 +29,7 @@ _RECORDS = (
 
 
 def create_topic(file: SqliteFile, spec: TopicSpec) -> None:
-    """Create the topic, or give it the new retention. Raises `TopicError` for another number of partitions."""
+    """Create the topic, or update its retention. Raises `TopicError` if it has another number of partitions."""
     file.create()
     with closing(file.connect()) as connection, connection.transaction() as sqlite:
         for statement in _SCHEMA:
@@ -37,8 +37,8 @@ def create_topic(file: SqliteFile, spec: TopicSpec) -> None:
         found = dict(sqlite.execute("SELECT name, value FROM settings")).get("partitions", spec.partitions)
         if found != spec.partitions:
             raise TopicError(
-                f"topic {spec.name} has {found} partitions, {spec.partitions} are asked for: the number cannot be "
-                "changed; set topics.partitions back, or begin with new topics"
+                f"topic {spec.name} has {found} partitions, not {spec.partitions} as configured: the number cannot be "
+                "changed; set topics.partitions back, or start with new topics"
             )
         values = {"partitions": spec.partitions, "retention_seconds": spec.retention_seconds}
         sqlite.executemany("INSERT OR REPLACE INTO settings VALUES (?, ?)", values.items())
@@ -48,13 +48,13 @@ def create_topic(file: SqliteFile, spec: TopicSpec) -> None:
 
 
 class SqliteTopic:
-    """A topic that exists. Threads may share it; appending and expiring take a connection of their own."""
+    """An existing topic. Threads may share it; appending and expiring use connections of their own."""
 
     def __init__(self, file: SqliteFile, name: str) -> None:
         self.file = file
         self.name = name
         self._lock = threading.Lock()
-        self._connection = file.connect()  # for short looks, by any thread
+        self._connection = file.connect()  # for short queries, from any thread
         self.partitions = self._count_partitions()
 
     def check_partition(self, partition: int) -> None:
@@ -63,9 +63,9 @@ class SqliteTopic:
             raise UnknownTopic(f"topic {self.name} has {self.partitions} partitions, no partition {partition}")
 
     def bounds(self, partition: int) -> tuple[int, int]:
-        """(earliest offset kept, offset the next record will get), both of one moment."""
+        """(earliest offset kept, offset the next record will get), read at one moment."""
         self.check_partition(partition)
-        earliest, end = self._look(
+        earliest, end = self._query(
             f"SELECT (SELECT min(offset) FROM records_{partition:d}), "  # noqa: S608
             "(SELECT next_offset FROM partitions WHERE number = ?)",
             partition,
@@ -76,12 +76,12 @@ class SqliteTopic:
 
     def offset_at(self, partition: int, appended_ms: int) -> int:
         """Lowest offset appended at that time or later; the end if there is none."""
-        # Append times never go back along the log, so halving finds the place without an index to keep.
+        # Append times never go back along the log, so a binary search works without an index.
         low, high = self.bounds(partition)
         while low < high:
             middle = (low + high) // 2
-            row = self._look(f"SELECT appended_ms FROM records_{partition:d} WHERE offset = ?", middle)  # noqa: S608
-            if row is None or row[0] < appended_ms:  # None: deleted meanwhile, so older than what is asked for
+            row = self._query(f"SELECT appended_ms FROM records_{partition:d} WHERE offset = ?", middle)  # noqa: S608
+            if row is None or row[0] < appended_ms:  # None: retention deleted it meanwhile, so it is older
                 low = middle + 1
             else:
                 high = middle
@@ -89,7 +89,7 @@ class SqliteTopic:
 
     def append(
         self,
-        connection: Connection,
+        connection: SqliteConnection,
         records: Mapping[int, Sequence[tuple[bytes, bytes]]],
         clock: Callable[[], int],
     ) -> None:
@@ -119,7 +119,7 @@ class SqliteTopic:
     def expire(self, now_ms: int) -> int:
         """Delete what is past retention; return the number of records deleted."""
         deleted = 0
-        [retention_seconds] = self._look("SELECT value FROM settings WHERE name = 'retention_seconds'")
+        [retention_seconds] = self._query("SELECT value FROM settings WHERE name = 'retention_seconds'")
         with closing(self.file.connect()) as connection:
             for partition in range(self.partitions):
                 earliest, _ = self.bounds(partition)
@@ -133,26 +133,26 @@ class SqliteTopic:
         return deleted
 
     def used_bytes(self) -> int:
-        """What the records take, without space that deleted ones have left for new ones."""
-        [used] = self._look(
+        """Size of the records, without the free space that deleted ones left."""
+        [used] = self._query(
             "SELECT (page_count - freelist_count) * page_size "
             "FROM pragma_page_count, pragma_freelist_count, pragma_page_size"
         )
         return int(used)
 
     def close(self) -> None:
-        """Refuse every use from now on."""
+        """Refuse every further use."""
         self.file.close()
         with self._lock:
             self._connection.close()
 
     def _count_partitions(self) -> int:
-        # Its maker may have been killed between making the file and filling it.
-        if self._look("SELECT 1 FROM sqlite_master WHERE name = 'settings'") is None:
+        # A process may have been killed between creating the file and its tables.
+        if self._query("SELECT 1 FROM sqlite_master WHERE name = 'settings'") is None:
             raise UnknownTopic(f"topic {self.name} was not created: {self.file.path} is empty")
-        [partitions] = self._look("SELECT value FROM settings WHERE name = 'partitions'")
+        [partitions] = self._query("SELECT value FROM settings WHERE name = 'partitions'")
         return int(partitions)
 
-    def _look(self, sql: str, *parameters: object) -> Any:
+    def _query(self, sql: str, *parameters: object) -> Any:
         with self._lock:
             return self._connection.row(sql, *parameters)

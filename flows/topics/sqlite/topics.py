@@ -1,6 +1,6 @@
-"""Topics on SQLite: a directory with one file a topic, and one for the marks.
+"""Topics on SQLite: a directory with one file per topic, and one for metadata.
 
-A commit survives kill -9 of any process, and loss of power too with ``fsync``.
+A commit survives kill -9 of any process; with ``fsync`` it survives a power loss too.
 """
 
 import re
@@ -9,15 +9,15 @@ from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 
-from flows.sqlite.database import Connection, ErrorClasses, SqliteFile
+from flows.sqlite.database import ErrorClasses, SqliteConnection, SqliteFile
 from flows.topics.interface import EVENTS, ProduceFailed, TopicError, TopicFull, TopicSpec, UnknownTopic
 from flows.topics.sqlite.reader import SqliteReader
 from flows.topics.sqlite.topic import SqliteTopic, create_topic
 from flows.topics.sqlite.wal import WalCheckpointer
 from model.events.ids import partition_of
 
-BUDGET_LOOK_MS = 1_000
-MARKS = "marks"
+BUDGET_CHECK_MS = 1_000
+METADATA = "marks"
 SUFFIX = ".sqlite"
 TOPIC_ERRORS = ErrorClasses(TopicError, ProduceFailed, TopicFull)
 _NAME = re.compile(r"[a-z0-9_][a-z0-9_.]{0,99}")
@@ -41,21 +41,21 @@ class SqliteTopics:
         self._fsync = fsync
         self._budget_bytes = disk_budget_bytes
         self._over_budget = False
-        self._budget_seen_ms: int | None = None
+        self._budget_checked_ms: int | None = None
         self._closed = False
         self._lock = threading.Lock()
         self._topics: dict[str, SqliteTopic] = {}
-        self._marks = self._file(MARKS)
-        self._marks.create()
-        with closing(self._marks.connect()) as connection, connection.transaction() as sqlite:
+        self._metadata = self._file(METADATA)
+        self._metadata.create()
+        with closing(self._metadata.connect()) as connection, connection.transaction() as sqlite:
             sqlite.execute("CREATE TABLE IF NOT EXISTS marks (name TEXT PRIMARY KEY, value BLOB NOT NULL)")
 
     def create(self, specs: Sequence[TopicSpec]) -> None:
         for spec in specs:
-            if not _NAME.fullmatch(spec.name) or spec.name == MARKS or spec.partitions < 1:
+            if not _NAME.fullmatch(spec.name) or spec.name == METADATA or spec.partitions < 1:
                 raise TopicError(
-                    f"{spec.name!r} with {spec.partitions} partitions is no topic: a name has lower-case letters, "
-                    f"digits, _ and dots and is not {MARKS!r}, and there is at least one partition"
+                    f"{spec.name!r} with {spec.partitions} partitions is not a valid topic: a name has lower-case "
+                    f"letters, digits, _ and dots and is not {METADATA!r}, and there is at least one partition"
                 )
             create_topic(self._file(spec.name), spec)
 
@@ -80,28 +80,28 @@ class SqliteTopics:
         for name in self._names():
             try:
                 deleted += self.topic(name).expire(self.clock())
-            except UnknownTopic:  # somebody is about to create it
+            except UnknownTopic:  # another process is creating it
                 continue
-            except TopicError as error:  # a damaged topic must not let the others grow without end
+            except TopicError as error:  # a damaged topic must not keep the others from expiring
                 failure = failure or error
         if failure is not None:
             raise failure
         return deleted
 
-    def mark(self, name: str) -> bytes | None:
-        with closing(self._marks.connect()) as connection:
+    def get_metadata(self, name: str) -> bytes | None:
+        with closing(self._metadata.connect()) as connection:
             row = connection.row("SELECT value FROM marks WHERE name = ?", name)
         return None if row is None else bytes(row[0])
 
     def put_metadata(self, name: str, value: bytes) -> None:
-        with closing(self._marks.connect()) as connection, connection.transaction() as sqlite:
+        with closing(self._metadata.connect()) as connection, connection.transaction() as sqlite:
             sqlite.execute("INSERT OR REPLACE INTO marks VALUES (?, ?)", (name, value))
 
     def close(self) -> None:
         self.checkpoints.close()
         with self._lock:
             self._closed = True
-            self._marks.close()
+            self._metadata.close()
             for topic in self._topics.values():
                 topic.close()
 
@@ -112,19 +112,19 @@ class SqliteTopics:
             return topic
         with self._lock:
             file = self._file(name)
-            if not _NAME.fullmatch(name) or name == MARKS or not file.path.exists():
+            if not _NAME.fullmatch(name) or name == METADATA or not file.path.exists():
                 raise UnknownTopic(f"there is no topic {name!r} in {self._directory}: it must be created first")
             topic = self._topics[name] = self._topics.get(name) or SqliteTopic(file, name)
         return topic
 
     def check_room(self, topic: str) -> None:
-        """Raise `TopicFull` when there is no room for more in the topic."""
-        # Only events are held to the budget: what is already here must be delivered and told of to make room again.
+        """Raise `TopicFull` when the disk budget does not allow more records in the topic."""
+        # The budget limits events only: delivering what was accepted needs the other topics.
         if topic != EVENTS or self._budget_bytes is None:
             return
         now_ms = self.clock()
-        if self._budget_seen_ms is None or abs(now_ms - self._budget_seen_ms) >= BUDGET_LOOK_MS:
-            self._budget_seen_ms = now_ms
+        if self._budget_checked_ms is None or abs(now_ms - self._budget_checked_ms) >= BUDGET_CHECK_MS:
+            self._budget_checked_ms = now_ms
             self._over_budget = self._used_bytes() >= self._budget_bytes
         if self._over_budget:
             raise TopicFull("the topics have used up disk.topics_budget_bytes; raise it, or lower the retention")
@@ -132,14 +132,14 @@ class SqliteTopics:
     def _used_bytes(self) -> int:
         used = 0
         for name in self._names():
-            with suppress(UnknownTopic):  # somebody is about to create it
+            with suppress(UnknownTopic):  # another process is creating it
                 used += self.topic(name).used_bytes()
         return used
 
     def _names(self) -> list[str]:
-        """Every topic of the directory, also those the workspace no longer names."""
+        """Every topic in the directory, including those the workspace no longer uses."""
         found = {path.name.removesuffix(SUFFIX) for path in self._directory.glob(f"*{SUFFIX}")}
-        return sorted(found - {MARKS})
+        return sorted(found - {METADATA})
 
     def _file(self, name: str) -> SqliteFile:
         if self._closed:
@@ -152,7 +152,7 @@ class SqliteProducer:
 
     def __init__(self, topics: SqliteTopics) -> None:
         self._topics = topics
-        self._connections: dict[str, Connection] = {}
+        self._connections: dict[str, SqliteConnection] = {}
         self._buffers: dict[str, dict[int, list[tuple[bytes, bytes]]]] = {}
 
     def send(self, topic: str, key: bytes, value: bytes, partition: int | None = None) -> None:
@@ -163,7 +163,7 @@ class SqliteProducer:
             found.check_partition(partition)
         self._buffers.setdefault(topic, {}).setdefault(partition, []).append((key, value))
 
-    def push(self) -> None:
+    def poll(self) -> None:
         self.flush()
 
     def flush(self) -> None:
@@ -172,9 +172,11 @@ class SqliteProducer:
                 self._append(topic)
             except ProduceFailed:
                 raise
-            except TopicError as error:  # of a connection that could not be opened
+            except TopicError as error:  # a connection could not be opened
                 raise ProduceFailed(str(error)) from error
-            del self._buffers[topic]  # acknowledged: a flush that is repeated for a later topic leaves it alone
+            del self._buffers[
+                topic
+            ]  # acknowledged: a repeated flush after a later topic failed must not append it again
 
     def discard(self) -> None:
         self._buffers.clear()

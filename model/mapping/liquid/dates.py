@@ -8,8 +8,9 @@ from math import floor
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from model.durations import DAY_MS, MINUTE_MS
 from model.mapping import javascript as js
-from model.mapping.javascript_dates import DAY_MS, DateParts, clipped, date_parts, days_since_1970, read_date
+from model.mapping.javascript_dates import DateParts, clipped, date_parts, days_since_1970, read_date
 from model.mapping.liquid.text_filters import check_growth
 from model.mapping.liquid.values import LiquidFailed, Scope, is_nil, liquid_text, plain
 from model.mapping.values import MISSING, text
@@ -50,7 +51,7 @@ def _read(scope: Scope, value: Any, zone: Any) -> _Shown | None:
         offset_minutes, zone_name = _offset_minutes(zone, moment_ms), zone
     elif zone is not MISSING and zone is not None:
         offset_minutes, zone_name = js.to_number(plain(zone)), ""
-    shown_ms = clipped(moment_ms - offset_minutes * 60_000)
+    shown_ms = clipped(moment_ms - offset_minutes * MINUTE_MS)
     return None if shown_ms is None else _Shown(shown_ms, date_parts(shown_ms), offset_minutes, zone_name)
 
 

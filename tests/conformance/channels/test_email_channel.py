@@ -14,7 +14,7 @@ from model.alerts.channels import AlertsConfig
 from sinks.channels import email
 from sinks.channels.calls import ChannelCalls
 from sinks.channels.catalogue import open_channels
-from sinks.channels.channel import Channel, Outcome, SendResult
+from sinks.channels.channel import Channel, SendResult, SendStatus
 from tests.conformance.channels.smtp_server import PASSWORD, USERNAME, MailServer, mail_server
 from tests.unit.channels.notices import AT_MS, hostile_notice, notice
 
@@ -38,8 +38,8 @@ def make(calls: ChannelCalls) -> Make:
 def test_a_mail_arrives_encrypted_after_logging_in(make: Make, security: str) -> None:
     with mail_server(security, log_in=True) as server:
         channel = make(server.port, server.trusted, security=security, **LOGIN)
-        assert channel.send([notice(7)], "ada@example.net") == SendResult(outcome=Outcome.TAKEN)
-        assert channel.send([notice(8), hostile_notice(9)], "bob@example.net").outcome is Outcome.TAKEN
+        assert channel.send([notice(7)], "ada@example.net") == SendResult(outcome=SendStatus.OK)
+        assert channel.send([notice(8), hostile_notice(9)], "bob@example.net").outcome is SendStatus.OK
     one, several = server.mails
     assert one["Message-ID"] == f"<{7:032x}@example.com>"
     assert one["X-Envelope"] == "waybill@example.com ada@example.net"
@@ -53,7 +53,7 @@ def test_a_mail_arrives_encrypted_after_logging_in(make: Make, security: str) ->
 def test_without_starttls_neither_mail_nor_password_is_sent(make: Make) -> None:
     with mail_server("none", log_in=True) as server:
         sent = make(server.port, server.trusted, **LOGIN).send([notice()], "ada@example.net")
-        assert (sent.outcome, sent.code) == (Outcome.CHANNEL_REFUSED, "STARTTLS_MISSING")
+        assert (sent.outcome, sent.code) == (SendStatus.CHANNEL_REFUSED, "STARTTLS_MISSING")
         assert "check alerts.smtp.security" in sent.message
         assert server.mails == [] and server.logins == []
 
@@ -62,13 +62,13 @@ def test_without_starttls_neither_mail_nor_password_is_sent(make: Make) -> None:
 def test_a_certificate_that_does_not_hold_gets_nothing(make: Make, security: str) -> None:
     with mail_server(security, log_in=True) as server:
         sent = make(server.port, security=security, **LOGIN).send([notice()], "ada@example.net")
-        assert (sent.outcome, sent.code) == (Outcome.AGAIN, "TLS_ERROR")
+        assert (sent.outcome, sent.code) == (SendStatus.RETRY, "TLS_ERROR")
         assert server.mails == [] and server.logins == []
 
 
 def test_without_security_mail_goes_as_it_is_when_told_so(make: Make) -> None:
     with mail_server("none") as server:
-        assert make(server.port, security="none").send([notice()], "ada@example.net").outcome is Outcome.TAKEN
+        assert make(server.port, security="none").send([notice()], "ada@example.net").outcome is SendStatus.OK
         assert server.encrypted == [False]
 
 
@@ -77,7 +77,7 @@ def test_a_wrong_password_is_said_and_not_shown(make: Make) -> None:
         wrong = make(server.port, server.trusted, secret="wrong horse battery", **LOGIN)
         sent = wrong.send([notice()], "ada@example.net")
         assert server.logins == [b"wrong horse battery"]
-    assert (sent.outcome, sent.code) == (Outcome.CHANNEL_REFUSED, "535")
+    assert (sent.outcome, sent.code) == (SendStatus.CHANNEL_REFUSED, "535")
     assert "refuses user name or password" in sent.message
     assert "wrong horse" not in repr(sent)
 
@@ -85,31 +85,31 @@ def test_a_wrong_password_is_said_and_not_shown(make: Make) -> None:
 def test_a_server_without_login_says_so(make: Make) -> None:
     with mail_server() as server:
         sent = make(server.port, server.trusted, **LOGIN).send([notice()], "ada@example.net")
-    assert (sent.outcome, sent.code) == (Outcome.CHANNEL_REFUSED, "AUTH_MISSING")
+    assert (sent.outcome, sent.code) == (SendStatus.CHANNEL_REFUSED, "AUTH_MISSING")
 
 
 @pytest.mark.parametrize(
     ("recipient", "mail", "outcome", "code"),
     [
-        ("450 4.2.1 try later", "250 OK", Outcome.AGAIN, "450"),
-        ("550 5.1.1 no such user ada@example.net", "250 OK", Outcome.RECIPIENT_REFUSED, "550"),
-        ("250 OK", "451 4.3.0 disk full", Outcome.AGAIN, "451"),
-        ("250 OK", "554 5.7.1 looks like spam", Outcome.MESSAGE_REFUSED, "554"),
+        ("450 4.2.1 try later", "250 OK", SendStatus.RETRY, "450"),
+        ("550 5.1.1 no such user ada@example.net", "250 OK", SendStatus.RECIPIENT_REFUSED, "550"),
+        ("250 OK", "451 4.3.0 disk full", SendStatus.RETRY, "451"),
+        ("250 OK", "554 5.7.1 looks like spam", SendStatus.MESSAGE_REFUSED, "554"),
     ],
 )
-def test_4xx_is_for_now_and_5xx_for_good(make: Make, recipient: str, mail: str, outcome: Outcome, code: str) -> None:
+def test_4xx_is_for_now_and_5xx_for_good(make: Make, recipient: str, mail: str, outcome: SendStatus, code: str) -> None:
     with mail_server() as server:
         server.recipient, server.mail = recipient, mail
         sent = make(server.port, server.trusted).send([notice()], "ada@example.net")
         assert (sent.outcome, sent.code) == (outcome, code)
         assert "ada@example.net" not in sent.message and "the mail server refuses" in sent.message
         server.recipient = server.mail = "250 OK"
-        assert make(server.port, server.trusted).send([notice()], "ada@example.net").outcome is Outcome.TAKEN
+        assert make(server.port, server.trusted).send([notice()], "ada@example.net").outcome is SendStatus.OK
 
 
 def test_nobody_there_is_tried_again(make: Make) -> None:
     sent = make(1, security="none").send([notice()], "ada@example.net")
-    assert (sent.outcome, sent.code) == (Outcome.AGAIN, "ECONNREFUSED")
+    assert (sent.outcome, sent.code) == (SendStatus.RETRY, "ECONNREFUSED")
 
 
 def test_a_server_that_says_nothing_or_nonsense_does_not_hold_us(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,7 +122,7 @@ def test_a_server_that_says_nothing_or_nonsense_does_not_hold_us(make: Make, mon
             began = time.monotonic()
             sent = make(listening.getsockname()[1], security="none").send([notice()], "ada@example.net")
             answering.join(5)
-            assert (sent.outcome, sent.code) == (Outcome.AGAIN, code)
+            assert (sent.outcome, sent.code) == (SendStatus.RETRY, code)
             assert time.monotonic() - began < 3
             for connection in accepted:
                 connection.close()

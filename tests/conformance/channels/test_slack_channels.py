@@ -9,7 +9,7 @@ import pytest
 from model.alerts.channels import AlertsConfig, SlackChannel
 from sinks.channels.calls import ChannelCalls
 from sinks.channels.catalogue import open_channels
-from sinks.channels.channel import Channel, Outcome, SendResult
+from sinks.channels.channel import Channel, SendResult, SendStatus
 from tests.conformance.channels.http_receiver import AttemptResult, Receiver
 from tests.unit.channels.notices import AT_MS, hostile_notice, notice
 
@@ -37,7 +37,7 @@ def workflow(receiver: Receiver, calls: ChannelCalls) -> Channel:
 
 
 def test_ok_is_taken_and_the_post_holds_blocks_and_text(webhook: Channel, receiver: Receiver) -> None:
-    assert webhook.send([notice(1), notice(2)]) == SendResult(outcome=Outcome.TAKEN)
+    assert webhook.send([notice(1), notice(2)]) == SendResult(outcome=SendStatus.OK)
     [request] = receiver.requests
     assert request.path.endswith(TOKEN)
     assert [block["type"] for block in request.json["blocks"]].count("header") == 2
@@ -49,19 +49,19 @@ def test_ok_is_taken_and_the_post_holds_blocks_and_text(webhook: Channel, receiv
 @pytest.mark.parametrize(
     ("answer", "outcome", "code"),
     [
-        (AttemptResult(403, b"action_prohibited"), Outcome.CHANNEL_REFUSED, "403"),
-        (AttemptResult(403, b"invalid_token"), Outcome.CHANNEL_REFUSED, "403"),
-        (AttemptResult(404, b"channel_not_found"), Outcome.CHANNEL_REFUSED, "404"),
-        (AttemptResult(404, b"no_service"), Outcome.CHANNEL_REFUSED, "404"),
-        (AttemptResult(410, b"channel_is_archived"), Outcome.CHANNEL_REFUSED, "410"),
-        (AttemptResult(500, b"rollup_error"), Outcome.AGAIN, "500"),
-        (AttemptResult(503, b""), Outcome.AGAIN, "503"),
-        (AttemptResult(302, b"", {"Location": "http://127.0.0.1:9/"}), Outcome.MESSAGE_REFUSED, "302"),
-        (AttemptResult(200, b"<html>Sign in</html>"), Outcome.AGAIN, "UNEXPECTED_ANSWER"),
+        (AttemptResult(403, b"action_prohibited"), SendStatus.CHANNEL_REFUSED, "403"),
+        (AttemptResult(403, b"invalid_token"), SendStatus.CHANNEL_REFUSED, "403"),
+        (AttemptResult(404, b"channel_not_found"), SendStatus.CHANNEL_REFUSED, "404"),
+        (AttemptResult(404, b"no_service"), SendStatus.CHANNEL_REFUSED, "404"),
+        (AttemptResult(410, b"channel_is_archived"), SendStatus.CHANNEL_REFUSED, "410"),
+        (AttemptResult(500, b"rollup_error"), SendStatus.RETRY, "500"),
+        (AttemptResult(503, b""), SendStatus.RETRY, "503"),
+        (AttemptResult(302, b"", {"Location": "http://127.0.0.1:9/"}), SendStatus.MESSAGE_REFUSED, "302"),
+        (AttemptResult(200, b"<html>Sign in</html>"), SendStatus.RETRY, "UNEXPECTED_ANSWER"),
     ],
 )
 def test_each_error_of_slack_has_its_meaning(
-    webhook: Channel, receiver: Receiver, answer: AttemptResult, outcome: Outcome, code: str
+    webhook: Channel, receiver: Receiver, answer: AttemptResult, outcome: SendStatus, code: str
 ) -> None:
     receiver.says(answer)
     sent = webhook.send([notice()])
@@ -74,19 +74,19 @@ def test_each_error_of_slack_has_its_meaning(
 def test_too_fast_says_how_long_to_wait(webhook: Channel, receiver: Receiver) -> None:
     receiver.says(AttemptResult(429, b"rate_limited", {"Retry-After": "30"}))
     assert webhook.send([notice()]) == SendResult(
-        outcome=Outcome.AGAIN, code="429", message="rate_limited", after_seconds=30.0
+        outcome=SendStatus.RETRY, code="429", message="rate_limited", after_seconds=30.0
     )
 
 
 def test_blocks_that_are_refused_are_told_as_plain_text_once(webhook: Channel, receiver: Receiver) -> None:
     receiver.says(AttemptResult(400, b"invalid_blocks"), AttemptResult())
-    assert webhook.send([notice()]).outcome is Outcome.TAKEN
+    assert webhook.send([notice()]).outcome is SendStatus.OK
     assert "blocks" in receiver.requests[0].json and "blocks" not in receiver.requests[1].json
     assert "18,412 of 19,652" in receiver.requests[1].json["text"]
 
     receiver.says(AttemptResult(400, b"invalid_payload"))
     sent = webhook.send([notice()])
-    assert (sent.outcome, sent.code, sent.message) == (Outcome.MESSAGE_REFUSED, "400", "invalid_payload")
+    assert (sent.outcome, sent.code, sent.message) == (SendStatus.MESSAGE_REFUSED, "400", "invalid_payload")
     assert len(receiver.requests) == 2
 
 
@@ -108,11 +108,11 @@ def test_the_url_shows_up_in_no_error_and_no_log(
 
 def test_nobody_there_is_tried_again(calls: ChannelCalls, receiver: Receiver) -> None:
     sent = channel_at(1, calls).send([notice()])
-    assert (sent.outcome, sent.code) == (Outcome.AGAIN, "ECONNREFUSED")
+    assert (sent.outcome, sent.code) == (SendStatus.RETRY, "ECONNREFUSED")
 
 
 def test_a_private_address_that_is_not_allowed_is_refused(receiver: Receiver) -> None:
-    for allowed, expected in (([], Outcome.CHANNEL_REFUSED), ([ip_network("127.0.0.1/32")], Outcome.TAKEN)):
+    for allowed, expected in (([], SendStatus.CHANNEL_REFUSED), ([ip_network("127.0.0.1/32")], SendStatus.OK)):
         calls = ChannelCalls(allowed)
         assert channel_at(receiver.port, calls).send([notice()]).outcome is expected
         calls.close()
@@ -120,8 +120,8 @@ def test_a_private_address_that_is_not_allowed_is_refused(receiver: Receiver) ->
 
 
 def test_a_workflow_gets_flat_texts_under_the_same_names(workflow: Channel, receiver: Receiver) -> None:
-    assert workflow.send([notice(1)]).outcome is Outcome.TAKEN
-    assert workflow.send([hostile_notice(2), notice(3)]).outcome is Outcome.TAKEN
+    assert workflow.send([notice(1)]).outcome is SendStatus.OK
+    assert workflow.send([hostile_notice(2), notice(3)]).outcome is SendStatus.OK
     one, several = (request.json for request in receiver.requests)
     names = ["id", "change", "count", "title", "summary", "details", "errors", "rule", "link", "text"]
     assert list(one) == list(several) == names
@@ -137,17 +137,17 @@ def test_a_workflow_gets_flat_texts_under_the_same_names(workflow: Channel, rece
 @pytest.mark.parametrize(
     ("answer", "outcome", "code"),
     [
-        (AttemptResult(200, b'{"ok":false,"error":"invalid_input"}'), Outcome.MESSAGE_REFUSED, "WORKFLOW_REFUSED"),
-        (AttemptResult(200, b"[]"), Outcome.AGAIN, "UNEXPECTED_ANSWER"),
-        (AttemptResult(200, b'{"ok":"true"}'), Outcome.AGAIN, "UNEXPECTED_ANSWER"),
-        (AttemptResult(400, b'{"ok":false,"error":"invalid_input"}'), Outcome.MESSAGE_REFUSED, "400"),
-        (AttemptResult(404, b'{"ok":false,"error":"trigger_not_found"}'), Outcome.CHANNEL_REFUSED, "404"),
-        (AttemptResult(429, b"", {"Retry-After": "2"}), Outcome.AGAIN, "429"),
-        (AttemptResult(502, b""), Outcome.AGAIN, "502"),
+        (AttemptResult(200, b'{"ok":false,"error":"invalid_input"}'), SendStatus.MESSAGE_REFUSED, "WORKFLOW_REFUSED"),
+        (AttemptResult(200, b"[]"), SendStatus.RETRY, "UNEXPECTED_ANSWER"),
+        (AttemptResult(200, b'{"ok":"true"}'), SendStatus.RETRY, "UNEXPECTED_ANSWER"),
+        (AttemptResult(400, b'{"ok":false,"error":"invalid_input"}'), SendStatus.MESSAGE_REFUSED, "400"),
+        (AttemptResult(404, b'{"ok":false,"error":"trigger_not_found"}'), SendStatus.CHANNEL_REFUSED, "404"),
+        (AttemptResult(429, b"", {"Retry-After": "2"}), SendStatus.RETRY, "429"),
+        (AttemptResult(502, b""), SendStatus.RETRY, "502"),
     ],
 )
 def test_each_answer_to_a_workflow_has_its_meaning(
-    workflow: Channel, receiver: Receiver, answer: AttemptResult, outcome: Outcome, code: str
+    workflow: Channel, receiver: Receiver, answer: AttemptResult, outcome: SendStatus, code: str
 ) -> None:
     receiver.says(answer)
     sent = workflow.send([notice()])
@@ -157,6 +157,6 @@ def test_each_answer_to_a_workflow_has_its_meaning(
 
 def test_no_notice_and_too_many_are_the_callers_mistake(webhook: Channel, receiver: Receiver) -> None:
     for count in (0, webhook.max_notices + 1):
-        with pytest.raises(ValueError, match="tells 1 to"):
+        with pytest.raises(ValueError, match="holds 1 to"):
             webhook.send([notice(number) for number in range(count)])
     assert receiver.requests == []

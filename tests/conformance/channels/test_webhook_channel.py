@@ -10,7 +10,7 @@ from model.alerts.channels import AlertsConfig
 from model.http.signatures import standard_webhooks
 from sinks.channels.calls import ChannelCalls
 from sinks.channels.catalogue import open_channels
-from sinks.channels.channel import Channel, Outcome
+from sinks.channels.channel import Channel, SendStatus
 from tests.conformance.channels.http_receiver import AttemptResult, Receiver
 from tests.unit.channels.notices import AT_MS, hostile_notice, notice
 
@@ -27,8 +27,8 @@ def webhook(receiver: Receiver, calls: ChannelCalls) -> Channel:
 
 
 def test_the_receiver_can_check_who_sent_it_and_recognise_repetitions(webhook: Channel, receiver: Receiver) -> None:
-    assert webhook.send([notice(5)]).outcome is Outcome.TAKEN
-    assert webhook.send([notice(5)]).outcome is Outcome.TAKEN
+    assert webhook.send([notice(5)]).outcome is SendStatus.OK
+    assert webhook.send([notice(5)]).outcome is SendStatus.OK
     first, second = receiver.requests
     assert first.path == "/in?team=7"
     assert first.headers["idempotency-key"] == second.headers["idempotency-key"] == f"{5:032x}"
@@ -38,7 +38,7 @@ def test_the_receiver_can_check_who_sent_it_and_recognise_repetitions(webhook: C
 
 
 def test_the_body_is_the_notices_as_json(webhook: Channel, receiver: Receiver) -> None:
-    assert webhook.send([notice(5), hostile_notice(6)]).outcome is Outcome.TAKEN
+    assert webhook.send([notice(5), hostile_notice(6)]).outcome is SendStatus.OK
     body = receiver.requests[0].json
     assert list(body) == ["version", "id", "notices"]
     assert body["version"] == 1 and len(body["id"]) == 32
@@ -51,17 +51,17 @@ def test_the_body_is_the_notices_as_json(webhook: Channel, receiver: Receiver) -
 @pytest.mark.parametrize(
     ("answer", "outcome"),
     [
-        (AttemptResult(204, b""), Outcome.TAKEN),
-        (AttemptResult(400, b'{"message":"no"}'), Outcome.MESSAGE_REFUSED),
-        (AttemptResult(401, b'{"message":"no"}'), Outcome.CHANNEL_REFUSED),
-        (AttemptResult(404, b'{"message":"no"}'), Outcome.CHANNEL_REFUSED),
-        (AttemptResult(410, b'{"message":"no"}'), Outcome.CHANNEL_REFUSED),
-        (AttemptResult(408, b'{"message":"no"}'), Outcome.AGAIN),
-        (AttemptResult(501, b'{"message":"no"}'), Outcome.AGAIN),
+        (AttemptResult(204, b""), SendStatus.OK),
+        (AttemptResult(400, b'{"message":"no"}'), SendStatus.MESSAGE_REFUSED),
+        (AttemptResult(401, b'{"message":"no"}'), SendStatus.CHANNEL_REFUSED),
+        (AttemptResult(404, b'{"message":"no"}'), SendStatus.CHANNEL_REFUSED),
+        (AttemptResult(410, b'{"message":"no"}'), SendStatus.CHANNEL_REFUSED),
+        (AttemptResult(408, b'{"message":"no"}'), SendStatus.RETRY),
+        (AttemptResult(501, b'{"message":"no"}'), SendStatus.RETRY),
     ],
 )
 def test_each_answer_has_its_meaning(
-    webhook: Channel, receiver: Receiver, answer: AttemptResult, outcome: Outcome
+    webhook: Channel, receiver: Receiver, answer: AttemptResult, outcome: SendStatus
 ) -> None:
     receiver.says(answer)
     sent = webhook.send([notice()])
@@ -80,7 +80,7 @@ def test_what_a_receiver_repeats_of_us_is_redacted_and_short(webhook: Channel, r
 
 def test_a_redirect_to_another_place_takes_no_signature_along(webhook: Channel, receiver: Receiver) -> None:
     receiver.says(AttemptResult(302, b"", {"Location": f"http://127.0.0.1:{receiver.port}/elsewhere"}))
-    assert webhook.send([notice()]).outcome is Outcome.MESSAGE_REFUSED
+    assert webhook.send([notice()]).outcome is SendStatus.MESSAGE_REFUSED
     assert len(receiver.requests) == 1
     other = f"http://localhost:{receiver.port}/elsewhere"
     receiver.says(AttemptResult(308, b"", {"Location": other}), AttemptResult())

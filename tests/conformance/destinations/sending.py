@@ -16,7 +16,7 @@ async def send(engine: HttpEngine, of: HttpDestination, items: list[Item]) -> li
     setup = CompiledDestination(
         destination=of, classifier=Classifier(of.failure_rules), batching=of.batching(), breaker=None
     )
-    sending = Sending(setup, Redactor(of.secret_values()), engine, Clock(T0), most_calls=1_000)
+    sending = Sending(setup, Redactor(of.secret_values()), engine, Clock(T0), max_calls=1_000)
     await sending.deliver([Member(place, delivery(events_offset=place), item) for place, item in enumerate(items)])
     answers = [sending.deliveries[place].answer for place in range(len(items))]
     return [(answer.failure, answer.code, answer.message) for answer in answers]

@@ -102,7 +102,7 @@ def test_answers_the_workspace_declares_are_read_the_same_way(make_engine: MakeE
         said(gzip.compress(b"[" + b" " * ITEMS_BODY_LIMIT_BYTES + PLAIN[1:]), coding="gzip"),
         b"HTTP/1.1 207 X\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n[{}, \r\nzz\r\n",
     ],
-    ids=["br", "layers", "gzip cut", "not gzip", "cut", "no JSON", "too long", "gzip too long", "bad chunk"],
+    ids=["br", "layers", "gzip cut", "not gzip", "cut", "not JSON", "too long", "gzip too long", "bad chunk"],
 )
 def test_what_cannot_be_read_delivers_nothing_and_says_so(make_engine: MakeEngine, answer: bytes) -> None:
     answers = answered(make_engine, answer)

@@ -13,9 +13,10 @@ from model.alerts.system import DestinationSaid, setup
 from model.alerts.transition import Transition
 from model.alerts.version import RuleChange, RuleOwner, RuleVersion
 from model.alerts.windows import Windows
+from model.durations import MINUTE_MS
 from model.recording.facts import Fact
-from model.recording.rollup import MINUTE_MS, LogMinute
-from model.recording.rows import counts_of
+from model.recording.rollup import LogMinute
+from model.recording.rows import rollup_values
 from tests.grafana.render.day import HOUR, HOURS, TOKEN_GONE, WORDS
 from tests.sql.recording import ONE
 
@@ -82,7 +83,7 @@ def _transitions(facts: Sequence[Fact], newest: dict[str, RuleVersion], to_ms: i
         for fact in of_minute:
             counted.add(fact, ONE)
         windows.advance_to(minute_ms + MINUTE_MS)
-        windows.add(counts_of(series, counts) | {"minute_ms": minute_ms} for series, counts in counted.rows())
+        windows.add(rollup_values(series, counts) | {"minute_ms": minute_ms} for series, counts in counted.rows())
         if windows.end_ms > to_ms - TOLD_FROM:
             changed, transitions = evaluate_minute(newest, states, windows, _NoHistory(), windows.end_ms)
             states |= changed

@@ -3,11 +3,11 @@
 from collections.abc import Iterable
 from typing import Any
 
-from model.alerts.measures import DAY_MS, FIVE_MINUTES_MS
+from model.alerts.measures import FIVE_MINUTES_MS
 from model.alerts.rule import RULE
-from model.alerts.version import RuleChange, RuleVersion
+from model.alerts.version import RuleChange, RuleVersion, newest
 from model.alerts.windows import Windows
-from model.recording.rollup import MINUTE_MS
+from model.durations import DAY_MS, MINUTE_MS
 
 T0 = 1_800_000_000_000 // FIVE_MINUTES_MS * FIVE_MINUTES_MS  # 2027-01-15 08:00 UTC
 NOW = T0 + 10 * DAY_MS
@@ -73,3 +73,8 @@ def version(number: int = 1, **changes: Any) -> RuleVersion:
         definition = {"name": "To CRM", "destination": "crm"}
     fields: dict[str, Any] = {"at_ms": T0, "author": "ada", "creator": "ada", "change": RuleChange.CREATED} | changes
     return RuleVersion(rule_id="r1", version=number, rule=RULE.validate_python(definition | given), **fields)
+
+
+def in_force(versions: Iterable[RuleVersion], at_ms: int) -> dict[str, RuleVersion]:
+    """Return, by rule, the newest version made at ``at_ms`` or before; no rule that was deleted by then."""
+    return {rule_id: version for rule_id, version in newest(versions, at_ms).items() if not version.deleted}

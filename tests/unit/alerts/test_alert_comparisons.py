@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model.alerts.finding import Finding, measure_failed, measure_rate, measure_volume, of_first_attempts
-from model.alerts.measures import DAY_MS, FIVE_MINUTES_MS, HOUR_MS
+from model.alerts.measurement import Measurement, measure_failed, measure_first_attempts, measure_rate, measure_volume
+from model.alerts.measures import FIVE_MINUTES_MS
 from model.alerts.rule import RULE, DeliveryRate, FailedEvents, SourceVolume
 from model.alerts.windows import Windows
-from model.recording.rollup import MINUTE_MS
+from model.durations import DAY_MS, HOUR_MS, MINUTE_MS
 from tests.unit.alerts.alert_samples import NOW, T0, Known, delivery, row, volumes, windows_of
 
 
@@ -27,11 +27,11 @@ def rate_rule(**fields: Any) -> DeliveryRate:
     return rule
 
 
-def volume(windows: Windows, firing: bool = False, history: Known | None = None, **fields: Any) -> Finding | None:
+def volume(windows: Windows, firing: bool = False, history: Known | None = None, **fields: Any) -> Measurement | None:
     return measure_volume(volume_rule(**fields), windows, history or Known(), firing=firing)
 
 
-def outside(found: Finding | None) -> bool:
+def outside(found: Measurement | None) -> bool:
     return found is not None and found.outside
 
 
@@ -96,7 +96,7 @@ def test_after_a_day_of_nothing_a_source_with_history_fires_up_from_the_minimum_
     assert volume(volumes(99, 0)) is None
     found = volume(volumes(100, 0))
     assert found is not None and (found.outside, found.numerator, found.denominator) == (True, 100, 0)
-    assert "no event in the period it is compared with" in found.notes[0]
+    assert "no event in the baseline period" in found.notes[0]
     assert volume(volumes(100, 0), direction="down") is None
     assert volume(volumes(0, 0)) is None
 
@@ -106,7 +106,7 @@ def test_an_unknown_source_or_destination_is_quiet() -> None:
     windows = windows_of([delivery(NOW - MINUTE_MS, "discarded", 1_000, first=1_000)])
     gone = {"destination": "gone", "first_attempts_below_percent": 95}
     assert measure_rate(rate_rule(**gone), windows, firing=False) is None
-    assert of_first_attempts(rate_rule(**gone), windows, firing=False) is None
+    assert measure_first_attempts(rate_rule(**gone), windows, firing=False) is None
     assert (
         measure_failed(FailedEvents(kind="failed-events", name="F", destination="gone"), windows, firing=False) is None
     )
@@ -140,7 +140,7 @@ def test_a_rise_that_is_only_yesterdays_outage_leaving_the_window_is_said_to_be(
 ) -> None:
     found = volume(windows_of(outage_rows(minutes, now_per_slot)), change_percent=1)
     assert found is not None and found.outside
-    assert any("end of an outage" in note for note in found.notes) is said
+    assert any("rise follows an outage" in note for note in found.notes) is said
 
 
 def test_firing_below_the_minimum_goes_on_until_the_comparison_is_fine() -> None:
@@ -151,15 +151,15 @@ def test_firing_below_the_minimum_goes_on_until_the_comparison_is_fine() -> None
 
 def test_a_source_that_stays_silent_has_not_recovered() -> None:
     found = volume(volumes(0, 0), firing=True)
-    assert found is not None and found.outside and "not taken for a recovery" in found.notes[0]
+    assert found is not None and found.outside and "does not count as a recovery" in found.notes[0]
 
 
 def test_a_rule_of_one_direction_recovers_when_it_differs_the_other_way_and_says_so() -> None:
     found = volume(volumes(2_000, 1_000), firing=True, direction="down")
-    assert found is not None and not found.outside and "the other way" in found.notes[0]
+    assert found is not None and not found.outside and "the other direction" in found.notes[0]
 
 
-def rate(delivered: int, lost: int, filtered: int = 0, firing: bool = False, **fields: Any) -> Finding | None:
+def rate(delivered: int, lost: int, filtered: int = 0, firing: bool = False, **fields: Any) -> Measurement | None:
     at = NOW - MINUTE_MS
     rows = [delivery(at, "delivered", delivered), delivery(at, "expired", lost), delivery(at, "filtered", filtered)]
     return measure_rate(rate_rule(**fields), windows_of(rows), firing=firing)
@@ -183,7 +183,7 @@ def test_firing_a_rate_goes_on_below_the_minimum_and_ends_with_nothing_to_compar
     found = rate(5, 5, firing=True)
     assert found is not None and found.outside and "fewer deliveries than the minimum" in found.notes[0]
     found = rate(0, 0, firing=True)
-    assert found is not None and not found.outside and "nothing left to compare" in found.notes[0]
+    assert found is not None and not found.outside and "nothing to measure" in found.notes[0]
 
 
 @pytest.mark.parametrize(
@@ -200,11 +200,11 @@ def test_a_rate_known_for_less_than_24_hours_says_so() -> None:
     assert found is not None and "less than 24 hours" in found.notes[0]
 
 
-def first_attempts(rows: list[tuple[int, str, int]], firing: bool = False) -> Finding | None:
+def first_attempts(rows: list[tuple[int, str, int]], firing: bool = False) -> Measurement | None:
     """Rows: minutes ago, status, first attempts."""
     windows = windows_of(delivery(NOW - ago * MINUTE_MS, status, count, first=count) for ago, status, count in rows)
     rule = rate_rule(first_attempts_below_percent=90, minimum_first_attempts=20)
-    return of_first_attempts(rule, windows, firing=firing)
+    return measure_first_attempts(rule, windows, firing=firing)
 
 
 def test_an_outage_is_told_by_first_attempts_before_any_delivery_has_ended() -> None:
@@ -232,7 +232,7 @@ def test_first_attempts_are_quiet_unless_both_windows_are_below_with_enough(rows
         ([(2, "delivered", 20), (30, "attempt_failed", 500)], "the 5 minutes."),
         ([(2, "attempt_failed", 30), (30, "delivered", 500)], "the hour."),
         ([(2, "delivered", 30)], "the 5 minutes and that of the hour."),
-        ([(70, "expired", 0)], "nothing left to compare"),
+        ([(70, "expired", 0)], "nothing to measure"),
     ],
 )
 def test_first_attempts_recover_when_either_is_back_and_say_which(rows: list[tuple[int, str, int]], said: str) -> None:

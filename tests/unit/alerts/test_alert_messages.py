@@ -4,14 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.alerts.measures import DAY_MS, HOUR_MS
 from model.alerts.messages import notice_of, summary_of
 from model.alerts.notice import Change, ErrorGroup
 from model.alerts.state import NEVER_FIRED, Check
 from model.alerts.system import DestinationSaid, monitor_blind, setup
 from model.alerts.text import duration, percent
 from model.alerts.transition import Transition
-from model.recording.rollup import MINUTE_MS
+from model.durations import DAY_MS, HOUR_MS, MINUTE_MS
 from tests.unit.alerts.alert_samples import NOW, T0
 
 RATE = Transition(

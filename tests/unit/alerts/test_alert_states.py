@@ -5,14 +5,14 @@ import orjson
 import pytest
 
 from model.alerts.evaluator import checks_of, evaluate, evaluate_minute
-from model.alerts.measures import DAY_MS, FIVE_MINUTES_MS, HOUR_MS
+from model.alerts.measures import FIVE_MINUTES_MS
 from model.alerts.notice import Change
 from model.alerts.state import NEVER_FIRED, Check, RuleState, StateKey
 from model.alerts.transition import Suppression, Transition
-from model.alerts.version import RuleChange, RuleVersion, in_force, newest
+from model.alerts.version import RuleChange, RuleVersion, newest
 from model.alerts.windows import Windows
-from model.recording.rollup import MINUTE_MS
-from tests.unit.alerts.alert_samples import NOW, T0, Known, delivery, version, volumes, windows_of
+from model.durations import DAY_MS, HOUR_MS, MINUTE_MS
+from tests.unit.alerts.alert_samples import NOW, T0, Known, delivery, in_force, version, volumes, windows_of
 
 UP, FINE = volumes(2_000, 1_000), volumes(1_000, 1_000)
 

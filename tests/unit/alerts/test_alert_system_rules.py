@@ -1,11 +1,10 @@
 import pytest
 
-from model.alerts.measures import DAY_MS, HOUR_MS
 from model.alerts.notice import Change
 from model.alerts.state import NEVER_FIRED, RuleState
 from model.alerts.system import DestinationSaid, destination_removed, monitor_blind, setup, told_on
 from model.alerts.transition import Suppression
-from model.recording.rollup import MINUTE_MS
+from model.durations import DAY_MS, HOUR_MS, MINUTE_MS
 from tests.unit.alerts.alert_samples import NOW
 
 CHANNELS = told_on(["ops", "in-app"])

@@ -7,9 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model.alerts import windows as windows_module
-from model.alerts.measures import AHEAD_MS, DAY_MS, FIVE_MINUTES_MS, HOUR_MS
+from model.alerts.measures import AHEAD_MS, FIVE_MINUTES_MS
 from model.alerts.windows import FirstAttempts, Rate, Volume, Windows
-from model.recording.rollup import MINUTE_MS, OTHER
+from model.durations import DAY_MS, HOUR_MS, MINUTE_MS
+from model.recording.rollup import OTHER
 from tests.unit.alerts.alert_samples import NOW, T0, delivery, row, windows_of
 
 SCOPES = [

@@ -3,9 +3,9 @@
 from typing import Any
 
 from model.alerts.notice import Change, ErrorGroup, Notice
+from model.durations import DAY_MS
 
 AT_MS = 1_795_230_900_000
-DAY_MS = 86_400_000
 
 
 def notice(number: int = 1, **changed: Any) -> Notice:

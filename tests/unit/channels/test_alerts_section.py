@@ -69,12 +69,12 @@ def test_what_a_slack_url_is_is_seen_by_its_path_or_said(name: str, type_: str, 
 @pytest.mark.parametrize(
     ("name", "type_", "words"),
     [
-        ("HALF", "slack", "no URL that Slack gives out"),
-        ("HALF", "slack-webhook", "no URL that Slack gives out"),
-        ("ELSEWHERE", "slack", "no URL that Slack gives out"),
-        ("LOCAL", "slack", "no URL that Slack gives out"),
+        ("HALF", "slack", "not a Slack webhook or workflow URL"),
+        ("HALF", "slack-webhook", "not a Slack webhook or workflow URL"),
+        ("ELSEWHERE", "slack", "not a Slack webhook or workflow URL"),
+        ("LOCAL", "slack", "not a Slack webhook or workflow URL"),
         ("TRIGGER", "slack-webhook", "this is the URL of a slack-workflow"),
-        ("PLAIN", "slack-webhook", "http would show it"),
+        ("PLAIN", "slack-webhook", "http sends it unencrypted"),
         ("LINES", "slack", "control"),
         ("MISSING", "slack", "MISSING is not set"),
     ],
@@ -119,7 +119,7 @@ def test_the_port_follows_from_the_security() -> None:
 def test_no_channel_takes_the_name_of_one_that_is_always_there() -> None:
     for name in ("in-app", "email"):
         data = {"channels": [{"id": name, "type": "webhook", "url": "https://example.com"}]}
-        assert "has a channel of this name" in problem(data)
+        assert "channel id is reserved" in problem(data)
 
 
 def test_people_see_channels_without_what_gives_access() -> None:

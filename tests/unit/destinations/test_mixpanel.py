@@ -295,7 +295,7 @@ UNREAD = [
 ]
 
 
-@pytest.mark.parametrize("response", UNREAD, ids=["coding", "cut", "too long", "no JSON"])
+@pytest.mark.parametrize("response", UNREAD, ids=["coding", "cut", "too long", "not JSON"])
 def test_a_200_about_several_records_or_updates_that_cannot_be_read_is_no_success(response: HttpResponse) -> None:
     assert codes(response, some(2)) == ["ANSWER_UNREADABLE"] * 2
     assert codes(response, some(1, IDENTIFY)) == ["ANSWER_UNREADABLE"]

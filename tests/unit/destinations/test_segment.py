@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 
 from model.destinations.destination import Item
 from model.destinations.segment import SegmentDestination
-from model.events.times import iso_ms
-from model.events.tracking import EventLimits, RequestContext, track
+from model.durations import HOUR_MS
+from model.events.tracking import EventLimits, RequestContext, normalize_event
 from model.http.messages import HttpResponse
 from tests.destination_items import ENVIRON, destination
+from tests.iso_times import iso_ms
 from tests.samples import T0
 
 EVENT = b'{"type":"track","messageId":"m-1"}'
@@ -43,12 +44,9 @@ def arrived(item: dict[str, Any], received_at_ms: int, sent_at_ms: int | None) -
     """What ingest makes of an item."""
     sent_at = None if sent_at_ms is None else iso_ms(sent_at_ms)
     arrival = RequestContext(received_at_ms=received_at_ms, sent_at=sent_at)
-    return track(
+    return normalize_event(
         item, arrival, EventLimits(), call_type="track", source="web", index=0, new_id=lambda: "made-here"
     ).payload
-
-
-HOUR_MS = 3_600_000
 
 
 @pytest.mark.parametrize("delay_ms", [0, 23_000, 72 * HOUR_MS], ids=["at once", "late retry", "redrive"])

@@ -12,12 +12,12 @@ from model.destinations.http_api import HttpApiDestination
 from model.destinations.mixpanel import MixpanelDestination
 from model.destinations.segment import SegmentDestination
 from model.destinations.webhook import WebhookDestination
-from model.events.times import iso_ms
-from model.events.tracking import EventLimits, RequestContext, track
+from model.durations import HOUR_MS
+from model.events.tracking import EventLimits, RequestContext, normalize_event
 from tests.destination_items import destination, items
+from tests.iso_times import iso_ms
 from tests.samples import T0
 
-HOUR_MS = 3_600_000
 HAPPENED_MS = T0 - 5_000
 
 
@@ -25,7 +25,7 @@ def slow_clock() -> dict[str, Any]:
     """An event by the corrected time HAPPENED_MS, from a sender whose clock is an hour slow."""
     item = {"event": "Bought", "userId": "u-1", "messageId": "m-1", "timestamp": iso_ms(HAPPENED_MS - HOUR_MS)}
     arrival = RequestContext(received_at_ms=T0, sent_at=iso_ms(T0 - HOUR_MS))
-    tracked = track(item, arrival, EventLimits(), call_type="track", source="web", index=0, new_id=str)
+    tracked = normalize_event(item, arrival, EventLimits(), call_type="track", source="web", index=0, new_id=str)
     event: dict[str, Any] = orjson.loads(tracked.payload)
     return event
 

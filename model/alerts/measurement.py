@@ -1,35 +1,35 @@
-"""What a rule compares: its numbers against its bound, in integers alone. Nothing here knows of states or messages.
+"""What a rule measures: its counts against its threshold, in integers. States and messages stand elsewhere.
 
-Each comparison is asked whether the rule fires already, because then its minimum no longer counts: an episode ends when
-the comparison itself is fine, not when there is little left to compare.
+Each function is told whether the rule already fires, because the minimum then no longer applies: an episode ends when
+the numbers are within the threshold, not when there are too few of them.
 """
 
 from dataclasses import dataclass
 from typing import Protocol
 
-from model.alerts.measures import DAY_MS, FIVE_MINUTES_MS, HOUR_MS
+from model.alerts.measures import FIVE_MINUTES_MS
 from model.alerts.rule import DeliveryRate, FailedEvents, SourceVolume, scope_of
 from model.alerts.text import duration
 from model.alerts.windows import Windows
-from model.recording.rollup import MINUTE_MS
+from model.durations import DAY_MS, HOUR_MS, MINUTE_MS
 
 WEEK_MS = 7 * DAY_MS
 OUTAGE_SLOTS = 6  # half an hour without an event
 
 
 class History(Protocol):
-    """What happened longer ago than windows reach."""
+    """Counts from before the windows."""
 
     def received(self, source: str, from_ms: int, to_ms: int) -> int | None:
-        """Accepted events of a source in a period; None: not known, and the rule that asks keeps its state."""
+        """Accepted events of a source in a period; None: unknown, and the rule keeps its state."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """A comparison made. The fields are those of `model.alerts.transition.Transition`."""
+class Measurement:
+    """One comparison. The fields are those of `model.alerts.transition.Transition`."""
 
-    outside: bool  # of its bounds
+    outside: bool  # the threshold is crossed
     from_ms: int
     to_ms: int
     operator: str = ""
@@ -46,7 +46,7 @@ class Finding:
     notes: tuple[str, ...] = ()
 
 
-def measure_volume(rule: SourceVolume, windows: Windows, history: History, *, firing: bool) -> Finding | None:
+def measure_volume(rule: SourceVolume, windows: Windows, history: History, *, firing: bool) -> Measurement | None:
     """Compare 24 hours of a source with those before, or with those of a week ago. None: too little is known."""
     end_ms = windows.day_end_ms
     back_ms = DAY_MS if rule.baseline == "day" else WEEK_MS
@@ -63,7 +63,7 @@ def measure_volume(rule: SourceVolume, windows: Windows, history: History, *, fi
     outside = _is_outside(rule, now, before, firing=firing)
     if not (outside or firing):
         return None
-    return Finding(
+    return Measurement(
         outside=outside,
         from_ms=end_ms - DAY_MS,
         to_ms=end_ms,
@@ -80,7 +80,9 @@ def measure_volume(rule: SourceVolume, windows: Windows, history: History, *, fi
 
 def _is_outside(rule: SourceVolume, now: int, before: int, *, firing: bool) -> bool:
     if firing and now == before == 0:
-        return rule.direction != "up"  # nothing comes, as in the day before: no recovery of what went down
+        return (
+            rule.direction != "up"
+        )  # still no events, as on the day before: a rule that fired on a fall does not recover
     if (rule.direction == "up" and now < before) or (rule.direction == "down" and now > before):
         return False
     if not firing and max(now, before) < rule.minimum_events:
@@ -94,28 +96,30 @@ def _differs(rule: SourceVolume, now: int, before: int) -> bool:
 
 def _volume_notes(rule: SourceVolume, windows: Windows, now: int, before: int, *, outside: bool) -> list[str]:
     if now == before == 0:
-        return ["No event came in either period." + (" That is not taken for a recovery." if outside else "")]
+        return ["No event came in either period." + (" This does not count as a recovery." if outside else "")]
     if not outside:
-        other_way = f"It differs the other way now; this rule tells of changes {rule.direction} alone."
+        other_way = f"The change is now in the other direction; this rule is only about changes {rule.direction}."
         return [other_way] if _differs(rule, now, before) else []
     notes = []
     if before == 0:
-        notes.append("There was no event in the period it is compared with.")
+        notes.append("There was no event in the baseline period.")
     elif now > before and rule.baseline == "day":
         left_now, left_before, left_slots = _without_outages(*windows.volume_slots(rule.source))
         if left_slots and not _is_outside(rule, left_now, left_before, firing=False):
             lasted = duration(left_slots * FIVE_MINUTES_MS)
             notes.append(
-                f"The rise is the end of an outage in the day before: without the {lasted} in which nothing came, "
-                "the two periods are within the bound."
+                f"The rise follows an outage on the day before: without the {lasted} that had no events, "
+                "the two periods are within the threshold."
             )
     if max(now, before) < rule.minimum_events:
-        notes.append("There are fewer events than the minimum by now; it fires until the comparison is fine again.")
+        notes.append(
+            "There are now fewer events than the minimum; the rule fires until the change is within the threshold."
+        )
     return notes
 
 
 def _without_outages(now: list[int], before: list[int]) -> tuple[int, int, int]:
-    """Both sums without the stretches in which nothing came before and something now; how many slots these have."""
+    """Both sums without the outages (stretches with no events before and some now), and the slots left out."""
     sums = [0, 0]
     left_out = start = 0
     while start < len(before):
@@ -132,8 +136,8 @@ def _without_outages(now: list[int], before: list[int]) -> tuple[int, int, int]:
     return sums[0], sums[1], left_out
 
 
-def measure_rate(rule: DeliveryRate, windows: Windows, *, firing: bool) -> Finding | None:
-    """Compare the success rate of deliveries that ended in 24 hours with what it should be. None: it is quiet."""
+def measure_rate(rule: DeliveryRate, windows: Windows, *, firing: bool) -> Measurement | None:
+    """Compare the success rate of deliveries that ended in 24 hours with the threshold. None: the rule is quiet."""
     delivered, not_delivered, filtered = windows.rate(scope_of(rule))
     total = delivered + not_delivered
     below = delivered * 10_000 < rule.below_percent * total
@@ -142,12 +146,14 @@ def measure_rate(rule: DeliveryRate, windows: Windows, *, firing: bool) -> Findi
         return None
     notes = []
     if not total:
-        notes.append("No delivery ended in these 24 hours: there is nothing left to compare.")
+        notes.append("No delivery ended in these 24 hours: there is nothing to measure.")
     elif outside and total < rule.minimum_deliveries:
-        notes.append("There are fewer deliveries than the minimum by now; it fires until the rate is fine again.")
+        notes.append(
+            "There are now fewer deliveries than the minimum; the rule fires until the rate is within the threshold."
+        )
     if windows.begun_ms > windows.day_end_ms - DAY_MS:
-        notes.append("Alerting has counted for less than 24 hours: it knows nothing of what was before.")
-    return Finding(
+        notes.append("Alerting has counted for less than 24 hours: earlier deliveries are not included.")
+    return Measurement(
         outside=outside,
         from_ms=windows.day_end_ms - DAY_MS,
         to_ms=windows.day_end_ms,
@@ -161,10 +167,10 @@ def measure_rate(rule: DeliveryRate, windows: Windows, *, firing: bool) -> Findi
     )
 
 
-def of_first_attempts(rule: DeliveryRate, windows: Windows, *, firing: bool) -> Finding | None:
-    """Compare the success rate of first attempts, of 5 minutes and of an hour, with what it should be.
+def measure_first_attempts(rule: DeliveryRate, windows: Windows, *, firing: bool) -> Measurement | None:
+    """Compare the success rate of first attempts, over 5 minutes and over an hour, with the threshold.
 
-    An open breaker makes no first attempts. So having none is a recovery only where nothing ended in 24 hours either.
+    An open circuit breaker makes no first attempts: having none is a recovery only if no delivery ended in 24 hours.
     """
     scope, bound = scope_of(rule), rule.first_attempts_below_percent or 0
     ok, failed, hour_ok, hour_failed = windows.first_attempts(scope)
@@ -180,16 +186,16 @@ def of_first_attempts(rule: DeliveryRate, windows: Windows, *, firing: bool) -> 
     elif hour_total:
         back = [name for name, is_back in (("5 minutes", enough and not below), ("hour", not hour_below)) if is_back]
         outside = not back
-        notes += [f"Back: the rate of the {' and that of the '.join(back)}."] if back else []
+        notes += [f"Recovered: the rate of the {' and that of the '.join(back)}."] if back else []
     else:
         rate = windows.rate(scope)
         outside = rate.delivered + rate.not_delivered > 0
         notes.append(
-            "There were no first attempts in this hour, as when the breaker is open: that is not taken for a recovery."
+            "There were no first attempts in this hour, as when the circuit breaker is open: that is no recovery."
             if outside
-            else "Nothing was tried in this hour and no delivery ended in 24 hours: there is nothing left to compare."
+            else "There were no attempts in this hour and no delivery ended in 24 hours: there is nothing to measure."
         )
-    return Finding(
+    return Measurement(
         outside=outside,
         from_ms=windows.end_ms - 5 * MINUTE_MS,
         to_ms=windows.end_ms,
@@ -203,12 +209,12 @@ def of_first_attempts(rule: DeliveryRate, windows: Windows, *, firing: bool) -> 
     )
 
 
-def measure_failed(rule: FailedEvents, windows: Windows, *, firing: bool) -> Finding | None:
-    """Look for deliveries that were given up in the last hour. None: none were, and nobody was told of any."""
+def measure_failed(rule: FailedEvents, windows: Windows, *, firing: bool) -> Measurement | None:
+    """Count deliveries discarded or expired in the last hour. None: there were none, and the rule does not fire."""
     failed = windows.not_delivered_in_hour(scope_of(rule))
     if not (failed or firing):
         return None
-    return Finding(
+    return Measurement(
         outside=failed > 0,
         from_ms=windows.end_ms - HOUR_MS,
         to_ms=windows.end_ms,
