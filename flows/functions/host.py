@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
-from flows.functions.messages import Order, encode
+from flows.functions.messages import Request, encode
 from flows.functions.process import Child, Guardian
 from flows.functions.queue import FunctionQueue, Run
 from flows.functions.results import STOPPING, Dropped, Failed, FunctionResult, Rejected, RetryAsked, Returned
@@ -50,7 +50,7 @@ class FunctionHost:
     async def run(self, handler: str, event: dict[str, Any], settings: dict[str, str]) -> FunctionResult:
         """Run one function on one event. Never raises for what the function does."""
         try:
-            line = encode(Order(handler, event, settings)) + b"\n"
+            line = encode(Request(handler, event, settings)) + b"\n"
         except (UnicodeEncodeError, RecursionError, OverflowError, TypeError) as error:
             return Failed("FUNCTION_FAILED", f"the event or its settings are not JSON: {type(error).__name__}")
         loop = asyncio.get_running_loop()
