@@ -21,7 +21,7 @@ from flows.runtime.installation import store_url
 from flows.workspace.compiled import compile_workspace
 from flows.workspace.discards import count_pending, discards
 from flows.workspace.loader import load_workspace, read_workspace_file
-from model.config.problems import Diagnostic, Severity
+from model.config.problems import Diagnostic, DiagnosticSeverity
 from model.workspace.connections import Connection
 from model.workspace.workspace import Workspace
 from sinks.clickhouse.store import StoreError
@@ -35,7 +35,7 @@ _SECTIONS = {
     "CONNECTION_DISABLED": "connections",
     "MAPPING_REMOVED": "connections",
 }
-_STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "yellow"}
+_STYLES = {DiagnosticSeverity.ERROR: "bold red", DiagnosticSeverity.WARNING: "yellow"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class CheckResult:
         """0: usable, warnings or not. 1: not usable."""
         return 0 if self.workspace else 1
 
-    def count(self, severity: Severity) -> int:
+    def count(self, severity: DiagnosticSeverity) -> int:
         """How many problems of one severity there are."""
         return sum(problem.severity is severity for problem in self.problems)
 
@@ -122,7 +122,9 @@ def with_discards(result: CheckResult, data: Path) -> CheckResult:
 
 
 def _warning(file: str, path: str, message: str, remedy: str) -> Diagnostic:
-    return Diagnostic(file=file, line=0, column=0, path=path, message=message, remedy=remedy, severity=Severity.WARNING)
+    return Diagnostic(
+        file=file, line=0, column=0, path=path, message=message, remedy=remedy, severity=DiagnosticSeverity.WARNING
+    )
 
 
 def render(result: CheckResult, console: Console) -> None:
@@ -189,7 +191,7 @@ def _connections_table(workspace: Workspace) -> Table:
 
 
 def _summary(result: CheckResult) -> Text:
-    errors, warnings = result.count(Severity.ERROR), result.count(Severity.WARNING)
+    errors, warnings = result.count(DiagnosticSeverity.ERROR), result.count(DiagnosticSeverity.WARNING)
     counts = f"{_plural(errors, 'error')}, {_plural(warnings, 'warning')}"
     if result.workspace is None:
         return Text(f"{result.file} cannot be used: {counts}", style="bold red")

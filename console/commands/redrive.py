@@ -17,7 +17,7 @@ from console.command_line import (
 )
 from console.errors import explain_errors
 from console.operations import redrive as redriving
-from flows.operations.redrive_ledger import Plan
+from flows.operations.redrive_ledger import RedrivePlan
 
 
 def redrive(
@@ -40,7 +40,7 @@ def redrive(
         raise typer.BadParameter("destinations and codes are text in UTF-8")
     shown = Console(stderr=json)
 
-    def agreed(plan: Plan) -> bool:
+    def agreed(plan: RedrivePlan) -> bool:
         redriving.render_plan(plan, choice, rate, shown)
         if dry_run or not plan.total:
             return False

@@ -29,8 +29,8 @@ from console.period import parse_time
 from console.reports.banner import WAITING_MS, draw_banner, read_banners
 from console.reports.render_parts import count, day_and_time, duration, printable
 from flows.engine.clock import wall_clock_ms
-from flows.operations.redrive import Pace, Redriver
-from flows.operations.redrive_ledger import Plan
+from flows.operations.redrive import RateLimit, Redriver
+from flows.operations.redrive_ledger import RedrivePlan
 from flows.runtime.installation import Deployment
 from flows.workspace.compiled import compile_workspace
 from model.config.problems import did_you_mean, quoted
@@ -53,7 +53,7 @@ class Result:
     """What a command did. ``redrive_id`` is '' when nothing was sent."""
 
     choice: Choice
-    plan: Plan
+    plan: RedrivePlan
     redrive_id: str = ""
     sent: int = 0
     stopped: bool = False
@@ -109,7 +109,7 @@ def run(
     choice: Choice,
     *,
     rate_per_second: int,
-    agreed: Callable[[Plan], bool],
+    agreed: Callable[[RedrivePlan], bool],
     console: Console,
 ) -> Result:
     """Count, and send if ``agreed`` says so once it was shown the plan; Ctrl-C stops after the chunk under way.
@@ -137,13 +137,13 @@ def run(
         )
         with _stopping() as stop, _progress(console) as progress:
             task = progress.add_task("", total=plan.total)
-            pace = Pace(rate_per_second, stop.wait, time.monotonic)
+            pace = RateLimit(rate_per_second, stop.wait, time.monotonic)
             sent = redriving.send(audited, pace, lambda so_far: progress.update(task, completed=so_far))
             stopped = stop.is_set() and sent < plan.total
     return Result(choice, plan, redrive_id, sent, stopped)
 
 
-def render_plan(plan: Plan, choice: Choice, rate_per_second: int, console: Console) -> None:
+def render_plan(plan: RedrivePlan, choice: Choice, rate_per_second: int, console: Console) -> None:
     """Show what would be sent, by code, and what not and why."""
     name = printable(choice.destination)
     if plan.groups:

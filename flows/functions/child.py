@@ -15,7 +15,7 @@ import msgspec
 import orjson
 
 from flows.functions import DropEvent, RejectEvent, RetryEvent
-from flows.functions.messages import ANSWER_LIMIT_BYTES, WHY_LIMIT_CHARS, Word, decode_order, encode
+from flows.functions.messages import ANSWER_LIMIT_BYTES, WHY_LIMIT_CHARS, Reply, decode_request, encode
 from model.events import exact_json
 
 MEMORY_LIMIT_BYTES = 1 << 30  # in addition to its memory at start
@@ -37,14 +37,14 @@ def main(host: int) -> None:
     for count in orders:
         # Read the whole batch before running its first event: else both sides could block on writing.
         for line in [orders.readline() for _ in range(int(count))]:
-            word = _handle(line, loop, answers.write)
+            reply = _handle(line, loop, answers.write)
             if os.getpid() != this:
                 os._exit(0)  # a process forked by a handler must not answer
-            answer = encode(word)
+            answer = encode(reply)
             if len(answer) > ANSWER_LIMIT_BYTES:
-                answer = encode(Word("failed", f"the event it returned is over {ANSWER_LIMIT_BYTES} bytes"))
+                answer = encode(Reply("failed", f"the event it returned is over {ANSWER_LIMIT_BYTES} bytes"))
             answers.write(answer + b"\n")
-            if word.kind == "exhausted":
+            if reply.kind == "exhausted":
                 os._exit(1)  # memory in use would fail every later event
 
 
@@ -73,37 +73,37 @@ def _pipes() -> tuple[Any, Any]:
     return orders, answers
 
 
-def _handle(line: bytes, loop: asyncio.AbstractEventLoop, tell: Callable[[bytes], Any]) -> Word:
+def _handle(line: bytes, loop: asyncio.AbstractEventLoop, tell: Callable[[bytes], Any]) -> Reply:
     try:
-        order = decode_order(line)
+        order = decode_request(line)
     except (msgspec.DecodeError, RecursionError):
-        return Word("failed", "the event is nested too deeply")
+        return Reply("failed", "the event is nested too deeply")
     handler = _handlers.get(order.handler)
     if handler is None:
-        tell(encode(Word("importing")) + b"\n")
+        tell(encode(Reply("importing")) + b"\n")
         try:
             handler = _handlers[order.handler] = _load(order.handler)
         except BaseException as error:
-            return Word("unavailable", _said(error))
-    tell(encode(Word("began")) + b"\n")
+            return Reply("unavailable", _said(error))
+    tell(encode(Reply("started")) + b"\n")
     try:
         event = handler(order.event, order.settings)
         if asyncio.iscoroutine(event):
             event = loop.run_until_complete(event)
         if event is None:
-            return Word("dropped", "it returned nothing")
+            return Reply("dropped", "it returned nothing")
         if not isinstance(event, dict):
-            return Word("failed", f"it returned {type(event).__name__}, not an event")
+            return Reply("failed", f"it returned {type(event).__name__}, not an event")
         # The encoder of requests: an event it refuses fails here and not in the worker.
-        return Word("returned", event=msgspec.Raw(_written(event, line)))
+        return Reply("returned", event=msgspec.Raw(_written(event, line)))
     except tuple(_RAISED) as error:
         kind = next(kind for raised, kind in _RAISED.items() if isinstance(error, raised))
-        return Word(kind, _text(error))
+        return Reply(kind, _text(error))
     except MemoryError as error:
         limit = f"it needs more than its {MEMORY_LIMIT_BYTES >> 20} MB of memory"
-        return Word("exhausted", f"{_said(error).removesuffix(': ')}: {limit}"[:WHY_LIMIT_CHARS])
+        return Reply("exhausted", f"{_said(error).removesuffix(': ')}: {limit}"[:WHY_LIMIT_CHARS])
     except BaseException as error:
-        return Word("failed", _said(error))
+        return Reply("failed", _said(error))
 
 
 def _written(event: dict[str, Any], order: bytes) -> bytes:

@@ -12,13 +12,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
-from flows.functions.messages import Order, encode
+from flows.functions.messages import Request, encode
 from flows.functions.process import Child, Guardian
 from flows.functions.queue import FunctionQueue, Run
 from flows.functions.results import STOPPING, Dropped, Failed, FunctionResult, Rejected, RetryAsked, Returned
 from flows.functions.slots import Slots
 
 PROCESSES_LIMIT = 32  # most processes; beyond that, idle ones are stopped
+CLOSE_LIMIT_SECONDS = 5.0  # a function that does not end by then is left to the guardian
+CLOSE_POLL_SECONDS = 0.01
 
 __all__ = ["Dropped", "Failed", "FunctionHost", "FunctionResult", "Rejected", "RetryAsked", "Returned"]
 
@@ -50,7 +52,7 @@ class FunctionHost:
     async def run(self, handler: str, event: dict[str, Any], settings: dict[str, str]) -> FunctionResult:
         """Run one function on one event. Never raises for what the function does."""
         try:
-            line = encode(Order(handler, event, settings)) + b"\n"
+            line = encode(Request(handler, event, settings)) + b"\n"
         except (UnicodeEncodeError, RecursionError, OverflowError, TypeError) as error:
             return Failed("FUNCTION_FAILED", f"the event or its settings are not JSON: {type(error).__name__}")
         loop = asyncio.get_running_loop()
@@ -67,7 +69,13 @@ class FunctionHost:
 
     async def close(self) -> None:
         """Stop the processes. Unfinished and later runs are FUNCTION_UNAVAILABLE, retried after the restart."""
-        await asyncio.to_thread(self._queues.wait_until_ended, self._queues.close())
+        threads = self._queues.close()
+        # Polled: this also runs while the interpreter shuts down, when no executor takes a join any more.
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + CLOSE_LIMIT_SECONDS
+        while any(thread.is_alive() for thread in threads) and loop.time() < deadline:
+            await asyncio.sleep(CLOSE_POLL_SECONDS)
+        self._queues.end_guardian()
 
 
 class _Queues:
@@ -110,9 +118,7 @@ class _Queues:
             threads = [queue.close() for queue in self._queues.values()]
         return [thread for thread in threads if thread is not None]
 
-    def wait_until_ended(self, threads: list[threading.Thread]) -> None:
-        for thread in threads:
-            thread.join(5)
+    def end_guardian(self) -> None:
         with self._guarding:
             if self._guardian is not None:
                 self._guardian.close()

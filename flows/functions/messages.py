@@ -2,7 +2,7 @@
 
 host:   a number, then as many lines of {"handler": "package.module:name", "event": {...}, "settings": {...}}
 child:  {"kind": "importing"}                                a module is imported first, which may take long
-        {"kind": "began"}                                    the time limit of the next event starts
+        {"kind": "started"}                                  the time limit of the next event starts
         {"kind": "returned", "event": {...}}                 one of these for each event, in order
         {"kind": "dropped" | "retry" | "rejected" | "failed" | "exhausted" | "unavailable", "why": "..."}
 """
@@ -17,7 +17,7 @@ ANSWER_LIMIT_BYTES = 1024 * 1024
 WHY_LIMIT_CHARS = FOUND_LIMIT_CHARS  # the host redacts and shortens it
 
 
-class Order(msgspec.Struct, frozen=True):
+class Request(msgspec.Struct, frozen=True):
     """One event for one function."""
 
     handler: str
@@ -25,7 +25,7 @@ class Order(msgspec.Struct, frozen=True):
     settings: dict[str, str]
 
 
-class Word(msgspec.Struct, frozen=True, omit_defaults=True):
+class Reply(msgspec.Struct, frozen=True, omit_defaults=True):
     """One message of the child. ``event`` is JSON, an object."""
 
     kind: str
@@ -35,5 +35,5 @@ class Word(msgspec.Struct, frozen=True, omit_defaults=True):
 
 encode = msgspec.json.Encoder().encode
 decode_event = msgspec.json.Decoder(dict[str, Any]).decode
-decode_order = msgspec.json.Decoder(Order).decode
-decode_word = msgspec.json.Decoder(Word).decode
+decode_request = msgspec.json.Decoder(Request).decode
+decode_reply = msgspec.json.Decoder(Reply).decode

@@ -15,7 +15,7 @@ from typing import IO
 import msgspec
 
 from flows.functions.guardian import MARK, end_marked
-from flows.functions.messages import ANSWER_LIMIT_BYTES, Word, decode_word
+from flows.functions.messages import ANSWER_LIMIT_BYTES, Reply, decode_reply
 from flows.functions.results import Failed
 
 OUTPUT_BYTES_PER_SECOND = 4096
@@ -53,7 +53,7 @@ class Child:
             self._in.write(b"%d\n" % len(lines) + b"".join(lines))
             self._in.flush()
 
-    def listen(self, limit_seconds: float) -> Word | Failed:
+    def read_reply(self, limit_seconds: float) -> Reply | Failed:
         """Return its next message, or the failure."""
         deadline = time.monotonic() + limit_seconds
         while b"\n" not in self._heard:
@@ -69,7 +69,7 @@ class Child:
                 return Failed("FUNCTION_CRASHED", "it sent more than the limit")
         line, _, self._heard = self._heard.partition(b"\n")
         try:
-            return decode_word(line)
+            return decode_reply(line)
         except msgspec.DecodeError:
             return Failed("FUNCTION_CRASHED", "it sent what is no answer")
 
@@ -116,10 +116,10 @@ class Guardian:
         assert self._process.stdin
         self._in: IO[bytes] = self._process.stdin
 
-    def tell(self, word: str) -> None:
+    def tell(self, reply: str) -> None:
         """Report that a session started (``+<process id>``) or ended (``-<process id>``)."""
         with contextlib.suppress(OSError):  # the guardian was killed: nothing to do
-            self._in.write(f"{word}\n".encode())
+            self._in.write(f"{reply}\n".encode())
             self._in.flush()
 
     def close(self) -> None:

@@ -23,7 +23,7 @@ IDLE_SECONDS = 60.0  # an idle process stops after this
 WAIT_SECONDS = 10.0  # an event that waited this long moves to a retry tier
 TIMEOUTS_IN_A_ROW = 2  # so many in a row without an answer pause the function
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 5.0, 60.0
-LONGEST_REST_SECONDS = 1.0  # between processes that gave no answer
+MAX_BACKOFF_SECONDS = 1.0  # between processes that gave no answer
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,7 +63,7 @@ class FunctionQueue:
         self._leave = False  # another connection needs the slot
         self._reload = False
         self._child: Child | None = None
-        self._fruitless_lives = 0
+        self._restarts_without_reply = 0
         self._timeouts = 0  # in a row
         self._paused_until_seconds = 0.0
         self._mean_seconds = 0.0  # an event takes
@@ -128,7 +128,7 @@ class FunctionQueue:
                 self._end_child()
                 for run in batch:
                     run.end(Failed("FUNCTION_UNAVAILABLE", f"its process cannot be started: {type(error).__name__}"))
-                self._rest()
+                self._back_off()
                 continue
             with self._changed:
                 self._runs.extendleft(reversed(left))
@@ -136,9 +136,9 @@ class FunctionQueue:
                 fruitful = self._child.answered
                 self._end_child()
                 if fruitful:
-                    self._fruitless_lives = 0
+                    self._restarts_without_reply = 0
                 else:
-                    self._rest()
+                    self._back_off()
             elif self._slots.wanted:
                 self._end_child()  # more connections than processes: they take turns
 
@@ -208,37 +208,37 @@ class FunctionQueue:
 
     def _run_batch(self, child: Child, batch: list[Run]) -> list[Run]:
         """Run a batch; return the events for another process: those behind an event that ended this one."""
-        began_seconds = time.monotonic()
+        started_seconds = time.monotonic()
         fresh = not child.answered
         child.send([run.line for run in batch])
         for index, run in enumerate(batch):
             stage, limit_seconds = "", IMPORT_LIMIT_SECONDS
             while True:
-                word = child.listen(limit_seconds)
-                if isinstance(word, Failed):
+                reply = child.read_reply(limit_seconds)
+                if isinstance(reply, Failed):
                     child.kill()
                     if self._closed:
                         run.end(STOPPING)
-                    elif stage == "began":
-                        run.end(word)
-                        self._note_timeout(word.code == "FUNCTION_TIMEOUT")
+                    elif stage == "started":
+                        run.end(reply)
+                        self._note_timeout(reply.code == "FUNCTION_TIMEOUT")
                     elif stage == "importing" or not child.answered:
-                        run.end(Failed("FUNCTION_UNAVAILABLE", word.why))
+                        run.end(Failed("FUNCTION_UNAVAILABLE", reply.why))
                     else:
                         return batch[index:]  # it exited between two events: neither caused it
                     return batch[index + 1 :]
-                if word.kind not in {"importing", "began"}:
+                if reply.kind not in {"importing", "started"}:
                     break
-                stage = word.kind
-                limit_seconds = self._limit_seconds if stage == "began" else IMPORT_LIMIT_SECONDS
-            if word.kind == "exhausted" and not (fresh and index == 0):
+                stage = reply.kind
+                limit_seconds = self._limit_seconds if stage == "started" else IMPORT_LIMIT_SECONDS
+            if reply.kind == "exhausted" and not (fresh and index == 0):
                 child.kill()
                 return batch[index:]  # earlier events may have used the memory: run it again in a new process
             child.answered = True
             self._timeouts = 0
-            run.end(STOPPING if self._closed else result_of(word))
+            run.end(STOPPING if self._closed else result_of(reply))
         if not fresh:  # importing does not count
-            self._mean_seconds = (time.monotonic() - began_seconds) / len(batch)
+            self._mean_seconds = (time.monotonic() - started_seconds) / len(batch)
         return []
 
     def _note_timeout(self, timed_out: bool) -> None:
@@ -250,8 +250,8 @@ class FunctionQueue:
                 while self._runs:
                     self._runs.popleft().end(self._paused())
 
-    def _rest(self) -> None:
-        self._fruitless_lives += 1
-        pause_seconds = min(LONGEST_REST_SECONDS, 0.05 * 2 ** min(self._fruitless_lives, 10))
+    def _back_off(self) -> None:
+        self._restarts_without_reply += 1
+        pause_seconds = min(MAX_BACKOFF_SECONDS, 0.05 * 2 ** min(self._restarts_without_reply, 10))
         with self._changed:
             self._changed.wait_for(lambda: self._closed, pause_seconds)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from flows.functions.messages import Word, decode_event
+from flows.functions.messages import Reply, decode_event
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ _KINDS: dict[str, Callable[[str], FunctionResult]] = {
 }
 
 
-def result_of(word: Word) -> FunctionResult:
+def result_of(reply: Reply) -> FunctionResult:
     """The result for a child's final message about an event."""
-    known = _KINDS.get(word.kind)
-    return known(word.why) if known else Returned(decode_event(word.event))
+    known = _KINDS.get(reply.kind)
+    return known(reply.why) if known else Returned(decode_event(reply.event))

@@ -12,7 +12,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
-from flows.operations.redrive_ledger import LEDGER_FILE, LOOKUP_LETTERS, Chunk, Plan, RedriveLedger
+from flows.operations.redrive_ledger import LEDGER_FILE, LOOKUP_LETTERS, Chunk, RedriveLedger, RedrivePlan
 from flows.topics.interface import DEAD_LETTERS, PositionLost, Producer, Record, Topics
 from flows.topics.records import fact, retry
 from flows.topics.sink import OutgoingRecord
@@ -41,7 +41,7 @@ CLOCK_SKEW_MS = 60_000  # between the clock of a delivery's end and that of its 
 LEDGER_SECONDS = 7 * 86_400  # the store has it by then, and keeps it longer
 
 
-class DeadLetter(NamedTuple):
+class SelectedLetter(NamedTuple):
     """A selected dead letter, without its event."""
 
     root: str
@@ -54,7 +54,7 @@ class DeadLetter(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class RateLimit:
     """Limits the rate of chunks. ``wait`` sleeps for seconds and says whether to stop (`Event.wait`)."""
 
     rate_per_second: int
@@ -72,11 +72,11 @@ class Redriver:
         # Ends as of now: the dead letter of a redrive that fails at once is not sent again by the same command.
         self._ends = [topics.bounds(DEAD_LETTERS, number)[1] for number in range(topics.partitions(DEAD_LETTERS))]
 
-    def plan(self, choice: Choice, lookup: Lookup, gone: Callable[[Delivery], bool]) -> Plan:
+    def plan(self, choice: Choice, lookup: Lookup, gone: Callable[[Delivery], bool]) -> RedrivePlan:
         """Find what would be sent; ``lookup``: the store's state of redrives, ``gone``: removed by configuration."""
         self._finish()
         unreadable = 0
-        letters: list[DeadLetter] = []
+        letters: list[SelectedLetter] = []
         for partition, end in enumerate(self._ends):
             since_ms = None if choice.from_ms is None else choice.from_ms - CLOCK_SKEW_MS
             start = 0 if since_ms is None else self._topics.offset_at(DEAD_LETTERS, partition, since_ms)
@@ -89,7 +89,7 @@ class Redriver:
                 if choice.takes(letter):
                     place = (gone(letter.delivery), record.partition, record.offset)
                     letters.append(
-                        DeadLetter(letter.delivery.key, letter.delivery.redrive, letter.code, letter.state, *place)
+                        SelectedLetter(letter.delivery.key, letter.delivery.redrive, letter.code, letter.state, *place)
                     )
                 if len(letters) == LOOKUP_LETTERS:
                     self._judge(letters, lookup)
@@ -97,7 +97,7 @@ class Redriver:
         self._judge(letters, lookup)
         return self._ledger.plan(unreadable)
 
-    def send(self, audited: Audited, pace: Pace, progress: Callable[[int], None]) -> int:
+    def send(self, audited: Audited, rate_limit: RateLimit, progress: Callable[[int], None]) -> int:
         """Append the deliveries of `plan`, each after its Redriven fact; return how many, when all are done or it is
         stopped.
 
@@ -109,10 +109,10 @@ class Redriver:
         with closing(self._topics.producer()) as producer:
             _put(producer, fact(audited.subject.encode(), audited))
             producer.flush()
-            began_seconds = pace.monotonic_seconds()
-            for chunk in self._chunks(min(CHUNK_DELIVERIES, pace.rate_per_second)):
-                due_seconds = began_seconds + count / pace.rate_per_second
-                if pace.wait(max(0.0, due_seconds - pace.monotonic_seconds())):
+            began_seconds = rate_limit.monotonic_seconds()
+            for chunk in self._chunks(min(CHUNK_DELIVERIES, rate_limit.rate_per_second)):
+                due_seconds = began_seconds + count / rate_limit.rate_per_second
+                if rate_limit.wait(max(0.0, due_seconds - rate_limit.monotonic_seconds())):
                     break
                 self._append(producer, chunk, audited)
                 count += len(chunk)
@@ -123,7 +123,7 @@ class Redriver:
         """Release the ledger."""
         self._ledger.close()
 
-    def _judge(self, letters: list[DeadLetter], lookup: Lookup) -> None:
+    def _judge(self, letters: list[SelectedLetter], lookup: Lookup) -> None:
         roots = sorted({letter.root for letter in letters})
         if not roots:
             return
@@ -135,24 +135,24 @@ class Redriver:
             number = max(letter.redrive, earlier.number) + 1
             kept = (letter.code, letter.state, why, letter.partition, letter.offset)
             rows.append((letter.root, letter.redrive, number, *kept))
-        self._ledger.found(rows)
+        self._ledger.add_candidates(rows)
 
     def _append(self, producer: Producer, chunk: list[tuple[Delivery, int]], audited: Audited) -> None:
         topic, now_ms = RETRY_TIERS[0].topic, self._clock()
         before = [self._topics.bounds(topic, number)[1] for number in range(self._topics.partitions(topic))]
         numbers = {delivery.key: number for delivery, number in chunk}
-        begun = Chunk(now_ms, audited.run, audited.author, before, numbers)
-        self._ledger.begin(begun)
+        started = Chunk(now_ms, audited.run, audited.author, before, numbers)
+        self._ledger.start_chunk(started)
         for delivery, number in chunk:
             again = redrive_of(delivery, number, now_ms)
             _put(producer, retry(again, now_ms))
-            _put(producer, _said(again, begun))
+            _put(producer, _said(again, started))
         producer.flush()
-        self._ledger.sent()
+        self._ledger.finish_chunk()
 
     def _finish(self) -> None:
         """Complete the chunk of a command that was killed: what is in the topic was sent, the rest was not."""
-        chunk = self._ledger.unfinished()
+        chunk = self._ledger.unfinished_chunk()
         if chunk is None:
             return
         topic = RETRY_TIERS[0].topic
@@ -165,7 +165,7 @@ class Redriver:
                         # Its fact may exist already; a repeated fact folds.
                         _put(producer, _said(Delivery.from_record(record.value), chunk))
             producer.flush()
-        self._ledger.sent(missing=missing.values())
+        self._ledger.finish_chunk(missing=missing.values())
 
     def _chunks(self, most: int) -> Iterator[list[tuple[Delivery, int]]]:
         chunk: list[tuple[Delivery, int]] = []
@@ -182,7 +182,7 @@ class Redriver:
     def _deliveries(self) -> Iterator[tuple[Delivery, int]]:
         """The deliveries of the plan and the numbers of their redrives, read again from their dead letters."""
         after = (-1, -1)
-        while places := self._ledger.to_send(after):
+        while places := self._ledger.next_page(after):
             for partition, group in groupby(places, key=lambda place: place[0]):
                 numbers = {offset: number for _, offset, number in group}
                 for record in _records(self._topics, DEAD_LETTERS, partition, min(numbers), max(numbers) + 1):

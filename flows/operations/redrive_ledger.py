@@ -45,7 +45,7 @@ class Group(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class RedrivePlan:
     """What would be sent, largest group first, and what is skipped and why. ``unreadable``: dead letters that hold no
     delivery."""
 
@@ -85,20 +85,20 @@ class RedriveLedger:
         sql = "SELECT root, number FROM redrives WHERE root IN (SELECT value FROM json_each(?))"
         return dict(self._db.rows(sql, orjson.dumps(list(roots)).decode()))
 
-    def found(self, rows: list[tuple[Any, ...]]) -> None:
+    def add_candidates(self, rows: list[tuple[Any, ...]]) -> None:
         """Record dead letters; the last one of each delivery wins."""
         with self._db.transaction() as sqlite:
             sqlite.executemany(_KEEP_LAST, rows)
 
-    def plan(self, unreadable: int) -> Plan:
+    def plan(self, unreadable: int) -> RedrivePlan:
         """Count the candidates."""
         groups = self._db.rows(
             "SELECT state, code, count(*) FROM found WHERE skip IS NULL GROUP BY state, code ORDER BY 3 DESC, 1, 2"
         )
         skipped = self._db.rows("SELECT skip, count(*) FROM found WHERE skip IS NOT NULL GROUP BY skip ORDER BY skip")
-        return Plan(tuple(map(Group._make, groups)), {Skip(name): count for name, count in skipped}, unreadable)
+        return RedrivePlan(tuple(map(Group._make, groups)), {Skip(name): count for name, count in skipped}, unreadable)
 
-    def to_send(self, after: tuple[int, int]) -> list[tuple[int, int, int]]:
+    def next_page(self, after: tuple[int, int]) -> list[tuple[int, int, int]]:
         """The next (partition, offset, number) of the plan, in order of place."""
         sql = (
             'SELECT "partition", "offset", number FROM found WHERE skip IS NULL AND ("partition", "offset") > (?, ?) '
@@ -106,7 +106,7 @@ class RedriveLedger:
         )
         return list(self._db.rows(sql, *after, LOOKUP_LETTERS))
 
-    def begin(self, chunk: Chunk) -> None:
+    def start_chunk(self, chunk: Chunk) -> None:
         """Record a chunk before it is appended."""
         with self._db.transaction() as sqlite:
             values = (chunk.at_ms, chunk.batch, chunk.author, orjson.dumps(chunk.before).decode())
@@ -115,14 +115,14 @@ class RedriveLedger:
             rows = [(root, number, made) for root, number in chunk.numbers.items()]
             sqlite.executemany("INSERT OR REPLACE INTO redrives VALUES (?, ?, ?)", rows)
 
-    def sent(self, missing: Iterable[str] = ()) -> None:
+    def finish_chunk(self, missing: Iterable[str] = ()) -> None:
         """Mark the last chunk as appended, except for those ``missing``, which were not sent."""
         with self._db.transaction() as sqlite:
             back = "UPDATE redrives SET number = number - 1 WHERE root = ?"
             sqlite.executemany(back, [(root,) for root in missing])
             sqlite.execute("UPDATE chunks SET state = 'sent' WHERE state = 'sending'")
 
-    def unfinished(self) -> Chunk | None:
+    def unfinished_chunk(self) -> Chunk | None:
         """The chunk that a kill left unfinished."""
         sql = "SELECT id, at_ms, batch, author, before FROM chunks WHERE state = 'sending'"
         row = self._db.row(sql)

@@ -10,7 +10,7 @@ from flows.engine.clock import wall_clock_ms
 from flows.workspace.compiled import compile_workspace
 from flows.workspace.discards import View, count_pending, discards, uncounted
 from flows.workspace.live import CurrentWorkspace
-from model.config.problems import Severity
+from model.config.problems import DiagnosticSeverity
 from model.workspace.reader import FILE_LIMIT_BYTES, read_workspace
 from model.workspace.workspace import Workspace
 
@@ -79,7 +79,7 @@ class WorkspaceReloader:
             if reading.workspace is None:
                 log.error("the changed workspace is not valid; the active workspace stays")
                 for problem in reading.problems:
-                    if problem.severity is Severity.ERROR:
+                    if problem.severity is DiagnosticSeverity.ERROR:
                         log.error("%(error)s", {"error": problem})
                 return
             before = self._live.current

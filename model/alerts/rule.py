@@ -27,11 +27,11 @@ _CHANNEL = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 def _basis_points(value: Any) -> int:
     remedy = "Write a percentage with at most two decimals, such as 4 or 99.5"
     if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise config_error("this is no percentage", remedy)
+        raise config_error("this is not a percentage", remedy)
     try:
         points = Decimal(str(value)) * 100
     except ArithmeticError:
-        raise config_error("this is no percentage", remedy) from None
+        raise config_error("this is not a percentage", remedy) from None
     if not points.is_finite() or points != points.to_integral_value():
         raise config_error("this is not a percentage with at most two decimals", remedy)
     if not 1 <= points <= 1_000_000:
@@ -61,7 +61,9 @@ def _check_channel(name: str) -> str:
     if name.startswith(EMAIL_PREFIX):
         address = name.removeprefix(EMAIL_PREFIX)
         if address != "me" and not is_mail_address(address):
-            raise config_error("this is no mail address", "Write email:me, or an address such as email:ada@example.com")
+            raise config_error(
+                "this is not a mail address", "Write email:me, or an address such as email:ada@example.com"
+            )
     elif not _CHANNEL.fullmatch(name):
         raise config_error(
             "this is no channel", "Write in-app, email:me, email:ADDRESS, or the id of one of alerts.channels"

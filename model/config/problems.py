@@ -14,7 +14,7 @@ SUGGEST_FROM_LIMIT = 500  # comparing with more names takes seconds in a file fu
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
-class Severity(StrEnum):
+class DiagnosticSeverity(StrEnum):
     """An error keeps the file from being used; a warning does not."""
 
     ERROR = "error"
@@ -27,7 +27,7 @@ class Violation(NamedTuple):
     path: FieldPath
     message: str
     remedy: str
-    severity: Severity = Severity.ERROR
+    severity: DiagnosticSeverity = DiagnosticSeverity.ERROR
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +40,7 @@ class Diagnostic:
     path: str  # such as destinations[2].url; '' for the file as a whole
     message: str
     remedy: str
-    severity: Severity = Severity.ERROR
+    severity: DiagnosticSeverity = DiagnosticSeverity.ERROR
 
     @property
     def place(self) -> str:
@@ -61,7 +61,7 @@ class WorkspaceInvalid(ValueError):
 
     def __init__(self, problems: Iterable[Diagnostic]) -> None:
         self.problems = tuple(problems)
-        super().__init__("\n".join(str(p) for p in self.problems if p.severity is Severity.ERROR))
+        super().__init__("\n".join(str(p) for p in self.problems if p.severity is DiagnosticSeverity.ERROR))
 
 
 def format_path(path: FieldPath) -> str:

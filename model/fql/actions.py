@@ -10,7 +10,7 @@ from typing import Any, ClassVar, TypeAlias
 
 import orjson
 
-from model.fql.field_edits import Change, with_changes, with_only, without
+from model.fql.field_edits import FieldChange, with_changes, with_only, without
 from model.fql.field_path import names_of
 from model.fql.paths import reader
 from model.mapping.values import text as as_text
@@ -26,7 +26,7 @@ class Drop:
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class SampleEvents:
     """Keep a share of the events: ``percent`` from 0 (none) to 1 (all).
 
     With a ``path``, such as ``userId``, events with the same value there share one fate, and what is kept at some
@@ -60,15 +60,15 @@ class AllowProperties:
 
 @dataclass(frozen=True, slots=True)
 class MapProperties:
-    """Change the fields at some paths. See `model.fql.field_edits.with_changes`."""
+    """FieldChange the fields at some paths. See `model.fql.field_edits.with_changes`."""
 
     kind: ClassVar[str] = "MAP_PROPERTIES"
-    changes: Mapping[str, Change]
+    changes: Mapping[str, FieldChange]
 
 
-FilterAction: TypeAlias = Drop | Sample | DropProperties | AllowProperties | MapProperties
+FilterAction: TypeAlias = Drop | SampleEvents | DropProperties | AllowProperties | MapProperties
 
-_ORDER: tuple[type[FilterAction], ...] = (Sample, Drop, DropProperties, AllowProperties, MapProperties)
+_ORDER: tuple[type[FilterAction], ...] = (SampleEvents, Drop, DropProperties, AllowProperties, MapProperties)
 
 
 def apply(actions: Iterable[FilterAction], event: Event, random: Callable[[], float]) -> Event | None:
@@ -82,7 +82,7 @@ def apply(actions: Iterable[FilterAction], event: Event, random: Callable[[], fl
         match action:
             case Drop():
                 return None
-            case Sample(percent, path):
+            case SampleEvents(percent, path):
                 if not _is_kept(percent, path, event, random):
                     return None
             case DropProperties(fields):

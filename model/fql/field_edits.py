@@ -19,7 +19,7 @@ Place: TypeAlias = tuple[Any, Any]  # a container and the name or index in it
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class FieldChange:
     """What becomes of one field: at most one of a value, a copy of another field, and another field moved here.
 
     ``to_string``: then a number, true, false or null is written as text.
@@ -58,8 +58,8 @@ def with_only(event: Event, path: str, names: Iterable[str]) -> Event:
     return edited if changed else event
 
 
-def with_changes(event: Event, changes: Mapping[str, Change]) -> Event:
-    """Change the fields at some paths. What is copied or moved is read before anything changes.
+def with_changes(event: Event, changes: Mapping[str, FieldChange]) -> Event:
+    """FieldChange the fields at some paths. What is copied or moved is read before anything changes.
 
     Nothing is written where the object around a field is missing; nothing is copied or moved that is missing. What has
     no place to be moved to stays where it is. Raises MappingFailed when the event becomes too large or too deep:

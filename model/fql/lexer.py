@@ -9,7 +9,7 @@ from enum import Enum, auto
 from typing import NamedTuple
 
 from model.config.problems import quoted
-from model.fql.syntax import KEYWORDS, FqlInvalid, Position
+from model.fql.syntax import KEYWORDS, FqlInvalid, TextPosition
 
 TEXT_LIMIT_BYTES = 5 * 1024
 NUMBER_LIMIT_CHARS = 64
@@ -44,7 +44,7 @@ class Token(NamedTuple):
 
     kind: Kind
     text: str
-    at: Position
+    at: TextPosition
 
 
 def tokens(text: str) -> list[Token]:
@@ -71,11 +71,11 @@ def tokens(text: str) -> list[Token]:
     return [*found, Token(Kind.END, "", _position(text, offset))]
 
 
-def _position(text: str, offset: int) -> Position:
-    return Position(text.count("\n", 0, offset) + 1, offset - text.rfind("\n", 0, offset))
+def _position(text: str, offset: int) -> TextPosition:
+    return TextPosition(text.count("\n", 0, offset) + 1, offset - text.rfind("\n", 0, offset))
 
 
-def _unreadable(char: str, at: Position) -> FqlInvalid:
+def _unreadable(char: str, at: TextPosition) -> FqlInvalid:
     if char in "'\"":
         return FqlInvalid("this string has no end", f"Close it with {char}; write {char * 2} for a quote inside", *at)
     if char in "&|":

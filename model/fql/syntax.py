@@ -10,7 +10,7 @@ from typing import NamedTuple, TypeAlias
 KEYWORDS = frozenset({"and", "or", "in", "null", "true", "false"})
 
 
-class Position(NamedTuple):
+class TextPosition(NamedTuple):
     """A place in a text, both counted from 1."""
 
     line: int
@@ -58,7 +58,7 @@ class Operator(StrEnum):
 class Node:
     """Anything in the tree, with the place where it begins."""
 
-    at: Position = field(default=Position(1, 1), compare=False, repr=False, kw_only=True)
+    at: TextPosition = field(default=TextPosition(1, 1), compare=False, repr=False, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,8 +30,8 @@ from model.fql.syntax import (
     Operator,
     Or,
     Path,
-    Position,
     String,
+    TextPosition,
 )
 from model.mapping.paths import reader_of
 from model.mapping.values import MISSING
@@ -186,7 +186,7 @@ class _Compiler:
         self._warn("in triggers single quotes are part of the text", remedy, literal.at)
         return f"'{literal.value}'"
 
-    def _warn(self, message: str, remedy: str, at: Position) -> None:
+    def _warn(self, message: str, remedy: str, at: TextPosition) -> None:
         self.warnings.append(FqlProblem(message, remedy, *at))
 
 

@@ -13,7 +13,7 @@ import msgspec
 from model.events import exact_json
 from model.events.ids import uniform
 from model.events.validation import CALL_TYPES
-from model.fql.actions import FilterAction, Sample, apply
+from model.fql.actions import FilterAction, SampleEvents, apply
 from model.fql.filters import CompiledFilter
 from model.fql.triggers import CompiledTrigger
 from model.mapping.compiling import CompiledMapping, MappingFailed
@@ -121,7 +121,7 @@ def _filtered(rule: FilterRule, event: dict[str, Any], kept: dict[str, Any], ide
     result = apply(rule.actions, kept, draw)
     if result is not None:
         return result
-    samples = tuple(action for action in rule.actions if isinstance(action, Sample))
+    samples = tuple(action for action in rule.actions if isinstance(action, SampleEvents))
     return "FILTERED_BY_SAMPLE" if samples and apply(samples, kept, draw) is None else "FILTERED_BY_RULES"
 
 

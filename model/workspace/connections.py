@@ -10,8 +10,8 @@ from model.config.fields import FormerIds, Name, Slug
 from model.config.function_name import check_handler
 from model.config.problems import quoted
 from model.config.section import Section
-from model.fql.actions import AllowProperties, Drop, DropProperties, FilterAction, MapProperties, Sample
-from model.fql.field_edits import Change
+from model.fql.actions import AllowProperties, Drop, DropProperties, FilterAction, MapProperties, SampleEvents
+from model.fql.field_edits import FieldChange
 from model.fql.field_path import FieldPathInvalid, names_of
 from model.fql.filters import compile_filter
 from model.fql.syntax import FqlInvalid
@@ -78,7 +78,7 @@ class SampleConfig(Section):
 
     def compiled(self) -> FilterAction:
         """As `model.fql.actions` takes it."""
-        return Sample(self.percent, self.path)
+        return SampleEvents(self.percent, self.path)
 
 
 class DropPropertiesConfig(Section):
@@ -136,10 +136,10 @@ class ChangeConfig(Section):
             )
         return self
 
-    def compiled(self) -> Change:
+    def compiled(self) -> FieldChange:
         """As `model.fql.field_edits` takes it."""
         value = self.set_to if "set_to" in self.model_fields_set else MISSING
-        return Change(value, self.copy_from, self.move_from, self.to_string)
+        return FieldChange(value, self.copy_from, self.move_from, self.to_string)
 
 
 def _check_moves(changes: Mapping[str, ChangeConfig]) -> Mapping[str, ChangeConfig]:

@@ -9,7 +9,15 @@ from typing import Any
 import orjson
 from pydantic import ValidationError
 
-from model.config.problems import Diagnostic, FieldPath, Severity, Violation, WorkspaceInvalid, did_you_mean, quoted
+from model.config.problems import (
+    Diagnostic,
+    DiagnosticSeverity,
+    FieldPath,
+    Violation,
+    WorkspaceInvalid,
+    did_you_mean,
+    quoted,
+)
 from model.workspace import alerts_validation
 from model.workspace import validation as workspace_rules
 from model.workspace.workspace import Workspace, workspace_schema
@@ -72,7 +80,7 @@ def read_workspace(content: bytes, *, file: str, environ: Mapping[str, str]) -> 
     workspace = None
     if () not in document.faulty:
         workspace = _validate(document, environ)
-    broken = any(problem.severity is Severity.ERROR for problem in document.problems)
+    broken = any(problem.severity is DiagnosticSeverity.ERROR for problem in document.problems)
     problems = sorted(document.problems, key=lambda problem: (problem.line, problem.column))
     return ParseResult(None if broken else workspace, tuple(problems))
 

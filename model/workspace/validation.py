@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, urlsplit
 from pydantic_core import PydanticCustomError
 
 from model.config.env_string import refers_to_environment, substitute
-from model.config.problems import FieldPath, Severity, Violation, did_you_mean, format_path, quoted
+from model.config.problems import DiagnosticSeverity, FieldPath, Violation, did_you_mean, format_path, quoted
 from model.mapping.compiling import MappingInvalid, compile_mapping
 from model.redaction.detectors import looks_like_credential
 from model.workspace.settings import DAY_SECONDS, DeliveryConfig, RetentionConfig
@@ -44,18 +44,18 @@ def warnings(workspace: Workspace) -> Iterator[Violation]:
     for index, source in enumerate(workspace.sources):
         if source.id not in from_sources:
             message = f"source {quoted(source.id)} has no connection: its events go nowhere"
-            yield Violation(("sources", index), message, "Add it under connections", Severity.WARNING)
+            yield Violation(("sources", index), message, "Add it under connections", DiagnosticSeverity.WARNING)
     reached, allowed = workspace.http_destinations(), workspace.delivery.allow_addresses
     for index, destination in enumerate(workspace.destinations):
         if destination.id not in to_destinations:
             message = f"destination {quoted(destination.id)} has no connection: nothing is sent to it"
-            yield Violation(("destinations", index), message, "Add it under connections", Severity.WARNING)
+            yield Violation(("destinations", index), message, "Add it under connections", DiagnosticSeverity.WARNING)
         called = reached.get(destination.id)
         address = _private_address(called.endpoint.value) if called else None
         if address and not any(ip_address(address) in network for network in allowed):
             message = "the URL names a private or loopback address, which is refused"
             remedy = "Add its network to delivery.allow_addresses if you mean it"
-            yield Violation(("destinations", index, "url"), message, remedy, Severity.WARNING)
+            yield Violation(("destinations", index, "url"), message, remedy, DiagnosticSeverity.WARNING)
 
 
 def _private_address(url: str) -> str | None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from model.config.problems import FieldPath, Severity, Violation, did_you_mean, quoted
+from model.config.problems import DiagnosticSeverity, FieldPath, Violation, did_you_mean, quoted
 from model.fql.field_path import EVENT_FIELDS, names_of
 from model.fql.filters import compile_filter
 from model.fql.syntax import FqlProblem
@@ -32,7 +32,7 @@ def connection_doubts(connection: Connection, place: FieldPath) -> Iterator[Viol
 def _fql(problems: Iterable[FqlProblem], path: FieldPath) -> Iterator[Violation]:
     for problem in problems:
         message = f"line {problem.line}, column {problem.column}: {problem.message}"
-        yield Violation(path, message, problem.remedy, Severity.WARNING)
+        yield Violation(path, message, problem.remedy, DiagnosticSeverity.WARNING)
 
 
 def _action(action: AnyActionConfig, place: FieldPath) -> Iterator[Violation]:
@@ -59,7 +59,7 @@ def _misspelt(path: str | None, place: FieldPath) -> Iterator[Violation]:
     for name in names_of(path or "")[:1]:
         remedy = "" if name in EVENT_FIELDS else did_you_mean(name, EVENT_FIELDS, "")
         if remedy:
-            yield Violation(place, f"events usually have no field {quoted(name)}", remedy, Severity.WARNING)
+            yield Violation(place, f"events usually have no field {quoted(name)}", remedy, DiagnosticSeverity.WARNING)
 
 
 def _dotted(path: str, name: str, place: FieldPath, *, drops: bool) -> Iterator[Violation]:
@@ -72,4 +72,4 @@ def _dotted(path: str, name: str, place: FieldPath, *, drops: bool) -> Iterator[
     inner = name.removesuffix(f".{last}")
     under = f"{path}.{inner}" if path else inner
     remedy = f"Write {quoted(last)} under {quoted(under)}, or a backslash before each dot"
-    yield Violation(place, message, remedy, Severity.WARNING)
+    yield Violation(place, message, remedy, DiagnosticSeverity.WARNING)

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from model.config.problems import Diagnostic, FieldPath, Severity, format_path, quoted
+from model.config.problems import Diagnostic, DiagnosticSeverity, FieldPath, format_path, quoted
 
 DEPTH_LIMIT = 48  # ten times what the file needs, for deep mappings
 VALUES_LIMIT = 100_000  # of some thousand sources and destinations; bounds the memory a hostile file can take
@@ -45,7 +45,7 @@ class Document:
         message: str,
         remedy: str,
         path: FieldPath = (),
-        severity: Severity = Severity.ERROR,
+        severity: DiagnosticSeverity = DiagnosticSeverity.ERROR,
     ) -> None:
         """Add a problem."""
         self.problems.append(

@@ -6,8 +6,8 @@ What it does differently is in `test_actions`: lists on the way, lists in lists,
 from random import Random
 from typing import Any
 
-from model.fql.actions import AllowProperties, Drop, DropProperties, FilterAction, MapProperties, Sample
-from model.fql.field_edits import Change
+from model.fql.actions import AllowProperties, Drop, DropProperties, FilterAction, MapProperties, SampleEvents
+from model.fql.field_edits import FieldChange
 from model.mapping.values import MISSING
 from tests.differential.fql_cases import SCALARS
 
@@ -29,7 +29,7 @@ def event(draw: Random) -> dict[str, Any]:
 def actions(draw: Random) -> list[FilterAction]:
     """One action of each kind at most, in the order they are carried out."""
     kinds: list[FilterAction] = [
-        Sample(draw.choice([0, 1, 1, 1, 1, 1])),
+        SampleEvents(draw.choice([0, 1, 1, 1, 1, 1])),
         DropProperties(_names(draw)),
         AllowProperties(_names(draw)),
         MapProperties(_changes(draw)),
@@ -43,7 +43,7 @@ def transformer(action: FilterAction) -> dict[str, Any]:
     match action:
         case Drop():
             return {"type": "drop"}
-        case Sample(percent, path):
+        case SampleEvents(percent, path):
             return {"type": "sample_event", "config": {"sample": {"percent": percent, "path": path or ""}}}
         case DropProperties(fields):
             return {"type": "drop_properties", "config": {"drop": fields}}
@@ -53,7 +53,7 @@ def transformer(action: FilterAction) -> dict[str, Any]:
             return {"type": "map_properties", "config": {"map": {path: _change(changes[path]) for path in changes}}}
 
 
-def _change(change: Change) -> dict[str, Any]:
+def _change(change: FieldChange) -> dict[str, Any]:
     given = {"set": change.value, "copy": change.copy or MISSING, "move": change.move or MISSING}
     named: dict[str, Any] = {name: value for name, value in given.items() if value is not MISSING}
     return {**named, "to_string": True} if change.to_string else named
@@ -76,18 +76,18 @@ def _names(draw: Random) -> dict[str, tuple[str, ...]]:
     return {path: tuple(draw.sample(known, draw.randint(1, 4))) for path in paths}
 
 
-def _changes(draw: Random) -> dict[str, Change]:
+def _changes(draw: Random) -> dict[str, FieldChange]:
     """Changes of which none touches what another writes or moves: what tsub makes of those depends on their order."""
-    changes: dict[str, Change] = {}
+    changes: dict[str, FieldChange] = {}
     taken: list[str] = []
     for path in draw.sample(FIELDS, draw.randint(1, 4)):
         source, to_string = draw.choice(FIELDS), draw.random() < 0.4
         change = draw.choice(
             [
-                Change(draw.choice([*SCALARS, {"x": 1}, [1]]), to_string=to_string),
-                Change(copy=source, to_string=to_string),
-                Change(move=source, to_string=to_string),
-                Change(to_string=True),
+                FieldChange(draw.choice([*SCALARS, {"x": 1}, [1]]), to_string=to_string),
+                FieldChange(copy=source, to_string=to_string),
+                FieldChange(move=source, to_string=to_string),
+                FieldChange(to_string=True),
             ]
         )
         touched = [path] if change.move is None else [path, change.move]
@@ -95,7 +95,7 @@ def _changes(draw: Random) -> dict[str, Change]:
             continue
         changes[path] = change
         taken += touched
-    return changes or {"new": Change(1)}
+    return changes or {"new": FieldChange(1)}
 
 
 def _overlap(one: str, other: str) -> bool:

@@ -6,8 +6,8 @@ docs/delivering.md says why; `said` is how its line begins.
 from dataclasses import dataclass
 from typing import Any
 
-from model.fql.actions import AllowProperties, DropProperties, FilterAction, MapProperties, Sample
-from model.fql.field_edits import Change
+from model.fql.actions import AllowProperties, DropProperties, FilterAction, MapProperties, SampleEvents
+from model.fql.field_edits import FieldChange
 from model.fql.syntax import And, Call, Comparison, Constant, Elements, Expression, Operator, Path, String
 
 REFUSED = "refused"
@@ -161,7 +161,7 @@ def _drop(path: str, name: str) -> tuple[FilterAction, ...]:
     return (DropProperties({path: (name,)}),)
 
 
-def _map(path: str, change: Change) -> tuple[FilterAction, ...]:
+def _map(path: str, change: FieldChange) -> tuple[FilterAction, ...]:
     return (MapProperties({path: change}),)
 
 
@@ -207,45 +207,45 @@ ACTIONS = (
     ),
     ActionDeviation(
         "A moved field goes whatever it holds",
-        _map("properties.b", Change(move="properties.a")),
+        _map("properties.b", FieldChange(move="properties.a")),
         (_properties(a=0),),
         (_properties(b=0),),
         (_properties(a=0, b=0),),
     ),
     ActionDeviation(
         "`to_string` makes nothing of what is missing",
-        _map("properties.a", Change(to_string=True)),
+        _map("properties.a", FieldChange(to_string=True)),
         (_properties(),),
         (_properties(),),
         (_properties(a="undefined"),),
     ),
     ActionDeviation(
         "A change reaches every item",
-        _map("properties.items.id", Change(to_string=True)),
+        _map("properties.items.id", FieldChange(to_string=True)),
         (_properties(items=[{"id": 1}]),),
         (_properties(items=[{"id": "1"}]),),
         (_properties(items=[{"id": 1}]),),
     ),
     ActionDeviation(
         "Two fields can change places",
-        (MapProperties({"a": Change(move="b"), "b": Change(move="a")}),),
+        (MapProperties({"a": FieldChange(move="b"), "b": FieldChange(move="a")}),),
         ({"a": 1, "b": 2},),
         ({"a": 2, "b": 1},),
         ({"b": 1},),
     ),
     ActionDeviation(
         "Nothing is written where null stands",
-        _map("properties.a.b", Change(1)),
+        _map("properties.a.b", FieldChange(1)),
         (_properties(a=None),),
         (_properties(a=None),),
         (REFUSED,),
     ),
     ActionDeviation(
         "Actions have an order of their own",
-        (MapProperties({"properties.kept": Change(copy="userId")}), AllowProperties({"properties": ("a",)})),
+        (MapProperties({"properties.kept": FieldChange(copy="userId")}), AllowProperties({"properties": ("a",)})),
         ({"userId": "u1", "properties": {"a": 1, "b": 2}},),
         ({"userId": "u1", "properties": {"a": 1, "kept": "u1"}},),
         ({"userId": "u1", "properties": {"a": 1}},),
     ),
-    ActionDeviation("`SAMPLE` with a path", (Sample(0.5, "userId"),), _USERS, _KEPT, _USERS),
+    ActionDeviation("`SAMPLE` with a path", (SampleEvents(0.5, "userId"),), _USERS, _KEPT, _USERS),
 )

@@ -13,8 +13,8 @@ import pytest
 
 from flows.operations import redrive as redriving
 from flows.operations import redrive_ledger
-from flows.operations.redrive import LEDGER_SECONDS, Pace, Redriver
-from flows.operations.redrive_ledger import LEDGER_FILE, Group, Plan
+from flows.operations.redrive import LEDGER_SECONDS, RateLimit, Redriver
+from flows.operations.redrive_ledger import LEDGER_FILE, Group, RedrivePlan
 from flows.topics.factory import open_topics
 from flows.topics.interface import DEAD_LETTERS, OUTCOMES, Topics, TopicSpec
 from flows.topics.records import undelivered
@@ -56,7 +56,7 @@ class Place:
     def opened(self) -> Redriver:
         return Redriver(self.topics, self.directory, clock=self.clock)
 
-    def plan(self, choice: Choice = CRM) -> Plan:
+    def plan(self, choice: Choice = CRM) -> RedrivePlan:
         with closing(self.opened()) as work:
             return self._plan(work, choice)
 
@@ -73,9 +73,9 @@ class Place:
             audited = Audited(
                 at_ms=self.clock(), run="batch", author="ada", role="owner", action="redrive", subject="crm"
             )
-            return work.send(audited, Pace(rate, wait, lambda: 0.0), progress)
+            return work.send(audited, RateLimit(rate, wait, lambda: 0.0), progress)
 
-    def _plan(self, work: Redriver, choice: Choice) -> Plan:
+    def _plan(self, work: Redriver, choice: Choice) -> RedrivePlan:
         return work.plan(choice, self._lookup, lambda one: one.source == "gone")
 
     def _lookup(self, roots: list[str]) -> dict[str, Earlier]:
@@ -132,7 +132,7 @@ class TestCounting:
             producer.send(DEAD_LETTERS, b"k", b"\xff\xff")
             producer.flush()
         expected = {Skip.GONE: 1, Skip.PENDING: 1, Skip.RECOVERED: 1}
-        assert place.plan() == Plan((Group("expired", "503", 5), Group("discarded", "422", 3)), expected, 2)
+        assert place.plan() == RedrivePlan((Group("expired", "503", 5), Group("discarded", "422", 3)), expected, 2)
         assert not place.sent() and not place.facts()
 
     def test_only_what_was_chosen(self, place: Place) -> None:
@@ -187,7 +187,7 @@ class TestSending:
         place.fail(*some(3))
         place.redrive()
         place.fail(*some(2, 10))
-        assert place.plan() == Plan((Group("discarded", "422", 2),), {Skip.PENDING: 3}, 0)
+        assert place.plan() == RedrivePlan((Group("discarded", "422", 2),), {Skip.PENDING: 3}, 0)
         place.redrive()
         assert place.sent_ids() == firsts(some(3) + some(2, 10))
 
@@ -197,7 +197,7 @@ class TestSending:
         place.redrive()
         place.recorded = {arrived.key: Earlier(1, "delivered", recovered=True), failed.key: Earlier(1, "expired")}
         place.fail(redrive_of(failed, 1, T0), code="503", state=State.EXPIRED)
-        assert place.plan() == Plan((Group("expired", "503", 1),), {Skip.RECOVERED: 1}, 0)
+        assert place.plan() == RedrivePlan((Group("expired", "503", 1),), {Skip.RECOVERED: 1}, 0)
         assert place.plan(Choice(destination="crm", codes=frozenset({"422"}))).skipped == {
             Skip.FAILED_AGAIN: 1,
             Skip.RECOVERED: 1,
@@ -266,7 +266,7 @@ class TestPace:
         place.fail(*some(25))
         asked = count()
         assert place.redrive(rate=10, wait=lambda seconds: next(asked) == 2) == 20
-        assert place.plan() == Plan((Group("discarded", "422", 5),), {Skip.PENDING: 20}, 0)
+        assert place.plan() == RedrivePlan((Group("discarded", "422", 5),), {Skip.PENDING: 20}, 0)
         assert place.redrive() == 5
         assert place.sent_ids() == firsts(some(25))
 
@@ -312,7 +312,7 @@ def kill_at(moment: str, monkeypatch: pytest.MonkeyPatch, chunk: int) -> None:
             monkeypatch.setattr(SqliteProducer, "_append", appending)
         flush(self)
         if moment == "before it is noted":
-            monkeypatch.setattr(redrive_ledger.RedriveLedger, "sent", raising)
+            monkeypatch.setattr(redrive_ledger.RedriveLedger, "finish_chunk", raising)
         return None
 
     def appending(self: SqliteProducer, name: str) -> None:

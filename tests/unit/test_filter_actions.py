@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.fql.actions import AllowProperties, Drop, DropProperties, FilterAction, MapProperties, Sample, apply
-from model.fql.field_edits import Change
+from model.fql.actions import AllowProperties, Drop, DropProperties, FilterAction, MapProperties, SampleEvents, apply
+from model.fql.field_edits import FieldChange
 from model.fql.field_path import FieldPathInvalid
 from model.mapping.errors import MappingFailed
 from tests.unit.fql.expressions import EVENTS, nested
@@ -36,7 +36,7 @@ def applied(*actions: FilterAction, event: dict[str, Any] = EVENT) -> dict[str, 
     return result
 
 
-def kept(sample: Sample, users: Iterable[Any]) -> set[Any]:
+def kept(sample: SampleEvents, users: Iterable[Any]) -> set[Any]:
     return {user for user in users if apply([sample], {"userId": user}, never) is not None}
 
 
@@ -154,45 +154,61 @@ MAPPED: dict[str, Any] = {
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({"properties.plan": Change("free")}, {"plan": "free"}),
-        ({"properties.n": Change(None)}, {"n": None}),
-        ({"properties.n": Change({"a": 1})}, {"n": {"a": 1}}),
-        ({"properties.user": Change(copy="userId")}, {"user": "u1"}),
-        ({"properties.first": Change(copy="properties.list.0.n")}, {"first": 1}),
-        ({"properties.n": Change(copy="properties.nothing")}, {}),
-        ({"properties.n": Change(copy="properties.none")}, {"n": None}),
-        ({"properties.total": Change(move="properties.n")}, {"total": 5, "n": ...}),
-        ({"properties.total": Change(move="properties.zero")}, {"total": 0, "zero": ...}),
-        ({"properties.total": Change(move="properties.nothing")}, {}),
-        ({"properties.nothing.total": Change(move="properties.n"), "traits.n": Change(move="properties.zero")}, {}),
+        ({"properties.plan": FieldChange("free")}, {"plan": "free"}),
+        ({"properties.n": FieldChange(None)}, {"n": None}),
+        ({"properties.n": FieldChange({"a": 1})}, {"n": {"a": 1}}),
+        ({"properties.user": FieldChange(copy="userId")}, {"user": "u1"}),
+        ({"properties.first": FieldChange(copy="properties.list.0.n")}, {"first": 1}),
+        ({"properties.n": FieldChange(copy="properties.nothing")}, {}),
+        ({"properties.n": FieldChange(copy="properties.none")}, {"n": None}),
+        ({"properties.total": FieldChange(move="properties.n")}, {"total": 5, "n": ...}),
+        ({"properties.total": FieldChange(move="properties.zero")}, {"total": 0, "zero": ...}),
+        ({"properties.total": FieldChange(move="properties.nothing")}, {}),
         (
-            {"properties.inner.k": Change(move="properties.n"), "x": Change(move="properties.nope")},
+            {
+                "properties.nothing.total": FieldChange(move="properties.n"),
+                "traits.n": FieldChange(move="properties.zero"),
+            },
+            {},
+        ),
+        (
+            {"properties.inner.k": FieldChange(move="properties.n"), "x": FieldChange(move="properties.nope")},
             {"inner": {"k": 5}, "n": ...},
         ),
         (
-            {"properties.n": Change(move="properties.name"), "properties.name": Change(move="properties.n")},
+            {"properties.n": FieldChange(move="properties.name"), "properties.name": FieldChange(move="properties.n")},
             {"n": "N", "name": 5},
         ),
-        ({"properties.name": Change(7), "properties.n": Change(copy="properties.name")}, {"name": 7, "n": "N"}),
-        ({"properties.inner": Change(move="properties.inner.k")}, {"inner": [1]}),
-        ({"properties.n": Change(to_string=True)}, {"n": "5"}),
-        ({"properties.none": Change(to_string=True)}, {"none": "null"}),
-        ({"properties.n": Change(True, to_string=True)}, {"n": "true"}),
-        ({"properties.n": Change(5e-7, to_string=True)}, {"n": "5e-7"}),
-        ({"properties.n": Change(2.0, to_string=True)}, {"n": "2"}),
-        ({"properties.x": Change(copy="properties.n", to_string=True)}, {"x": "5"}),
-        ({"properties.inner": Change(to_string=True), "properties.name": Change(to_string=True)}, {}),
-        ({"properties.nothing": Change(to_string=True)}, {}),
-        ({"properties.nothing.deeper": Change(1), "properties.n.deeper": Change(1), "traits.x": Change(1)}, {}),
-        ({"properties.list.1.n": Change(0)}, {"list": [{"n": 1}, {"n": 0}, "x"]}),
-        ({"properties.list.n": Change(to_string=True)}, {"list": [{"n": "1"}, {"n": "2.5"}, "x"]}),
-        ({"properties.list.n": Change("gone")}, {"list": [{"n": "gone"}, {"n": "gone"}, "x"]}),
-        ({"properties.list.2": Change("y")}, {"list": [{"n": 1}, {"n": 2.5}, "y"]}),
-        ({"properties.list.3": Change("y")}, {}),
-        ({r"properties.a\.b": Change(1)}, {"a.b": 1}),
+        (
+            {"properties.name": FieldChange(7), "properties.n": FieldChange(copy="properties.name")},
+            {"name": 7, "n": "N"},
+        ),
+        ({"properties.inner": FieldChange(move="properties.inner.k")}, {"inner": [1]}),
+        ({"properties.n": FieldChange(to_string=True)}, {"n": "5"}),
+        ({"properties.none": FieldChange(to_string=True)}, {"none": "null"}),
+        ({"properties.n": FieldChange(True, to_string=True)}, {"n": "true"}),
+        ({"properties.n": FieldChange(5e-7, to_string=True)}, {"n": "5e-7"}),
+        ({"properties.n": FieldChange(2.0, to_string=True)}, {"n": "2"}),
+        ({"properties.x": FieldChange(copy="properties.n", to_string=True)}, {"x": "5"}),
+        ({"properties.inner": FieldChange(to_string=True), "properties.name": FieldChange(to_string=True)}, {}),
+        ({"properties.nothing": FieldChange(to_string=True)}, {}),
+        (
+            {
+                "properties.nothing.deeper": FieldChange(1),
+                "properties.n.deeper": FieldChange(1),
+                "traits.x": FieldChange(1),
+            },
+            {},
+        ),
+        ({"properties.list.1.n": FieldChange(0)}, {"list": [{"n": 1}, {"n": 0}, "x"]}),
+        ({"properties.list.n": FieldChange(to_string=True)}, {"list": [{"n": "1"}, {"n": "2.5"}, "x"]}),
+        ({"properties.list.n": FieldChange("gone")}, {"list": [{"n": "gone"}, {"n": "gone"}, "x"]}),
+        ({"properties.list.2": FieldChange("y")}, {"list": [{"n": 1}, {"n": 2.5}, "y"]}),
+        ({"properties.list.3": FieldChange("y")}, {}),
+        ({r"properties.a\.b": FieldChange(1)}, {"a.b": 1}),
     ],
 )
-def test_properties_are_mapped(changes: dict[str, Change], expected: dict[str, Any]) -> None:
+def test_properties_are_mapped(changes: dict[str, FieldChange], expected: dict[str, Any]) -> None:
     result = applied(MapProperties(changes), event=MAPPED)
     assert result is not None
     properties = {name: value for name, value in {**MAPPED["properties"], **expected}.items() if value is not ...}
@@ -202,13 +218,13 @@ def test_properties_are_mapped(changes: dict[str, Change], expected: dict[str, A
 
 def test_what_was_dropped_is_not_there_to_be_copied() -> None:
     drop = DropProperties({"properties": ("n",)})
-    result = applied(MapProperties({"properties.kept": Change(copy="properties.n")}), drop, event=MAPPED)
+    result = applied(MapProperties({"properties.kept": FieldChange(copy="properties.n")}), drop, event=MAPPED)
     assert result is not None
     assert "kept" not in result["properties"]
 
 
 def test_an_event_that_grows_out_of_bounds_is_refused() -> None:
-    double = MapProperties({"a": Change(copy="b"), "b.x": Change(copy="a"), "b.y": Change(copy="b")})
+    double = MapProperties({"a": FieldChange(copy="b"), "b.x": FieldChange(copy="a"), "b.y": FieldChange(copy="b")})
     event: dict[str, Any] = {"a": {}, "b": {"text": "x" * 10_000}}
     with pytest.raises(MappingFailed, match="more than 4 MB of one event"):
         for _ in range(100):
@@ -221,9 +237,9 @@ def test_a_path_that_would_lead_nowhere_raises(path: str) -> None:
         DropProperties({path: ("a",)}),
         DropProperties({"": (path,)}),
         AllowProperties({path: ("a",)}),
-        MapProperties({path: Change(1)}),
-        MapProperties({"a": Change(copy=path)}),
-        Sample(0.5, path),
+        MapProperties({path: FieldChange(1)}),
+        MapProperties({"a": FieldChange(copy=path)}),
+        SampleEvents(0.5, path),
     ]
     for action in actions:
         with pytest.raises(FieldPathInvalid):
@@ -246,7 +262,7 @@ def test_only_allowed_properties_stay_in_every_object_of_a_list() -> None:
     [
         DropProperties({"properties": ("missing",), "context.c": ("x",), "nowhere.at.all": ("x",), "": ()}),
         AllowProperties({"context": ("c", "d"), "userId": ("x",)}),
-        Sample(1),
+        SampleEvents(1),
     ],
 )
 def test_what_changes_nothing_returns_the_very_same_event(action: FilterAction) -> None:
@@ -254,50 +270,50 @@ def test_what_changes_nothing_returns_the_very_same_event(action: FilterAction) 
 
 
 def test_actions_apply_in_their_own_order() -> None:
-    by_user = Sample(0.5, "userId")
+    by_user = SampleEvents(0.5, "userId")
     user = next(iter(kept(by_user, map(str, range(100)))))
     event = {"userId": user, "a": 1, "b": 2}
     actions: list[FilterAction] = [AllowProperties({"": ("a",)}), DropProperties({"": ("userId", "a")}), by_user]
     assert applied(*actions, event=event) == {}
     with pytest.raises(AssertionError, match="chance"):
-        apply([Drop(), Sample(0.5)], event, never)  # sampling comes first
+        apply([Drop(), SampleEvents(0.5)], event, never)  # sampling comes first
 
 
 @pytest.mark.parametrize(("percent", "expected"), [(0, False), (-1, False), (1, True), (2, True)])
 @pytest.mark.parametrize("path", [None, "userId", "missing"])
 def test_nothing_and_everything_need_no_chance(percent: float, expected: bool, path: str) -> None:
-    assert (applied(Sample(percent, path)) is EVENT) is expected
+    assert (applied(SampleEvents(percent, path)) is EVENT) is expected
 
 
 def test_a_sample_without_path_is_by_chance() -> None:
-    assert apply([Sample(0.5)], EVENT, lambda: 0.499) is EVENT
-    assert apply([Sample(0.5)], EVENT, lambda: 0.5) is None
+    assert apply([SampleEvents(0.5)], EVENT, lambda: 0.499) is EVENT
+    assert apply([SampleEvents(0.5)], EVENT, lambda: 0.5) is None
 
 
 @given(st.floats(0, 1), st.floats(0, 1), st.lists(st.text(max_size=5) | st.integers(-(2**63), 2**63), max_size=20))
 def test_what_is_kept_at_a_percentage_is_kept_at_every_higher_one(one: float, other: float, users: list[Any]) -> None:
     low, high = sorted((one, other))
-    assert kept(Sample(low, "userId"), users) <= kept(Sample(high, "userId"), users)
+    assert kept(SampleEvents(low, "userId"), users) <= kept(SampleEvents(high, "userId"), users)
 
 
 def test_a_sample_by_path_is_stable_and_keeps_its_share() -> None:
     users = [f"user-{number}" for number in range(4000)]
-    first = kept(Sample(0.3, "userId"), users)
-    assert kept(Sample(0.3, "userId"), users) == first
+    first = kept(SampleEvents(0.3, "userId"), users)
+    assert kept(SampleEvents(0.3, "userId"), users) == first
     assert 0.27 < len(first) / len(users) < 0.33
 
 
 def test_a_known_value_keeps_its_place_for_ever() -> None:
     # The first 8 bytes of the MD5 of '"u3"' as a fraction, 0.4541…: other implementations of this sampling agree.
-    assert kept(Sample(0.454, "userId"), ["u3"]) == set()
-    assert kept(Sample(0.455, "userId"), ["u3"]) == {"u3"}
+    assert kept(SampleEvents(0.454, "userId"), ["u3"]) == set()
+    assert kept(SampleEvents(0.455, "userId"), ["u3"]) == {"u3"}
 
 
 @pytest.mark.parametrize(
     "event", [{}, {"properties": {"id": None}}, {"properties": "x"}, {"properties": {"id": 10**30}}]
 )
 def test_an_event_without_the_value_is_sampled_by_chance(event: dict[str, Any]) -> None:
-    sample = Sample(0.5, "properties.id")
+    sample = SampleEvents(0.5, "properties.id")
     assert apply([sample], event, lambda: 0.1) is event
     assert apply([sample], event, lambda: 0.9) is None
 
@@ -306,14 +322,14 @@ PATHS = st.sampled_from(["", "properties", "properties.and", "traits.or.in", "co
 FIELDS = st.dictionaries(PATHS, st.lists(st.sampled_from(["and", "or", "type", "properties"]).map(str)).map(tuple))
 INNER = st.sampled_from(["properties.and", "traits.or.in", "context.0", "name", "properties.0.type"])
 CHANGES = st.one_of(
-    st.builds(Change, st.just(1), to_string=st.booleans()),
-    st.builds(Change, copy=INNER, to_string=st.booleans()),
-    st.builds(Change, move=INNER),
+    st.builds(FieldChange, st.just(1), to_string=st.booleans()),
+    st.builds(FieldChange, copy=INNER, to_string=st.booleans()),
+    st.builds(FieldChange, move=INNER),
 )
 ACTIONS = st.one_of(
     st.builds(DropProperties, FIELDS),
     st.builds(AllowProperties, FIELDS),
-    st.builds(Sample, st.floats(), PATHS),
+    st.builds(SampleEvents, st.floats(), PATHS),
     st.builds(MapProperties, st.dictionaries(INNER, CHANGES, max_size=3)),
 )
 
@@ -329,7 +345,7 @@ def test_any_event_is_taken_and_none_is_modified(actions: list[FilterAction], ev
 
 def test_a_number_is_sampled_as_javascript_writes_it() -> None:
     for percent in (0.1, 0.3, 0.5, 0.7, 0.9):
-        assert kept(Sample(percent, "userId"), [5.0]) == kept(Sample(percent, "userId"), [5])
+        assert kept(SampleEvents(percent, "userId"), [5.0]) == kept(SampleEvents(percent, "userId"), [5])
 
 
 def test_values_nested_very_deeply_are_taken() -> None:
@@ -339,12 +355,12 @@ def test_values_nested_very_deeply_are_taken() -> None:
         deep = [deep, {"price": 1}]
     actions: list[FilterAction] = [
         DropProperties({"deep": ("price",)}),
-        Sample(0.5, "properties.a"),
+        SampleEvents(0.5, "properties.a"),
         AllowProperties({"name": ("x",)}),
     ]
     result = apply(actions, {**event, "deep": deep}, lambda: 0.1)
     assert result is not None
     assert result["deep"][1] == {}
     with pytest.raises(MappingFailed, match="more than 200 levels"):
-        apply([MapProperties({"deep.price": Change(2)})], {**event, "deep": deep}, never)
+        apply([MapProperties({"deep.price": FieldChange(2)})], {**event, "deep": deep}, never)
     assert result["name"] == {} or result["name"] == [{}]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from console.commands.check import CheckResult, check_file, to_json
-from model.config.problems import Severity, WorkspaceInvalid
+from model.config.problems import DiagnosticSeverity, WorkspaceInvalid
 from model.destinations.webhook import WebhookDestination
 from model.redaction.detectors import looks_like_credential
 from model.workspace.workspace import Workspace, workspace_schema_text
@@ -251,7 +251,7 @@ delivery: {window_seconds: 604800}
             ("10.0.0.0/8", "10.0.0.1/8", "delivery.allow_addresses[1]", "network"),
             ("10.0.0.0/8", "intranet", "delivery.allow_addresses[1]", "network"),
             ("id: lake", "id: crm", "destinations[1].id", "taken by destinations[0]"),
-            ("name: Web shop", 'name: "a\\eb"', "sources[0].name", "cannot be shown"),
+            ("name: Web shop", 'name: "a\\eb"', "sources[0].name", "not printable"),
         ],
     )
     def test_a_mistake_is_named_with_its_field_and_remedy(self, old: str, new: str, path: str, words: str) -> None:
@@ -297,7 +297,7 @@ delivery: {window_seconds: 604800}
         reading = read(text)
         assert reading.workspace is not None
         assert [(p.severity, p.path) for p in reading.problems] == [
-            (Severity.WARNING, "sources[1]"),
-            (Severity.WARNING, "destinations[0].url"),
-            (Severity.WARNING, "destinations[2]"),
+            (DiagnosticSeverity.WARNING, "sources[1]"),
+            (DiagnosticSeverity.WARNING, "destinations[0].url"),
+            (DiagnosticSeverity.WARNING, "destinations[2]"),
         ]

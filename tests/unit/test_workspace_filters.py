@@ -2,7 +2,7 @@
 
 import pytest
 
-from model.config.problems import Severity
+from model.config.problems import DiagnosticSeverity
 from tests.unit.workspace_sample import SHOP, changed, read
 
 
@@ -24,7 +24,7 @@ def test_a_trigger_read_leniently_is_a_warning_with_its_place(trigger: str, colu
     reading = read(with_trigger(trigger))
     assert reading.workspace is not None
     (problem,) = reading.problems
-    assert (problem.severity, problem.path) == (Severity.WARNING, "connections[0].mappings[0].trigger")
+    assert (problem.severity, problem.path) == (DiagnosticSeverity.WARNING, "connections[0].mappings[0].trigger")
     assert problem.message.startswith(f"line 1, column {column}: ")
     assert problem.remedy == remedy
     assert problem.line == SHOP[: SHOP.index("connections:")].count("\n") + 4
@@ -135,7 +135,7 @@ def test_a_path_probably_not_meant_is_a_warning(action: str, path: str, remedy: 
     reading = read(with_action(action))
     assert reading.workspace is not None
     (problem,) = reading.problems
-    assert (problem.severity, problem.path.replace("'", '"')) == (Severity.WARNING, f"{ACTION}.{path}")
+    assert (problem.severity, problem.path.replace("'", '"')) == (DiagnosticSeverity.WARNING, f"{ACTION}.{path}")
     assert problem.remedy.startswith(remedy)
 
 

@@ -1,6 +1,6 @@
 """One valid workspace file that uses everything, and ways to break it in one place."""
 
-from model.config.problems import Diagnostic, Severity
+from model.config.problems import Diagnostic, DiagnosticSeverity
 from model.workspace.reader import ParseResult, read_workspace
 from model.workspace.workspace import Workspace
 
@@ -56,7 +56,7 @@ def changed(old: str, new: str) -> str:
 def problems(text: str | bytes) -> list[Diagnostic]:
     reading = read(text)
     assert reading.workspace is None
-    return [problem for problem in reading.problems if problem.severity is Severity.ERROR]
+    return [problem for problem in reading.problems if problem.severity is DiagnosticSeverity.ERROR]
 
 
 def only(text: str | bytes) -> Diagnostic:

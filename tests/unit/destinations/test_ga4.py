@@ -185,8 +185,8 @@ def test_a_user_property_google_reserves_is_refused_by_its_name(name: str) -> No
 @pytest.mark.parametrize(
     ("payload", "words"),
     [
-        ({"params": {f"p{n}": n for n in range(26)}}, "params are 26 parameters of an event, and GA4 takes 25"),
-        ({"params": {"items": [{"item_id": "a"}] * 201}}, "params.items are 201 items, and GA4 takes 200"),
+        ({"params": {f"p{n}": n for n in range(26)}}, "params are 26 parameters of an event, and GA4 accepts 25"),
+        ({"params": {"items": [{"item_id": "a"}] * 201}}, "params.items are 201 items, and GA4 accepts 200"),
         ({"user_properties": {f"p{n}": n for n in range(26)}}, "user_properties are 26 user properties"),
         ({"user_properties": {"plan": {"value": "x" * 37}}}, "user_properties.plan must have at most 36 characters"),
     ],
