@@ -34,8 +34,8 @@ class ShardContext:
     removals: Removals = field(default_factory=Removals)
     stop_deadline_ms: int | None = field(default=None)  # set at the first shard's end: when to stop waiting for calls
 
-    def ticks(self, shard: int, held: Callable[[], Iterable[QueuedDelivery]]) -> WatermarkReporter:
-        """Make the ticks of a shard that holds ``held()``."""
+    def watermark_reporter(self, shard: int, held: Callable[[], Iterable[QueuedDelivery]]) -> WatermarkReporter:
+        """Make the reporter of a shard that holds ``held()``."""
         return WatermarkReporter(self.parts, held, shard=shard, shards=self.shards, run=self.run, clock=self.clock)
 
     def queue(self, destination: str, configuration: CompiledWorkspace | None = None) -> DestinationQueue:

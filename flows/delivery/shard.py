@@ -51,7 +51,7 @@ class Shard(StatefulBatchLogic[list[ShardItem], list[OutgoingRecord], dict[str, 
         self._finished: deque[Finished] = deque()
         self._restored: list[OutgoingRecord] = []
         self._number: int | None = None  # Bytewax does not say
-        self._ticks: WatermarkReporter | None = None
+        self._reporter: WatermarkReporter | None = None
         if resume_state is not None:
             self._restore(resume_state)
 
@@ -67,7 +67,7 @@ class Shard(StatefulBatchLogic[list[ShardItem], list[OutgoingRecord], dict[str, 
                 self._begin_as(shard)
                 outputs.extend(self._take(item))
             elif isinstance(item, ShardProgress):
-                outputs.extend(self._tick(item))
+                outputs.extend(self._report_progress(item))
             else:
                 outputs.append(item)
         outputs.extend(self._work())
@@ -126,12 +126,12 @@ class Shard(StatefulBatchLogic[list[ShardItem], list[OutgoingRecord], dict[str, 
         self._number = number
         return self._context.open_shard(number)
 
-    def _tick(self, item: ShardProgress) -> list[OutgoingRecord]:
+    def _report_progress(self, item: ShardProgress) -> list[OutgoingRecord]:
         self._begin_as(item.shard)
-        if self._ticks is None:
-            self._ticks = self._context.ticks(item.shard, self._held)
-        tick = self._ticks.note(item.progress)
-        return [] if tick is None else watermark_records(tick, self._context.outcomes_partitions)
+        if self._reporter is None:
+            self._reporter = self._context.watermark_reporter(item.shard, self._held)
+        report = self._reporter.note(item.progress)
+        return [] if report is None else watermark_records(report, self._context.outcomes_partitions)
 
     def _held(self) -> list[QueuedDelivery]:
         held = list(self._in_flight)

@@ -51,16 +51,16 @@ class WatermarkReporter:
         self._fresh: set[SourcePart] = set()
 
     def note(self, progress: Progress) -> WatermarkReport | None:
-        """Take a progress item; return a tick if it completes a round."""
+        """Take a progress item; return a report if it completes a round."""
         part = (progress.topic, progress.partition)
         self._progress[part] = progress
         self._fresh.add(part)
         if self._fresh != self._expected:
             return None
         self._fresh.clear()
-        return self._tick()
+        return self._report()
 
-    def _tick(self) -> WatermarkReport:
+    def _report(self) -> WatermarkReport:
         held = list(self._held())
         watermarks = [progress.watermark_ms for progress in self._progress.values()]
         watermarks.extend(waiting.delivery.due_at_ms for waiting in held)
@@ -81,18 +81,20 @@ class WatermarkReporter:
         return WatermarkReport(
             at_ms=self._clock(),
             run=self._run,
-            worker=str(self._shard),
-            workers=self._shards,
+            shard=str(self._shard),
+            shards=self._shards,
             watermark_ms=min(watermarks),
             positions=positions,
         )
 
 
-def watermark_records(tick: WatermarkReport, partitions: int) -> list[OutgoingRecord]:
-    """The tick for every partition of topic outcomes.
+def watermark_records(report: WatermarkReport, partitions: int) -> list[OutgoingRecord]:
+    """The report for every partition of topic outcomes.
 
     Partition 0 gets all positions, for `waybill recover`; the others only those of events, which count what is unread.
     """
-    events = tuple(position for position in tick.positions if position.topic == EVENTS)
-    brief = encode(replace(tick, positions=events))
-    return [OutgoingRecord(OUTCOMES, b"tick", brief if part else encode(tick), part) for part in range(partitions)]
+    events = tuple(position for position in report.positions if position.topic == EVENTS)
+    brief = encode(replace(report, positions=events))
+    return [
+        OutgoingRecord(OUTCOMES, b"watermark", brief if part else encode(report), part) for part in range(partitions)
+    ]

@@ -1,4 +1,4 @@
-"""Record facts: topic outcomes -> ClickHouse facts, samples, ticks and minutes, and topic minutes.
+"""Record facts: topic outcomes -> ClickHouse facts, samples, watermarks and minutes, and topic minutes.
 
 A pure function of the log: recording it again writes the same rows, which fold.
 """

@@ -16,8 +16,8 @@ from sinks.clickhouse.store import StoreUnavailable
 
 log = logging.getLogger("waybill")
 
-# Ticks last: a tick says that everything before it is there.
-TABLES = ("facts", "samples", "minutes", "minute_totals", "ticks", "destination_states", "audit")
+# Watermarks after facts and counts: a recorded report proves that everything before it is recorded.
+TABLES = ("facts", "samples", "minutes", "minute_totals", "watermarks", "destination_states", "audit")
 
 
 class Tables(Protocol):

@@ -31,26 +31,26 @@ def set_start_offset(topics: Topics, flow: str, positions: dict[tuple[str, int],
 
 
 def last_committed(topics: Topics) -> dict[tuple[str, int], int] | None:
-    """The least settled positions of the delivery flow's last ticks; None if topic outcomes holds none.
+    """The least settled positions of the delivery flow's last watermark reports; None if topic outcomes holds none.
 
     Everything below them has an outcome or a retry record, so restarting there loses nothing.
     """
     newest: dict[str, WatermarkReport] = {}
-    workers = 0
+    shards = 0
     for value in _backwards(topics, OUTCOMES, 0):
         try:
             fact = decode(value)
         except UnreadableRecord:
             continue
-        if isinstance(fact, WatermarkReport) and fact.workers == (workers or fact.workers):
-            workers = fact.workers
-            newest.setdefault(fact.worker, fact)
-            if len(newest) == workers:
+        if isinstance(fact, WatermarkReport) and fact.shards == (shards or fact.shards):
+            shards = fact.shards
+            newest.setdefault(fact.shard, fact)
+            if len(newest) == shards:
                 break
-    if not newest or len(newest) < workers:
+    if not newest or len(newest) < shards:
         return None
     settled: dict[tuple[str, int], int] = {}
-    for position in (position for tick in newest.values() for position in tick.positions):
+    for position in (position for report in newest.values() for position in report.positions):
         part = (position.topic, position.partition)
         settled[part] = min(settled.get(part, position.settled), position.settled)
     return settled

@@ -35,7 +35,7 @@ class TopicSinkPartition(StatefulSinkPartition[list[OutgoingRecord], None]):
         self._producer = producer
         self._facts = 0
         self._records: list[OutgoingRecord] = []
-        self._ticks: list[OutgoingRecord] = []
+        self._reports: list[OutgoingRecord] = []
         self.users = 0  # how many of Bytewax's partitions it is
 
     @capture_errors
@@ -44,8 +44,8 @@ class TopicSinkPartition(StatefulSinkPartition[list[OutgoingRecord], None]):
         for output in chain.from_iterable(values):
             if output.topic != OUTCOMES:
                 self._records.append(output)
-            elif output.partition is not None:  # only ticks are addressed to a partition
-                self._ticks.append(output)
+            elif output.partition is not None:  # only watermark reports are addressed to a partition
+                self._reports.append(output)
             else:
                 self._producer.send(*output)
                 self._facts += 1
@@ -56,8 +56,8 @@ class TopicSinkPartition(StatefulSinkPartition[list[OutgoingRecord], None]):
     @capture_errors
     def snapshot(self) -> None:
         """Return after every record is acknowledged."""
-        # Ticks last: each says that the facts and the retry records it relies on are in their topics.
-        for outputs in (self._records, self._ticks):
+        # Watermark reports last: each states that the facts and the retry records it relies on are in their topics.
+        for outputs in (self._records, self._reports):
             for output in outputs:
                 self._producer.send(*output)
             outputs.clear()

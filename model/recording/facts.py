@@ -11,7 +11,7 @@
     Tested         a person sent one event to one destination to see what happens; in no count
     Audited        a person did something with consequences outside
     DestinationState  a destination stopped taking events, tries again, or takes them again
-    WatermarkReport           how far one worker of the delivery flow has come
+    WatermarkReport  how far one shard of the delivery flow has come
 
 Times are Unix milliseconds. Nothing here may carry unredacted payloads (design 7.4).
 """
@@ -170,7 +170,7 @@ class Rejected(Fact, frozen=True, kw_only=True, tag="rejected"):
 
 
 class Position(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a worker has come in one source partition of the delivery flow."""
+    """How far a shard has come in one source partition of the delivery flow."""
 
     topic: str
     partition: int
@@ -179,11 +179,11 @@ class Position(msgspec.Struct, frozen=True, kw_only=True):
     settled: int  # everything below has an outcome or a retry record: where `waybill recover` restarts
 
 
-class WatermarkReport(Fact, frozen=True, kw_only=True, tag="tick"):
-    """One worker's word: nothing due before watermark_ms is held or unread. Written into every outcomes partition."""
+class WatermarkReport(Fact, frozen=True, kw_only=True, tag="watermark"):
+    """Nothing due before watermark_ms is queued in the shard or unread. Written into every outcomes partition."""
 
-    worker: str
-    workers: int
+    shard: str
+    shards: int
     watermark_ms: int
     positions: tuple[Position, ...] = ()
 

@@ -67,7 +67,7 @@ def migrate(
             incoming = [step._replace(script=on_cluster(step.script, cluster)) for step in incoming]
         try:
             migrator.init_schema(cluster)
-            incoming = as_applied(incoming, migrator.query_applied_migrations())
+            incoming = keep_applied(incoming, migrator.query_applied_migrations())
             missing = len(migrator.migrations_to_apply(incoming))
             migrator.apply_migration(incoming, True)
         except MigrationException as error:
@@ -88,19 +88,13 @@ def migrate(
     return missing
 
 
-def as_applied(incoming: Sequence[Migration], applied: Sequence[Migration]) -> list[Migration]:
-    """Return ``incoming`` so that what was applied is known again where its file has changed in comments and views.
+def keep_applied(incoming: Sequence[Migration], applied: Sequence[Migration]) -> list[Migration]:
+    """Return ``incoming`` with each file that differs from what was applied only in comments replaced by the latter.
 
-    Views stood among the migrations once. An applied migration is its statements without them; one that had no other
-    statement has no file any more.
+    The migrator refuses an applied migration whose text has changed; a comment may be rewritten.
     """
-    was = {step.version: step for step in applied}
-    now = {step.version: step for step in incoming}
-    for version, old in was.items():
-        new = now.get(version)
-        if statements_of(old.script) == ("" if new is None else statements_of(new.script)):
-            now[version] = old
-    return [now[version] for version in sorted(now)]
+    known = {(step.version, statements_of(step.script)): step for step in applied}
+    return [known.get((step.version, statements_of(step.script)), step) for step in incoming]
 
 
 def _make_views(store: Store, client: Client, cluster: str | None) -> None:

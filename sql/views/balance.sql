@@ -2,19 +2,19 @@
 -- settle_seconds: how long after the low watermark has passed it something may still be on its way into these tables.
 
 -- low_watermark: always one row. watermark_ms: nothing due before it is held or unread by the delivery flow, and all
--- that was said before is recorded here; NULL until every worker has ticked in every partition.
+-- that was said before is recorded here; NULL until every shard has reported in every partition.
 CREATE VIEW low_watermark AS
 SELECT
-    if(count() > 0 AND uniqExact(worker, log_partition) = any(workers) * uniqExact(log_partition),
+    if(count() > 0 AND uniqExact(shard, log_partition) = any(shards) * uniqExact(log_partition),
        toUnixTimestamp64Milli(min(watermark)), NULL) AS watermark_ms,
-    if(count() > 0, max(at), NULL) AS newest_tick
-FROM ticks FINAL
--- After the number of workers was changed in the workspace, what the old workers said last means nothing.
-WHERE workers = (SELECT argMax(workers, (at, log_offset)) FROM ticks FINAL);
+    if(count() > 0, max(at), NULL) AS newest_report
+FROM watermarks FINAL
+-- Once the workspace changes the number of shards, the last reports of the old shards no longer count.
+WHERE shards = (SELECT argMax(shards, (at, log_offset)) FROM watermarks FINAL);
 
--- freshness: up to when the numbers are complete, and how long ago that is. Always one row; NULL without ticks.
+-- freshness: up to when the numbers are complete, and how long ago that is. Always one row; NULL without reports.
 CREATE VIEW freshness AS
-SELECT fromUnixTimestamp64Milli(watermark_ms, 'UTC') AS watermark, newest_tick,
+SELECT fromUnixTimestamp64Milli(watermark_ms, 'UTC') AS watermark, newest_report,
        if(watermark_ms IS NULL, NULL, greatest(0, toUnixTimestamp64Milli(now64(3)) - watermark_ms) / 1000) AS lag_seconds
 FROM low_watermark;
 
@@ -133,9 +133,9 @@ FROM (
         GROUP BY events_partition
     ) AS spoken
     FULL JOIN (
-        -- Each worker reads all partitions at its own pace; the slowest decides.
+        -- Each shard reads all partitions at its own pace; the slowest decides.
         SELECT toInt32(at.partition) AS events_partition, max(at.end) AS end, min(at.position) AS position
-        FROM ticks FINAL ARRAY JOIN positions AS at
+        FROM watermarks FINAL ARRAY JOIN positions AS at
         WHERE at.topic = 'events'
         GROUP BY events_partition
     ) AS lag USING (events_partition)

@@ -158,13 +158,13 @@ SELECT
     max(at.end) AS end, min(at.position) AS position, max(at.end) - min(at.position) AS unread,
     min(at.position) - least(min(at.position), min(at.settled)) AS unsettled,
     greatest(0, toUnixTimestamp64Milli(now64(3)) - toUnixTimestamp64Milli(min(watermark))) / 1000 AS waits_seconds,
-    greatest(0, toUnixTimestamp64Milli(now64(3)) - toUnixTimestamp64Milli(min(said))) / 1000 AS reported_seconds
+    greatest(0, toUnixTimestamp64Milli(now64(3)) - toUnixTimestamp64Milli(min(reported_at))) / 1000 AS reported_seconds
 FROM (
-    SELECT worker, positions, watermark, ticks.at AS said
-    FROM ticks FINAL
+    SELECT positions, watermark, watermarks.at AS reported_at
+    FROM watermarks FINAL
     -- Partition 0 of topic outcomes has the positions of all topics.
-    WHERE log_partition = 0 AND workers = (SELECT argMax(workers, (ticks.at, log_offset)) FROM ticks FINAL)
-) AS told
+    WHERE log_partition = 0 AND shards = (SELECT argMax(shards, (watermarks.at, log_offset)) FROM watermarks FINAL)
+) AS reports
 ARRAY JOIN positions AS at
 GROUP BY topic, partition
 ORDER BY topic, partition;
@@ -175,6 +175,6 @@ ORDER BY topic, partition;
 CREATE VIEW write_lag AS
 SELECT log_partition, max(at) AS recorded_to,
        greatest(0, toUnixTimestamp64Milli(now64(3)) - toUnixTimestamp64Milli(recorded_to)) / 1000 AS lag_seconds
-FROM ticks
+FROM watermarks
 GROUP BY log_partition
 ORDER BY log_partition;

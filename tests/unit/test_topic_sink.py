@@ -12,9 +12,9 @@ ONE, TWO = OutgoingRecord("copy", b"k", b"one", 1), OutgoingRecord("copy", b"k",
 def test_facts_are_appended_in_small_parts_and_the_rest_waits_for_the_snapshot_with_ticks_last() -> None:
     topics = MemoryTopics(Clock(T0), names=[OUTCOMES, "retries.1s"])
     partition = TopicSink(topics).build_part("append", "0", None)
-    tick, retry = OutgoingRecord(OUTCOMES, b"t", b"tick", 0), OutgoingRecord("retries.1s", b"k", b"retry")
+    report, retry = OutgoingRecord(OUTCOMES, b"t", b"report", 0), OutgoingRecord("retries.1s", b"k", b"retry")
     facts = [OutgoingRecord(OUTCOMES, b"k", b"%d" % number) for number in range(PUSH_FACTS + 1)]
-    partition.write_batch([[tick, retry], facts])
+    partition.write_batch([[report, retry], facts])
     assert [record.value for record in topics.records(OUTCOMES)] == [fact.value for fact in facts[:PUSH_FACTS]]
     assert topics.records("retries.1s") == []
     topics.failure = ProduceFailed("no room")
@@ -22,7 +22,7 @@ def test_facts_are_appended_in_small_parts_and_the_rest_waits_for_the_snapshot_w
         patch.setattr(backoff.retry_forever, "__defaults__", (lambda seconds: setattr(topics, "failure", None),))
         partition.snapshot()
     assert [record.value for record in topics.records("retries.1s")] == [b"retry"]
-    assert [record.value for record in topics.records(OUTCOMES)][-2:] == [facts[-1].value, b"tick"]
+    assert [record.value for record in topics.records(OUTCOMES)][-2:] == [facts[-1].value, b"report"]
 
 
 def test_nothing_but_facts_is_appended_before_the_snapshot_and_then_in_one_flush() -> None:
@@ -34,7 +34,7 @@ def test_nothing_but_facts_is_appended_before_the_snapshot_and_then_in_one_flush
     partition.snapshot()
     assert {record.value for record in topics.records("copy")} == {b"one", b"two"}
     assert [record.partition for record in topics.records("copy") if record.value == b"one"] == [1]
-    assert topics.flushes == 2  # all of it, then ticks
+    assert topics.flushes == 2  # all of it, then watermark reports
 
 
 def test_a_topic_that_is_away_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
