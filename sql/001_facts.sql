@@ -2,8 +2,8 @@
 --
 -- Recording is at least once, so the same record may be inserted many times. Repeated rows are merged into one
 -- (ReplacingMergeTree, read with FINAL): the sorting key ends in the record's position in the log, and everything
--- else in the key and the partition is fixed when ingest receives the event. A key or partition with the time of writing or
--- of the outcome would not merge them.
+-- else in the key and the partition is fixed when ingest receives the event. A key or partition with the time of
+-- writing or of the outcome would not merge them.
 
 -- facts: one row per fact. Every number can be counted again from this table.
 -- Key: destination, hour received, delivery, kind, position in the log, correction. Partition: day received.
