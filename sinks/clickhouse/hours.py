@@ -1,7 +1,7 @@
-"""How hours are added up from closed minutes: statements with parameters.
+"""Statements that add up hours from closed minutes.
 
-log_partition; hours, first, end: which hours, in Unix seconds; through: the last append minute to be included. Of each
-table the hours are inserted at once, with `through`: readers go by it.
+Parameters: log_partition; hours, first, end: which hours, in Unix seconds; through: the last append minute to include.
+Each statement inserts all hours of one table at once, with `through`, from which readers know what hours include.
 """
 
 _CLOSED_MINUTES = """
@@ -35,7 +35,7 @@ FROM minute_totals FINAL
 GROUP BY hour, log_partition, source, destination, status, code
 """  # noqa: S608  as above
 
-# From the hours just added up. Each hour built has a row of all, whether anything was delivered in it or not.
+# From the hours just inserted. Every hour has a row over all, even if nothing was delivered in it.
 _OF_HOUR = """
 FROM hour_totals FINAL
 WHERE log_partition = {log_partition:UInt16} AND hour IN (SELECT toDateTime(arrayJoin({hours:Array(UInt32)}), 'UTC'))
@@ -57,8 +57,8 @@ FROM (
 GROUP BY hour
 """  # noqa: S608  as above
 
-# With a row for each hour built, whether anything failed in it or not. FINAL reads few rows: `undelivered` is in order
-# of the hour.
+# With a row for each hour, even if nothing failed in it. FINAL reads few rows: the key of `undelivered` starts with the
+# hour.
 _ERROR_HOURS = """
 INSERT INTO error_hours
     (hour, through, log_partition, source, destination, code, error_group, attempts, last_at, message)

@@ -1,6 +1,6 @@
 """The schema of the store: migrations of ``sql/``, views of ``sql/views/``, retention, and the catalogue of reasons.
 
-On a cluster (one shard, any number of replicas) the same migrations make replicated tables on every replica.
+On a cluster (one shard, any number of replicas) the same migrations create replicated tables on every replica.
 """
 
 import re
@@ -43,9 +43,9 @@ class MigrationFailed(Exception):
 
 
 def on_cluster(sql: str, cluster: str) -> str:
-    """Return migrations that make, on every replica of ``cluster``, views and tables that replicate themselves.
+    """Return the statements so that they run on every replica of ``cluster`` and create replicated tables.
 
-    The engines carry no path: the server's `default_replica_path` and the macros {shard} and {replica} give it.
+    The engines name no path: the server's `default_replica_path` and the macros {shard} and {replica} supply it.
     """
     return _ENGINE.sub(r"\1Replicated", _OBJECT.sub(lambda made: f"{made[1]} {_on(cluster)}", sql))
 
@@ -53,7 +53,7 @@ def on_cluster(sql: str, cluster: str) -> str:
 def migrate(
     store: Store, retention_seconds: Mapping[str, int], reasons: Iterable[Reason], cluster: str | None = None
 ) -> int:
-    """Bring the schema up to date and return how many migrations that took; doing it twice is harmless.
+    """Bring the schema up to date and return the number of migrations applied. Idempotent.
 
     ``retention_seconds`` is by table (`RETAINED`); tables not named keep theirs. ``cluster``: as in the server's
     configuration of clusters. Raises `MigrationFailed`, and `sinks.clickhouse.store.StoreError`.
@@ -72,14 +72,14 @@ def migrate(
             migrator.apply_migration(incoming, True)
         except MigrationException as error:
             raise MigrationFailed(f"{store.name}: {error}") from error
-        _make_views(store, client, cluster)
+        _create_views(store, client, cluster)
         for table, seconds in retention_seconds.items():
             if table not in RETAINED or seconds <= 0:
                 raise ValueError(f"retention of {table!r}: tables are {', '.join(RETAINED)}, seconds more than 0")
             statement = str(client.command(f"SHOW CREATE TABLE {table}")).replace("\\n", " ").replace("\n", " ")
             found = _RETENTION.search(statement)
             if found is None or int(found[1]) != seconds:
-                # A replicated table tells its replicas.
+                # A replicated table passes this on to its replicas.
                 client.command(f"ALTER TABLE {table} MODIFY TTL {RETAINED[table]} + toIntervalSecond({seconds:d})")
     columns = ("code", "severity", "owner", "retryable", "description", "action", "link")
     refused = store.insert("reasons", [{name: getattr(reason, name) for name in columns} for reason in reasons])
@@ -97,17 +97,17 @@ def keep_applied(incoming: Sequence[Migration], applied: Sequence[Migration]) ->
     return [known.get((step.version, statements_of(step.script)), step) for step in incoming]
 
 
-def _make_views(store: Store, client: Client, cluster: str | None) -> None:
-    """Make the views that are not in the store as they are defined, and drop those that no file defines any more."""
+def _create_views(store: Store, client: Client, cluster: str | None) -> None:
+    """Create views that are missing or differ from their definition; drop those that no file defines any more."""
     sql = "SELECT name, comment FROM system.tables WHERE database = {store:String} AND engine = 'View'"
-    made = {name: comment for name, comment in client.query(sql, parameters={"store": store.database}).result_rows}
+    existing = {name: comment for name, comment in client.query(sql, parameters={"store": store.database}).result_rows}
     for name, definition in DEFINITIONS.items():
         flat = inline_views(definition, DEFINITIONS)
-        if made.get(name) != fingerprint(flat):
+        if existing.get(name) != fingerprint(flat):
             statement = f"CREATE OR REPLACE VIEW {name} AS {flat} COMMENT '{fingerprint(flat)}'"
             client.command(statement if cluster is None else on_cluster(statement, cluster))
-    for name in made.keys() - DEFINITIONS.keys():
-        if made[name].startswith(INLINED):  # others are people's own
+    for name in existing.keys() - DEFINITIONS.keys():
+        if existing[name].startswith(INLINED):  # users created the others
             client.command(f"DROP VIEW {name} {'' if cluster is None else _on(cluster)}")
 
 
@@ -116,7 +116,7 @@ def _on(cluster: str) -> str:
 
 
 def _refuse_unreplicated(store: Store, client: Client) -> None:
-    """Applied migrations are not applied again, so tables made without a cluster would stay on one machine unseen."""
+    """Applied migrations do not run again, so tables created without a cluster would silently stay on one machine."""
     sql = "SELECT name FROM system.tables WHERE database = {store:String} AND engine LIKE '%MergeTree%'"
     found = client.query(f"{sql} AND engine NOT LIKE 'Replicated%'", parameters={"store": store.database}).result_rows
     if found:
