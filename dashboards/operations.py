@@ -135,8 +135,8 @@ _OLDEST = grid(
 )
 _TOPICS = grid(
     "Topics",
-    "How far delivery has read each partition, as its workers said last. Unsettled: read, without an outcome or a retry"
-    " record yet. Waits: since when the slowest worker has something that is due.",
+    "How far delivery has read each partition, as its shards last reported. Unsettled: read, without an outcome or a"
+    " retry record yet. Waits: since when the slowest shard has something that is due.",
     "SELECT topic AS `Topic`, partition AS `Partition`, end AS `End`, position AS `Read to`, unread AS `Unread`,\n"
     "       unsettled AS `Unsettled`, waits_seconds AS `Waits`, reported_seconds AS `Reported`\n"
     f"FROM {call('topic_lag')}\n"

@@ -84,14 +84,23 @@ def rejected(**changes: Any) -> Rejected:
     return Rejected(**{**said, "event_type": "track", "count": 1, "at_ms": T0, **changes})
 
 
-def tick(**changes: Any) -> WatermarkReport:
+def watermark_report(**changes: Any) -> WatermarkReport:
     at = Position(topic="events", partition=0, position=5, end=7, settled=3)
     return WatermarkReport(
-        **{"at_ms": T0, "worker": "0", "workers": 1, "watermark_ms": T0, "positions": (at,), **changes}
+        **{"at_ms": T0, "shard": "0", "shards": 1, "watermark_ms": T0, "positions": (at,), **changes}
     )
 
 
-ONE_OF_EACH = (received(), duplicate(), outcome(), attempt_failed(), requeued(), sample(), rejected(), tick())
+ONE_OF_EACH = (
+    received(),
+    duplicate(),
+    outcome(),
+    attempt_failed(),
+    requeued(),
+    sample(),
+    rejected(),
+    watermark_report(),
+)
 
 
 def event_json(message_id: str = "m-0", **changes: Any) -> bytes:

@@ -1,6 +1,6 @@
 """`waybill recover`: a flow whose recovery directory was lost starts again where nothing is lost.
 
-Delivery restarts at the positions of its last tick below which everything was settled: what it was working on since is
+Delivery restarts at the settled positions of its last watermark report: what it was working on since is
 read again, and marked so that it is counted once. Recording restarts at the oldest fact kept: its rows fold. Alerting
 restarts at the oldest minute kept: what it finds there that is older than an hour is recorded, and nobody is notified.
 """

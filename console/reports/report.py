@@ -179,7 +179,7 @@ class Report:
     not_reportable: tuple[NotReportable, ...]
     banners: tuple[Banner, ...]
     discards: tuple[Discard, ...]  # what waits and is discarded by the workspace file
-    complete_to_ms: int | None  # the low watermark; None before the first ticks
+    complete_to_ms: int | None  # the low watermark; None before the first watermark reports
 
     def total(self, fate: str) -> int:
         """Sum one column of the balance over all connections."""

@@ -81,8 +81,8 @@ class WatermarkReporter:
         return WatermarkReport(
             at_ms=self._clock(),
             run=self._run,
-            worker=str(self._shard),
-            workers=self._shards,
+            shard=str(self._shard),
+            shards=self._shards,
             watermark_ms=min(watermarks),
             positions=positions,
         )
@@ -95,4 +95,6 @@ def watermark_records(report: WatermarkReport, partitions: int) -> list[Outgoing
     """
     events = tuple(position for position in report.positions if position.topic == EVENTS)
     brief = encode(replace(report, positions=events))
-    return [OutgoingRecord(OUTCOMES, b"tick", brief if part else encode(report), part) for part in range(partitions)]
+    return [
+        OutgoingRecord(OUTCOMES, b"watermark", brief if part else encode(report), part) for part in range(partitions)
+    ]

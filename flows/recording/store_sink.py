@@ -16,8 +16,8 @@ from sinks.clickhouse.store import StoreUnavailable
 
 log = logging.getLogger("waybill.recording")
 
-# Watermark reports (ticks) last: each one claims that everything before it is in the store.
-TABLES = ("facts", "samples", "minutes", "minute_totals", "ticks", "destination_states", "audit")
+# Watermark reports last: each one claims that everything before it is in the store.
+TABLES = ("facts", "samples", "minutes", "minute_totals", "watermarks", "destination_states", "audit")
 
 
 class Tables(Protocol):

@@ -104,18 +104,18 @@ def last_committed(topics: Topics) -> dict[tuple[str, int], int] | None:
     Every record below them has an outcome or a retry record, so restarting there loses nothing.
     """
     newest: dict[str, WatermarkReport] = {}
-    workers = 0
+    shards = 0
     for value in _backwards(topics, OUTCOMES, 0):
         try:
             fact = decode(value)
         except UnreadableRecord:
             continue
-        if isinstance(fact, WatermarkReport) and fact.workers == (workers or fact.workers):
-            workers = fact.workers
-            newest.setdefault(fact.worker, fact)
-            if len(newest) == workers:
+        if isinstance(fact, WatermarkReport) and fact.shards == (shards or fact.shards):
+            shards = fact.shards
+            newest.setdefault(fact.shard, fact)
+            if len(newest) == shards:
                 break
-    if not newest or len(newest) < workers:
+    if not newest or len(newest) < shards:
         return None
     settled: dict[tuple[str, int], int] = {}
     for position in (position for report in newest.values() for position in report.positions):

@@ -11,7 +11,7 @@
     Tested            a person sent one event to one destination as a test; not counted
     Audited           a person did something with effects outside
     DestinationState  the circuit state of a destination changed
-    WatermarkReport   the read positions and low watermark of one worker of the delivery flow
+    WatermarkReport   the read positions and low watermark of one shard of the delivery flow
 
 Times are Unix milliseconds. All payloads in facts are redacted.
 """
@@ -170,7 +170,7 @@ class Rejected(Fact, frozen=True, kw_only=True, tag="rejected"):
 
 
 class Position(msgspec.Struct, frozen=True, kw_only=True):
-    """A worker's position in one source partition of the delivery flow."""
+    """A shard's position in one source partition of the delivery flow."""
 
     topic: str
     partition: int
@@ -179,12 +179,12 @@ class Position(msgspec.Struct, frozen=True, kw_only=True):
     settled: int  # everything below has an outcome or a retry record: where `waybill recover` restarts
 
 
-class WatermarkReport(Fact, frozen=True, kw_only=True, tag="tick"):
-    """One worker's promise: no delivery due before watermark_ms is held or unread. Written to every outcomes
+class WatermarkReport(Fact, frozen=True, kw_only=True, tag="watermark"):
+    """One shard's promise: no delivery due before watermark_ms is held or unread. Written to every outcomes
     partition."""
 
-    worker: str
-    workers: int
+    shard: str
+    shards: int
     watermark_ms: int
     positions: tuple[Position, ...] = ()
 

@@ -23,7 +23,7 @@ from model.recording.replays import Decision, EarlierOutcome
 from model.recording.rollup import Counts, RollupKey, TotalCounts, TotalKey
 
 _TABLES: dict[type[Fact], str] = {
-    WatermarkReport: "ticks",
+    WatermarkReport: "watermarks",
     Sample: "samples",
     DestinationState: "destination_states",
     Audited: "audit",
@@ -41,9 +41,9 @@ _COLUMNS = {
 # Fields without a column in the table.
 _OMITTED = {
     "facts": {"v", "redrive_id"},
-    "ticks": {"v", "run"},
+    "watermarks": {"v", "run"},
     "samples": {"v", "run", "replayed", "resent", "error_group"},
-    "destination_states": {"v"},
+    "destination_states": {"v", "run"},
     "audit": {"v", "run"},
 }
 

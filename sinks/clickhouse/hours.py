@@ -60,18 +60,18 @@ GROUP BY hour
 # With a row for each hour, also when nothing failed in it. FINAL reads few rows: `undelivered` is sorted by hour.
 _ERROR_HOURS = """
 INSERT INTO error_hours
-    (hour, through, log_partition, source, destination, code, error_group, state, attempts, first_at, last_at, message)
+    (hour, through, log_partition, source, destination, code, error_group, attempts, last_at, message)
 SELECT toStartOfHour(at) AS hour, toDateTime({through:UInt32}, 'UTC'), log_partition, source, destination, code,
-       error_group, state, count() AS attempts, min(at), max(at), argMax(message, (at, log_offset))
+       error_group, count() AS attempts, max(at), argMax(message, (at, log_offset))
 FROM undelivered FINAL
 WHERE log_partition = {log_partition:UInt16}
   AND toStartOfHour(at) IN (SELECT toDateTime(arrayJoin({hours:Array(UInt32)}), 'UTC'))
   AND appended_at < toDateTime({through:UInt32} + 60, 'UTC')
   AND (kind = 'attempt_failed' OR state IN ('discarded', 'expired')) AND count = 1
-GROUP BY hour, log_partition, source, destination, code, error_group, state
+GROUP BY hour, log_partition, source, destination, code, error_group
 UNION ALL
 SELECT toDateTime(arrayJoin({hours:Array(UInt32)}), 'UTC'), toDateTime({through:UInt32}, 'UTC'),
-       {log_partition:UInt16}, '', '', '', '', '', 0, toDateTime64(0, 3, 'UTC'), toDateTime64(0, 3, 'UTC'), ''
+       {log_partition:UInt16}, '', '', '', '', 0, toDateTime64(0, 3, 'UTC'), ''
 """
 
 REBUILD_HOURS = (_HOURS, _HOUR_TOTALS, _HOUR_LATENCIES, _ERROR_HOURS)

@@ -43,9 +43,9 @@ class MigrationFailed(Exception):
 
 
 def on_cluster(sql: str, cluster: str) -> str:
-    """Return migrations that create views and replicated tables on every replica of ``cluster``.
+    """Return the statements so that they run on every replica of ``cluster`` and create replicated tables.
 
-    The engines have no path: the server's `default_replica_path` and the macros {shard} and {replica} give it.
+    The engines name no path: the server's `default_replica_path` and the macros {shard} and {replica} supply it.
     """
     return _ENGINE.sub(r"\1Replicated", _OBJECT.sub(lambda made: f"{made[1]} {_on(cluster)}", sql))
 
@@ -53,7 +53,7 @@ def on_cluster(sql: str, cluster: str) -> str:
 def migrate(
     store: Store, retention_seconds: Mapping[str, int], reasons: Iterable[Reason], cluster: str | None = None
 ) -> int:
-    """Bring the schema up to date and return the number of applied migrations; idempotent.
+    """Bring the schema up to date and return the number of migrations applied. Idempotent.
 
     ``retention_seconds`` is by table (`RETAINED`); tables not named keep theirs. ``cluster``: as in the server's
     configuration of clusters. Raises `MigrationFailed`, and `sinks.clickhouse.store.StoreError`.
@@ -67,19 +67,19 @@ def migrate(
             incoming = [step._replace(script=on_cluster(step.script, cluster)) for step in incoming]
         try:
             migrator.init_schema(cluster)
-            incoming = as_applied(incoming, migrator.query_applied_migrations())
+            incoming = keep_applied(incoming, migrator.query_applied_migrations())
             missing = len(migrator.migrations_to_apply(incoming))
             migrator.apply_migration(incoming, True)
         except MigrationException as error:
             raise MigrationFailed(f"{store.name}: {error}") from error
-        _make_views(store, client, cluster)
+        _create_views(store, client, cluster)
         for table, seconds in retention_seconds.items():
             if table not in RETAINED or seconds <= 0:
                 raise ValueError(f"retention of {table!r}: tables are {', '.join(RETAINED)}, seconds more than 0")
             statement = str(client.command(f"SHOW CREATE TABLE {table}")).replace("\\n", " ").replace("\n", " ")
             found = _RETENTION.search(statement)
             if found is None or int(found[1]) != seconds:
-                # A replicated table forwards this to its replicas.
+                # A replicated table passes this on to its replicas.
                 client.command(f"ALTER TABLE {table} MODIFY TTL {RETAINED[table]} + toIntervalSecond({seconds:d})")
     columns = ("code", "severity", "owner", "retryable", "description", "action", "link")
     refused = store.insert("reasons", [{name: getattr(reason, name) for name in columns} for reason in reasons])
@@ -88,31 +88,26 @@ def migrate(
     return missing
 
 
-def as_applied(incoming: Sequence[Migration], applied: Sequence[Migration]) -> list[Migration]:
-    """Return ``incoming`` with the applied script for each file that differs from it only in comments and views.
+def keep_applied(incoming: Sequence[Migration], applied: Sequence[Migration]) -> list[Migration]:
+    """Return ``incoming`` with each file that differs from what was applied only in comments replaced by the latter.
 
-    Migrations are compared by their statements without views; an applied one without other statements needs no file.
+    The migrator refuses an applied migration whose text has changed; a comment may be rewritten.
     """
-    was = {step.version: step for step in applied}
-    now = {step.version: step for step in incoming}
-    for version, old in was.items():
-        new = now.get(version)
-        if statements_of(old.script) == ("" if new is None else statements_of(new.script)):
-            now[version] = old
-    return [now[version] for version in sorted(now)]
+    known = {(step.version, statements_of(step.script)): step for step in applied}
+    return [known.get((step.version, statements_of(step.script)), step) for step in incoming]
 
 
-def _make_views(store: Store, client: Client, cluster: str | None) -> None:
-    """Create or replace the views that differ from their files, and drop those without a file."""
+def _create_views(store: Store, client: Client, cluster: str | None) -> None:
+    """Create views that are missing or differ from their definition; drop those that no file defines any more."""
     sql = "SELECT name, comment FROM system.tables WHERE database = {store:String} AND engine = 'View'"
-    made = {name: comment for name, comment in client.query(sql, parameters={"store": store.database}).result_rows}
+    existing = {name: comment for name, comment in client.query(sql, parameters={"store": store.database}).result_rows}
     for name, definition in DEFINITIONS.items():
         flat = inline_views(definition, DEFINITIONS)
-        if made.get(name) != fingerprint(flat):
+        if existing.get(name) != fingerprint(flat):
             statement = f"CREATE OR REPLACE VIEW {name} AS {flat} COMMENT '{fingerprint(flat)}'"
             client.command(statement if cluster is None else on_cluster(statement, cluster))
-    for name in made.keys() - DEFINITIONS.keys():
-        if made[name].startswith(INLINED):  # others belong to users
+    for name in existing.keys() - DEFINITIONS.keys():
+        if existing[name].startswith(INLINED):  # users created the others
             client.command(f"DROP VIEW {name} {'' if cluster is None else _on(cluster)}")
 
 
@@ -121,7 +116,7 @@ def _on(cluster: str) -> str:
 
 
 def _refuse_unreplicated(store: Store, client: Client) -> None:
-    """Refuse existing tables without replication: applied migrations would leave them on one machine."""
+    """Applied migrations do not run again, so tables created without a cluster would silently stay on one machine."""
     sql = "SELECT name FROM system.tables WHERE database = {store:String} AND engine LIKE '%MergeTree%'"
     found = client.query(f"{sql} AND engine NOT LIKE 'Replicated%'", parameters={"store": store.database}).result_rows
     if found:

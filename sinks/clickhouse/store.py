@@ -5,7 +5,7 @@
     refused = store.insert("facts", rows)
     [row] = store.view("delivery_metrics", from_ms=0, to_ms=now_ms)
 
-Times: a row gives Unix ms for DateTime64 columns (facts, samples, ticks) and Unix seconds for DateTime columns
+Times: a row gives Unix ms for DateTime64 columns (facts, samples, watermarks) and Unix seconds for DateTime columns
 (minutes, hours); `view` returns Unix ms for both.
 """
 

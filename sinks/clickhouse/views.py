@@ -11,7 +11,7 @@ from pathlib import Path
 
 SQL = Path(__file__).with_name("sql")  # in the repository a link to sql/
 INLINED = "inlined from sql/"  # the start of the comment of each view that Waybill created
-_VIEW = re.compile(r"^CREATE (?:OR REPLACE )?VIEW (?:IF NOT EXISTS )?(\w+) AS$(.*?);$", re.MULTILINE | re.DOTALL)
+_VIEW = re.compile(r"^CREATE VIEW (\w+) AS$(.*?);$", re.MULTILINE | re.DOTALL)
 _PARAMETER = re.compile(r"\{(\w+):([\w()]+)\}")
 _COMMENT = re.compile(r"--[^\n]*")
 _CALL = re.compile(r"\b(FROM|JOIN)\s+(\w+)\b(\(?)")
@@ -35,8 +35,8 @@ def parameters_of(definition: str) -> dict[str, str]:
 
 
 def statements_of(script: str) -> str:
-    """Return the statements of a migration other than views, without comments and line breaks; '' for none."""
-    return " ".join(_COMMENT.sub("", _VIEW.sub("", script)).split())
+    """Return the statements of a migration, without comments and line breaks."""
+    return " ".join(_COMMENT.sub("", script).split())
 
 
 def fingerprint(definition: str) -> str:

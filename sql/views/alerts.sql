@@ -1,12 +1,12 @@
 -- Alerting. Parameters as in counts.sql, and
 --   rule_id  one rule, '' for all. Ids that start with 'workspace:' are rules of the workspace file; 'setup:…' and
---            'monitor-blind' are Waybill's own, always on.
+--            'monitor-blind' are built in and always on.
 
--- alert_rules_now: a row per rule there is, those that fire first.
--- channels      with mail addresses hidden
--- muted_until, acknowledged_at: NULL when it is not muted (or no more), not acknowledged
--- status        firing when any of its checks is, else ok; NULL before it changed for the first time
--- since, numerator, denominator, threshold_bp: of the check that fires, else of the last that changed; or NULL
+-- alert_rules_now: one row per rule that is not deleted, firing rules first.
+-- channels      mail addresses are masked
+-- muted_until, acknowledged_at: NULL if not muted now, not acknowledged
+-- status        firing if any of its checks is, else ok; NULL before its first change
+-- since, numerator, denominator, threshold_bp: of the firing check, else of the check that changed last; or NULL
 CREATE VIEW alert_rules_now AS
 SELECT
     rule_id, version, JSONExtractString(definition, 'name') AS name, JSONExtractString(definition, 'kind') AS kind,
@@ -29,9 +29,8 @@ LEFT JOIN (
 WHERE NOT deleted
 ORDER BY ifNull(status, '') = 'firing' DESC, name, rule_id;
 
--- alert_rule_versions: every version made at or after from_ms and, of each rule, the last one before: all it takes to
--- say what was in force at any time from then on; rule_id: '' for all. For Waybill itself, not for people: definitions
--- hold mail addresses.
+-- alert_rule_versions: every version made at or after from_ms and, of each rule, the last one before it: enough to know
+-- which version was in force at any later time. rule_id: '' for all. Internal: definitions contain mail addresses.
 CREATE VIEW alert_rule_versions AS
 WITH fromUnixTimestamp64Milli(toInt64({from_ms:UInt64}), 'UTC') AS first
 SELECT rule_id, version, at, author, change, definition, muted_until, acknowledged_at, deleted, owner, creator
@@ -41,14 +40,15 @@ WHERE {rule_id:String} IN ('', rule_id)
        OR (rule_id, version) IN (SELECT rule_id, max(version) FROM alert_rules WHERE at < first GROUP BY rule_id))
 ORDER BY rule_id, version;
 
--- alert_states_now: alert_states, the ones that fire first. Rows of rules since deleted are among them.
+-- alert_states_now: alert_states, firing ones first. Includes rows of deleted rules.
 CREATE VIEW alert_states_now AS
 SELECT rule_id, `check`, status, since, at, numerator, denominator, threshold_bp
 FROM alert_states FINAL
 ORDER BY status = 'firing' DESC, since DESC, rule_id, `check`;
 
--- alert_history: what rules did in [from_ms, to_ms), newest first; limit: how many. source, destination: '' for all.
--- sent, waiting, dropped: how many messages of it channels took, wait for one, were given up.
+-- alert_history: transitions of rules in [from_ms, to_ms), newest first; limit: maximum rows. source, destination: ''
+-- for all. sent, waiting, dropped: number of its messages that channels accepted, that wait for a channel, that were
+-- given up.
 CREATE VIEW alert_history AS
 SELECT
     happened.id AS id, happened.at AS at, happened.rule_id AS rule_id, happened.rule_version AS rule_version,
@@ -79,8 +79,8 @@ LEFT JOIN (
 ) AS messages ON messages.transition_id = happened.id
 ORDER BY at DESC, rule_id, id;
 
--- alert_inbox: messages in the app in [from_ms, to_ms), newest first; limit: how many. user: those for everybody and
--- for this user; '' for all there are.
+-- alert_inbox: messages in the app in [from_ms, to_ms), newest first; limit: maximum rows. user: messages for everybody
+-- and for this user; '' for all messages.
 CREATE VIEW alert_inbox AS
 SELECT message_id, at, change, rule_id, rule_name, title, summary, link, recipient
 FROM alert_messages FINAL
@@ -90,7 +90,7 @@ WHERE channel = 'in-app'
 ORDER BY at DESC, message_id
 LIMIT {limit:UInt32};
 
--- alert_message_log: messages to channels in [from_ms, to_ms), newest first; limit: how many. Columns as in
+-- alert_message_log: messages to channels in [from_ms, to_ms), newest first; limit: maximum rows. Columns as in table
 -- alert_messages.
 CREATE VIEW alert_message_log AS
 SELECT message_id, transition_id, rule_id, rule_name, change, channel, recipient, state, attempts, at, code, message,
@@ -101,8 +101,8 @@ WHERE at >= fromUnixTimestamp64Milli({from_ms:Int64}, 'UTC') AND at < fromUnixTi
 ORDER BY at DESC, message_id
 LIMIT {limit:UInt32};
 
--- alert_channel_health: how each channel is that was ever used, those in trouble first.
--- sent_24h, dropped_24h: messages of the last 24 hours; waiting: those still to be sent, however old.
+-- alert_channel_health: the state of each channel that was ever used, failing ones first.
+-- sent_24h, dropped_24h: messages of the last 24 hours; waiting: messages still to be sent, however old.
 CREATE VIEW alert_channel_health AS
 SELECT channel, health.state AS state, health.since AS since, health.at AS at, health.code AS code,
        health.message AS message, messages.sent_24h AS sent_24h, messages.dropped_24h AS dropped_24h,
@@ -117,13 +117,13 @@ LEFT JOIN (
 ) AS messages USING channel
 ORDER BY state = 'ok', channel;
 
--- alert_slots: what rules count, by slots of step_seconds (300, or 60 for the finest), oldest first; only slots with
--- anything in them.
--- destination   '' reads what a source sent (received) and no delivery; else deliveries to it, and received is 0
--- source, mapping: '' for all. In a slot with several mappings of a connection, they are added up.
--- received      accepted events, duplicates not among them
--- not_delivered discarded and expired; filtered deliveries are in no rate
--- first_ok, first_failed: first calls, by what came of them; a first call that failed may be delivered by a later one
+-- alert_slots: the counts that rules evaluate, by slots of step_seconds (300; at least 60), oldest first; slots without
+-- any are left out.
+-- destination   '': counts what a source sent (received) and no deliveries; else its deliveries, and received is 0
+-- source, mapping: '' for all. Several mappings of a connection are added up.
+-- received      accepted events without duplicates
+-- not_delivered discarded and expired; no rate includes filtered deliveries
+-- first_ok, first_failed: first calls that succeeded, that failed; a later call may still deliver the latter
 CREATE VIEW alert_slots AS
 WITH greatest({step_seconds:UInt32}, 60) AS width
 SELECT
@@ -151,7 +151,7 @@ GROUP BY slot
 HAVING received != 0 OR delivered != 0 OR not_delivered != 0 OR filtered != 0 OR first_ok != 0 OR first_failed != 0
 ORDER BY slot;
 
--- volume_of: accepted events of [from_ms, to_ms) by source, duplicates not among them; source: '' for all.
+-- volume_of: accepted events of [from_ms, to_ms) by source, without duplicates; source: '' for all.
 CREATE VIEW volume_of AS
 SELECT c.source AS source, sum(c.count) AS received
 FROM totals(from_ms = {from_ms:Int64}, split_ms = 0, to_ms = {to_ms:Int64}, source = {source:String}, destination = '',
@@ -160,8 +160,8 @@ WHERE c.destination = '' AND c.status = 'received'
 GROUP BY source
 ORDER BY source;
 
--- first_events: when each source sent the first event that is still known of, up to to_ms; source: '' for all. To the
--- minute within the last 7 days and where no hour was built, else to the hour.
+-- first_events: when each source sent its first event still in the store, up to to_ms; source: '' for all. Exact to the
+-- minute within the last 7 days and where hours are not built, else to the hour.
 CREATE VIEW first_events AS
 SELECT source, min(at) AS first_at
 FROM (

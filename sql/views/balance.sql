@@ -1,28 +1,29 @@
 -- The balance: is every event accounted for? Cohorts are exact: received_at in [from_ms, to_ms), Unix ms.
--- settle_seconds: how long after the low watermark has passed it something may still be on its way into these tables.
+-- settle_seconds: how long after the low watermark passes a fact its record may take to reach these tables.
 
--- low_watermark: always one row. watermark_ms: nothing due before it is held or unread by the delivery flow, and all
--- that was said before is recorded here; NULL until every worker has ticked in every partition.
+-- low_watermark: always one row. watermark_ms: the delivery flow has nothing queued or unread that is due before it,
+-- and every fact from before it is recorded here; NULL until every shard has reported in every partition.
 CREATE VIEW low_watermark AS
 SELECT
-    if(count() > 0 AND uniqExact(worker, log_partition) = any(workers) * uniqExact(log_partition),
+    if(count() > 0 AND uniqExact(shard, log_partition) = any(shards) * uniqExact(log_partition),
        toUnixTimestamp64Milli(min(watermark)), NULL) AS watermark_ms,
-    if(count() > 0, max(at), NULL) AS newest_tick
-FROM ticks FINAL
--- After the number of workers was changed in the workspace, what the old workers said last means nothing.
-WHERE workers = (SELECT argMax(workers, (at, log_offset)) FROM ticks FINAL);
+    if(count() > 0, max(at), NULL) AS newest_report
+FROM watermarks FINAL
+-- Once the workspace changes the number of shards, the last reports of the old shards no longer count.
+WHERE shards = (SELECT argMax(shards, (at, log_offset)) FROM watermarks FINAL);
 
--- freshness: up to when the numbers are complete, and how long ago that is. Always one row; NULL without ticks.
+-- freshness: the time up to which numbers are complete, and its age. Always one row; NULL without reports.
 CREATE VIEW freshness AS
-SELECT fromUnixTimestamp64Milli(watermark_ms, 'UTC') AS watermark, newest_tick,
-       if(watermark_ms IS NULL, NULL, greatest(0, toUnixTimestamp64Milli(now64(3)) - watermark_ms) / 1000) AS lag_seconds
+SELECT fromUnixTimestamp64Milli(watermark_ms, 'UTC') AS watermark, newest_report,
+       if(watermark_ms IS NULL, NULL,
+          greatest(0, toUnixTimestamp64Milli(now64(3)) - watermark_ms) / 1000) AS lag_seconds
 FROM low_watermark;
 
 -- balance: one row per source and destination. Every delivery of the cohort is in exactly one of the columns after
--- routed. pending: no outcome yet, and its due time (that of its last failed attempt or requeue, else received_at) is not
--- yet passed by the watermark. unexplained: passed without an outcome; or an outcome nobody routed; or outcomes that do
--- not add up to one. An outcome recorded a moment before its routing is left out until the watermark has passed it.
--- Of first deliveries only: redrives have their own (redrive_balance), tests have none.
+-- routed. pending: no outcome yet, and the watermark has not passed its due time (of its last failed attempt or
+-- requeue, else received_at). unexplained: passed without an outcome; or an outcome without routing; or outcomes that
+-- do not add up to one. An outcome recorded before its routing is left out until the watermark passes it.
+-- First deliveries only: redrive_balance counts redrives; no balance counts test events.
 CREATE VIEW balance AS
 WITH
     fromUnixTimestamp64Milli({from_ms:Int64}, 'UTC') AS first,
@@ -77,10 +78,10 @@ SETTINGS do_not_merge_across_partitions_select_final = 1;
 
 -- ingest_balance: upstream of routing, by offsets of the events log; always one row.
 -- ingested = accepted + rejected; accepted = duplicates + routed_events + unread + unexplained.
--- accepted is what the log numbered: in each partition the span from the first to the last offset of the cohort.
--- unread: in the log and not yet read or recorded; the whole backlog is counted when the period reaches past the
--- watermark, so a period that ends before now may show events received after it. unexplained: offsets inside the span
--- which the watermark has passed and nobody spoke of, and those counted other than once.
+-- accepted: events in the log: in each partition the span from the first to the last offset of the cohort.
+-- unread: in the log and not yet read or recorded; if the period reaches past the watermark, the whole backlog counts,
+-- so a period that ends before now may include events received after it. unexplained: offsets inside the span that the
+-- watermark has passed without a fact, and those counted other than once.
 -- An unreadable record of the events log (an outcome without destination) counts as a routed event.
 CREATE VIEW ingest_balance AS
 WITH
@@ -94,18 +95,18 @@ SELECT
     sum(span) + sum(backlog) AS accepted,
     (SELECT sum(count * toInt64(items)) FROM facts FINAL
      WHERE destination = '' AND kind = 'rejected' AND at >= first AND at < end) AS rejected,
-    sum(said_duplicate) AS duplicates,
-    sum(said_routed) AS routed_events,
+    sum(n_duplicates) AS duplicates,
+    sum(n_routed_events) AS routed_events,
     sum(backlog) + sum(missing) - sum(missing_passed) AS unread,
     sum(missing_passed) + sum(surplus) AS unexplained
 FROM (
     SELECT
-        if(spoken.offsets > 0, spoken.last - spoken.earliest + 1, 0) AS span,
-        span - spoken.offsets AS missing,
-        if(spoken.passed_offsets > 0, spoken.passed_last - spoken.earliest + 1 - spoken.passed_offsets, 0)
+        if(recorded.offsets > 0, recorded.last - recorded.earliest + 1, 0) AS span,
+        span - recorded.offsets AS missing,
+        if(recorded.passed_offsets > 0, recorded.passed_last - recorded.earliest + 1 - recorded.passed_offsets, 0)
             AS missing_passed,
-        spoken.said_duplicate AS said_duplicate, spoken.said_routed AS said_routed, spoken.surplus AS surplus,
-        if(is_open, greatest(0, toInt64(lag.end) - greatest(toInt64(lag.position), spoken.newest + 1)), 0) AS backlog
+        recorded.n_duplicates AS n_duplicates, recorded.n_routed_events AS n_routed_events, recorded.surplus AS surplus,
+        if(is_open, greatest(0, toInt64(lag.end) - greatest(toInt64(lag.position), recorded.newest + 1)), 0) AS backlog
     FROM (
         SELECT
             events_partition,
@@ -115,8 +116,8 @@ FROM (
             maxIf(events_offset, in_cohort) AS last,
             countIf(in_cohort AND is_passed) AS passed_offsets,
             maxIf(events_offset, in_cohort AND is_passed) AS passed_last,
-            sumIf(n_duplicate, in_cohort) AS said_duplicate,
-            sumIf(n_routed, in_cohort) AS said_routed,
+            sumIf(n_duplicate, in_cohort) AS n_duplicates,
+            sumIf(n_routed, in_cohort) AS n_routed_events,
             sumIf(abs(n_duplicate + n_routed - 1), in_cohort) AS surplus
         FROM (
             SELECT
@@ -131,20 +132,20 @@ FROM (
             GROUP BY events_partition, events_offset
         )
         GROUP BY events_partition
-    ) AS spoken
+    ) AS recorded
     FULL JOIN (
-        -- Each worker reads all partitions at its own pace; the slowest decides.
+        -- Each shard reads all partitions at its own pace; the slowest decides.
         SELECT toInt32(at.partition) AS events_partition, max(at.end) AS end, min(at.position) AS position
-        FROM ticks FINAL ARRAY JOIN positions AS at
+        FROM watermarks FINAL ARRAY JOIN positions AS at
         WHERE at.topic = 'events'
         GROUP BY events_partition
     ) AS lag USING (events_partition)
 )
 SETTINGS do_not_merge_across_partitions_select_final = 1;
 
--- ingest_by_source: one row per source, of the same cohort as ingest_balance: ingested = accepted + rejected, accepted =
--- duplicates + routed_events. An event counts from when the delivery flow has spoken of it: what is unread or unexplained
--- has no known source, and is in ingest_balance alone. Source '': what was rejected without a known write key.
+-- ingest_by_source: one row per source, of the same cohort as ingest_balance: ingested = accepted + rejected, accepted
+-- = duplicates + routed_events. An event counts once the delivery flow has recorded it: unread and unexplained
+-- events have no known source and are only in ingest_balance. Source '': rejected without a known write key.
 CREATE VIEW ingest_by_source AS
 WITH
     fromUnixTimestamp64Milli({from_ms:Int64}, 'UTC') AS first,
@@ -162,8 +163,8 @@ GROUP BY source
 ORDER BY source
 SETTINGS do_not_merge_across_partitions_select_final = 1;
 
--- redrive_balance: one row per source and destination, of the redrives begun in [from_ms, to_ms). A redrive is routed by
--- its redriven fact; the rest is as in balance. recovered: delivered by the redrive. In no other number.
+-- redrive_balance: one row per source and destination, of the redrives started in [from_ms, to_ms). Its redriven fact
+-- routes a redrive; the rest is as in balance. recovered: delivered by the redrive. No other number counts redrives.
 CREATE VIEW redrive_balance AS
 WITH
     fromUnixTimestamp64Milli({from_ms:Int64}, 'UTC') AS first,
@@ -181,13 +182,13 @@ SELECT
 FROM (
     SELECT
         any(source) AS source, any(destination) AS destination,
-        minIf(at, kind = 'redriven') AS begun_at,
+        minIf(at, kind = 'redriven') AS started_at,
         sumIf(count, kind = 'redrive_outcome' AND state = 'filtered') AS f,
         sumIf(count, kind = 'redrive_outcome' AND state = 'delivered') AS d,
         sumIf(count, kind = 'redrive_outcome' AND state = 'discarded') AS x,
         sumIf(count, kind = 'redrive_outcome' AND state = 'expired') AS e,
         f + d + x + e AS outcomes,
-        ifNull(toUnixTimestamp64Milli(greatest(max(due_at), begun_at)) < passed_ms, 0) AS is_passed,
+        ifNull(toUnixTimestamp64Milli(greatest(max(due_at), started_at)) < passed_ms, 0) AS is_passed,
         multiIf(
             outcomes = 1 AND abs(f) + abs(d) + abs(x) + abs(e) = 1,
                 multiIf(f = 1, 'filtered', d = 1, 'delivered', x = 1, 'discarded', 'expired'),
@@ -198,7 +199,7 @@ FROM (
       AND ({source:String} = '' OR facts.source = {source:String})
       AND ({destination:String} = '' OR facts.destination = {destination:String})
     GROUP BY delivery_id
-    HAVING countIf(kind = 'redriven') > 0 AND begun_at >= first AND begun_at < end
+    HAVING countIf(kind = 'redriven') > 0 AND started_at >= first AND started_at < end
 )
 GROUP BY source, destination
 ORDER BY source, destination

@@ -1,18 +1,19 @@
--- What happened in a period: the three ways to read what recording adds up, and series and trends made of them.
+-- What happened in a period: the three views that read the counts of recording, and series and trends from them.
 -- Parameters of all views, here and in the other files:
 --   from_ms, to_ms  Unix ms; the period is widened to whole minutes: [minute of from_ms, to_ms rounded up)
 --   source, destination  '' for all
 --   step_seconds    width of the buckets, at least 60; 0: the period is one bucket
 -- Rates and shares go from 0 to 1 and are NULL over none. Latencies are in ms and NULL over none.
 
--- totals: the counts of the period by source, destination, status and code, once. THE way to read minute_totals and
--- hour_totals; besides the parameters above:
---   split_ms     a moment in the period whose minute no row reaches across, so that the two sides can be told apart by
---                `at`; 0 for none
--- Whole hours inside the period come from hour_totals as far as hours are built; the edges, hours not built yet, and
--- what was appended after building come from minute_totals.
--- at: start of the minute or hour. first_at, last_at: of discarded and expired, when the first and the last of those
--- counted ended; 1970 where nobody knows any more.
+-- totals: the counts of the period by source, destination, status and code, each once. Always read minute_totals and
+-- hour_totals through this view. Besides the parameters above:
+--   split_ms     a time in the period, such as the start of its second half: no row spans its minute, so `at` separates
+--                both sides; 0 for none
+-- Whole hours inside the period come from hour_totals as far as hours are built. The edges of the period, hours not
+-- built yet, and minutes appended after their hour was built come from minute_totals.
+-- built: for each log partition, the end of its last hour built and the last append minute included in its hours.
+-- at: start of the minute or hour. first_at, last_at: of discarded and expired, time of the first and the last outcome
+-- counted; 1970 if unknown.
 CREATE VIEW totals AS
 WITH
     toDateTime(intDiv({from_ms:Int64}, 60000) * 60, 'UTC') AS first_minute,
@@ -44,8 +45,8 @@ WHERE minute >= first_minute AND minute < end_minute
   AND ({destination:String} = '' OR destination = {destination:String})
 SETTINGS do_not_merge_across_partitions_select_final = 1;
 
--- counts: every count of the period with every dimension, once: for breaking down. THE way to read minutes and hours.
--- Edges as of totals.
+-- counts: every count of the period with every dimension, each once, for breakdowns. Always read minutes and hours
+-- through this view. Hours and edges as in totals.
 CREATE VIEW counts AS
 WITH
     toDateTime(intDiv({from_ms:Int64}, 60000) * 60, 'UTC') AS first_minute,
@@ -74,7 +75,8 @@ WHERE minute >= first_minute AND minute < end_minute
   AND ({destination:String} = '' OR destination = {destination:String})
 SETTINGS do_not_merge_across_partitions_select_final = 1;
 
--- latencies: the latencies of the period, once. THE way to read hour_latencies; parameters and edges as of totals.
+-- latencies: the latencies of the period, each once. Always read hour_latencies through this view; parameters, hours
+-- and edges as in totals.
 CREATE VIEW latencies AS
 WITH
     toDateTime(intDiv({from_ms:Int64}, 60000) * 60, 'UTC') AS first_minute,
@@ -104,8 +106,8 @@ WHERE minute >= first_minute AND minute < end_minute
   AND status = 'delivered' AND notEmpty(latency)
 SETTINGS do_not_merge_across_partitions_select_final = 1;
 
--- count_series: what became of deliveries, by the time in which it happened; only buckets with anything in them.
--- filtered is in no rate. possible_duplicates: calls that may repeat one made before a crash.
+-- count_series: outcomes of deliveries by the time of the outcome; empty buckets are left out.
+-- No rate includes filtered. possible_duplicates: calls that may repeat one made before a crash.
 CREATE VIEW count_series AS
 WITH if({step_seconds:UInt32} = 0, 4294967296, greatest({step_seconds:UInt32}, 60)) AS width
 SELECT
@@ -136,8 +138,8 @@ ORDER BY bucket WITH FILL
                        'more than 11000 buckets: choose a larger step_seconds or a shorter period'))), 'UTC')
     STEP greatest({step_seconds:UInt32}, 60);
 
--- latency_series: latencies by the time of delivery; only buckets with any in them. From received to delivered, in ms;
--- NULL over none. THE RANK RULE: the q-quantile of n latencies is the ceil(q * n)-th smallest (nearest rank), read from
+-- latency_series: latencies by the time of delivery; empty buckets are left out. From received to delivered, in ms;
+-- NULL over none. The rank rule: the q-quantile of n latencies is the ceil(q * n)-th smallest (nearest rank), read from
 -- buckets, so within 1 % (model/recording/latency.py).
 CREATE VIEW latency_series AS
 WITH
@@ -167,7 +169,7 @@ ORDER BY bucket WITH FILL
                        'more than 11000 buckets: choose a larger step_seconds or a shorter period'))), 'UTC')
     STEP greatest({step_seconds:UInt32}, 60);
 
--- delivery_series: count_series and latency_series beside each other. Where only one of the two is wanted, ask it.
+-- delivery_series: count_series and latency_series side by side. Where only one is needed, query that one.
 CREATE VIEW delivery_series AS
 SELECT counts.*, latencies.p50_latency_ms AS p50_latency_ms, latencies.p95_latency_ms AS p95_latency_ms,
        latencies.p99_latency_ms AS p99_latency_ms
@@ -177,7 +179,7 @@ LEFT JOIN latency_series(from_ms = {from_ms:Int64}, to_ms = {to_ms:Int64}, sourc
                          destination = {destination:String}, step_seconds = {step_seconds:UInt32}) AS latencies
     ON latencies.bucket = counts.bucket;
 
--- delivery_trend: count_trend and latency_trend beside each other.
+-- delivery_trend: count_trend and latency_trend side by side.
 CREATE VIEW delivery_trend AS
 SELECT counts.*, latencies.p50_latency_ms AS p50_latency_ms, latencies.p95_latency_ms AS p95_latency_ms,
        latencies.p99_latency_ms AS p99_latency_ms

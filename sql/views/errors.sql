@@ -1,13 +1,13 @@
--- What did not arrive and why, in the destinations' words, and samples of it. Facts are read without FINAL where rows of
--- one log position are alike and are told apart by it. Codes are explained by table reasons (model/reason_codes/catalogue.py), which has
--- every HTTP status; a code that is not in it by its row UNKNOWN.
+-- What was not delivered and why, the messages of destinations, and samples. Facts are read without FINAL where
+-- repeated rows are alike and the log position identifies them. Table reasons explains codes, including every HTTP
+-- status; its row UNKNOWN explains all others.
 
 -- error_details: one row per state, destination and code; counted in deliveries, not attempts; most first.
 -- discarded and expired: outcomes in the period (whole minutes, as in delivery_metrics, with which they agree).
--- awaiting_retry: received in the period, tried or put back at least once, and pending (pending_deliveries); the code
--- is that of the last failed attempt, or of the last putting back if there was none.
--- share: of all rows shown. first_seen and last_seen: in the period, of awaiting_retry when the oldest and the newest of
--- them was received; NULL where nobody knows any more. In the destinations' words: error_messages.
+-- awaiting_retry: received in the period, attempted or requeued at least once, and pending (pending_deliveries); the
+-- code is that of the last failed attempt, or of the last requeue if there was none.
+-- share: of all rows shown. first_seen and last_seen: in the period; of awaiting_retry when the oldest and the newest
+-- of them was received; NULL if unknown. For the messages of destinations query error_messages.
 CREATE VIEW error_details AS
 SELECT
     errors.state AS state, errors.destination AS destination, errors.code AS code,
@@ -15,7 +15,8 @@ SELECT
     reasons.description AS description, reasons.action AS action, reasons.link AS link,
     errors.deliveries AS deliveries,
     errors.deliveries / sum(errors.deliveries) OVER () AS share,
-    if(errors.last_at > 0, errors.first_at, NULL) AS first_seen, if(errors.last_at > 0, errors.last_at, NULL) AS last_seen
+    if(errors.last_at > 0, errors.first_at, NULL) AS first_seen,
+    if(errors.last_at > 0, errors.last_at, NULL) AS last_seen
 FROM (
     SELECT status AS state, destination, code, sum(count) AS deliveries,
            minIf(t.first_at, t.first_at > 0) AS first_at, max(t.last_at) AS last_at
@@ -36,9 +37,9 @@ LEFT JOIN (SELECT * FROM reasons FINAL) AS reasons
 ORDER BY deliveries DESC, state, destination, code
 SETTINGS do_not_merge_across_partitions_select_final = 1;
 
--- error_messages: what destinations said in the period, in calls that were made again too: a recent message of each group
--- of similar ones; of each destination and code the `limit` largest groups. attempts: how many calls failed so. From
--- error_hours where hours are built, the edges from undelivered: as totals, which see.
+-- error_messages: messages of destinations in the period, also of calls that were retried: a recent message of each
+-- group of similar ones; for each destination and code the `limit` largest groups. attempts: how many calls failed this
+-- way. Whole hours come from error_hours as far as hours are built, the rest from undelivered, as in totals.
 CREATE VIEW error_messages AS
 WITH
     toDateTime(intDiv({from_ms:Int64}, 60000) * 60, 'UTC') AS first_minute,
@@ -72,12 +73,13 @@ ORDER BY attempts DESC, destination, code, message
 LIMIT {limit:UInt32} BY destination, code
 SETTINGS do_not_merge_across_partitions_select_final = 1;
 
--- error_groups: messages of failed attempts and of undelivered outcomes in [from_ms, to_ms), similar ones joined; most
--- first. attempts: calls that failed so; deliveries: how many met it. 'other': beyond 20 groups of a connection and day.
+-- error_groups: messages of failed attempts and of undelivered outcomes in [from_ms, to_ms), similar ones grouped; most
+-- first. attempts: calls that failed this way; deliveries: deliveries affected. 'other': beyond 20 groups of a
+-- connection and day.
 CREATE VIEW error_groups AS
 SELECT source, destination, code, error_group, count() AS attempts, uniqExact(delivery_id) AS deliveries,
        min(undelivered.at) AS first_seen, max(undelivered.at) AS last_seen,
-       -- The newest; of one millisecond, the last in the log.
+       -- The newest message; within one millisecond, the last in the log.
        argMax(message, toUnixTimestamp64Milli(undelivered.at) * 1048576 + log_offset % 1048576) AS message
 FROM undelivered FINAL
 WHERE (kind = 'attempt_failed' OR state IN ('discarded', 'expired')) AND count = 1
@@ -90,8 +92,8 @@ GROUP BY source, destination, code, error_group
 ORDER BY attempts DESC, source, destination, code, error_group
 SETTINGS do_not_merge_across_partitions_select_final = 1;
 
--- error_trend: one code over time: deliveries that ended with it and calls that failed with it and were waited after; a
--- row for every bucket, oldest first, at most 11,000. code '' for all. step_seconds must not be 0.
+-- error_trend: one code over time: deliveries that ended with it, and failed calls with it that were followed by a
+-- wait; a row for every bucket, oldest first, at most 11,000. code '' for all. step_seconds must not be 0.
 CREATE VIEW error_trend AS
 WITH greatest({step_seconds:UInt32}, 60) AS width
 SELECT buckets.bucket AS bucket, found.discarded AS discarded, found.expired AS expired,
@@ -115,10 +117,11 @@ LEFT JOIN (
 ) AS found ON found.bucket = buckets.bucket
 ORDER BY bucket;
 
--- error_samples: the newest samples of each state, destination and code, `limit` of each; columns as of
--- delivery_samples. For rows of error_details that open. code: '' for all.
--- Where they stand is found first, because payloads are large: the hours that have any, by a projection; in the newest of
--- these (the last one may have none before the period's end), the times; and then what was sampled at these times.
+-- error_samples: the newest samples of each state, destination and code, `limit` of each; columns as in
+-- delivery_samples. For expandable rows of error_details. code: '' for all.
+-- Payloads are large, so the query locates the samples before it reads them: a projection gives the hours that have
+-- any; the newest of these hours give the times (one more than `limit`, because the last hour may have none before the
+-- end of the period); then the samples of these times are read.
 CREATE VIEW error_samples AS
 SELECT DISTINCT at, source, destination, mapping, message_id, event_type, event_name, delivery_id, attempt, attempt_id,
        state, code, message, batch_items, redrive, event, request, response
@@ -150,13 +153,14 @@ WHERE {source:String} = '' OR source = {source:String}
 ORDER BY destination, code, state, at DESC, log_partition, log_offset
 LIMIT {limit:UInt32} BY destination, code, state;
 
--- delivery_samples: redacted payloads of attempts in the period, newest first; code '' for all, limit: how many.
--- batch_items: how many deliveries the answer spoke of together; 0: of this one. Tests are not among them.
+-- delivery_samples: redacted payloads of attempts in the period, newest first; code '' for all, limit: maximum rows.
+-- batch_items: number of deliveries that share the response; 0: only this one. Without test events.
 CREATE VIEW delivery_samples AS
 SELECT at, source, destination, mapping, message_id, event_type, event_name, delivery_id, attempt, attempt_id, state,
        code, message, batch_items, redrive, event, request, response
 FROM samples FINAL
-WHERE state != 'test' AND at >= fromUnixTimestamp64Milli({from_ms:Int64}, 'UTC') AND at < fromUnixTimestamp64Milli({to_ms:Int64}, 'UTC')
+WHERE state != 'test'
+  AND at >= fromUnixTimestamp64Milli({from_ms:Int64}, 'UTC') AND at < fromUnixTimestamp64Milli({to_ms:Int64}, 'UTC')
   AND ({source:String} = '' OR source = {source:String})
   AND ({destination:String} = '' OR destination = {destination:String})
   AND ({code:String} = '' OR code = {code:String})
@@ -164,9 +168,9 @@ ORDER BY at DESC, log_partition, log_offset
 LIMIT {limit:UInt32}
 SETTINGS do_not_merge_across_partitions_select_final = 1;
 
--- rejections: what ingest refused in [from_ms, to_ms), by source and code; counted in items, most first. Their sum is
--- rejected of ingest_by_source. Source '': without a known write key. message: what the sender was told last;
--- message_ids: of the latest up to five items that had one, newest first.
+-- rejections: items that ingest refused in [from_ms, to_ms), by source and code; most first. Their sum is rejected of
+-- ingest_by_source. Source '': without a known write key. message: the last error text sent to the sender;
+-- message_ids: of the latest items that have one, at most five, newest first.
 CREATE VIEW rejections AS
 SELECT
     refused.source AS source, refused.code AS code, refused.n AS items, refused.words AS message,

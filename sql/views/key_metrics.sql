@@ -1,14 +1,14 @@
--- The numbers at the top of the Event Delivery page, beside those of the period before, and what is behind them.
--- The period before is as long as the period and ends where it begins, both in whole minutes. Its numbers end in
+-- The numbers at the top of the Event Delivery page, with those of the period before, and their details.
+-- The period before has the same length and ends where the period starts, both in whole minutes. Its columns end in
 -- _before.
---   …_change_percent  of counts: 12.5 is one eighth more than before; NULL when there was nothing before
+--   …_change_percent  of counts: 12.5 is one eighth more than before; NULL if the count before is 0
 --   …_change_points   of rates and shares, in percentage points (from 15 % to 22 % is 7); NULL when either is NULL
 --   …_change_ms       of latencies; NULL when either is NULL
 -- Segment's "% change" of a step is share_change_points here.
 
--- key_counts: the headline numbers beside those of the period before; always one row.
+-- key_counts: the headline numbers of the period and of the period before; always one row.
 -- delivered, not_delivered and filtered are deliveries; possible_duplicates are calls that may repeat one made before a
--- crash. Filtered deliveries are in no rate. The numbers are those of delivery_metrics, read at once for both periods.
+-- crash. No rate includes filtered deliveries. The numbers equal delivery_metrics; one query reads both periods.
 CREATE VIEW key_counts AS
 WITH
     at >= toDateTime(intDiv({from_ms:Int64}, 60000) * 60, 'UTC') AS is_now,
@@ -40,8 +40,8 @@ FROM (
         destination = {destination:String}, step_seconds = 0)
 );
 
--- key_latencies: the latencies of the period beside those of the period before; always one row. Apart from key_counts,
--- because to add up latencies takes longer than everything else there.
+-- key_latencies: the latencies of the period and of the period before; always one row. Separate from key_counts,
+-- because adding up latencies takes longer than all of key_counts.
 CREATE VIEW key_latencies AS
 WITH
     at >= toDateTime(intDiv({from_ms:Int64}, 60000) * 60, 'UTC') AS is_now,
@@ -68,7 +68,7 @@ FROM (
         destination = {destination:String}, step_seconds = 0)
 );
 
--- key_metrics: key_counts and key_latencies beside each other; always one row.
+-- key_metrics: key_counts and key_latencies side by side; always one row.
 CREATE VIEW key_metrics AS
 SELECT counts.* EXCEPT (possible_duplicates, possible_duplicates_before, possible_duplicates_change_percent),
        latencies.*, possible_duplicates, possible_duplicates_before, possible_duplicates_change_percent
@@ -77,10 +77,10 @@ FROM key_counts(from_ms = {from_ms:Int64}, to_ms = {to_ms:Int64}, source = {sour
 CROSS JOIN key_latencies(from_ms = {from_ms:Int64}, to_ms = {to_ms:Int64}, source = {source:String},
                          destination = {destination:String}) AS latencies;
 
--- success_by_attempt: at which call deliveries were delivered in the period, and at which they failed; by number of
--- call. share: of all delivered; cumulative_share: delivered at this call or before.
--- attempts_failed: calls that failed and were waited after; not_delivered: deliveries discarded or expired after so
--- many calls, 0 without any. All by the minute in which it happened; calls that may repeat one are included.
+-- success_by_attempt: deliveries of the period by the number of the call that delivered them or failed.
+-- share: of all delivered; cumulative_share: delivered at this call or before.
+-- attempts_failed: failed calls that were followed by a wait; not_delivered: deliveries discarded or expired after this
+-- many calls (0: without a call). All count in the minute in which they happened; possible duplicates are included.
 CREATE VIEW success_by_attempt AS
 SELECT
     attempt, sumIf(n, status = 'delivered') AS delivered,
@@ -90,18 +90,18 @@ SELECT
     sumIf(n, status = 'attempt_failed') AS attempts_failed,
     sumIf(n, status IN ('discarded', 'expired')) AS not_delivered
 FROM (
-    SELECT status, toUInt16(calls) AS attempt, sum(told) AS n
+    SELECT status, toUInt16(calls) AS attempt, sum(deliveries) AS n
     FROM totals(from_ms = {from_ms:Int64}, split_ms = 0, to_ms = {to_ms:Int64}, source = {source:String},
                 destination = {destination:String}, step_seconds = 0)
-    ARRAY JOIN mapKeys(by_attempt) AS calls, mapValues(by_attempt) AS told
+    ARRAY JOIN mapKeys(by_attempt) AS calls, mapValues(by_attempt) AS deliveries
     GROUP BY status, attempt
 )
 GROUP BY attempt
 HAVING delivered > 0 OR attempts_failed > 0 OR not_delivered > 0
 ORDER BY attempt;
 
--- latency_split: where the time of the deliveries delivered in the period went: the mean of each part of their way, in
--- ms, by connection. The four add up to the mean latency.
+-- latency_split: the mean of each part of the latency of deliveries delivered in the period, in ms, by connection. The
+-- four parts add up to the mean latency.
 CREATE VIEW latency_split AS
 SELECT source, destination, sum(t.count) AS delivered,
        sum(t.queue_ms) / delivered AS mean_queue_ms, sum(t.retry_wait_ms) / delivered AS mean_retry_wait_ms,
@@ -114,8 +114,7 @@ HAVING delivered > 0
 ORDER BY source, destination;
 
 -- possible_duplicates: calls that may repeat one made before a crash, by day (of the call), connection and run of the
--- delivery flow that made them. Their sum is possible_duplicates of delivery_metrics. deliveries: how many were
--- concerned.
+-- delivery flow that made them. Their sum is possible_duplicates of delivery_metrics. deliveries: deliveries affected.
 CREATE VIEW possible_duplicates AS
 SELECT toStartOfDay(facts.at) AS day, source, destination, run,
        uniqExact(log_partition, log_offset) AS possible_duplicates, uniqExact(delivery_id) AS deliveries,

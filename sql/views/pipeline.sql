@@ -1,17 +1,18 @@
--- The pipeline as people look at it: how far events and deliveries came. Endings as in key_metrics.sql, and
+-- The delivery pipeline: how far events and deliveries came. Column endings as in key_metrics.sql. Parameters:
 --   step  a step of the pipeline (step_counts), '' for all where a view says so
---   by    what rows stand for: event_type, event_name or app_version
+--   by    what each row is: event_type, event_name or app_version
 --   code  one reason, '' for all
 
 -- step_counts: counts by step of the pipeline, in its order:
---   successfully_received    events delivery took from the log, duplicates included; at the minute it took them
---   failed_on_ingest         items ingest refused; those without a known source have source ''
---   filtered_at_source       events dropped as duplicates of one before, for every destination alike
---   filtered_at_destination  deliveries that configuration chose not to send
+--   successfully_received    events the delivery flow read, duplicates included; in the minute it read them
+--   failed_on_ingest         items that ingest refused; source '' if unknown
+--   filtered_at_source       events dropped as duplicates of an earlier one, for all destinations
+--   filtered_at_destination  deliveries that the configuration filters out
 --   failed_delivery          deliveries discarded or expired
 --   successful_delivery      deliveries delivered; latency and by_attempt are of these
--- The first three count events and have destination ''; with a destination chosen they are those of the sources that
--- had any outcome there in the period. The others count deliveries: several of one event where several mappings match.
+-- The first three count events and have destination ''; if a destination is given, they count the events of the sources
+-- that had any outcome there in the period. The others count deliveries: one event has several if several mappings
+-- match.
 CREATE VIEW step_counts AS
 SELECT
     at, arrayJoin(multiIf(
@@ -38,9 +39,10 @@ WHERE {destination:String} != '' AND destination = '' AND status IN ('received',
       FROM counts(from_ms = {from_ms:Int64}, to_ms = {to_ms:Int64}, source = {source:String},
                   destination = {destination:String}, step_seconds = {step_seconds:UInt32}));
 
--- step_series: step_counts by bucket and by what `by` names; only buckets with anything in them, oldest first.
--- by: any of event_type, event_name, app_version, mapping, code, source; the columns it does not name are ''.
--- by_attempt and retry_count are of successful_delivery: by number of calls; by a second call or later.
+-- step_series: step_counts by bucket and by the dimensions in `by`; empty buckets are left out, oldest first.
+-- by: any of event_type, event_name, app_version, mapping, code, source; columns it does not name are ''.
+-- by_attempt and retry_count are of successful_delivery: deliveries by number of calls; deliveries that took two or
+-- more.
 CREATE VIEW step_series AS
 WITH if({step_seconds:UInt32} = 0, 4294967296, greatest({step_seconds:UInt32}, 60)) AS width
 SELECT
@@ -61,13 +63,13 @@ GROUP BY bucket, step, source, mapping, event_type, event_name, app_version, cod
 HAVING count != 0
 ORDER BY bucket, step, source, mapping, event_type, event_name, app_version, code;
 
--- funnel: always seven rows, in the order of the pipeline: the steps of step_counts, and pending_retry before the
--- failed. unit: events or deliveries, see step_counts. What adds up, once all events of the period are settled in it:
+-- funnel: always seven rows, in the order of the pipeline: the steps of step_counts, and pending_retry before
+-- failed_delivery. unit: events or deliveries, see step_counts. Once all events of the period have outcomes in it:
 --   successfully_received = filtered_at_source + events routed    (accepted, duplicates, routed_events: ingest_balance)
 --   filtered_at_destination + pending_retry + failed_delivery + successful_delivery = deliveries routed       (balance)
--- share: of events, of what arrived at ingest (received and failed); of deliveries, of the outcomes.
--- pending_retry is how many of the period's events wait now, at the first call or a later one: no outcome, so no share,
--- and nothing before.
+-- share: of events, relative to all that arrived at ingest (received and failed); of deliveries, relative to all
+-- outcomes. pending_retry counts the deliveries of the period's events that wait now for their first or a later call.
+-- They have no outcome, so no share and no number before.
 CREATE VIEW funnel AS
 WITH
     ['successfully_received', 'failed_on_ingest', 'filtered_at_source', 'filtered_at_destination', 'pending_retry',
@@ -110,10 +112,9 @@ FROM (
 ORDER BY position;
 
 -- breakdown: the events or deliveries of one step by event_type, event_name or app_version; most first, `limit` rows.
--- code: only those with that reason, '' for all. count, share (of all the step's) and change are of the step;
--- delivered, not_delivered, filtered, pending, success_rate and p95_latency_ms are of the same value, whatever the step
--- and code. Rejected items have an event type alone. '(other)': names and versions past the bound on series of a
--- minute.
+-- code: only those with that reason, '' for all. count, share (of the whole step) and change are of the step;
+-- delivered, not_delivered, filtered, pending, success_rate and p95_latency_ms are of the value, whatever the step and
+-- code. Rejected items have only an event type. '(other)': names and versions beyond the limit on series per minute.
 CREATE VIEW breakdown AS
 WITH index -> toUInt64(round(2 * pow(1.005 / 0.995, index) / (1.005 / 0.995 + 1))) AS value_ms
 SELECT
@@ -166,10 +167,10 @@ FROM (
 ORDER BY count DESC, count_before DESC, value
 LIMIT {limit:UInt32};
 
--- discard_breakdown: why events and deliveries stopped: one row per step and code; most first. step: one of
+-- discard_breakdown: why events and deliveries were not delivered: one row per step and code; most first. step: one of
 -- failed_on_ingest, filtered_at_source, filtered_at_destination and failed_delivery, '' for all of them.
--- The code of events filtered at the source is DUPLICATE. share: of the step's. first_seen and last_seen:
--- the minute or, in whole hours inside the period, the hour.
+-- The code of events filtered at the source is DUPLICATE. share: of the whole step. first_seen and last_seen: the
+-- minute or, in whole hours inside the period, the hour.
 CREATE VIEW discard_breakdown AS
 SELECT
     d.step AS step, d.code AS code, d.count AS count,
@@ -177,7 +178,8 @@ SELECT
     if(d.count_before > 0, 100 * (d.count - d.count_before) / d.count_before, NULL) AS change_percent,
     100 * (share - if(d.whole_before > 0, d.count_before / d.whole_before, NULL)) AS share_change_points,
     reasons.severity AS severity, reasons.owner AS owner,
-    reasons.description AS description, reasons.action AS action, reasons.link AS link, d.first_seen AS first_seen, d.last_seen AS last_seen
+    reasons.description AS description, reasons.action AS action, reasons.link AS link,
+    d.first_seen AS first_seen, d.last_seen AS last_seen
 FROM (
     SELECT
         step, if(step = 'filtered_at_source', 'DUPLICATE', code) AS code,

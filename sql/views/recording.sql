@@ -1,8 +1,9 @@
--- What recording asks before it counts a fact that may repeat an earlier one: only what stands before an offset of one
--- log partition, so that recording the same log again gets the same answers. Times are Unix ms, ends included.
+-- Queries of the recording flow before it counts a fact that may repeat an earlier one. They read only records before
+-- an offset of one log partition, so recording the same log again gets the same results. Times are Unix ms, ends
+-- included.
 
--- prior_outcomes: the verdict that counts for each of the deliveries, and the number of calls made. Of redrives too: they
--- are told apart by their delivery_id.
+-- prior_outcomes: the outcome that counts for each of the deliveries, and the number of calls made. Includes redrives,
+-- which have delivery_ids of their own.
 CREATE VIEW prior_outcomes AS
 SELECT delivery_id, state, code, at, attempt
 FROM facts FINAL
@@ -16,7 +17,7 @@ GROUP BY delivery_id, state, code, at, attempt
 HAVING sum(count) > 0
 SETTINGS do_not_merge_across_partitions_select_final = 1;
 
--- prior_events: which of the events (offsets of one events partition) were said to be received or dropped as duplicates.
+-- prior_events: which of the events (offsets of one events partition) are recorded as received or as duplicates.
 CREATE VIEW prior_events AS
 SELECT DISTINCT events_partition, events_offset
 FROM facts FINAL

@@ -1,12 +1,12 @@
--- The story of one event, of what was sent again, and of what people did.
+-- The history of one event, redrives of deliveries, and the audit log.
 
--- event_trace: all that is known about the events with one messageId, oldest first.
+-- event_trace: every fact about the events with one messageId, oldest first.
 -- step: rejected, received, duplicate, routed (one for each delivery), attempt_failed, requeued, outcome, redriven,
--- redrive_attempt_failed, redrive_requeued, redrive_outcome, tested. The call that ended a delivery is told by its
--- outcome. at: of received the time ingest took it, of the rest the time it happened.
--- state: of outcomes. http_status: NULL when no answer came or no call was made. due_at: of attempt_failed and requeued,
--- else NULL. latency_ms and its four parts: of outcomes, else NULL. batch_items: how many deliveries the answer spoke of
--- together; 0: of this one. counted: false when it repeats, after a crash, what was said before.
+-- redrive_attempt_failed, redrive_requeued, redrive_outcome, tested. The call that ended a delivery is in its
+-- outcome. at: of received the time ingest received the event, of the others the time of the step.
+-- state: of outcomes. http_status: NULL without a response. due_at: of attempt_failed and requeued,
+-- else NULL. latency_ms and its four parts: of outcomes, else NULL. batch_items: number of deliveries that share
+-- the response; 0: only this one. counted: false if the fact repeats an earlier one after a crash.
 CREATE VIEW event_trace AS
 SELECT
     steps.at AS at, steps.step AS step, steps.source AS source, steps.destination AS destination,
@@ -47,8 +47,8 @@ LEFT JOIN (SELECT * FROM reasons FINAL) AS reasons
 ORDER BY at, steps.rank, destination, mapping, attempt, steps.log_partition, steps.log_offset
 SETTINGS do_not_merge_across_partitions_select_final = 1;
 
--- redrives: the latest redrive of each delivery named: its number, whether it still waits, and how it ended.
--- delivery_ids: the first deliveries' ids. state: '' while it is under way.
+-- redrives: the latest redrive of each of the deliveries: its number and its outcome.
+-- delivery_ids: ids of the first deliveries. state: '' until the redrive has an outcome.
 CREATE VIEW redrives AS
 SELECT
     splitByChar('/', delivery_id)[1] AS first_delivery_id,
@@ -61,7 +61,7 @@ WHERE redrive > 0 AND destination = {destination:String}
 GROUP BY first_delivery_id
 SETTINGS do_not_merge_across_partitions_select_final = 1;
 
--- audit_log: what was done in [from_ms, to_ms), newest first; limit: how many.
+-- audit_log: audited actions of [from_ms, to_ms), newest first; limit: maximum rows.
 CREATE VIEW audit_log AS
 SELECT at, author, role, action, subject, details
 FROM audit FINAL

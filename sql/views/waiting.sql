@@ -1,13 +1,13 @@
--- What waits, for what, and how far delivery and recording have come. settle_seconds: as in balance.sql.
+-- Pending deliveries, what they wait for, and the lag of delivery and recording. settle_seconds: as in balance.sql.
 
--- pending_retries: those of pending_deliveries that were tried or put back before.
+-- pending_retries: those of pending_deliveries that were attempted or requeued before.
 CREATE VIEW pending_retries AS
 WITH
     fromUnixTimestamp64Milli({from_ms:Int64}, 'UTC') AS first,
     fromUnixTimestamp64Milli({to_ms:Int64}, 'UTC') AS end,
     (SELECT fromUnixTimestamp64Milli(greatest(0, ifNull(watermark_ms - {settle_seconds:UInt32} * 1000, 0)), 'UTC')
      FROM low_watermark) AS passed,
-    -- All that is said of a delivery stands at the time its event was received.
+    -- All facts of a delivery have the received_at of its event.
     (SELECT minOrNull(received_at) FROM undelivered
      WHERE received_at >= first AND received_at < end AND (due_at >= passed OR received_at >= passed)) AS earliest
 SELECT
@@ -25,12 +25,12 @@ GROUP BY delivery_id
 HAVING countIf(u.kind = 'outcome' AND u.count = 1) = 0 AND countIf(u.kind != 'outcome') > 0
    AND (max(u.due_at) >= passed OR any(u.received_at) >= passed);
 
--- pending_deliveries: one row for each delivery of the events received in [from_ms, to_ms) that has no outcome and is
--- not left behind by the low watermark: balance counts as many as pending. Only what is due or was received after the
--- watermark is looked at, so this is quick however long the period is.
--- attempt: calls made so far. code and message: of the last failed call, else of the last putting back; '' before
--- either. waits_for: 'first attempt', 'retry' (a call failed), or 'its turn' (put back without a call). due_at: NULL
--- for the first.
+-- pending_deliveries: one row for each delivery of the events received in [from_ms, to_ms) that has no outcome and
+-- whose due time the low watermark has not passed: as many as pending of balance. Only deliveries due or received after
+-- the watermark are read, so the query is fast for a period of any length.
+-- attempt: calls made so far. code and message: of the last failed call, else of the last requeue; '' before either.
+-- waits_for: 'first attempt', 'retry' (a call failed), or 'its turn' (requeued without a call). due_at: NULL for a
+-- first attempt.
 CREATE VIEW pending_deliveries AS
 WITH
     greatest(
@@ -55,8 +55,8 @@ WHERE facts.destination = '' AND kind = 'received' AND received_at >= since AND 
         AND received_at >= since AND received_at < end)
 GROUP BY route.delivery_id;
 
--- waiting_deliveries: per connection and mapping, how many deliveries of the events received in [from_ms, to_ms) are
--- pending, redrives included.
+-- waiting_deliveries: pending deliveries of the events received in [from_ms, to_ms), by connection and mapping,
+-- redrives included.
 CREATE VIEW waiting_deliveries AS
 SELECT source, destination, mapping, count() AS deliveries
 FROM (
@@ -75,9 +75,9 @@ FROM (
 GROUP BY source, destination, mapping
 ORDER BY source, destination, mapping;
 
--- oldest_undelivered: per connection, how many of the events received in [from_ms, to_ms) are pending, and the one that
--- was received first: its age in seconds, and what it waits for. Deliveries lost are not here but unexplained in
--- balance.
+-- oldest_undelivered: by connection, the number of pending deliveries of the events received in [from_ms, to_ms), and
+-- the one received first: its age in seconds and what it waits for. Lost deliveries are not included: balance counts
+-- them as unexplained.
 CREATE VIEW oldest_undelivered AS
 SELECT
     o.source AS source, o.destination AS destination, o.pending AS pending, o.delivery_id AS delivery_id,
@@ -96,9 +96,9 @@ LEFT JOIN (SELECT * FROM reasons FINAL) AS reasons
     ON reasons.code = if(o.code IN (SELECT code FROM reasons), o.code, 'UNKNOWN') AND o.code != ''
 ORDER BY received_at, source, destination;
 
--- destination_health: one row per destination whose last known state is neither ok nor off (nothing is sent to it any
--- more), with what waits for it: a banner.
--- since: when the destination was first found not ok after it last was. pending: of the events received in
+-- destination_health: one row per destination whose last known state is neither ok nor off (removed or disabled), with
+-- its pending deliveries.
+-- since: start of the first state other than ok since the destination was last ok. pending: of the events received in
 -- [from_ms, to_ms).
 CREATE VIEW destination_health AS
 SELECT
@@ -126,7 +126,7 @@ LEFT JOIN (SELECT * FROM reasons FINAL) AS reasons
     ON reasons.code = if(states.code IN (SELECT code FROM reasons), states.code, 'UNKNOWN') AND states.code != ''
 ORDER BY destination;
 
--- troubled_destinations: the destinations of destination_health, and nothing else of them.
+-- troubled_destinations: only the names of the destinations of destination_health.
 CREATE VIEW troubled_destinations AS
 SELECT destination
 FROM destination_states AS found FINAL
@@ -134,7 +134,7 @@ GROUP BY destination
 HAVING argMax(found.state, (at, log_offset)) NOT IN ('ok', 'off')
 ORDER BY destination;
 
--- banners: what has to be said above every number: a row per destination that takes nothing now. No row: all is well.
+-- banners: warnings to show above all numbers: one row per destination that accepts no deliveries now.
 CREATE VIEW banners AS
 SELECT
     health.destination AS destination, health.state AS state, health.since AS since,
@@ -148,33 +148,34 @@ LEFT JOIN (SELECT * FROM reasons FINAL) AS reasons
     ON reasons.code = if(health.code IN (SELECT code FROM reasons), health.code, 'UNKNOWN') AND health.code != ''
 ORDER BY destination;
 
--- topic_lag: how far delivery has read each partition, as its workers said last, and since when something waits there.
--- unread: records nobody has read. unsettled: read, and without an outcome or a retry record yet. waits_seconds: how long
--- ago the low watermark of the worker that is furthest behind lies; it grows while a worker stands still, also one that
--- never got a record, because it ticks as long as it lives. reported_seconds: the age of what is shown here.
+-- topic_lag: how far delivery has read each partition, as its shards last reported, and since when something waits
+-- there.
+-- unread: records that no shard has read. unsettled: records read that have no outcome or retry record yet.
+-- waits_seconds: age of the low watermark of the slowest shard; it grows while a shard makes no progress, even one
+-- without records, because a running shard always reports. reported_seconds: age of the oldest report shown.
 CREATE VIEW topic_lag AS
 SELECT
     at.topic AS topic, at.partition AS partition,
     max(at.end) AS end, min(at.position) AS position, max(at.end) - min(at.position) AS unread,
     min(at.position) - least(min(at.position), min(at.settled)) AS unsettled,
     greatest(0, toUnixTimestamp64Milli(now64(3)) - toUnixTimestamp64Milli(min(watermark))) / 1000 AS waits_seconds,
-    greatest(0, toUnixTimestamp64Milli(now64(3)) - toUnixTimestamp64Milli(min(said))) / 1000 AS reported_seconds
+    greatest(0, toUnixTimestamp64Milli(now64(3)) - toUnixTimestamp64Milli(min(reported_at))) / 1000 AS reported_seconds
 FROM (
-    SELECT worker, positions, watermark, ticks.at AS said
-    FROM ticks FINAL
+    SELECT positions, watermark, watermarks.at AS reported_at
+    FROM watermarks FINAL
     -- Partition 0 of topic outcomes has the positions of all topics.
-    WHERE log_partition = 0 AND workers = (SELECT argMax(workers, (ticks.at, log_offset)) FROM ticks FINAL)
-) AS told
+    WHERE log_partition = 0 AND shards = (SELECT argMax(shards, (watermarks.at, log_offset)) FROM watermarks FINAL)
+) AS reports
 ARRAY JOIN positions AS at
 GROUP BY topic, partition
 ORDER BY topic, partition;
 
--- write_lag: per partition of topic outcomes, up to when its records are recorded here, and how long ago that is.
--- Delivery ticks every 10 s, so up to some 15 s is in order; it grows when recording is behind, and when delivery
--- stands still.
+-- write_lag: for each partition of topic outcomes, the time up to which its records are recorded here, and its age.
+-- Delivery reports its watermark every 10 s, so up to about 15 s is normal; the lag grows when recording is behind and
+-- when delivery is stopped.
 CREATE VIEW write_lag AS
 SELECT log_partition, max(at) AS recorded_to,
        greatest(0, toUnixTimestamp64Milli(now64(3)) - toUnixTimestamp64Milli(recorded_to)) / 1000 AS lag_seconds
-FROM ticks
+FROM watermarks
 GROUP BY log_partition
 ORDER BY log_partition;

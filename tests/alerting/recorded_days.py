@@ -16,7 +16,7 @@ from model.recording.replays import EarlierOutcome
 from model.recording.rows import Row
 from sinks.clickhouse.store import Store
 from tests.alerting.alerting_kit import Evaluating
-from tests.sql.recording import BASE_MS, Event, tick
+from tests.sql.recording import BASE_MS, Event, watermark_report
 
 PARTITIONS = 2
 STATES = (State.DELIVERED, State.DISCARDED, State.EXPIRED, State.FILTERED)
@@ -50,7 +50,7 @@ def facts_of_days(seed: int) -> list[tuple[int, int, Fact]]:
             found.append((fact.at_ms + random.randint(0, 90_000), offset % PARTITIONS, fact))
     for minute in range(0, 60 * 60, 5):
         watermark_ms = BASE_MS + minute * MINUTE_MS
-        found += [(watermark_ms, partition, tick(watermark_ms)) for partition in range(PARTITIONS)]
+        found += [(watermark_ms, partition, watermark_report(watermark_ms)) for partition in range(PARTITIONS)]
     return sorted(found, key=lambda one: one[:2])
 
 

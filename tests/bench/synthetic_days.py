@@ -160,10 +160,10 @@ _FROM_FACTS = (
            "last_at": ("maxIf(at, state IN ('discarded', 'expired'))", "max")},
     ),
     f"""
-        INSERT INTO samples (log_partition, log_offset, appended_at, at, source, destination, mapping, message_id,
+        INSERT INTO samples (log_partition, log_offset, at, source, destination, mapping, message_id,
             event_type, event_name, app_version, received_at, delivery_id, attempt, code, message, state,
             event, request, response)
-        SELECT log_partition, log_offset, appended_at, at, source, destination, mapping, message_id,
+        SELECT log_partition, log_offset, at, source, destination, mapping, message_id,
                event_type, event_name, app_version, received_at, delivery_id, attempt, code, message,
                if(kind = 'outcome', toString(state), 'awaiting_retry'),
                concat('{{"type":"track","event":"', event_name, '","messageId":"', message_id,
@@ -198,7 +198,7 @@ _EARLIER = (
     _earlier("minute_totals", "minute", "append_minute", "first_at", "last_at"),
     _earlier("undelivered", "received_at", "at", "due_at", "appended_at"),
 )
-_EARLIER_SAMPLES = _earlier("samples", "received_at", "at", "appended_at")
+_EARLIER_SAMPLES = _earlier("samples", "received_at", "at")
 
 # The day before the last, but not the first hour of all.
 _HOURS_BACK = f"""
@@ -259,17 +259,17 @@ def _steps(amount: Amount) -> Iterator[tuple[str, Mapping[str, int]]]:
 def _tell_of_now(store: Store) -> None:
     """Delivery has come to half a minute ago, and leaves one destination alone for a while."""
     about = {
-        "workers": 1,
-        "worker": "0",
+        "shards": 1,
+        "shard": "0",
         "at": END_MS - 1,
         "watermark": END_MS - 30_000,
         "positions": [],
         "log_offset": 1,
     }
-    ticks = [{**about, "log_partition": partition} for partition in range(PARTITIONS)]
+    reports = [{**about, "log_partition": partition} for partition in range(PARTITIONS)]
     trouble = {"destination": DESTINATION, "at": END_MS - 5 * MINUTE_MS, "log_partition": 0, "log_offset": 1,
-               "run": "run-1", "state": "open", "code": "503", "message": "busy", "until": END_MS}  # fmt: skip
-    for table, rows in (("ticks", ticks), ("destination_states", [trouble])):
+               "state": "open", "code": "503", "message": "busy", "until": END_MS}  # fmt: skip
+    for table, rows in (("watermarks", reports), ("destination_states", [trouble])):
         if refused := store.insert(table, rows):
             raise ValueError(f"{table}: {refused[0].reason}")
 

@@ -29,7 +29,7 @@ def ask(server: ServerFile, view: str, parameters: Any, authorization: str | Non
 
 
 def test_the_token_of_the_server_file_opens_it(server: ServerFile) -> None:
-    wait_until(lambda: ask(server, "low_watermark", {}).json()["rows"][0]["newest_tick"] is not None, 20, "ticking")
+    wait_until(lambda: ask(server, "low_watermark", {}).json()["rows"][0]["newest_report"] is not None, 20, "ticking")
     answer = ask(server, "delivery_metrics", PERIOD)
     assert answer.status_code == 200
     assert answer.json()["rows"][0]["delivered"] == 0

@@ -7,7 +7,7 @@ from model.recording.facts import AttemptFailed, Fact, Outcome, Redriven, Sample
 from sinks.clickhouse.store import Store
 from tests.dashboards.alert_data import fill_alerts
 from tests.grafana.variables import PanelTime
-from tests.sql.recording import BASE_MS, Event, Log, rejected, tick
+from tests.sql.recording import BASE_MS, Event, Log, rejected, watermark_report
 
 MINUTE, HOUR = 60_000, 3_600_000
 TIME = PanelTime(BASE_MS, BASE_MS + HOUR, 5 * MINUTE)
@@ -87,7 +87,7 @@ def fill(store: Store, *, lost: bool = False) -> None:
     log = Log()
     log.append(*facts())
     without = next(fact for _, fact, _ in log.entries if fact == retry_of_the_seventh()) if lost else None
-    log.append(tick(WATERMARK_MS, position=9, end=11))
+    log.append(watermark_report(WATERMARK_MS, position=9, end=11))
     log.record(store, without=without)
     fill_alerts(store)
     # What a destination was found to be is forgotten after 30 days, so this one is found now.

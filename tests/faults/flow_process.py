@@ -1,7 +1,6 @@
 """One flow as a process: ``python -m tests.faults.flow_process delivery|recording WORKSPACE DATA [FAULT]``.
 
-Faults: ``flush-on-a-timer`` moves the delivery sink's flush out of `snapshot` (the control of the kill test);
-``tick-often`` only makes ticks frequent.
+Faults: ``flush-on-a-timer`` moves the delivery sink's flush out of `snapshot` (the control of the kill test).
 """
 
 import logging

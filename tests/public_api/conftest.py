@@ -19,7 +19,7 @@ from sinks.clickhouse.schema import RETAINED, migrate
 from sinks.clickhouse.store import Store, open_store
 from tests.clickhouse.process import clickhouse
 from tests.sql.conftest import TEN_YEARS_SECONDS
-from tests.sql.recording import BASE_MS, Event, Log, rejected, tick
+from tests.sql.recording import BASE_MS, Event, Log, rejected, watermark_report
 from tests.workspaces import connection, webhook, workspace
 
 NOW_MS = BASE_MS + 4 * HOUR_MS
@@ -45,7 +45,7 @@ def log() -> Log:
     waiting = Event(900, BASE_MS + 5, message_id="a/b c")
     facts += [waiting.received(), waiting.failed(50, NOW_MS + HOUR_MS), Event(901, BASE_MS + 9).duplicate()]
     made = Log()
-    made.append(*sorted(facts, key=lambda fact: fact.at_ms), tick(NOW_MS))
+    made.append(*sorted(facts, key=lambda fact: fact.at_ms), watermark_report(NOW_MS))
     return made
 
 

@@ -28,7 +28,7 @@ def store(open_chdb: Store) -> Store:
             "facts",
             "undelivered",
             "samples",
-            "ticks",
+            "watermarks",
             "minutes",
             "minute_totals",
             "hours",

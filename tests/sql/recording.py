@@ -87,10 +87,12 @@ def rejected(at_ms: int, items: int, **more: Any) -> Rejected:
     return Rejected(at_ms=at_ms, rejection_id=f"r{at_ms}", count=items, **{**about, **more})
 
 
-def tick(watermark_ms: int, *, worker: str = "0", workers: int = 1, position: int = 0, end: int = 0) -> WatermarkReport:
+def watermark_report(
+    watermark_ms: int, *, shard: str = "0", shards: int = 1, position: int = 0, end: int = 0
+) -> WatermarkReport:
     positions = (Position(topic="events", partition=0, position=position, end=end, settled=position),)
     return WatermarkReport(
-        at_ms=watermark_ms + 1, worker=worker, workers=workers, watermark_ms=watermark_ms, positions=positions
+        at_ms=watermark_ms + 1, shard=shard, shards=shards, watermark_ms=watermark_ms, positions=positions
     )
 
 
@@ -110,7 +112,7 @@ class Log:
     def record(self, store: Store, *, without: Fact | None = None) -> None:
         """Write facts and minutes; open append minutes are sent as they grow."""
         rows: dict[str, list[dict[str, Any]]] = {
-            table: [] for table in ("facts", "samples", "ticks", "minutes", "minute_totals")
+            table: [] for table in ("facts", "samples", "watermarks", "minutes", "minute_totals")
         }
         window: LogMinute | None = None
         for position, fact, decision in self.entries:

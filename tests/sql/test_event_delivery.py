@@ -7,7 +7,7 @@ import pytest
 from model.recording.facts import Outcome, State
 from model.recording.replays import Decision, EarlierOutcome
 from sinks.clickhouse.store import Store, ViewRefused
-from tests.sql.recording import BASE_MS, Event, Log, rejected, tick
+from tests.sql.recording import BASE_MS, Event, Log, rejected, watermark_report
 from tests.sql.test_views import FATES, HOUR, MINUTE, PERIOD, mixed_log
 
 CHOICES = [{}, {"source": "web"}, {"destination": "crm"}, {"source": "ios", "destination": "mail"}, {"source": "none"}]
@@ -23,7 +23,7 @@ def settled_log(seed: int = 11) -> Log:
     """Random events and their outcomes, a duplicate, two rejected items, and a watermark past all of it."""
     log = mixed_log(seed)
     log.append(Event(300, BASE_MS + 10, source="web").duplicate(), rejected(BASE_MS + 20, 2))
-    log.append(tick(BASE_MS + 3 * HOUR, position=301, end=301))
+    log.append(watermark_report(BASE_MS + 3 * HOUR, position=301, end=301))
     return log
 
 

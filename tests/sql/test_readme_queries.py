@@ -9,7 +9,7 @@ import pytest
 from model.recording.facts import State
 from sinks.clickhouse.store import Store
 from sinks.clickhouse.views import SQL, VIEWS
-from tests.sql.recording import BASE_MS, Event, Log, tick
+from tests.sql.recording import BASE_MS, Event, Log, watermark_report
 
 README = (SQL / "README.md").read_text(encoding="utf-8")
 QUERIES = re.findall(r"```sql\n(.*?)```", README, re.DOTALL)
@@ -30,7 +30,7 @@ def incident(store: Store) -> Store:
     fine, lost, waiting = Event(0, BASE_MS), Event(1, BASE_MS + 60_000, message_id="lost"), Event(2, BASE_MS + 70_000)
     log.append(fine.received(), fine.outcome(State.DELIVERED), lost.received())
     log.append(lost.outcome(State.DISCARDED, code="400", message="no such field"), waiting.received())
-    log.append(waiting.failed(10, BASE_MS + 3_000_000), tick(BASE_MS + 200_000))
+    log.append(waiting.failed(10, BASE_MS + 3_000_000), watermark_report(BASE_MS + 200_000))
     log.record(store)
     sample = {"state": "discarded", "destination": "crm", "code": "400", "at": BASE_MS + 60_100, "message_id": "lost",
               "received_at": BASE_MS + 60_000, "event": "{}", "request": "{}", "response": "{}"}  # fmt: skip

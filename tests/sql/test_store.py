@@ -54,7 +54,7 @@ def test_the_views_people_may_read_are_those_of_the_migrations(store: Store) -> 
 def test_views_are_stored_inlined_and_replaced_when_they_differ(store: Store) -> None:
     query = "SELECT create_table_query FROM system.tables WHERE database = 'waybill' AND name = 'banners'"
     [(kept,)] = rows_of(store, query)
-    assert "ticks" in kept and not any(f"{view}(" in kept for view in VIEWS)
+    assert "watermarks" in kept and not any(f"{view}(" in kept for view in VIEWS)
     with store.client() as client:
         client.command("CREATE OR REPLACE VIEW banners AS SELECT 1 AS one")  # as another release may have made it
         client.command("CREATE VIEW gone AS SELECT 1 AS one COMMENT 'inlined from sql/, 0123456789abcdef'")

@@ -12,7 +12,7 @@ from model.recording.latency import latency_bucket
 from model.recording.replays import Decision, EarlierOutcome
 from sinks.clickhouse.store import Store, ViewRefused
 from tests.latencies import value_ms
-from tests.sql.recording import BASE_MS, Event, Log, rejected, tick
+from tests.sql.recording import BASE_MS, Event, Log, rejected, watermark_report
 
 MINUTE, HOUR = 60_000, 3_600_000
 PERIOD = {"from_ms": BASE_MS, "to_ms": BASE_MS + HOUR}
@@ -65,7 +65,7 @@ def test_nothing_recorded_gives_zeros_and_nulls(store: Store) -> None:
     assert metrics["success_rate"] is None and metrics["p95_latency_ms"] is None
     assert store.view("error_details", **PERIOD) == store.view("balance", **PERIOD) == []
     assert set(store.view("ingest_balance", **PERIOD)[0].values()) == {0}
-    assert store.view("freshness") == [{"watermark": None, "newest_tick": None, "lag_seconds": None}]
+    assert store.view("freshness") == [{"watermark": None, "newest_report": None, "lag_seconds": None}]
     trend = store.view("delivery_trend", **PERIOD, step_seconds=600)
     assert [row["bucket"] for row in trend] == [BASE_MS + i * 600_000 for i in range(6)]
     assert {row["p95_latency_ms"] for row in trend} == {None}
@@ -73,7 +73,7 @@ def test_nothing_recorded_gives_zeros_and_nulls(store: Store) -> None:
 
 def test_recording_the_same_log_again_changes_no_number(store: Store) -> None:
     log = mixed_log(1)
-    log.append(rejected(BASE_MS + 50, 3), tick(BASE_MS + 2 * HOUR, position=300, end=300))
+    log.append(rejected(BASE_MS + 50, 3), watermark_report(BASE_MS + 2 * HOUR, position=300, end=300))
     log.record(store)
     before = everything(store)
     log.record(store)
@@ -94,7 +94,7 @@ def test_metrics_count_outcomes_in_the_minute_they_happened(store: Store) -> Non
 
 def test_minutes_facts_and_balance_agree(store: Store) -> None:
     log = mixed_log(2)
-    log.append(tick(BASE_MS + 10 * HOUR))
+    log.append(watermark_report(BASE_MS + 10 * HOUR))
     log.record(store)
     period = {"from_ms": BASE_MS, "to_ms": BASE_MS + 2 * HOUR}
     [metrics] = store.view("delivery_metrics", **period)
@@ -142,7 +142,7 @@ def test_a_correction_moves_a_delivery_and_is_counted_once(store: Store) -> None
     delivered = event.outcome(State.DELIVERED, 200_000, replayed=True, resent=True)
     log.append(delivered, decision=Decision(1, taken_back))
     log.append(event.outcome(State.DISCARDED, 201_000, code="400", replayed=True), decision=Decision(0))
-    log.append(tick(BASE_MS + HOUR))
+    log.append(watermark_report(BASE_MS + HOUR))
     log.record(store)
     assert nonzero(balance(store)) == {"routed": 1, "delivered": 1}
     [metrics] = store.view("delivery_metrics", **PERIOD)
@@ -162,7 +162,7 @@ def test_a_lost_outcome_is_pending_until_the_watermark_passes_and_then_unexplain
     log.append(event.received(), lost)
     log.record(store, without=lost)
     assert nonzero(balance(store)) == {"routed": 1, "pending": 1}  # no watermark yet
-    log.append(tick(BASE_MS + 60_000))
+    log.append(watermark_report(BASE_MS + 60_000))
     log.record(store, without=lost)
     assert nonzero(balance(store, settle_seconds=120)) == {"routed": 1, "pending": 1}
     assert nonzero(balance(store, settle_seconds=59)) == {"routed": 1, "unexplained": 1}
@@ -173,22 +173,22 @@ def test_a_lost_outcome_is_pending_until_the_watermark_passes_and_then_unexplain
 @pytest.mark.parametrize("kind", ["failed", "requeued"])
 def test_a_retry_is_pending_while_its_due_time_lies_ahead(store: Store, kind: str) -> None:
     log, event = Log(), Event(0, BASE_MS)
-    log.append(event.received(), getattr(event, kind)(10, BASE_MS + 500_000), tick(BASE_MS + 400_000))
+    log.append(event.received(), getattr(event, kind)(10, BASE_MS + 500_000), watermark_report(BASE_MS + 400_000))
     log.record(store)
     assert nonzero(balance(store)) == {"routed": 1, "pending": 1}
     [error] = store.view("error_details", **PERIOD)
     assert (error["state"], error["deliveries"]) == ("awaiting_retry", 1)
-    log.append(tick(BASE_MS + 500_001))
+    log.append(watermark_report(BASE_MS + 500_001))
     log.record(store)
     assert nonzero(balance(store)) == {"routed": 1, "unexplained": 1}
 
 
 def test_an_outcome_nobody_routed_is_unexplained_once_the_watermark_has_passed(store: Store) -> None:
     log, event = Log(), Event(0, BASE_MS)
-    log.append(event.outcome(State.DELIVERED), tick(BASE_MS - 1))
+    log.append(event.outcome(State.DELIVERED), watermark_report(BASE_MS - 1))
     log.record(store)
     assert balance(store) == dict.fromkeys(FATES, 0)  # its routing may be recorded in a moment
-    log.append(tick(BASE_MS + 10_000))
+    log.append(watermark_report(BASE_MS + 10_000))
     log.record(store)
     assert nonzero(balance(store)) == {"unexplained": 1}
 
@@ -202,20 +202,20 @@ def test_an_outcome_counted_twice_is_unexplained(store: Store) -> None:
 
 def test_the_watermark_is_the_least_of_all_workers_in_all_partitions(store: Store) -> None:
     log, other = Log(0), Log(1)
-    log.append(tick(BASE_MS + 9, worker="0", workers=2))
+    log.append(watermark_report(BASE_MS + 9, shard="0", shards=2))
     log.record(store)
-    assert store.view("low_watermark")[0]["watermark_ms"] is None  # worker 1 has not spoken
-    log.append(tick(BASE_MS + 7, worker="1", workers=2))
+    assert store.view("low_watermark")[0]["watermark_ms"] is None  # shard 1 has not reported
+    log.append(watermark_report(BASE_MS + 7, shard="1", shards=2))
     log.record(store)
     assert store.view("low_watermark")[0]["watermark_ms"] == BASE_MS + 7
-    other.append(tick(BASE_MS + 5, worker="0", workers=2))
+    other.append(watermark_report(BASE_MS + 5, shard="0", shards=2))
     other.record(store)
-    assert store.view("low_watermark")[0]["watermark_ms"] is None  # worker 1 has not spoken in partition 1
-    other.append(tick(BASE_MS + 6, worker="1", workers=2))
+    assert store.view("low_watermark")[0]["watermark_ms"] is None  # shard 1 has not reported in partition 1
+    other.append(watermark_report(BASE_MS + 6, shard="1", shards=2))
     other.record(store)
     assert store.view("low_watermark")[0]["watermark_ms"] == BASE_MS + 5
-    for log_ in (log, other):  # one worker from now on: what worker 1 said last holds nothing back
-        log_.append(tick(BASE_MS + 50, worker="0", workers=1))
+    for log_ in (log, other):  # one shard from now on: the last report of shard 1 no longer counts
+        log_.append(watermark_report(BASE_MS + 50, shard="0", shards=1))
         log_.record(store)
     assert store.view("low_watermark")[0]["watermark_ms"] == BASE_MS + 50
 
@@ -296,12 +296,12 @@ def test_ingest_balance_finds_an_event_nobody_spoke_of(store: Store) -> None:
     log = Log()
     log.append(Event(10, BASE_MS).received(), Event(11, BASE_MS + 1).duplicate(), Event(13, BASE_MS + 3).received())
     unreadable = Event(14, BASE_MS + 4).outcome(State.DISCARDED, to="", code="UNREADABLE_RECORD")
-    log.append(unreadable, rejected(BASE_MS + 5, 4), tick(BASE_MS + 3, position=15, end=17))
+    log.append(unreadable, rejected(BASE_MS + 5, 4), watermark_report(BASE_MS + 3, position=15, end=17))
     log.record(store)
     [ingest] = store.view("ingest_balance", **PERIOD, settle_seconds=0)
     assert ingest == {"ingested": 11, "accepted": 7, "rejected": 4, "duplicates": 1, "routed_events": 3,
                       "unread": 3, "unexplained": 0}  # fmt: skip
-    log.append(tick(BASE_MS + 10, position=17, end=17))
+    log.append(watermark_report(BASE_MS + 10, position=17, end=17))
     log.record(store)
     [ingest] = store.view("ingest_balance", **PERIOD, settle_seconds=0)
     assert (ingest["accepted"], ingest["unread"], ingest["unexplained"]) == (5, 0, 1)
@@ -367,14 +367,14 @@ def test_a_trend_of_too_many_buckets_is_refused_with_the_remedy(store: Store) ->
 def test_lag_is_that_of_the_worker_furthest_behind_and_grows_while_it_stands_still(store: Store) -> None:
     assert store.view("topic_lag") == []
     log = Log()
-    log.append(tick(BASE_MS, worker="0", workers=2, position=70, end=100))
-    log.append(tick(BASE_MS + 60_000, worker="1", workers=2, position=90, end=120))
+    log.append(watermark_report(BASE_MS, shard="0", shards=2, position=70, end=100))
+    log.append(watermark_report(BASE_MS + 60_000, shard="1", shards=2, position=90, end=120))
     log.record(store)
     [lag] = store.view("topic_lag")
     assert (lag["topic"], lag["partition"], lag["position"], lag["end"], lag["unread"]) == ("events", 0, 70, 120, 50)
     assert lag["unsettled"] == 0
     assert lag["waits_seconds"] > lag["reported_seconds"] - 1 > 0
-    log.append(tick(BASE_MS + 120_000, position=120, end=120))  # now there is one worker alone
+    log.append(watermark_report(BASE_MS + 120_000, position=120, end=120))  # now there is only one shard
     log.record(store)
     [lag] = store.view("topic_lag")
     assert (lag["position"], lag["unread"]) == (120, 0)

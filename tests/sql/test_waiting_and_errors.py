@@ -9,7 +9,7 @@ import pytest
 
 from model.recording.facts import Fact, State
 from sinks.clickhouse.store import Store, ViewRefused
-from tests.sql.recording import BASE_MS, Event, Log, tick
+from tests.sql.recording import BASE_MS, Event, Log, watermark_report
 from tests.sql.test_views import HOUR, MINUTE, PERIOD, mixed_log
 
 
@@ -37,7 +37,7 @@ def half_settled_log(seed: int) -> Log:
 def test_pending_deliveries_are_as_many_as_the_balance_says(store: Store, watermark: int | None) -> None:
     log = half_settled_log(3)
     if watermark is not None:
-        log.append(tick(BASE_MS + watermark))
+        log.append(watermark_report(BASE_MS + watermark))
     log.record(store)
     for chosen in ({}, {"source": "web"}, {"destination": "crm"}, {"destination": "none"}):
         for period in (PERIOD, {"from_ms": BASE_MS + 10 * MINUTE + 7, "to_ms": BASE_MS + 40 * MINUTE + 3}):
@@ -57,7 +57,9 @@ def test_the_oldest_undelivered_tells_what_it_waits_for(store: Store) -> None:
     log.append(old.received(), new.received(), old.failed(10, BASE_MS + 99, code="503"))
     log.append(old.failed(20, BASE_MS + HOUR, attempt=2, code="429"), old.requeued(30, BASE_MS + 2 * HOUR))
     log.append(
-        Event(3, BASE_MS - 1).received(), Event(3, BASE_MS - 1).outcome(State.DELIVERED), tick(BASE_MS + 100_000)
+        Event(3, BASE_MS - 1).received(),
+        Event(3, BASE_MS - 1).outcome(State.DELIVERED),
+        watermark_report(BASE_MS + 100_000),
     )
     log.record(store)
     [row] = store.view("oldest_undelivered", **PERIOD)
@@ -69,7 +71,7 @@ def test_the_oldest_undelivered_tells_what_it_waits_for(store: Store) -> None:
 
 def test_what_waits_is_counted_by_connection_and_mapping_redrives_included(store: Store) -> None:
     log = half_settled_log(5)
-    log.append(tick(BASE_MS + HOUR // 2))
+    log.append(watermark_report(BASE_MS + HOUR // 2))
     log.record(store)
     pending = store.view("pending_deliveries", **PERIOD)
     counted = Counter((row["source"], row["destination"], row["mapping"]) for row in pending)
@@ -115,7 +117,7 @@ def test_a_destination_in_trouble_is_a_banner_since_the_trouble_began(store: Sto
 def test_write_lag_grows_in_the_partition_that_is_not_recorded(store: Store) -> None:
     for partition, minute in ((0, 5), (1, 9)):
         log = Log(partition)
-        log.append(tick(BASE_MS), tick(BASE_MS + minute * MINUTE))
+        log.append(watermark_report(BASE_MS), watermark_report(BASE_MS + minute * MINUTE))
         log.record(store)
     rows = store.view("write_lag")
     assert [(row["log_partition"], row["recorded_to"]) for row in rows] == [
@@ -145,7 +147,7 @@ def test_error_details_tell_reason_remedy_and_the_destinations_words(store: Stor
             "message": "too long", "error_group": "too long"}  # fmt: skip
         log.append(event.received(), event.outcome(State.DISCARDED, 100, code="400", **words))
     waiting = Event(20, BASE_MS + MINUTE)
-    log.append(waiting.received(), waiting.failed(10, BASE_MS + HOUR), tick(BASE_MS + 2 * MINUTE))
+    log.append(waiting.received(), waiting.failed(10, BASE_MS + HOUR), watermark_report(BASE_MS + 2 * MINUTE))
     log.record(store)
     log.record(store)
     discarded, retrying = store.view("error_details", **PERIOD)

@@ -34,6 +34,6 @@ def open_http(running_server: ClickHouse) -> Iterator[Store]:
 def store(server: ClickHouse, open_http: Store) -> Store:
     migrate(open_http, dict.fromkeys(RETAINED, TEN_YEARS_SECONDS), ALL)
     with open_http.client() as client:
-        for table in RETAINED.keys() | {"ticks"}:
+        for table in RETAINED.keys() | {"watermarks"}:
             client.command(f"TRUNCATE TABLE {table}")
     return open_http

@@ -57,8 +57,8 @@ def test_a_user_who_may_only_read_reads_and_writes_nothing(store: Store, server:
 
 def test_each_insert_asks_for_an_answer_after_it_is_written(store: Store, server: ClickHouse) -> None:
     store.insert("facts", facts(3))
-    store.insert("ticks", [{"worker": "0", "at": BASE_MS}])
-    sent = server.inserts("facts") + server.inserts("ticks")
+    store.insert("watermarks", [{"shard": "0", "at": BASE_MS}])
+    sent = server.inserts("facts") + server.inserts("watermarks")
     assert len(sent) >= 2
     assert {insert["settings"]["async_insert"] for insert in sent} == {"0"}
 
@@ -66,9 +66,9 @@ def test_each_insert_asks_for_an_answer_after_it_is_written(store: Store, server
 @pytest.mark.parametrize("encoding", ["lz4", "zstd", "gzip"])
 def test_the_driver_and_the_server_compress_both_ways(store: Store, server: ClickHouse, encoding: str) -> None:
     client = clickhouse_connect.get_client(host="127.0.0.1", port=server.port, database="waybill", compress=encoding)
-    client.insert("ticks", [[f"worker {n}" * 50, n] for n in range(500)], column_names=["worker", "workers"])
-    rows = client.query("SELECT worker FROM ticks FINAL ORDER BY workers").result_rows
-    assert [text for (text,) in rows] == [f"worker {n}" * 50 for n in range(500)]
+    client.insert("watermarks", [[f"shard {n}" * 50, n] for n in range(500)], column_names=["shard", "shards"])
+    rows = client.query("SELECT shard FROM watermarks FINAL ORDER BY shards").result_rows
+    assert [text for (text,) in rows] == [f"shard {n}" * 50 for n in range(500)]
     assert server.report()["statements"][-2]["encoding"] == encoding
     url = f"http://127.0.0.1:{server.port}/?enable_http_compression=1"
     with httpx.stream("POST", url, content="SELECT 1", headers={"Accept-Encoding": encoding}) as answer:

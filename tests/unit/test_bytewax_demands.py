@@ -282,12 +282,12 @@ def test_5_4_after_the_number_of_shards_was_changed_ticks_go_on_and_nothing_is_l
         crash=True,
     )
     system.shards = shards
-    ticks = sum(isinstance(fact, WatermarkReport) for fact in system.facts())
+    reports = sum(isinstance(fact, WatermarkReport) for fact in system.facts())
 
     def done() -> bool:
         return (
             len(system.delivered_ids()) == 20
-            and sum(isinstance(f, WatermarkReport) for f in system.facts()) > ticks + 1
+            and sum(isinstance(f, WatermarkReport) for f in system.facts()) > reports + 1
         )
 
     system.run(answering(), done)

@@ -20,7 +20,7 @@ from tests.samples import (
     rejected,
     requeued,
     sample,
-    tick,
+    watermark_report,
 )
 
 COUNTED = Decision(1)
@@ -44,7 +44,7 @@ def statuses(fact: Fact, decision: Decision = COUNTED) -> list[tuple[str, str, i
         (outcome(State.EXPIRED, code="503"), [("expired", "503", 1)]),
         (outcome(resent=True), [("delivered", "", 1), ("possible_duplicate", "", 1)]),
         (sample(), []),
-        (tick(), []),
+        (watermark_report(), []),
     ],
 )
 def test_each_fact_is_counted_under_its_status(fact: Fact, counted: list[tuple[str, str, int]]) -> None:

@@ -2,7 +2,7 @@ from flows.runtime.recovery import LOOK_BACK_RECORDS, last_committed, set_start_
 from flows.topics.interface import EVENTS, OUTCOMES
 from model.recording.facts import Position, encode
 from tests.fakes import Clock, MemoryTopics
-from tests.samples import T0, outcome, tick
+from tests.samples import T0, outcome, watermark_report
 
 
 def topics_of() -> MemoryTopics:
@@ -33,9 +33,9 @@ def test_or_where_it_was_set_to_begin_unless_that_is_gone() -> None:
 def test_the_last_tick_says_what_was_settled() -> None:
     topics = topics_of()
     assert last_committed(topics) is None
-    topics.append(OUTCOMES, encode(tick()))
+    topics.append(OUTCOMES, encode(watermark_report()))
     at = Position(topic=EVENTS, partition=1, position=80, end=90, settled=70)
-    topics.append(OUTCOMES, encode(tick(positions=(at,))))
+    topics.append(OUTCOMES, encode(watermark_report(positions=(at,))))
     topics.append(OUTCOMES, encode(outcome()))
     topics.append(OUTCOMES, b"damaged")
     assert last_committed(topics) == {(EVENTS, 1): 70}
@@ -43,7 +43,7 @@ def test_the_last_tick_says_what_was_settled() -> None:
 
 def test_a_tick_far_back_is_found() -> None:
     topics = topics_of()
-    topics.append(OUTCOMES, encode(tick()))
+    topics.append(OUTCOMES, encode(watermark_report()))
     value = encode(outcome())
     for _ in range(2 * LOOK_BACK_RECORDS):
         topics.append(OUTCOMES, value)

@@ -5,7 +5,7 @@ import pytest
 from flows.recording.replays import EPOCHS_KEPT, EventKey, OutcomeKey, ReplayDeduplicator, key_of
 from model.recording.facts import Fact, State
 from model.recording.replays import Decision, EarlierOutcome
-from tests.samples import attempt_failed, duplicate, outcome, received, rejected, requeued, sample, tick
+from tests.samples import attempt_failed, duplicate, outcome, received, rejected, requeued, sample, watermark_report
 
 DISCARDED = outcome(State.DISCARDED, code="400")
 
@@ -85,7 +85,9 @@ def test_an_event_received_is_not_received_again_as_a_duplicate() -> None:
     assert judged(priors, received(events_offset=9), duplicate(replayed=True)) == [Decision(1), Decision(0)]
 
 
-@pytest.mark.parametrize("fact", [attempt_failed(replayed=True), requeued(replayed=True), sample(), rejected(), tick()])
+@pytest.mark.parametrize(
+    "fact", [attempt_failed(replayed=True), requeued(replayed=True), sample(), rejected(), watermark_report()]
+)
 def test_what_may_happen_many_times_counts_each_time(fact: Fact) -> None:
     assert key_of(fact) is None
     assert judged(ReplayDeduplicator(Store()), fact, fact) == [Decision(1)] * 2

@@ -55,7 +55,7 @@ class Views:
             "delivery_metrics": [METRICS], "key_metrics": [CHANGES],
             "ingest_balance": [INGEST], "balance": [ROW], "error_details": [ERROR],
             "error_messages": MESSAGES,
-            "delivery_trend": trend, "freshness": [{"watermark": TO - 50_000, "newest_tick": TO, "lag_seconds": 1.0}],
+            "delivery_trend": trend, "freshness": [{"watermark": TO - 50_000, "newest_report": TO, "lag_seconds": 1.0}],
             "destination_health": [], "redrive_balance": [], "ingest_by_source": [OF_SOURCE], "rejections": [],
         }  # fmt: skip
         self.answers = answers | changes
@@ -212,7 +212,7 @@ def test_a_report_of_nothing_is_shown_without_false_numbers() -> None:
     nothing = dict.fromkeys(METRICS, 0) | dict.fromkeys(
         ("success_rate", "p50_latency_ms", "p95_latency_ms", "p99_latency_ms")
     )
-    freshness = [{"watermark": None, "newest_tick": None, "lag_seconds": None}]
+    freshness = [{"watermark": None, "newest_report": None, "lag_seconds": None}]
     ingest = [dict.fromkeys(INGEST, 0)]
     report = build_report(
         Views(

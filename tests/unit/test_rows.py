@@ -5,7 +5,7 @@ from model.recording.facts import Fact, State, kind_of
 from model.recording.replays import Decision, EarlierOutcome
 from model.recording.rollup import LogMinute
 from model.recording.rows import LogPosition, minute_row, rows_of
-from tests.samples import ONE_OF_EACH, T0, attempt_failed, outcome, received, rejected, sample, tick
+from tests.samples import ONE_OF_EACH, T0, attempt_failed, outcome, received, rejected, sample, watermark_report
 
 AT = LogPosition(1, 88, T0 + 300)
 
@@ -17,7 +17,7 @@ def only_row(fact: Fact, decision: Decision | None = None) -> dict[str, object]:
 
 @pytest.mark.parametrize(
     ("fact", "table"),
-    [(fact, {"sample": "samples", "tick": "ticks"}.get(kind_of(fact), "facts")) for fact in ONE_OF_EACH],
+    [(fact, {"sample": "samples", "watermark": "watermarks"}.get(kind_of(fact), "facts")) for fact in ONE_OF_EACH],
     ids=map(kind_of, ONE_OF_EACH),
 )
 def test_each_fact_is_one_row_that_says_where_in_the_log_it_stands(fact: Fact, table: str) -> None:
@@ -49,7 +49,7 @@ def test_details_of_each_kind_have_their_columns() -> None:
     assert only_row(received(routes=(("id", "crm", ""),)))["routes"] == (("id", "crm", ""),)
     assert only_row(attempt_failed(due_at_ms=T0 + 9))["due_at"] == T0 + 9
     assert only_row(rejected(count=4))["items"] == 4
-    assert only_row(tick())["positions"] == [("events", 0, 5, 7, 3)]
+    assert only_row(watermark_report())["positions"] == [("events", 0, 5, 7, 3)]
     assert only_row(sample())["at"] == T0 + 250
 
 

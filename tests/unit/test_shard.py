@@ -230,9 +230,9 @@ def test_a_tick_goes_into_every_partition_and_counts_what_is_in_flight() -> None
     working.take(delivery(due_at_ms=T0 - 9, events_offset=4))
     [outputs] = working.shard.on_batch([[ShardProgress(0, SourceProgress(EVENTS, 0, 10, 12, T0))]])[0]
     assert [output.partition for output in outputs] == [0, 1]
-    tick = decode(outputs[0].value)
-    assert isinstance(tick, WatermarkReport)
-    assert (tick.watermark_ms, tick.positions[0].settled) == (T0 - 9, 4)
+    report = decode(outputs[0].value)
+    assert isinstance(report, WatermarkReport)
+    assert (report.watermark_ms, report.positions[0].settled) == (T0 - 9, 4)
 
 
 def test_after_a_crash_everything_held_is_called_again_and_marked() -> None:

@@ -57,7 +57,7 @@ def test_one_insert_per_table_with_the_ticks_last_but_for_the_hours_made_of_minu
     rebuild = RebuildHours(1, (T0,), T0)
     written(
         tables,
-        Row("ticks", {"n": 1}),
+        Row("watermarks", {"n": 1}),
         rebuild,
         Row("facts", {"n": 2}),
         Row("minutes", {"n": 3}),
@@ -66,7 +66,7 @@ def test_one_insert_per_table_with_the_ticks_last_but_for_the_hours_made_of_minu
     assert tables.log == [
         ("facts", [{"n": 2}, {"n": 4}]),
         ("minutes", [{"n": 3}]),
-        ("ticks", [{"n": 1}]),
+        ("watermarks", [{"n": 1}]),
         ("hours", tuple(rebuild)),
     ]
 

@@ -1,12 +1,12 @@
-"""Views with the views they read written out."""
+"""Views are inlined; applied migrations are recognised by their statements."""
 
 from pathlib import Path
 
 import pytest
 from clickhouse_migrations.migration import Migration  # type: ignore[import-untyped]
 
-from sinks.clickhouse.schema import as_applied
-from sinks.clickhouse.views import inline_views, parameters_of, read_definitions, statements_of
+from sinks.clickhouse.schema import keep_applied
+from sinks.clickhouse.views import inline_views, parameters_of, read_definitions
 
 VIEWS = {
     "plain": "SELECT 1 AS one",
@@ -54,27 +54,22 @@ def test_a_view_that_is_defined_twice_is_refused(tmp_path: Path) -> None:
         read_definitions(tmp_path)
 
 
-def test_a_migration_is_its_statements_without_comments_and_views() -> None:
-    bare = "CREATE TABLE t (x Int8)\nENGINE = Memory;\n"
-    with_view = f"-- t: a table.\n{bare}\n-- v: a view.\nCREATE VIEW IF NOT EXISTS v AS\nSELECT 1;\n"
-    assert statements_of(with_view) == statements_of(bare) == "CREATE TABLE t (x Int8) ENGINE = Memory;"
-    assert statements_of("-- Only views.\nCREATE OR REPLACE VIEW v AS\nSELECT 1;\n") == ""
-
-
 APPLIED = [
-    Migration(1, "a", "-- Old words.\nCREATE TABLE t (x Int8);\nCREATE VIEW IF NOT EXISTS v AS\nSELECT 1;\n"),
-    Migration(2, "b", "CREATE OR REPLACE VIEW v AS\nSELECT 2;\n"),
+    Migration(1, "a", "-- Old words.\nCREATE TABLE t (x Int8);\n"),
+    Migration(2, "b", "ALTER TABLE t ADD COLUMN y Int8; -- y\n"),
 ]
 
 
-def test_applied_migrations_are_known_again_by_their_statements() -> None:
-    now = [Migration(1, "c", "-- New words.\nCREATE TABLE t (x Int8);\n"), Migration(3, "d", "DROP TABLE t;")]
-    assert as_applied(now, APPLIED) == [*APPLIED, now[1]]
-    assert as_applied(now, []) == now
+def test_applied_migrations_are_recognised_by_their_statements() -> None:
+    now = [
+        Migration(1, "c", "-- New words.\nCREATE TABLE t\n  (x Int8);\n"),
+        Migration(2, "d", "ALTER TABLE t ADD COLUMN y Int8;"),
+        Migration(3, "e", "DROP TABLE t;"),
+    ]
+    assert keep_applied(now, APPLIED) == [*APPLIED, now[2]]
+    assert keep_applied(now, []) == now
 
 
-def test_control_an_applied_migration_that_does_something_else_now_is_not_known() -> None:
-    now = [Migration(1, "c", "CREATE TABLE t (x Int16);")]
-    assert as_applied(now, APPLIED) == [now[0], APPLIED[1]]
-    gone = [Migration(1, "a", "CREATE TABLE t (x Int8);"), Migration(2, "b", "DROP TABLE t;")]
-    assert as_applied([gone[0]], gone) == [gone[0]]
+def test_control_an_applied_migration_with_other_statements_is_not_recognised() -> None:
+    now = [Migration(1, "c", "CREATE TABLE t (x Int16);"), Migration(3, "b", APPLIED[1].script)]
+    assert keep_applied(now, APPLIED) == now

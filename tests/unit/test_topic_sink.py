@@ -22,7 +22,7 @@ def test_facts_are_appended_in_small_parts_and_the_rest_waits_for_the_snapshot_w
         patch.setattr(backoff.retry_forever, "__defaults__", (lambda seconds: setattr(topics, "failure", None),))
         partition.snapshot()
     assert [record.value for record in topics.records("retries.1s")] == [b"retry"]
-    assert [record.value for record in topics.records(OUTCOMES)][-2:] == [facts[-1].value, b"tick"]
+    assert [record.value for record in topics.records(OUTCOMES)][-2:] == [facts[-1].value, b"report"]
 
 
 def test_nothing_but_facts_is_appended_before_the_snapshot_and_then_in_one_flush() -> None:
@@ -34,7 +34,7 @@ def test_nothing_but_facts_is_appended_before_the_snapshot_and_then_in_one_flush
     partition.snapshot()
     assert {record.value for record in topics.records("copy")} == {b"one", b"two"}
     assert [record.partition for record in topics.records("copy") if record.value == b"one"] == [1]
-    assert topics.flushes == 2  # all of it, then ticks
+    assert topics.flushes == 2  # all of it, then watermark reports
 
 
 def test_a_topic_that_is_away_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,7 +23,7 @@ from tests.grafana.render.day import facts_of_a_day
 from tests.grafana.render.day_alerts import alerts_of_a_day
 from tests.grafana.render.recording import height_px, record, state
 from tests.grafana.variables import PanelTime, query_interval_ms
-from tests.sql.recording import ONE, Log, tick
+from tests.sql.recording import ONE, Log, watermark_report
 
 ROOT = Path(__file__).resolve().parents[3]
 WIDTH_PX = 1_440
@@ -36,7 +36,7 @@ def fill(store: Store, to_ms: int) -> None:
     log = Log()
     log.append(*(fact for fact in facts if not isinstance(fact, DestinationState)))
     events = sum(isinstance(fact, Received) for fact in facts)
-    log.append(tick(to_ms - 9_000, position=events, end=events))
+    log.append(watermark_report(to_ms - 9_000, position=events, end=events))
     log.record(store)
     tables = alerts_of_a_day(facts, to_ms)
     for fact in facts:

@@ -1,13 +1,14 @@
--- Alerting: rules as people made them, what became of them, and what was told to whom. Written by the console process
--- (alert_rules) and the alerting flow (the rest). Times are UTC.
+-- Alerting: the rules people made, how each changed between ok and firing, and the messages sent about it. The console
+-- process writes alert_rules; the alerting flow writes the other tables. Times are UTC.
 
--- alert_rules: every version of every rule; a row is never changed. Without a TTL: a rule may be in force for years,
--- and the version that deleted it must not go before the others.
+-- alert_rules: every version of every rule; rows never change. Without retention: a rule may be in force for years, and
+-- the version that deletes it must not expire before the others.
+-- Key: rule, version.
 -- author        who made this version; creator: who made the first
 -- change        created, edited, deleted, muted, unmuted, acknowledged
--- definition    the rule as JSON, as model/alerts/rule.py writes it; with the mail addresses people put in
--- muted_until, acknowledged_at: 1970 when it is not
--- owner         user, or workspace: then the workspace file says what the rule is
+-- definition    the rule as JSON (model/alerts/rule.py), including the mail addresses people entered
+-- muted_until, acknowledged_at: 1970 if not muted, not acknowledged
+-- owner         user, or workspace: defined in the workspace file
 CREATE TABLE IF NOT EXISTS alert_rules (
     rule_id String,
     version UInt32,
@@ -24,16 +25,17 @@ CREATE TABLE IF NOT EXISTS alert_rules (
 ENGINE = ReplacingMergeTree
 ORDER BY (rule_id, version);
 
--- alert_transitions: each change of a rule between ok and firing, and each reminder. A row sent again folds (by id).
+-- alert_transitions: every change of a rule between ok and firing, and every reminder. A row that is sent again merges.
+-- Key: time, rule, id. Partition: month. Retention: retention.store.alerts_days, counted from at.
 -- check         what was evaluated: day (24 hours), fast (first attempts), hour (failed events), setup, blind
 -- change        fired, recovered, reminder
--- at            end of the window that was evaluated; since: when the episode began; episode: the transition that did
--- window_from, window_to: the window of numerator; baseline_from, baseline_to: what it is compared with, 1970 without
--- operator, numerator, denominator, threshold_bp, minimum: what was compared, as in model/alerts/transition.py; the
+-- at            end of the evaluated window; since: when the episode started; episode: id of its first transition
+-- window_from, window_to: the window of numerator; baseline_from, baseline_to: the window it is compared with, or 1970
+-- operator, numerator, denominator, threshold_bp, minimum: the comparison, as in model/alerts/transition.py; the
 --               threshold in basis points (400 is 4 %). hour_…: of check fast, the hour beside the 5 minutes
--- excluded      what was left out of the comparison, by what it is: filtered deliveries
--- code, message of setup and blind: what was found; redacted
--- told, told_reason: whether messages were made of it, and if not, why: muted, late, never-told, ended
+-- excluded      what the comparison leaves out, by kind: filtered deliveries
+-- code, message of setup and blind: the reason; redacted
+-- told, told_reason: whether messages were sent, and if not, why: muted, late, never-told, ended
 CREATE TABLE IF NOT EXISTS alert_transitions (
     id String,
     rule_id String,
@@ -73,7 +75,8 @@ PARTITION BY toYYYYMM(at)
 ORDER BY (at, rule_id, id)
 TTL toDateTime(at) + toIntervalSecond(34560000);
 
--- alert_states: where each check of each rule stands, as of the last evaluation that changed anything.
+-- alert_states: the status of each check of each rule, as of the last evaluation that changed anything.
+-- Key: rule, check; the newest row counts. Without retention.
 CREATE TABLE IF NOT EXISTS alert_states (
     rule_id String,
     `check` LowCardinality(String),
@@ -87,11 +90,12 @@ CREATE TABLE IF NOT EXISTS alert_states (
 ENGINE = ReplacingMergeTree(at)
 ORDER BY (rule_id, `check`);
 
--- alert_messages: each message to each channel; the row with the highest version is how it stands.
+-- alert_messages: every message to every channel; the row with the highest version is the current state.
+-- Key: message. Retention: retention.store.alerts_days, counted from at.
 -- channel       in-app, email, or an id of alerts.channels
 -- recipient     redacted; of in-app the user it is for, '' for everybody
--- state         queued, sent (the channel took it), failed (tried again), dropped (given up)
--- code, message: what the channel said last; redacted
+-- state         queued, sent (the channel accepted it), failed (will be tried again), dropped (given up)
+-- code, message: the channel's last response; redacted
 CREATE TABLE IF NOT EXISTS alert_messages (
     message_id String,
     transition_id String,
@@ -114,7 +118,8 @@ ENGINE = ReplacingMergeTree(version)
 ORDER BY message_id
 TTL toDateTime(at) + toIntervalSecond(34560000);
 
--- alert_channels: how each channel is: ok, failing (tried again), disabled (it refused for good).
+-- alert_channels: the state of each channel: ok, failing (tried again), disabled (it refused permanently).
+-- Key: channel; the newest row counts. Without retention.
 CREATE TABLE IF NOT EXISTS alert_channels (
     channel String,
     state LowCardinality(String),
