@@ -167,8 +167,13 @@ class CircuitBreaker:
             self._opened_for, self._openings = evidence["opened_for"], evidence["openings"]
             self._refusals.restore(evidence["refusals"])
 
-    def evidence(self) -> dict[str, Any]:
-        """The evidence for the state, and evidence collected towards the next one, as plain values for a snapshot."""
+    def evidence(self) -> dict[str, Any] | None:
+        """The evidence for the state, and evidence collected towards the next one, as plain values for a snapshot.
+
+        None for a destination that is well, as most are: a snapshot is written every second.
+        """
+        if self.state is CircuitState.CLOSED and self._refusals.are_none:
+            return None
         return {
             "reason": self.reason,
             "opened_for": self._opened_for,

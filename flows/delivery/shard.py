@@ -116,7 +116,11 @@ class Shard(StatefulBatchLogic[list[ShardItem], list[OutgoingRecord], dict[str, 
             "conditions": {
                 name: str(queue.circuit.state) for name, queue in self._queues.items() if queue.circuit.probing
             },
-            "evidence": {name: queue.circuit.evidence() for name, queue in self._queues.items()},
+            "evidence": {
+                name: evidence
+                for name, queue in self._queues.items()
+                if (evidence := queue.circuit.evidence()) is not None
+            },
             "groups": self._groups.to_state(),
         }
 

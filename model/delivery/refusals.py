@@ -35,6 +35,11 @@ class Refusals:
         """The last refusal was an HTTP response, not a transport error."""
 
     @property
+    def are_none(self) -> bool:
+        """Nothing was refused since the last success, nor mixed with successes before it."""
+        return not self._calls and not self._mixed_until_ms
+
+    @property
     def suspected(self) -> bool:
         """More than one in a row: the next calls are made one at a time."""
         return self._calls > 1

@@ -367,3 +367,12 @@ def test_waiting_for_the_rate_limit_counts_as_blocked_time() -> None:
         if circuit.allowed(now_ms, 0):
             break
     assert 980 <= circuit.blocked_ms(now_ms) - at_arrival_ms <= 1_000
+
+
+def test_a_destination_that_is_well_adds_nothing_to_a_snapshot() -> None:
+    circuit = circuit_of()
+    assert circuit.evidence() is None
+    end(circuit, FailureClass.DELIVERED, T0)
+    assert circuit.evidence() is None
+    refuse(circuit, T0 + 1, "a")
+    assert circuit.evidence() is not None

@@ -69,7 +69,7 @@ def test_a_version_that_is_not_known_is_refused_and_never_guessed(record: bytes)
 
 def test_what_a_snapshot_held_when_there_was_one_process_goes_back_to_the_retries() -> None:
     held = [(RETRY_V1, "retries.1s", 0, 5, False)]
-    after = Working({"v": 1, "held": held, "conditions": {}, "groups": {"day": 0, "connections": []}})
+    after = Working({"v": 1, "deliveries": held, "conditions": {}, "groups": {"day": 0, "connections": []}})
     after.notify()
     [(_, delivery)] = after.retries()
     assert (delivery.delivery_id, delivery.attempts) == ("530eb18a721c4512e198a6b978ae6ddc", 2)
