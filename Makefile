@@ -18,7 +18,7 @@ lint: .venv/installed-dev  ## Formatting, lint, layers, types
 	$(BIN)/lint-imports
 	$(BIN)/mypy
 
-test: .venv/installed-dev  ## Everything but the slow parts, under 12 minutes on 2 cores
+test: .venv/installed-dev  ## Everything but the slow parts, about 10 minutes on 2 cores
 	$(BIN)/pytest -m "not slow"
 
 test-slow: .venv/installed-dev  ## Crashes, bursts, hangs, SDKs: under 20 minutes

@@ -9,12 +9,12 @@ from tests.samples import T0
 ONE, TWO = OutgoingRecord("copy", b"k", b"one", 1), OutgoingRecord("copy", b"k", b"two")
 
 
-def test_facts_are_appended_in_small_parts_and_the_rest_waits_for_the_snapshot_with_ticks_last() -> None:
+def test_facts_are_appended_in_small_parts_and_the_rest_waits_for_the_snapshot_with_watermark_reports_last() -> None:
     topics = MemoryTopics(Clock(T0), names=[OUTCOMES, "retries.1s"])
     partition = TopicSink(topics).build_part("append", "0", None)
-    tick, retry = OutgoingRecord(OUTCOMES, b"t", b"tick", 0), OutgoingRecord("retries.1s", b"k", b"retry")
+    report, retry = OutgoingRecord(OUTCOMES, b"t", b"report", 0), OutgoingRecord("retries.1s", b"k", b"retry")
     facts = [OutgoingRecord(OUTCOMES, b"k", b"%d" % number) for number in range(FACTS_PER_POLL + 1)]
-    partition.write_batch([[tick, retry], facts])
+    partition.write_batch([[report, retry], facts])
     assert [record.value for record in topics.records(OUTCOMES)] == [fact.value for fact in facts[:FACTS_PER_POLL]]
     assert topics.records("retries.1s") == []
     topics.failure = ProduceFailed("no room")
