@@ -153,4 +153,4 @@ def wait_until_settled(made: Cluster, deliveries: int, seconds: float = 60) -> N
     try:
         wait_until(settled, seconds, f"{deliveries} settled", every_seconds=0.2)
     except AssertionError as error:
-        raise AssertionError(f"{error}; {made.target.tally()}; {made.log_id('delivery')}") from None
+        raise AssertionError(f"{error}; {made.target.tally()}; {made.log_of('delivery')}") from None

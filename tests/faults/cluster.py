@@ -54,7 +54,7 @@ class Cluster:
         with (self.logs / f"{flow}.log").open("ab") as log:
             process = self._processes[flow] = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log)
         assert process.stdout is not None
-        assert process.stdout.readline() == b"ready\n", self.log_id(flow)
+        assert process.stdout.readline() == b"ready\n", self.log_of(flow)
         return process.pid
 
     def start_processes(self, count: int) -> None:
@@ -71,7 +71,7 @@ class Cluster:
     def kill(self, flow: str) -> None:
         """kill -9."""
         process = self._processes.pop(flow)
-        assert process.poll() is None, self.log_id(flow)
+        assert process.poll() is None, self.log_of(flow)
         process.kill()
         process.wait()
 
@@ -79,13 +79,13 @@ class Cluster:
         """Stop cleanly."""
         process = self._processes.pop(flow)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=seconds) == 0, self.log_id(flow)
+        assert process.wait(timeout=seconds) == 0, self.log_of(flow)
 
     def ended(self, flow: str, seconds: float = 60) -> int:
         """Wait for a flow that ends by itself; its exit code."""
         return self._processes.pop(flow).wait(timeout=seconds)
 
-    def log_id(self, flow: str) -> str:
+    def log_of(self, flow: str) -> str:
         """The end of what a flow has logged."""
         return (self.logs / f"{flow}.log").read_text(encoding="utf-8")[-3000:]
 
@@ -134,7 +134,7 @@ class Cluster:
 
         def reached() -> bool:
             for flow, process in self._processes.items():
-                assert process.poll() is None, f"{flow} ended: {self.log_id(flow)}"
+                assert process.poll() is None, f"{flow} ended: {self.log_of(flow)}"
             found = self.target.tally().get(name, {})
             return all(found.get(field, 0) >= number for field, number in wanted.items())
 

@@ -81,7 +81,7 @@ def test_kafka_records_that_a_broker_refuses_are_appended_when_it_takes_them_aga
         made.send(events[: SOME // 2])
         deny_writing(own_kafka.address, f"{prefix}.{topic}")
         made.send(events[SOME // 2 :])
-        wait_until(lambda: "TOPIC_AUTHORIZATION_FAILED" in made.log_id("delivery"), 30, "refused")
+        wait_until(lambda: "TOPIC_AUTHORIZATION_FAILED" in made.log_of("delivery"), 30, "refused")
         allow_everything(own_kafka.address, f"{prefix}.{topic}")
         made.wait_for("scripted", {"delivered_keys": SOME})
         made.stop("delivery")

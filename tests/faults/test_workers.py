@@ -29,7 +29,7 @@ def all_at_work(made: Cluster, count: int) -> list[psutil.Process]:
         pages = [page for page in replay_marks.glob("*-?.json") if not orjson.loads(page.read_bytes())["clean"]]
         return len(made.workers()) == count and len(pages) >= parts
 
-    wait_until(working, 60, f"{count} processes at work: {made.log_id('delivery')}", 0.1)
+    wait_until(working, 60, f"{count} processes at work: {made.log_of('delivery')}", 0.1)
     return made.workers()
 
 
@@ -132,7 +132,27 @@ def test_a_lost_recovery_directory_stops_all_of_them_and_says_what_to_do(tmp_pat
         (made.data / "recovery" / FLOW / IDENTITY_FILE).unlink()
         made.start_processes(2)
         ended = made.ended("delivery")
-        assert ended == 78 and "waybill recover delivery" in made.log_id("delivery")
+        assert ended == 78 and "waybill recover delivery" in made.log_of("delivery")
+
+
+@pytest.mark.slow
+def test_a_worker_that_runs_insert_functions_stops_cleanly_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "kept_functions.py").write_text("def keep(event, settings):\n    return event\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with cluster(tmp_path, {"crm": "/healthy"}) as made:
+        text = made.file.read_text(encoding="utf-8")
+        function = 'destination: crm, insert_function: "kept_functions:keep"}'
+        made.file.write_text(text.replace("destination: crm}", function), encoding="utf-8")
+        made.start("recording")
+        for number in range(2):
+            made.start_processes(1)
+            made.send(plain_events(100, first=number * 100))
+            made.wait_for("healthy", {"delivered_keys": (number + 1) * 100})
+            made.stop("delivery")
+            assert "Traceback" not in made.log_of("delivery")
+        made.stop("recording")
+        numbers = made.numbers()
+    assert numbers["metrics"]["delivered"] == 200 and numbers["metrics"]["possible_duplicates"] == 0
 
 
 def test_all_end_when_whoever_started_them_is_killed(tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ class Tables:
         return said & {(key.events_partition, key.events_offset) for key in keys}
 
 
-def log_id(*facts: tuple[Fact | bytes, int]) -> list[Record]:
+def log_of(*facts: tuple[Fact | bytes, int]) -> list[Record]:
     """Records of facts (or damaged bytes) appended so many ms after T0."""
     values = [(fact if isinstance(fact, bytes) else encode(fact), ms) for fact, ms in facts]
     return [record(offset, value, appended_ms=T0 + ms) for offset, (value, ms) in enumerate(values)]
@@ -92,7 +92,7 @@ def run(tables: Tables, log: Sequence[Record], batch: int = 3) -> None:
 
 def test_a_fact_becomes_a_row_at_once_and_is_counted_when_the_minute_is_sent() -> None:
     recorder = Recorder(ReplayDeduplicator(Tables()))
-    (row,) = recorder.on_batch(log_id((outcome(), 0)))[0]
+    (row,) = recorder.on_batch(log_of((outcome(), 0)))[0]
     assert isinstance(row, Row) and row.table == "facts"
     assert recorder.notify_at() is not None
     minute, total = recorder.on_notify()[0]
@@ -105,7 +105,7 @@ def test_a_minute_closes_with_the_first_record_of_a_later_one_damaged_or_not() -
     for later in (encode(outcome()), b"damaged"):
         tables = Tables()
         recorder = Recorder(ReplayDeduplicator(tables))
-        tables.write(list(recorder.on_batch(log_id((outcome(), 0)))[0]))
+        tables.write(list(recorder.on_batch(log_of((outcome(), 0)))[0]))
         assert tables.bundles == {}
         tables.write(list(recorder.on_batch([record(1, later, appended_ms=T0 + MINUTE_MS)])[0]))
         assert list(tables.bundles) == [T0]
@@ -114,13 +114,13 @@ def test_a_minute_closes_with_the_first_record_of_a_later_one_damaged_or_not() -
 
 def test_silent_minutes_have_bundles_too() -> None:
     tables = Tables()
-    run(tables, log_id((outcome(), 0), (outcome(), 3 * MINUTE_MS)))
+    run(tables, log_of((outcome(), 0), (outcome(), 3 * MINUTE_MS)))
     assert {ms: len(rows) for ms, rows in tables.bundles.items()} == {T0: 1, T0 + MINUTE_MS: 0, T0 + 2 * MINUTE_MS: 0}
 
 
 def test_append_times_that_went_back_stay_in_the_open_minute() -> None:
     tables = Tables()
-    run(tables, log_id((outcome(), MINUTE_MS), (outcome(), 0)))
+    run(tables, log_of((outcome(), MINUTE_MS), (outcome(), 0)))
     assert tables.bundles == {}
     assert tables.counts() == {"delivered": 2}
 
@@ -130,7 +130,7 @@ def test_an_hour_is_rebuilt_when_its_last_minute_closes_and_again_when_a_late_fa
     late = outcome(at_ms=T0 + 5)
     run(
         tables,
-        log_id(
+        log_of(
             (outcome(), HOUR_MS - 1),
             (outcome(at_ms=T0 + HOUR_MS), HOUR_MS),
             (late, HOUR_MS),
@@ -145,7 +145,7 @@ def test_an_hour_is_rebuilt_when_its_last_minute_closes_and_again_when_a_late_fa
 
 def test_a_damaged_fact_is_a_dead_letter_and_the_rest_is_recorded() -> None:
     tables = Tables()
-    run(tables, log_id((outcome(), 0), (b"damaged", 0), (outcome(), 0)))
+    run(tables, log_of((outcome(), 0), (b"damaged", 0), (outcome(), 0)))
     assert tables.counts() == {"delivered": 2}
     (letter,) = tables.letters
     assert letter.endswith(b"\ndamaged")
@@ -173,7 +173,7 @@ def as_a_flow_would(steps: list[tuple[int, State | None, int]]) -> list[Record]:
         at_ms += pause_ms
         log.append((one_said((number, state, (number, state is None) in first)), at_ms))
         first.add((number, state is None))
-    return log_id(*log)
+    return log_of(*log)
 
 
 @given(said, st.integers(1, 5))
@@ -212,7 +212,7 @@ def test_recording_any_part_of_the_log_again_changes_nothing(
 
 
 def test_facts_kept_apart_by_their_offset_fold_however_often_they_are_recorded() -> None:
-    log = log_id((outcome(), 0), (outcome(replayed=True), 1))
+    log = log_of((outcome(), 0), (outcome(replayed=True), 1))
     tables = Tables()
     for _ in range(3):
         run(tables, log)
