@@ -81,7 +81,7 @@ class Rejected:
     source: str
     code: str
     items: int
-    message: str  # what the sender was told last
+    message: str  # of the most recent refusal, as the sender got it
     message_ids: tuple[str, ...]  # of the latest ones
     first_seen_ms: int
     last_seen_ms: int
