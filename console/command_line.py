@@ -1,4 +1,4 @@
-"""What commands share: options, the installation they open, signals, the log, answers as JSON."""
+"""What commands share: options, the deployment they open, signals, the log, answers as JSON."""
 
 import logging
 import os
@@ -15,7 +15,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from flows.runtime.installation import Deployment, open_installation
+from flows.runtime.deployment import Deployment, open_deployment
 from flows.runtime.logs import FORMAT_VARIABLE, LEVEL_VARIABLE, LogConfig, LogFormat, LogLevel
 from flows.workspace.loader import load_workspace
 
@@ -35,11 +35,11 @@ log = logging.getLogger("waybill.console")
 
 
 @contextmanager
-def installed(workspace: Path, data: Path) -> Iterator[Deployment]:
-    """Open an installation for the length of a command."""
-    installation = open_installation(load_workspace(workspace, os.environ), data)
-    with closing(installation.topics):
-        yield installation
+def opened_deployment(workspace: Path, data: Path) -> Iterator[Deployment]:
+    """Open a deployment for the length of a command."""
+    deployment = open_deployment(load_workspace(workspace, os.environ), data)
+    with closing(deployment.topics):
+        yield deployment
 
 
 def on_stop_signal() -> threading.Event:

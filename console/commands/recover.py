@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from console.command_line import DATA, WORKSPACE, AsJson, DataDirectory, WorkspaceFile, installed, print_json
+from console.command_line import DATA, WORKSPACE, AsJson, DataDirectory, WorkspaceFile, opened_deployment, print_json
 from console.data_dir import exclusive
 from console.errors import explain_errors
 from flows.alerting.dataflow import FLOW as ALERTING
@@ -20,7 +20,7 @@ from flows.delivery.dataflow import FLOW as DELIVERY
 from flows.delivery.dataflow import SOURCES
 from flows.delivery.replay_marks import REPLAY_MARKS_DIRECTORY, write_crashed
 from flows.recording.dataflow import FLOW as RECORDING
-from flows.runtime.installation import Deployment
+from flows.runtime.deployment import Deployment
 from flows.runtime.recovery import last_committed, reset_recovery, set_start_offset
 from flows.topics.interface import MINUTES, OUTCOMES, Topics
 from model.durations import MINUTE_MS
@@ -65,26 +65,26 @@ def recover(
     json: AsJson = False,
 ) -> None:
     """Start a flow again whose recovery directory was lost, at the last position it published."""
-    with explain_errors(), installed(workspace, data) as installation, exclusive(data):
-        plan = plan_recovery(installation, flow)
+    with explain_errors(), opened_deployment(workspace, data) as deployment, exclusive(data):
+        plan = plan_recovery(deployment, flow)
         if not json:
             render(plan, Console())
         if not yes and not typer.confirm("Start there?", err=True):
             raise typer.Exit(2)
-        apply_recovery(installation, plan)
+        apply_recovery(deployment, plan)
     if json:
         print_json(plan.to_json())
 
 
-def plan_recovery(installation: Deployment, flow: str) -> RecoveryPlan:
+def plan_recovery(deployment: Deployment, flow: str) -> RecoveryPlan:
     """Work out where the flow can start. Raises ValueError for an unknown flow.
 
-    Nothing else may run on the installation, until `apply_recovery` is done: `console.data_dir.exclusive`.
+    Nothing else may run on the deployment, until `apply_recovery` is done: `console.data_dir.exclusive`.
     """
     read = {DELIVERY: SOURCES, RECORDING: (OUTCOMES,), ALERTING: (MINUTES,)}
     if flow not in read:
         raise ValueError(f"there is no flow {flow!r}; there are {', '.join(read)}")
-    topics = installation.topics
+    topics = deployment.topics
     settled = last_committed(topics) if flow == DELIVERY else None
     starts = []
     for topic in read[flow]:
@@ -112,9 +112,9 @@ def _first_whole_minute(topics: Topics, partition: int, earliest: int) -> int:
     )
 
 
-def apply_recovery(installation: Deployment, plan: RecoveryPlan) -> None:
+def apply_recovery(deployment: Deployment, plan: RecoveryPlan) -> None:
     """Make a new recovery directory that starts as planned."""
-    topics, recovery = installation.topics, installation.recovery(plan.flow)
+    topics, recovery = deployment.topics, deployment.recovery(plan.flow)
     set_start_offset(topics, plan.flow, {(start.topic, start.partition): start.offset for start in plan.starts})
     if plan.flow == DELIVERY:
         # Before anything can start: a run that knew nothing of this would take what it reads again for new.

@@ -11,8 +11,8 @@ from console.command_line import (
     AsJson,
     DataDirectory,
     WorkspaceFile,
-    installed,
     is_text,
+    opened_deployment,
     print_json,
 )
 from console.errors import explain_errors
@@ -48,10 +48,10 @@ def redrive(
             raise typer.Exit(2)
         return True
 
-    with explain_errors(), redriving.redrive_lock(data), installed(workspace, data) as installation:
-        choice = redriving.choose(installation.workspace, destination, code or (), from_, to)
+    with explain_errors(), redriving.redrive_lock(data), opened_deployment(workspace, data) as deployment:
+        choice = redriving.choose(deployment.workspace, destination, code or (), from_, to)
         console = Console(stderr=True)
-        result = redriving.run(installation, choice, rate_per_second=rate, agreed=agreed, console=console)
+        result = redriving.run(deployment, choice, rate_per_second=rate, agreed=agreed, console=console)
         if result.redrive_id:
             redriving.render_result(result, data, shown)
     if json:

@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 
 from console.access import local_author
-from console.command_line import DATA, WORKSPACE, AsJson, DataDirectory, WorkspaceFile, installed, print_json
+from console.command_line import DATA, WORKSPACE, AsJson, DataDirectory, WorkspaceFile, opened_deployment, print_json
 from console.errors import explain_errors
 from console.operations import event_tester as testing
 from console.operations.event_file import complete, find_event, read_event, source_of
@@ -40,11 +40,11 @@ def send_test_event(
     Without --event or --message-id an event of Waybill's own is sent. Exit 1: it was not delivered; 2: not sent.
     """
     shown = Console(stderr=json)
-    with explain_errors(), installed(workspace, data) as installation:
-        configuration = compile_workspace(installation.workspace)
+    with explain_errors(), opened_deployment(workspace, data) as deployment:
+        configuration = compile_workspace(deployment.workspace)
         from_source = source_of(configuration.workspace, source, destination)
         if message_id:
-            found = find_event(installation.topics, configuration.workspace, message_id, from_source)
+            found = find_event(deployment.topics, configuration.workspace, message_id, from_source)
         elif event is not None:
             found = read_event(event, from_source, wall_clock_ms())
         else:
@@ -64,7 +64,7 @@ def send_test_event(
             apply_insert_function=apply_insert_function,
             author=local_author(),
         )
-        result = testing.run_event_test(configuration, installation.topics, found, wish, agreed=agreed)
+        result = testing.run_event_test(configuration, deployment.topics, found, wish, agreed=agreed)
         testing.render_result(configuration, result, shown)
     if json:
         print_json(testing.to_json(configuration, result))

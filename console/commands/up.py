@@ -10,8 +10,8 @@ from console.command_line import (
     LogLevelOption,
     WorkspaceFile,
     announce,
-    installed,
     on_stop_signal,
+    opened_deployment,
 )
 from console.errors import explain_errors
 from console.processes.up import run_all
@@ -30,8 +30,8 @@ def up(
     stop = on_stop_signal()
     with (
         explain_errors(),
-        installed(workspace, data) as installation,
-        run_all(installation, watch_file=workspace) as running,
+        opened_deployment(workspace, data) as deployment,
+        run_all(deployment, watch_file=workspace) as running,
     ):
         announce(f"Waybill takes events at {running.address}/v1, Ctrl-C stops it.", logs)
         while not stop.wait(1):

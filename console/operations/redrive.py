@@ -31,7 +31,7 @@ from console.reports.render_parts import count, day_and_time, duration, printabl
 from flows.engine.clock import wall_clock_ms
 from flows.operations.redrive import RateLimit, Redriver
 from flows.operations.redrive_ledger import RedrivePlan
-from flows.runtime.installation import Deployment
+from flows.runtime.deployment import Deployment
 from flows.workspace.compiled import compile_workspace
 from model.config.problems import did_you_mean, quoted
 from model.delivery.delivery import Delivery
@@ -105,7 +105,7 @@ def redrive_lock(data: Path) -> Iterator[None]:
 
 
 def run(
-    installation: Deployment,
+    deployment: Deployment,
     choice: Choice,
     *,
     rate_per_second: int,
@@ -116,10 +116,10 @@ def run(
 
     Raises what reading topics and views raises.
     """
-    data, redrive_id = installation.data, secrets.token_hex(8)
-    with closing(Redriver(installation.topics, data, clock=wall_clock_ms)) as redriving:
-        with open_views(data, installation.store_url) as view:
-            plan = redriving.plan(choice, _lookup(view, choice), _gone(installation.workspace))
+    data, redrive_id = deployment.data, secrets.token_hex(8)
+    with closing(Redriver(deployment.topics, data, clock=wall_clock_ms)) as redriving:
+        with open_views(data, deployment.store_url) as view:
+            plan = redriving.plan(choice, _lookup(view, choice), _gone(deployment.workspace))
             now_ms = wall_clock_ms()
             if plan.total:
                 for banner in read_banners(view, now_ms - WAITING_MS, now_ms, {choice.destination}):

@@ -17,7 +17,7 @@ from flows.delivery import dataflow as delivery
 from flows.delivery.dataflow import FLOW as DELIVERY
 from flows.recording import dataflow as recording
 from flows.recording.dataflow import FLOW as RECORDING
-from flows.runtime.installation import Deployment, migrate_store
+from flows.runtime.deployment import Deployment, migrate_store
 from flows.runtime.runner import FlowThread, RunnableFlow, freeze_gc
 from sinks.clickhouse.store import Store, StoreUnavailable, open_store
 
@@ -44,7 +44,7 @@ class Running:
 
 
 @contextmanager
-def run_all(installation: Deployment, *, port: int | None = None, watch_file: Path | None = None) -> Iterator[Running]:
+def run_all(deployment: Deployment, *, port: int | None = None, watch_file: Path | None = None) -> Iterator[Running]:
     """Start everything; on leaving, stop cleanly: no new events, calls in flight finished, their facts recorded.
 
     ``watch_file``: the workspace file, to be taken over whenever it changes.
@@ -52,13 +52,13 @@ def run_all(installation: Deployment, *, port: int | None = None, watch_file: Pa
     Raises `console.data_dir.AlreadyRunning`, `sinks.clickhouse.store.StoreError`, and `ServerFailed` when the address
     is taken.
     """
-    with exclusive(installation.data), closing(open_store(installation.store_url, lazy=True)) as store:
+    with exclusive(deployment.data), closing(open_store(deployment.store_url, lazy=True)) as store:
         try:
-            migrate_store(installation, store)
+            migrate_store(deployment, store)
         except StoreUnavailable as error:  # delivery does not wait for its own monitoring
             log.warning("events are delivered now, and recorded when the store is there: %s", error)
-        with _flows(installation, store) as flows:
-            with serving(installation, store, port=port, watch_file=watch_file) as address:
+        with _flows(deployment, store) as flows:
+            with serving(deployment, store, port=port, watch_file=watch_file) as address:
                 freeze_gc()
                 for flow in flows:
                     flow.start()
@@ -66,25 +66,25 @@ def run_all(installation: Deployment, *, port: int | None = None, watch_file: Pa
 
 
 @contextmanager
-def _flows(installation: Deployment, store: Store) -> Iterator[tuple[FlowThread, FlowThread, FlowThread]]:
+def _flows(deployment: Deployment, store: Store) -> Iterator[tuple[FlowThread, FlowThread, FlowThread]]:
     """Make delivery, recording and alerting; on leaving, stop those that were started."""
-    topics = installation.topics
+    topics = deployment.topics
     stop_delivery, stop_recording, stop_alerting = threading.Event(), threading.Event(), threading.Event()
-    workers = AlertWorkers(installation, store, installation.recovery(ALERTING))
+    workers = AlertWorkers(deployment, store, deployment.recovery(ALERTING))
 
     def prepare_delivery() -> RunnableFlow:
-        return delivery.prepare(installation, stop_delivery)
+        return delivery.prepare(deployment, stop_delivery)
 
     def prepare_recording() -> RunnableFlow:
-        migrate_store(installation, store)  # done already, unless the store was unavailable at the start
-        return RunnableFlow(recording.prepare(installation, store, stop_recording), lambda clean: None)
+        migrate_store(deployment, store)  # done already, unless the store was unavailable at the start
+        return RunnableFlow(recording.prepare(deployment, store, stop_recording), lambda clean: None)
 
     def prepare_alerting() -> RunnableFlow:
-        return RunnableFlow(alerting.prepare(installation, store, workers, stop_alerting), lambda clean: None)
+        return RunnableFlow(alerting.prepare(deployment, store, workers, stop_alerting), lambda clean: None)
 
-    deliverer = FlowThread(topics, DELIVERY, installation.recovery(DELIVERY), prepare_delivery, stop_delivery)
-    recorder = FlowThread(topics, RECORDING, installation.recovery(RECORDING), prepare_recording, stop_recording)
-    alerter = FlowThread(topics, ALERTING, installation.recovery(ALERTING), prepare_alerting, stop_alerting)
+    deliverer = FlowThread(topics, DELIVERY, deployment.recovery(DELIVERY), prepare_delivery, stop_delivery)
+    recorder = FlowThread(topics, RECORDING, deployment.recovery(RECORDING), prepare_recording, stop_recording)
+    alerter = FlowThread(topics, ALERTING, deployment.recovery(ALERTING), prepare_alerting, stop_alerting)
     try:
         yield deliverer, recorder, alerter
     finally:

@@ -103,7 +103,7 @@ def render(trace: Trace, console: Console) -> None:
     if not trace.steps:
         console.print(title)
         console.print(
-            "  Nothing is known of this messageId. Was it sent in the last few seconds, to another installation, or"
+            "  Nothing is known of this messageId. Was it sent in the last few seconds, to another deployment, or"
             " longer ago than facts are kept?",
             style="yellow",
         )

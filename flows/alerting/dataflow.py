@@ -17,7 +17,7 @@ from flows.alerting.source import MinutesSource
 from flows.alerting.store_queries import RuleRepository
 from flows.alerting.workers import AlertWorkers
 from flows.engine.clock import wall_clock_ms
-from flows.runtime.installation import Deployment, migrate_store
+from flows.runtime.deployment import Deployment, migrate_store
 from flows.runtime.recovery import start_offset
 from flows.runtime.runner import RunnableFlow
 from flows.runtime.worker import Worker, run_worker
@@ -51,9 +51,9 @@ def to_the_key(item: Item) -> list[tuple[str, Record]]:
     return [(THE_KEY, item.record)] if isinstance(item, SourcedRecord) else []
 
 
-def prepare(installation: Deployment, store: Store, workers: AlertWorkers, stop: StopEvent) -> Dataflow:
+def prepare(deployment: Deployment, store: Store, workers: AlertWorkers, stop: StopEvent) -> Dataflow:
     """Build the flow, which runs beside its ``workers``."""
-    topics = installation.topics
+    topics = deployment.topics
     config = SourceConfig(
         topics=topics, topic=MINUTES, clock=wall_clock_ms, stop=stop, start=start_offset(topics, FLOW)
     )
@@ -70,13 +70,13 @@ def prepare(installation: Deployment, store: Store, workers: AlertWorkers, stop:
 def flow() -> Dataflow:
     """For ``python -m bytewax.run "flows.alerting:flow()"``; see `flows.runtime.worker`."""
 
-    def make(installation: Deployment, worker: Worker) -> RunnableFlow:
-        store = open_store(installation.store_url, lazy=True)
+    def make(deployment: Deployment, worker: Worker) -> RunnableFlow:
+        store = open_store(deployment.store_url, lazy=True)
         try:
-            migrate_store(installation, store)
+            migrate_store(deployment, store)
         except StoreUnavailable:
             pass  # alerting does not wait for the store: the snapshot holds the rules, and notifications are sent
-        workers = AlertWorkers(installation, store, installation.recovery(FLOW))
+        workers = AlertWorkers(deployment, store, deployment.recovery(FLOW))
         bounded_store = store.with_timeout(LONGEST_QUERY_SECONDS)
 
         def close(clean: bool) -> None:
@@ -84,6 +84,6 @@ def flow() -> Dataflow:
             bounded_store.close()
             store.close()
 
-        return RunnableFlow(prepare(installation, bounded_store, workers, worker.stop), close)
+        return RunnableFlow(prepare(deployment, bounded_store, workers, worker.stop), close)
 
     return run_worker(FLOW, make)

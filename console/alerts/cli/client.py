@@ -60,7 +60,7 @@ class AlertsClient:
 def open_alerts(workspace_file: Path, data: Path) -> Iterator[AlertsClient]:
     """Give a client of whoever answers for this data directory.
 
-    Raises ValueError when there is no data directory, and what opening installation and store raises.
+    Raises ValueError when there is no data directory, and what opening deployment and store raises.
     """
     if not data.is_dir():  # opening the store would make one wherever a mistyped path points
         raise ValueError(f"there is no data directory {data}: check --data, or start `waybill up` to make one")
