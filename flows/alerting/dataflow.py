@@ -1,4 +1,4 @@
-"""Alert: topic minutes and rules -> transitions -> the outbox, which feeds the notification channels and the store.
+"""Alert: topic minutes and rules -> alert events -> the outbox, which feeds the notification channels and the store.
 
 Each closed minute is evaluated once, when the parts of all outcomes partitions have arrived.
 """
@@ -23,7 +23,7 @@ from flows.runtime.runner import RunnableFlow
 from flows.runtime.worker import Worker, run_worker
 from flows.topics.interface import MINUTES, OUTCOMES, Record
 from flows.topics.source import Item, SourceConfig, SourcedRecord
-from model.alerts.transition import Transition
+from model.alerts.alert_event import AlertEvent
 from sinks.clickhouse.store import Store, StoreUnavailable, open_store
 
 FLOW = "alerting"
@@ -40,9 +40,9 @@ def alerting_flow(
     # Sourced("minutes", Record(0, 88, 1763690065000, b"1", b'{"v":1,"append_minute_ms":1763690000000,...}'))
     bundles: KeyedStream[Record] = op.flat_map("bundles", items, to_the_key)
     # ("alerts", Record(0, 88, 1763690065000, b"1", b'{"v":1,"append_minute_ms":1763690000000,...}'))
-    transitions: KeyedStream[Transition] = op.stateful_batch("evaluate", bundles, evaluation)
-    # ("alerts", Transition(rule_id="3f9c21d07a", change="fired", numerator=940, denominator=1000, ...))
-    op.output("outbox", transitions, outbox)
+    alert_events: KeyedStream[AlertEvent] = op.stateful_batch("evaluate", bundles, evaluation)
+    # ("alerts", AlertEvent(rule_id="3f9c21d07a", change="fired", numerator=940, denominator=1000, ...))
+    op.output("outbox", alert_events, outbox)
     return flow
 
 

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from flows.alerting.dead_mans_switch import DeadMansSwitch
-from flows.alerting.enrichment import NoticeEnricher
+from flows.alerting.enrichment import NotificationEnricher
 from flows.alerting.history import copy_to_store, enable_tested
 from flows.alerting.outbox import Outbox
 from flows.alerting.sender import Sender
@@ -88,7 +88,7 @@ class AlertWorkers:
             return open_channels(workspace.alerts, calls, wall_clock_ms)
 
         sender = Sender(
-            Outbox(self.path), self.workspace, channels, NoticeEnricher(self._store), wall_clock_ms, executor
+            Outbox(self.path), self.workspace, channels, NotificationEnricher(self._store), wall_clock_ms, executor
         )
 
         def work() -> None:

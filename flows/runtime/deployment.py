@@ -73,7 +73,7 @@ def store_retention_seconds(workspace: Workspace) -> dict[str, int]:
         "hours": kept.hours_days,
         "hour_totals": kept.hours_days,
         "hour_latencies": kept.hours_days,
-        "alert_transitions": kept.alerts_days,
+        "alert_events": kept.alerts_days,
         "alert_messages": kept.alerts_days,
     }
     return {table: count * DAY_SECONDS for table, count in days.items()}

@@ -38,7 +38,7 @@ def render_rules(rules: Sequence[Row], now_ms: int, console: Console) -> None:
         console.print(Text("There are no alert rules. `waybill alerts create --help` shows how to make one."))
         return
     table = Table()
-    for column in ("State", "Name", "Watches", "Tells of", "Told on", "By", "Id"):
+    for column in ("State", "Name", "Watches", "Tells of", "Channels", "By", "Id"):
         table.add_column(column, overflow="fold")
     for rule in sorted(rules, key=lambda rule: (rule["status"] != "firing", rule["rule"]["name"], rule["id"])):
         by = "workspace file" if rule["owner"] == "workspace" else rule["creator"]
@@ -73,10 +73,10 @@ def render_history(rows: Sequence[Row], console: Console) -> None:
         console.print(Text("No rule fired or recovered in this period."))
         return
     table = Table()
-    for column in ("Time (UTC)", "What", "Rule", "Watches", "Compared", "Told"):
+    for column in ("Time (UTC)", "What", "Rule", "Watches", "Compared", "Notified"):
         table.add_column(column, overflow="fold")
     for row in rows:
-        told = f"{row['sent']} sent" if row["told"] else f"no: {row['told_reason']}"
+        notified = f"{row['sent']} sent" if row["notified"] else f"no: {row['suppressed_reason']}"
         waiting = f", {row['waiting']} waiting" if row["waiting"] else ""
         dropped = f", {row['dropped']} dropped" if row["dropped"] else ""
         table.add_row(
@@ -85,7 +85,7 @@ def render_history(rows: Sequence[Row], console: Console) -> None:
             Text(printable(row["rule_name"])),
             Text(printable(scope_words(row))),
             Text(_compared(row)),
-            Text(told + waiting + dropped),
+            Text(notified + waiting + dropped),
         )
     console.print(table)
 
@@ -93,7 +93,7 @@ def render_history(rows: Sequence[Row], console: Console) -> None:
 def render_inbox(rows: Sequence[Row], console: Console) -> None:
     """Show messages in the app, newest first."""
     if not rows:
-        console.print(Text("Nothing was told in this period."))
+        console.print(Text("There were no notifications in this period."))
     for row in rows:
         console.print(
             Text.assemble(
