@@ -49,9 +49,8 @@ def _text(notifications: Sequence[Notification]) -> str:
 
 
 def _html(notifications: Sequence[Notification]) -> str:
-    shown = '<hr style="border:0;border-top:1px solid #ccc;margin:24px 0">'.join(
-        "".join(_parts(n)) for n in notifications
-    )
+    line = '<hr style="border:0;border-top:1px solid #ccc;margin:24px 0">'
+    shown = line.join("".join(_parts(notification)) for notification in notifications)
     style = "font:15px/1.5 system-ui,sans-serif;color:#1a1a1a;max-width:680px;margin:0 auto;padding:16px"
     return f'<!DOCTYPE html>\n<html lang="en"><body style="{style}">\n{shown}\n</body></html>\n'
 

@@ -44,10 +44,7 @@ def blocks(notifications: Sequence[Notification]) -> list[Block]:
     """The blocks of one message."""
     shown = wording.cleaned(notifications)
     if len(shown) > _IN_FULL:
-        return [
-            _header(f"{len(shown)} alerts"),
-            *(block for notification in shown for block in _in_short(notification)),
-        ]
+        return [_header(f"{len(shown)} alerts"), *(block for each in shown for block in _in_short(each))]
     made: list[Block] = []
     for notification in shown:
         made += [DividerBlock()] if made else []
@@ -59,7 +56,7 @@ def plain(notifications: Sequence[Notification], limit_chars: int) -> str:
     """The message without blocks: for notifications, for screen readers, and for servers that know no blocks."""
     each_chars = limit_chars // len(notifications) - len(_BETWEEN)
     texts = (map(escaped, wording.plain_lines(notification)) for notification in wording.cleaned(notifications))
-    return _BETWEEN.join(_joined(text, each_chars, "\n") for text in texts)
+    return _BETWEEN.join(_joined(text, each_chars) for text in texts)
 
 
 def escaped(text: str, limit_chars: int = _LINE_LIMIT_CHARS) -> str:
@@ -124,21 +121,21 @@ def _footer(notification: Notification) -> ContextBlock:
 
 
 def _section(lines: Iterable[str], limit_chars: int = SectionBlock.text_max_length) -> SectionBlock:
-    return SectionBlock(text=_markup(_joined(lines, limit_chars, "\n")))
+    return SectionBlock(text=_markup(_joined(lines, limit_chars)))
 
 
 def _markup(text: str) -> MarkdownTextObject:
     return MarkdownTextObject(text=text or "-", verbatim=True)  # an empty text would make Slack refuse the message
 
 
-def _joined(lines: Iterable[str], limit_chars: int, separator: str) -> str:
+def _joined(lines: Iterable[str], limit_chars: int) -> str:
     """As many whole lines as fit: a cut link would be useless."""
     kept: list[str] = []
-    left_chars = limit_chars - len(separator) - 1
+    left_chars = limit_chars - 2  # for the sign that lines are missing
     for line in lines:
-        left_chars -= len(line) + len(separator)
+        left_chars -= len(line) + 1
         if left_chars < 0:
             kept.append("…")
             break
         kept.append(line)
-    return separator.join(kept)
+    return "\n".join(kept)

@@ -1,4 +1,4 @@
-"""Formatting that all channels share: one word for what happened, times, and a notification as plain text."""
+"""Formatting that all channels share: one word for each change, times, and a notification as plain text."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -65,10 +65,8 @@ def headline(notification: Notification) -> str:
 
 def subject(notifications: Sequence[Notification]) -> str:
     """One line for all notifications of a message."""
-    first = headline(notifications[0])
-    return (
-        first if len(notifications) == 1 else f"{len(notifications)} alerts: {first}, and {len(notifications) - 1} more"
-    )
+    first, count = headline(notifications[0]), len(notifications)
+    return first if count == 1 else f"{count} alerts: {first}, and {count - 1} more"
 
 
 def minute(at_ms: int) -> str:
@@ -88,6 +86,11 @@ def facts(notification: Notification) -> list[tuple[str, str]]:
     return [("Window", window(notification))] * bool(notification.to_ms) + list(notification.facts)
 
 
+def fact_lines(notification: Notification) -> list[str]:
+    """The facts as lines of text."""
+    return [f"{label}: {value}" for label, value in facts(notification)]
+
+
 def error_group(group: TopError) -> str:
     """``1,240 × 429 amplitude: Too many requests``, in one line."""
     return f"{group.deliveries:,} × {group.code} {group.destination}{': ' if group.message else ''}{group.message}"
@@ -95,17 +98,15 @@ def error_group(group: TopError) -> str:
 
 def signature(notification: Notification, at: str) -> list[str]:
     """The footer: the rule unless it is the title, the time, and the id, which identifies repetitions."""
-    return [notification.rule_name] * (notification.rule_name != notification.title) + [
-        at,
-        f"notification {notification.id}",
-    ]
+    rule = [notification.rule_name] if notification.rule_name != notification.title else []
+    return [*rule, at, f"notification {notification.id}"]
 
 
 def plain_lines(notification: Notification) -> Iterator[str]:
     """A notification as plain text; empty lines between its parts."""
     yield headline(notification)
     yield notification.summary
-    lines = [f"{label}: {value}" for label, value in facts(notification)]
+    lines = fact_lines(notification)
     yield from ["", *lines] if lines else []
     yield from ["", "Most frequent errors:"] if notification.error_groups else []
     for group in notification.error_groups:
