@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.commands import Done, waybill, write_workspace
-from tests.system import Waybill, running
+from tests.kit.commands import Done, waybill, write_workspace
+from tests.kit.system import Waybill, running
 
 WORKSPACE = """\
 version: 1

@@ -8,8 +8,8 @@ import orjson
 import pytest
 
 from console.data_dir import ServerFile, find_server
-from tests.cli.commands import SMALL
-from tests.system import Waybill, running, wait_until
+from tests.kit.commands import SMALL
+from tests.kit.system import Waybill, running, wait_until
 
 PERIOD = {"from_ms": 0, "to_ms": 4_000_000_000_000}
 

@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from console.cli import app
-from tests.cli.commands import SMALL, waybill, write_workspace
+from tests.kit.commands import SMALL, waybill, write_workspace
 
 COMMANDS = ["demo", "up", "check", "migrate", "report", "trace", "recover"]
 

@@ -18,9 +18,9 @@ import typer
 from console.operations.redrive import choose
 from flows.topics.factory import open_topics
 from model.delivery.redrive import Choice
-from tests.cli.commands import SMALL, Done, track, waybill, write_workspace
-from tests.system import WRITE_KEY, Waybill, receiver, running, wait_until, workspace_text
-from tests.workspaces import webhook, workspace
+from tests.kit.commands import SMALL, Done, track, waybill, write_workspace
+from tests.kit.system import WRITE_KEY, Waybill, receiver, running, wait_until, workspace_text
+from tests.kit.workspaces import webhook, workspace
 
 EVER = {"from_ms": 0, "to_ms": 4_000_000_000_000}
 QUICK = "attempts: 2\nfirst_wait_seconds: 0.2\nsetup_probe_seconds: 0.5"

@@ -17,10 +17,10 @@ from flows.topics.interface import DEAD_LETTERS, EVENTS, OUTCOMES
 from model.events.envelope import decode_record
 from model.recording.facts import Outcome, decode
 from sinks.clickhouse.store import open_store
-from tests.cli.commands import Done, track, waybill
 from tests.cli.partner import Partner, partner
-from tests.ingest.running import records
-from tests.system import WRITE_KEY, Waybill, receiver, running, wait_until
+from tests.kit.commands import Done, track, waybill
+from tests.kit.ingest import records
+from tests.kit.system import WRITE_KEY, Waybill, receiver, running, wait_until
 
 TOKEN = "planted-token-5e1a7c"
 PASSWORD = "planted-password-91"

@@ -8,8 +8,8 @@ import pytest
 from flows.topics.interface import Topics, TopicSpec
 from sinks.http.httpx_engine import HttpxEngine
 from sinks.http.pyreqwest_engine import PyreqwestEngine
-from tests.conformance.http_calls import MakeEngine
-from tests.conformance.topics_kit import DAY_SECONDS, Installed, KafkaInstalled, SqliteInstalled
+from tests.kit.http_calls import MakeEngine
+from tests.kit.topics import DAY_SECONDS, Installed, KafkaInstalled, SqliteInstalled
 
 
 @pytest.fixture(params=[PyreqwestEngine, HttpxEngine], ids=["pyreqwest", "httpx"])

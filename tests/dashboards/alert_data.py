@@ -9,7 +9,7 @@ from model.alerts.state import Check
 from model.alerts.version import RuleChange, RuleVersion
 from sinks.clickhouse.rows import LATEST_TIME_MS
 from sinks.clickhouse.store import Store
-from tests.sql.recording import BASE_MS
+from tests.kit.recording import BASE_MS
 
 MINUTE, DAY = 60_000, 86_400_000
 NAME = "CRM <b>arrives</b> & stays"

@@ -6,12 +6,12 @@ import pytest
 
 from tests.dashboards.boards import BOARDS, panel
 from tests.dashboards.data import HOUR, TIME
+from tests.dashboards.grafana.choices import resolve
+from tests.dashboards.grafana.engine import Run, panel_answers
+from tests.dashboards.grafana.links import follow
 from tests.dashboards.test_links import opened
 from tests.dashboards.test_panels import answers, rows, value
-from tests.grafana.choices import resolve
-from tests.grafana.engine import Run, panel_answers
-from tests.grafana.links import follow
-from tests.sql.recording import BASE_MS
+from tests.kit.recording import BASE_MS
 
 pytestmark = pytest.mark.slow  # asks the engine
 

@@ -16,10 +16,10 @@ from model.alerts.state import Check
 from tests.dashboards.alert_data import alert_event
 from tests.dashboards.boards import BOARDS
 from tests.dashboards.data import TIME
-from tests.grafana.choices import Pick, resolve
-from tests.grafana.engine import Run, annotation_marks
-from tests.grafana.macros import expand
-from tests.sql.recording import BASE_MS
+from tests.dashboards.grafana.choices import Pick, resolve
+from tests.dashboards.grafana.engine import Run, annotation_marks
+from tests.dashboards.grafana.macros import expand
+from tests.kit.recording import BASE_MS
 
 pytestmark = pytest.mark.slow  # asks the engine
 

@@ -6,10 +6,10 @@ import pytest
 
 from tests.dashboards.boards import BOARDS, GIVEN, panel, panels
 from tests.dashboards.data import TIME
-from tests.grafana.choices import resolve
-from tests.grafana.engine import Answer, Run, panel_answers
-from tests.grafana.links import Landing, follow
-from tests.grafana.variables import Choice
+from tests.dashboards.grafana.choices import resolve
+from tests.dashboards.grafana.engine import Answer, Run, panel_answers
+from tests.dashboards.grafana.links import Landing, follow
+from tests.dashboards.grafana.variables import Choice
 
 PERIOD = (str(TIME.from_ms), str(TIME.to_ms))
 

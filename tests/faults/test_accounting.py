@@ -13,8 +13,8 @@ from flows.topics.interface import EVENTS as EVENTS_TOPIC
 from model.delivery.retry_tiers import RETRY_TIERS
 from model.events.envelope import decode_record
 from model.events.ids import delivery_id
-from tests.faults.cluster import Cluster, cluster, plain_events
-from tests.system import wait_until
+from tests.kit.cluster import Cluster, cluster, plain_events
+from tests.kit.system import wait_until
 
 ATTEMPTS = 4
 QUICK = (

@@ -14,8 +14,8 @@ import httpx
 import pytest
 
 from console.data_dir import find_server
-from tests.conformance.channels.http_receiver import AttemptResult, Receiver, receiving
-from tests.system import Waybill, receiver, running, wait_until, workspace_text
+from tests.kit.http_receiver import AttemptResult, Receiver, receiving
+from tests.kit.system import Waybill, receiver, running, wait_until, workspace_text
 
 TOLD_SECONDS = 200.0  # a minute must be over, and be seen to be over
 

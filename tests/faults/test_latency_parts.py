@@ -8,9 +8,9 @@ from typing import Any
 import orjson
 import pytest
 
-from tests.faults.batch_receiver import wait_until_settled
-from tests.faults.cluster import Cluster, plain_events
-from tests.system import WRITE_KEY, receiver
+from tests.kit.batch_receiver import wait_until_settled
+from tests.kit.cluster import Cluster, plain_events
+from tests.kit.system import WRITE_KEY, receiver
 
 EVENTS = 150
 BEFORE_KILL = 50

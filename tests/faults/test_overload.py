@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from flows.topics.interface import OUTCOMES
-from tests.faults.cluster import EVER, cluster, plain_events
-from tests.system import Waybill, receiver, running, wait_until, workspace_text
+from tests.kit.cluster import EVER, cluster, plain_events
+from tests.kit.system import Waybill, receiver, running, wait_until, workspace_text
 
 HEALTHY_SECONDS = 12.0
 HANGING_SECONDS = 32.0  # the store hangs for 30 s, then fails

@@ -10,10 +10,10 @@ import pytest
 from flows.delivery.dataflow import FLOW
 from flows.runtime.recovery import IDENTITY_FILE
 from model.delivery.retry_tiers import RETRY_TIERS
-from tests.faults.cluster import Cluster, assert_all_arrived, cluster, plain_events
-from tests.kafka.broker import Broker
-from tests.kafka.fixture import OtherBroker
-from tests.system import wait_until
+from tests.kit.cluster import Cluster, assert_all_arrived, cluster, plain_events
+from tests.kit.kafka.broker import Broker
+from tests.kit.kafka.fixture import OtherBroker
+from tests.kit.system import wait_until
 
 EVENTS = 1_800
 KILLS = 3

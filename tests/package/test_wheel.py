@@ -18,7 +18,7 @@ import pytest
 
 from model.version import VERSION
 from tests.cli.test_workspace_changes import events
-from tests.system import WRITE_KEY, Receiver, Waybill, receiver, running, wait_until
+from tests.kit.system import WRITE_KEY, Receiver, Waybill, receiver, running, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 NOT_COPIED = shutil.ignore_patterns(".*", "__pycache__", "build", "data", "*.egg-info")

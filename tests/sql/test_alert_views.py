@@ -9,8 +9,8 @@ from model.alerts.version import RuleChange, RuleVersion
 from model.recording.facts import State
 from sinks.clickhouse.rows import LATEST_TIME_MS
 from sinks.clickhouse.store import Store
-from tests.sql.recording import BASE_MS, Event, Log
-from tests.unit.alerts.alert_samples import in_force
+from tests.kit.alert_samples import in_force
+from tests.kit.recording import BASE_MS, Event, Log
 
 HOUR = 3_600_000
 PERIOD = {"from_ms": BASE_MS, "to_ms": BASE_MS + HOUR}

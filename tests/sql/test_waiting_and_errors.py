@@ -9,7 +9,7 @@ import pytest
 
 from model.recording.facts import Fact, State
 from sinks.clickhouse.store import Store, ViewRefused
-from tests.sql.recording import BASE_MS, Event, Log, watermark_report
+from tests.kit.recording import BASE_MS, Event, Log, watermark_report
 from tests.sql.test_views import HOUR, MINUTE, PERIOD, mixed_log
 
 

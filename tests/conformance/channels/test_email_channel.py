@@ -16,7 +16,7 @@ from sinks.channels.calls import ChannelCalls
 from sinks.channels.catalogue import open_channels
 from sinks.channels.channel import Channel, SendResult, SendStatus
 from tests.conformance.channels.smtp_server import PASSWORD, USERNAME, MailServer, mail_server
-from tests.unit.channels.notifications import AT_MS, hostile_notification, notification
+from tests.kit.notifications import AT_MS, hostile_notification, notification
 
 Make = Callable[..., Channel]
 pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")  # as the server sees it

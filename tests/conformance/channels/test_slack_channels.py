@@ -10,8 +10,8 @@ from model.alerts.channels import AlertsConfig, SlackChannel
 from sinks.channels.calls import ChannelCalls
 from sinks.channels.catalogue import open_channels
 from sinks.channels.channel import Channel, SendResult, SendStatus
-from tests.conformance.channels.http_receiver import AttemptResult, Receiver
-from tests.unit.channels.notifications import AT_MS, hostile_notification, notification
+from tests.kit.http_receiver import AttemptResult, Receiver
+from tests.kit.notifications import AT_MS, hostile_notification, notification
 
 TOKEN = "s3cr3tT0kenOfSlack000000"
 STARTED = AttemptResult(200, b'{"ok":true}', {"Content-Type": "application/json"})

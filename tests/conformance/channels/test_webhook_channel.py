@@ -11,8 +11,8 @@ from model.http.signatures import standard_webhooks
 from sinks.channels.calls import ChannelCalls
 from sinks.channels.catalogue import open_channels
 from sinks.channels.channel import Channel, SendStatus
-from tests.conformance.channels.http_receiver import AttemptResult, Receiver
-from tests.unit.channels.notifications import AT_MS, hostile_notification, notification
+from tests.kit.http_receiver import AttemptResult, Receiver
+from tests.kit.notifications import AT_MS, hostile_notification, notification
 
 SECRET = "whsec_c2VjcmV0IG9mIHRoZSByZWNlaXZlcg=="
 MakeChannel = Callable[[], Channel]
