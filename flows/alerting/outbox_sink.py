@@ -5,12 +5,11 @@ from pathlib import Path
 
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 
-from flows.alerting.notifications import messages_of
+from flows.alerting.notifications import messages_about
 from flows.alerting.outbox import Outbox
 from flows.engine.backoff import retry_forever
 from flows.sqlite.database import DatabaseError
 from model.alerts.alert_event import AlertEvent
-from model.alerts.messages import notification_of
 from model.workspace.workspace import Workspace
 
 
@@ -30,13 +29,7 @@ class OutboxPartition(StatefulSinkPartition[AlertEvent, None]):
         """Return when the epoch's alert events and their messages are in the outbox."""
         if not self._alert_events:
             return
-        workspace = self._workspace()
-        messages = [
-            message
-            for alert_event in self._alert_events
-            if alert_event.notified
-            for message in messages_of(alert_event, notification_of(alert_event), workspace)
-        ]
+        messages = messages_about(self._alert_events, self._workspace())
         retry_forever(lambda: self._outbox.put(self._alert_events, messages), DatabaseError, "writing to the outbox")
         self._alert_events.clear()
 

@@ -11,6 +11,7 @@ import pytest
 
 from flows.alerting.dataflow import alerting_flow
 from flows.alerting.evaluation import Evaluation
+from flows.alerting.notifications import Message
 from flows.alerting.outbox import Outbox
 from flows.alerting.outbox_sink import OutboxSink
 from flows.alerting.source import MinutesSource
@@ -106,13 +107,10 @@ class Alerting:
         """Every message there is, by id."""
         found: dict[str, Any] = {}
         while rows := self._unrecorded():
-            found |= {
-                row["id"]: (row["channel"], row["recipient"], row["alert_event_id"], row["notification"])
-                for row in rows
-            }
+            found |= {row.id: (row.channel, row.recipient, row.alert_event_id, row.notification) for row in rows}
         return found
 
-    def _unrecorded(self) -> list[dict[str, Any]]:
+    def _unrecorded(self) -> list[Message]:
         outbox = self.outbox
         found = outbox.unrecorded()
         outbox.recorded(found, START)
