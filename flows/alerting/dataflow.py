@@ -13,7 +13,7 @@ from bytewax.operators import KeyedStream
 
 from flows.alerting.evaluation import Evaluation
 from flows.alerting.outbox_sink import OutboxSink
-from flows.alerting.source import MinutesSource
+from flows.alerting.source import minutes_source
 from flows.alerting.store_queries import RuleRepository
 from flows.alerting.workers import AlertWorkers
 from flows.engine.clock import wall_clock_ms
@@ -22,7 +22,7 @@ from flows.runtime.recovery import start_offset
 from flows.runtime.runner import RunnableFlow
 from flows.runtime.worker import Worker, run_worker
 from flows.topics.interface import MINUTES, OUTCOMES, Record
-from flows.topics.source import Item, SourceConfig, SourcedRecord
+from flows.topics.source import Item, SourceConfig, SourcedRecord, TopicSource
 from model.alerts.alert_event import AlertEvent
 from sinks.clickhouse.store import Store, StoreUnavailable, open_store
 
@@ -32,7 +32,7 @@ LONGEST_QUERY_SECONDS = 10.0  # a store that hangs must not delay alerts, which 
 
 
 def alerting_flow(
-    source: MinutesSource, evaluation: Callable[[dict[str, Any] | None], Evaluation], outbox: OutboxSink
+    source: TopicSource, evaluation: Callable[[dict[str, Any] | None], Evaluation], outbox: OutboxSink
 ) -> Dataflow:
     """Wire the flow from its parts."""
     flow = Dataflow(FLOW)
@@ -64,7 +64,7 @@ def prepare(deployment: Deployment, store: Store, workers: AlertWorkers, stop: S
             partitions, knowledge, workers.workspace, wall_clock_ms, workers.dead_mans_switch.minute_seen, resume_state
         )
 
-    return alerting_flow(MinutesSource(config), evaluation, OutboxSink(workers.path, workers.workspace))
+    return alerting_flow(minutes_source(config), evaluation, OutboxSink(workers.path, workers.workspace))
 
 
 def flow() -> Dataflow:

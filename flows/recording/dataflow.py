@@ -51,13 +51,7 @@ class OutcomesPartition(TopicPartition):
         return self._minute_began
 
 
-class OutcomesSource(TopicSource):
-    """All partitions of topic outcomes."""
-
-    partition_type = OutcomesPartition
-
-
-def recording_flow(source: OutcomesSource, lookup: FactLookup, store: StoreSink, minutes: TopicSink) -> Dataflow:
+def recording_flow(source: TopicSource, lookup: FactLookup, store: StoreSink, minutes: TopicSink) -> Dataflow:
     """Wire the flow from its parts."""
     flow = Dataflow(FLOW)
     items = op.input("outcomes", flow, source)
@@ -91,7 +85,8 @@ def prepare(deployment: Deployment, store: Store, stop: StopEvent) -> Dataflow:
     topics = deployment.topics
     start = start_offset(topics, FLOW)
     config = SourceConfig(topics=topics, topic=OUTCOMES, clock=wall_clock_ms, stop=stop, start=start, drain=True)
-    return recording_flow(OutcomesSource(config), StoreLookup(store), StoreSink(store, topics), TopicSink(topics))
+    source = TopicSource(config, OutcomesPartition)
+    return recording_flow(source, StoreLookup(store), StoreSink(store, topics), TopicSink(topics))
 
 
 def flow() -> Dataflow:
