@@ -13,7 +13,7 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
-from flows.topics.interface import TopicError, TopicSpec
+from flows.topics.interface import TopicError, TopicSpec, check_partitions
 from flows.topics.kafka.errors import kafka_error, to_topic_error
 
 ANSWER_SECONDS = 15.0
@@ -64,15 +64,6 @@ def count_partitions(admin: AdminClient, name: str) -> int | None:
     if found.error is not None:
         raise to_topic_error(found.error, f"looking for topic {name}")
     return len(found.partitions)
-
-
-def check_partitions(name: str, found: int, wanted: int) -> None:
-    """Raise `TopicError` if the numbers of partitions differ."""
-    if found != wanted:
-        raise TopicError(
-            f"topic {name} has {found} partitions, not {wanted} as configured: the number cannot be changed; set "
-            "topics.partitions back, or start with new topics"
-        )
 
 
 def _wait_until_known(admin: AdminClient, name: str, spec: TopicSpec) -> None:

@@ -58,17 +58,4 @@ class KafkaReader:
             self._consumer.seek(self._buffer)
             return
         self._lost = True
-        where = f"topic {self._topic}, partition {self._buffer.partition}"
-        if self.position > end:
-            text = f"{where} ends at {end}, before position {self.position}: the log was replaced or cut short"
-        else:
-            missing = earliest - self.position
-            text = f"{where} continues at {earliest}: {missing} records from {self.position} on were deleted"
-        raise PositionLost(
-            f"{text}; restore the topics from a backup, or run `waybill recover` to continue with what is left",
-            topic=self._topic,
-            partition=self._buffer.partition,
-            position=self.position,
-            earliest=earliest,
-            end=end,
-        )
+        raise PositionLost(self._topic, self._buffer.partition, self.position, earliest=earliest, end=end)

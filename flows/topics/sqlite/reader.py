@@ -2,7 +2,7 @@
 
 from contextlib import closing
 
-from flows.topics.interface import PositionLost, Record
+from flows.topics.interface import PositionLost, Record, check_partition
 from flows.topics.sqlite.topic import SqliteTopic
 
 
@@ -10,7 +10,7 @@ class SqliteReader:
     """`flows.topics.interface.Reader`, with a connection of its own."""
 
     def __init__(self, topic: SqliteTopic, partition: int, position: int) -> None:
-        topic.check_partition(partition)
+        check_partition(topic.name, partition, topic.partitions)
         self.position = position
         self._topic = topic
         self._partition = partition
@@ -49,24 +49,11 @@ class SqliteReader:
         return records
 
     def _lost(self) -> PositionLost:
-        first, end = self._topic.bounds(self._partition)
-        where = f"topic {self._topic.name}, partition {self._partition}"
-        if self.position > end:
-            earliest = first
-            text = f"{where} ends at {end}, before position {self.position}: the log was replaced or cut short"
-        else:
+        earliest, end = self._topic.bounds(self._partition)
+        if self.position <= end:
             found = self._connection.row(
                 f"SELECT min(offset) FROM records_{self._partition:d} WHERE offset >= ?",  # noqa: S608
                 self.position,
             )[0]
             earliest = end if found is None else found
-            missing = earliest - self.position
-            text = f"{where} continues at {earliest}: {missing} records from {self.position} on were deleted"
-        return PositionLost(
-            f"{text}; restore the topics from a backup, or run `waybill recover` to continue with what is left",
-            topic=self._topic.name,
-            partition=self._partition,
-            position=self.position,
-            earliest=earliest,
-            end=end,
-        )
+        return PositionLost(self._topic.name, self._partition, self.position, earliest=earliest, end=end)

@@ -11,7 +11,7 @@ from contextlib import closing
 from typing import Any
 
 from flows.sqlite.database import SqliteConnection, SqliteFile
-from flows.topics.interface import TopicError, TopicSpec, UnknownTopic
+from flows.topics.interface import TopicError, TopicSpec, UnknownTopic, check_partition, check_partitions
 
 ROWS = 16  # per INSERT statement: half the time of single rows, and the GIL is released once instead of 16 times
 EXPIRE_CHUNK_RECORDS = 1_000  # per transaction: a few milliseconds, so that writers hardly wait
@@ -35,11 +35,7 @@ def create_topic(file: SqliteFile, spec: TopicSpec) -> None:
         for statement in _SCHEMA:
             sqlite.execute(statement)
         found = dict(sqlite.execute("SELECT name, value FROM settings")).get("partitions", spec.partitions)
-        if found != spec.partitions:
-            raise TopicError(
-                f"topic {spec.name} has {found} partitions, not {spec.partitions} as configured: the number cannot be "
-                "changed; set topics.partitions back, or start with new topics"
-            )
+        check_partitions(spec.name, found, spec.partitions)
         values = {"partitions": spec.partitions, "retention_seconds": spec.retention_seconds}
         sqlite.executemany("INSERT OR REPLACE INTO settings VALUES (?, ?)", values.items())
         for number in range(spec.partitions):
@@ -57,14 +53,9 @@ class SqliteTopic:
         self._connection = file.connect()  # for short queries, from any thread
         self.partitions = self._count_partitions()
 
-    def check_partition(self, partition: int) -> None:
-        """Raise `UnknownTopic` for a partition the topic does not have."""
-        if not 0 <= partition < self.partitions:
-            raise UnknownTopic(f"topic {self.name} has {self.partitions} partitions, no partition {partition}")
-
     def bounds(self, partition: int) -> tuple[int, int]:
         """(earliest offset kept, offset the next record will get), read at one moment."""
-        self.check_partition(partition)
+        check_partition(self.name, partition, self.partitions)
         earliest, end = self._query(
             f"SELECT (SELECT min(offset) FROM records_{partition:d}), "  # noqa: S608
             "(SELECT next_offset FROM partitions WHERE number = ?)",
