@@ -12,11 +12,12 @@ from bytewax.dataflow import Dataflow
 from bytewax.operators import KeyedStream
 
 from flows.alerting.evaluation import Evaluation
-from flows.alerting.outbox_sink import OutboxSink
+from flows.alerting.outbox_sink import OutboxSinkPartition
 from flows.alerting.source import minutes_source
 from flows.alerting.store_queries import RuleRepository
 from flows.alerting.workers import AlertWorkers
 from flows.engine.clock import wall_clock_ms
+from flows.engine.single_sink import SingleSink
 from flows.runtime.deployment import Deployment, migrate_store
 from flows.runtime.recovery import start_offset
 from flows.runtime.runner import RunnableFlow
@@ -32,7 +33,7 @@ LONGEST_QUERY_SECONDS = 10.0  # a store that hangs must not delay alerts, which 
 
 
 def alerting_flow(
-    source: TopicSource, evaluation: Callable[[dict[str, Any] | None], Evaluation], outbox: OutboxSink
+    source: TopicSource, evaluation: Callable[[dict[str, Any] | None], Evaluation], outbox: SingleSink[AlertEvent]
 ) -> Dataflow:
     """Wire the flow from its parts."""
     flow = Dataflow(FLOW)
@@ -64,11 +65,12 @@ def prepare(deployment: Deployment, store: Store, workers: AlertWorkers, stop: S
             partitions, knowledge, workers.workspace, wall_clock_ms, workers.dead_mans_switch.minute_seen, resume_state
         )
 
-    return alerting_flow(minutes_source(config), evaluation, OutboxSink(workers.path, workers.workspace))
+    sink = SingleSink(lambda: OutboxSinkPartition(workers.path, workers.workspace))
+    return alerting_flow(minutes_source(config), evaluation, sink)
 
 
 def flow() -> Dataflow:
-    """For ``python -m bytewax.run "flows.alerting:flow()"``; see `flows.runtime.worker`."""
+    """For ``python -m bytewax.run "flows.alerting.dataflow:flow()"``; see `flows.runtime.worker`."""
 
     def make(deployment: Deployment, worker: Worker) -> RunnableFlow:
         store = open_store(deployment.store_url, lazy=True)

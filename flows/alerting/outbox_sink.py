@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
+from bytewax.outputs import StatefulSinkPartition
 
 from flows.alerting.notifications import messages_about
 from flows.alerting.outbox import Outbox
@@ -13,7 +13,7 @@ from model.alerts.alert_event import AlertEvent
 from model.workspace.workspace import Workspace
 
 
-class OutboxPartition(StatefulSinkPartition[AlertEvent, None]):
+class OutboxSinkPartition(StatefulSinkPartition[AlertEvent, None]):
     """Buffers the alert events of an epoch."""
 
     def __init__(self, path: Path, workspace: Callable[[], Workspace]) -> None:
@@ -36,19 +36,3 @@ class OutboxPartition(StatefulSinkPartition[AlertEvent, None]):
     def close(self) -> None:
         """Release the file."""
         self._outbox.close()
-
-
-class OutboxSink(FixedPartitionedSink[AlertEvent, None]):
-    """One partition."""
-
-    def __init__(self, path: Path, workspace: Callable[[], Workspace]) -> None:
-        self._path = path
-        self._workspace = workspace
-
-    def list_parts(self) -> list[str]:
-        """The only one."""
-        return ["0"]
-
-    def build_part(self, step_id: str, for_part: str, resume_state: None) -> OutboxPartition:
-        """Open the outbox."""
-        return OutboxPartition(self._path, self._workspace)

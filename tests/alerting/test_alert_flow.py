@@ -13,9 +13,10 @@ from flows.alerting.dataflow import alerting_flow
 from flows.alerting.evaluation import Evaluation
 from flows.alerting.notifications import Message
 from flows.alerting.outbox import Outbox
-from flows.alerting.outbox_sink import OutboxSink
+from flows.alerting.outbox_sink import OutboxSinkPartition
 from flows.alerting.source import minutes_source
 from flows.engine.clock import wall_clock_ms
+from flows.engine.single_sink import SingleSink
 from flows.topics.interface import MINUTES
 from flows.topics.source import SourceConfig
 from model.alerts import state_machine
@@ -89,7 +90,9 @@ class Alerting:
             topics=self.topics, topic=MINUTES, clock=hand, stop=hand.stop, start=beginning, max_records=1
         )  # fmt: skip
         flow = alerting_flow(
-            minutes_source(reading), self._evaluation, OutboxSink(self.directory / "outbox.db", lambda: WORKSPACE)
+            minutes_source(reading),
+            self._evaluation,
+            SingleSink(lambda: OutboxSinkPartition(self.directory / "outbox.db", lambda: WORKSPACE)),
         )
         run(flow, self.directory / "recovery", SHORT_EPOCH)
 
