@@ -1,6 +1,6 @@
 """The alerting flow: closed minutes in, alert events and notifications out.
 
-    topic minutes -> source -> minute_assembly -> evaluation (windows, rules, states) -> outbox_sink -> outbox
+    topic minutes -> source -> minute_assembly -> evaluation (windows, rules, states) -> outbox
 
 The outbox is one SQLite file and the only owner of what is not yet sent or recorded. Beside the flow, `workers` runs
 three threads: `sender` gives messages to their channels, `history` copies everything to the store, and

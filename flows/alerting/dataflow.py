@@ -4,32 +4,63 @@ Each closed minute is evaluated once, when the parts of all outcomes partitions 
 """
 
 from collections.abc import Callable
+from pathlib import Path
 from threading import Event as StopEvent
 from typing import Any
 
 import bytewax.operators as op
 from bytewax.dataflow import Dataflow
 from bytewax.operators import KeyedStream
+from bytewax.outputs import StatefulSinkPartition
 
 from flows.alerting.evaluation import Evaluation
-from flows.alerting.outbox_sink import OutboxSinkPartition
+from flows.alerting.notifications import messages_about
+from flows.alerting.outbox import Outbox
 from flows.alerting.source import minutes_source
 from flows.alerting.store_queries import RuleRepository
 from flows.alerting.workers import AlertWorkers
+from flows.engine.backoff import retry_forever
 from flows.engine.clock import wall_clock_ms
 from flows.engine.single_sink import SingleSink
 from flows.runtime.deployment import Deployment, migrate_store
 from flows.runtime.recovery import start_offset
 from flows.runtime.runner import RunnableFlow
 from flows.runtime.worker import Worker, run_worker
+from flows.sqlite.database import DatabaseError
 from flows.topics.interface import MINUTES, OUTCOMES, Record
 from flows.topics.source import Item, SourceConfig, SourcedRecord, TopicSource
 from model.alerts.alert_event import AlertEvent
+from model.workspace.workspace import Workspace
 from sinks.clickhouse.store import Store, StoreUnavailable, open_store
 
 FLOW = "alerting"
 THE_KEY = "alerts"  # one state key: a window spans all partitions and cannot be divided
 LONGEST_QUERY_SECONDS = 10.0  # a store that hangs must not delay alerts, which can do without it
+
+
+class OutboxSinkPartition(StatefulSinkPartition[AlertEvent, None]):
+    """Writes to the outbox in `snapshot`, so that a position moves only past alert events that are stored."""
+
+    def __init__(self, path: Path, workspace: Callable[[], Workspace]) -> None:
+        self._outbox = Outbox(path)
+        self._workspace = workspace
+        self._alert_events: list[AlertEvent] = []
+
+    def write_batch(self, values: list[AlertEvent]) -> None:
+        """Buffer."""
+        self._alert_events.extend(values)
+
+    def snapshot(self) -> None:
+        """Return when the epoch's alert events and their messages are in the outbox."""
+        if not self._alert_events:
+            return
+        messages = messages_about(self._alert_events, self._workspace())
+        retry_forever(lambda: self._outbox.put(self._alert_events, messages), DatabaseError, "writing to the outbox")
+        self._alert_events.clear()
+
+    def close(self) -> None:
+        """Release the file."""
+        self._outbox.close()
 
 
 def alerting_flow(

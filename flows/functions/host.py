@@ -13,9 +13,8 @@ from typing import Any
 
 from flows.functions.messages import Request, encode
 from flows.functions.process import Child, Guardian
-from flows.functions.queue import FunctionQueue, Run
+from flows.functions.queue import FunctionQueue, Run, Slots
 from flows.functions.results import STOPPING, Dropped, Failed, FunctionResult, Rejected, RetryAsked, Returned
-from flows.functions.slots import Slots
 
 PROCESSES_LIMIT = 32  # most processes; beyond that, idle ones are stopped
 CLOSE_LIMIT_SECONDS = 5.0  # a function that does not end by then is left to the guardian
@@ -105,7 +104,7 @@ class FunctionHost:
                 if self._guardian is None and not self._closed:
                     self._guardian = Guardian(f"{self._mark}.")
                 if self._guardian is not None:
-                    self._guardian.tell(f"+{child.pid}")
+                    self._guardian.report(f"+{child.pid}")
         except OSError:
             child.kill()
             raise
@@ -114,7 +113,7 @@ class FunctionHost:
     def _ended(self, pid: int) -> None:
         with self._guarding:
             if self._guardian is not None:
-                self._guardian.tell(f"-{pid}")
+                self._guardian.report(f"-{pid}")
 
     def _make_room(self) -> None:
         """Stop the process that has been idle longest."""

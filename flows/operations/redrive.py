@@ -146,7 +146,7 @@ class Redriver:
         for delivery, number in chunk:
             again = redrive_of(delivery, number, now_ms)
             producer.send(*retry(again, now_ms))
-            producer.send(*_said(again, started))
+            producer.send(*_redriven_fact(again, started))
         producer.flush()
         self._ledger.finish_chunk()
 
@@ -163,7 +163,7 @@ class Redriver:
                 for record in _records(self._topics, topic, partition, start, end):
                     if missing.pop(record.key, None) is not None:
                         # Its fact may exist already; a repeated fact folds.
-                        producer.send(*_said(Delivery.from_record(record.value), chunk))
+                        producer.send(*_redriven_fact(Delivery.from_record(record.value), chunk))
             producer.flush()
         self._ledger.finish_chunk(missing=missing.values())
 
@@ -191,9 +191,9 @@ class Redriver:
             after = places[-1][:2]
 
 
-def _said(delivery: Delivery, chunk: Chunk) -> OutgoingRecord:
-    said = redriven(delivery, at_ms=chunk.at_ms, batch=chunk.batch, author=chunk.author)
-    return fact(delivery.delivery_id.encode(), said)
+def _redriven_fact(delivery: Delivery, chunk: Chunk) -> OutgoingRecord:
+    redriven_fact = redriven(delivery, at_ms=chunk.at_ms, batch=chunk.batch, author=chunk.author)
+    return fact(delivery.delivery_id.encode(), redriven_fact)
 
 
 def _records(topics: Topics, topic: str, partition: int, start: int, end: int) -> Iterator[Record]:

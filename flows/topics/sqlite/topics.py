@@ -19,8 +19,7 @@ from flows.topics.interface import (
     UnknownTopic,
     choose_partition,
 )
-from flows.topics.sqlite.reader import SqliteReader
-from flows.topics.sqlite.topic import SqliteTopic, create_topic
+from flows.topics.sqlite.topic import SqliteReader, SqliteTopic, create_topic
 from flows.topics.sqlite.wal import WalCheckpointer
 
 BUDGET_CHECK_MS = 1_000
