@@ -23,10 +23,9 @@ from flows.topics.interface import (
     choose_partition,
 )
 from flows.topics.kafka.admin import ANSWER_SECONDS, APPEND_TIME, count_partitions, create_topics
-from flows.topics.kafka.consumer import SharedConsumer
+from flows.topics.kafka.consumer import KafkaReader, SharedConsumer
 from flows.topics.kafka.errors import UNKNOWN, kafka_error, to_topic_error
 from flows.topics.kafka.producer import KafkaProducer, ProducerPool
-from flows.topics.kafka.reader import KafkaReader
 from model.events.envelope import UnreadableRecord, decode_record, encode_record
 
 DEFAULT_PREFIX = "waybill"
@@ -108,8 +107,8 @@ class KafkaTopics:
         if consumer is None:
             consumer = SharedConsumer(self._settings)
             consumers.append(consumer)
-        buffer = consumer.assign(name, partition, position)
-        return KafkaReader(consumer, buffer, topic, lambda: self.bounds(topic, partition), self._check_open)
+        place = TopicPartition(name, partition, position)
+        return KafkaReader(consumer, topic, place, lambda: self.bounds(topic, partition), self._check_open)
 
     def expire(self) -> int:
         """The brokers apply the retention; check that no topic was given more partitions. Raises `TopicError`."""
