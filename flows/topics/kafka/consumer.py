@@ -12,7 +12,7 @@ from typing import Any
 from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from flows.topics.interface import PositionLost, Record, TopicError
-from flows.topics.kafka.errors import PASSING, UNKNOWN, to_topic_error
+from flows.topics.kafka.errors import PASSING, UNKNOWN, to_topic_error, topic_errors
 
 # Several fetches' worth, so that a partition that is being read never pauses: resuming costs a new fetch.
 PAUSE_AT_RECORDS = 2_000
@@ -125,10 +125,8 @@ class SharedConsumer:
     def assign(self, reader: KafkaReader) -> None:
         """Start fetching a partition. Raises `TopicError`."""
         place = reader.place
-        try:
+        with topic_errors(f"reading topic {place.topic}"):
             self._consumer.incremental_assign([_at(reader)])
-        except KafkaException as error:
-            raise to_topic_error(error, f"reading topic {place.topic}") from None
         self._assigned[place.topic, place.partition] = reader
 
     def unassign(self, reader: KafkaReader) -> None:
@@ -159,11 +157,9 @@ class SharedConsumer:
         try:
             self._consumer.seek(position)
         except KafkaException:  # librdkafka has stopped fetching the partition, as after an offset out of range
-            try:
+            with topic_errors(f"reading topic {reader.place.topic}"):
                 self._consumer.incremental_unassign([reader.place])
                 self._consumer.incremental_assign([position])
-            except KafkaException as error:
-                raise to_topic_error(error, f"reading topic {reader.place.topic}") from None
         reader.sought = reader.next_offset
         reader.out_of_range = False
 
