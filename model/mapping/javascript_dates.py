@@ -7,6 +7,7 @@ first number, and what stands in parentheses does not count. Without a time zone
 
 import re
 from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
 from math import isfinite
 from typing import Literal
 
@@ -14,6 +15,9 @@ from model.durations import DAY_MS, MINUTE_MS
 from model.mapping import javascript as js
 
 LATEST_MS = 8_640_000_000_000_000
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_CYCLE_YEARS, _CYCLE_DAYS = 400, 146_097  # after which the calendar, weekdays included, repeats itself
+CALENDAR_CYCLE_MS = _CYCLE_DAYS * DAY_MS
 LONGEST_CHARS = 1_000  # of a text that may be a date
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
@@ -64,32 +68,26 @@ def clipped(moment_ms: float) -> int | None:
 
 def date_parts(moment_ms: int) -> DateParts:
     """Return what a calendar and a clock in UTC show."""
-    days, rest_ms = divmod(moment_ms, DAY_MS)
-    seconds, millisecond = divmod(rest_ms, 1000)
-    minutes, second = divmod(seconds, 60)
-    hour, minute = divmod(minutes, 60)
-    year, month, day = _civil(days)
-    day_of_year = days - days_since_1970(year, 1, 1) + 1
-    return DateParts(year, month, day, hour, minute, second, millisecond, (days + 4) % 7, day_of_year)
+    cycles, rest_ms = divmod(moment_ms, CALENDAR_CYCLE_MS)
+    moment = EPOCH + timedelta(milliseconds=rest_ms)
+    return DateParts(
+        year=moment.year + cycles * _CYCLE_YEARS,
+        month=moment.month,
+        day=moment.day,
+        hour=moment.hour,
+        minute=moment.minute,
+        second=moment.second,
+        millisecond=moment.microsecond // 1_000,
+        weekday=moment.isoweekday() % 7,
+        day_of_year=moment.timetuple().tm_yday,
+    )
 
 
 def days_since_1970(year: int, month: int, day: int) -> int:
     """Count days; a day after the end of its month is in the next."""
-    # Years that begin in March have the leap day last, so months of 153 days in five are simple.
-    year -= month <= 2
-    era, year_of_era = divmod(year, 400)
-    day_of_year = (153 * ((month + 9) % 12) + 2) // 5 + day - 1
-    return era * 146_097 + year_of_era * 365 + year_of_era // 4 - year_of_era // 100 + day_of_year - 719_468
-
-
-def _civil(days: int) -> tuple[int, int, int]:
-    """Undo `days_since_1970`."""
-    era, day_of_era = divmod(days + 719_468, 146_097)
-    year_of_era = (day_of_era - day_of_era // 1460 + day_of_era // 36_524 - day_of_era // 146_096) // 365
-    day_of_year = day_of_era - (365 * year_of_era + year_of_era // 4 - year_of_era // 100)
-    months = (5 * day_of_year + 2) // 153
-    month = (months + 2) % 12 + 1
-    return era * 400 + year_of_era + (month <= 2), month, day_of_year - (153 * months + 2) // 5 + 1
+    cycles, years = divmod(year - EPOCH.year, _CYCLE_YEARS)
+    first = date(EPOCH.year + years, month, 1)
+    return cycles * _CYCLE_DAYS + first.toordinal() - EPOCH.toordinal() + day - 1
 
 
 def read_date(text: str) -> int | None:

@@ -3,14 +3,22 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from math import floor
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from model.durations import DAY_MS, MINUTE_MS
 from model.mapping import javascript as js
-from model.mapping.javascript_dates import DateParts, clipped, date_parts, days_since_1970, read_date
+from model.mapping.javascript_dates import (
+    CALENDAR_CYCLE_MS,
+    EPOCH,
+    DateParts,
+    clipped,
+    date_parts,
+    days_since_1970,
+    read_date,
+)
 from model.mapping.liquid.text_filters import check_growth
 from model.mapping.liquid.values import LiquidFailed, Scope, is_nil, liquid_text, plain
 from model.mapping.values import MISSING, text
@@ -23,8 +31,6 @@ _MONTHS = "January February March April May June July August September October N
 _WIDTHS = {**dict.fromkeys("deHIklmMSUW", 2), "j": 3, "L": 3}
 _PADDED_WITH_SPACES = frozenset("aAbBceklpP")
 _WIDTH_LIMIT_DIGITS = 12
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_CALENDAR_CYCLE_MS = 146_097 * DAY_MS
 # Not known to LiquidJS, which leaves them as they are.
 _COMPOSED = {"D": "%m/%d/%y", "F": "%Y-%m-%d", "R": "%H:%M", "T": "%H:%M:%S"}
 
@@ -79,9 +85,9 @@ def _now_ms(scope: Scope) -> int:
 def _offset_minutes(zone: str, moment_ms: int) -> float:
     # Zones come from the time zone database, which Python reads once: data, like its table of characters.
     # Python's years end with 9999; the calendar, and with it what zones do, repeats itself every 400 years.
-    cycles = moment_ms // _CALENDAR_CYCLE_MS
+    cycles = moment_ms // CALENDAR_CYCLE_MS
     try:
-        moment = _EPOCH + timedelta(milliseconds=moment_ms - max(0, cycles) * _CALENDAR_CYCLE_MS)
+        moment = EPOCH + timedelta(milliseconds=moment_ms - max(0, cycles) * CALENDAR_CYCLE_MS)
         offset = moment.astimezone(ZoneInfo(zone)).utcoffset()
     except OverflowError:
         return 0.0
