@@ -12,10 +12,8 @@ import orjson
 
 from model.fql.field_edits import FieldChange, with_changes, with_only, without
 from model.fql.field_path import names_of
-from model.fql.paths import reader
+from model.fql.paths import Event, reader
 from model.mapping.values import text as as_text
-
-Event: TypeAlias = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +58,7 @@ class AllowProperties:
 
 @dataclass(frozen=True, slots=True)
 class MapProperties:
-    """FieldChange the fields at some paths. See `model.fql.field_edits.with_changes`."""
+    """Change the fields at some paths. See `model.fql.field_edits.with_changes`."""
 
     kind: ClassVar[str] = "MAP_PROPERTIES"
     changes: Mapping[str, FieldChange]

@@ -10,10 +10,10 @@ from functools import lru_cache
 from typing import Any, TypeAlias
 
 from model.fql.field_path import index_of, names_of
+from model.fql.paths import Event, Reader, reader
 from model.mapping.values import MISSING, fresh
 from model.mapping.values import text as as_text
 
-Event: TypeAlias = dict[str, Any]
 Container: TypeAlias = dict[str, Any] | list[Any]
 Place: TypeAlias = tuple[Any, Any]  # a container and the name or index in it
 
@@ -59,7 +59,7 @@ def with_only(event: Event, path: str, names: Iterable[str]) -> Event:
 
 
 def with_changes(event: Event, changes: Mapping[str, FieldChange]) -> Event:
-    """FieldChange the fields at some paths. What is copied or moved is read before anything changes.
+    """Change the fields at some paths. What is copied or moved is read before anything changes.
 
     Nothing is written where the object around a field is missing; nothing is copied or moved that is missing. What has
     no place to be moved to stays where it is. Raises MappingFailed when the event becomes too large or too deep:
@@ -67,11 +67,11 @@ def with_changes(event: Event, changes: Mapping[str, FieldChange]) -> Event:
     """
     edited, changed = dict(event), False
     for path, change in changes.items():
-        if change.move is not None and _found(event, change.move) is not MISSING and _targets_at(edited, path):
+        if change.move is not None and _reader(change.move)(event) is not MISSING and _targets_at(edited, path):
             changed = _take_out([edited], names_of(change.move)) or changed
     for path, change in changes.items():
         source = change.move if change.copy is None else change.copy
-        value = change.value if source is None else _found(event, source)
+        value = change.value if source is None else _reader(source)(event)
         for holder, place in _targets_at(edited, path):
             changed = _write(holder, place, value, to_string=change.to_string) or changed
     result: Event = fresh(edited) if changed else event
@@ -96,18 +96,10 @@ def _write(holder: Any, place: Any, value: Any, *, to_string: bool) -> bool:
     return True
 
 
-def _found(event: Event, path: str) -> Any:
+@lru_cache(maxsize=4096)
+def _reader(path: str) -> Reader:
     """Read the one value at a path; MISSING also where it would be several, in the items of a list."""
-    value: Any = event
-    for name in names_of(path):
-        if isinstance(value, dict):
-            value = value.get(name, MISSING)
-        elif isinstance(value, list):
-            index = index_of(name)
-            value = MISSING if index is None or index >= len(value) else value[index]
-        else:
-            return MISSING
-    return value
+    return reader(names_of(path), MISSING)
 
 
 @lru_cache(maxsize=4096)
