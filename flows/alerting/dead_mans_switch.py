@@ -10,6 +10,7 @@ import orjson
 from flows.alerting.notifications import messages_of
 from flows.alerting.outbox import Outbox
 from model.alerts.messages import notification_of
+from model.alerts.records import from_record, to_record
 from model.alerts.state import RuleState
 from model.alerts.system import BLIND_AFTER_MS, default_channels, monitor_blind
 from model.workspace.workspace import Workspace
@@ -25,7 +26,7 @@ class DeadMansSwitch:
         self._workspace = workspace
         self._clock = clock
         known = outbox.mark(_MARK)
-        self._state = RuleState.from_record(orjson.loads(known)) if known else RuleState()
+        self._state = from_record(RuleState, orjson.loads(known)) if known else RuleState()
         # A restart is no sign of life: an alert that was firing keeps firing until a minute is seen.
         self._seen_ms = self._state.since_ms - BLIND_AFTER_MS if self._state.firing else clock()
 
@@ -42,5 +43,5 @@ class DeadMansSwitch:
         if alert_event is None:
             return
         messages = messages_of(alert_event, notification_of(alert_event), workspace) if alert_event.notified else []
-        self._outbox.put([alert_event], messages, (_MARK, orjson.dumps(state.to_record())))
+        self._outbox.put([alert_event], messages, (_MARK, orjson.dumps(to_record(state))))
         self._state = state

@@ -1,18 +1,15 @@
 """Messages: which channels and recipients get a notification about an alert event. Pure."""
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 from model.alerts.alert_event import AlertEvent
 from model.alerts.channels import target_of
-from model.alerts.notification import Change, Notification, TopError
+from model.alerts.notification import Change, Notification
 from model.alerts.rule import IN_APP
 from model.workspace.workspace import Workspace
 
-NOTIFICATION_VERSION = 1
 _PERSONAL = "failed-events"  # subscriptions: in the app only the subscriber sees them
 
 
@@ -78,21 +75,3 @@ def channel_disabled(channel: str, code: str, message: str, at_ms: int, refused:
         at_ms=at_ms,
         facts=(("What to do", f"Fix it, then run: waybill alerts test-channel {channel}"),),
     )
-
-
-def notification_record(notification: Notification) -> dict[str, Any]:
-    """As plain data that JSON can hold."""
-    return {"v": NOTIFICATION_VERSION, **asdict(notification)}
-
-
-def notification_from(record: Mapping[str, Any]) -> Notification:
-    """From plain data. Raises ValueError for a version that this Waybill does not read."""
-    if record.get("v") != NOTIFICATION_VERSION:
-        raise ValueError(f"a notification has version {record.get('v')}; this Waybill reads {NOTIFICATION_VERSION}")
-    fields = {name: value for name, value in record.items() if name != "v"}
-    fields |= {
-        "change": Change(fields["change"]),
-        "facts": tuple((label, value) for label, value in fields["facts"]),
-        "error_groups": tuple(TopError(**group) for group in fields["error_groups"]),
-    }
-    return Notification(**fields)

@@ -12,10 +12,11 @@ from typing import Any
 
 import orjson
 
-from flows.alerting.notifications import Message, MessageState, notification_from, notification_record
+from flows.alerting.notifications import Message, MessageState
 from flows.sqlite.database import SqliteFile
 from model.alerts.alert_event import AlertEvent
 from model.alerts.notification import Notification
+from model.alerts.records import from_record, to_record
 from model.durations import DAY_MS
 
 KEPT_MS = 60 * DAY_MS  # how long sent and recorded rows are kept: longer than topic minutes, which a replay reads
@@ -103,7 +104,7 @@ class Outbox:
                 for made in alert_events
                 if not sqlite.execute(
                     "INSERT OR IGNORE INTO alert_events VALUES (?, ?, ?, 0)",
-                    (made.id, made.at_ms, orjson.dumps(made.to_record())),
+                    (made.id, made.at_ms, orjson.dumps(to_record(made))),
                 ).rowcount
             }
             sqlite.executemany(
@@ -111,7 +112,7 @@ class Outbox:
                 [
                     (
                         made.id, made.alert_event_id, made.channel, made.recipient,
-                        orjson.dumps(notification_record(made.notification)), made.notification.at_ms,
+                        orjson.dumps(to_record(made.notification)), made.notification.at_ms,
                         str(made.first_state),
                     )
                     for made in messages
@@ -140,7 +141,7 @@ class Outbox:
         row = self._connection.row(
             "SELECT record FROM alert_events WHERE id = (SELECT alert_event_id FROM messages WHERE id = ?)", message_id
         )
-        return None if row is None else AlertEvent.from_record(orjson.loads(row[0]))
+        return None if row is None else from_record(AlertEvent, orjson.loads(row[0]))
 
     def assign_batch(self, batch_id: str, notifications: Sequence[tuple[str, Notification]]) -> None:
         """Store which messages are sent together, and their final notifications: (message id, notification)."""
@@ -148,7 +149,7 @@ class Outbox:
             sqlite.executemany(
                 "UPDATE messages SET batch_id = ?, notification = ?, version = version + 1 WHERE id = ?",
                 [
-                    (batch_id, orjson.dumps(notification_record(notification)), message_id)
+                    (batch_id, orjson.dumps(to_record(notification)), message_id)
                     for message_id, notification in notifications
                 ],
             )
@@ -213,9 +214,9 @@ class Outbox:
         )
         names = columns.split(", ")
         return Unrecorded(
-            [AlertEvent.from_record(orjson.loads(record)) for (record,) in alert_events],
+            [from_record(AlertEvent, orjson.loads(record)) for (record,) in alert_events],
             [
-                values | {"notification": notification_from(orjson.loads(values["notification"]))}
+                values | {"notification": from_record(Notification, orjson.loads(values["notification"]))}
                 for row in messages
                 if (values := dict(zip(names, row, strict=True)))
             ],
@@ -250,7 +251,8 @@ class Outbox:
             *parameters,
         )
         return [
-            QueuedMessage(row[0], row[1], row[2], notification_from(orjson.loads(row[3])), *row[4:]) for row in found
+            QueuedMessage(row[0], row[1], row[2], from_record(Notification, orjson.loads(row[3])), *row[4:])
+            for row in found
         ]
 
     def close(self) -> None:

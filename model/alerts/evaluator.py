@@ -65,11 +65,7 @@ def evaluate(
     """
     rule = version.rule
     if version.deleted or not rule.enabled or check not in checks_of(rule):
-        return (
-            close_episode(_context(version), check, state, windows.end_ms, _why(version))
-            if state.firing
-            else (state, None)
-        )
+        return close_episode(_context(version), check, state, windows.end_ms, _why(version))
     if check is Check.DAY and windows.end_ms % FIVE_MINUTES_MS:
         return state, None  # its windows have not moved since it was evaluated
     measured = _find(rule, check, windows, history, firing=state.firing)

@@ -5,11 +5,12 @@ from pathlib import Path
 import orjson
 import pytest
 
-from flows.alerting.notifications import MessageState, messages_of, notification_from, notification_record
+from flows.alerting.notifications import MessageState, messages_of
 from flows.alerting.outbox import KEPT_MS, MAX_DUE, ChannelHealth, Outbox
 from model.alerts.channels import EMAIL
 from model.alerts.messages import notification_of
-from model.alerts.notification import TopError
+from model.alerts.notification import Notification, TopError
+from model.alerts.records import from_record, to_record
 from model.alerts.rule import IN_APP
 from tests.alerting.alerting_kit import alert_event, example_workspace, put
 from tests.unit.alerts.alert_samples import NOW
@@ -185,7 +186,7 @@ def test_a_notification_comes_back_from_json_as_it_was_and_one_of_another_versio
     notification = replace(
         notification_of(alert_event(1)), error_groups=(TopError("crm", "503", "busy", 3),), link="https://x"
     )
-    record = orjson.loads(orjson.dumps(notification_record(notification)))
-    assert notification_from(record) == notification
+    record = orjson.loads(orjson.dumps(to_record(notification)))
+    assert from_record(Notification, record) == notification
     with pytest.raises(ValueError, match="version 2"):
-        notification_from(record | {"v": 2})
+        from_record(Notification, record | {"v": 2})
