@@ -9,22 +9,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 from zlib import compress, decompress
 
-from model.alerts.measures import (
-    AHEAD_MS,
-    BEFORE,
-    DELIVERED,
-    FILTERED,
-    FIRST_FAILED,
-    FIRST_OK,
-    FIVE_MINUTES_MS,
-    MEASURES,
-    NOT_DELIVERED,
-    NOT_DELIVERED_BY_MINUTE,
-    NOW,
-    RECEIVED,
-    Measure,
-    Sum,
-)
+from model.alerts import measures
+from model.alerts.measures import AHEAD_MS, FIVE_MINUTES_MS, MEASURES, Measure, Sum
 from model.durations import MINUTE_MS
 from model.recording.rollup import OTHER
 
@@ -35,12 +21,12 @@ _SUMS = len(Sum)
 _MOST = 2**42  # of any number in a row, times too (the year 2109): a larger one is damage, and slots must not overflow
 # By status: what a row's count adds to, and what its first attempts add to.
 _COUNTED: dict[str, tuple[tuple[Measure, ...], Measure | None]] = {
-    "received": ((RECEIVED,), None),
-    "delivered": ((DELIVERED,), FIRST_OK),
-    "discarded": ((NOT_DELIVERED, NOT_DELIVERED_BY_MINUTE), FIRST_FAILED),
-    "expired": ((NOT_DELIVERED, NOT_DELIVERED_BY_MINUTE), FIRST_FAILED),
-    "filtered": ((FILTERED,), None),
-    "attempt_failed": ((), FIRST_FAILED),
+    "received": ((measures.RECEIVED,), None),
+    "delivered": ((measures.DELIVERED,), measures.FIRST_OK),
+    "discarded": ((measures.NOT_DELIVERED, measures.NOT_DELIVERED_BY_MINUTE), measures.FIRST_FAILED),
+    "expired": ((measures.NOT_DELIVERED, measures.NOT_DELIVERED_BY_MINUTE), measures.FIRST_FAILED),
+    "filtered": ((measures.FILTERED,), None),
+    "attempt_failed": ((), measures.FIRST_FAILED),
 }
 
 Key = tuple[str, str, str]  # source, destination, mapping; in a scope '' is any
@@ -162,9 +148,9 @@ class Windows:
             if minute_ms >= self.end_ms + AHEAD_MS:
                 self.ahead += 1
                 continue
-            measures, of_first = counted
+            counted_measures, of_first = counted
             if count:
-                for measure in measures:
+                for measure in counted_measures:
                     self._count(key, measure, minute_ms // measure.step_ms, count)
                 if count > 0 and counted is _COUNTED["received"]:
                     self.note_first_event(key[0], minute_ms)
@@ -184,34 +170,27 @@ class Windows:
 
     def volume(self, source: str) -> Volume:
         """Accepted events of a source."""
-        sums = self._sums((source, "", ""))
-        return Volume(max(0, sums[Sum.RECEIVED_NOW]), max(0, sums[Sum.RECEIVED_BEFORE]))
+        return Volume(*self._sums((source, "", ""), Sum.RECEIVED_NOW, Sum.RECEIVED_BEFORE))
 
     def volume_slots(self, source: str) -> tuple[list[int], list[int]]:
         """The events of `volume`, now and before, by five minutes, oldest first: 288 numbers each."""
         series = self._series.get((source, "", ""))
-        ring = series.rings[RECEIVED.number] if series else None
-        ring, end = ring or RECEIVED.ring(), self.day_end_ms // FIVE_MINUTES_MS
-        return RECEIVED.slots(ring, end, NOW), RECEIVED.slots(ring, end, BEFORE)
+        ring = series.rings[measures.RECEIVED.number] if series else None
+        ring, end = ring or measures.RECEIVED.ring(), self.day_end_ms // FIVE_MINUTES_MS
+        return measures.RECEIVED.slots(ring, end, measures.NOW), measures.RECEIVED.slots(ring, end, measures.BEFORE)
 
     def rate(self, scope: Key) -> Rate:
         """Deliveries of a (source, destination, mapping), '' for all, that ended."""
-        sums = self._sums(scope)
-        return Rate(max(0, sums[Sum.DELIVERED]), max(0, sums[Sum.NOT_DELIVERED]), max(0, sums[Sum.FILTERED]))
+        return Rate(*self._sums(scope, Sum.DELIVERED, Sum.NOT_DELIVERED, Sum.FILTERED))
 
     def first_attempts(self, scope: Key) -> FirstAttempts:
         """First attempts of a (source, destination, mapping), '' for all."""
-        sums = self._sums(scope)
-        return FirstAttempts(
-            max(0, sums[Sum.FIRST_OK_5_MINUTES]),
-            max(0, sums[Sum.FIRST_FAILED_5_MINUTES]),
-            max(0, sums[Sum.FIRST_OK_HOUR]),
-            max(0, sums[Sum.FIRST_FAILED_HOUR]),
-        )
+        five_minutes = Sum.FIRST_OK_5_MINUTES, Sum.FIRST_FAILED_5_MINUTES
+        return FirstAttempts(*self._sums(scope, *five_minutes, Sum.FIRST_OK_HOUR, Sum.FIRST_FAILED_HOUR))
 
     def not_delivered_in_hour(self, scope: Key) -> int:
         """Deliveries of a (source, destination, mapping) discarded or expired in the hour up to ``end_ms``."""
-        return max(0, self._sums(scope)[Sum.NOT_DELIVERED_HOUR])
+        return self._sums(scope, Sum.NOT_DELIVERED_HOUR)[0]
 
     def to_record(self) -> dict[str, Any]:
         """As plain data with compact bytes; the same object until something changes, because snapshots are frequent."""
@@ -252,9 +231,9 @@ class Windows:
                     series.change(number, value)
         return windows
 
-    def _sums(self, scope: Key) -> list[int]:
+    def _sums(self, scope: Key, *sums: Sum) -> list[int]:
         found = self._scopes.get(scope)
-        return found.sums if found is not None else [0] * _SUMS
+        return [max(0, found.sums[number]) if found else 0 for number in sums]
 
     def _count(self, key: Key, measure: Measure, slot: int, count: int) -> None:
         age = self.end_ms // measure.step_ms - 1 - slot

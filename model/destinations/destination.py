@@ -215,12 +215,6 @@ class HttpDestination(Destination):
         scheme, separator, rest = self.endpoint.raw.partition("://")
         return scheme + separator + rest.split("/", 1)[0].split("?", 1)[0]
 
-    def secret_values(self) -> frozenset[str]:
-        """Return every text of its settings that came from the environment, for redaction."""
-        return frozenset().union(
-            *(text.secrets for name in type(self).model_fields for text in _texts(getattr(self, name)))
-        )
-
     def batching(self) -> BatchLimits:
         """The limits of one request: the smaller of the type's and the workspace's."""
         limits = self.batch_limits or BatchLimits(max_events=1, max_bytes=1 << 30, max_age_seconds=0)
@@ -258,15 +252,3 @@ class HttpDestination(Destination):
             needs_body=by_item or self.reads_bodies,
             direct=not self.use_proxy,
         )
-
-
-def _texts(value: Any) -> list[EnvString]:
-    if isinstance(value, EnvString):
-        return [value]
-    if isinstance(value, dict):
-        return [text for inner in value.values() for text in _texts(inner)]
-    if isinstance(value, tuple | list):
-        return [text for inner in value for text in _texts(inner)]
-    if isinstance(value, Section):
-        return [text for name in type(value).model_fields for text in _texts(getattr(value, name))]
-    return []

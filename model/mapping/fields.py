@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from model.config.problems import FieldPath, format_path
+from model.events.times import iso
 from model.mapping.numbers import read_number
-from model.mapping.times import read_moment, write_moment
+from model.mapping.times import read_moment
 from model.mapping.values import is_blank, kind, text
 
 FieldType: TypeAlias = Literal["string", "number", "integer", "boolean", "object", "datetime", "any"]
@@ -140,7 +141,7 @@ def _boolean(value: Any) -> bool | None:
 
 def _datetime(value: Any) -> str | None:
     moment = read_moment(value)
-    return None if moment is None else write_moment(moment)
+    return None if moment is None else iso(moment)
 
 
 # By type: its name in messages, and the conversion of a value that is not null; None when it cannot be converted.

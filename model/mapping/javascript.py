@@ -10,7 +10,7 @@ from math import floor, fmod, inf, isfinite, isnan, nan
 from re import compile as regex
 from typing import Any
 
-from model.mapping.values import MISSING, text
+from model.mapping.values import MISSING, as_float, text
 
 SPACES = "\t\n\v\f\r \xa0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) + "\u2028\u2029\u202f\u205f\u3000\ufeff"
 SPACE = f"[{SPACES}]"  # in regular expressions; Python's \s knows others
@@ -68,7 +68,7 @@ def to_number(value: Any) -> float:
         case bool() | float():
             return float(value)
         case int():
-            return _as_float(value)
+            return as_float(value)
         case str():
             return _read_number(value)
         case list():
@@ -210,13 +210,6 @@ def _comparable(value: Any) -> float:
     return value if isinstance(value, int) and not isinstance(value, bool) else to_number(value)
 
 
-def _as_float(value: int) -> float:
-    try:
-        return float(value)
-    except OverflowError:
-        return inf if value > 0 else -inf
-
-
 def _read_number(value: str) -> float:
     value = value.strip(SPACES)
     if not value:
@@ -224,5 +217,5 @@ def _read_number(value: str) -> float:
     if _DECIMAL.fullmatch(value):
         return float(value)
     if _WITH_BASE.fullmatch(value):
-        return _as_float(int(value, 0))
+        return as_float(int(value, 0))
     return _INFINITIES.get(value, nan)

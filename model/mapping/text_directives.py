@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 import orjson
 
 from model.config.problems import FieldPath
+from model.events.tracking import deeper_than
 from model.mapping.compiler import Compiler, constant
 from model.mapping.errors import MappingFailed
 from model.mapping.javascript import json_text
@@ -109,7 +110,7 @@ def json(compiler: Compiler, raw: Any, path: FieldPath) -> Resolver:
             decoded = orjson.loads(found)
         except orjson.JSONDecodeError:
             return found
-        if _is_deeper(decoded, DECODED_DEPTH_LIMIT):
+        if deeper_than([decoded], DECODED_DEPTH_LIMIT + 1):
             raise MappingFailed(path, f"the text holds more than {DECODED_DEPTH_LIMIT} levels")
         return decoded
 
@@ -168,11 +169,3 @@ def _folded_character(char: str) -> str:
 
 def _filled(replacement: str, found: str) -> str:
     return _SPECIAL.sub(lambda special: "$" if special[0] == "$$" else found, replacement)
-
-
-def _is_deeper(value: Any, limit: int) -> bool:
-    level = [value]
-    for _ in range(limit):
-        inner = [item.values() if isinstance(item, dict) else item for item in level if isinstance(item, dict | list)]
-        level = [item for items in inner for item in items]
-    return any(isinstance(item, dict | list) for item in level)

@@ -33,8 +33,3 @@ def read_moment_ms(value: Any) -> int | None:
     """Return a moment as Unix ms, None when the value is none."""
     moment = read_moment(value)
     return None if moment is None else round(moment.timestamp() * 1_000)
-
-
-def write_moment(moment: datetime) -> str:
-    """Write a moment as Segment's libraries do, with milliseconds: ``2026-01-31T08:00:00.000Z``."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

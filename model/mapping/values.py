@@ -74,7 +74,7 @@ def text(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int):
-        return str(value) if -(10**21) < value < 10**21 else _float_text(_as_float(value))
+        return str(value) if -(10**21) < value < 10**21 else _float_text(as_float(value))
     if isinstance(value, Exact):
         return value.written
     if isinstance(value, float):
@@ -143,7 +143,8 @@ class _Copying:
         return copied
 
 
-def _as_float(value: int) -> float:
+def as_float(value: int) -> float:
+    """Convert a whole number of any size; infinite when it is too large."""
     try:
         return float(value)
     except OverflowError:

@@ -1,13 +1,13 @@
 """Connections in the workspace file: filters, insert function, mappings."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
 from model.config.env_string import EnvString, config_error
 from model.config.fields import FormerIds, Name, Slug
-from model.config.function_name import check_handler
 from model.config.problems import quoted
 from model.config.section import Section
 from model.fql.actions import AllowProperties, Drop, DropProperties, FilterAction, MapProperties, SampleEvents
@@ -18,28 +18,24 @@ from model.fql.syntax import FqlInvalid
 from model.fql.triggers import compile_trigger
 from model.mapping.values import MISSING
 
-
-def _check_filter(text: str) -> str:
-    try:
-        compile_filter(text)
-    except FqlInvalid as error:
-        raise config_error(f"line {error.line}, column {error.column}: {error.message}", error.remedy) from None
-    return text
+_FUNCTION = re.compile(r"[A-Za-z_]\w{0,63}(\.[A-Za-z_]\w{0,63}){0,15}:[A-Za-z_]\w{0,63}", re.ASCII)
 
 
-def _check_trigger(text: str) -> str:
-    try:
-        compile_trigger(text)
-    except FqlInvalid as error:
-        raise config_error(f"line {error.line}, column {error.column}: {error.message}", error.remedy) from None
-    return text
+def _checked_fql(compile_fql: Callable[[str], object]) -> AfterValidator:
+    def check(text: str) -> str:
+        try:
+            compile_fql(text)
+        except FqlInvalid as error:
+            raise config_error(f"line {error.line}, column {error.column}: {error.message}", error.remedy) from None
+        return text
+
+    return AfterValidator(check)
 
 
 def _check_function(text: str) -> str:
-    try:
-        check_handler(text)
-    except ValueError as error:
-        raise config_error(str(error), "Write package.module:handler") from None
+    """Check the syntax only; importing it happens at the first call."""
+    if not _FUNCTION.fullmatch(text):
+        raise config_error("this is not the name of a function", "Write package.module:handler")
     return text
 
 
@@ -178,7 +174,7 @@ class FilterConfig(Section):
     """Name for people."""
     enabled: bool = True
     """false: the filter does nothing."""
-    condition: Annotated[str, AfterValidator(_check_filter)] = Field(alias="if")
+    condition: Annotated[str, _checked_fql(compile_filter)] = Field(alias="if")
     """FQL, such as type = "track" and event = "Test"; all matches every event."""
     actions: tuple[AnyActionConfig, ...] = Field(min_length=1, max_length=10)
     """What is done with events that match."""
@@ -197,7 +193,7 @@ class MappingConfig(Section):
     """The name it had before, or several: what waits to be mapped by that one is mapped by this one."""
     enabled: bool = True
     """false: the mapping is not there."""
-    trigger: Annotated[str, AfterValidator(_check_trigger)] | None = None
+    trigger: Annotated[str, _checked_fql(compile_trigger)] | None = None
     """FQL, such as type = "track". Not given: every event."""
     mapping: dict[str, Any] | None = None
     """What is sent, with @path, @template and the other directives. Not given: the whole event."""
