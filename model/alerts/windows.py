@@ -6,6 +6,7 @@ mapping), and those of a source alone under (source, '', ''). Each count also ad
 
 from array import array
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from zlib import compress, decompress
 
@@ -17,7 +18,6 @@ from model.recording.rollup import OTHER
 WINDOWS_VERSION = 1
 SERIES_LIMIT = 50_000
 OTHERS_LIMIT = 1_000  # beyond it: of (other), one for each destination
-_SUMS = len(Sum)
 _MOST = 2**42  # of any number in a row, times too (the year 2109): a larger one is damage, and slots must not overflow
 # By status: what a row's count adds to, and what its first attempts add to.
 _COUNTED: dict[str, tuple[tuple[Measure, ...], Measure | None]] = {
@@ -56,24 +56,20 @@ class FirstAttempts(NamedTuple):
     failed_hour: int
 
 
+@dataclass(slots=True)
 class _Scope:
     """Sums of everything in a scope, and how many series are in it."""
 
-    __slots__ = ("series", "sums")
-
-    def __init__(self) -> None:
-        self.sums = [0] * _SUMS
-        self.series = 0
+    sums: list[int] = field(default_factory=lambda: [0] * len(Sum))
+    series: int = 0
 
 
+@dataclass(slots=True)
 class _Series:
     """The ring buffers of one key; a ring exists while any of its slots is not zero."""
 
-    __slots__ = ("rings", "scopes")
-
-    def __init__(self, scopes: tuple[_Scope, ...]) -> None:
-        self.rings: list[array[int] | None] = [None] * len(MEASURES)
-        self.scopes = scopes
+    scopes: tuple[_Scope, ...]
+    rings: "list[array[int] | None]" = field(default_factory=lambda: [None] * len(MEASURES))
 
     def change(self, number: int, difference: int) -> None:
         """Add to a sum of every scope it is in."""

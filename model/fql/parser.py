@@ -8,7 +8,7 @@ import re
 
 from model.config.problems import quoted
 from model.fql import syntax as tree
-from model.fql.lexer import NUMBER_LIMIT_CHARS, Kind, Token, tokens
+from model.fql.lexer import NUMBER_LIMIT_CHARS, Token, tokens
 from model.fql.syntax import FqlInvalid, FqlProblem
 
 DEPTH_LIMIT = 32  # of parentheses, lists, calls and ! inside one another
@@ -34,10 +34,10 @@ class _Parser:
         self._depth = 0
 
     def statement(self) -> tree.Expression:
-        if self._peek().kind is Kind.END:
+        if self._peek().kind == "END":
             raise FqlInvalid("the statement is empty", 'Write a condition, such as type = "track"', *self._peek().at)
         expression = self._conditions()
-        if self._peek().kind is not Kind.END:
+        if self._peek().kind != "END":
             remedy = "Join conditions with and, or; put texts between quotes"
             raise FqlInvalid(f"{quoted(self._peek().text)} is not expected here", remedy, *self._peek().at)
         return expression
@@ -107,12 +107,12 @@ class _Parser:
             raise FqlInvalid(message, "Take away parentheses that are not needed", *self._peek().at)
         token = self._take()
         match token.kind:
-            case Kind.PATH:
+            case "PATH":
                 operand = self._path_or_call(token)
-            case Kind.STRING:
+            case "STRING":
                 quote = token.text[0]
                 operand = tree.String(token.text[1:-1].replace(quote * 2, quote), quote, at=token.at)
-            case Kind.NUMBER:
+            case "NUMBER":
                 operand = tree.Constant(_number(token), at=token.at)
             case _ if token.text in _CONSTANTS:
                 operand = tree.Constant(_CONSTANTS[token.text], at=token.at)

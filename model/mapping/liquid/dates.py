@@ -146,6 +146,8 @@ def _part(shown: _Shown, directive: "re.Match[str]") -> str:
         width = 0
     elif code == "z" or (code == "Z" and not shown.zone_name):
         made = _offset_text(shown.offset_minutes, ":" if ":" in flags else "")
+    elif code in _FIELDS:
+        made = str(getattr(shown.parts, _FIELDS[code]))
     elif code in _PARTS:
         made = str(_PARTS[code](shown))
     else:
@@ -212,6 +214,8 @@ def _iso_week(shown: _Shown) -> tuple[int, int]:
     return parts.year, (parts.day_of_year - 1) // 7 + 1
 
 
+_FIELDS = {"d": "day", "e": "day", "H": "hour", "j": "day_of_year", "k": "hour", "L": "millisecond", "m": "month"}
+_FIELDS |= {"M": "minute", "S": "second", "w": "weekday", "Y": "year"}
 _PARTS: Mapping[str, Callable[[_Shown], int | str]] = {
     "a": lambda shown: _WEEKDAYS[shown.parts.weekday][:3],
     "A": lambda shown: _WEEKDAYS[shown.parts.weekday],
@@ -220,31 +224,20 @@ _PARTS: Mapping[str, Callable[[_Shown], int | str]] = {
     "B": lambda shown: _MONTHS[shown.parts.month - 1],
     "c": lambda shown: f"{_date_text(shown)}, {_time_text(shown)}",
     "C": _century,
-    "d": lambda shown: shown.parts.day,
-    "e": lambda shown: shown.parts.day,
     "G": lambda shown: _iso_week(shown)[0],
-    "H": lambda shown: shown.parts.hour,
     "I": _hour12,
-    "j": lambda shown: shown.parts.day_of_year,
-    "k": lambda shown: shown.parts.hour,
     "l": _hour12,
-    "L": lambda shown: shown.parts.millisecond,
-    "m": lambda shown: shown.parts.month,
-    "M": lambda shown: shown.parts.minute,
     "p": lambda shown: _half(shown).upper(),
     "P": _half,
     "q": _ordinal,
     "s": lambda shown: int(js.rounded(shown.moment_ms / 1000)),
-    "S": lambda shown: shown.parts.second,
     "u": lambda shown: shown.parts.weekday or 7,
     "U": lambda shown: _week(shown, 0),
     "V": lambda shown: f"{_iso_week(shown)[1]:02}",
-    "w": lambda shown: shown.parts.weekday,
     "W": lambda shown: _week(shown, 1),
     "x": _date_text,
     "X": _time_text,
     "y": lambda shown: str(shown.parts.year)[2:4],
-    "Y": lambda shown: shown.parts.year,
     "Z": lambda shown: shown.zone_name,
     "t": lambda shown: "\t",
     "n": lambda shown: "\n",
