@@ -15,14 +15,14 @@ from typing import Any, Self
 from flows.functions.messages import Request, encode
 from flows.functions.process import Child, Guardian
 from flows.functions.queue import FunctionQueue, Run
-from flows.functions.results import STOPPING, Dropped, Failed, FunctionResult, Rejected, RetryAsked, Returned
+from flows.functions.results import STOPPING, Dropped, EventRejected, Failed, FunctionResult, RetryAsked, Returned
 from flows.functions.slots import Slots
 
 PROCESSES_LIMIT = 32  # most processes; beyond that, idle ones are stopped
 CLOSE_LIMIT_SECONDS = 5.0  # a function that does not end by then is left to the guardian
 CLOSE_POLL_SECONDS = 0.01
 
-__all__ = ["Dropped", "Failed", "FunctionHost", "FunctionResult", "Rejected", "RetryAsked", "Returned"]
+__all__ = ["Dropped", "Failed", "FunctionHost", "FunctionResult", "EventRejected", "RetryAsked", "Returned"]
 
 
 class FunctionHost:

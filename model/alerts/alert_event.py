@@ -21,7 +21,7 @@ class Suppression(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
+class ComparedNumbers:
     """What was compared. Times are Unix ms; texts are redacted, in one line each.
 
     from_ms to to_ms: the window of ``numerator``. baseline_from_ms to baseline_to_ms: what it is compared with; 0, 0
@@ -54,7 +54,7 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AlertEvent(Comparison):
+class AlertEvent(ComparedNumbers):
     """One change of one check of one rule.
 
     id: 32 hex digits, the same whenever the same minute is evaluated again. at_ms: the window's end. since_ms: when the

@@ -7,7 +7,7 @@ the numbers are within the threshold, not when there are too few of them.
 from dataclasses import dataclass
 from typing import Protocol
 
-from model.alerts.alert_event import Comparison
+from model.alerts.alert_event import ComparedNumbers
 from model.alerts.measures import FIVE_MINUTES_MS
 from model.alerts.rule import DeliveryRate, FailedEvents, SourceVolume, scope_of
 from model.alerts.text import duration
@@ -27,7 +27,7 @@ class History(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Measurement(Comparison):
+class Measurement(ComparedNumbers):
     """One comparison, and whether it crosses the threshold."""
 
     outside: bool

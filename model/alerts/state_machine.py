@@ -8,14 +8,14 @@ suppressed reminder is not made.
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from model.alerts.alert_event import AlertEvent, Comparison, Suppression, alert_event_id
+from model.alerts.alert_event import AlertEvent, ComparedNumbers, Suppression, alert_event_id
 from model.alerts.measurement import Measurement
 from model.alerts.notification import Change
 from model.alerts.state import Check, RuleState
 from model.durations import HOUR_MS
 
 LATE_MS = HOUR_MS
-_OF_COMPARISON = [field.name for field in fields(Comparison)]
+_OF_COMPARISON = [field.name for field in fields(ComparedNumbers)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

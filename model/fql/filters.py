@@ -36,11 +36,11 @@ def compile_filter(text: str) -> CompiledFilter:
     if text.strip() == ALL:
         return CompiledFilter(lambda event: True)
     expression, warnings = parse(text)
-    compiler = _Compiler()
+    compiler = _FilterCompiler()
     return CompiledFilter(compiler.condition(expression), (*warnings, *compiler.warnings))
 
 
-class _Compiler:
+class _FilterCompiler:
     """Turns each node into a closure over the closures of its parts."""
 
     def __init__(self) -> None:
@@ -82,12 +82,12 @@ class _Compiler:
             case tree.Elements(items):
                 values = [self._value(item) for item in items]
                 return lambda event: [value(event) for value in values]
-            case tree.Call():
+            case tree.FunctionCall():
                 return self._call(expression)
             case _:
                 return self.condition(expression)
 
-    def _call(self, call: tree.Call) -> Reader:
+    def _call(self, call: tree.FunctionCall) -> Reader:
         count, function = functions.FUNCTIONS.get(call.function, (0, None))
         if function is None or len(call.arguments) != count:
             raise _uncallable(call)
@@ -165,7 +165,7 @@ def _one_of(value: Reader, texts: frozenset[str]) -> Condition:
     return lambda event: isinstance(found := value(event), str) and found in texts
 
 
-def _uncallable(call: tree.Call) -> FqlInvalid:
+def _uncallable(call: tree.FunctionCall) -> FqlInvalid:
     known = functions.FUNCTIONS
     if call.function not in known:
         remedy = did_you_mean(call.function, known, f"The functions are {', '.join(sorted(known))}")

@@ -136,7 +136,7 @@ class _Parser:
             return tree.Path(names, at=token.at)
         if len(names) > 1:
             raise FqlInvalid(f"{quoted(token.text)} is no name of a function", "Write it without dots", *token.at)
-        return tree.Call(names[0], self._list(self._take(), ")"), at=token.at)
+        return tree.FunctionCall(names[0], self._list(self._take(), ")"), at=token.at)
 
     def _list(self, opening: Token, closing: str) -> tuple[tree.Expression, ...]:
         items: list[tree.Expression] = []

@@ -91,7 +91,7 @@ class Elements(Node):
 
 
 @dataclass(frozen=True, slots=True)
-class Call(Node):
+class FunctionCall(Node):
     """A function and what it is given; whether there is such a function is for the meaning to say."""
 
     function: str
@@ -128,4 +128,4 @@ class Or(Node):
     operands: tuple["Expression", ...]
 
 
-Expression: TypeAlias = Path | String | Constant | Elements | Call | Not | Comparison | And | Or
+Expression: TypeAlias = Path | String | Constant | Elements | FunctionCall | Not | Comparison | And | Or

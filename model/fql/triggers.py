@@ -48,11 +48,11 @@ def compile_trigger(text: str) -> CompiledTrigger:
     for message, remedy, line, column, ambiguous in warnings:
         if ambiguous:
             raise FqlInvalid(message, remedy, line, column)
-    compiler = _Compiler()
+    compiler = _TriggerCompiler()
     return CompiledTrigger(compiler.condition(expression), (*warnings, *compiler.warnings))
 
 
-class _Compiler:
+class _TriggerCompiler:
     def __init__(self) -> None:
         self.warnings: list[FqlProblem] = []
 
@@ -64,9 +64,9 @@ class _Compiler:
                 return any_of([self.condition(operand) for operand in operands])
             case tree.Comparison():
                 return self._comparison(expression)
-            case tree.Call():
+            case tree.FunctionCall():
                 return self._call(expression, negated=False)
-            case tree.Not(tree.Call() as call):
+            case tree.Not(tree.FunctionCall() as call):
                 return self._call(call, negated=True)
             case tree.Not():
                 remedy = "Use != for a comparison, = false for a field"
@@ -133,7 +133,7 @@ class _Compiler:
         self._warn(f"{quoted(text)} without quotes is read as a text", remedy, word.at)
         return tree.String(text, '"', at=word.at)
 
-    def _call(self, call: tree.Call, *, negated: bool) -> Condition:
+    def _call(self, call: tree.FunctionCall, *, negated: bool) -> Condition:
         if call.function not in ("contains", "match"):
             remedy = did_you_mean(call.function, ("contains", "match"), "Only contains and match are there")
             raise FqlInvalid(f"triggers know no function {quoted(call.function)}", remedy, *call.at)

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from model.fql.filters import compile_filter
 from model.fql.functions import FUNCTIONS, equal
-from model.fql.syntax import Call, Comparison, Expression, FqlInvalid, Not, Operator
+from model.fql.syntax import Comparison, Expression, FqlInvalid, FunctionCall, Not, Operator
 from tests.fql_printer import to_text
 from tests.unit.fql.expressions import ATOMS, EVENTS, JSON, nested
 
@@ -193,10 +193,12 @@ def test_an_invalid_filter_is_refused_with_the_remedy(text: str, message: str) -
 
 def calls() -> st.SearchStrategy[Expression]:
     one = st.builds(
-        Call, st.sampled_from(sorted(name for name, (count, _) in FUNCTIONS.items() if count == 1)), st.tuples(ATOMS)
+        FunctionCall,
+        st.sampled_from(sorted(name for name, (count, _) in FUNCTIONS.items() if count == 1)),
+        st.tuples(ATOMS),
     )
     two = st.builds(
-        Call,
+        FunctionCall,
         st.sampled_from(sorted(name for name, (count, _) in FUNCTIONS.items() if count == 2)),
         st.tuples(ATOMS, ATOMS),
     )

@@ -6,12 +6,12 @@ from model.fql.lexer import TEXT_LIMIT_BYTES
 from model.fql.parser import DEPTH_LIMIT, parse
 from model.fql.syntax import (
     And,
-    Call,
     Comparison,
     Constant,
     Elements,
     Expression,
     FqlInvalid,
+    FunctionCall,
     Not,
     Operator,
     Or,
@@ -73,7 +73,7 @@ def test_any_text_parses_or_is_refused_with_a_place_inside_it(text: str) -> None
         ("!a and b", And((Not(A), B))),
         ("a in [1, 'x']", Comparison(Operator.IN, A, Elements((Constant(1), String("x", "'"))))),
         ("a=-1.5", Comparison(Operator.EQUAL, A, Constant(-1.5))),
-        ('contains( a, "b" )', Call("contains", (A, String("b", '"')))),
+        ('contains( a, "b" )', FunctionCall("contains", (A, String("b", '"')))),
         (r"properties.product\ 1.a\.b", Path(("properties", "product 1", "a.b"))),
         ("properties.0.order-id", Path(("properties", "0", "order-id"))),
         ("android", Path(("android",))),
