@@ -1,4 +1,4 @@
-"""Evaluates rules over windows. Pure: the same versions, states and windows give the same alert_events.
+"""Evaluates rules over windows. Pure: the same versions, states and windows give the same alert events.
 
 The newest version of a rule applies. A rule edited while it fires keeps its state; a rule deleted or disabled while it
 fires closes its episode.

@@ -1,4 +1,4 @@
-"""What a rule measures: its counts against its threshold, in integers. States and messages stand elsewhere.
+"""What a rule measures: its counts against its threshold, in integers. States and messages are in other modules.
 
 Each function takes whether the rule already fires, because the minimum then no longer applies: an episode ends when
 the numbers are within the threshold, not when there are too few of them.

@@ -63,7 +63,7 @@ class RuleVersion:
 
 
 def newest(versions: Iterable[RuleVersion], at_ms: int) -> dict[str, RuleVersion]:
-    """Return, by rule, the newest version made at ``at_ms`` or before, also of rules that were deleted by then."""
+    """Return, by rule, the newest version up to ``at_ms``, deleted rules included."""
     found: dict[str, RuleVersion] = {}
     for version in versions:
         known = found.get(version.rule_id)

@@ -141,7 +141,7 @@ class HttpDestination(Destination):
     """Where its API is documented."""
     supported_types: ClassVar[frozenset[str]] = CALL_TYPES
     default_mappings: ClassVar[tuple[DefaultMapping, ...]] = ()
-    """None: the whole event goes as it is."""
+    """Not given: the event is sent unchanged."""
     payload_fields: ClassVar[Mapping[str, FieldSpec]] = {}
     """What a mapped payload must look like; see `model.mapping.fields`."""
     batch_limits: ClassVar[BatchLimits | None] = None
@@ -149,7 +149,7 @@ class HttpDestination(Destination):
     failure_rules: ClassVar[tuple[FailureRule, ...]] = ()
     """Rules where its responses differ from the usual classification."""
     reasons: ClassVar[tuple[Reason, ...]] = ()
-    """Explanations of its own codes."""
+    """Explanations of the codes of this type."""
     answers_by_item: ClassVar[bool] = False
     """Whether its responses may have a result per item; raises the read limit."""
 
@@ -236,7 +236,7 @@ class HttpDestination(Destination):
     ) -> HttpRequest:
         """Make a call with a JSON body. ``headers`` win over the usual ones, except for the Idempotency-Key.
 
-        Every call for the same items carries the same key, whatever has failed in between.
+        Every call for the same items carries the same key, also after failures.
         """
         named = {"content-type": "application/json", "user-agent": USER_AGENT}
         named |= {name.lower(): value for name, value in (headers or {}).items()}

@@ -49,7 +49,7 @@ class DropProperties:
 class AllowProperties:
     """Leave only the named fields in the objects at some paths, and everything elsewhere as it is.
 
-    Names are no paths here: what a dotted name would keep inside another object goes with that object.
+    Names are not paths: a dotted name does not keep a field inside another object.
     """
 
     kind: ClassVar[str] = "ALLOW_PROPERTIES"

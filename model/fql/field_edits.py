@@ -1,4 +1,4 @@
-"""Editing an event at paths (`model.fql.field_path`). The event stays as it is: what lies on the way to an edit is
+"""Edits an event at paths (`model.fql.field_path`). The event is not modified: containers on the way to an edit are
 copied.
 
 Each function returns the very same event when nothing changed, and raises FieldPathInvalid.
@@ -34,8 +34,8 @@ class FieldChange:
 def without(event: Event, path: str, names: Iterable[str]) -> Event:
     """Take fields out of the object at a path; of a list, out of each object in it.
 
-    A name may be a path of its own: whoever writes ``address.city`` wants neither the field of that name sent nor the
-    field at that path. An item of a list becomes null, so that the others keep their places.
+    A name may be a path: ``address.city`` drops both the field of that name and the field at that path. An item
+    of a list becomes null, so that the others keep their places.
     """
     edited, changed = dict(event), False
     containers = _inside([edited], names_of(path))
@@ -104,7 +104,7 @@ def _reader(path: str) -> Reader:
 
 @lru_cache(maxsize=4096)
 def _ways(name: str) -> tuple[tuple[str, ...], ...]:
-    """Where a name to drop leads: to the field of that name and, if there are dots in it, to the field at that path."""
+    """The paths that a name to drop stands for: the field of that name and, if it has dots, the field at that path."""
     names = names_of(name) or ("",)
     return (names,) if len(names) == 1 else (names, (".".join(names),))
 
@@ -135,7 +135,7 @@ def _inside(containers: Iterable[Container], way: Iterable[str]) -> list[Contain
 
 
 def _places(container: Container, name: str) -> Iterator[Place]:
-    """Where a name leads that is there: in an object, as the index of an item, or in every object of a list."""
+    """The existing places of a name: in an object, as the index of an item, or in every object of a list."""
     for holder, place in _targets(container, name):
         if isinstance(holder, list) or place in holder:
             yield holder, place

@@ -125,7 +125,7 @@ class _FilterCompiler:
                 return lambda event: functions.equal(value(event), other(event))
 
     def _doubt(self, left: tree.Expression, right: tree.Expression) -> None:
-        """Warn about what is never equal: such a filter would silently let everything pass."""
+        """Warn about comparisons that are never true: such a filter would silently let all events pass."""
         match left, right:
             case tree.Path(), tree.Path((word,)) if word not in EVENT_FIELDS:
                 message = f"{quoted(word)} without quotes is a field of the event"
@@ -161,7 +161,7 @@ def _is_string(expression: tree.Expression) -> TypeGuard[tree.String]:
 
 
 def _one_of(value: Reader, texts: frozenset[str]) -> Condition:
-    """Look up what would be compared with one text after the other, which takes longer."""
+    """Look the value up in a set: comparing with one text after the other takes longer."""
     return lambda event: isinstance(found := value(event), str) and found in texts
 
 

@@ -30,7 +30,7 @@ COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {  # by operator
     ">": operator.gt,
     ">=": operator.ge,
 }
-_INTEGER_LIMIT_BITS = 1024  # beyond it no text: writing an integer out takes the square of its length
+_INTEGER_LIMIT_BITS = 1024  # longer integers are not converted: the conversion takes quadratic time
 _WHOLE_LIMIT = 2.0**53  # a float below it that has no fraction is written without one
 
 

@@ -25,7 +25,7 @@ from model.mapping.values import text as as_text
 
 _FIELDS = ("type", "event", "name", "userId")
 _OBJECTS = ("properties", "traits", "context")
-# What would be special in a glob must be escaped, so that nobody's pattern is silently taken for a plain text.
+# Characters that are special in globs must be escaped, so that no pattern is silently read as plain text.
 _LITERAL = r"((?:[^*?\[\\]|\\[*?\[\]\\])*+)"
 _PREFIX = re.compile(_LITERAL + r"\*", re.DOTALL)
 _SUFFIX = re.compile(r"\*" + _LITERAL, re.DOTALL)
@@ -107,7 +107,7 @@ class _TriggerCompiler:
                 raise FqlInvalid("a field is compared with a text, a number, true, false or null", remedy, *expected.at)
 
     def _expected(self, comparison: tree.Comparison) -> tree.Expression:
-        """Return what the field is compared with; what Segment takes for a text becomes one, with a warning."""
+        """Return the compared value; a value that Segment reads as text becomes text, with a warning."""
         sign, expected = comparison.operator, comparison.right
         match comparison.left, expected:
             case tree.Path(), tree.Path() as word if sign in _EQUALITIES and not _is_field(word):
@@ -200,7 +200,7 @@ def _is_field(path: tree.Path) -> bool:
 
 
 def _is_asked_of_texts(name: str, sign: tree.Operator, value: bool | int | float | None) -> bool:
-    """Whether a field that holds a text can be compared with a constant as it is, as Segment has it."""
+    """Whether Segment compares this text field with a constant of this type without converting it."""
     if value is None:
         return name in ("name", "userId")
     return isinstance(value, bool) and name == "userId" and sign is tree.Operator.EQUAL

@@ -20,12 +20,12 @@ _LARGEST_INTEGER = 2**63 - 1
 
 @dataclass(frozen=True, slots=True)
 class FieldSpec:
-    """One field: what values it has, and what is done about others.
+    """One field: its type, and how values are converted to it.
 
     ``multiple``: a list of such values; a single one becomes a list of one. Null is left out unless ``allow_null``,
     a text without a visible character unless ``allow_empty``. ``properties`` are the fields of an object, and
-    ``others`` says what each of its other fields is, None that it has none; without properties it has any.
-    A number may be a text that says one (`model.mapping.numbers`). A datetime becomes ``2026-01-31T08:00:00.000Z``.
+    ``others`` describes all other fields; None: others are removed. Without properties every field is kept.
+    A number may be a numeric text (`model.mapping.numbers`). A datetime becomes ``2026-01-31T08:00:00.000Z``.
     """
 
     type: FieldType = "any"
@@ -59,7 +59,7 @@ class PayloadInvalid(ValueError):
 def finish(payload: dict[str, Any], fields: Mapping[str, FieldSpec]) -> dict[str, Any]:
     """Return the payload in the destination's format: empty values and unknown fields removed, others converted.
 
-    Without fields, every value goes but '' at the root. Raises PayloadInvalid with everything wrong, up to
+    Without fields, only '' at the root is removed. Raises PayloadInvalid with all problems, up to
     `PROBLEM_LIMIT` problems.
     """
     if not fields:

@@ -1,4 +1,4 @@
-"""Values as JavaScript treats them: Segment's mappings are written in it, and its conversions show in what they make.
+"""JavaScript's conversions and comparisons of values, which show in the results of Segment's mappings.
 
 Texts are counted in UTF-16 units there: a character beyond U+FFFF is two. Numbers are of one kind, floating point.
 """
@@ -61,7 +61,7 @@ def to_string(value: Any) -> str:
 
 
 def to_number(value: Any) -> float:
-    """``Number(value)``; not-a-number when it is none."""
+    """``Number(value)``; NaN when it is not a number."""
     match value:
         case None:
             return 0.0
@@ -150,7 +150,7 @@ def names_in_order(value: dict[str, Any]) -> Iterator[str]:
 
 
 def json_text(value: Any, indent: str = "", limit: Callable[[int], None] | None = None) -> str | None:
-    """``JSON.stringify``: None for what is missing. ``limit`` is told the length of each part."""
+    """``JSON.stringify``: None for MISSING. ``limit`` is called with the length of each part."""
     parts: list[str] = []
     return "".join(parts) if _write_json(value, parts, indent, "", limit or (lambda chars: None)) else None
 
@@ -190,7 +190,7 @@ def _scalar_json(value: Any) -> str:
     if isinstance(value, float) and not isfinite(value):
         return "null"
     if isinstance(value, Enum):
-        return "{}"  # Liquid's own words for nothing are objects without fields
+        return "{}"  # nil, empty and blank are objects without fields in LiquidJS
     return to_string(value)
 
 

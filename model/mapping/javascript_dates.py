@@ -1,8 +1,8 @@
 """Moments as JavaScript counts and reads them: milliseconds since 1970 in UTC, and texts as ``new Date()`` takes them.
 
-ISO 8601 comes first. What is no such text is read as V8, the engine of Node.js, reads it: numbers are the parts of a
-day or a time by what stands behind them, names of months and time zones count, other words may only come before the
-first number, and what stands in parentheses does not count. Without a time zone a moment is in UTC.
+ISO 8601 is tried first. Other texts are parsed as V8, the engine of Node.js, does: numbers are the parts of a
+day or a time by the character after them, names of months and time zones are read, other words may only come before
+the first number, and parentheses are skipped. Without a time zone a moment is in UTC.
 """
 
 import re
@@ -91,7 +91,7 @@ def days_since_1970(year: int, month: int, day: int) -> int:
 
 
 def read_date(text: str) -> int | None:
-    """Return the moment a text means, in milliseconds; None when it means none."""
+    """Parse a date as ``new Date(text)`` does, in milliseconds; None when it is invalid."""
     if len(text) > LONGEST_CHARS:
         return None
     iso = _ISO.fullmatch(text)
@@ -111,7 +111,7 @@ def read_date(text: str) -> int | None:
 
 @dataclass
 class _Reading:
-    """The parts of a date as they are found."""
+    """The parts of a date, collected while it is parsed."""
 
     days: list[int] = field(default_factory=list)
     month: int | None = None
@@ -224,7 +224,7 @@ def _after_parentheses(text: str, position: int) -> int:
 
 
 def _read_legacy(tokens: list[_Token], reading: _Reading) -> bool:
-    """Gather the parts of a date; False when there is something that is none."""
+    """Collect the parts of a date; False for a text that is not a date."""
     position, has_number = 0, bool(reading.days)
     while tokens[position].kind != "end":
         token, after = tokens[position], tokens[position + 1]
@@ -265,7 +265,7 @@ def _read_legacy(tokens: list[_Token], reading: _Reading) -> bool:
 
 
 def _read_number(tokens: list[_Token], position: int, token: _Token, reading: _Reading) -> int | None:
-    """Add a number to what it belongs to. Return where to go on, None when it belongs to nothing."""
+    """Add a number to the part it belongs to. Return the next position; None when the number has no place."""
     number, after = token.number(), tokens[position].text
     if after == ":":
         if tokens[position + 1].text == ":":

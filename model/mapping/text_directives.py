@@ -40,7 +40,7 @@ def template(compiler: Compiler, raw: Any, path: FieldPath) -> Resolver:
 
 
 def case(compiler: Compiler, raw: Any, path: FieldPath) -> Resolver:
-    """``"@case": {"operator": "lower", "value": …}``: a text in lower or upper case; what is no text stays as it is."""
+    """``"@case": {"operator": "lower", "value": …}``: a text in lower or upper case; other values are unchanged."""
     options = compiler.options(raw, path, required={"operator"}, optional={"value"})
     operator = compiler.choice(options, "operator", path, ("lower", "upper"))
     value = compiler.resolver(options.get("value"), (*path, "value"))
@@ -56,7 +56,7 @@ def case(compiler: Compiler, raw: Any, path: FieldPath) -> Resolver:
 def replace(compiler: Compiler, raw: Any, path: FieldPath) -> Resolver:
     """``"@replace": {"pattern": "-", "replacement": "", "value": …}``: a text with another for every pattern in it.
 
-    A pattern is no expression: it means its own characters. A second pair is ``pattern2`` and ``replacement2``. With
+    A pattern is plain text, not a regular expression. A second pair is ``pattern2`` and ``replacement2``. With
     ``global: false`` only the first is replaced, with ``ignorecase: true`` in any case. In a replacement ``$&`` is
     what was found and ``$$`` a dollar. Numbers and booleans are texts here; any other value gives ''.
     """
@@ -90,7 +90,7 @@ def replace(compiler: Compiler, raw: Any, path: FieldPath) -> Resolver:
 def json(compiler: Compiler, raw: Any, path: FieldPath) -> Resolver:
     """``"@json": {"mode": "encode", "value": …}``: a value as JSON text, or with decode the value of such a text.
 
-    What cannot be decoded stays as it is.
+    A text that cannot be decoded is returned unchanged.
     """
     options = compiler.options(raw, path, required={"mode", "value"})
     mode = compiler.choice(options, "mode", path, ("encode", "decode"))

@@ -10,7 +10,7 @@ _LONGEST_ISO_CHARS = 64
 
 
 def read_moment(value: Any) -> datetime | None:
-    """Return a moment in UTC, None when the value is none. Without an offset it is taken to be in UTC."""
+    """Parse a moment into UTC; None when the value is not one. Without an offset it is in UTC."""
     if isinstance(value, bool):
         return None
     if isinstance(value, str):
@@ -30,6 +30,6 @@ def read_moment(value: Any) -> datetime | None:
 
 
 def read_moment_ms(value: Any) -> int | None:
-    """Return a moment as Unix ms, None when the value is none."""
+    """Parse a moment into Unix ms; None when the value is not one."""
     moment = read_moment(value)
     return None if moment is None else round(moment.timestamp() * 1_000)

@@ -113,7 +113,7 @@ class ChangeConfig(Section):
     copy_from: PathToField | None = Field(default=None, alias="copy")
     """What the field at this path holds is written; if it is missing, nothing."""
     move_from: PathToField | None = Field(default=None, alias="move")
-    """As copy, and the other field is taken out."""
+    """As copy, and the other field is removed."""
     to_string: bool = False
     """true: a number, true, false or null becomes text."""
 
@@ -211,7 +211,7 @@ class Connection(Section):
     mode: Literal["cloud", "device"] = "cloud"
     """cloud: Waybill delivers. device: the SDK sends by itself, so it is not reportable here."""
     filters: tuple[FilterConfig, ...] = Field(default=(), max_length=50)
-    """Looked at in order, before mappings."""
+    """Applied in order, before mappings."""
     insert_function: Annotated[str, AfterValidator(_check_function)] | None = None
     """package.module:handler, a Python function that may change, drop or reject an event before it is mapped."""
     function_settings: dict[str, EnvString] = Field(default={}, max_length=50)

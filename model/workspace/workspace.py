@@ -32,7 +32,7 @@ class Source(Section):
     id: Slug
     """Short name used in reports and connections: lower-case letters, digits, '_' and '-'."""
     was: FormerIds = ()
-    """The id it had before, or several: what was received or waits under that one goes the ways of this source."""
+    """Its former id, or several: events received under it are routed as events of this source."""
     name: Name = ""
     """Name for people; not given: the id."""
     enabled: bool = True

@@ -83,7 +83,7 @@ def _now_ms(scope: Scope) -> int:
 
 
 def _offset_minutes(zone: str, moment_ms: int) -> float:
-    # Zones come from the time zone database, which Python reads once: data, like its table of characters.
+    # Python reads the time zone database once; it is data, like its table of characters.
     # Python's years end with 9999; the calendar, and with it what zones do, repeats itself every 400 years.
     cycles = moment_ms // CALENDAR_CYCLE_MS
     try:
@@ -99,7 +99,7 @@ def _offset_minutes(zone: str, moment_ms: int) -> float:
 def _date(scope: Scope, value: Any, pattern: Any = MISSING, zone: Any = MISSING) -> Any:
     shown = _read(scope, value, zone)
     if shown is None:
-        return value  # as it is, so that a bad date can be seen where it arrives
+        return value  # unchanged, so that a bad date is visible at the destination
     pattern = plain(pattern)
     return _formatted(shown, _DEFAULT_PATTERN if is_nil(pattern) else liquid_text(pattern))
 

@@ -24,7 +24,7 @@ RANDOM = frozenset({"sample"})
 
 
 def _guarded(name: str, function: Filter) -> Filter:
-    """Let a filter raise nothing but LiquidFailed, bound what it reads and makes, and leave out needless arguments."""
+    """Wrap a filter: it raises only LiquidFailed, its input and output are bounded, extra arguments are dropped."""
     count = arity(function)
     taken = None if count is None else count - 1  # without the scope
 
@@ -38,7 +38,7 @@ def _guarded(name: str, function: Filter) -> Filter:
         except RecursionError:
             raise
         except Exception:
-            # Whatever went wrong, its own words might quote the event.
+            # The text of the original error might quote the event.
             raise LiquidFailed(f"filter {name} cannot work with {kind(given[0])} and what it is given") from None
 
     return call

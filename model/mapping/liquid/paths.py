@@ -47,7 +47,7 @@ def path(words: str) -> Evaluator | None:
 
 
 def constant(fixed: Any) -> Evaluator:
-    """Give the same value whatever the names mean."""
+    """An evaluator that always returns the same value."""
     return lambda scope: fixed
 
 

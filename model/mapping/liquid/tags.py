@@ -1,4 +1,4 @@
-"""The tags of Liquid: what each makes of the tokens behind it, and what it does when a template is rendered."""
+"""The tags of Liquid: how each is parsed, and how it renders."""
 
 import re
 from collections import deque
@@ -18,7 +18,7 @@ _BROKEN_COMMENT = re.compile(rf"\n{js.SPACE}*[^#{js.SPACES}]")
 
 
 class Output:
-    """The text that is being made."""
+    """Collects the rendered text."""
 
     def __init__(self) -> None:
         self._parts: list[str] = []
@@ -41,7 +41,7 @@ Tag: TypeAlias = Callable[["Parser", Cursor, TemplateToken], Renderer]
 
 
 class Parser:
-    """Turns the tokens of one template into what renders them."""
+    """Parses the tokens of one template into renderers."""
 
     def __init__(self, found: Iterable[TemplateToken]) -> None:
         self.pending = deque(found)
@@ -55,7 +55,7 @@ class Parser:
         return _sequence(parts)
 
     def until(self, opened: TemplateToken, *ends: str) -> tuple[Renderer, TemplateToken]:
-        """Read up to one of some tags, which is given back too."""
+        """Parse up to one of some tags; return that tag as well."""
         parts: list[Renderer] = []
         while self.pending:
             token = self.pending.popleft()
@@ -228,7 +228,7 @@ def _unless(parser: Parser, cursor: Cursor, token: TemplateToken) -> Renderer:
             content, end = parser.until(token, "elsif", "else", "endunless")
             branches.append((condition, content))
         else:
-            # Whatever stands behind the first else belongs to nothing.
+            # Branches after the first else are never rendered.
             content, end = parser.until(token, "elsif", "else", "endunless")
             otherwise = otherwise or content
     return _branches(branches, otherwise or _nothing)

@@ -17,7 +17,7 @@ _NEWLINE = re.compile(r"\r?\n")
 
 
 def check_growth(length: float) -> None:
-    """Raise LiquidFailed before a text is made that is too long."""
+    """Raise LiquidFailed for the length of a text that would be too long, before it is built."""
     if length > LIMIT_CHARS:
         raise LiquidFailed(f"makes more than {LIMIT_CHARS} characters")
 
@@ -42,7 +42,7 @@ def _stripper(strip: Callable[[str, str], str]) -> Callable[..., str]:
     def apply(scope: Scope, value: Any, chars: Any = MISSING) -> str:
         stripped = js.SPACES
         if js.is_truthy(chars):
-            # A character beyond U+FFFF is never found: texts are looked through by its halves.
+            # LiquidJS compares UTF-16 units, so a character beyond U+FFFF is never found.
             stripped = "".join(char for char in liquid_text(chars) if char <= "\uffff")
         return strip(liquid_text(value), stripped)
 
@@ -63,7 +63,7 @@ def _strip_html(words: str) -> str:
             if end >= 0:
                 position = end + len(closing)
                 break
-            del kinds[opening]  # what is not closed here is closed nowhere behind: do not look again
+            del kinds[opening]  # a tag not closed here is not closed later: do not search again
         if position < 0:
             return "".join(kept) + words[tag:]
     return "".join(kept) + words[position:]

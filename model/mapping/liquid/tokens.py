@@ -138,7 +138,7 @@ def tokens(template: str) -> list[TemplateToken]:
 
 
 def lines(words: str) -> Iterator[TemplateToken]:
-    """Cut what stands in a ``liquid`` tag: a tag on each line."""
+    """Split the content of a ``liquid`` tag: one tag per line."""
     cursor = Cursor(words)
     cursor.skip_blanks()
     while not cursor.at_end():
@@ -182,7 +182,7 @@ def _delimited(kind: TokenKind, source: str, brace_chars: int = 2) -> TemplateTo
 def _output_end(template: str, begin: int) -> int:
     cursor = Cursor(template, begin)
     while not cursor.at_end():
-        # A quote in the middle begins a text, in which braces close nothing.
+        # Braces inside a quoted text do not end the output.
         if cursor.peek() in ("'", '"'):
             cursor.quoted()
             continue

@@ -16,11 +16,11 @@ EFFORT_LIMIT = 10 * LIMIT_CHARS  # characters and items that all filters of one 
 
 
 class LiquidFailed(ValueError):
-    """What a template cannot do, in words that show nothing of the event."""
+    """A template failed; the text contains nothing of the event."""
 
 
 class Word(Enum):
-    """The literals that compare in ways of their own."""
+    """The literals with special rules of comparison."""
 
     NIL = "nil"
     EMPTY = "empty"
@@ -38,7 +38,7 @@ LITERALS: Mapping[str, Any] = {
 
 
 class Scope:
-    """What the names of one rendering mean, and how much it may still do."""
+    """The variables of one rendering, and its remaining effort."""
 
     def __init__(self, payload: Any) -> None:
         self.payload = payload if payload is not None and payload is not MISSING else {}

@@ -77,7 +77,7 @@ def _by_category(kept: frozenset[str]) -> Callable[[str], str]:
             if char in kept or category(char)[0] in "ML" or category(char) == "Nd":
                 parts.append(char)
             elif not parts or parts[-1] != "":
-                parts += ("-", "")  # the mark that this run of others is told already
+                parts += ("-", "")  # '' marks that this run of other characters already has its dash
         return "".join(parts)
 
     return separate
