@@ -6,7 +6,7 @@ An action that fails raises, so that no event is sent with fields that should ha
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import md5
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, TypeAlias
 
 import orjson
 
@@ -20,8 +20,6 @@ from model.mapping.values import text as as_text
 class Drop:
     """Send nothing."""
 
-    kind: ClassVar[str] = "DROP"
-
 
 @dataclass(frozen=True, slots=True)
 class SampleEvents:
@@ -32,7 +30,6 @@ class SampleEvents:
     such events, often most of them, would be kept or dropped together.
     """
 
-    kind: ClassVar[str] = "SAMPLE"
     percent: float
     path: str | None = None
 
@@ -41,7 +38,6 @@ class SampleEvents:
 class DropProperties:
     """Take the named fields out of the objects at some paths ('' is the event). See `model.fql.field_edits.without`."""
 
-    kind: ClassVar[str] = "DROP_PROPERTIES"
     fields: Mapping[str, tuple[str, ...]]
 
 
@@ -52,7 +48,6 @@ class AllowProperties:
     Names are not paths: a dotted name does not keep a field inside another object.
     """
 
-    kind: ClassVar[str] = "ALLOW_PROPERTIES"
     fields: Mapping[str, tuple[str, ...]]
 
 
@@ -60,7 +55,6 @@ class AllowProperties:
 class MapProperties:
     """Change the fields at some paths. See `model.fql.field_edits.with_changes`."""
 
-    kind: ClassVar[str] = "MAP_PROPERTIES"
     changes: Mapping[str, FieldChange]
 
 

@@ -57,10 +57,6 @@ class DropConfig(Section):
     type: Literal["DROP"]
     """DROP: the event is not sent."""
 
-    def compiled(self) -> FilterAction:
-        """As `model.fql.actions` takes it."""
-        return Drop()
-
 
 class SampleConfig(Section):
     """Only a share of the events is sent."""
@@ -71,10 +67,6 @@ class SampleConfig(Section):
     """The share that is sent: 0.25 sends a quarter."""
     path: Annotated[PathToField, Field(max_length=200)] | None = None
     """Events with the same value there are kept or dropped together, such as userId. Not given: each by itself."""
-
-    def compiled(self) -> FilterAction:
-        """As `model.fql.actions` takes it."""
-        return SampleEvents(self.percent, self.path)
 
 
 class DropPropertiesConfig(Section):
@@ -87,10 +79,6 @@ class DropPropertiesConfig(Section):
     )
     """By path of an object ("" is the event itself; a number is an item of a list): the names of its fields."""
 
-    def compiled(self) -> FilterAction:
-        """As `model.fql.actions` takes it."""
-        return DropProperties(dict(self.fields))
-
 
 class AllowPropertiesConfig(Section):
     """Only some fields are sent."""
@@ -99,10 +87,6 @@ class AllowPropertiesConfig(Section):
     """ALLOW_PROPERTIES: of the objects named, only the fields named are sent."""
     fields: dict[ObjectPath, tuple[PathToField, ...]] = Field(min_length=1, max_length=100)
     """By path of an object ("" is the event itself; a number is an item of a list): the names of its fields."""
-
-    def compiled(self) -> FilterAction:
-        """As `model.fql.actions` takes it."""
-        return AllowProperties(dict(self.fields))
 
 
 class ChangeConfig(Section):
@@ -156,10 +140,6 @@ class MapPropertiesConfig(Section):
     map: Annotated[dict[PathToField, ChangeConfig], AfterValidator(_check_moves)] = Field(min_length=1, max_length=100)
     """By path of a field, such as properties.plan: what becomes of it. Copies and moves read the event as it was."""
 
-    def compiled(self) -> FilterAction:
-        """As `model.fql.actions` takes it."""
-        return MapProperties({path: change.compiled() for path, change in self.map.items()})
-
 
 AnyActionConfig = Annotated[
     DropConfig | SampleConfig | DropPropertiesConfig | AllowPropertiesConfig | MapPropertiesConfig,
@@ -181,7 +161,21 @@ class FilterConfig(Section):
 
     def compiled_actions(self) -> tuple[FilterAction, ...]:
         """As `model.fql.actions` takes them."""
-        return tuple(action.compiled() for action in self.actions)
+        return tuple(map(_compiled, self.actions))
+
+
+def _compiled(action: AnyActionConfig) -> FilterAction:
+    match action:
+        case DropConfig():
+            return Drop()
+        case SampleConfig():
+            return SampleEvents(action.percent, action.path)
+        case DropPropertiesConfig():
+            return DropProperties(action.fields)
+        case AllowPropertiesConfig():
+            return AllowProperties(action.fields)
+        case MapPropertiesConfig():
+            return MapProperties({path: change.compiled() for path, change in action.map.items()})
 
 
 class MappingConfig(Section):
