@@ -1,6 +1,7 @@
-"""Who calls: the identity and role behind a request or a command, and what both APIs accept from a caller."""
+"""Callers: the name and role behind a request or a command, and the limits both APIs set for them."""
 
-import getpass
+import os
+import pwd
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -15,7 +16,7 @@ REQUEST_BODY_LIMIT_BYTES = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The user's id, or the owner of the data directory, and the role."""
+    """``name``: id of a user of the workspace, or of the operating-system user who owns the data directory."""
 
     name: str
     role: Role
@@ -25,5 +26,8 @@ Identify = Callable[[Request], Caller | None]
 
 
 def local_author() -> str:
-    """Return the name of the operating-system user; it owns the data directory, so it acts as owner."""
-    return getpass.getuser()
+    """Return the name of the operating-system user, who may open the data directory and so acts as owner."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # a container may run as a user without a name
+        return f"uid {os.getuid()}"

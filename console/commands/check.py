@@ -97,7 +97,7 @@ def check_file(path: Path, environ: Mapping[str, str]) -> CheckResult:
 
 
 def with_discards(result: CheckResult, data: Path) -> CheckResult:
-    """Add what waits in an installation and would be discarded by this file; nothing where there is no installation.
+    """Add what waits in an deployment and would be discarded by this file; nothing where there is no deployment.
 
     Never raises for a store that cannot be read: a file can be checked anywhere.
     """

@@ -16,7 +16,7 @@ def demo(
     events: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many events to send.")] = 5_000,
     json: AsJson = False,
 ) -> None:
-    """Send events through the whole system to three made-up destinations and show the report.
+    """Send events through the whole system to three simulated destinations and show the report.
 
     Exit 0 only when every delivery is accounted for: none unexplained, none pending.
     """

@@ -1,24 +1,24 @@
-"""What the command line shows of alerts: tables of rules, of what they did, of the inbox, and a backtest."""
+"""Answers of the alerts API as text: tables of rules, their history, the inbox, a backtest, a channel test."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
-from console.reports.render_parts import count, day_and_time, duration, printable
+from console.reports.render_parts import count, day_and_time, duration, folding_table, printable, safe_text
+from flows.engine.clock import wall_clock_ms
 
 _STYLES = {"firing": "bold red", "fired": "bold red", "recovered": "green", "reminder": "yellow", "ok": "green"}
 Row = Mapping[str, Any]
 
 
-def words_of(rule: Row) -> str:
-    """Say in one line what a definition (as the API shows it) tells of."""
+def condition_of(rule: Row) -> str:
+    """Return in one line when a rule fires; ``rule``: its definition as the API shows it."""
     if rule["kind"] == "source-volume":
-        against = "a week ago" if rule["baseline"] == "week" else "the day before"
-        way = {"up": "more", "down": "fewer"}.get(rule["direction"], "more or fewer")
-        return f"{way} events in 24 h, by more than {rule['change_percent']} %, than {against}"
+        baseline = "a week ago" if rule["baseline"] == "week" else "the day before"
+        direction = {"up": "more", "down": "fewer"}.get(rule["direction"], "more or fewer")
+        return f"{direction} events in 24 h, by more than {rule['change_percent']} %, than {baseline}"
     if rule["kind"] == "delivery-rate":
         first = rule["first_attempts_below_percent"]
         fast = f", or first attempts below {first} %" if first else ""
@@ -26,75 +26,68 @@ def words_of(rule: Row) -> str:
     return "any delivery failed within an hour"
 
 
-def scope_words(rule: Row) -> str:
-    """Say what a rule watches: web → crm (orders)."""
+def scope_of(rule: Row) -> str:
+    """Return what a rule watches: web → crm (orders)."""
     ends = " → ".join(part for part in (rule["source"], rule["destination"]) if part)
     return f"{ends} ({rule['mapping']})" if rule["mapping"] else ends
 
 
-def render_rules(rules: Sequence[Row], now_ms: int, console: Console) -> None:
+def rules(answer: Row, console: Console) -> None:
     """Show rules, those that fire first."""
-    if not rules:
-        console.print(Text("There are no alert rules. `waybill alerts create --help` shows how to make one."))
+    if not answer["rules"]:
+        console.print(Text("There are no alert rules. `waybill alerts create --help` shows how to create one."))
         return
-    table = Table()
-    for column in ("State", "Name", "Watches", "Tells of", "Told on", "By", "Id"):
-        table.add_column(column, overflow="fold")
-    for rule in sorted(rules, key=lambda rule: (rule["status"] != "firing", rule["rule"]["name"], rule["id"])):
-        by = "workspace file" if rule["owner"] == "workspace" else rule["creator"]
-        table.add_row(
-            _state(rule, now_ms),
-            *(
-                Text(printable(text))
-                for text in (
-                    rule["rule"]["name"],
-                    scope_words(rule),
-                    words_of(rule["rule"]),
-                    ", ".join(rule["rule"]["channels"]),
-                    by,
-                    rule["id"],
-                )
-            ),
+    table = folding_table("State", "Name", "Watches", "Fires on", "Channels", "By", "Id")
+    now_ms = wall_clock_ms()
+    for rule in sorted(
+        answer["rules"], key=lambda rule: (rule["status"] != "firing", rule["rule"]["name"], rule["id"])
+    ):
+        texts = (
+            rule["rule"]["name"],
+            scope_of(rule),
+            condition_of(rule["rule"]),
+            ", ".join(rule["rule"]["channels"]),
+            "workspace file" if rule["owner"] == "workspace" else rule["creator"],
+            rule["id"],
         )
+        table.add_row(_state(rule, now_ms), *map(safe_text, texts))
     console.print(table)
 
 
-def render_rule(rule: Row, what: str, console: Console) -> None:
-    """Show what was done to one rule."""
-    console.print(Text(f"{what} rule {printable(rule['id'])}: {printable(rule['rule']['name'])}", "green"))
-    console.print(
-        Text(f"  {printable(scope_words(rule))}: {printable(words_of(rule['rule']))}; version {rule['version']}", "dim")
-    )
+def changed_rule(what: str) -> Callable[[Row, Console], None]:
+    """Make a function that shows a rule after something was done to it."""
+
+    def render(answer: Row, console: Console) -> None:
+        rule = answer["rule"]
+        console.print(safe_text(f"{what} rule {rule['id']}: {rule['rule']['name']}", "green"))
+        condition = condition_of(rule["rule"])
+        console.print(safe_text(f"  {scope_of(rule)}: {condition}; version {rule['version']}", "dim"))
+
+    return render
 
 
-def render_history(rows: Sequence[Row], console: Console) -> None:
+def history(answer: Row, console: Console) -> None:
     """Show what rules did, newest first."""
-    if not rows:
+    if not answer["history"]:
         console.print(Text("No rule fired or recovered in this period."))
         return
-    table = Table()
-    for column in ("Time (UTC)", "What", "Rule", "Watches", "Compared", "Told"):
-        table.add_column(column, overflow="fold")
-    for row in rows:
+    table = folding_table("Time (UTC)", "What", "Rule", "Watches", "Compared", "Notified")
+    for row in answer["history"]:
         told = f"{row['sent']} sent" if row["told"] else f"no: {row['told_reason']}"
-        waiting = f", {row['waiting']} waiting" if row["waiting"] else ""
-        dropped = f", {row['dropped']} dropped" if row["dropped"] else ""
+        others = "".join(f", {row[state]} {state}" for state in ("waiting", "dropped") if row[state])
         table.add_row(
             day_and_time(row["at"]),
             Text(row["change"], _STYLES.get(row["change"], "")),
-            Text(printable(row["rule_name"])),
-            Text(printable(scope_words(row))),
-            Text(_compared(row)),
-            Text(told + waiting + dropped),
+            *map(safe_text, (row["rule_name"], scope_of(row), _compared(row), told + others)),
         )
     console.print(table)
 
 
-def render_inbox(rows: Sequence[Row], console: Console) -> None:
-    """Show messages in the app, newest first."""
-    if not rows:
-        console.print(Text("Nothing was told in this period."))
-    for row in rows:
+def inbox(answer: Row, console: Console) -> None:
+    """Show the notifications in the app, newest first."""
+    if not answer["messages"]:
+        console.print(Text("There were no notifications in this period."))
+    for row in answer["messages"]:
         console.print(
             Text.assemble(
                 (f"{day_and_time(row['at'])}  ", "dim"),
@@ -102,43 +95,40 @@ def render_inbox(rows: Sequence[Row], console: Console) -> None:
                 printable(row["title"]),
             )
         )
-        console.print(Text(f"  {printable(row['summary'])}"), soft_wrap=True)
+        console.print(safe_text(f"  {row['summary']}"), soft_wrap=True)
         if row["link"]:
-            console.print(Text(f"  {printable(row['link'])}", "cyan"), soft_wrap=True)
+            console.print(safe_text(f"  {row['link']}", "cyan"), soft_wrap=True)
 
 
-def render_backtest(answer: Row, console: Console) -> None:
+def backtest(answer: Row, console: Console) -> None:
     """Show when a rule would have fired."""
     times = {0: "not have fired", 1: "have fired once"}.get(answer["fired"], f"have fired {answer['fired']} times")
     console.print(Text(f"The rule would {times} in {answer['days']} days.", "bold"))
     if not answer["complete"]:
         since = answer["history_from_ms"]
-        known = (
-            "there is nothing to compare" if since is None else f"counts are known since {day_and_time(since)} (UTC)"
-        )
-        console.print(Text(f"  The history is shorter than that takes: {known}.", "yellow"))
+        known = "there is none" if since is None else f"it begins at {day_and_time(since)} (UTC)"
+        console.print(Text(f"  The history is shorter than the comparison needs: {known}.", "yellow"))
     if not answer["episodes"]:
         return
-    table = Table()
-    for column in ("Fired (UTC)", "Lasted", "Check", "Compared"):
-        table.add_column(column, overflow="fold")
+    table = folding_table("Fired (UTC)", "Lasted", "Check", "Compared")
     for episode in answer["episodes"]:
         still = "" if episode["recovered_ms"] is not None else ", still firing"
         lasted = f"{duration(episode['duration_ms'])}{still}"
-        table.add_row(day_and_time(episode["fired_ms"]), lasted, episode["check"], Text(printable(episode["summary"])))
+        table.add_row(day_and_time(episode["fired_ms"]), lasted, episode["check"], safe_text(episode["summary"]))
     console.print(table)
     if answer["fired"] > len(answer["episodes"]):
         console.print(Text(f"  The first {len(answer['episodes'])} of {count(answer['fired'])}.", "dim"))
 
 
-def render_test(answer: Row, console: Console) -> None:
-    """Show whether a channel took a test."""
-    channel = printable(answer["channel"])
+def channel_test(answer: Row, console: Console) -> None:
+    """Show whether a channel accepted a test message."""
     if answer["taken"]:
-        console.print(Text(f"{channel} took the test message.", "green"))
+        console.print(safe_text(f"{answer['channel']} accepted the test message.", "green"))
         return
-    said = " ".join(filter(None, (answer["code"], answer["message"])))
-    console.print(Text(f"{channel} did not take the test message ({answer['outcome']}): {printable(said)}", "bold red"))
+    why = " ".join(filter(None, (answer["code"], answer["message"])))
+    console.print(
+        safe_text(f"{answer['channel']} did not accept the test message ({answer['outcome']}): {why}", "bold red")
+    )
 
 
 def _state(rule: Row, now_ms: int) -> Text:
@@ -157,7 +147,7 @@ def _state(rule: Row, now_ms: int) -> Text:
 
 def _compared(row: Row) -> str:
     if not row["operator"]:
-        return printable(" ".join(filter(None, (row["code"], row["message"]))))
+        return " ".join(filter(None, (row["code"], row["message"])))
     of = f" of {count(row['denominator'])}" if row["denominator"] else ""
     bound = f" {row['operator']} {row['threshold_bp'] / 100:g} %" if row["threshold_bp"] else ""
     return f"{count(row['numerator'])}{of}{bound}"

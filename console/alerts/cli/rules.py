@@ -1,162 +1,86 @@
-"""`waybill alerts list`, `create`, `edit` and `delete`: the rules themselves."""
+"""`waybill alerts list`, `create`, `edit`, `delete` and `backtest`: the rules themselves."""
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
-from console.alerts.cli import render as drawing
-from console.alerts.cli.common import asking, path_of, printed, show_rule
-from console.alerts.cli.options import (
-    Baseline,
-    BelowPercent,
-    ChangePercent,
-    ChannelList,
-    Destination,
-    Direction,
-    FirstBelowPercent,
-    Kind,
-    Mapping,
-    MinimumDeliveries,
-    MinimumEvents,
-    MinimumFirst,
-    Name,
-    Remind,
-    RuleFile,
-    RuleId,
-    Source,
-    definition,
-    named,
-)
-from console.command_line import DATA, WORKSPACE, AsJson, DataDirectory, WorkspaceFile
+from console.alerts.cli import render
+from console.alerts.cli.client import AlertsClient
+from console.alerts.cli.command import Answer, RuleId, api_command, path_of
+from console.alerts.cli.options import Kind, RuleOptions, definition, named
 from console.reports.render_parts import printable
-from flows.engine.clock import wall_clock_ms
+
+RuleFile = Annotated[Path | None, typer.Option(help="The rule as YAML or JSON; options change it.")]
 
 
+@api_command(render.rules)
 def list_(
+    client: AlertsClient,
     source: Annotated[str, typer.Option(help="Only rules of this source.")] = "",
     destination: Annotated[str, typer.Option(help="Only rules of this destination.")] = "",
-    workspace: WorkspaceFile = WORKSPACE,
-    data: DataDirectory = DATA,
-    json: AsJson = False,
-) -> None:
-    """Show the rules there are, and which of them fire."""
-    with asking(workspace, data) as client:
-        answer = client.ask("GET", "rules", source=source, destination=destination)
-    if not printed(answer, json):
-        drawing.render_rules(answer["rules"], wall_clock_ms(), Console())
+) -> Answer:
+    """Show the alert rules, and which of them fire."""
+    return client.ask("GET", "rules", source=source, destination=destination)
 
 
+@api_command(render.changed_rule("Created"), options=RuleOptions)
 def create(
+    client: AlertsClient,
     kind: Annotated[Kind | None, typer.Option(help="What it watches.")] = None,
-    name: Name = None,
-    source: Source = None,
-    destination: Destination = None,
-    mapping: Mapping = None,
-    change_percent: ChangePercent = None,
-    direction: Direction = None,
-    minimum_events: MinimumEvents = None,
-    baseline: Baseline = None,
-    below_percent: BelowPercent = None,
-    minimum_deliveries: MinimumDeliveries = None,
-    first_attempts_below_percent: FirstBelowPercent = None,
-    minimum_first_attempts: MinimumFirst = None,
-    channel: ChannelList = None,
-    remind_after: Remind = None,
-    disabled: Annotated[bool, typer.Option("--disabled", help="Make it, but do not evaluate it yet.")] = False,
+    *,
+    disabled: Annotated[bool, typer.Option("--disabled", help="Create the rule without evaluating it yet.")] = False,
     file: RuleFile = None,
-    workspace: WorkspaceFile = WORKSPACE,
-    data: DataDirectory = DATA,
-    json: AsJson = False,
-) -> None:
-    """Make a rule, from options or from a file."""
-    with asking(workspace, data) as client:
-        rule = definition(
-            file,
-            kind=kind,
-            name=name,
-            source=source,
-            destination=destination,
-            mapping=mapping,
-            change_percent=change_percent,
-            direction=direction,
-            minimum_events=minimum_events,
-            baseline=baseline,
-            below_percent=below_percent,
-            minimum_deliveries=minimum_deliveries,
-            first_attempts_below_percent=first_attempts_below_percent,
-            minimum_first_attempts=minimum_first_attempts,
-            channels=channel or None,
-            remind_after_seconds=remind_after,
-            enabled=False if disabled else None,
-        )
-        answer = client.ask("POST", "rules", named(rule))
-    show_rule(answer, "Made", json)
+    **options: Any,
+) -> Answer:
+    """Create a rule, from options or from a file."""
+    rule = definition(file, kind=kind, enabled=False if disabled else None, **options)
+    return client.ask("POST", "rules", named(rule))
 
 
+@api_command(render.changed_rule("Changed"), options=RuleOptions)
 def edit(
+    client: AlertsClient,
     rule_id: RuleId,
-    name: Name = None,
-    source: Source = None,
-    destination: Destination = None,
-    mapping: Mapping = None,
-    change_percent: ChangePercent = None,
-    direction: Direction = None,
-    minimum_events: MinimumEvents = None,
-    baseline: Baseline = None,
-    below_percent: BelowPercent = None,
-    minimum_deliveries: MinimumDeliveries = None,
-    first_attempts_below_percent: FirstBelowPercent = None,
-    minimum_first_attempts: MinimumFirst = None,
-    channel: ChannelList = None,
-    remind_after: Remind = None,
+    *,
     enable: Annotated[bool | None, typer.Option("--enable/--disable", help="Whether it is evaluated.")] = None,
     version: Annotated[
         int | None,
-        typer.Option(help="The version you looked at; refused if there is a newer one. Not given: the newest."),
+        typer.Option(
+            help="The version that the change is based on; refused if there is a newer one. Default: the newest."
+        ),
     ] = None,
     file: RuleFile = None,
-    workspace: WorkspaceFile = WORKSPACE,
-    data: DataDirectory = DATA,
-    json: AsJson = False,
-) -> None:
-    """Change a rule: what is not given stays as it is."""
-    with asking(workspace, data) as client:
-        current = client.ask("GET", path_of(rule_id))["rule"]
-        changes = definition(
-            file,
-            name=name,
-            source=source,
-            destination=destination,
-            mapping=mapping,
-            change_percent=change_percent,
-            direction=direction,
-            minimum_events=minimum_events,
-            baseline=baseline,
-            below_percent=below_percent,
-            minimum_deliveries=minimum_deliveries,
-            first_attempts_below_percent=first_attempts_below_percent,
-            minimum_first_attempts=minimum_first_attempts,
-            channels=channel or None,
-            remind_after_seconds=remind_after,
-            enabled=enable,
-        )
-        body = {"version": version or current["version"], "rule": {**current["rule"], **changes}}
-        answer = client.ask("PUT", path_of(rule_id), body)
-    show_rule(answer, "Changed", json)
+    **options: Any,
+) -> Answer:
+    """Change a rule. What is not given stays as it is."""
+    current = client.ask("GET", path_of(rule_id))["rule"]
+    rule = current["rule"] | definition(file, enabled=enable, **options)
+    return client.ask("PUT", path_of(rule_id), {"version": version or current["version"], "rule": rule})
 
 
+@api_command(render.changed_rule("Deleted"))
 def delete(
+    client: AlertsClient,
     rule_id: RuleId,
-    yes: Annotated[bool, typer.Option("--yes", help="Do it without asking.")] = False,
-    workspace: WorkspaceFile = WORKSPACE,
-    data: DataDirectory = DATA,
-    json: AsJson = False,
-) -> None:
-    """Delete a rule. What it did stays in the history."""
-    with asking(workspace, data) as client:
-        current = client.ask("GET", path_of(rule_id))["rule"]
-        if not yes and not typer.confirm(f"Delete {printable(current['rule']['name'])}?", err=True):
-            raise typer.Exit(2)
-        answer = client.ask("DELETE", path_of(rule_id), version=current["version"])
-    show_rule(answer, "Deleted", json)
+    yes: Annotated[bool, typer.Option("--yes", help="Delete without asking.")] = False,
+) -> Answer:
+    """Delete a rule. Its history stays."""
+    current = client.ask("GET", path_of(rule_id))["rule"]
+    if not yes and not typer.confirm(f"Delete {printable(current['rule']['name'])}?", err=True):
+        raise typer.Exit(2)
+    return client.ask("DELETE", path_of(rule_id), version=current["version"])
+
+
+@api_command(render.backtest)
+def backtest(
+    client: AlertsClient,
+    rule_id: Annotated[str, typer.Argument(metavar="[ID]", help="An existing rule; or give --file.")] = "",
+    file: Annotated[Path | None, typer.Option(help="A new rule, as YAML or JSON.")] = None,
+    days: Annotated[int, typer.Option(min=1, max=90, help="How far back.")] = 14,
+) -> Answer:
+    """Show when a rule would have fired. Nobody is notified."""
+    if bool(rule_id) == (file is not None):
+        raise typer.BadParameter("give either the id of a rule or --file")
+    rule = {"rule_id": rule_id} if file is None else {"rule": named(definition(file))}
+    return client.ask("POST", "backtest", {**rule, "days": days})
