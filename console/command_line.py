@@ -15,7 +15,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from flows.runtime.installation import Deployment, open_installation
+from flows.runtime.deployment import Deployment, open_deployment
 from flows.runtime.logs import FORMAT_VARIABLE, LEVEL_VARIABLE, LogConfig, LogFormat, LogLevel
 from flows.workspace.loader import load_workspace
 
@@ -35,9 +35,9 @@ log = logging.getLogger("waybill.console")
 
 
 @contextmanager
-def deployment_of(workspace: Path, data: Path) -> Iterator[Deployment]:
+def opened_deployment(workspace: Path, data: Path) -> Iterator[Deployment]:
     """Open the deployment of a workspace file and a data directory for the length of a command."""
-    deployment = open_installation(load_workspace(workspace, os.environ), data)
+    deployment = open_deployment(load_workspace(workspace, os.environ), data)
     with closing(deployment.topics):
         yield deployment
 

@@ -1,4 +1,4 @@
-"""Alerts: what fires now, what is watched, what changed, and whether people were told."""
+"""Alerts: what fires now, what is watched, what changed, and who was notified."""
 
 from grafana_foundation_sdk.builders import stat
 
@@ -80,7 +80,7 @@ _FIRING = """(
 )"""
 _NOW = grid(
     "What fires now",
-    "The rule, since when, what it compared when it began or was told last, and what it watches: a source, or"
+    "The rule, since when, what it compared when it started to fire or last notified, and what it watches: a source, or"
     " deliveries → to a destination. Click a rule for the numbers and the errors since then.",
     f"{WORDS}SELECT {rule_name('name', 'rule_id')} AS `Rule`, since AS `Since`, {COMPARISON} AS `What is wrong`,\n"
     f"       {WATCHES} AS `Watches`,\n"
@@ -110,7 +110,7 @@ _RULES = grid(
     f"SELECT {rule_name('name', 'rule_id')} AS `Rule`, transform(kind, {KINDS}, kind) AS `Kind`,\n"
     "       multiIf(NOT enabled, 'disabled', status IS NULL, 'never fired', status) AS `State`, since AS `Since`,\n"
     f"       {WATCHES} AS `Watches`,\n"
-    "       arrayStringConcat(arrayDistinct(arrayConcat(['in-app'], channels)), ', ') AS `Told on`,\n"
+    "       arrayStringConcat(arrayDistinct(arrayConcat(['in-app'], channels)), ', ') AS `Channels`,\n"
     "       muted_until AS `Muted until`, if(owner = 'workspace', 'workspace file', creator) AS `Made by`,\n"
     "       if(owner = 'workspace', change, concat(change, ' by ', author)) AS `Last change`, changed_at AS `When`,\n"
     "       rule_id AS `Rule id`\n"
@@ -125,7 +125,7 @@ _RULES = grid(
         c.column("State", c.words(RULE_STATES, 110)),
         c.column("Since", c.ago()),
         c.column("Watches", c.wrapped() + c.width(140)),
-        c.column("Told on", c.wrapped()),
+        c.column("Channels", c.wrapped()),
         c.column("Muted until", c.time()),
         c.column("Made by", c.width(115)),
         c.column("Last change", c.wrapped() + c.width(175)),
@@ -135,18 +135,18 @@ _RULES = grid(
 )
 _CHANGES = grid(
     "What changed",
-    "When rules began to fire, were told again and recovered in this period, and whether people were told. Click a rule"
-    " for the numbers and the errors of the window it compared.",
+    "When rules started to fire, sent reminders and recovered in this period, and whether anybody was notified. Click"
+    " a rule for the numbers and the errors of the window it compared.",
     f"{WORDS}SELECT at AS `At`, change AS `Change`, rule_name AS `Rule`, {COMPARISON} AS `Compared`,\n"
     "       if(change = 'fired', NULL, dateDiff('second', since, at)) AS `Lasted`,\n"
     f"       {WATCHES} AS `Watches`,\n"
     "       arrayStringConcat(notes, ' ') AS `Notes`,\n"
-    "       multiIf(told_reason = 'muted', 'no: it is muted',\n"
-    "               told_reason = 'late', 'no: found more than an hour late',\n"
-    "               told_reason = 'never-told', 'no: nobody heard that it fired',\n"
-    "               told_reason = 'ended', 'no: the rule ended', NOT told, 'no',\n"
+    "       multiIf(suppressed_reason = 'muted', 'no: it is muted',\n"
+    "               suppressed_reason = 'late', 'no: found more than an hour late',\n"
+    "               suppressed_reason = 'never-notified', 'no: nobody heard that it fired',\n"
+    "               suppressed_reason = 'ended', 'no: the rule ended', NOT notified, 'no',\n"
     "               concat(toString(sent), ' sent', if(waiting > 0, concat(', ', toString(waiting), ' waiting'), ''),\n"
-    "                      if(dropped > 0, concat(', ', toString(dropped), ' given up'), ''))) AS `Told`,\n"
+    "                      if(dropped > 0, concat(', ', toString(dropped), ' given up'), ''))) AS `Notified`,\n"
     f"       rule_id AS `Rule id`, {THEN}\n"
     f"FROM {_HISTORY}\n"
     f"WHERE {WHERE_PICKED}\n"
@@ -161,7 +161,7 @@ _CHANGES = grid(
         c.column("Lasted", c.unit("s", 1) + c.width(90)),
         c.column("Watches", c.wrapped() + c.width(140)),
         c.column("Notes", c.wrapped()),
-        c.column("Told", c.wrapped() + c.width(150)),
+        c.column("Notified", c.wrapped() + c.width(150)),
         c.column("To", c.hidden()),
         *_HIDDEN,
     ),
@@ -196,8 +196,8 @@ _CHANNELS = grid(
 )
 _FAILED = grid(
     "Messages that failed",
-    "Messages of this period that a channel did not take: those tried again, and those given up. The same is told in"
-    " the app.",
+    "Messages of this period that a channel did not take: those tried again, and those given up. The app shows the"
+    " same.",
     "SELECT at AS `At`, state AS `State`, concat(channel, if(recipient = '', '', ' '), recipient, ': ', title)\n"
     "           AS `Message`,\n"
     "       concat(trim(concat(code, ' ', message)),\n"
@@ -248,7 +248,7 @@ def build() -> str:
             (7, ((24, _NOW),)),
             (11, ((24, _CHANGES),)),
             (9, ((24, _RULES),)),
-            "Were people told?",
+            "Notifications",
             (7, ((24, _CHANNELS),)),
             (8, ((14, _INBOX), (10, _FAILED))),
         ),

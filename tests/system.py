@@ -59,7 +59,7 @@ class Receiver:
 
 
 class Waybill:
-    """One installation in a directory, run by `waybill up`; can be killed and started again."""
+    """One deployment in a directory, run by `waybill up`; can be killed and started again."""
 
     def __init__(self, directory: Path, workspace: str) -> None:
         self.directory = directory

@@ -10,14 +10,14 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from console.data_dir import View
+from model.alerts.alert_event import AlertEvent
 from model.alerts.evaluator import checks_of, evaluate
 from model.alerts.measurement import WEEK_MS
 from model.alerts.measures import FIVE_MINUTES_MS
 from model.alerts.messages import summary_of
-from model.alerts.notice import Change
+from model.alerts.notification import Change
 from model.alerts.rule import FailedEvents, Rule, SourceVolume, scope_of
 from model.alerts.state import NEVER_FIRED, Check
-from model.alerts.transition import Transition
 from model.alerts.version import RuleChange, RuleVersion
 from model.alerts.windows import Windows
 from model.durations import DAY_MS, HOUR_MS, MINUTE_MS
@@ -68,8 +68,8 @@ def run_backtest(view: View, rule: Rule, *, days: int, kept_days: int, now_ms: i
     read_from_ms = max(before_ms, now_ms // DAY_MS * DAY_MS - (kept_days - 1) * DAY_MS)
     replay = _Replay(view, rule, read_from_ms, to_ms)
     episodes = _Episodes()
-    for transition in replay.run(max(from_ms, read_from_ms)):
-        episodes.take(transition)
+    for alert_event in replay.run(max(from_ms, read_from_ms)):
+        episodes.take(alert_event)
     history_from_ms = replay.history_from_ms
     return BacktestResult(
         from_ms=from_ms,
@@ -103,8 +103,8 @@ class _Replay:
         self._past = _Past(from_ms)
         self.history_from_ms: int | None = None
 
-    def run(self, evaluate_from_ms: int) -> Iterator[Transition]:
-        """Give the transitions from then on."""
+    def run(self, evaluate_from_ms: int) -> Iterator[AlertEvent]:
+        """Give the alert events from then on."""
         windows = Windows(self._from_ms)
         source = self._scope[0]
         if self._scope[1] == "":
@@ -122,9 +122,9 @@ class _Replay:
             if end_ms <= evaluate_from_ms:
                 continue
             for check in self._checks:
-                states[check], transition = evaluate(self._version, check, states[check], windows, self._past, end_ms)
-                if transition is not None:
-                    yield transition
+                states[check], alert_event = evaluate(self._version, check, states[check], windows, self._past, end_ms)
+                if alert_event is not None:
+                    yield alert_event
 
     def _slots(self) -> Iterator[dict[str, Any]]:
         source, destination, mapping = self._scope
@@ -181,24 +181,24 @@ class _Episodes:
         self._all: list[Episode] = []
         self._firing: dict[str, Episode] = {}
 
-    def take(self, transition: Transition) -> None:
-        """Take the next transition."""
-        if transition.change is Change.FIRED:
+    def take(self, alert_event: AlertEvent) -> None:
+        """Take the next alert_event."""
+        if alert_event.change is Change.FIRED:
             self.fired += 1
             episode = Episode(
-                transition.check,
-                transition.at_ms,
-                transition.numerator,
-                transition.denominator,
-                summary_of(transition),
+                alert_event.check,
+                alert_event.at_ms,
+                alert_event.numerator,
+                alert_event.denominator,
+                summary_of(alert_event),
             )
-            self._firing[transition.check] = episode
+            self._firing[alert_event.check] = episode
             if len(self._all) < EPISODES_LIMIT:
                 self._all.append(episode)
-        elif transition.change is Change.RECOVERED:
-            episode = self._firing.pop(transition.check)
-            episode.recovered_ms = transition.at_ms
-            episode.duration_ms = transition.at_ms - episode.fired_ms
+        elif alert_event.change is Change.RECOVERED:
+            episode = self._firing.pop(alert_event.check)
+            episode.recovered_ms = alert_event.at_ms
+            episode.duration_ms = alert_event.at_ms - episode.fired_ms
 
     def ended(self, to_ms: int) -> list[Episode]:
         """All of them, in order; those that fire still last until ``to_ms``."""

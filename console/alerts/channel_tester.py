@@ -9,7 +9,7 @@ import orjson
 from console.access import Caller
 from console.alerts.rule_checks import RuleTargets, check_channel
 from flows.workspace.outbound import outbound_of
-from model.alerts.notice import Change, Notice
+from model.alerts.notification import Change, Notification
 from model.alerts.rule import IN_APP
 from model.recording.facts import Audited
 from model.workspace.permissions import Action
@@ -43,7 +43,7 @@ class ChannelTester:
         """
         targets = self._targets()
         target = check_channel(channel, targets, who.name)
-        notice = Notice(
+        notification = Notification(
             id=self._new_id(),
             change=Change.TEST,
             rule_id="",
@@ -53,36 +53,36 @@ class ChannelTester:
             at_ms=self._clock(),
             facts=(("Sent by", who.name),),
         )
-        self._say(target.channel, who, notice)
+        self._say(target.channel, who, notification)
         if target.channel == IN_APP:
-            sent = self._put_in_app(notice, who)
+            sent = self._put_in_app(notification, who)
         else:
             config = targets.workspace.delivery
             with closing(ChannelCalls(config.allow_addresses, outbound_of(config))) as calls:
                 sent = open_channels(targets.alerts, calls, self._clock)[target.channel].send(
-                    [notice], target.recipient
+                    [notification], target.recipient
                 )
             if sent.outcome is SendStatus.OK:
                 self._note_working(target.channel)
         return {
             "channel": target.channel,
-            "message_id": notice.id,
+            "message_id": notification.id,
             "taken": sent.outcome is SendStatus.OK,
             "outcome": sent.outcome,
             "code": sent.code,
             "message": sent.message,
         }
 
-    def _say(self, channel: str, who: Caller, notice: Notice) -> None:
+    def _say(self, channel: str, who: Caller, notification: Notification) -> None:
         self._audit(
             Audited(
-                at_ms=notice.at_ms,
-                run=f"alert-test-{notice.id}",
+                at_ms=notification.at_ms,
+                run=f"alert-test-{notification.id}",
                 author=who.name,
                 role=who.role,
                 action=Action.TEST_CHANNEL,
                 subject=channel,
-                details=orjson.dumps({"message_id": notice.id}).decode(),
+                details=orjson.dumps({"message_id": notification.id}).decode(),
             )
         )
 
@@ -91,17 +91,17 @@ class ChannelTester:
         now_ms = self._clock()
         self._store.insert("alert_channels", [{"channel": channel, "state": "ok", "since": now_ms, "at": now_ms}])
 
-    def _put_in_app(self, notice: Notice, who: Caller) -> SendResult:
+    def _put_in_app(self, notification: Notification, who: Caller) -> SendResult:
         row = {
-            "message_id": notice.id,
-            "change": notice.change,
+            "message_id": notification.id,
+            "change": notification.change,
             "channel": IN_APP,
             "recipient": who.name,
             "state": "sent",
             "attempts": 1,
-            "at": notice.at_ms,
-            "title": notice.title,
-            "summary": notice.summary,
+            "at": notification.at_ms,
+            "title": notification.title,
+            "summary": notification.summary,
             "version": 1,
         }
         if refused := self._store.insert("alert_messages", [row]):

@@ -1,4 +1,4 @@
-"""The alert rules of an installation, kept as versions in the store. Every change is a new version, checked, allowed,
+"""The alert rules of a deployment, kept as versions in the store. Every change is a new version, checked, allowed,
 and audited before it is made.
 
 One process changes rules at a time (it holds the data directory's lock), and in it one thread: a lock around reading

@@ -1,4 +1,4 @@
-"""Everything the API about alerts needs, put together for one installation and its store."""
+"""Everything the API about alerts needs, put together for one deployment and its store."""
 
 import secrets
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from console.alerts.rule_checks import RuleTargets, check_rule
 from console.alerts.rules import Rules
 from console.data_dir import View
 from flows.engine.clock import wall_clock_ms
-from flows.runtime.installation import Deployment
+from flows.runtime.deployment import Deployment
 from flows.topics.records import append_facts
 from model.alerts.rule import Rule
 from model.recording.facts import Audited
@@ -56,14 +56,14 @@ class Alerts:
         return self.tester.test(channel, who)
 
 
-def alerts_of(installation: Deployment, store: Store) -> Alerts:
+def alerts_of(deployment: Deployment, store: Store) -> Alerts:
     """Put it together; rules go by the workspace in force."""
 
     def targets() -> RuleTargets:
-        return targets_of(installation.workspace)
+        return targets_of(deployment.workspace)
 
     def audit(said: Audited) -> None:
-        append_facts(installation.topics, [said])
+        append_facts(deployment.topics, [said])
 
     rules = Rules(store, audit, targets, wall_clock_ms, partial(secrets.token_hex, ID_BYTES))
     tester = ChannelTester(store, audit, targets, wall_clock_ms, partial(secrets.token_hex, 16))

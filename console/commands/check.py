@@ -17,7 +17,7 @@ from console.errors import Failure, explain_errors
 from console.operations import explain as explaining
 from console.operations.event_file import read_event, source_of
 from flows.engine.clock import wall_clock_ms
-from flows.runtime.installation import store_url
+from flows.runtime.deployment import store_url
 from flows.workspace.compiled import compile_workspace
 from flows.workspace.discards import count_pending, discards
 from flows.workspace.loader import load_workspace, read_workspace_file

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from console.command_line import DATA, WORKSPACE, AsJson, DataDirectory, WorkspaceFile, deployment_of, print_json
+from console.command_line import DATA, WORKSPACE, AsJson, DataDirectory, WorkspaceFile, opened_deployment, print_json
 from console.errors import explain_errors
-from flows.runtime.installation import Deployment, migrate_store
+from flows.runtime.deployment import Deployment, migrate_store
 from sinks.clickhouse.store import Store, StoreUnavailable, open_store
 
 TRY_AGAIN_SECONDS = 1.0
@@ -21,7 +21,7 @@ def migrate(
     json: AsJson = False,
 ) -> None:
     """Bring the store's schema up to date. Repeating it is harmless; `waybill up` does it itself."""
-    with explain_errors(), deployment_of(workspace, data) as deployment:
+    with explain_errors(), opened_deployment(workspace, data) as deployment:
         with closing(open_store(deployment.store_url, lazy=True)) as store:
             applied = _migrate_waiting(deployment, store, wait)
     if json:

@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from console.command_line import DATA, WORKSPACE, AsJson, DataDirectory, WorkspaceFile, deployment_of, print_json
+from console.command_line import DATA, WORKSPACE, AsJson, DataDirectory, WorkspaceFile, opened_deployment, print_json
 from console.data_dir import exclusive
 from console.errors import explain_errors
 from flows.alerting.dataflow import FLOW as ALERTING
@@ -21,7 +21,7 @@ from flows.delivery.dataflow import FLOW as DELIVERY
 from flows.delivery.dataflow import SOURCES
 from flows.delivery.replay_marks import REPLAY_MARKS_DIRECTORY, write_crashed
 from flows.recording.dataflow import FLOW as RECORDING
-from flows.runtime.installation import Deployment
+from flows.runtime.deployment import Deployment
 from flows.runtime.recovery import last_committed, reset_recovery, set_start_offset
 from flows.topics.interface import MINUTES, OUTCOMES, Topics
 from model.durations import MINUTE_MS
@@ -61,7 +61,7 @@ def recover(
     json: AsJson = False,
 ) -> None:
     """Restart a flow whose recovery directory was lost, at the last position it published."""
-    with explain_errors(), deployment_of(workspace, data) as deployment, exclusive(data):
+    with explain_errors(), opened_deployment(workspace, data) as deployment, exclusive(data):
         plan = plan_recovery(deployment, flow)
         if not json:
             render(plan, Console())

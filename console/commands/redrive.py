@@ -11,7 +11,7 @@ from console.command_line import (
     AsJson,
     DataDirectory,
     WorkspaceFile,
-    deployment_of,
+    opened_deployment,
     is_text,
     print_json,
 )
@@ -50,7 +50,7 @@ def redrive(
             raise typer.Exit(2)
         return True
 
-    with explain_errors(), redriving.redrive_lock(data), deployment_of(workspace, data) as deployment:
+    with explain_errors(), redriving.redrive_lock(data), opened_deployment(workspace, data) as deployment:
         choice = redriving.choose(deployment.workspace, destination, code or (), from_, to)
         console = Console(stderr=True)
         result = redriving.run(deployment, choice, rate_per_second=rate, agreed=confirmed, console=console)

@@ -13,7 +13,7 @@ from console.period import parse_period
 from console.reports import render as report_drawing
 from console.reports import report as reporting
 from flows.engine.clock import wall_clock_ms
-from flows.runtime.installation import store_url
+from flows.runtime.deployment import store_url
 from flows.workspace.compiled import compile_workspace
 from flows.workspace.discards import count_pending, discards
 from flows.workspace.loader import load_workspace

@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 
 from console.access import local_author
-from console.command_line import DATA, WORKSPACE, AsJson, DataDirectory, WorkspaceFile, deployment_of, print_json
+from console.command_line import DATA, WORKSPACE, AsJson, DataDirectory, WorkspaceFile, opened_deployment, print_json
 from console.errors import explain_errors
 from console.operations import event_tester as testing
 from console.operations.event_file import complete, find_event, read_event, source_of
@@ -40,7 +40,7 @@ def send_test_event(
     Without --event or --message-id, Waybill sends a sample event. Exit 1: not delivered; 2: not sent.
     """
     shown = Console(stderr=json)
-    with explain_errors(), deployment_of(workspace, data) as deployment:
+    with explain_errors(), opened_deployment(workspace, data) as deployment:
         configuration = compile_workspace(deployment.workspace)
         from_source = source_of(configuration.workspace, source, destination)
         if message_id:

@@ -11,7 +11,7 @@ from console.data_dir import open_views
 from console.errors import explain_errors
 from console.reports import trace as tracing
 from flows.engine.clock import wall_clock_ms
-from flows.runtime.installation import store_url
+from flows.runtime.deployment import store_url
 from flows.workspace.loader import load_workspace
 
 

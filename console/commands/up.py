@@ -10,7 +10,7 @@ from console.command_line import (
     LogLevelOption,
     WorkspaceFile,
     announce,
-    deployment_of,
+    opened_deployment,
     stop_signals,
 )
 from console.errors import explain_errors
@@ -30,7 +30,7 @@ def up(
     with (
         explain_errors(),
         stop_signals() as stop,
-        deployment_of(workspace, data) as deployment,
+        opened_deployment(workspace, data) as deployment,
         run_all(deployment, watch_file=workspace) as running,
     ):
         announce(f"Waybill accepts events at {running.address}/v1. Ctrl-C stops it.", logs)

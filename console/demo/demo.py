@@ -26,7 +26,7 @@ from console.errors import Failure
 from console.processes.up import Running, run_all
 from console.reports.report import Report, build_report
 from flows.engine.clock import wall_clock_ms
-from flows.runtime.installation import open_installation
+from flows.runtime.deployment import open_deployment
 from flows.workspace.loader import load_workspace
 
 BATCH_EVENTS = 100
@@ -70,16 +70,16 @@ def run_demo(events: int, console: Console, *, seed: int = 7) -> DemoResult:
     with tempfile.TemporaryDirectory(prefix="waybill-demo-") as scratch, receiver() as port, closed_port() as closed:
         file = Path(scratch) / "workspace.yaml"
         file.write_text(WORKSPACE % {"write_key": WRITE_KEY, "receiver": port, "closed": closed}, encoding="utf-8")
-        installation = open_installation(load_workspace(file, {}), Path(scratch) / "data")
+        deployment = open_deployment(load_workspace(file, {}), Path(scratch) / "data")
         from_ms = wall_clock_ms() // 60_000 * 60_000
         try:
-            with run_all(installation, port=0) as running:
+            with run_all(deployment, port=0) as running:
                 deadline = time.monotonic() + DEADLINE_SECONDS + max(0, events - 5_000) / 100
                 with progress_bars(console) as progress:
                     send_events(running.address, events, progress, random.Random(seed))  # noqa: S311 (sample data)
                     report = follow(running, events, from_ms, deadline, progress)
         finally:
-            installation.topics.close()
+            deployment.topics.close()
     complete = report.unexplained == 0 and report.pending == 0 and report.ingest.accepted >= events
     return DemoResult(report, complete)
 

@@ -28,7 +28,7 @@ from console.reports.render_parts import count, day_and_time, duration, printabl
 from flows.engine.clock import wall_clock_ms
 from flows.operations.redrive import RateLimit, Redriver
 from flows.operations.redrive_ledger import RedrivePlan
-from flows.runtime.installation import Deployment
+from flows.runtime.deployment import Deployment
 from flows.workspace.compiled import compile_workspace
 from model.config.problems import did_you_mean, quoted
 from model.delivery.delivery import Delivery

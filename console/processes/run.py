@@ -7,7 +7,7 @@ from pathlib import Path
 
 from console.data_dir import exclusive
 from console.processes.supervisor import FlowProcesses, supervise
-from flows.runtime.installation import store_url
+from flows.runtime.deployment import store_url
 from flows.workspace.loader import load_workspace
 from model.workspace.workspace import Workspace
 

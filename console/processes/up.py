@@ -20,7 +20,7 @@ from flows.delivery import dataflow as delivery
 from flows.delivery.dataflow import FLOW as DELIVERY
 from flows.recording import dataflow as recording
 from flows.recording.dataflow import FLOW as RECORDING
-from flows.runtime.installation import Deployment, migrate_store, open_installation
+from flows.runtime.deployment import Deployment, migrate_store, open_deployment
 from flows.runtime.runner import FlowThread, RunnableFlow, freeze_gc
 from flows.workspace.loader import load_workspace
 from sinks.clickhouse.store import Store, StoreUnavailable, open_store
@@ -73,7 +73,7 @@ def running_ingest(file: Path, data: Path, port: int | None) -> Iterator[str]:
     """Serve ingest and the APIs alone; gives the address. Raises what `run_all` raises, and ValueError."""
     workspace = load_workspace(file, os.environ)
     check_shared(workspace, data)
-    deployment = open_installation(workspace, data)
+    deployment = open_deployment(workspace, data)
     with (
         closing(deployment.topics),
         exclusive(data, SERVER),

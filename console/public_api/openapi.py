@@ -33,7 +33,7 @@ _REFUSALS = {
 
 @cache
 def document() -> dict[str, Any]:
-    """Return the document. It is the same for every installation of this version."""
+    """Return the document. It is the same for every deployment of this version."""
     models = (*_PARAMETER_MODELS, *_ANSWERS, *POST_MODELS, *ALERT_MODELS)
     _, schemas = models_json_schema([(model, "validation") for model in models], ref_template=_PREFIX + "{model}")
     components = schemas["$defs"]

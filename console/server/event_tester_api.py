@@ -8,14 +8,14 @@ from console.access import Caller
 from console.operations.event_file import complete, find_event, source_of
 from console.operations.event_tester import EventTest, run_event_test, sample_event, to_json
 from flows.engine.clock import wall_clock_ms
-from flows.runtime.installation import Deployment
+from flows.runtime.deployment import Deployment
 from flows.workspace.compiled import compile_workspace
 
 _TEXTS = ("destination", "source", "mapping", "message_id")
 _SWITCHES = ("apply_filters", "apply_insert_function")
 
 
-def send_test_over_api(installation: Deployment, parameters: dict[str, Any], caller: Caller) -> dict[str, Any]:
+def send_test_over_api(deployment: Deployment, parameters: dict[str, Any], caller: Caller) -> dict[str, Any]:
     """Send a test and return what came of it, redacted. Raises ValueError naming what is wrong with ``parameters``:
     destination, and optionally source, mapping, event (object), message_id, apply_filters, apply_insert_function."""
     unknown = sorted(set(parameters) - {*_TEXTS, *_SWITCHES, "event"})
@@ -31,10 +31,10 @@ def send_test_over_api(installation: Deployment, parameters: dict[str, Any], cal
             raise ValueError(f"{name} must be true or false")
     if not texts["destination"]:
         raise ValueError("destination is missing")
-    configuration = compile_workspace(installation.workspace)
+    configuration = compile_workspace(deployment.workspace)
     source = source_of(configuration.workspace, texts["source"], texts["destination"])
     if texts["message_id"]:
-        event = find_event(installation.topics, configuration.workspace, texts["message_id"], source)
+        event = find_event(deployment.topics, configuration.workspace, texts["message_id"], source)
     else:
         body = orjson.dumps(parameters["event"]) if "event" in parameters else sample_event()
         event = complete(body, source, wall_clock_ms())
@@ -45,5 +45,5 @@ def send_test_over_api(installation: Deployment, parameters: dict[str, Any], cal
         role=caller.role,
         **switches,
     )
-    result = run_event_test(configuration, installation.topics, event, test, agreed=lambda *_: True)
+    result = run_event_test(configuration, deployment.topics, event, test, agreed=lambda *_: True)
     return to_json(configuration, result)

@@ -1,4 +1,4 @@
-"""Alert: topic minutes and rules -> transitions -> the outbox, which feeds the notification channels and the store.
+"""Alert: topic minutes and rules -> alert events -> the outbox, which feeds the notification channels and the store.
 
 Each closed minute is evaluated once, when the parts of all outcomes partitions have arrived.
 """
@@ -17,13 +17,13 @@ from flows.alerting.source import MinutesSource
 from flows.alerting.store_queries import RuleRepository
 from flows.alerting.workers import AlertWorkers
 from flows.engine.clock import wall_clock_ms
-from flows.runtime.installation import Deployment, migrate_store
+from flows.runtime.deployment import Deployment, migrate_store
 from flows.runtime.recovery import start_offset
 from flows.runtime.runner import RunnableFlow
 from flows.runtime.worker import Worker, run_worker
 from flows.topics.interface import MINUTES, OUTCOMES, Record
 from flows.topics.source import Item, SourceConfig, SourcedRecord
-from model.alerts.transition import Transition
+from model.alerts.alert_event import AlertEvent
 from sinks.clickhouse.store import Store, StoreUnavailable, open_store
 
 FLOW = "alerting"
@@ -40,9 +40,9 @@ def alerting_flow(
     # Sourced("minutes", Record(0, 88, 1763690065000, b"1", b'{"v":1,"append_minute_ms":1763690000000,...}'))
     bundles: KeyedStream[Record] = op.flat_map("bundles", items, to_the_key)
     # ("alerts", Record(0, 88, 1763690065000, b"1", b'{"v":1,"append_minute_ms":1763690000000,...}'))
-    transitions: KeyedStream[Transition] = op.stateful_batch("evaluate", bundles, evaluation)
-    # ("alerts", Transition(rule_id="3f9c21d07a", change="fired", numerator=940, denominator=1000, ...))
-    op.output("outbox", transitions, outbox)
+    alert_events: KeyedStream[AlertEvent] = op.stateful_batch("evaluate", bundles, evaluation)
+    # ("alerts", AlertEvent(rule_id="3f9c21d07a", change="fired", numerator=940, denominator=1000, ...))
+    op.output("outbox", alert_events, outbox)
     return flow
 
 
@@ -51,9 +51,9 @@ def to_the_key(item: Item) -> list[tuple[str, Record]]:
     return [(THE_KEY, item.record)] if isinstance(item, SourcedRecord) else []
 
 
-def prepare(installation: Deployment, store: Store, workers: AlertWorkers, stop: StopEvent) -> Dataflow:
+def prepare(deployment: Deployment, store: Store, workers: AlertWorkers, stop: StopEvent) -> Dataflow:
     """Build the flow, which runs beside its ``workers``."""
-    topics = installation.topics
+    topics = deployment.topics
     config = SourceConfig(
         topics=topics, topic=MINUTES, clock=wall_clock_ms, stop=stop, start=start_offset(topics, FLOW)
     )
@@ -70,13 +70,13 @@ def prepare(installation: Deployment, store: Store, workers: AlertWorkers, stop:
 def flow() -> Dataflow:
     """For ``python -m bytewax.run "flows.alerting:flow()"``; see `flows.runtime.worker`."""
 
-    def make(installation: Deployment, worker: Worker) -> RunnableFlow:
-        store = open_store(installation.store_url, lazy=True)
+    def make(deployment: Deployment, worker: Worker) -> RunnableFlow:
+        store = open_store(deployment.store_url, lazy=True)
         try:
-            migrate_store(installation, store)
+            migrate_store(deployment, store)
         except StoreUnavailable:
             pass  # alerting does not wait for the store: the snapshot holds the rules, and notifications are sent
-        workers = AlertWorkers(installation, store, installation.recovery(FLOW))
+        workers = AlertWorkers(deployment, store, deployment.recovery(FLOW))
         bounded_store = store.with_timeout(LONGEST_QUERY_SECONDS)
 
         def close(clean: bool) -> None:
@@ -84,6 +84,6 @@ def flow() -> Dataflow:
             bounded_store.close()
             store.close()
 
-        return RunnableFlow(prepare(installation, bounded_store, workers, worker.stop), close)
+        return RunnableFlow(prepare(deployment, bounded_store, workers, worker.stop), close)
 
     return run_worker(FLOW, make)

@@ -9,9 +9,9 @@ import orjson
 
 from flows.alerting.notifications import messages_of
 from flows.alerting.outbox import Outbox
-from model.alerts.messages import notice_of
+from model.alerts.messages import notification_of
 from model.alerts.state import RuleState
-from model.alerts.system import BLIND_AFTER_MS, monitor_blind, told_on
+from model.alerts.system import BLIND_AFTER_MS, default_channels, monitor_blind
 from model.workspace.workspace import Workspace
 
 _MARK = "monitor-blind"
@@ -36,9 +36,11 @@ class DeadMansSwitch:
     def check(self) -> None:
         """Notify when minutes stop arriving, and when they arrive again."""
         workspace = self._workspace()
-        state, transition = monitor_blind(self._seen_ms, self._state, told_on(workspace.alerts.always), self._clock())
-        if transition is None:
+        state, alert_event = monitor_blind(
+            self._seen_ms, self._state, default_channels(workspace.alerts.always), self._clock()
+        )
+        if alert_event is None:
             return
-        messages = messages_of(transition, notice_of(transition), workspace) if transition.told else []
-        self._outbox.put([transition], messages, (_MARK, orjson.dumps(state.to_record())))
+        messages = messages_of(alert_event, notification_of(alert_event), workspace) if alert_event.notified else []
+        self._outbox.put([alert_event], messages, (_MARK, orjson.dumps(state.to_record())))
         self._state = state

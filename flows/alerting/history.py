@@ -1,4 +1,4 @@
-"""Copies transitions and messages from the outbox into the store, where people read them.
+"""Copies alert events and messages from the outbox into the store, where people read them.
 
 Only this thread waits for an unavailable store; alerts are sent all the same.
 """
@@ -8,9 +8,9 @@ from typing import Any
 
 from flows.alerting.notifications import MessageState
 from flows.alerting.outbox import ChannelHealth, Outbox, Unrecorded
+from model.alerts.alert_event import AlertEvent
 from model.alerts.channels import EMAIL
-from model.alerts.notice import Change, Notice
-from model.alerts.transition import Transition
+from model.alerts.notification import Change, Notification
 from model.config.mail_address import masked_address
 from sinks.clickhouse.store import Store
 
@@ -47,34 +47,34 @@ def enable_tested(outbox: Outbox, store: Store) -> None:
 
 def _tables(found: Unrecorded) -> dict[str, list[dict[str, Any]]]:
     return {
-        "alert_transitions": [transition.as_row() for transition in found.transitions],
-        "alert_states": [_state(transition) for transition in found.transitions],
+        "alert_events": [alert_event.as_row() for alert_event in found.alert_events],
+        "alert_states": [_state(alert_event) for alert_event in found.alert_events],
         "alert_messages": [_message(row) for row in found.messages],
         "alert_channels": [_channel(health) for health in found.channels],
     }
 
 
-def _state(transition: Transition) -> dict[str, Any]:
+def _state(alert_event: AlertEvent) -> dict[str, Any]:
     return {
-        "rule_id": transition.rule_id,
-        "check": str(transition.check),
-        "status": "ok" if transition.change is Change.RECOVERED else "firing",
-        "since": transition.at_ms if transition.change is Change.RECOVERED else transition.since_ms,
-        "at": transition.at_ms,
-        "numerator": transition.numerator,
-        "denominator": transition.denominator,
-        "threshold_bp": transition.threshold_bp,
+        "rule_id": alert_event.rule_id,
+        "check": str(alert_event.check),
+        "status": "ok" if alert_event.change is Change.RECOVERED else "firing",
+        "since": alert_event.at_ms if alert_event.change is Change.RECOVERED else alert_event.since_ms,
+        "at": alert_event.at_ms,
+        "numerator": alert_event.numerator,
+        "denominator": alert_event.denominator,
+        "threshold_bp": alert_event.threshold_bp,
     }
 
 
 def _message(row: dict[str, Any]) -> dict[str, Any]:
-    notice: Notice = row["notice"]
+    notification: Notification = row["notification"]
     return {
         "message_id": row["id"],
-        "transition_id": row["transition_id"],
-        "rule_id": notice.rule_id,
-        "rule_name": notice.rule_name,
-        "change": str(notice.change),
+        "alert_event_id": row["alert_event_id"],
+        "rule_id": notification.rule_id,
+        "rule_name": notification.rule_name,
+        "change": str(notification.change),
         "channel": row["channel"],
         "recipient": masked_address(row["recipient"]) if row["channel"] == EMAIL else row["recipient"],
         "state": str(MessageState(row["state"])),
@@ -82,9 +82,9 @@ def _message(row: dict[str, Any]) -> dict[str, Any]:
         "at": row["at_ms"],
         "code": row["code"],
         "message": row["message"],
-        "title": notice.title,
-        "summary": notice.summary,
-        "link": notice.link,
+        "title": notification.title,
+        "summary": notification.summary,
+        "link": notification.link,
         "version": row["version"],
     }
 

@@ -1,6 +1,6 @@
-"""The outbox: transitions and messages that are not sent or recorded yet, in one SQLite file in the recovery directory.
+"""The outbox: alert events and messages not yet sent or recorded, in one SQLite file in the recovery directory.
 
-Transitions are written before Bytewax's snapshot is committed, once per id, so replaying minutes adds nothing. A
+Alert events are written before Bytewax's snapshot is committed, once per id, so replaying minutes adds nothing. A
 message stays until its channel has accepted it or it is given up. Which messages are sent together is stored before
 sending, so that after a crash the same message is sent with the same id.
 """
@@ -12,19 +12,19 @@ from typing import Any
 
 import orjson
 
-from flows.alerting.notifications import Message, MessageState, notice_from, notice_record
+from flows.alerting.notifications import Message, MessageState, notification_from, notification_record
 from flows.sqlite.database import SqliteFile
-from model.alerts.notice import Notice
-from model.alerts.transition import Transition
+from model.alerts.alert_event import AlertEvent
+from model.alerts.notification import Notification
 from model.durations import DAY_MS
 
 KEPT_MS = 60 * DAY_MS  # how long sent and recorded rows are kept: longer than topic minutes, which a replay reads
 MAX_DUE = 200  # per channel and query; more than fits into one message
 MAX_UNDELIVERED = 1_000
 _SCHEMA = (
-    "CREATE TABLE IF NOT EXISTS transitions (id TEXT PRIMARY KEY, at_ms INTEGER, record BLOB, recorded INTEGER)",
+    "CREATE TABLE IF NOT EXISTS alert_events (id TEXT PRIMARY KEY, at_ms INTEGER, record BLOB, recorded INTEGER)",
     """CREATE TABLE IF NOT EXISTS messages (
-        id TEXT PRIMARY KEY, transition_id TEXT, channel TEXT, recipient TEXT, notice BLOB, at_ms INTEGER,
+        id TEXT PRIMARY KEY, alert_event_id TEXT, channel TEXT, recipient TEXT, notification BLOB, at_ms INTEGER,
         state TEXT, attempts INTEGER, due_ms INTEGER, batch_id TEXT, code TEXT, message TEXT,
         version INTEGER, recorded_version INTEGER)""",
     "CREATE INDEX IF NOT EXISTS unsent ON messages (channel, due_ms) WHERE state IN ('queued', 'failed')",
@@ -42,7 +42,7 @@ class QueuedMessage:
     id: str
     channel: str
     recipient: str
-    notice: Notice
+    notification: Notification
     at_ms: int
     attempts: int
     due_ms: int
@@ -66,12 +66,12 @@ class ChannelHealth:
 class Unrecorded:
     """What is not in the store yet, oldest first."""
 
-    transitions: list[Transition]
-    messages: list[dict[str, Any]]  # rows of the table, notice decoded
+    alert_events: list[AlertEvent]
+    messages: list[dict[str, Any]]  # rows of the table, notification decoded
     channels: list[ChannelHealth]
 
     def __bool__(self) -> bool:
-        return bool(self.transitions or self.messages or self.channels)
+        return bool(self.alert_events or self.messages or self.channels)
 
 
 class Outbox:
@@ -91,18 +91,18 @@ class Outbox:
         return Outbox(self._file.path)
 
     def put(
-        self, transitions: Iterable[Transition], messages: Iterable[Message], mark: tuple[str, bytes] | None = None
+        self, alert_events: Iterable[AlertEvent], messages: Iterable[Message], mark: tuple[str, bytes] | None = None
     ) -> None:
-        """Add new transitions and messages, and set a small named value; atomic, durable on return.
+        """Add new alert events and messages, and set a small named value; atomic, durable on return.
 
-        Messages of a known transition are not added again: the workspace may name other recipients by now.
+        Messages of a known alert event are not added again: the workspace may name other recipients by now.
         """
         with self._connection.transaction() as sqlite:
             known = {
                 made.id
-                for made in transitions
+                for made in alert_events
                 if not sqlite.execute(
-                    "INSERT OR IGNORE INTO transitions VALUES (?, ?, ?, 0)",
+                    "INSERT OR IGNORE INTO alert_events VALUES (?, ?, ?, 0)",
                     (made.id, made.at_ms, orjson.dumps(made.to_record())),
                 ).rowcount
             }
@@ -110,11 +110,12 @@ class Outbox:
                 "INSERT OR IGNORE INTO messages VALUES (?, ?, ?, ?, ?, ?, ?, 0, 0, '', '', '', 1, 0)",
                 [
                     (
-                        made.id, made.transition_id, made.channel, made.recipient,
-                        orjson.dumps(notice_record(made.notice)), made.notice.at_ms, str(made.first_state),
+                        made.id, made.alert_event_id, made.channel, made.recipient,
+                        orjson.dumps(notification_record(made.notification)), made.notification.at_ms,
+                        str(made.first_state),
                     )
                     for made in messages
-                    if made.transition_id not in known
+                    if made.alert_event_id not in known
                 ],
             )  # fmt: skip
             if mark is not None:
@@ -134,19 +135,22 @@ class Outbox:
         """The unsent messages of a batch."""
         return self._undelivered("batch_id = ?", batch_id, MAX_UNDELIVERED)
 
-    def transition_of(self, message_id: str) -> Transition | None:
-        """The transition a message is about; None if no rule caused it."""
+    def alert_event_of(self, message_id: str) -> AlertEvent | None:
+        """The alert event a message is about; None if no rule caused it."""
         row = self._connection.row(
-            "SELECT record FROM transitions WHERE id = (SELECT transition_id FROM messages WHERE id = ?)", message_id
+            "SELECT record FROM alert_events WHERE id = (SELECT alert_event_id FROM messages WHERE id = ?)", message_id
         )
-        return None if row is None else Transition.from_record(orjson.loads(row[0]))
+        return None if row is None else AlertEvent.from_record(orjson.loads(row[0]))
 
-    def assign_batch(self, batch_id: str, notices: Sequence[tuple[str, Notice]]) -> None:
-        """Store which messages are sent together, and their final notices: (message id, notice)."""
+    def assign_batch(self, batch_id: str, notifications: Sequence[tuple[str, Notification]]) -> None:
+        """Store which messages are sent together, and their final notifications: (message id, notification)."""
         with self._connection.transaction() as sqlite:
             sqlite.executemany(
-                "UPDATE messages SET batch_id = ?, notice = ?, version = version + 1 WHERE id = ?",
-                [(batch_id, orjson.dumps(notice_record(notice)), message_id) for message_id, notice in notices],
+                "UPDATE messages SET batch_id = ?, notification = ?, version = version + 1 WHERE id = ?",
+                [
+                    (batch_id, orjson.dumps(notification_record(notification)), message_id)
+                    for message_id, notification in notifications
+                ],
             )
 
     def record_result(
@@ -197,10 +201,10 @@ class Outbox:
 
     def unrecorded(self) -> Unrecorded:
         """What is not in the store yet, at most a few hundred of each kind."""
-        transitions = self._connection.rows(
-            "SELECT record FROM transitions WHERE NOT recorded ORDER BY at_ms LIMIT 500"
+        alert_events = self._connection.rows(
+            "SELECT record FROM alert_events WHERE NOT recorded ORDER BY at_ms LIMIT 500"
         )
-        columns = "id, transition_id, channel, recipient, notice, at_ms, state, attempts, code, message, version"
+        columns = "id, alert_event_id, channel, recipient, notification, at_ms, state, attempts, code, message, version"
         messages = self._connection.rows(
             f"SELECT {columns} FROM messages WHERE recorded_version < version ORDER BY at_ms LIMIT 500"  # noqa: S608
         )
@@ -209,9 +213,9 @@ class Outbox:
         )
         names = columns.split(", ")
         return Unrecorded(
-            [Transition.from_record(orjson.loads(record)) for (record,) in transitions],
+            [AlertEvent.from_record(orjson.loads(record)) for (record,) in alert_events],
             [
-                values | {"notice": notice_from(orjson.loads(values["notice"]))}
+                values | {"notification": notification_from(orjson.loads(values["notification"]))}
                 for row in messages
                 if (values := dict(zip(names, row, strict=True)))
             ],
@@ -221,7 +225,9 @@ class Outbox:
     def recorded(self, done: Unrecorded, now_ms: int) -> None:
         """Mark rows as recorded in the store, and delete old rows that were sent and recorded."""
         with self._connection.transaction() as sqlite:
-            sqlite.executemany("UPDATE transitions SET recorded = 1 WHERE id = ?", [(t.id,) for t in done.transitions])
+            sqlite.executemany(
+                "UPDATE alert_events SET recorded = 1 WHERE id = ?", [(t.id,) for t in done.alert_events]
+            )
             sqlite.executemany(
                 "UPDATE messages SET recorded_version = ? WHERE id = ?",
                 [(m["version"], m["id"]) for m in done.messages],
@@ -230,7 +236,7 @@ class Outbox:
                 "UPDATE channels SET recorded = 1 WHERE channel = ? AND at_ms = ?",
                 [(c.channel, c.at_ms) for c in done.channels],
             )
-            sqlite.execute("DELETE FROM transitions WHERE recorded AND at_ms < ?", (now_ms - KEPT_MS,))
+            sqlite.execute("DELETE FROM alert_events WHERE recorded AND at_ms < ?", (now_ms - KEPT_MS,))
             sqlite.execute(
                 "DELETE FROM messages WHERE recorded_version = version AND state IN ('sent', 'dropped') AND at_ms < ?",
                 (now_ms - KEPT_MS,),
@@ -239,11 +245,13 @@ class Outbox:
     def _undelivered(self, which: str, *parameters: object) -> list[QueuedMessage]:
         """Unsent messages that match ``which``, oldest first; the last parameter is the limit."""
         found = self._connection.rows(
-            "SELECT id, channel, recipient, notice, at_ms, attempts, due_ms, batch_id FROM messages"  # noqa: S608
+            "SELECT id, channel, recipient, notification, at_ms, attempts, due_ms, batch_id FROM messages"  # noqa: S608
             f" WHERE state IN ('queued', 'failed') AND {which} ORDER BY at_ms, id LIMIT ?",
             *parameters,
         )
-        return [QueuedMessage(row[0], row[1], row[2], notice_from(orjson.loads(row[3])), *row[4:]) for row in found]
+        return [
+            QueuedMessage(row[0], row[1], row[2], notification_from(orjson.loads(row[3])), *row[4:]) for row in found
+        ]
 
     def close(self) -> None:
         """Release the file."""

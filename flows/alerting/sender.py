@@ -1,7 +1,7 @@
 """Sends messages from the outbox to their channels.
 
-Each channel gets at most one message a second; several queued notices are sent as one message. When a channel refuses
-every message, it is disabled and the other channels are notified.
+Each channel gets at most one message a second; several queued notifications are sent as one message. When a channel
+refuses every message, it is disabled and the other channels are notified.
 """
 
 import hashlib
@@ -10,11 +10,11 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, Future
 from contextlib import closing
 
-from flows.alerting.enrichment import NoticeEnricher
+from flows.alerting.enrichment import NotificationEnricher
 from flows.alerting.notifications import MessageState, channel_disabled, message_to, messages_of
 from flows.alerting.outbox import ChannelHealth, Outbox, QueuedMessage
 from model.alerts.channels import EMAIL
-from model.alerts.notice import Notice
+from model.alerts.notification import Notification
 from model.alerts.rule import IN_APP
 from model.durations import DAY_MS
 from model.workspace.workspace import Workspace
@@ -37,7 +37,7 @@ class Sender:
         outbox: Outbox,
         workspace: Callable[[], Workspace],
         open_channels: OpenChannels,
-        enricher: NoticeEnricher,
+        enricher: NotificationEnricher,
         clock: Callable[[], int],
         executor: Executor,
     ) -> None:
@@ -99,7 +99,7 @@ class Sender:
     def _deliver(self, channel: str, sends: Channel, due: list[QueuedMessage], workspace: Workspace) -> None:
         """Send one message and write down at once what came of it: a crash between the two repeats it."""
         with closing(self._outbox.for_another_thread()) as outbox:
-            batch = self._assign_batch(outbox, due, sends.max_notices, workspace)
+            batch = self._assign_batch(outbox, due, sends.max_notifications, workspace)
             sent = _try(channel, sends, batch)
             self._record_result(outbox, workspace, channel, batch, sent)
 
@@ -112,13 +112,15 @@ class Sender:
             return outbox.batch(oldest.batch_id)
         together = [queued for queued in due if not queued.batch_id and queued.recipient == oldest.recipient][:most]
         base_url = workspace.alerts.base_url.value if workspace.alerts.base_url else ""
-        notices: list[tuple[str, Notice]] = []
+        notifications: list[tuple[str, Notification]] = []
         for queued in together:
-            transition = outbox.transition_of(queued.id)
-            notice = self._enricher.add(queued.notice, transition, base_url) if transition else queued.notice
-            notices.append((queued.id, notice))
-        outbox.assign_batch(oldest.id, notices)
-        enriched = dict(notices)
+            alert_event = outbox.alert_event_of(queued.id)
+            notification = (
+                self._enricher.add(queued.notification, alert_event, base_url) if alert_event else queued.notification
+            )
+            notifications.append((queued.id, notification))
+        outbox.assign_batch(oldest.id, notifications)
+        enriched = dict(notifications)
         return [
             QueuedMessage(q.id, q.channel, q.recipient, enriched[q.id], q.at_ms, q.attempts, q.due_ms, oldest.id)
             for q in together
@@ -163,13 +165,15 @@ class Sender:
             {"channel": channel, "code": sent.code, "error": sent.message},
         )
         undelivered = outbox.undelivered_on(channel)
-        notice = channel_disabled(channel, sent.code, sent.message, now_ms, refused)
+        notification = channel_disabled(channel, sent.code, sent.message, now_ms, refused)
         others = {(IN_APP, "")}
         for queued in undelivered:
-            transition = outbox.transition_of(queued.id)
-            if transition is not None:
-                others |= {(made.channel, made.recipient) for made in messages_of(transition, notice, workspace)}
-        messages = [message_to(other, recipient, notice) for other, recipient in sorted(others) if other != channel]
+            alert_event = outbox.alert_event_of(queued.id)
+            if alert_event is not None:
+                others |= {(made.channel, made.recipient) for made in messages_of(alert_event, notification, workspace)}
+        messages = [
+            message_to(other, recipient, notification) for other, recipient in sorted(others) if other != channel
+        ]
         # Notify first: after a crash in between, nobody would know about the messages dropped below.
         outbox.put([], messages)
         self._record_health(outbox, workspace, channel, "disabled", now_ms, sent)
@@ -189,7 +193,7 @@ class Sender:
 
 def _try(channel: str, sends: Channel, batch: list[QueuedMessage]) -> SendResult:
     try:
-        return sends.send([queued.notice for queued in batch], batch[0].recipient)
+        return sends.send([queued.notification for queued in batch], batch[0].recipient)
     except Exception as error:  # a bug in Waybill must not block this message or the other channels
         log.error(
             "sending to alert channel %(channel)s failed because of a bug in Waybill: %(error)s",

@@ -7,13 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from flows.alerting.dead_mans_switch import DeadMansSwitch
-from flows.alerting.enrichment import NoticeEnricher
+from flows.alerting.enrichment import NotificationEnricher
 from flows.alerting.history import copy_to_store, enable_tested
 from flows.alerting.outbox import Outbox
 from flows.alerting.sender import Sender
 from flows.engine.clock import wall_clock_ms
 from flows.engine.threads import in_background
-from flows.runtime.installation import Deployment
+from flows.runtime.deployment import Deployment
 from flows.sqlite.database import DatabaseError
 from flows.topics.interface import TopicError
 from flows.workspace.outbound import outbound_of
@@ -37,8 +37,8 @@ log = logging.getLogger("waybill.alerting")
 class AlertWorkers:
     """Started once per process; the flow beside it may die and restart. Closing waits for messages being sent."""
 
-    def __init__(self, installation: Deployment, store: Store, recovery: Path) -> None:
-        self._installation = installation
+    def __init__(self, deployment: Deployment, store: Store, recovery: Path) -> None:
+        self._deployment = deployment
         self._store = store
         recovery.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.path = recovery / OUTBOX_FILE
@@ -52,7 +52,7 @@ class AlertWorkers:
 
     def workspace(self) -> Workspace:
         """The active version."""
-        return self._installation.workspace
+        return self._deployment.workspace
 
     def close(self) -> None:
         """Stop the threads; unsent messages stay in the outbox."""
@@ -88,7 +88,7 @@ class AlertWorkers:
             return open_channels(workspace.alerts, calls, wall_clock_ms)
 
         sender = Sender(
-            Outbox(self.path), self.workspace, channels, NoticeEnricher(self._store), wall_clock_ms, executor
+            Outbox(self.path), self.workspace, channels, NotificationEnricher(self._store), wall_clock_ms, executor
         )
 
         def work() -> None:

@@ -15,7 +15,7 @@ from flows.engine.clock import wall_clock_ms
 from flows.recording.recorder import Recorded, Recorder, StoreItem
 from flows.recording.replays import FactLookup, ReplayDeduplicator, StoreLookup
 from flows.recording.store_sink import StoreSink
-from flows.runtime.installation import Deployment, migrate_store
+from flows.runtime.deployment import Deployment, migrate_store
 from flows.runtime.recovery import start_offset
 from flows.runtime.runner import RunnableFlow
 from flows.runtime.worker import Worker, run_worker
@@ -86,9 +86,9 @@ def is_row(keyed: tuple[str, Recorded]) -> TypeGuard[tuple[str, StoreItem]]:
     return not isinstance(keyed[1], OutgoingRecord)
 
 
-def prepare(installation: Deployment, store: Store, stop: StopEvent) -> Dataflow:
-    """Make the flow of one installation, writing to ``store``."""
-    topics = installation.topics
+def prepare(deployment: Deployment, store: Store, stop: StopEvent) -> Dataflow:
+    """Make the flow of one deployment, writing to ``store``."""
+    topics = deployment.topics
     start = start_offset(topics, FLOW)
     config = SourceConfig(topics=topics, topic=OUTCOMES, clock=wall_clock_ms, stop=stop, start=start, drain=True)
     return recording_flow(OutcomesSource(config), StoreLookup(store), StoreSink(store, topics), TopicSink(topics))
@@ -97,9 +97,9 @@ def prepare(installation: Deployment, store: Store, stop: StopEvent) -> Dataflow
 def flow() -> Dataflow:
     """For ``python -m bytewax.run "flows.recording:flow()"``; see `flows.runtime.worker`."""
 
-    def make(installation: Deployment, worker: Worker) -> RunnableFlow:
-        store = open_store(installation.store_url)
-        migrate_store(installation, store)
-        return RunnableFlow(prepare(installation, store, worker.stop), lambda clean: store.close())
+    def make(deployment: Deployment, worker: Worker) -> RunnableFlow:
+        store = open_store(deployment.store_url)
+        migrate_store(deployment, store)
+        return RunnableFlow(prepare(deployment, store, worker.stop), lambda clean: store.close())
 
     return run_worker(FLOW, make)

@@ -1,6 +1,6 @@
 """What a rule measures: its counts against its threshold, in integers. States and messages stand elsewhere.
 
-Each function is told whether the rule already fires, because the minimum then no longer applies: an episode ends when
+Each function takes whether the rule already fires, because the minimum then no longer applies: an episode ends when
 the numbers are within the threshold, not when there are too few of them.
 """
 
@@ -27,7 +27,7 @@ class History(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measurement:
-    """One comparison. The fields are those of `model.alerts.transition.Transition`."""
+    """One comparison. The fields are those of `model.alerts.alert_event.AlertEvent`."""
 
     outside: bool  # the threshold is crossed
     from_ms: int

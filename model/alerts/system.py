@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from model.alerts.alert_event import AlertEvent
 from model.alerts.measurement import Measurement
 from model.alerts.rule import IN_APP
 from model.alerts.state import Check, RuleState
 from model.alerts.state_machine import RuleContext, close_episode, step
-from model.alerts.transition import Transition
 from model.durations import MINUTE_MS
 from model.http.failure import cut
 from model.reason_codes.catalogue import reason
@@ -24,7 +24,7 @@ AUTHOR = "waybill"
 
 
 @dataclass(frozen=True, slots=True)
-class DestinationSaid:
+class DestinationStatus:
     """What a destination is, as said in a bundle: ok, setup (a person must act), open or half_open (breaker), off."""
 
     destination: str
@@ -34,7 +34,7 @@ class DestinationSaid:
     message: str = ""  # redacted
 
     @classmethod
-    def from_bundle(cls, said: Mapping[str, Any]) -> "DestinationSaid":
+    def from_bundle(cls, said: Mapping[str, Any]) -> "DestinationStatus":
         """One of a bundle's ``states``. Raises KeyError or TypeError for what is none."""
         texts = said["destination"], said["state"], said["code"], said["message"]
         if not (all(isinstance(text, str) for text in texts) and type(said["at_ms"]) is int):
@@ -47,14 +47,14 @@ def setup_rule_id(destination: str) -> str:
     return f"{SETUP}:{destination}"
 
 
-def told_on(always: Iterable[str]) -> tuple[str, ...]:
+def default_channels(always: Iterable[str]) -> tuple[str, ...]:
     """The channels of these rules: in-app, and those that the workspace names for them."""
     return tuple(dict.fromkeys((IN_APP, *always)))
 
 
 def setup(
-    said: DestinationSaid, state: RuleState, channels: tuple[str, ...], now_ms: int
-) -> tuple[RuleState, Transition | None]:
+    said: DestinationStatus, state: RuleState, channels: tuple[str, ...], now_ms: int
+) -> tuple[RuleState, AlertEvent | None]:
     """Take what a destination said into account: setup fires, ok recovers, off (nothing is sent to it any more) ends.
 
     Its breaker is no matter for a person.
@@ -80,15 +80,15 @@ def setup(
 
 def destination_removed(
     destination: str, state: RuleState, at_ms: int, channels: tuple[str, ...]
-) -> tuple[RuleState, Transition | None]:
-    """End the episode of a destination that is no longer in the workspace. Recorded, not told."""
+) -> tuple[RuleState, AlertEvent | None]:
+    """End the episode of a destination that is no longer in the workspace. Recorded; notifies nobody."""
     why = "The destination was removed from the workspace."
     return close_episode(_setup(destination, channels), Check.SETUP, state, at_ms, why)
 
 
 def monitor_blind(
     heard_ms: int, state: RuleState, channels: tuple[str, ...], now_ms: int
-) -> tuple[RuleState, Transition | None]:
+) -> tuple[RuleState, AlertEvent | None]:
     """Fire when no bundle came for 3 minutes of wall clock, recover when one comes.
 
     ``heard_ms``: the wall clock when the last bundle came, or when alerting began to listen. However often it is asked

@@ -1,4 +1,4 @@
-"""How an installation runs, section by section of the workspace file: topics, store, ingest, delivery, retention."""
+"""How a deployment runs, section by section of the workspace file: topics, store, ingest, delivery, retention."""
 
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated, Any

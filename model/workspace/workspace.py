@@ -1,4 +1,4 @@
-"""The workspace: sources, destinations, connections, and the settings of the installation.
+"""The workspace: sources, destinations, connections, and the settings of the deployment.
 
 This is the schema of ``workspace.yaml``. `model.workspace.reader` makes a `Workspace` from the text of the file and
 checks the rules across fields; a `Workspace` made directly skips those checks.

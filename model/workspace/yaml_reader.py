@@ -131,7 +131,7 @@ class _Builder:
         self._values += 1
         if self._values > VALUES_LIMIT:
             message = f"more than {VALUES_LIMIT} values"
-            raise _stop(self._document, _place(event), message, "Split the workspace over several installations")
+            raise _stop(self._document, _place(event), message, "Split the workspace over several deployments")
         if len(path) > DEPTH_LIMIT:
             message = f"nested deeper than {DEPTH_LIMIT} levels"
             raise _stop(self._document, _place(event), message, "Close the brackets, or check the indentation")

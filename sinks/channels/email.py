@@ -21,7 +21,7 @@ from aiosmtplib import (
 )
 
 from model.alerts.channels import SmtpConfig
-from model.alerts.notice import Notice
+from model.alerts.notification import Notification
 from model.config.mail_address import is_mail_address
 from model.http.failure import cut
 from model.redaction.redactor import Redactor
@@ -39,7 +39,7 @@ _PERMANENT = 500
 class Email:
     """A `Channel`. ``tls``: the trusted certificates; not given: the system's."""
 
-    max_notices = 50
+    max_notifications = 50
 
     def __init__(
         self, config: SmtpConfig, calls: ChannelCalls, clock: Callable[[], int], tls: ssl.SSLContext | None = None
@@ -50,12 +50,12 @@ class Email:
         self._tls = tls or ssl.create_default_context()
         self._redactor = Redactor(config.secret_values())
 
-    def send(self, notices: Sequence[Notice], recipient: str = "") -> SendResult:
+    def send(self, notifications: Sequence[Notification], recipient: str = "") -> SendResult:
         """Send one mail; see `Channel`."""
-        check_number(notices, self.max_notices)
+        check_number(notifications, self.max_notifications)
         if not is_mail_address(recipient):
-            raise ValueError(f"message {message_id(notices)} is for no mail address")
-        mail = email_message(notices, self._config.sender, recipient, self._clock()).as_bytes()
+            raise ValueError(f"message {message_id(notifications)} is for no mail address")
+        mail = email_message(notifications, self._config.sender, recipient, self._clock()).as_bytes()
         try:
             self._calls.wait(self._hand_over(mail, recipient), TIMEOUT_SECONDS + 2 * _QUIT_SECONDS)
         except _Refused as error:

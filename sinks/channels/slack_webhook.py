@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from slack_sdk.webhook import WebhookResponse
 
 from model.alerts.channels import SlackChannel
-from model.alerts.notice import Notice
+from model.alerts.notification import Notification
 from model.redaction.redactor import Redactor
 from sinks.channels import slack_blocks
 from sinks.channels.answers import read_answer, read_failure
@@ -23,26 +23,26 @@ _BAD_REQUEST = 400
 class SlackWebhook:
     """A `Channel`."""
 
-    max_notices = slack_blocks.MAX_NOTICES
+    max_notifications = slack_blocks.MAX_NOTIFICATIONS
 
     def __init__(self, config: SlackChannel, calls: ChannelCalls, clock: Callable[[], int]) -> None:
         self._client = SlackClient(config, calls)
         self._redactor = Redactor(config.secret_values())
         self._clock = clock
 
-    def send(self, notices: Sequence[Notice], recipient: str = "") -> SendResult:
+    def send(self, notifications: Sequence[Notification], recipient: str = "") -> SendResult:
         """Post one message; see `Channel`."""
-        check_number(notices, self.max_notices)
+        check_number(notifications, self.max_notifications)
         try:
             response = self._client.send(
-                text=slack_blocks.plain(notices, slack_blocks.PREVIEW_LIMIT_CHARS),
-                blocks=[block.to_dict() for block in slack_blocks.blocks(notices)],
+                text=slack_blocks.plain(notifications, slack_blocks.PREVIEW_LIMIT_CHARS),
+                blocks=[block.to_dict() for block in slack_blocks.blocks(notifications)],
                 unfurl_links=False,
                 unfurl_media=False,
             )
             if response.status_code == _BAD_REQUEST:  # perhaps only the blocks are invalid: send plain text instead
                 response = self._client.send(
-                    text=slack_blocks.plain(notices, slack_blocks.PLAIN_LIMIT_CHARS),
+                    text=slack_blocks.plain(notifications, slack_blocks.PLAIN_LIMIT_CHARS),
                     unfurl_links=False,
                     unfurl_media=False,
                 )

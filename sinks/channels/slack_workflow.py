@@ -3,8 +3,8 @@
 The workflow must have these variables, all of type text; Slack refuses a request with others:
 
     id        the same when a message is sent again; 32 hex digits
-    change    fired, recovered, reminder, channel-disabled or test; for several notices all of them, separated by commas
-    count     number of notices in the message
+    change    fired, recovered, reminder, channel-disabled or test; of several notifications all, separated by commas
+    count     number of notifications in the message
     title     one line: "Firing: Purchases to Amplitude"
     summary   the comparison, with its numbers
     details   the window, what was left out, what to do; a line each
@@ -20,7 +20,7 @@ import orjson
 from slack_sdk.webhook import WebhookResponse
 
 from model.alerts.channels import SlackChannel
-from model.alerts.notice import Notice
+from model.alerts.notification import Notification
 from model.http.failure import cut
 from model.redaction.redactor import Redactor
 from sinks.channels import wording
@@ -35,18 +35,18 @@ VARIABLE_LIMIT_CHARS = 3_000
 class SlackWorkflow:
     """A `Channel`."""
 
-    max_notices = 5  # each gets an equal share of a variable
+    max_notifications = 5  # each gets an equal share of a variable
 
     def __init__(self, config: SlackChannel, calls: ChannelCalls, clock: Callable[[], int]) -> None:
         self._client = SlackClient(config, calls)
         self._redactor = Redactor(config.secret_values())
         self._clock = clock
 
-    def send(self, notices: Sequence[Notice], recipient: str = "") -> SendResult:
+    def send(self, notifications: Sequence[Notification], recipient: str = "") -> SendResult:
         """Start the workflow once; see `Channel`."""
-        check_number(notices, self.max_notices)
+        check_number(notifications, self.max_notifications)
         try:
-            return self._read(self._client.send_dict(dict(variables(notices))))
+            return self._read(self._client.send_dict(dict(variables(notifications))))
         except NoAnswer as error:
             return read_failure(error.failure, self._redactor)
 
@@ -68,21 +68,23 @@ class SlackWorkflow:
         return sent
 
 
-def variables(notices: Sequence[Notice]) -> dict[str, str]:
+def variables(notifications: Sequence[Notification]) -> dict[str, str]:
     """The variables of the workflow, as the module describes them. The workflow decides whether they are markup, so
     ``<`` and ``>``, which only Slack's markup needs, are replaced by similar characters."""
-    told = wording.cleaned(notices)
+    shown = wording.cleaned(notifications)
     texts = {
-        "id": message_id(notices),
-        "change": ", ".join(dict.fromkeys(notice.change for notice in told)),
-        "count": str(len(told)),
-        "title": wording.subject(told),
-        "summary": _joined([notice.summary] for notice in told),
-        "details": _joined((f"{label}: {value}" for label, value in wording.facts(notice)) for notice in told),
-        "errors": _joined(map(wording.error_group, notice.error_groups) for notice in told),
-        "rule": ", ".join(dict.fromkeys(notice.rule_name for notice in told)),
-        "link": told[0].link,
-        "text": _joined(wording.plain_lines(notice) for notice in told),
+        "id": message_id(notifications),
+        "change": ", ".join(dict.fromkeys(notification.change for notification in shown)),
+        "count": str(len(shown)),
+        "title": wording.subject(shown),
+        "summary": _joined([notification.summary] for notification in shown),
+        "details": _joined(
+            (f"{label}: {value}" for label, value in wording.facts(notification)) for notification in shown
+        ),
+        "errors": _joined(map(wording.error_group, notification.error_groups) for notification in shown),
+        "rule": ", ".join(dict.fromkeys(notification.rule_name for notification in shown)),
+        "link": shown[0].link,
+        "text": _joined(wording.plain_lines(notification) for notification in shown),
     }
     return {name: text.replace("<", "‹").replace(">", "›") for name, text in texts.items()}
 

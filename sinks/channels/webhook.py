@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import orjson
 
 from model.alerts.channels import WebhookChannel
-from model.alerts.notice import Notice
+from model.alerts.notification import Notification
 from model.destinations.destination import USER_AGENT
 from model.http.messages import HttpRequest
 from model.http.signatures import standard_webhooks
@@ -23,18 +23,18 @@ from sinks.channels.wording import cleaned
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebhookMessage:
-    """The body. ``version``: 1; fields may be added to it. Fields of a notice are those of `Notice`: texts are single
-    lines, times Unix ms, ``facts`` as pairs of label and value."""
+    """The body. ``version``: 1; fields may be added to it. A notification has the fields of `Notification`: texts are
+    single lines, times Unix ms, ``facts`` as pairs of label and value."""
 
     version: int = 1
     id: str
-    notices: Sequence[Notice]
+    notifications: Sequence[Notification]
 
 
 class Webhook:
     """A `Channel`."""
 
-    max_notices = 100
+    max_notifications = 100
 
     def __init__(self, config: WebhookChannel, calls: ChannelCalls, clock: Callable[[], int]) -> None:
         self._config = config
@@ -42,15 +42,15 @@ class Webhook:
         self._redactor = Redactor(config.secret_values())
         self._clock = clock
 
-    def send(self, notices: Sequence[Notice], recipient: str = "") -> SendResult:
+    def send(self, notifications: Sequence[Notification], recipient: str = "") -> SendResult:
         """Post one message; see `Channel`."""
-        check_number(notices, self.max_notices)
-        return read(self._calls.http(self.request(notices)), self._redactor, self._clock())
+        check_number(notifications, self.max_notifications)
+        return read(self._calls.http(self.request(notifications)), self._redactor, self._clock())
 
-    def request(self, notices: Sequence[Notice]) -> HttpRequest:
-        """The request with these notices. Contains secrets."""
-        id_ = message_id(notices)
-        body = orjson.dumps(WebhookMessage(id=id_, notices=cleaned(notices)))
+    def request(self, notifications: Sequence[Notification]) -> HttpRequest:
+        """The request with these notifications. Contains secrets."""
+        id_ = message_id(notifications)
+        body = orjson.dumps(WebhookMessage(id=id_, notifications=cleaned(notifications)))
         secret = self._config.secret
         signature = standard_webhooks(id_, self._clock() // 1_000, body, secret.value) if secret else {}
         return HttpRequest(

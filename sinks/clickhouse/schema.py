@@ -28,7 +28,7 @@ RETAINED = {
     "hours": "hour",
     "hour_totals": "hour",
     "hour_latencies": "hour",
-    "alert_transitions": "toDateTime(at)",
+    "alert_events": "toDateTime(at)",
     "alert_messages": "toDateTime(at)",
 }
 _RETENTION = re.compile(r"\bTTL .*?toIntervalSecond\((\d+)\)")

@@ -1,4 +1,4 @@
-"""Certificate authorities that an installation trusts besides those of the system."""
+"""Certificate authorities that a deployment trusts besides those of the system."""
 
 import re
 import ssl

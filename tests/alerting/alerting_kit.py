@@ -1,4 +1,4 @@
-"""Bundles, knowledge, transitions and channels as the tests of the alerting flow need them."""
+"""Bundles, knowledge, alert events and channels as the tests of the alerting flow need them."""
 
 import pickle
 from collections.abc import Callable, Iterable, Sequence
@@ -11,11 +11,11 @@ from flows.alerting.evaluation import Evaluation
 from flows.alerting.notifications import messages_of
 from flows.alerting.outbox import Outbox
 from flows.topics.interface import Record
-from model.alerts.messages import notice_of
-from model.alerts.notice import Change, Notice
+from model.alerts.alert_event import AlertEvent
+from model.alerts.messages import notification_of
+from model.alerts.notification import Change, Notification
 from model.alerts.rule import RULE
 from model.alerts.state import Check
-from model.alerts.transition import Transition
 from model.alerts.version import RuleChange, RuleVersion
 from model.durations import MINUTE_MS
 from model.workspace.workspace import Workspace
@@ -121,7 +121,7 @@ class Evaluating:
             self.partitions, self.known, lambda: self.workspace, lambda: self.now_ms, self._hear, resume_state
         )
 
-    def take(self, *records: Record) -> list[Transition]:
+    def take(self, *records: Record) -> list[AlertEvent]:
         """What comes of these records."""
         found, discarded = self.logic.on_batch(list(records))
         assert not discarded
@@ -132,7 +132,7 @@ class Evaluating:
         self.on_heard()
 
 
-def transition(number: int = 1, **changes: Any) -> Transition:
+def alert_event(number: int = 1, **changes: Any) -> AlertEvent:
     """A rule that fired, told on team."""
     fields: dict[str, Any] = {
         "id": f"{number:032x}", "rule_id": "r1", "rule_version": 1, "rule_name": "To CRM", "kind": "delivery-rate",
@@ -141,13 +141,13 @@ def transition(number: int = 1, **changes: Any) -> Transition:
         "numerator": 940, "denominator": 1_000, "threshold_bp": 9_500, "excluded": (("filtered", 7),),
         "notes": ("A note.",), "channels": ("in-app", "team"), "author": "ada",
     }  # fmt: skip
-    return Transition(**(fields | changes))
+    return AlertEvent(**(fields | changes))
 
 
-def put(outbox: Outbox, configured: Workspace, *transitions: Transition) -> None:
-    """Put transitions and their messages into an outbox, as the sink does."""
-    messages = [message for made in transitions for message in messages_of(made, notice_of(made), configured)]
-    outbox.put(transitions, messages)
+def put(outbox: Outbox, configured: Workspace, *alert_events: AlertEvent) -> None:
+    """Put alert events and their messages into an outbox, as the sink does."""
+    messages = [message for made in alert_events for message in messages_of(made, notification_of(made), configured)]
+    outbox.put(alert_events, messages)
 
 
 def through_pickle(value: Any) -> Any:
@@ -158,16 +158,16 @@ def through_pickle(value: Any) -> Any:
 class ScriptedChannel:
     """Answers as told, then takes everything; keeps what it was sent. ``before_answer``: called with each."""
 
-    def __init__(self, *answers: SendResult | Exception, max_notices: int = 3) -> None:
-        self.max_notices = max_notices
+    def __init__(self, *answers: SendResult | Exception, max_notifications: int = 3) -> None:
+        self.max_notifications = max_notifications
         self.answers = list(answers)
-        self.sent: list[tuple[str, tuple[Notice, ...]]] = []
+        self.sent: list[tuple[str, tuple[Notification, ...]]] = []
         self.before_answer: Callable[[], None] = lambda: None
 
-    def send(self, notices: Sequence[Notice], recipient: str = "") -> SendResult:
+    def send(self, notifications: Sequence[Notification], recipient: str = "") -> SendResult:
         """Take one message."""
-        assert 1 <= len(notices) <= self.max_notices
-        self.sent.append((recipient, tuple(notices)))
+        assert 1 <= len(notifications) <= self.max_notifications
+        self.sent.append((recipient, tuple(notifications)))
         self.before_answer()
         answer = self.answers.pop(0) if self.answers else OK
         if isinstance(answer, Exception):
@@ -175,8 +175,8 @@ class ScriptedChannel:
         return answer
 
     def ids(self) -> list[list[int]]:
-        """The numbers of the transitions told, by message."""
-        return [[int(notice.id, 16) for notice in notices] for _, notices in self.sent]
+        """The numbers of the alert events told, by message."""
+        return [[int(notification.id, 16) for notification in notifications] for _, notifications in self.sent]
 
 
 class AtOnce(Executor):

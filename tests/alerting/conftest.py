@@ -11,7 +11,7 @@ from sinks.clickhouse.store import Store, open_store
 TEN_YEARS_SECONDS = 10 * 366 * 86_400  # the facts of these tests lie at fixed times
 TABLES = (
     "facts", "minutes", "minute_totals", "hours", "hour_totals", "hour_latencies", "error_hours",
-    "alert_rules", "alert_transitions",
+    "alert_rules", "alert_events",
     "alert_states", "alert_messages", "alert_channels",
 )  # fmt: skip
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-from flows.alerting.enrichment import NoticeEnricher
+from flows.alerting.enrichment import NotificationEnricher
 from flows.alerting.outbox import Outbox
 from flows.alerting.sender import Sender
-from model.alerts.transition import Transition
+from model.alerts.alert_event import AlertEvent
 from model.workspace.workspace import Workspace
 from sinks.clickhouse.store import Store, StoreUnavailable
 from tests.alerting.alerting_kit import AtOnce, ScriptedChannel, example_workspace, put
@@ -56,14 +56,14 @@ class PostOffice:
             self.outbox,
             lambda: self.workspace,
             lambda workspace: self.channels,
-            NoticeEnricher(cast(Store, self.errors)),
+            NotificationEnricher(cast(Store, self.errors)),
             self.clock,
             executor or AtOnce(),
         )
 
-    def put(self, *transitions: Transition) -> None:
+    def put(self, *alert_events: AlertEvent) -> None:
         """Something to tell."""
-        put(self.outbox, self.workspace, *transitions)
+        put(self.outbox, self.workspace, *alert_events)
 
     def work(self, *after_ms: int) -> None:
         """Let it work, each time so much later; without any, once and now."""
@@ -79,4 +79,4 @@ class PostOffice:
 
     def titles(self, channel: str) -> list[str]:
         """Titles of the messages of a channel."""
-        return [row["notice"].title for row in self.outbox.unrecorded().messages if row["channel"] == channel]
+        return [row["notification"].title for row in self.outbox.unrecorded().messages if row["channel"] == channel]

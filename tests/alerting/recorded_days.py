@@ -9,7 +9,7 @@ from flows.recording.recorder import RebuildHours, Recorder
 from flows.recording.replays import ReplayDeduplicator
 from flows.topics.interface import MINUTES, Record
 from flows.topics.sink import OutgoingRecord
-from model.alerts.transition import Transition
+from model.alerts.alert_event import AlertEvent
 from model.durations import HOUR_MS, MINUTE_MS
 from model.recording.facts import Fact, State, encode
 from model.recording.replays import EarlierOutcome
@@ -87,9 +87,9 @@ class RecordedDays:
     def __post_init__(self) -> None:
         self.recorders = [Recorder(ReplayDeduplicator(NothingBefore())) for _ in range(PARTITIONS)]
 
-    def append(self, appended_ms: int, partition: int, fact: Fact) -> list[Transition]:
+    def append(self, appended_ms: int, partition: int, fact: Fact) -> list[AlertEvent]:
         """Record one fact: what alerting finds now."""
-        found: list[Transition] = []
+        found: list[AlertEvent] = []
         record = Record(partition, self.offsets[partition], appended_ms, b"", encode(fact))
         self.offsets[partition] += 1
         for item in self.recorders[partition].on_batch([record])[0]:

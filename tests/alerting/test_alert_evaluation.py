@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from flows.topics.interface import Record
-from model.alerts.notice import Change
-from model.alerts.transition import Suppression, Transition
+from model.alerts.alert_event import AlertEvent, Suppression
+from model.alerts.notification import Change
 from model.durations import DAY_MS, HOUR_MS, MINUTE_MS
 from tests.alerting.alerting_kit import (
     START,
@@ -25,8 +25,8 @@ def discarded(number: int, count: int = 1) -> dict[str, Any]:
     return delivery(START + number * MINUTE_MS, "discarded", count)
 
 
-def changes(found: list[Transition]) -> list[tuple[str, str, int]]:
-    """Of each transition: rule, change, and the minute at whose end it was."""
+def changes(found: list[AlertEvent]) -> list[tuple[str, str, int]]:
+    """Of each alert_event: rule, change, and the minute at whose end it was."""
     return [(made.rule_id, str(made.change), (made.at_ms - START) // MINUTE_MS - 1) for made in found]
 
 
@@ -57,7 +57,7 @@ def test_a_rule_counts_from_the_moment_it_was_made_and_goes_as_it_was_edited() -
     at_once, one_by_one = Evaluating(Knowing(made, off, on)), Evaluating(Knowing(made, off, on))
     together = at_once.take(*minutes)
     assert changes(together) == expected
-    assert together[1].told_reason == Suppression.ENDED and together[2].rule_name == "Again"
+    assert together[1].suppressed_reason == Suppression.ENDED and together[2].rule_name == "Again"
     assert [found for minute in minutes for found in one_by_one.take(minute)] == together
 
 
@@ -96,11 +96,11 @@ def test_what_is_reached_more_than_an_hour_late_is_recorded_and_not_told() -> No
     evaluating = Evaluating(Knowing(rule("r1")))
     evaluating.now_ms = START + MINUTE_MS + HOUR_MS
     [in_time] = evaluating.take(bundle(0, discarded(0)))
-    assert in_time.told
+    assert in_time.notified
     late = Evaluating(Knowing(rule("r1")))
     late.now_ms = evaluating.now_ms + 1
     [too_late] = late.take(bundle(0, discarded(0)))
-    assert not too_late.told and too_late.told_reason == Suppression.LATE and too_late.id == in_time.id
+    assert not too_late.notified and too_late.suppressed_reason == Suppression.LATE and too_late.id == in_time.id
 
 
 class Destination:
@@ -110,12 +110,12 @@ class Destination:
         self.evaluating = Evaluating(Knowing())
         self.number = -1
 
-    def minute(self, *states: dict[str, Any], after: int = 1) -> list[Transition]:
+    def minute(self, *states: dict[str, Any], after: int = 1) -> list[AlertEvent]:
         self.number += after
         self.evaluating.now_ms = START + (self.number + 2) * MINUTE_MS
         return self.evaluating.take(bundle(self.number, states=states))
 
-    def says(self, state: str, ms: int = 10, after: int = 1) -> list[Transition]:
+    def says(self, state: str, ms: int = 10, after: int = 1) -> list[AlertEvent]:
         at_ms = START + (self.number + after) * MINUTE_MS + ms
         return self.minute(said("crm", state, at_ms, "401" if state == "setup" else "", ""), after=after)
 
@@ -127,7 +127,7 @@ class Destination:
 def test_a_destination_that_needs_a_person_is_told_once_a_day_until_it_takes_deliveries_again() -> None:
     crm = Destination()
     [fired] = crm.says("setup")
-    assert (fired.rule_id, fired.change, fired.told, fired.code) == ("setup:crm", Change.FIRED, True, "401")
+    assert (fired.rule_id, fired.change, fired.notified, fired.code) == ("setup:crm", Change.FIRED, True, "401")
     crm.restart()
     assert crm.says("setup") == [] and crm.says("open") == [] and crm.minute() == []
     [reminder] = crm.minute(after=24 * 60)
@@ -135,7 +135,7 @@ def test_a_destination_that_needs_a_person_is_told_once_a_day_until_it_takes_del
     crm.restart()
     assert crm.minute() == []
     [recovered] = crm.says("ok")
-    assert (recovered.change, recovered.episode, recovered.told) == (Change.RECOVERED, fired.id, True)
+    assert (recovered.change, recovered.episode, recovered.notified) == (Change.RECOVERED, fired.id, True)
     assert crm.minute(after=24 * 60) == []
     [again] = crm.says("setup")
     assert again.change is Change.FIRED and again.episode != fired.episode
@@ -161,7 +161,7 @@ def test_a_destination_that_was_removed_from_the_workspace_is_watched_no_more() 
     crm.says("setup")
     crm.evaluating.workspace = example_workspace(["mail"])
     [ended] = crm.minute()
-    assert (ended.change, ended.told, ended.told_reason) == (Change.RECOVERED, False, Suppression.ENDED)
+    assert (ended.change, ended.notified, ended.suppressed_reason) == (Change.RECOVERED, False, Suppression.ENDED)
     assert crm.says("setup") == [] and crm.minute() == []
     assert crm.evaluating.logic.snapshot()["states"] == []
 

@@ -102,12 +102,13 @@ class Alerting:
         """Read everything and stop."""
         self.run(lambda: self.reached == MINUTES_OF_LOG - 1)
 
-    def told(self) -> dict[str, Any]:
+    def notified(self) -> dict[str, Any]:
         """Every message there is, by id."""
         found: dict[str, Any] = {}
         while rows := self._unrecorded():
             found |= {
-                row["id"]: (row["channel"], row["recipient"], row["transition_id"], row["notice"]) for row in rows
+                row["id"]: (row["channel"], row["recipient"], row["alert_event_id"], row["notification"])
+                for row in rows
             }
         return found
 
@@ -133,7 +134,7 @@ def expected(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     alerting = Alerting(tmp_path_factory.mktemp("straight") / "run")
     alerting.finish()
     assert alerting.evaluated == MINUTES_OF_LOG
-    return alerting.told()
+    return alerting.notified()
 
 
 def dying_at_put(monkeypatch: pytest.MonkeyPatch, number: int, *, after: bool) -> None:
@@ -153,9 +154,9 @@ def dying_at_put(monkeypatch: pytest.MonkeyPatch, number: int, *, after: bool) -
 
 def test_one_run_tells_what_the_rules_say(expected: dict[str, Any]) -> None:
     by_rule: dict[str, list[str]] = {}
-    for channel, _, _, notice in expected.values():
+    for channel, _, _, notification in expected.values():
         if channel == "in-app":
-            by_rule.setdefault(notice.rule_id, []).append(str(notice.change))
+            by_rule.setdefault(notification.rule_id, []).append(str(notification.change))
     assert {name: sorted(found) for name, found in by_rule.items()} == {
         "failed": ["fired"],
         "rate": ["fired", "fired", "recovered"],
@@ -173,7 +174,7 @@ def test_crashes_at_any_moment_lose_nothing_and_tell_nothing_twice(
     for _ in range(4):
         alerting.die_after(random.randint(1, 9))
     alerting.finish()
-    assert alerting.told() == expected
+    assert alerting.notified() == expected
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before it is written", "after it is written"])
@@ -186,24 +187,24 @@ def test_a_crash_in_the_outbox_loses_nothing_and_tells_nothing_twice(
         dying_at_put(patched, number, after=after)
         with pytest.raises(Crash):
             alerting.finish()
-    written = len(Outbox(alerting.directory / "outbox.db").unrecorded().transitions)
+    written = len(Outbox(alerting.directory / "outbox.db").unrecorded().alert_events)
     assert written >= number - (not after)
     alerting.finish()
-    assert alerting.told() == expected
+    assert alerting.notified() == expected
     assert number == 1 or alerting.resumed, "it began anew, not at its last snapshot"
 
 
 def test_control_with_ids_made_by_chance_something_is_told_twice(
     tmp_path: Path, expected: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(state_machine, "transition_id", lambda *_: uuid.uuid4().hex)
+    monkeypatch.setattr(state_machine, "alert_event_id", lambda *_: uuid.uuid4().hex)
     alerting = Alerting(tmp_path / "run")
     with monkeypatch.context() as patched:
         dying_at_put(patched, 2, after=True)
         with pytest.raises(Crash):
             alerting.finish()
     alerting.finish()
-    assert len(alerting.told()) > len(expected)
+    assert len(alerting.notified()) > len(expected)
 
 
 def test_control_a_position_that_moves_before_the_outbox_is_written_loses_something(
@@ -219,4 +220,4 @@ def test_control_a_position_that_moves_before_the_outbox_is_written_loses_someth
     monkeypatch.setattr(Outbox, "put", forgetful)
     alerting = Alerting(tmp_path / "run")
     alerting.finish()
-    assert alerting.told().keys() < expected.keys()
+    assert alerting.notified().keys() < expected.keys()

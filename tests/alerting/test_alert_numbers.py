@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from model.alerts.alert_event import AlertEvent
 from model.alerts.state import Check
-from model.alerts.transition import Transition
 from model.durations import HOUR_MS, MINUTE_MS
 from sinks.clickhouse.store import Store
 from tests.alerting.alerting_kit import Evaluating, Knowing, rule
@@ -30,12 +30,12 @@ RULES = (
 
 
 class Views:
-    """The numbers of a transition as the views show them."""
+    """The numbers of an alert event as the views show them."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
 
-    def check(self, made: Transition) -> None:
+    def check(self, made: AlertEvent) -> None:
         """They are the same."""
         assert self._shown(made) == (made.numerator, made.denominator), made
         if made.check is Check.FAST:
@@ -46,7 +46,7 @@ class Views:
             if not made.mapping:
                 self._check_metrics(made)
 
-    def _shown(self, made: Transition) -> tuple[int, int]:
+    def _shown(self, made: AlertEvent) -> tuple[int, int]:
         if made.kind == "source-volume":
             baseline = self._volume(made.source, made.baseline_from_ms, made.baseline_to_ms)
             return self._volume(made.source, made.from_ms, made.to_ms), baseline
@@ -57,17 +57,17 @@ class Views:
             return self._first_attempts(made, made.from_ms)
         return slots["delivered"], slots["delivered"] + slots["not_delivered"]
 
-    def _check_metrics(self, made: Transition) -> None:
+    def _check_metrics(self, made: AlertEvent) -> None:
         period = {"from_ms": made.from_ms, "to_ms": made.to_ms}
         [row] = self.store.view("delivery_metrics", **period, source=made.source, destination=made.destination)
         assert (row["delivered"], row["delivered"] + row["not_delivered"]) == (made.numerator, made.denominator)
         assert row["success_rate"] == pytest.approx(made.numerator / made.denominator)
 
-    def _first_attempts(self, made: Transition, from_ms: int) -> tuple[int, int]:
+    def _first_attempts(self, made: AlertEvent, from_ms: int) -> tuple[int, int]:
         slots = self._slots(made, from_ms)
         return slots["first_ok"], slots["first_ok"] + slots["first_failed"]
 
-    def _slots(self, made: Transition, from_ms: int) -> Counter[str]:
+    def _slots(self, made: AlertEvent, from_ms: int) -> Counter[str]:
         where = {"source": made.source, "destination": made.destination, "mapping": made.mapping}
         sums: Counter[str] = Counter()
         for row in self.store.view("alert_slots", from_ms=from_ms, to_ms=made.to_ms, step_seconds=60, **where):

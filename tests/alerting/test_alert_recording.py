@@ -8,12 +8,12 @@ import pytest
 from flows.alerting.history import copy_to_store, enable_tested
 from flows.alerting.notifications import MessageState
 from flows.alerting.store_queries import RuleRepository
-from model.alerts.notice import Change
+from model.alerts.alert_event import Suppression
+from model.alerts.notification import Change
 from model.alerts.state import Check
-from model.alerts.transition import Suppression
 from sinks.channels.channel import SendResult, SendStatus
 from sinks.clickhouse.store import Store, StoreUnavailable
-from tests.alerting.alerting_kit import ScriptedChannel, put, rule, transition
+from tests.alerting.alerting_kit import ScriptedChannel, alert_event, put, rule
 from tests.alerting.post_office import PostOffice
 from tests.unit.alerts.alert_samples import NOW
 
@@ -51,15 +51,15 @@ class Away:
 
 def test_history_holds_the_comparison_and_what_became_of_its_messages(post: PostOffice, store: Store) -> None:
     post.channels["ops"].answers = [SendResult(outcome=SendStatus.RETRY, code="503")]
-    fired = transition(1, channels=("team", "ops", "email:no@example.com"), source="web", mapping="all")
+    fired = alert_event(1, channels=("team", "ops", "email:no@example.com"), source="web", mapping="all")
     post.channels["email"] = ScriptedChannel(SendResult(outcome=SendStatus.RECIPIENT_REFUSED, code="550"))
-    quiet = transition(2, told=False, told_reason=str(Suppression.MUTED), change=Change.RECOVERED)
+    quiet = alert_event(2, notified=False, suppressed_reason=str(Suppression.MUTED), change=Change.RECOVERED)
     post.put(fired)
     post.outbox.put([quiet], [])
     post.work()
     record_all(post, store)
     newest, oldest = history(store)
-    assert (newest["change"], newest["told"], newest["told_reason"]) == ("recovered", False, "muted")
+    assert (newest["change"], newest["notified"], newest["suppressed_reason"]) == ("recovered", False, "muted")
     assert {name: oldest[name] for name in ("sent", "waiting", "dropped")} == {"sent": 2, "waiting": 1, "dropped": 1}
     for name in ("id", "rule_id", "rule_name", "kind", "source", "destination", "mapping", "operator", "numerator",
                  "denominator", "threshold_bp", "minimum", "code", "message"):  # fmt: skip
@@ -70,7 +70,7 @@ def test_history_holds_the_comparison_and_what_became_of_its_messages(post: Post
 
 def test_a_message_that_waits_is_shown_as_it_stands_now(post: PostOffice, store: Store) -> None:
     post.channels["team"].answers = [SendResult(outcome=SendStatus.RETRY, code="503", message="busy")]
-    post.put(transition(1))
+    post.put(alert_event(1))
     seen = []
     for after_ms in (None, 0, 5_000):
         if after_ms is not None:
@@ -84,9 +84,9 @@ def test_a_message_that_waits_is_shown_as_it_stands_now(post: PostOffice, store:
 
 def test_the_inbox_holds_what_is_for_everybody_and_for_who_subscribed(post: PostOffice, store: Store) -> None:
     post.put(
-        transition(1),
-        transition(2, kind="failed-events", rule_name="For ada", check=Check.HOUR),
-        transition(3, kind="failed-events", rule_name="For all", check=Check.HOUR, author="workspace file"),
+        alert_event(1),
+        alert_event(2, kind="failed-events", rule_name="For ada", check=Check.HOUR),
+        alert_event(3, kind="failed-events", rule_name="For all", check=Check.HOUR, author="workspace file"),
     )
     record_all(post, store)
     assert inbox(store, "ada") == ["For all", "For ada", "To CRM"]
@@ -96,11 +96,11 @@ def test_the_inbox_holds_what_is_for_everybody_and_for_who_subscribed(post: Post
 def test_rules_stand_with_what_they_compared_last(post: PostOffice, store: Store) -> None:
     kept = rule("r1", kind="delivery-rate", below_percent=95)
     assert store.insert("alert_rules", [kept.as_row()]) == []
-    post.put(transition(1))
+    post.put(alert_event(1))
     record_all(post, store)
     [row] = store.view("alert_rules_now")
-    assert (row["status"], row["since"], row["numerator"]) == ("firing", transition(1).since_ms, 940)
-    back = transition(60_000, change=Change.RECOVERED, numerator=990, since_ms=transition(1).since_ms)
+    assert (row["status"], row["since"], row["numerator"]) == ("firing", alert_event(1).since_ms, 940)
+    back = alert_event(60_000, change=Change.RECOVERED, numerator=990, since_ms=alert_event(1).since_ms)
     post.put(back)
     record_all(post, store)
     [row] = store.view("alert_rules_now")
@@ -110,7 +110,7 @@ def test_rules_stand_with_what_they_compared_last(post: PostOffice, store: Store
 
 def test_a_channel_is_shown_disabled_until_a_test_of_it_succeeds(post: PostOffice, store: Store) -> None:
     post.channels["team"].answers = [GONE]
-    post.put(transition(1))
+    post.put(alert_event(1))
     post.work()
     record_all(post, store)
     [row] = store.view("alert_channel_health")
@@ -121,7 +121,7 @@ def test_a_channel_is_shown_disabled_until_a_test_of_it_succeeds(post: PostOffic
     assert store.insert("alert_channels", [{"channel": "team", "state": "ok", "since": at_ms, "at": at_ms}]) == []
     enable_tested(post.outbox, store)
     assert post.outbox.disabled() == []
-    post.put(transition(2))
+    post.put(alert_event(2))
     post.work(1_000)
     record_all(post, store)
     [row] = store.view("alert_channel_health")
@@ -130,7 +130,7 @@ def test_a_channel_is_shown_disabled_until_a_test_of_it_succeeds(post: PostOffic
 
 
 def test_addresses_of_people_are_hidden_in_the_store(post: PostOffice, store: Store) -> None:
-    post.put(transition(1, channels=("email:eve@example.com",)))
+    post.put(alert_event(1, channels=("email:eve@example.com",)))
     record_all(post, store)
     with store.client() as client:
         rows = client.query("SELECT recipient, toString(tuple(*)) FROM alert_messages").result_rows
@@ -140,10 +140,10 @@ def test_addresses_of_people_are_hidden_in_the_store(post: PostOffice, store: St
 
 def test_while_the_store_is_away_channels_are_told_and_it_is_all_written_later(post: PostOffice, store: Store) -> None:
     away = cast(Store, Away())
-    post.put(*(transition(number) for number in range(1, 700)))
+    post.put(*(alert_event(number) for number in range(1, 700)))
     with pytest.raises(StoreUnavailable):
         copy_to_store(post.outbox, away, post.clock.now_ms)
-    post.channels["team"].max_notices = 100
+    post.channels["team"].max_notifications = 100
     post.work(*[1_000] * 7)
     assert {state for state, _ in post.messages("team")} == {"sent"}
     record_all(post, store)
@@ -155,7 +155,7 @@ def test_while_the_store_is_away_channels_are_told_and_it_is_all_written_later(p
 def test_written_again_after_a_crash_nothing_is_there_twice(
     post: PostOffice, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    post.put(transition(1), transition(2))
+    post.put(alert_event(1), alert_event(2))
     with monkeypatch.context() as patched:
         patched.setattr(type(post.outbox), "recorded", lambda *_: None)
         assert copy_to_store(post.outbox, store, post.clock.now_ms)
@@ -167,14 +167,14 @@ def test_written_again_after_a_crash_nothing_is_there_twice(
 def test_what_the_store_refuses_holds_up_nothing_else(
     post: PostOffice, store: Store, caplog: pytest.LogCaptureFixture
 ) -> None:
-    put(post.outbox, post.workspace, transition(1, rule_version=-1), transition(2))
+    put(post.outbox, post.workspace, alert_event(1, rule_version=-1), alert_event(2))
     record_all(post, store)
-    assert [row["id"] for row in history(store)] == [transition(2).id]
-    assert "alert_transitions" in caplog.text
+    assert [row["id"] for row in history(store)] == [alert_event(2).id]
+    assert "alert_events" in caplog.text
 
 
 def test_states_are_settled_by_their_messages(post: PostOffice, store: Store) -> None:
-    post.put(transition(1, channels=("team", "ops")))
+    post.put(alert_event(1, channels=("team", "ops")))
     for queued in post.outbox.queued(post.clock.now_ms):
         post.outbox.record_result([queued.id], MessageState.DROPPED, code="UNKNOWN_CHANNEL", message="gone")
     record_all(post, store)

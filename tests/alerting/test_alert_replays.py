@@ -1,4 +1,4 @@
-"""However bundles of several partitions are mixed, repeated and cut by crashes, the same transitions come of them."""
+"""However bundles of several partitions are mixed, repeated and cut by crashes, the same alert events come of them."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flows.topics.interface import Record
-from model.alerts.transition import Transition
+from model.alerts.alert_event import AlertEvent
 from model.durations import MINUTE_MS
 from tests.alerting.alerting_kit import START, Evaluating, Knowing, bundle, rule, said, through_pickle
 from tests.unit.alerts.alert_samples import delivery, row
@@ -62,8 +62,8 @@ class Reader:
     evaluating: Evaluating
     positions: list[int] = field(init=False)
     snapshot: Any = field(init=False)
-    made: list[Transition] = field(default_factory=list)
-    repeated: list[Transition] = field(default_factory=list)  # made since the snapshot, when it crashed
+    made: list[AlertEvent] = field(default_factory=list)
+    repeated: list[AlertEvent] = field(default_factory=list)  # made since the snapshot, when it crashed
 
     def __post_init__(self) -> None:
         self.positions = [0] * len(self.logs)
@@ -89,11 +89,11 @@ class Reader:
         self.evaluating.logic = self.evaluating.make(state)
 
 
-def straight(logs: list[list[Record]]) -> dict[str, Transition]:
+def straight(logs: list[list[Record]]) -> dict[str, AlertEvent]:
     """Of one pass, a minute at a time, nothing twice."""
     evaluating = Evaluating(Knowing(*RULES), len(logs))
     by_minute = [{record.offset: record for record in log} for log in logs]
-    found: list[Transition] = []
+    found: list[AlertEvent] = []
     for number in range(MINUTES):
         for partition in by_minute:
             found.extend(evaluating.take(partition[number]))
@@ -105,7 +105,7 @@ STEPS = st.lists(st.tuples(st.integers(0, 2), st.integers(1, 5)) | st.sampled_fr
 
 @given(st.tuples(*map(log, range(3))), STEPS)
 @settings(max_examples=25, deadline=None)
-def test_the_same_transitions_come_of_any_order_repetition_and_crash(
+def test_the_same_alert_events_come_of_any_order_repetition_and_crash(
     logs: tuple[list[Record], ...], steps: Any
 ) -> None:
     expected = straight(list(logs))

@@ -5,9 +5,9 @@ import pytest
 
 from flows.alerting.dead_mans_switch import DeadMansSwitch
 from flows.alerting.outbox import Outbox
-from model.alerts.notice import Change
+from model.alerts.alert_event import AlertEvent
+from model.alerts.notification import Change
 from model.alerts.system import BLIND_AFTER_MS, MONITOR_BLIND
-from model.alerts.transition import Transition
 from model.durations import DAY_MS, MINUTE_MS
 from tests.alerting.alerting_kit import Evaluating, Knowing, bundle, example_workspace
 from tests.fakes import Clock
@@ -32,11 +32,11 @@ class Watched:
             self.clock.advance(min(every_ms, end_ms - self.clock.now_ms))
             self.watch.check()
 
-    def told(self) -> list[Transition]:
-        return Outbox(self.file).unrecorded().transitions
+    def notified(self) -> list[AlertEvent]:
+        return Outbox(self.file).unrecorded().alert_events
 
     def changes(self) -> list[Change]:
-        return [made.change for made in self.told()]
+        return [made.change for made in self.notified()]
 
 
 @pytest.fixture
@@ -49,8 +49,8 @@ def test_after_three_minutes_without_a_bundle_it_is_told_once(watched: Watched) 
     assert watched.changes() == []
     watched.look(1)
     watched.look(60 * MINUTE_MS, every_ms=MINUTE_MS)
-    [fired] = watched.told()
-    assert (fired.rule_id, fired.change, fired.told) == (MONITOR_BLIND, Change.FIRED, True)
+    [fired] = watched.notified()
+    assert (fired.rule_id, fired.change, fired.notified) == (MONITOR_BLIND, Change.FIRED, True)
     assert (fired.from_ms, fired.to_ms) == (NOW, NOW + BLIND_AFTER_MS)
     messages = Outbox(watched.file).unrecorded().messages
     assert sorted((row["channel"], row["state"]) for row in messages) == [("in-app", "sent"), ("ops", "queued")]
@@ -70,7 +70,7 @@ def test_it_recovers_with_the_first_bundle_and_may_be_blind_again(watched: Watch
     assert watched.changes() == [Change.FIRED, Change.RECOVERED]
     watched.look(BLIND_AFTER_MS)
     assert watched.changes() == [Change.FIRED, Change.RECOVERED, Change.FIRED]
-    assert len({made.id for made in watched.told()}) == 3
+    assert len({made.id for made in watched.notified()}) == 3
 
 
 def test_started_again_it_is_as_blind_as_before(watched: Watched) -> None:
@@ -106,7 +106,7 @@ def test_a_crash_before_it_is_written_down_is_no_second_alert(
         with pytest.raises(OSError):
             watched.look(BLIND_AFTER_MS + 1)
     watched.look(MINUTE_MS)
-    [fired] = watched.told()
+    [fired] = watched.notified()
     assert fired.at_ms == NOW + BLIND_AFTER_MS
     assert orjson.loads(Outbox(watched.file).mark("monitor-blind") or b"")["firing"]
 

@@ -23,7 +23,7 @@ connections:
 
 
 class Shell:
-    """Runs commands on one installation."""
+    """Runs commands on one deployment."""
 
     def __init__(self, workspace: Path, data: Path) -> None:
         self.workspace = workspace

@@ -30,7 +30,7 @@ class Clock:
 
 
 class Installed(Protocol):
-    """One installation's topics, which may be opened any number of times."""
+    """One deployment's topics, which may be opened any number of times."""
 
     url: str
     whole_batches: bool  # what one flush appends to a topic is there as a whole, also after kill -9

@@ -141,7 +141,7 @@ def taken(calls: Sequence[Call]) -> dict[str, int]:
 
 def facts_of(made: Cluster) -> list[Fact]:
     """Everything said in topic outcomes."""
-    return [decode(record.value) for record in records(made.installation.topics, OUTCOMES)]
+    return [decode(record.value) for record in records(made.deployment.topics, OUTCOMES)]
 
 
 def wait_until_settled(made: Cluster, deliveries: int, seconds: float = 60) -> None:

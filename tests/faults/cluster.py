@@ -1,4 +1,4 @@
-"""Ingest in the test's own process, delivery and recording as processes, and the receiver: an installation to break."""
+"""Ingest in the test's own process, delivery and recording as processes, and the receiver: a deployment to break."""
 
 import os
 import signal
@@ -16,7 +16,7 @@ import psutil
 from console.ingest.app import IngestSources, create_ingest
 from console.server.http_server import serve_in_thread
 from flows.engine.clock import wall_clock_ms
-from flows.runtime.installation import Deployment, open_installation
+from flows.runtime.deployment import Deployment, open_deployment
 from flows.workspace.loader import load_workspace
 from model.delivery.retry_tiers import RETRY_TIERS
 from tests.system import WRITE_KEY, Receiver, receiver, wait_until, workspace_text
@@ -32,20 +32,20 @@ setup_probe_seconds: 1
 
 
 class Cluster:
-    """A running installation; ``address`` takes events."""
+    """A running deployment; ``address`` takes events."""
 
     def __init__(self, directory: Path, workspace: str, target: Receiver) -> None:
         self.file = directory / "workspace.yaml"
         self.file.write_text(workspace, encoding="utf-8")
         self.data = directory / "data"
-        self.installation: Deployment = open_installation(load_workspace(self.file, os.environ), self.data)
+        self.deployment: Deployment = open_deployment(load_workspace(self.file, os.environ), self.data)
         self.target = target
         self.logs = directory
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         # The server closes connections that idle for 5 s, and may do so just as one is used again.
         self._client = httpx.Client(timeout=30, trust_env=False, limits=httpx.Limits(keepalive_expiry=2))
-        sources = IngestSources.of(self.installation.workspace)
-        app = create_ingest(sources, self.installation.topics, clock=wall_clock_ms, run="test")
+        sources = IngestSources.of(self.deployment.workspace)
+        app = create_ingest(sources, self.deployment.topics, clock=wall_clock_ms, run="test")
         self._server = serve_in_thread(app, "127.0.0.1", 0)
 
     def start(self, flow: str, fault: str = "", *, program: str = "tests.faults.flow_process") -> int:
@@ -100,7 +100,7 @@ class Cluster:
 
     def views(self, *asked: tuple[str, dict[str, Any]]) -> list[list[dict[str, Any]]]:
         """Read views with recording stopped, in a process of its own: chDB allows one directory per process."""
-        command = [sys.executable, "-m", "tests.faults.view_process", self.installation.store_url]
+        command = [sys.executable, "-m", "tests.faults.view_process", self.deployment.store_url]
         done = subprocess.run(command, input=orjson.dumps(asked), capture_output=True, check=False)
         assert done.returncode == 0, done.stderr.decode()[-2000:]
         rows: list[list[dict[str, Any]]] = orjson.loads(done.stdout)
@@ -125,8 +125,8 @@ class Cluster:
 
     def retry_records(self) -> int:
         """How many records were ever appended to the tiers."""
-        topics = self.installation.topics
-        partitions = range(self.installation.workspace.topics.partitions)
+        topics = self.deployment.topics
+        partitions = range(self.deployment.workspace.topics.partitions)
         return sum(topics.bounds(tier.topic, partition)[1] for tier in RETRY_TIERS for partition in partitions)
 
     def wait_for(self, name: str, wanted: dict[str, int], seconds: float = 120) -> dict[str, Any]:
@@ -152,7 +152,7 @@ class Cluster:
             process.wait()
         self._client.close()
         self._server.stop()
-        self.installation.topics.close()
+        self.deployment.topics.close()
 
 
 def assert_all_arrived(made: Cluster, events: int) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -15,7 +15,7 @@ from flows.delivery import dataflow as delivery
 from flows.delivery.dataflow import FLOW as DELIVERY
 from flows.recording import dataflow as recording
 from flows.recording.dataflow import FLOW as RECORDING
-from flows.runtime.installation import open_installation, store_retention_seconds
+from flows.runtime.deployment import open_deployment, store_retention_seconds
 from flows.runtime.runner import RunnableFlow, freeze_gc, run_once
 from flows.topics.sink import TopicSinkPartition
 from flows.workspace.loader import load_workspace
@@ -56,28 +56,28 @@ def main(flow: str, workspace: str, data: str, fault: str = "") -> None:
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     if fault == "flush-on-a-timer":
         flush_on_a_timer()
-    installation = open_installation(load_workspace(Path(workspace), os.environ), Path(data))
+    deployment = open_deployment(load_workspace(Path(workspace), os.environ), Path(data))
     if flow == DELIVERY:
 
         def prepare() -> RunnableFlow:
-            return delivery.prepare(installation, stop, progress_ms=REPORT_EVERY_MS)
+            return delivery.prepare(deployment, stop, progress_ms=REPORT_EVERY_MS)
     else:
-        store = open_store(installation.store_url)
-        migrate(store, store_retention_seconds(installation.workspace), ALL)
+        store = open_store(deployment.store_url)
+        migrate(store, store_retention_seconds(deployment.workspace), ALL)
 
         def prepare() -> RunnableFlow:
-            return RunnableFlow(recording.prepare(installation, store, stop), lambda clean: store.close())
+            return RunnableFlow(recording.prepare(deployment, store, stop), lambda clean: store.close())
 
     assert flow in {DELIVERY, RECORDING}
     freeze_gc()
     # Bytewax takes the signals of the main thread for itself; a thread of our own leaves SIGTERM to the handler above.
-    thread = threading.Thread(target=run_once, args=(installation.topics, flow, installation.recovery(flow), prepare))
+    thread = threading.Thread(target=run_once, args=(deployment.topics, flow, deployment.recovery(flow), prepare))
     thread.start()
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     while thread.is_alive():
         thread.join(0.1)
-    installation.topics.close()
+    deployment.topics.close()
 
 
 main(*sys.argv[1:])

@@ -63,7 +63,7 @@ def closed_port() -> Iterator[str]:
 
 def append_steadily(made: Cluster, rate_per_second: float, seconds: float) -> None:
     """Append events to the topic, past ingest, at a rate, in small slices."""
-    producer = made.installation.topics.producer()
+    producer = made.deployment.topics.producer()
     started, sent = time.monotonic(), 0
     while (elapsed := time.monotonic() - started) < seconds:
         while sent < elapsed * rate_per_second:
@@ -85,7 +85,7 @@ def burst(directory: Path, target: Receiver, others: dict[str, str], events: int
         return min(int(tally.get(path, {"calls": 0})["calls"]) for path in paths)
 
     try:
-        producer = made.installation.topics.producer()
+        producer = made.deployment.topics.producer()
         for number in range(events):
             _send(producer, number)
         producer.flush()
@@ -110,7 +110,7 @@ def measure(
     *,
     shared_queue: bool = False,
 ) -> Measured:
-    """Run one side of the comparison in an installation of its own."""
+    """Run one side of the comparison in a deployment of its own."""
     directory.mkdir()
     made = Cluster(directory, workspace(target, others, shards=1 if shared_queue else 4), target)
     try:
@@ -126,7 +126,7 @@ def measure(
 
 
 def _measured(made: Cluster, peak_bytes: int) -> Measured:
-    topics = made.installation.topics
+    topics = made.deployment.topics
     facts = [decode(record.value) for record in records(topics, OUTCOMES)]
     appended = [record.appended_ms for record in records(topics, EVENTS)]
     since_ms = min(appended) + WARM_UP_SECONDS * 1_000

@@ -99,7 +99,7 @@ def test_a_retry_record_that_disappears_is_unexplained(tmp_path: Path) -> None:
 
 def keys_by_message(made: Cluster) -> dict[str, str]:
     """The delivery id of each event, from where it stands in the events log."""
-    topics = made.installation.topics
+    topics = made.deployment.topics
     keys = {}
     for partition in range(topics.partitions(EVENTS_TOPIC)):
         reader = topics.reader(EVENTS_TOPIC, partition, 0)

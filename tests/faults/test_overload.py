@@ -59,7 +59,7 @@ def test_a_burst_of_100_000_events_to_a_healthy_destination_writes_no_retry_reco
         made.start("recording")
         made.stop("recording", seconds=300)
         numbers = made.numbers()
-        topics = made.installation.topics
+        topics = made.deployment.topics
         facts = sum(topics.bounds(OUTCOMES, partition)[1] for partition in range(topics.partitions(OUTCOMES)))
     assert tally["calls"] == events
     assert numbers["balance"]["delivered"] == events and numbers["balance"]["unexplained"] == 0

@@ -1,4 +1,4 @@
-"""An upgrade with retries pending: from an installation as earlier versions left it, nothing is lost or said twice."""
+"""An upgrade with retries pending: from a deployment as earlier versions left it, nothing is lost or said twice."""
 
 import shutil
 from pathlib import Path

@@ -23,7 +23,7 @@ PARTITIONS = 4
 def all_at_work(made: Cluster, count: int) -> list[psutil.Process]:
     """Wait until each of ``count`` processes has a partition open, which is when all are connected."""
     replay_marks = made.data / "recovery" / FLOW / "replay_marks"
-    parts = made.installation.workspace.topics.partitions * (1 + len(RETRY_TIERS))
+    parts = made.deployment.workspace.topics.partitions * (1 + len(RETRY_TIERS))
 
     def working() -> bool:
         pages = [page for page in replay_marks.glob("*-?.json") if not orjson.loads(page.read_bytes())["clean"]]

@@ -51,7 +51,7 @@ def header(dashboard: Dashboard) -> Iterator[str]:
     if json.get("schemaVersion") not in SCHEMA_VERSIONS:
         yield f"schemaVersion {json.get('schemaVersion')} is not one of {SCHEMA_VERSIONS}"
     if json.get("id") is not None:
-        yield "an id of one installation; leave it out"
+        yield "an id of one deployment; leave it out"
     if not json.get("refresh"):
         yield "no refresh"
     if not json.get("timezone"):

@@ -23,7 +23,7 @@ def test_an_example_breaks_none(name: str) -> None:
         ("title", "", "no title"),
         ("description", None, "no description"),
         ("schemaVersion", 30, "schemaVersion 30"),
-        ("id", 5, "an id of one installation"),
+        ("id", 5, "an id of one deployment"),
         ("refresh", "", "no refresh"),
         ("timezone", None, "no timezone"),
         ("editable", True, "editable"),

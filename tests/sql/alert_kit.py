@@ -19,7 +19,7 @@ from sinks.clickhouse.store import Store
 from tests.sql.recording import BASE_MS
 from tests.workspaces import connection, webhook, workspace
 
-TABLES = ("alert_rules", "alert_transitions", "alert_states", "alert_messages", "alert_channels")
+TABLES = ("alert_rules", "alert_events", "alert_states", "alert_messages", "alert_channels")
 ADA, BOB = Caller("ada", Role.WRITE), Caller("bob", Role.WRITE)
 OWNER, READER = Caller("olga", Role.OWNER), Caller("rita", Role.READ)
 SMTP = {"host": "mail.example.com", "security": "none", "from": "waybill@example.com"}

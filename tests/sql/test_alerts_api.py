@@ -198,11 +198,11 @@ def test_a_reader_subscribes_and_unsubscribes(client: httpx.Client) -> None:
 
 
 def test_history_inbox_and_channels_are_read(client: httpx.Client, kit: Kit) -> None:
-    transition = {"id": f"{1:032x}", "rule_id": "r1", "at": kit.now_ms, "destination": "crm", "change": "fired"}
-    kit.store.insert("alert_transitions", [transition])
+    alert_event = {"id": f"{1:032x}", "rule_id": "r1", "at": kit.now_ms, "destination": "crm", "change": "fired"}
+    kit.store.insert("alert_events", [alert_event])
     kit.store.insert("alert_channels", [{"channel": "team", "state": "failing", "code": "503", "at": kit.now_ms}])
     [row] = ask(client, "rita", "GET", "history", destination="crm", limit=5).json()["history"]
-    assert (row["id"], row["change"]) == (transition["id"], "fired")
+    assert (row["id"], row["change"]) == (alert_event["id"], "fired")
     assert ask(client, "rita", "GET", "history", to_ms=kit.now_ms).json() == {"history": []}
     by_name = {channel["channel"]: channel for channel in ask(client, "rita", "GET", "channels").json()["channels"]}
     assert set(by_name) == {"in-app", "email", "team"}

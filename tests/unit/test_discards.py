@@ -127,7 +127,7 @@ def test_a_changed_file_is_in_force_and_told_where_nobody_can_count(
     assert "destination 'crm' is not in the workspace: its pending deliveries (not counted)" in caplog.text
 
 
-def test_check_works_where_there_is_no_installation_and_makes_none(tmp_path: Path) -> None:
+def test_check_works_where_there_is_no_deployment_and_makes_none(tmp_path: Path) -> None:
     file = tmp_path / "workspace.yaml"
     file.write_text(TEXT)
     for data in (tmp_path / "none", tmp_path):

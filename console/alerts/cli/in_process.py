@@ -9,7 +9,7 @@ from starlette.applications import Starlette
 from console.access import Caller, local_author
 from console.alerts.http.api import AlertsApi
 from console.alerts.service import alerts_of
-from console.command_line import deployment_of
+from console.command_line import opened_deployment
 from console.data_dir import SERVER, exclusive
 from model.workspace.permissions import Role
 from sinks.clickhouse.store import open_store
@@ -19,7 +19,7 @@ from sinks.clickhouse.store import open_store
 def in_process_app(workspace_file: Path, data: Path) -> Iterator[Starlette]:
     """Open deployment and store, and answer as their owner. Raises what opening them raises, and `AlreadyRunning`."""
     with (
-        deployment_of(workspace_file, data) as deployment,
+        opened_deployment(workspace_file, data) as deployment,
         exclusive(data, SERVER),  # one process at a time changes rules
         closing(open_store(deployment.store_url)) as store,
     ):

@@ -73,12 +73,12 @@ def history(answer: Row, console: Console) -> None:
         return
     table = folding_table("Time (UTC)", "What", "Rule", "Watches", "Compared", "Notified")
     for row in answer["history"]:
-        told = f"{row['sent']} sent" if row["told"] else f"no: {row['told_reason']}"
+        notified = f"{row['sent']} sent" if row["notified"] else f"no: {row['suppressed_reason']}"
         others = "".join(f", {row[state]} {state}" for state in ("waiting", "dropped") if row[state])
         table.add_row(
             day_and_time(row["at"]),
             Text(row["change"], _STYLES.get(row["change"], "")),
-            *map(safe_text, (row["rule_name"], scope_of(row), _compared(row), told + others)),
+            *map(safe_text, (row["rule_name"], scope_of(row), _compared(row), notified + others)),
         )
     console.print(table)
 

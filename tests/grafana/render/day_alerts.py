@@ -4,13 +4,13 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import Any
 
+from model.alerts.alert_event import AlertEvent
 from model.alerts.evaluator import evaluate_minute
-from model.alerts.messages import notice_of
-from model.alerts.notice import Change
+from model.alerts.messages import notification_of
+from model.alerts.notification import Change
 from model.alerts.rule import DeliveryRate, FailedEvents, Rule, SourceVolume
 from model.alerts.state import RuleState, StateKey
-from model.alerts.system import DestinationSaid, setup
-from model.alerts.transition import Transition
+from model.alerts.system import DestinationStatus, setup
 from model.alerts.version import RuleChange, RuleOwner, RuleVersion
 from model.alerts.windows import Windows
 from model.durations import MINUTE_MS
@@ -21,20 +21,20 @@ from tests.grafana.render.day import HOUR, HOURS, TOKEN_GONE, WORDS
 from tests.sql.recording import ONE
 
 Rows = dict[str, list[dict[str, Any]]]
-TOLD_FROM = 26 * HOUR  # before the end; the windows know too little of what was earlier
+NOTIFIED_FROM = 26 * HOUR  # before the end; the windows know too little of what was earlier
 REFUSED = 14 * HOUR
 
 
 def alerts_of_a_day(facts: Sequence[Fact], to_ms: int) -> Rows:
     """Rows of the tables of alerting."""
     versions = list(_versions(to_ms))
-    transitions = _transitions(facts, {version.rule_id: version for version in versions}, to_ms)
-    states: dict[StateKey, Transition] = {StateKey(one.rule_id, one.check): one for one in transitions}
+    alert_events = _alert_events(facts, {version.rule_id: version for version in versions}, to_ms)
+    states: dict[StateKey, AlertEvent] = {StateKey(one.rule_id, one.check): one for one in alert_events}
     return {
         "alert_rules": [version.as_row() for version in versions],
-        "alert_transitions": [one.as_row() for one in transitions],
+        "alert_events": [one.as_row() for one in alert_events],
         "alert_states": [_state(one) for one in states.values()],
-        "alert_messages": [row for one in transitions if one.told for row in _messages(one, to_ms)],
+        "alert_messages": [row for one in alert_events if one.notified for row in _messages(one, to_ms)],
         "alert_channels": list(_channels(to_ms)),
     }
 
@@ -74,21 +74,21 @@ def _versions(to_ms: int) -> Iterable[RuleVersion]:
             yield RuleVersion(**made, version=2, at_ms=to_ms - HOUR)
 
 
-def _transitions(facts: Sequence[Fact], newest: dict[str, RuleVersion], to_ms: int) -> list[Transition]:
+def _alert_events(facts: Sequence[Fact], newest: dict[str, RuleVersion], to_ms: int) -> list[AlertEvent]:
     windows = Windows(to_ms - HOURS * HOUR)
     states: dict[StateKey, RuleState] = {}
-    found: list[Transition] = []
+    found: list[AlertEvent] = []
     for minute_ms, of_minute in groupby(facts, key=lambda fact: fact.at_ms // MINUTE_MS * MINUTE_MS):
         counted = LogMinute(minute_ms)
         for fact in of_minute:
             counted.add(fact, ONE)
         windows.advance_to(minute_ms + MINUTE_MS)
         windows.add(rollup_values(series, counts) | {"minute_ms": minute_ms} for series, counts in counted.rows())
-        if windows.end_ms > to_ms - TOLD_FROM:
-            changed, transitions = evaluate_minute(newest, states, windows, _NoHistory(), windows.end_ms)
+        if windows.end_ms > to_ms - NOTIFIED_FROM:
+            changed, alert_events = evaluate_minute(newest, states, windows, _NoHistory(), windows.end_ms)
             states |= changed
-            found += transitions
-    said = DestinationSaid("ads", to_ms - TOKEN_GONE, "setup", "401", WORDS["401"])
+            found += alert_events
+    said = DestinationStatus("ads", to_ms - TOKEN_GONE, "setup", "401", WORDS["401"])
     _, needs_person = setup(said, RuleState(), ("in-app", "team"), to_ms - TOKEN_GONE)
     return sorted([*found, *filter(None, [needs_person])], key=lambda one: one.at_ms)
 
@@ -98,7 +98,7 @@ class _NoHistory:
         """Nobody asks: no rule compares with the week before."""
 
 
-def _state(one: Transition) -> dict[str, Any]:
+def _state(one: AlertEvent) -> dict[str, Any]:
     return {
         "rule_id": one.rule_id, "check": str(one.check), "at": one.at_ms, "numerator": one.numerator,
         "denominator": one.denominator, "threshold_bp": one.threshold_bp,
@@ -107,17 +107,17 @@ def _state(one: Transition) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _messages(one: Transition, to_ms: int) -> Iterable[dict[str, Any]]:
-    notice = notice_of(one)
+def _messages(one: AlertEvent, to_ms: int) -> Iterable[dict[str, Any]]:
+    notification = notification_of(one)
     for channel in dict.fromkeys(("in-app", *one.channels)):
         kind, _, address = channel.partition(":")
         refused = channel == "pager" and one.at_ms >= to_ms - REFUSED
         yield {
-            "message_id": f"{one.id[:24]}-{channel}", "transition_id": one.id, "rule_id": one.rule_id,
+            "message_id": f"{one.id[:24]}-{channel}", "alert_event_id": one.id, "rule_id": one.rule_id,
             "rule_name": one.rule_name, "change": str(one.change), "channel": kind,
             "recipient": address and f"{address[0]}…@example.com", "state": "dropped" if refused else "sent",
             "attempts": 1, "at": one.at_ms + 800, "code": "404" if refused else "",
-            "message": "no_service" if refused else "", "title": notice.title, "summary": notice.summary,
+            "message": "no_service" if refused else "", "title": notification.title, "summary": notification.summary,
             "link": "", "version": 1,
         }  # fmt: skip
 

@@ -4,16 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.alerts.messages import notice_of, summary_of
-from model.alerts.notice import Change, ErrorGroup
+from model.alerts.alert_event import AlertEvent
+from model.alerts.messages import notification_of, summary_of
+from model.alerts.notification import Change, TopError
 from model.alerts.state import NEVER_FIRED, Check
-from model.alerts.system import DestinationSaid, monitor_blind, setup
+from model.alerts.system import DestinationStatus, monitor_blind, setup
 from model.alerts.text import duration, percent
-from model.alerts.transition import Transition
 from model.durations import DAY_MS, HOUR_MS, MINUTE_MS
 from tests.unit.alerts.alert_samples import NOW, T0
 
-RATE = Transition(
+RATE = AlertEvent(
     id="0" * 32, rule_id="r1", rule_version=1, rule_name="To CRM", kind="delivery-rate", check=Check.DAY,
     change=Change.FIRED, at_ms=NOW, since_ms=NOW, episode="0" * 32, from_ms=NOW - DAY_MS, to_ms=NOW, source="web",
     destination="crm", operator="<", numerator=940, denominator=1_000, threshold_bp=9_500, minimum=100,
@@ -23,11 +23,15 @@ VOLUME = replace(RATE, kind="source-volume", operator=">", threshold_bp=400, exc
 
 
 def test_a_message_says_all_that_was_compared() -> None:
-    notice = notice_of(RATE, link="https://waybill.example/d/crm")
-    assert (notice.id, notice.title, notice.change) == (RATE.id, "To CRM", Change.FIRED)
-    assert notice.summary == "delivered 940 of 1,000 = 94.00 % < 95 %"
-    assert (notice.from_ms, notice.to_ms, notice.link) == (NOW - DAY_MS, NOW, "https://waybill.example/d/crm")
-    assert notice.facts == (
+    notification = notification_of(RATE, link="https://waybill.example/d/crm")
+    assert (notification.id, notification.title, notification.change) == (RATE.id, "To CRM", Change.FIRED)
+    assert notification.summary == "delivered 940 of 1,000 = 94.00 % < 95 %"
+    assert (notification.from_ms, notification.to_ms, notification.link) == (
+        NOW - DAY_MS,
+        NOW,
+        "https://waybill.example/d/crm",
+    )
+    assert notification.facts == (
         ("Source", "web"),
         ("Destination", "crm"),
         ("Minimum", "100"),
@@ -37,7 +41,7 @@ def test_a_message_says_all_that_was_compared() -> None:
 
 
 @pytest.mark.parametrize(
-    ("transition", "said"),
+    ("alert_event", "said"),
     [
         (replace(RATE, numerator=949_999, denominator=10**6), "delivered 949,999 of 1,000,000 = 94.99 % < 95 %"),
         (replace(RATE, numerator=960, change=Change.RECOVERED), "delivered 960 of 1,000 = 96.00 % >= 95 %"),
@@ -56,8 +60,8 @@ def test_a_message_says_all_that_was_compared() -> None:
         (replace(RATE, operator="", change=Change.RECOVERED), "no longer watched"),
     ],
 )  # fmt: skip
-def test_each_comparison_in_one_line(transition: Transition, said: str) -> None:
-    assert summary_of(transition) == said
+def test_each_comparison_in_one_line(alert_event: AlertEvent, said: str) -> None:
+    assert summary_of(alert_event) == said
 
 
 @given(st.integers(0, 10**9), st.integers(1, 10**9), st.integers(1, 10_000))
@@ -72,32 +76,36 @@ def test_the_percentage_shown_never_contradicts_the_operator(part: int, rest: in
 
 def test_first_attempts_say_the_hour_too_and_a_volume_what_it_is_compared_with() -> None:
     fast = replace(RATE, check=Check.FAST, hour=(1_800, 2_000))
-    assert ("Last hour", "1,800 of 2,000 = 90.00 % < 95 %") in notice_of(fast).facts
+    assert ("Last hour", "1,800 of 2,000 = 90.00 % < 95 %") in notification_of(fast).facts
     volume = replace(VOLUME, baseline_from_ms=T0, baseline_to_ms=T0 + DAY_MS)
-    assert ("Compared with", "2027-01-15 08:00 to 2027-01-16 08:00 UTC") in notice_of(volume).facts
+    assert ("Compared with", "2027-01-15 08:00 to 2027-01-16 08:00 UTC") in notification_of(volume).facts
 
 
 def test_reminders_and_recoveries_say_since_when() -> None:
     later = replace(RATE, at_ms=NOW + 26 * HOUR_MS)
-    assert ("Firing since", "2027-01-25 08:00 UTC, 1 d 2 h") in notice_of(replace(later, change=Change.REMINDER)).facts
-    assert ("Fired", "2027-01-25 08:00 UTC, for 1 d 2 h") in notice_of(replace(later, change=Change.RECOVERED)).facts
+    assert ("Firing since", "2027-01-25 08:00 UTC, 1 d 2 h") in notification_of(
+        replace(later, change=Change.REMINDER)
+    ).facts
+    assert ("Fired", "2027-01-25 08:00 UTC, for 1 d 2 h") in notification_of(
+        replace(later, change=Change.RECOVERED)
+    ).facts
 
 
 def test_the_three_largest_error_groups_are_named_while_it_fires() -> None:
-    groups = [ErrorGroup("crm", "429", f"slow down {number}", number) for number in (5, 900, 20, 70)]
-    assert [group.deliveries for group in notice_of(RATE, groups).error_groups] == [900, 70, 20]
-    assert notice_of(replace(RATE, change=Change.RECOVERED), groups).error_groups == ()
+    groups = [TopError("crm", "429", f"slow down {number}", number) for number in (5, 900, 20, 70)]
+    assert [group.deliveries for group in notification_of(RATE, groups).error_groups] == [900, 70, 20]
+    assert notification_of(replace(RATE, change=Change.RECOVERED), groups).error_groups == ()
 
 
 def test_a_destination_that_needs_a_person_says_what_it_answered_and_what_to_do() -> None:
-    said = DestinationSaid("crm", NOW, "setup", "401", "invalid api key")
+    said = DestinationStatus("crm", NOW, "setup", "401", "invalid api key")
     state, fired = setup(said, NEVER_FIRED, ("in-app",), NOW)
     assert fired is not None
-    notice = notice_of(fired)
-    assert notice.title == "Destination crm needs a person"
-    assert notice.summary == "takes nothing until a person acts: 401 invalid api key"
-    assert [label for label, _ in notice.facts] == ["Destination", "Note"]
-    recovered = setup(DestinationSaid("crm", NOW + MINUTE_MS, "ok"), state, ("in-app",), NOW)[1]
+    notification = notification_of(fired)
+    assert notification.title == "Destination crm needs a person"
+    assert notification.summary == "takes nothing until a person acts: 401 invalid api key"
+    assert [label for label, _ in notification.facts] == ["Destination", "Note"]
+    recovered = setup(DestinationStatus("crm", NOW + MINUTE_MS, "ok"), state, ("in-app",), NOW)[1]
     assert recovered is not None and summary_of(recovered) == "takes deliveries again"
 
 

@@ -4,11 +4,11 @@ from typing import Any
 import orjson
 import pytest
 
+from model.alerts.alert_event import AlertEvent, Suppression
 from model.alerts.evaluator import checks_of, evaluate, evaluate_minute
 from model.alerts.measures import FIVE_MINUTES_MS
-from model.alerts.notice import Change
+from model.alerts.notification import Change
 from model.alerts.state import NEVER_FIRED, Check, RuleState, StateKey
-from model.alerts.transition import Suppression, Transition
 from model.alerts.version import RuleChange, RuleVersion, newest
 from model.alerts.windows import Windows
 from model.durations import DAY_MS, HOUR_MS, MINUTE_MS
@@ -32,27 +32,27 @@ def at(windows: Windows, end_ms: int) -> Windows:
 
 def step(
     windows: Windows, state: RuleState = NEVER_FIRED, rule: RuleVersion | None = None, late_ms: int = 0
-) -> tuple[RuleState, Transition | None]:
+) -> tuple[RuleState, AlertEvent | None]:
     return evaluate(rule or version(), Check.DAY, state, windows, Known(), windows.end_ms + MINUTE_MS + late_ms)
 
 
-def told(found: tuple[RuleState, Transition | None]) -> tuple[Change, bool, str]:
+def notified(found: tuple[RuleState, AlertEvent | None]) -> tuple[Change, bool, str]:
     made = found[1]
     assert made is not None
-    return made.change, made.told, made.told_reason
+    return made.change, made.notified, made.suppressed_reason
 
 
-def test_one_transition_for_each_change_and_none_between() -> None:
+def test_one_alert_event_for_each_change_and_none_between() -> None:
     state, made = step(at(FINE, NOW))
     assert (state, made) == (NEVER_FIRED, None)
     state, fired = step(at(UP, NOW))
-    assert fired is not None and (fired.change, fired.told, fired.since_ms, fired.episode) == (
+    assert fired is not None and (fired.change, fired.notified, fired.since_ms, fired.episode) == (
         Change.FIRED, True, NOW, fired.id
     )  # fmt: skip
     later = NOW + FIVE_MINUTES_MS
     assert step(at(UP, later), state) == (state, None)
     state, recovered = step(at(FINE, later), state)
-    assert recovered is not None and (recovered.change, recovered.told) == (Change.RECOVERED, True)
+    assert recovered is not None and (recovered.change, recovered.notified) == (Change.RECOVERED, True)
     assert (recovered.episode, recovered.since_ms, recovered.at_ms) == (fired.id, NOW, later)
     assert state == RuleState(since_ms=later)
     assert step(at(FINE, later + FIVE_MINUTES_MS), state) == (state, None)
@@ -76,18 +76,22 @@ def test_it_is_told_again_while_it_fires_and_nobody_has_acknowledged_it() -> Non
     state, _ = step(at(UP, NOW), rule=rule)
     assert step(at(UP, NOW + 2 * HOUR_MS - FIVE_MINUTES_MS), state, rule)[1] is None
     state, reminder = step(at(UP, NOW + 2 * HOUR_MS), state, rule)
-    assert reminder is not None and (reminder.change, reminder.told, reminder.since_ms) == (Change.REMINDER, True, NOW)
+    assert reminder is not None and (reminder.change, reminder.notified, reminder.since_ms) == (
+        Change.REMINDER,
+        True,
+        NOW,
+    )
     assert step(at(UP, NOW + 4 * HOUR_MS - FIVE_MINUTES_MS), state, rule)[1] is None
-    assert told(step(at(UP, NOW + 4 * HOUR_MS), state, rule)) == (Change.REMINDER, True, "")
-    taken_notice = version(2, rule={"remind_after_seconds": 7_200}, acknowledged_ms=NOW + 3 * HOUR_MS)
-    assert step(at(UP, NOW + 4 * HOUR_MS), state, taken_notice)[1] is None
-    assert told(step(at(FINE, NOW + 5 * HOUR_MS), state, taken_notice)) == (Change.RECOVERED, True, "")
+    assert notified(step(at(UP, NOW + 4 * HOUR_MS), state, rule)) == (Change.REMINDER, True, "")
+    acknowledged = version(2, rule={"remind_after_seconds": 7_200}, acknowledged_ms=NOW + 3 * HOUR_MS)
+    assert step(at(UP, NOW + 4 * HOUR_MS), state, acknowledged)[1] is None
+    assert notified(step(at(FINE, NOW + 5 * HOUR_MS), state, acknowledged)) == (Change.RECOVERED, True, "")
 
 
 def test_an_acknowledgement_ends_with_its_episode() -> None:
     rule = version(2, rule={"remind_after_seconds": 3_600}, acknowledged_ms=NOW - HOUR_MS)
     state, _ = step(at(UP, NOW), rule=rule)
-    assert told(step(at(UP, NOW + HOUR_MS), state, rule)) == (Change.REMINDER, True, "")
+    assert notified(step(at(UP, NOW + HOUR_MS), state, rule)) == (Change.REMINDER, True, "")
 
 
 def test_without_reminders_it_is_told_once() -> None:
@@ -99,10 +103,10 @@ def test_without_reminders_it_is_told_once() -> None:
 def test_muted_it_is_recorded_and_told_when_the_mute_ends_if_it_still_fires() -> None:
     rule = version(2, muted_until_ms=NOW + HOUR_MS, rule={"remind_after_seconds": None})
     state, made = step(at(UP, NOW), rule=rule)
-    assert made is not None and (made.told, made.told_reason) == (False, Suppression.MUTED)
+    assert made is not None and (made.notified, made.suppressed_reason) == (False, Suppression.MUTED)
     assert step(at(UP, NOW + HOUR_MS - FIVE_MINUTES_MS), state, rule)[1] is None
     state, made = step(at(UP, NOW + HOUR_MS), state, rule)
-    assert made is not None and (made.change, made.told) == (Change.REMINDER, True)
+    assert made is not None and (made.change, made.notified) == (Change.REMINDER, True)
     assert "it was muted" in made.notes[-1]
     assert step(at(UP, NOW + 2 * HOUR_MS), state, rule)[1] is None
 
@@ -110,23 +114,27 @@ def test_muted_it_is_recorded_and_told_when_the_mute_ends_if_it_still_fires() ->
 def test_what_nobody_heard_of_recovers_in_silence() -> None:
     rule = version(2, muted_until_ms=NOW + FIVE_MINUTES_MS)
     state, _ = step(at(UP, NOW), rule=rule)
-    assert told(step(at(FINE, NOW + FIVE_MINUTES_MS), state, rule)) == (Change.RECOVERED, False, Suppression.NEVER_TOLD)
+    assert notified(step(at(FINE, NOW + FIVE_MINUTES_MS), state, rule)) == (
+        Change.RECOVERED,
+        False,
+        Suppression.NEVER_NOTIFIED,
+    )
 
 
 def test_a_recovery_while_muted_is_recorded_only() -> None:
     state, _ = step(at(UP, NOW))
     muted = version(2, muted_until_ms=NOW + HOUR_MS)
     found = step(at(FINE, NOW + FIVE_MINUTES_MS), state, muted)
-    assert told(found) == (Change.RECOVERED, False, Suppression.MUTED)
+    assert notified(found) == (Change.RECOVERED, False, Suppression.MUTED)
 
 
 def test_found_in_a_backlog_it_is_recorded_and_told_once_the_backlog_is_gone_if_it_still_fires() -> None:
-    assert told(step(at(UP, NOW), late_ms=HOUR_MS - MINUTE_MS)) == (Change.FIRED, True, "")
+    assert notified(step(at(UP, NOW), late_ms=HOUR_MS - MINUTE_MS)) == (Change.FIRED, True, "")
     state, made = step(at(UP, NOW), late_ms=HOUR_MS)
-    assert made is not None and (made.told, made.told_reason) == (False, Suppression.LATE)
+    assert made is not None and (made.notified, made.suppressed_reason) == (False, Suppression.LATE)
     assert step(at(UP, NOW + FIVE_MINUTES_MS), state, late_ms=HOUR_MS)[1] is None
     made = step(at(UP, NOW + FIVE_MINUTES_MS), state)[1]
-    assert made is not None and (made.change, made.told) == (Change.REMINDER, True)
+    assert made is not None and (made.change, made.notified) == (Change.REMINDER, True)
     assert "found in a backlog" in made.notes[-1]
 
 
@@ -138,7 +146,7 @@ def test_an_edit_while_firing_keeps_the_state_and_the_recovery_says_that_it_was_
     assert made is not None and made.notes == ()
     wider = version(3, rule={"change_percent": 500}, change=RuleChange.EDITED)
     _, made = step(at(UP, NOW + FIVE_MINUTES_MS), state, wider)
-    assert made is not None and (made.change, made.told, made.rule_version) == (Change.RECOVERED, True, 3)
+    assert made is not None and (made.change, made.notified, made.rule_version) == (Change.RECOVERED, True, 3)
     assert made.notes == ("The rule was edited while it fired.",)
 
 
@@ -153,7 +161,7 @@ def test_an_edit_while_firing_keeps_the_state_and_the_recovery_says_that_it_was_
 def test_deleted_or_disabled_while_firing_its_episode_ends_and_nothing_is_told(later: RuleVersion, said: str) -> None:
     state, _ = step(at(UP, NOW))
     state, made = step(at(UP, NOW + MINUTE_MS), state, later)
-    assert made is not None and (made.change, made.told, made.told_reason) == (
+    assert made is not None and (made.change, made.notified, made.suppressed_reason) == (
         Change.RECOVERED,
         False,
         Suppression.ENDED,
@@ -186,7 +194,7 @@ def test_a_minute_evaluates_every_check_of_every_rule_and_gives_what_changed() -
     assert evaluate_minute(rules, states, windows, Known(), NOW + MINUTE_MS) == ({}, [])
     gone = {rule_id: replace(rule, deleted=True) for rule_id, rule in rules.items()}
     after, ended = evaluate_minute(gone, states, windows, Known(), NOW + MINUTE_MS)
-    assert [each.told_reason for each in ended] == [Suppression.ENDED] * 3 and list(after) == keys
+    assert [each.suppressed_reason for each in ended] == [Suppression.ENDED] * 3 and list(after) == keys
 
 
 def test_the_newest_version_made_by_then_is_in_force() -> None:
@@ -197,18 +205,18 @@ def test_the_newest_version_made_by_then_is_in_force() -> None:
     assert newest(versions, T0 + 20) == {"r1": versions[2]}
 
 
-def test_states_and_transitions_survive_as_plain_data() -> None:
+def test_states_and_alert_events_survive_as_plain_data() -> None:
     state, made = step(at(UP, NOW))
     assert made is not None
     assert RuleState.from_record(orjson.loads(orjson.dumps(state.to_record()))) == state
     full = replace(made, excluded=(("filtered", 3),), notes=("One.", "Two."), hour=(1, 2))
-    assert Transition.from_record(orjson.loads(orjson.dumps(full.to_record()))) == full
-    for kind, record in ((RuleState, state.to_record()), (Transition, made.to_record())):
+    assert AlertEvent.from_record(orjson.loads(orjson.dumps(full.to_record()))) == full
+    for kind, record in ((RuleState, state.to_record()), (AlertEvent, made.to_record())):
         with pytest.raises(ValueError, match="version 9; this Waybill reads 1"):
             kind.from_record({**record, "v": 9})
 
 
-def test_a_transition_is_one_row_without_units_in_its_names() -> None:
+def test_a_alert_event_is_one_row_without_units_in_its_names() -> None:
     made = step(at(UP, NOW))[1]
     assert made is not None
     row = made.as_row()
@@ -219,5 +227,5 @@ def test_a_transition_is_one_row_without_units_in_its_names() -> None:
         NOW - DAY_MS,
     )
     assert (row["numerator"], row["denominator"], row["threshold_bp"], row["operator"]) == (2_000, 1_000, 400, ">")
-    assert (row["told"], row["told_reason"], row["check"], row["change"]) == (True, "", "day", "fired")
+    assert (row["notified"], row["suppressed_reason"], row["check"], row["change"]) == (True, "", "day", "fired")
     assert all(isinstance(value, str | int | list | dict) for value in row.values())

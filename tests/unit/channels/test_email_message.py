@@ -7,14 +7,14 @@ from email.policy import default
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.alerts.notice import Change, Notice
+from model.alerts.notification import Change, Notification
 from sinks.channels.email_message import email_message
-from tests.unit.channels.notices import AT_MS, hostile_notice, notice
+from tests.unit.channels.notifications import AT_MS, hostile_notification, notification
 
 
-def sent(*notices: Notice) -> EmailMessage:
+def sent(*notifications: Notification) -> EmailMessage:
     """A mail as it arrives."""
-    raw = email_message(notices, "waybill@example.com", "ada@example.net", AT_MS).as_bytes()
+    raw = email_message(notifications, "waybill@example.com", "ada@example.net", AT_MS).as_bytes()
     assert raw.isascii() and max(map(len, raw.split(b"\r\n"))) <= 998
     assert b"\n" not in raw.replace(b"\r\n", b"")
     message = message_from_bytes(raw, policy=default)
@@ -29,7 +29,7 @@ def part(message: EmailMessage, subtype: str) -> str:
 
 
 def test_the_headers_say_from_whom_what_and_that_a_machine_wrote_it() -> None:
-    message = sent(notice(7))
+    message = sent(notification(7))
     assert message["From"] == "Waybill <waybill@example.com>"
     assert message["To"] == "ada@example.net"
     assert message["Subject"] == "[Waybill] Firing: Purchases reach Amplitude"
@@ -38,11 +38,11 @@ def test_the_headers_say_from_whom_what_and_that_a_machine_wrote_it() -> None:
     assert message["Auto-Submitted"] == "auto-generated"
     assert message["List-Id"] == "Waybill alerts <alerts.example.com>"
     assert message["X-Waybill-Change"] == "fired"
-    assert message["X-Waybill-Notice"] == f"{7:032x}"
+    assert message["X-Waybill-Notification"] == f"{7:032x}"
 
 
 def test_text_and_html_say_the_same() -> None:
-    message = sent(notice(7))
+    message = sent(notification(7))
     text, html = part(message, "plain"), part(message, "html")
     for words in ("18,412 of 19,652", "2,310 filtered", "1,102 × 429 amplitude: Too many requests", f"{7:032x}"):
         assert words in text and words in html
@@ -52,18 +52,18 @@ def test_text_and_html_say_the_same() -> None:
     assert "Sample: https://waybill.example.com/trace/m-1?source=web&day=1" in text
 
 
-def test_several_notices_are_one_mail_with_an_id_of_its_own() -> None:
-    both = sent(notice(1), notice(2, change=Change.RECOVERED))
+def test_several_notifications_are_one_mail_with_an_id_of_its_own() -> None:
+    both = sent(notification(1), notification(2, change=Change.RECOVERED))
     assert both["Subject"] == "[Waybill] 2 alerts: Firing: Purchases reach Amplitude, and 1 more"
-    assert both["Message-ID"] not in {sent(notice(1))["Message-ID"], sent(notice(2))["Message-ID"]}
-    assert both["Message-ID"] == sent(notice(1), notice(2, change=Change.RECOVERED))["Message-ID"]
+    assert both["Message-ID"] not in {sent(notification(1))["Message-ID"], sent(notification(2))["Message-ID"]}
+    assert both["Message-ID"] == sent(notification(1), notification(2, change=Change.RECOVERED))["Message-ID"]
     assert both["X-Waybill-Change"] == "fired, recovered"
     for subtype in ("plain", "html"):
         assert f"{1:032x}" in part(both, subtype) and f"{2:032x}" in part(both, subtype)
 
 
 def test_nothing_a_stranger_wrote_becomes_a_header_or_an_element() -> None:
-    message = sent(hostile_notice())
+    message = sent(hostile_notification())
     assert message["Bcc"] is None
     assert message.keys().count("Subject") == 1
     html = part(message, "html")
@@ -72,7 +72,7 @@ def test_nothing_a_stranger_wrote_becomes_a_header_or_an_element() -> None:
 
 @given(st.text(max_size=300))
 def test_whatever_a_title_holds_the_mail_can_be_read(title: str) -> None:
-    message = sent(notice(title=title))
+    message = sent(notification(title=title))
     assert message["Subject"].startswith("[Waybill] Firing:")
-    assert message["X-Waybill-Notice"] == f"{1:032x}"
+    assert message["X-Waybill-Notification"] == f"{1:032x}"
     assert "18,412" in part(message, "plain")

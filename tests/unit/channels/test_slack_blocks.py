@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.alerts.notice import Change
-from sinks.channels.slack_blocks import MAX_NOTICES, PLAIN_LIMIT_CHARS, blocks, escaped, plain
-from tests.unit.channels.notices import hostile_notice, notice
+from model.alerts.notification import Change
+from sinks.channels.slack_blocks import MAX_NOTIFICATIONS, PLAIN_LIMIT_CHARS, blocks, escaped, plain
+from tests.unit.channels.notifications import hostile_notification, notification
 
 
 def rendered(count: int, hostile: bool = False) -> list[dict[str, Any]]:
-    make = hostile_notice if hostile else notice
+    make = hostile_notification if hostile else notification
     return [block.to_dict() for block in blocks([make(number) for number in range(count)])]
 
 
@@ -25,7 +25,7 @@ def texts(value: Any) -> list[str]:
     return [text for inner in value for text in texts(inner)] if isinstance(value, list) else []
 
 
-def test_a_notice_in_full_says_what_where_since_when_and_why() -> None:
+def test_a_notification_in_full_says_what_where_since_when_and_why() -> None:
     told = rendered(1)
     assert [block["type"] for block in told] == ["header", "section", "section", "section", "context"]
     said = "\n".join(texts(told))
@@ -36,11 +36,11 @@ def test_a_notice_in_full_says_what_where_since_when_and_why() -> None:
     assert "<https://waybill.example.com/trace/m-1?source=web&amp;day=1|sample>" in said
     assert "(sample m-2)" in said
     assert "<https://waybill.example.com/alerts/purchases|Look closer>" in said
-    assert f"notice {0:032x}" in said
+    assert f"notification {0:032x}" in said
     assert "<!date^1795230900^{date_short_pretty} {time}|2026-11-21 03:15 UTC>" in said
 
 
-@pytest.mark.parametrize("count", [1, 2, 3, 4, MAX_NOTICES])
+@pytest.mark.parametrize("count", [1, 2, 3, 4, MAX_NOTIFICATIONS])
 @pytest.mark.parametrize("hostile", [False, True])
 def test_no_message_is_over_slacks_limits(count: int, hostile: bool) -> None:
     told = rendered(count, hostile)
@@ -56,19 +56,19 @@ def test_no_message_is_over_slacks_limits(count: int, hostile: bool) -> None:
     orjson.dumps(told)  # raises when there is anything that cannot be written
 
 
-@pytest.mark.parametrize("count", [1, 3, MAX_NOTICES])
-def test_every_notice_of_a_post_is_told_with_its_id(count: int) -> None:
+@pytest.mark.parametrize("count", [1, 3, MAX_NOTIFICATIONS])
+def test_every_notification_of_a_post_is_told_with_its_id(count: int) -> None:
     said = "\n".join(texts(rendered(count)))
-    unadorned = plain([notice(number) for number in range(count)], PLAIN_LIMIT_CHARS)
+    unadorned = plain([notification(number) for number in range(count)], PLAIN_LIMIT_CHARS)
     for number in range(count):
-        assert f"notice {number:032x}" in said
-        assert f"notice {number:032x}" in unadorned
+        assert f"notification {number:032x}" in said
+        assert f"notification {number:032x}" in unadorned
 
 
 def test_text_of_strangers_mentions_nobody_and_links_nowhere() -> None:
     told = rendered(1, hostile=True)
     marked_up = [text for text in texts(told) if "‹" not in text]
-    for text in [*marked_up, plain([hostile_notice()], PLAIN_LIMIT_CHARS)]:
+    for text in [*marked_up, plain([hostile_notification()], PLAIN_LIMIT_CHARS)]:
         assert set(re.findall(r"<[^>]*>", text)) <= set(re.findall(r"<!date\^[^>]*>", text))
     for block in told:
         if block["type"] == "section":
@@ -78,7 +78,7 @@ def test_text_of_strangers_mentions_nobody_and_links_nowhere() -> None:
 
 
 def test_a_recovery_looks_like_one() -> None:
-    told = [block.to_dict() for block in blocks([notice(change=Change.RECOVERED)])]
+    told = [block.to_dict() for block in blocks([notification(change=Change.RECOVERED)])]
     assert told[0]["text"]["text"].startswith("🟢 Recovered: ")
 
 

@@ -38,7 +38,7 @@ class Deployment:
         return self.data / "recovery" / flow
 
 
-def open_installation(workspace: Workspace, data: Path) -> Deployment:
+def open_deployment(workspace: Workspace, data: Path) -> Deployment:
     """Open the topics and the data directory, creating what is missing."""
     data.mkdir(parents=True, exist_ok=True, mode=0o700)
     config = workspace.topics
@@ -73,18 +73,18 @@ def store_retention_seconds(workspace: Workspace) -> dict[str, int]:
         "hours": kept.hours_days,
         "hour_totals": kept.hours_days,
         "hour_latencies": kept.hours_days,
-        "alert_transitions": kept.alerts_days,
+        "alert_events": kept.alerts_days,
         "alert_messages": kept.alerts_days,
     }
     return {table: count * DAY_SECONDS for table, count in days.items()}
 
 
-def migrate_store(installation: Deployment, store: Store) -> int:
+def migrate_store(deployment: Deployment, store: Store) -> int:
     """Bring the store's schema up to date; returns how many migrations were applied.
 
     Raises `sinks.clickhouse.store.StoreError` and `sinks.clickhouse.schema.MigrationFailed`.
     """
-    workspace = installation.workspace
+    workspace = deployment.workspace
     return migrate(store, store_retention_seconds(workspace), ALL_REASONS, workspace.store.cluster)
 
 

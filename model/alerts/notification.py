@@ -1,4 +1,4 @@
-"""A notice: what a notification says, independent of the channel. Each channel formats it."""
+"""What a notification says, independent of the channel. Each channel formats it."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -15,7 +15,7 @@ class Change(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class ErrorGroup:
+class TopError:
     """Similar failures in the window: the destination's message (redacted), how many, and one sample."""
 
     destination: str
@@ -27,10 +27,10 @@ class ErrorGroup:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Notice:
-    """One notice. All texts are redacted single lines that may contain any character: channels escape them.
+class Notification:
+    """One notification. All texts are redacted single lines that may contain any character: channels escape them.
 
-    id: 32 hex digits, the same when the notice is sent again. from_ms, to_ms: its window; 0, 0 for none.
+    id: 32 hex digits, the same when the notification is sent again. from_ms, to_ms: its window; 0, 0 for none.
     """
 
     id: str
@@ -43,5 +43,5 @@ class Notice:
     from_ms: int = 0
     to_ms: int = 0
     facts: tuple[tuple[str, str], ...] = ()  # label and value: excluded counts, baseline, what to do
-    error_groups: tuple[ErrorGroup, ...] = ()
+    error_groups: tuple[TopError, ...] = ()
     link: str = ""  # '' when no base_url is set

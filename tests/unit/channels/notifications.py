@@ -1,15 +1,15 @@
-"""Notices to be told, for the tests of all channels."""
+"""Notifications to be told, for the tests of all channels."""
 
 from typing import Any
 
-from model.alerts.notice import Change, ErrorGroup, Notice
+from model.alerts.notification import Change, Notification, TopError
 from model.durations import DAY_MS
 
 AT_MS = 1_795_230_900_000
 
 
-def notice(number: int = 1, **changed: Any) -> Notice:
-    """A rule that fires, with everything a notice may bring."""
+def notification(number: int = 1, **changed: Any) -> Notification:
+    """A rule that fires, with everything a notification may bring."""
     fields: dict[str, Any] = {
         "id": f"{number:032x}",
         "change": Change.FIRED,
@@ -22,14 +22,14 @@ def notice(number: int = 1, **changed: Any) -> Notice:
         "to_ms": AT_MS,
         "facts": (("Destination", "amplitude"), ("Not counted", "2,310 filtered")),
         "error_groups": (
-            ErrorGroup(
+            TopError(
                 destination="amplitude",
                 code="429",
                 message="Too many requests for this device",
                 deliveries=1_102,
                 link="https://waybill.example.com/trace/m-1?source=web&day=1",
             ),
-            ErrorGroup(
+            TopError(
                 destination="amplitude",
                 code="ETIMEDOUT",
                 message="operation timed out",
@@ -39,15 +39,15 @@ def notice(number: int = 1, **changed: Any) -> Notice:
         ),
         "link": "https://waybill.example.com/alerts/purchases",
     }
-    return Notice(**fields | changed)
+    return Notification(**fields | changed)
 
 
 HOSTILE = "<!channel> @here </b>&amp; *x* `y` <https://evil.example|click>\r\nBcc: eve@evil.example\x1b[2J\u202e\ud800"
 
 
-def hostile_notice(number: int = 1) -> Notice:
+def hostile_notification(number: int = 1) -> Notification:
     """Everything a partner or a user may write, where anything can be written, and as long as it likes."""
-    group = ErrorGroup(
+    group = TopError(
         destination=HOSTILE,
         code=HOSTILE,
         message=HOSTILE * 100,
@@ -55,7 +55,7 @@ def hostile_notice(number: int = 1) -> Notice:
         sample_message_id=HOSTILE,
         link="javascript:alert(1)",
     )
-    return notice(
+    return notification(
         number,
         rule_id=HOSTILE,
         rule_name=HOSTILE * 50,

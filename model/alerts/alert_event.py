@@ -1,4 +1,4 @@
-"""A change of a rule's state: what was compared, over which window, and whether it is told. Recorded in any case."""
+"""A change of a rule's state: what was compared, over which window, and whether it notifies. Always recorded."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -6,29 +6,29 @@ from enum import StrEnum
 from hashlib import blake2b
 from typing import Any
 
-from model.alerts.notice import Change
+from model.alerts.notification import Change
 from model.alerts.state import Check
 
-TRANSITION_VERSION = 1
+ALERT_EVENT_VERSION = 1
 ID_BYTES = 16
 
 
 class Suppression(StrEnum):
-    """Why a transition is recorded and not told."""
+    """Why an alert event is recorded but notifies nobody."""
 
     MUTED = "muted"
     LATE = "late"  # found in a backlog, more than an hour after its minute
-    NEVER_TOLD = "never-told"  # it recovers, and nobody had heard that it fired
+    NEVER_NOTIFIED = "never-notified"  # it recovers, and nobody was notified that it fired
     ENDED = "ended"  # the rule was deleted, disabled or changed into another one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Transition:
+class AlertEvent:
     """One change of one check of one rule. Times are Unix ms; texts are redacted, in one line each.
 
     id: 32 hex digits, the same whenever the same minute is evaluated again. at_ms: the window's end. from_ms to to_ms:
     the window of ``numerator``. baseline_from_ms to baseline_to_ms: what it is compared with; 0, 0 without one.
-    since_ms: when the episode began to fire. episode: id of the transition that began it.
+    since_ms: when the episode began to fire. episode: id of the alert event that began it.
 
     What was compared, by check and kind:
 
@@ -71,11 +71,11 @@ class Transition:
     notes: tuple[str, ...] = ()
     channels: tuple[str, ...] = ()
     author: str = ""
-    told: bool = True
-    told_reason: str = ""
+    notified: bool = True
+    suppressed_reason: str = ""
 
     def as_row(self) -> dict[str, Any]:
-        """As table alert_transitions has it: names without _ms, ``window_from`` and ``window_to`` for the window."""
+        """As table alert_events has it: names without _ms, ``window_from`` and ``window_to`` for the window."""
         row = {name.removesuffix("_ms"): value for name, value in asdict(self).items()}
         row |= {
             "window_from": row.pop("from"),
@@ -94,13 +94,13 @@ class Transition:
     def to_record(self) -> dict[str, Any]:
         """As plain data that JSON can hold."""
         record = asdict(self) | {"check": str(self.check), "change": str(self.change)}
-        return {"v": TRANSITION_VERSION, **record}
+        return {"v": ALERT_EVENT_VERSION, **record}
 
     @classmethod
-    def from_record(cls, record: Mapping[str, Any]) -> "Transition":
+    def from_record(cls, record: Mapping[str, Any]) -> "AlertEvent":
         """From plain data, also through JSON. Raises ValueError for a version that this Waybill does not read."""
-        if record.get("v") != TRANSITION_VERSION:
-            raise ValueError(f"a transition has version {record.get('v')}; this Waybill reads {TRANSITION_VERSION}")
+        if record.get("v") != ALERT_EVENT_VERSION:
+            raise ValueError(f"an alert event has version {record.get('v')}; this Waybill reads {ALERT_EVENT_VERSION}")
         fields = {name: value for name, value in record.items() if name != "v"}
         numerator, denominator = fields["hour"]
         fields |= {
@@ -114,7 +114,7 @@ class Transition:
         return cls(**fields)
 
 
-def transition_id(rule_id: str, check: Check, at_ms: int, change: Change) -> str:
-    """Name a transition by what it is, so that finding it again adds nothing (32 hex digits)."""
-    text = "\x1f".join(("transition", rule_id, check, str(at_ms), change))
+def alert_event_id(rule_id: str, check: Check, at_ms: int, change: Change) -> str:
+    """Name an alert event by what it is, so that finding it again adds nothing (32 hex digits)."""
+    text = "\x1f".join(("alert_event", rule_id, check, str(at_ms), change))
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=ID_BYTES).hexdigest()
