@@ -11,8 +11,8 @@ from console.command_line import (
     AsJson,
     DataDirectory,
     WorkspaceFile,
-    opened_deployment,
     is_text,
+    opened_deployment,
     print_json,
 )
 from console.errors import explain_errors

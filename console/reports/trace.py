@@ -110,7 +110,7 @@ def render(trace: Trace, console: Console) -> None:
     console.print(title.append(printable(f"   {what}"), "dim"))
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
     for look in ({"no_wrap": True, "style": "dim"}, {"no_wrap": True}, {"no_wrap": True}, {"ratio": 1}):
-        table.add_column(**look)  # type: ignore[arg-type]
+        table.add_column(**look)
     latest = {step.delivery_id: step for step in trace.steps}
     for step in trace.steps:
         to = f"→ {step.destination}" if step.destination else ""
