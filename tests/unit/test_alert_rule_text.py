@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from console.alerts.cli.options import definition, named, until_ms
 from console.alerts.rule_text import KINDS, TEXT_LIMIT_BYTES, parse_rule, read_rule
+from console.commands.alerts.options import definition, named, until_ms
 from model.alerts.rule import RULE
 
 FIELDS = sorted({name for kind in KINDS.values() for name in kind.model_fields} | {"colour"})

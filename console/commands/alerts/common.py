@@ -10,8 +10,8 @@ from urllib.parse import quote
 import orjson
 from rich.console import Console
 
-from console.alerts.cli import render as drawing
-from console.alerts.cli.client import AlertsClient, open_alerts
+from console.commands.alerts import render as drawing
+from console.commands.alerts.client import AlertsClient, open_alerts
 from console.errors import explain_errors
 
 

@@ -68,7 +68,7 @@ def open_alerts(workspace_file: Path, data: Path) -> Iterator[AlertsClient]:
     if server is not None:
         yield AlertsClient(lambda: _connect_to(server), f"`waybill up` (process {server.pid}) at {server.address}")
         return
-    from console.alerts.cli.in_process import in_process_app  # the whole API, which asking needs nothing of
+    from console.commands.alerts.in_process import in_process_app  # the whole API, which asking needs nothing of
 
     with in_process_app(workspace_file, data) as app:
         yield AlertsClient(

@@ -6,10 +6,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from console.alerts.cli import render as drawing
-from console.alerts.cli.common import asking, path_of, printed, show_rule
-from console.alerts.cli.options import RuleId, period_ms, until_ms
 from console.command_line import DATA, WORKSPACE, AsJson, DataDirectory, WorkspaceFile
+from console.commands.alerts import render as drawing
+from console.commands.alerts.common import asking, path_of, printed, show_rule
+from console.commands.alerts.options import RuleId, period_ms, until_ms
 from flows.engine.clock import wall_clock_ms
 
 

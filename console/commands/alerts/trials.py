@@ -6,10 +6,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from console.alerts.cli import render as drawing
-from console.alerts.cli.common import asking, printed
-from console.alerts.cli.options import definition, named
 from console.command_line import DATA, WORKSPACE, AsJson, DataDirectory, WorkspaceFile
+from console.commands.alerts import render as drawing
+from console.commands.alerts.common import asking, printed
+from console.commands.alerts.options import definition, named
 
 
 def backtest(

@@ -2,9 +2,9 @@
 
 import typer
 
-from console.alerts.cli import notifications as told_commands
-from console.alerts.cli import rules as rule_commands
-from console.alerts.cli import trials as trying_commands
+from console.commands.alerts import notifications as told_commands
+from console.commands.alerts import rules as rule_commands
+from console.commands.alerts import trials as trying_commands
 
 alerts_app = typer.Typer(
     name="alerts", no_args_is_help=True, rich_markup_mode="rich", help="Rules that tell you when it goes wrong."
