@@ -47,7 +47,7 @@ class Commands(TyperGroup):
 
 def _load(name: str) -> Any:
     if name == _ALERTS:
-        return typer.main.get_command(import_module("console.alerts.cli.app").alerts_app)
+        return typer.main.get_command(import_module("console.commands.alerts.app").alerts_app)
     function = _FUNCTIONS.get(name, name)
     alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich")
     example = f"waybill {name} {_COMMANDS[name]}".rstrip()

@@ -136,7 +136,7 @@ def test_every_command_has_an_example(alerts: Shell) -> None:
         "list create edit delete mute unmute ack history inbox backtest test-channel subscribe unsubscribe"
     ).split()
     done = subprocess.run(
-        [sys.executable, "-c", "from console.alerts.cli.app import alerts_app as a\n"
+        [sys.executable, "-c", "from console.commands.alerts.app import alerts_app as a\n"
          "print(*(f'{c.name} {c.epilog}' for c in a.registered_commands), sep='\\n')"],
         capture_output=True, text=True, check=True,
     )  # fmt: skip

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from console.alerts.cli.notifications import until_ms
-from console.alerts.cli.options import definition, named
 from console.alerts.rule_text import KINDS, TEXT_LIMIT_BYTES, parse_rule, read_rule
+from console.commands.alerts.notifications import until_ms
+from console.commands.alerts.options import definition, named
 from model.alerts.rule import RULE
 
 FIELDS = sorted({name for kind in KINDS.values() for name in kind.model_fields} | {"colour"})

@@ -5,10 +5,10 @@ from typing import Annotated, Any
 
 import typer
 
-from console.alerts.cli import render
-from console.alerts.cli.client import AlertsClient
-from console.alerts.cli.command import Answer, RuleId, api_command, path_of
-from console.alerts.cli.options import Kind, RuleOptions, definition, named
+from console.commands.alerts import render
+from console.commands.alerts.client import AlertsClient
+from console.commands.alerts.command import Answer, RuleId, api_command, path_of
+from console.commands.alerts.options import Kind, RuleOptions, definition, named
 from console.reports.render_parts import printable
 
 RuleFile = Annotated[Path | None, typer.Option(help="The rule as YAML or JSON; options change it.")]

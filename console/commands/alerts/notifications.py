@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from console.alerts.cli import render
-from console.alerts.cli.client import AlertsClient
-from console.alerts.cli.command import Answer, RuleId, api_command, path_of
+from console.commands.alerts import render
+from console.commands.alerts.client import AlertsClient
+from console.commands.alerts.command import Answer, RuleId, api_command, path_of
 from console.period import parse_period, parse_time
 from flows.engine.clock import wall_clock_ms
 

@@ -2,7 +2,7 @@
 
 import typer
 
-from console.alerts.cli import notifications, rules
+from console.commands.alerts import notifications, rules
 
 alerts_app = typer.Typer(
     name="alerts", no_args_is_help=True, rich_markup_mode="rich", help="Rules that notify you when deliveries go wrong."

@@ -73,7 +73,9 @@ def open_alerts(workspace_file: Path, data: Path) -> Iterator[AlertsClient]:
         where = f"`waybill up` (process {server.pid}) at {server.address}"
         yield AlertsClient(lambda: httpx.AsyncClient(**settings), where)
         return
-    from console.alerts.cli.in_process import in_process_app  # slow to import, and a running server needs none of it
+    from console.commands.alerts.in_process import (
+        in_process_app,  # slow to import, and a running server needs none of it
+    )
 
     with in_process_app(workspace_file, data) as app:
         transport = httpx.ASGITransport(app)

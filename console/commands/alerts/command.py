@@ -10,8 +10,8 @@ from urllib.parse import quote
 import typer
 from rich.console import Console
 
-from console.alerts.cli.client import open_alerts
 from console.command_line import DATA, WORKSPACE, AsJson, DataDirectory, WorkspaceFile, print_json
+from console.commands.alerts.client import open_alerts
 from console.errors import explain_errors
 
 Answer = dict[str, Any]  # of the API, as JSON types
