@@ -117,7 +117,7 @@ def test_somebody_subscribes_looks_and_unsubscribes(alerts: Shell) -> None:
         (("edit", "../../x", "--name", "y"), "waybill"),
         (("mute", "nothing", "--for", "2h"), "there is no alert rule 'nothing'"),
         (("mute", "nothing"), "either --for"),
-        (("mute", "nothing", "--until", "2001-01-01"), "is over"),
+        (("mute", "nothing", "--until", "2001-01-01"), "is in the past"),
         (("history", "--period", "soon"), "no period"),
         (("backtest",), "either the id"),
         (("test-channel", "teem"), "there is no channel 'teem'"),
