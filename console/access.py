@@ -2,11 +2,14 @@
 
 import os
 import pwd
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
+import orjson
 from starlette.requests import Request
 
+from model.recording.facts import Audited
 from model.workspace.permissions import Role
 
 AUTHOR_HEADER = "waybill-author"  # sent by commands of the data directory's owner: their name, percent-encoded
@@ -31,3 +34,9 @@ def local_author() -> str:
         return pwd.getpwuid(os.getuid()).pw_name
     except KeyError:  # a container may run as a user without a name
         return f"uid {os.getuid()}"
+
+
+def audited(who: Caller, action: str, subject: str, details: Mapping[str, Any], *, at_ms: int, run: str) -> Audited:
+    """Make the record that ``who`` is about to do something; ``details`` as JSON types, redacted."""
+    text = orjson.dumps(details).decode()
+    return Audited(at_ms=at_ms, run=run, author=who.name, role=who.role, action=action, subject=subject, details=text)

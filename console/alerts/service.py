@@ -1,4 +1,4 @@
-"""Everything the API about alerts needs, put together for one deployment and its store."""
+"""Everything that the alerts API needs, built for one deployment and its store."""
 
 import secrets
 from collections.abc import Callable
@@ -11,13 +11,12 @@ from console.alerts.backtest import run_backtest
 from console.alerts.channel_tester import ChannelTester
 from console.alerts.rule_checks import RuleTargets, check_rule
 from console.alerts.rules import Rules
-from console.data_dir import View
+from console.data_dir import View, view_of
 from flows.engine.clock import wall_clock_ms
 from flows.runtime.deployment import Deployment
 from flows.topics.records import append_facts
 from model.alerts.rule import Rule
 from model.recording.facts import Audited
-from model.workspace.workspace import Workspace
 from sinks.clickhouse.store import Store
 
 ID_BYTES = 5
@@ -34,7 +33,7 @@ class Alerts:
     clock: Callable[[], int]
 
     def channels(self) -> list[dict[str, Any]]:
-        """Return every channel there is, with how it is as far as that is known: state is None before it is used."""
+        """Return every channel with its health; state is None before the channel is used."""
         health = {row["channel"]: row for row in self.view("alert_channel_health", {})}
         nothing = dict.fromkeys(("state", "since", "at", "code", "message", "sent_24h", "dropped_24h", "waiting"))
         return [
@@ -45,31 +44,26 @@ class Alerts:
         ]
 
     def backtest(self, rule: Rule, days: int, who: Caller) -> dict[str, Any]:
-        """Return when a rule would have fired. Raises ValueError when it names what is not there."""
+        """Return when a rule would have fired. Raises ValueError when it names something that does not exist."""
         targets = self.targets()
         check_rule(rule, targets, who.name)
         kept_days = targets.workspace.retention.store.minutes_days
         return run_backtest(self.view, rule, days=days, kept_days=kept_days, now_ms=self.clock()).to_json()
 
     def test_channel(self, channel: str, who: Caller) -> dict[str, Any]:
-        """Send a test message and return what came of it. Raises ValueError for a channel that is not there."""
+        """Send a test message and return the channel's response. Raises ValueError for an unknown channel."""
         return self.tester.test(channel, who)
 
 
 def alerts_of(deployment: Deployment, store: Store) -> Alerts:
-    """Put it together; rules go by the workspace in force."""
+    """Build it; rules are checked against the active workspace."""
 
     def targets() -> RuleTargets:
-        return targets_of(deployment.workspace)
+        return RuleTargets(deployment.workspace, deployment.workspace.alerts)
 
-    def audit(said: Audited) -> None:
-        append_facts(deployment.topics, [said])
+    def audit(fact: Audited) -> None:
+        append_facts(deployment.topics, [fact])
 
     rules = Rules(store, audit, targets, wall_clock_ms, partial(secrets.token_hex, ID_BYTES))
     tester = ChannelTester(store, audit, targets, wall_clock_ms, partial(secrets.token_hex, 16))
-    return Alerts(rules, lambda name, parameters: store.view(name, **parameters), targets, tester, wall_clock_ms)
-
-
-def targets_of(workspace: Workspace) -> RuleTargets:
-    """What the rules of a workspace can name."""
-    return RuleTargets(workspace, workspace.alerts)
+    return Alerts(rules, view_of(store), targets, tester, wall_clock_ms)

@@ -12,14 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import orjson
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
-from console.access import local_author
+from console.access import Caller, audited, local_author
 from console.command_line import stop_signals
 from console.data_dir import AlreadyRunning, View, find_server, open_lock, open_views, try_lock
 from console.period import parse_time
@@ -34,7 +33,7 @@ from model.config.problems import did_you_mean, quoted
 from model.delivery.delivery import Delivery
 from model.delivery.redrive import Choice, Earlier, Lookup, Skip
 from model.destinations.catalogue import reason
-from model.recording.facts import Audited
+from model.workspace.permissions import Role
 from model.workspace.workspace import Workspace
 
 _WHY = {
@@ -119,19 +118,13 @@ def run(
                     console.print(draw_banner(banner))
         if not agreed(plan):
             return Result(choice, plan)
-        audited = Audited(
-            at_ms=wall_clock_ms(),
-            run=redrive_id,
-            author=local_author(),
-            role="owner",  # whoever may open the data directory
-            action="redrive",
-            subject=choice.destination,
-            details=orjson.dumps({**_filters(choice), "deliveries": plan.total, "rate": rate_per_second}).decode(),
-        )
+        who = Caller(local_author(), Role.OWNER)  # who may open the data directory
+        details = {**_filters(choice), "deliveries": plan.total, "rate": rate_per_second}
+        fact = audited(who, "redrive", choice.destination, details, at_ms=wall_clock_ms(), run=redrive_id)
         with stop_signals() as stop, _progress(console) as progress:
             task = progress.add_task("", total=plan.total)
             pace = RateLimit(rate_per_second, stop.wait, time.monotonic)
-            sent = redriving.send(audited, pace, lambda so_far: progress.update(task, completed=so_far))
+            sent = redriving.send(fact, pace, lambda so_far: progress.update(task, completed=so_far))
             stopped = stop.is_set() and sent < plan.total
     return Result(choice, plan, redrive_id, sent, stopped)
 
