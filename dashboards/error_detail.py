@@ -5,12 +5,11 @@ from grafana_foundation_sdk.builders import table
 from dashboards import columns as c
 from dashboards import variables
 from dashboards.annotations import alert_marks
-from dashboards.colours import DISCARDED, EXPIRED, FAILED_CALLS, SEVERITIES
-from dashboards.links import address, field, kept
+from dashboards.colours import DISCARDED, EXPIRED, FAILED_CALLS
 from dashboards.page import page
 from dashboards.panels import bars, grid
 from dashboards.queries import call, trend, value_of
-from dashboards.shared import SAMPLE, complete_to, error_columns, sample_columns
+from dashboards.shared import ERROR_COLUMNS, SAMPLE, SAMPLE_COLUMNS, complete_to
 
 UID = "error-detail"
 CODE = value_of("code")
@@ -26,19 +25,10 @@ _ERROR = grid(
     f"WHERE {CODE} IN ('', code)\n"
     "ORDER BY deliveries DESC, destination, code, state",
     empty="No delivery ended with this code or waits because of it; calls that arrived at a later try are below.",
-    columns=(
-        *(
-            column
-            for column in error_columns(
-                address(UID, field("code", "Code"), field("destination", "Destination"), kept("source"))
-            )
-            if column.matcher.options != "Share"
-        ),
-        c.column("Severity", c.words(SEVERITIES, 90)),
-        c.column("Whose turn", c.width(110)),
-        c.column("What to do", c.wrapped()),
-        c.column("More", c.read_more()),
-    ),
+    columns={
+        **ERROR_COLUMNS,
+        "Whose turn": c.width(110),
+    },
 )
 _TREND = bars(
     "When it happens",
@@ -64,14 +54,10 @@ _MESSAGES = grid(
     "ORDER BY `Calls` DESC, destination, code, message\n"
     "LIMIT 50",
     empty="No message came with this error.",
-    columns=(
-        c.column("Destination", c.width(130)),
-        c.column("Code", c.width(130)),
-        c.column("Message", c.wrapped()),
-        c.column("Calls", c.count()),
-        c.column("Deliveries", c.count()),
-        c.column("Last seen", c.time()),
-    ),
+    columns={
+        ("Destination", "Code"): c.width(130),
+        "Calls": c.count(),
+    },
 )
 
 
@@ -85,12 +71,9 @@ def _affected(title: str, by: str) -> table.Panel:
         "WHERE count > 0\n"
         "ORDER BY count DESC, value",
         empty="No delivery ended with this error in this period.",
-        columns=(
-            c.column("Deliveries", c.count()),
-            c.column("Share", c.share(DISCARDED)),
-            c.column("Change of share", c.points()),
-            c.column("Success rate", c.unit("percentunit", 1) + c.width(115)),
-        ),
+        columns={
+            "Share": c.share(DISCARDED),
+        },
     )
 
 
@@ -102,11 +85,10 @@ _SAMPLES = grid(
     f"FROM {call('error_samples', code=CODE, limit='10')} AS s\n"
     "ORDER BY s.at DESC, s.delivery_id, s.attempt",
     empty="No sample of this error is kept for this period.",
-    columns=(
-        c.column("Destination", c.width(130)),
-        c.column("Code", c.width(130)),
-        *sample_columns(c.column),
-    ),
+    columns={
+        ("Destination", "Code"): c.width(130),
+        **SAMPLE_COLUMNS,
+    },
 )
 
 

@@ -6,17 +6,16 @@ from dashboards import columns as c
 from dashboards import variables
 from dashboards.annotations import alert_marks
 from dashboards.colours import BAD, DELIVERED, FILTERED, GOOD, LATENCY, NOT_DELIVERED, PLAIN, WORRYING
-from dashboards.links import address, field, kept
 from dashboards.page import page
 from dashboards.panels import Steps, bars, change_colours, grid, lines, number
 from dashboards.queries import call, change, trend
 from dashboards.shared import (
+    ERROR_COLUMNS,
     SAMPLE,
+    SAMPLE_COLUMNS,
     banners,
     complete_to,
-    error_columns,
-    only_destination,
-    sample_columns,
+    link_to_destination,
 )
 
 UID = "event-delivery"
@@ -88,15 +87,12 @@ _ERRORS = grid(
     "QUALIFY nth <= 3\n"
     "ORDER BY e.deliveries DESC, e.destination, e.code, e.state, nth",
     empty="Nothing failed in this period with this choice.",
-    columns=(
-        *error_columns(
-            address("error-detail", field("code", "Code"), field("destination", "Destination"), kept("source"))
-        ),
-        c.nested_column("What to do", c.wrapped()),
-        c.nested_column("More", c.read_more()),
-        *sample_columns(),
-        c.nested_column("nth", c.hidden()),
-    ),
+    columns={
+        **ERROR_COLUMNS,
+        "Share": c.share(BAD),
+        **SAMPLE_COLUMNS,
+        "nth": c.hidden(),
+    },
     nested_by=_ERROR,
 )
 
@@ -128,13 +124,12 @@ _SPLIT = grid(
     f"FROM {call('latency_split')}\n"
     "ORDER BY source, destination",
     empty="Nothing was delivered in this period with this choice.",
-    columns=(
-        c.column("Delivered", c.count()),
-        c.column("Source", c.width(90)),
-        c.column("Destination", c.width(130) + c.link("Only this destination", only_destination("Destination"))),
-        *(c.column(name, c.milliseconds(85)) for name in ("Queue", "Limits", "Calls")),
-        c.column("Between attempts", c.milliseconds(130)),
-    ),
+    columns={
+        "Source": c.width(90),
+        "Destination": c.width(130) + link_to_destination("Destination"),
+        ("Queue", "Limits", "Calls"): c.milliseconds(85),
+        "Between attempts": c.milliseconds(130),
+    },
 )
 _ATTEMPTS = grid(
     "Success by attempt",
@@ -145,13 +140,11 @@ _ATTEMPTS = grid(
     f"FROM {call('success_by_attempt')}\n"
     "ORDER BY attempt",
     empty=NOTHING_ENDED,
-    columns=(
-        c.column("Delivered", c.count()),
-        c.column("Share", c.share(DELIVERED)),
-        c.column("By then", c.share(DELIVERED)),
-        c.column("Failed calls", c.count()),
-        c.column("Given up", c.count(90)),
-    ),
+    columns={
+        ("Share", "By then"): c.share(DELIVERED),
+        "Failed calls": c.count(),
+        "Given up": c.count(90),
+    },
 )
 
 

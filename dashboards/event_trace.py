@@ -3,11 +3,11 @@
 from dashboards import columns as c
 from dashboards import variables
 from dashboards.colours import PENDING, PLAIN, STATES
-from dashboards.links import address, field
+from dashboards.links import field
 from dashboards.page import page
 from dashboards.panels import grid
 from dashboards.queries import call, value_of
-from dashboards.shared import SAMPLE, sample_columns
+from dashboards.shared import SAMPLE, SAMPLE_COLUMNS, link_to_error
 
 UID = "event-trace"
 MESSAGE_ID = value_of("message_id")
@@ -27,7 +27,7 @@ _STEPS = {
     "redrive_requeued": ("put back, again", PENDING),
     "tested": ("tested", PLAIN),
 }
-_ERROR = address("error-detail", field("code", "Code"), field("destination", "Destination"), field("source", "Source"))
+_ERROR = link_to_error(field("destination", "Destination"), field("source", "Source"))
 
 _ANSWER = grid(
     "Where it is now",
@@ -44,21 +44,16 @@ _ANSWER = grid(
     "GROUP BY destination, mapping, delivery_id\n"
     "ORDER BY destination, mapping, max(redrive), delivery_id",
     empty=UNKNOWN,
-    columns=(
-        c.column("To", c.width(115)),
-        c.column("Mapping", c.width(90)),
-        c.column("Sent again", c.width(90)),
-        c.column("Now", c.words(STATES | {name: _STEPS[name] for name in ("rejected", "duplicate")}, 115)),
-        c.column("Calls", c.width(60)),
-        c.column("Code", c.width(150) + c.link("All about this error", _ERROR)),
-        c.column("What happened", c.wrapped()),
-        c.column("What to do", c.wrapped()),
-        c.column("Next call", c.time()),
-        c.column("Since", c.time()),
-        c.column("Took", c.milliseconds(80)),
-        c.column("Source", c.hidden()),
-        c.column("Destination", c.hidden()),
-    ),
+    columns={
+        "To": c.width(115),
+        "Sent again": c.width(90),
+        "Now": c.words(STATES | {name: _STEPS[name] for name in ("rejected", "duplicate")}, 115),
+        "Calls": c.width(60),
+        "Code": c.width(150) + _ERROR,
+        "Since": c.time(),
+        "Took": c.milliseconds(80),
+        ("Source", "Destination"): c.hidden(),
+    },
 )
 _STEPS_TABLE = grid(
     "Step by step",
@@ -72,20 +67,17 @@ _STEPS_TABLE = grid(
     "       if(counted, 'yes', 'no') AS `Counted`, source AS `Source`\n"
     f"FROM {_TRACE}",
     empty=UNKNOWN,
-    columns=(
-        c.column("At", c.time()),
-        c.column("Step", c.words(STATES | _STEPS, 135)),
-        c.column("Destination", c.width(115)),
-        c.column("Mapping", c.width(90)),
-        c.column("Call", c.width(50)),
-        c.column("Code", c.width(130) + c.link("All about this error", _ERROR)),
-        c.column("Status", c.unit("none") + c.width(65)),
-        c.column("Message", c.wrapped()),
-        *(c.column(name, c.milliseconds(75)) for name in ("Took", "Queue", "Retries", "Limits", "Calls")),
-        c.column("Next call", c.unit("time:HH:mm:ss") + c.width(85)),
-        c.column("Counted", c.width(75)),
-        c.column("Source", c.hidden()),
-    ),
+    columns={
+        "Step": c.words(STATES | _STEPS, 135),
+        "Destination": c.width(115),
+        "Call": c.width(50),
+        "Code": c.width(130) + _ERROR,
+        "Status": c.unit("none") + c.width(65),
+        ("Took", "Queue", "Retries", "Limits", "Calls"): c.milliseconds(75),
+        "Next call": c.time("HH:mm:ss", 85),
+        "Counted": c.width(75),
+        "Source": c.hidden(),
+    },
 )
 _SAMPLES = grid(
     "Payloads",
@@ -96,7 +88,7 @@ _SAMPLES = grid(
     f"WHERE s.message_id = {MESSAGE_ID}\n"
     "ORDER BY s.at, s.delivery_id, s.attempt",
     empty="No sample of this event is kept for this period; events are counted one by one, but only few are sampled.",
-    columns=(c.column("Destination", c.width(130)), *sample_columns(c.column)),
+    columns={"Destination": c.width(130), **SAMPLE_COLUMNS},
 )
 
 

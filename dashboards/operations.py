@@ -1,63 +1,55 @@
 """Operations: is Waybill itself well, and is every event accounted for."""
 
-from grafana_foundation_sdk.builders import stat
-
 from dashboards import columns as c
 from dashboards import variables
-from dashboards.colours import BAD, GOOD, PENDING, PLAIN, WORRYING
-from dashboards.links import address, field, kept
+from dashboards.colours import BAD, PENDING, PLAIN, WORRYING
 from dashboards.page import page
-from dashboards.panels import Steps, grid, number
+from dashboards.panels import NONE_MAY_BE, grid, number
 from dashboards.queries import call
-from dashboards.shared import banners, only_destination, trace
+from dashboards.shared import AGES, MESSAGE_ID, banners, link_to_destination, link_to_error
 
 UID = "operations"
 SILENT = "Delivery has not reported yet."
-_AGES: Steps = ((None, GOOD), (60, WORRYING), (300, BAD))
-_NONE_MAY_BE: Steps = ((None, GOOD), (1, BAD))
-
-
-def _headline(title: str, description: str, sql: str, unit: str, colours: Steps, empty: str = "none") -> stat.Panel:
-    return number(title, description, sql, unit=unit, colours=colours, empty=empty, decimals=0 if unit == "s" else None)
 
 
 _HEADLINES = (
-    _headline(
+    number(
         "Low watermark behind",
         "How long ago the low watermark lies: everything due before it has ended or is written down to be tried later."
         " Up to some 20 s is in order. It lies back while delivery or recording stands still, and while deliveries"
         " that are due are held for a destination that takes nothing.",
-        "SELECT lag_seconds AS `behind` FROM freshness", "s", _AGES, "no report yet",
+        "SELECT lag_seconds AS `behind` FROM freshness", unit="s", colours=AGES, empty="no report yet",
     ),
-    _headline(
+    number(
         "Recording behind",
         "How long ago the newest record of the slowest partition was recorded. Up to some 15 s is in order, as"
         " delivery reports each 10 s.",
-        "SELECT if(count() = 0, NULL, max(lag_seconds)) AS `behind` FROM write_lag", "s", _AGES, "no report yet",
+        "SELECT if(count() = 0, NULL, max(lag_seconds)) AS `behind` FROM write_lag",
+        unit="s", colours=AGES, empty="no report yet",
     ),
-    _headline(
+    number(
         "Unread events",
         "Events in the log that delivery has not read yet, as it said last.",
-        "SELECT if(count() = 0, NULL, sum(unread)) AS `unread` FROM topic_lag WHERE topic = 'events'", "short",
-        ((None, PLAIN), (10_000, WORRYING), (100_000, BAD)), "no report yet",
+        "SELECT if(count() = 0, NULL, sum(unread)) AS `unread` FROM topic_lag WHERE topic = 'events'",
+        colours=((None, PLAIN), (10_000, WORRYING), (100_000, BAD)), empty="no report yet",
     ),
-    _headline(
+    number(
         "Pending",
         "Deliveries of the events received in this period that have not ended and are on their way.",
-        f"SELECT sum(pending) AS `pending` FROM {call('balance')}", "short", ((None, PENDING),),
+        f"SELECT sum(pending) AS `pending` FROM {call('balance')}", colours=((None, PENDING),),
     ),
-    _headline(
+    number(
         "Unexplained",
         "Events and deliveries of this period that neither ended nor wait: lost, or counted twice. It must be 0.",
         f"SELECT (SELECT sum(unexplained) FROM {call('balance')})\n"
         f"       + (SELECT ifNull(sum(unexplained), 0) FROM {call('ingest_balance')}) AS `unexplained`",
-        "short", _NONE_MAY_BE,
+        colours=NONE_MAY_BE,
     ),
-    _headline(
+    number(
         "Possible duplicates",
         "Calls of this period that may repeat one made before a crash.",
-        f"SELECT sum(possible_duplicates) AS `calls` FROM {call('possible_duplicates')}", "short",
-        ((None, PLAIN), (1, WORRYING)),
+        f"SELECT sum(possible_duplicates) AS `calls` FROM {call('possible_duplicates')}",
+        colours=((None, PLAIN), (1, WORRYING)),
     ),
 )  # fmt: skip
 
@@ -70,11 +62,10 @@ _BALANCE = grid(
     f"       unexplained AS `Unexplained`\nFROM {call('balance')}\n"
     "ORDER BY unexplained != 0 DESC, source, destination",
     empty="Nothing was received in this period with this choice.",
-    columns=(
-        c.column("Destination", c.link("Only this destination", only_destination("Destination"))),
-        *(c.column(name, c.count()) for name in _FATES),
-        c.column("Unexplained", c.red_unless_zero()),
-    ),
+    columns={
+        "Destination": link_to_destination("Destination"),
+        _FATES: c.count(),
+    },
 )
 _INGEST = grid(
     "Balance of events",
@@ -84,10 +75,9 @@ _INGEST = grid(
     "       routed_events AS `Routed`, unread AS `Unread`, unexplained AS `Unexplained`\n"
     f"FROM {call('ingest_balance')}",
     empty="Nothing was ingested in this period.",
-    columns=(
-        *(c.column(n, c.count()) for n in ("Ingested", "Rejected", "Accepted", "Duplicates", "Routed", "Unread")),
-        c.column("Unexplained", c.red_unless_zero()),
-    ),
+    columns={
+        ("Ingested", "Rejected", "Accepted", "Duplicates", "Routed", "Unread"): c.count(),
+    },
 )
 _REDRIVES = grid(
     "Balance of redrives",
@@ -97,10 +87,9 @@ _REDRIVES = grid(
     f"FROM {call('redrive_balance')}\n"
     "ORDER BY source, destination",
     empty="Nothing was redriven in this period.",
-    columns=(
-        *(c.column(name, c.count()) for name in ("Redriven", "Recovered", "Failed again", "Pending")),
-        c.column("Unexplained", c.red_unless_zero()),
-    ),
+    columns={
+        ("Redriven", "Recovered", "Failed again", "Pending"): c.count(),
+    },
 )
 _OLDEST = grid(
     "Oldest undelivered",
@@ -112,26 +101,16 @@ _OLDEST = grid(
     f"FROM {call('oldest_undelivered')}\n"
     "ORDER BY age_seconds DESC, source, destination",
     empty="Nothing waits: every delivery of the events received in this period has ended.",
-    columns=(
-        c.column("Source", c.width(100)),
-        c.column("Destination", c.width(130)),
-        c.column("Pending", c.count(90)),
-        c.column("Age", c.unit("s", 0) + c.width(95)),
-        c.column("Waits for", c.width(110)),
-        c.column("Next call", c.time()),
-        c.column("Calls", c.width(65)),
-        c.column(
-            "Code",
-            c.width(130)
-            + c.link(
-                "All about this error",
-                address("error-detail", field("code", "Code"), field("destination", "Destination"), kept("source")),
-            ),
-        ),
-        c.column("What happened", c.wrapped()),
-        c.column("What to do", c.wrapped()),
-        c.column("Message id", c.width(170) + c.link("What became of this event", trace("Message id"))),
-    ),
+    columns={
+        "Source": c.width(100),
+        "Destination": c.width(130),
+        "Pending": c.count(90),
+        "Age": c.unit("s", 0) + c.width(95),
+        "Waits for": c.width(110),
+        "Calls": c.width(65),
+        "Code": c.width(130) + link_to_error(),
+        "Message id": MESSAGE_ID,
+    },
 )
 _TOPICS = grid(
     "Topics",
@@ -142,15 +121,14 @@ _TOPICS = grid(
     f"FROM {call('topic_lag')}\n"
     "ORDER BY topic, partition",
     empty=SILENT,
-    columns=(
-        c.column("Partition", c.width(85)),
-        c.column("End", c.unit("none") + c.width(85)),
-        c.column("Read to", c.unit("none") + c.width(85)),
-        c.column("Unread", c.count(85)),
-        c.column("Unsettled", c.count(95)),
-        c.column("Waits", c.unit("s", 0) + c.width(85)),
-        c.column("Reported", c.unit("s", 0) + c.width(95)),
-    ),
+    columns={
+        "Partition": c.width(85),
+        ("End", "Read to"): c.unit("none") + c.width(85),
+        "Unread": c.count(85),
+        "Unsettled": c.count(95),
+        "Waits": c.unit("s", 0) + c.width(85),
+        "Reported": c.unit("s", 0) + c.width(95),
+    },
 )
 _RECORDING = grid(
     "Recording",
@@ -159,11 +137,11 @@ _RECORDING = grid(
     f"FROM {call('write_lag')}\n"
     "ORDER BY log_partition",
     empty=SILENT,
-    columns=(
-        c.column("Partition", c.width(90)),
-        c.column("Recorded to", c.time()),
-        c.column("Ago", c.unit("s", 0)),
-    ),
+    columns={
+        "Partition": c.width(90),
+        "Recorded to": c.time(),
+        "Ago": c.unit("s", 0),
+    },
 )
 _DUPLICATES = grid(
     "Possible duplicates by run",
@@ -174,12 +152,10 @@ _DUPLICATES = grid(
     f"FROM {call('possible_duplicates')}\n"
     "ORDER BY last_seen DESC, source, destination, run",
     empty="No call of this period can have been made twice.",
-    columns=(
-        c.column("Day", c.unit("time:YYYY-MM-DD") + c.width(105)),
-        c.column("Calls", c.count(75)),
-        c.column("Deliveries", c.count()),
-        c.column("Last seen", c.time()),
-    ),
+    columns={
+        "Day": c.time("YYYY-MM-DD", 105),
+        "Calls": c.count(75),
+    },
 )
 
 

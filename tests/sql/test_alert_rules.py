@@ -157,7 +157,7 @@ def test_a_rule_may_name_what_is_there(kit: Kit) -> None:
     kit.alerts_config = config(smtp=False)
     with pytest.raises(ValueError, match="alerts.smtp"):
         rules.create(rate(channels=("email:x@example.com",)), ADA)
-    with pytest.raises(ValueError, match="a rule stays what it is"):
+    with pytest.raises(ValueError, match="a rule keeps its kind"):
         rules.edit("r1", 1, volume, ADA)
 
 
@@ -222,7 +222,7 @@ def test_anybody_subscribes_for_themselves_and_gets_one_rule(kit: Kit) -> None:
         subscribe(rules, "crm", "email", BOB)
     assert unsubscribe(rules, "crm", "in-app", READER).rule.channels == ("email:me",)
     assert unsubscribe(rules, "crm", None, READER).deleted
-    with pytest.raises(NoSuchRule, match="not told"):
+    with pytest.raises(NoSuchRule, match="not notified"):
         unsubscribe(rules, "crm", None, READER)
     with pytest.raises(ValueError, match="no destination"):
         subscribe(rules, "nowhere", "in-app", READER)

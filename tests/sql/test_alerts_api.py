@@ -135,7 +135,7 @@ def test_without_a_token_nothing_is_told_or_done(client: httpx.Client) -> None:
         ({"channels": ["email:a@b.c\nBcc: x@y.z"]}, "channels[0]: this is not a mail address"),
         ({"channels": ["in-app", "in-app"]}, "channels: a channel is listed twice"),
         ({"channels": ["https://hooks.slack.com/services/T/B/x"]}, "channels[0]: this is no channel"),
-        ({"destination": "../x"}, "destination: this is no id"),
+        ({"destination": "../x"}, "destination: this is not an id"),
         ({"destination": None}, "destination:"),
         ({"minimum_deliveries": -1}, "minimum_deliveries:"),
         ({"kind": "delivery-rat"}, "kind 'delivery-rat' is not known. Did you mean 'delivery-rate'?"),
