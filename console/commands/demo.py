@@ -22,9 +22,10 @@ def demo(
     """
     configure_logging(LogConfig(level=LogLevel.ERROR))
     with explain_errors():
-        result = run_demo(events, Console(stderr=True))
+        report = run_demo(events, Console(stderr=True))
     if json:
-        print_json(result.report.to_json())
+        print_json(report.to_json())
     else:
-        report_drawing.render(result.report, Console())
-    raise typer.Exit(0 if result.complete else 1)
+        report_drawing.render(report, Console())
+    complete = report.unexplained == 0 and report.pending == 0 and report.ingest.accepted >= events
+    raise typer.Exit(0 if complete else 1)
