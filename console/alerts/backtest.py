@@ -5,7 +5,7 @@ where recording was behind.
 """
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -67,9 +67,7 @@ def run_backtest(view: View, rule: Rule, *, days: int, kept_days: int, now_ms: i
     before_ms = from_ms - _reach_ms(rule)
     read_from_ms = max(before_ms, now_ms // DAY_MS * DAY_MS - (kept_days - 1) * DAY_MS)
     replay = _Replay(view, rule, read_from_ms, to_ms)
-    episodes = _Episodes()
-    for event in replay.run(max(from_ms, read_from_ms)):
-        episodes.take(event)
+    fired, episodes = _episodes(replay.run(max(from_ms, read_from_ms)), to_ms)
     history_from_ms = replay.history_from_ms
     return BacktestResult(
         from_ms=from_ms,
@@ -77,8 +75,8 @@ def run_backtest(view: View, rule: Rule, *, days: int, kept_days: int, now_ms: i
         days=days,
         history_from_ms=history_from_ms,
         complete=history_from_ms is not None and max(history_from_ms, read_from_ms) <= before_ms,
-        fired=episodes.fired,
-        episodes=tuple(episodes.ended(to_ms)),
+        fired=fired,
+        episodes=tuple(episodes),
     )
 
 
@@ -173,32 +171,27 @@ class _Past:
         return self._sums[index - 1] if index else 0
 
 
-class _Episodes:
-    """Pairs the alert events fired and recovered of each check."""
+def _episodes(events: Iterable[AlertEvent], to_ms: int) -> tuple[int, list[Episode]]:
+    """Pair fired and recovered of each check; return the number of episodes and the first of them, in order.
 
-    def __init__(self) -> None:
-        self.fired = 0
-        self._all: list[Episode] = []
-        self._firing: dict[str, Episode] = {}
-
-    def take(self, event: AlertEvent) -> None:
-        """Add the next alert event."""
+    Those that still fire last until ``to_ms``.
+    """
+    fired = 0
+    first: list[Episode] = []
+    firing: dict[str, Episode] = {}
+    for event in events:
         if event.change is Change.FIRED:
-            self.fired += 1
+            fired += 1
             episode = Episode(event.check, event.at_ms, event.numerator, event.denominator, summary_of(event))
-            self._firing[event.check] = episode
-            if len(self._all) < EPISODES_LIMIT:
-                self._all.append(episode)
+            episode.duration_ms = to_ms - event.at_ms
+            firing[event.check] = episode
+            if len(first) < EPISODES_LIMIT:
+                first.append(episode)
         elif event.change is Change.RECOVERED:
-            episode = self._firing.pop(event.check)
+            episode = firing.pop(event.check)
             episode.recovered_ms = event.at_ms
             episode.duration_ms = event.at_ms - episode.fired_ms
-
-    def ended(self, to_ms: int) -> list[Episode]:
-        """Return all in order; those that still fire last until ``to_ms``."""
-        for episode in self._firing.values():
-            episode.duration_ms = to_ms - episode.fired_ms
-        return self._all
+    return fired, first
 
 
 def _version_of(rule: Rule) -> RuleVersion:

@@ -94,14 +94,10 @@ class Rejected:
 
 
 @dataclass(frozen=True, slots=True)
-class ConnectionBalance:
-    """Outcomes of the deliveries of the events received in the period, for one connection."""
-
+class _Fates:
     source: str
     destination: str
-    routed: int
     filtered: int
-    delivered: int
     discarded: int
     expired: int
     pending: int
@@ -109,18 +105,19 @@ class ConnectionBalance:
 
 
 @dataclass(frozen=True, slots=True)
-class RedriveBalance:
+class ConnectionBalance(_Fates):
+    """Outcomes of the deliveries of the events received in the period, for one connection."""
+
+    routed: int
+    delivered: int
+
+
+@dataclass(frozen=True, slots=True)
+class RedriveBalance(_Fates):
     """Outcomes of the redrives started in the period, for one connection. No other number includes them."""
 
-    source: str
-    destination: str
     redriven: int
     recovered: int
-    filtered: int
-    discarded: int
-    expired: int
-    pending: int
-    unexplained: int
 
 
 @dataclass(frozen=True, slots=True)
