@@ -1,16 +1,11 @@
-"""Who calls: the identity and role behind a request or a command, and what both APIs accept from a caller."""
+"""Who calls: the name and role behind a request or a command."""
 
 import getpass
-from collections.abc import Callable
 from dataclasses import dataclass
-
-from starlette.requests import Request
 
 from model.workspace.permissions import Role
 
 AUTHOR_HEADER = "waybill-author"  # sent by commands of the data directory's owner: their name, percent-encoded
-AUTHOR_LIMIT_CHARS = 100
-REQUEST_BODY_LIMIT_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,9 +14,6 @@ class Caller:
 
     name: str
     role: Role
-
-
-Identify = Callable[[Request], Caller | None]
 
 
 def local_author() -> str:

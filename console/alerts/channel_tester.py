@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import closing
-from typing import Any
+from dataclasses import dataclass
 
 import orjson
 
@@ -17,6 +17,18 @@ from sinks.channels.calls import ChannelCalls
 from sinks.channels.catalogue import open_channels
 from sinks.channels.channel import SendResult, SendStatus
 from sinks.clickhouse.store import Store, StoreError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelTestResult:
+    """The response to a test message. ``taken``: the channel accepted it."""
+
+    channel: str
+    message_id: str
+    taken: bool
+    outcome: SendStatus
+    code: str
+    message: str
 
 
 class ChannelTester:
@@ -36,7 +48,7 @@ class ChannelTester:
         self._clock = clock
         self._new_id = new_id
 
-    def test(self, channel: str, who: Caller) -> dict[str, Any]:
+    def test(self, channel: str, who: Caller) -> ChannelTestResult:
         """Send a test to a channel as rules name it; it is not repeated, and is in no count.
 
         Raises ValueError for a channel that is not there, and what the store and ``audit`` raise.
@@ -64,14 +76,14 @@ class ChannelTester:
                 )
             if sent.outcome is SendStatus.OK:
                 self._note_working(target.channel)
-        return {
-            "channel": target.channel,
-            "message_id": notice.id,
-            "taken": sent.outcome is SendStatus.OK,
-            "outcome": sent.outcome,
-            "code": sent.code,
-            "message": sent.message,
-        }
+        return ChannelTestResult(
+            channel=target.channel,
+            message_id=notice.id,
+            taken=sent.outcome is SendStatus.OK,
+            outcome=sent.outcome,
+            code=sent.code,
+            message=sent.message,
+        )
 
     def _say(self, channel: str, who: Caller, notice: Notice) -> None:
         self._audit(

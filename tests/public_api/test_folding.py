@@ -7,13 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from console.public_api import dataset
-from console.public_api.cursors import read_cursor, write_cursor
-from console.public_api.dataset import Fold
-from console.public_api.errors import Refused
-from console.public_api.parameters import Granularity
-from console.public_api.periods import MetricsPeriod
-from console.public_api.reading import LONGEST_MS, MANY_ROWS, read_series
+from console.api.delivery import fold as dataset
+from console.api.delivery.cursors import read_cursor, write_cursor
+from console.api.delivery.fold import Fold
+from console.api.delivery.parameters import Granularity
+from console.api.delivery.periods import LONGEST_MS, MANY_ROWS, MetricsPeriod, read_series
+from console.api.errors import Refused
 from model.durations import HOUR_MS
 
 KEYS = st.tuples(st.text(max_size=2), st.sampled_from("abc"))
@@ -88,7 +87,7 @@ def test_any_other_text_is_no_cursor(text: str) -> None:
     try:
         assert read_cursor(text, ("eventName",)) == ()
     except Refused as refused:
-        assert refused.errors.errors[0].field == "pagination.cursor"
+        assert refused.field == "pagination.cursor"
 
 
 def test_more_entries_than_can_be_held_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

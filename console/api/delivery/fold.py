@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from console.public_api.cursors import Key
-from console.public_api.errors import ErrorType, Refused
+from console.api.delivery.cursors import Key
+from console.api.errors import Refused
 
 KEYS_LIMIT = 50_000  # event names come from outside: somebody may put an id into each
 Row = Mapping[str, Any]
@@ -93,7 +93,7 @@ class Fold:
         if key not in self._totals:
             if len(self._totals) >= KEYS_LIMIT:
                 raise Refused(
-                    ErrorType.VALIDATION,
+                    422,
                     f"groupBy: more than {KEYS_LIMIT} entries; group by less, filter, or choose a shorter period",
                     "groupBy",
                 )

@@ -1,14 +1,14 @@
-"""Cursors: where a page of entries begins, as text that says nothing to the caller.
+"""Cursors: opaque texts that name the entry at which a page begins.
 
-A page begins with the first entry that is not before the one named. So entries that appear or go while somebody walks
-make nobody see an entry twice, or miss one that was there.
+A page begins with the first entry that is not before the named one. So a client that walks the pages sees each entry
+once, also while entries appear and disappear.
 """
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 
 import orjson
 
-from console.public_api.errors import ErrorType, Refused
+from console.api.errors import Refused
 
 Key = tuple[str, ...]  # the values by which entries are told apart; () is before all
 FIELD = "pagination.cursor"
@@ -31,7 +31,7 @@ def read_cursor(text: str, dimensions: tuple[str, ...]) -> Key:
         if len(key) not in (0, len(named)) or not all(isinstance(value, str) for value in key):
             raise ValueError("no key")
     except (ValueError, TypeError):
-        raise Refused(ErrorType.VALIDATION, f"{FIELD}: take it from the answer before, as it is", FIELD) from None
+        raise Refused(422, f"{FIELD}: take it from the answer before, as it is", FIELD) from None
     if tuple(named) != dimensions:
-        raise Refused(ErrorType.VALIDATION, f"{FIELD}: it belongs to another groupBy; begin without it", FIELD)
+        raise Refused(422, f"{FIELD}: it belongs to another groupBy; begin without it", FIELD)
     return tuple(key)

@@ -1,7 +1,7 @@
 """The answers, in Segment's shapes. A field without a value is left out."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
@@ -18,10 +18,6 @@ class Shape(BaseModel):
     model_config = ConfigDict(
         alias_generator=to_camel, validate_by_name=True, frozen=True, use_attribute_docstrings=True, extra="forbid"
     )
-
-    def to_json(self) -> dict[str, Any]:
-        """Return it as JSON types."""
-        return self.model_dump(by_alias=True, exclude_none=True)
 
 
 class SeriesPoint(Shape):
