@@ -17,7 +17,6 @@ from flows.runtime.installation import Deployment
 from flows.topics.records import append_facts
 from model.alerts.rule import Rule
 from model.recording.facts import Audited
-from model.workspace.workspace import Workspace
 from sinks.clickhouse.store import Store
 
 ID_BYTES = 5
@@ -56,16 +55,11 @@ def alerts_of(installation: Deployment, store: Store) -> Alerts:
     """Put it together; rules go by the workspace in force."""
 
     def targets() -> RuleTargets:
-        return targets_of(installation.workspace)
+        return RuleTargets(installation.workspace, installation.workspace.alerts)
 
-    def audit(said: Audited) -> None:
-        append_facts(installation.topics, [said])
+    def audit(fact: Audited) -> None:
+        append_facts(installation.topics, [fact])
 
     rules = Rules(store, audit, targets, wall_clock_ms, partial(secrets.token_hex, ID_BYTES))
     tester = ChannelTester(store, audit, targets, wall_clock_ms, partial(secrets.token_hex, 16))
     return Alerts(rules, lambda name, parameters: store.view(name, **parameters), targets, tester, wall_clock_ms)
-
-
-def targets_of(workspace: Workspace) -> RuleTargets:
-    """What the rules of a workspace can name."""
-    return RuleTargets(workspace, workspace.alerts)

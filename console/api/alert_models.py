@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, RootModel
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, RootModel
 from pydantic.json_schema import SkipJsonSchema
 
 from console.access import Caller
@@ -22,11 +22,6 @@ NAME_LIMIT_CHARS = 256
 States = Mapping[str, dict[str, Any]]
 
 
-def _number(value: Any) -> Any:
-    """Convert from a query string, which has text only."""
-    return int(value) if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 20 else value
-
-
 def _rule(definition: Any) -> Rule:
     try:
         return read_rule(definition)
@@ -34,8 +29,8 @@ def _rule(definition: Any) -> Rule:
         raise Refused(400, str(error)) from None
 
 
-TimeMs = Annotated[int, BeforeValidator(_number), Field(ge=0, le=LATEST_TIME_MS)]
-Version = Annotated[int, BeforeValidator(_number), Field(ge=1, le=2**32 - 1)]
+TimeMs = Annotated[int, Field(ge=0, le=LATEST_TIME_MS)]
+Version = Annotated[int, Field(ge=1, le=2**32 - 1)]
 Name = Annotated[str, Field(max_length=NAME_LIMIT_CHARS)]
 
 
@@ -46,7 +41,7 @@ class AlertRule(RootModel[Annotated[Rule, PlainValidator(_rule, json_schema_inpu
 class Edit(Body):
     """A changed rule."""
 
-    version: Annotated[int, Field(ge=1, le=2**32 - 1)]
+    version: Version
     """The version that was changed; refused when it is not the newest."""
     rule: AlertRule
     """The whole rule."""
@@ -55,8 +50,7 @@ class Edit(Body):
 class Mute(Body):
     """How long nobody is notified."""
 
-    until_ms: Annotated[int, Field(ge=0, le=LATEST_TIME_MS)]
-    """Unix ms."""
+    until_ms: TimeMs
 
 
 class Subscription(Body):
@@ -64,7 +58,7 @@ class Subscription(Body):
 
     destination: Name
     """The destination's id."""
-    channel: Medium
+    channel: Medium = Field(strict=False)
     """in-app, or email to the address of the caller."""
 
 
@@ -90,7 +84,11 @@ class Nothing(Body):
     """No parameters."""
 
 
-class RulesQuery(Body):
+class _Query(Body):
+    model_config = ConfigDict(strict=False)  # a query string has numbers as text
+
+
+class RulesQuery(_Query):
     """Which rules."""
 
     source: Name = ""
@@ -99,36 +97,32 @@ class RulesQuery(Body):
     """Only those of this destination."""
 
 
-class DeleteQuery(Body):
+class DeleteQuery(_Query):
     """Which version is deleted."""
 
     version: Version
     """The version that the caller knows; refused when it is not the newest."""
 
 
-class PeriodQuery(Body):
+class PeriodQuery(_Query):
     """Which period."""
 
     from_ms: TimeMs = 0
     """Unix ms, included."""
     to_ms: TimeMs = LATEST_TIME_MS
     """Unix ms, not included."""
-    limit: Annotated[int, BeforeValidator(_number), Field(ge=1, le=ROWS_LIMIT)] = 100
+    limit: int = Field(default=100, ge=1, le=ROWS_LIMIT)
     """How many at most, newest first."""
 
 
-class HistoryQuery(PeriodQuery):
-    """What rules did, and when."""
+class HistoryQuery(PeriodQuery, RulesQuery):
+    """Which changes of rules."""
 
     rule_id: Name = ""
     """Only this rule."""
-    source: Name = ""
-    """Only rules of this source."""
-    destination: Name = ""
-    """Only rules of this destination."""
 
 
-class UnsubscribeQuery(Body):
+class UnsubscribeQuery(_Query):
     """The subscription to end."""
 
     destination: Name

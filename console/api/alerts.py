@@ -22,10 +22,7 @@ router = APIRouter(
     prefix="/alerts",
     route_class=ApiRoute,
     generate_unique_id_function=lambda route: f"alerts-{route.name.replace('_', '-')}",
-    responses={
-        **faults(400, 401, 403, 404, 413, 503),
-        409: {"model": models.Conflict, "description": "Somebody changed the rule; `current` is its newest version."},
-    },
+    responses={**faults(400, 401, 403, 404, 413, 503), **faults(409, model=models.Conflict)},
 )
 NoQuery = Annotated[models.Nothing, Query()]
 Reader = Annotated[Caller, requires(Action.READ)]

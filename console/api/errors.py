@@ -5,7 +5,6 @@ Routes that follow Segment's Public API, and paths that do not exist, answer in 
 """
 
 from collections.abc import Sequence
-from enum import StrEnum
 from typing import Any
 
 import orjson
@@ -24,24 +23,7 @@ FIELD_LIMIT_CHARS = 100  # of a parameter's name, which the caller chose
 ERRORS_LIMIT = 20
 
 
-class ErrorType(StrEnum):
-    """The kind of an error."""
-
-    VALIDATION = "validation"
-    UNAUTHORIZED = "unauthorized"
-    FORBIDDEN = "forbidden"
-    NOT_FOUND = "not-found"
-    METHOD = "method-not-allowed"
-    SERVER = "server"
-
-
-_TYPES = {
-    401: ErrorType.UNAUTHORIZED,
-    403: ErrorType.FORBIDDEN,
-    404: ErrorType.NOT_FOUND,
-    405: ErrorType.METHOD,
-    503: ErrorType.SERVER,
-}
+_TYPES = {401: "unauthorized", 403: "forbidden", 404: "not-found", 405: "method-not-allowed", 503: "server"}
 
 
 class RequestError(BaseModel):
@@ -49,8 +31,8 @@ class RequestError(BaseModel):
 
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
-    type: ErrorType
-    """The kind of error."""
+    type: str
+    """validation, unauthorized, forbidden, not-found, method-not-allowed or server."""
     message: str
     """What is wrong and what to do."""
     field: str | None = None
@@ -91,9 +73,7 @@ def error_response(request: Request, errors: Sequence[Refused]) -> Response:
     content: dict[str, Any]
     if getattr(request.scope.get("route"), "segment_errors", True):
         found = [
-            RequestError(
-                type=_TYPES.get(status, ErrorType.VALIDATION), message=error.detail, field=error.field, status=status
-            )
+            RequestError(type=_TYPES.get(status, "validation"), message=error.detail, field=error.field, status=status)
             for error in errors
         ]
         content = Errors(errors=found).model_dump(exclude_none=True)

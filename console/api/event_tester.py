@@ -49,14 +49,7 @@ def test_event(
         event = find_event(topics, configuration.workspace, test.message_id, source)
     else:
         event = complete(_json(test.event), source, services.clock())
-    wish = EventTest(
-        destination=test.destination,
-        mapping=test.mapping,
-        author=who.name,
-        role=who.role,
-        apply_filters=test.apply_filters,
-        apply_insert_function=test.apply_insert_function,
-    )
+    wish = EventTest(author=who.name, role=who.role, **test.model_dump(exclude={"source", "message_id", "event"}))
     result = run_event_test(configuration, topics, event, wish, agreed=lambda *_: True)
     return to_json(configuration, result)
 

@@ -107,15 +107,17 @@ def requires(action: Action) -> Any:
 
 
 _FAULTS = {
-    400: "Parameters that are invalid, or name what does not exist.",
+    400: "The parameters are invalid, or name what does not exist.",
     401: "The token is missing or unknown.",
     403: "The role of the token may not do this, or somebody else made the rule.",
-    404: "There is no such rule.",
-    413: "The body is too large.",
-    503: "The store or the topics are not available.",
+    404: "Nothing has this id.",
+    409: "Somebody changed the rule; `current` is its newest version.",
+    413: f"The body is larger than {BODY_LIMIT_BYTES} bytes.",
+    422: "The parameters are invalid, or the period cannot be answered.",
+    503: "The store or the topics are not available, or did not answer in time.",
 }
 
 
-def faults(*statuses: int) -> dict[int | str, dict[str, Any]]:
+def faults(*statuses: int, model: type[BaseModel] = Fault) -> dict[int | str, dict[str, Any]]:
     """Describe the error responses of routes for the OpenAPI document."""
-    return {status: {"model": Fault, "description": _FAULTS[status]} for status in statuses}
+    return {status: {"model": model, "description": _FAULTS[status]} for status in statuses}

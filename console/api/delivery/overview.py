@@ -4,13 +4,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from console.api.delivery.cursors import read_cursor, write_cursor
-from console.api.delivery.fold import Entry, Fold, Folded, Row, by_attempt
+from console.api.delivery.pages import Entry, Fold, Folded, Row, by_attempt, read_cursor, write_cursor
 from console.api.delivery.parameters import (
     COLUMNS,
     DestinationStepParameters,
     OverviewParameters,
-    ReceivedParameters,
     SourceStepParameters,
 )
 from console.api.delivery.periods import MetricsPeriod, read_series
@@ -44,7 +42,7 @@ class OverviewRead:
 
 
 OVERVIEW_READS = (
-    OverviewRead("successfully-received", "Events taken from a source", ReceivedParameters),
+    OverviewRead("successfully-received", "Events taken from a source", OverviewParameters),
     OverviewRead("failed-on-ingest", "Items that ingest refused", SourceStepParameters),
     OverviewRead(FILTERED_AT_SOURCE, "Events dropped for all destinations (duplicates)", SourceStepParameters),
     OverviewRead(

@@ -89,6 +89,7 @@ def _read_time(value: Any) -> Any:
     return time_ms
 
 
+_GROUPS = (Field(max_length=10), BeforeValidator(_split))
 _TIME_SCHEMA = {"type": "string", "format": "date-time", "examples": ["2026-05-04T12:00:00Z"]}
 Id = Annotated[str, Field(min_length=1, max_length=256)]
 TimeMs = Annotated[int, BeforeValidator(_read_time), WithJsonSchema(_TIME_SCHEMA)]
@@ -104,7 +105,7 @@ class Parameters(BaseModel):
 
 
 class OverviewParameters(Parameters):
-    """What every read of the delivery overview takes."""
+    """What every read of the delivery overview takes; that of received events takes no more."""
 
     source_id: Id
     """The source's id in the workspace file."""
@@ -114,7 +115,7 @@ class OverviewParameters(Parameters):
     """End of the period, excluded; seconds are rounded up to the minute."""
     granularity: Granularity
     """How wide the buckets of the series are; days begin at 00:00 UTC."""
-    group_by: Annotated[tuple[str, ...], BeforeValidator(_split)] = ()
+    group_by: Annotated[tuple[Literal["eventName", "eventType", "appVersion"], ...], *_GROUPS] = ()
     """What an entry of the dataset stands for; not given: one entry for everything."""
     filter_event_name: Texts = ()
     """Count only events with one of these names."""
@@ -146,23 +147,10 @@ class OverviewParameters(Parameters):
         return {column: frozenset(wanted) for column, wanted in values.items() if wanted}
 
 
-class ReceivedParameters(OverviewParameters):
-    """Of events that were received."""
-
-    group_by: Annotated[
-        tuple[Literal["eventName", "eventType", "appVersion"], ...], Field(max_length=10), BeforeValidator(_split)
-    ] = ()
-    """What an entry of the dataset stands for; not given: one entry for everything."""
-
-
 class SourceStepParameters(OverviewParameters):
     """Of events that went no further than their source."""
 
-    group_by: Annotated[
-        tuple[Literal["eventName", "eventType", "appVersion", "discardReason"], ...],
-        Field(max_length=10),
-        BeforeValidator(_split),
-    ] = ()
+    group_by: Annotated[tuple[Literal["eventName", "eventType", "appVersion", "discardReason"], ...], *_GROUPS] = ()  # type: ignore[assignment]
     """What an entry of the dataset stands for; not given: one entry for everything."""
     filter_discard_reason: Texts = ()
     """Count only these reason codes, in Waybill's spelling or in Segment's; of successful deliveries
@@ -175,9 +163,7 @@ class DestinationStepParameters(SourceStepParameters):
     destination_config_id: Id
     """The destination's id in the workspace file."""
     group_by: Annotated[
-        tuple[Literal["eventName", "eventType", "appVersion", "discardReason", "subscriptionId"], ...],
-        Field(max_length=10),
-        BeforeValidator(_split),
+        tuple[Literal["eventName", "eventType", "appVersion", "discardReason", "subscriptionId"], ...], *_GROUPS
     ] = ()  # type: ignore[assignment]
     """What an entry of the dataset stands for; not given: one entry for everything."""
     filter_subscription_id: Texts = ()

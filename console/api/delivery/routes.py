@@ -10,14 +10,13 @@ from urllib.parse import urlencode
 
 from fastapi import APIRouter, Path, Query, Request
 
-from console.api.delivery.examples import METRICS, OVERVIEW
 from console.api.delivery.metrics import read_metrics
 from console.api.delivery.overview import OVERVIEW_READS, OverviewRead, read_overview
 from console.api.delivery.parameters import MetricsParameters, OverviewParameters, Parameters, spell_query
 from console.api.delivery.periods import MetricsPeriod, usual_period
 from console.api.delivery.shapes import DeliveryMetricsAnswer, DeliveryOverviewAnswer, TraceAnswer
 from console.api.errors import Errors, Refused
-from console.api.routing import ApiRoute, requires
+from console.api.routing import ApiRoute, faults, requires
 from console.api.services import Services, ServicesOfApp
 from console.reports.trace import build_trace
 from model.events.validation import MESSAGE_ID_LIMIT_CHARACTERS
@@ -36,22 +35,11 @@ class SegmentRoute(ApiRoute):
         return {**super().read_scope(request), "query_string": query}
 
 
-_FAULTS = {
-    401: "The token is missing or unknown.",
-    403: "The role of the token may not read.",
-    404: "Nothing has this id.",
-    422: "Parameters that cannot be read, or a period that cannot be answered.",
-    503: "The store is not available, or did not answer within a minute.",
-}
 router = APIRouter(
     route_class=SegmentRoute,
     dependencies=[requires(Action.READ)],
-    responses={status: {"model": Errors, "description": text} for status, text in _FAULTS.items()},
+    responses=faults(401, 403, 404, 422, 503, model=Errors),
 )
-
-
-def _example(example: dict[str, Any]) -> dict[int | str, dict[str, Any]]:
-    return {200: {"content": {"application/json": {"example": example}}}}
 
 
 def _add(read: OverviewRead) -> None:
@@ -70,7 +58,6 @@ def _add(read: OverviewRead) -> None:
         summary=read.summary,
         operation_id=read.name,
         response_model_exclude_none=True,
-        responses=_example(OVERVIEW),
     )
 
 
@@ -83,7 +70,6 @@ for _read in OVERVIEW_READS:
     summary="Summary of one destination",
     operation_id="delivery-metrics",
     response_model_exclude_none=True,
-    responses=_example(METRICS),
 )
 def delivery_metrics(
     destination: Annotated[str, Path(alias="destinationId", description="The destination's id in the workspace file.")],

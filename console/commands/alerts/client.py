@@ -5,7 +5,7 @@ process over the store itself. Either way the same code answers.
 import asyncio
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -14,8 +14,11 @@ from urllib.parse import quote
 import httpx
 import orjson
 
-from console.access import AUTHOR_HEADER, local_author
-from console.data_dir import ASK_TIMEOUT_SECONDS, NotAnswering, ServerFile, find_server
+from console.access import AUTHOR_HEADER, Caller, local_author
+from console.command_line import installed
+from console.data_dir import ASK_TIMEOUT_SECONDS, SERVER, NotAnswering, ServerFile, exclusive, find_server
+from model.workspace.permissions import Role
+from sinks.clickhouse.store import open_store
 
 Method = Literal["GET", "POST", "PUT", "DELETE"]
 
@@ -60,7 +63,7 @@ class AlertsClient:
 def open_alerts(workspace_file: Path, data: Path) -> Iterator[AlertsClient]:
     """Give a client of whoever answers for this data directory.
 
-    Raises ValueError when there is no data directory, and what opening installation and store raises.
+    Raises ValueError when there is no data directory, what opening installation and store raises, and `AlreadyRunning`.
     """
     if not data.is_dir():  # opening the store would make one wherever a mistyped path points
         raise ValueError(f"there is no data directory {data}: check --data, or start `waybill up` to make one")
@@ -68,12 +71,20 @@ def open_alerts(workspace_file: Path, data: Path) -> Iterator[AlertsClient]:
     if server is not None:
         yield AlertsClient(lambda: _connect_to(server), f"`waybill up` (process {server.pid}) at {server.address}")
         return
-    from console.commands.alerts.in_process import in_process_app  # the whole API, which asking needs nothing of
+    # The whole API, which asking a server needs nothing of.
+    from console.api.app import create_api
+    from console.api.services import open_services
 
-    with in_process_app(workspace_file, data) as app:
-        yield AlertsClient(
-            lambda: httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://waybill/"), "Waybill"
-        )
+    with (
+        installed(workspace_file, data) as installation,
+        exclusive(data, SERVER),  # only one process at a time changes rules
+        closing(open_store(installation.store_url)) as store,
+    ):
+        me = Caller(local_author(), Role.OWNER)
+        services = open_services(installation, store, lambda request: me)
+        services.alerts.rules.sync_workspace_rules()
+        transport = httpx.ASGITransport(create_api(services))
+        yield AlertsClient(lambda: httpx.AsyncClient(transport=transport, base_url="http://waybill/"), "Waybill")
 
 
 def _connect_to(server: ServerFile) -> httpx.AsyncClient:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from console.alerts.subscriptions import Medium
 from console.command_line import DATA, WORKSPACE, AsJson, DataDirectory, WorkspaceFile
 from console.commands.alerts import render as drawing
 from console.commands.alerts.common import asking, path_of, printed, show_rule
@@ -17,13 +18,6 @@ class Topic(StrEnum):
     """What can be subscribed to."""
 
     FAILED_EVENTS = "failed-events"
-
-
-class Medium(StrEnum):
-    """How it is told."""
-
-    IN_APP = "in-app"
-    EMAIL = "email"
 
 
 def mute(

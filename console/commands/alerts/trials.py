@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from console.alerts.backtest import LONGEST_BACKTEST_DAYS
 from console.command_line import DATA, WORKSPACE, AsJson, DataDirectory, WorkspaceFile
 from console.commands.alerts import render as drawing
 from console.commands.alerts.common import asking, printed
@@ -15,7 +16,7 @@ from console.commands.alerts.options import definition, named
 def backtest(
     rule_id: Annotated[str, typer.Argument(metavar="[ID]", help="A rule that there is, or --file.")] = "",
     file: Annotated[Path | None, typer.Option(help="A rule that is to be, as YAML or JSON.")] = None,
-    days: Annotated[int, typer.Option(min=1, max=90, help="How far back.")] = 14,
+    days: Annotated[int, typer.Option(min=1, max=LONGEST_BACKTEST_DAYS, help="How far back.")] = 14,
     workspace: WorkspaceFile = WORKSPACE,
     data: DataDirectory = DATA,
     json: AsJson = False,
