@@ -1,20 +1,17 @@
-"""Callers: the name and role behind a request or a command, and the limits both APIs set for them."""
+"""Callers: the name and role behind a request or a command."""
 
 import os
 import pwd
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from starlette.requests import Request
 
 from model.recording.facts import Audited
 from model.workspace.permissions import Role
 
 AUTHOR_HEADER = "waybill-author"  # sent by commands of the data directory's owner: their name, percent-encoded
-AUTHOR_LIMIT_CHARS = 100
-REQUEST_BODY_LIMIT_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +20,6 @@ class Caller:
 
     name: str
     role: Role
-
-
-Identify = Callable[[Request], Caller | None]
 
 
 def local_author() -> str:

@@ -6,7 +6,7 @@ where recording was behind.
 
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from console.data_dir import View
@@ -23,6 +23,7 @@ from model.alerts.windows import Windows
 from model.durations import DAY_MS, HOUR_MS, MINUTE_MS
 
 EPISODES_LIMIT = 200  # a rule that fires more often needs no further proof that it is useless
+LONGEST_BACKTEST_DAYS = 90  # minutes are kept no longer by default
 READ_AT_ONCE_MS = 7 * DAY_MS
 
 
@@ -54,10 +55,6 @@ class BacktestResult:
     complete: bool
     fired: int
     episodes: tuple[Episode, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        """As JSON types."""
-        return asdict(self)
 
 
 def run_backtest(view: View, rule: Rule, *, days: int, kept_days: int, now_ms: int) -> BacktestResult:

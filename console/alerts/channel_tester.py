@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any
 
 from console.access import Caller, audited
 from console.alerts.rule_checks import RuleTargets, check_channel
@@ -18,6 +17,18 @@ from sinks.channels.channel import SendResult, SendStatus
 from sinks.clickhouse.store import Store, StoreError
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelTestResult:
+    """The response to a test message. ``taken``: the channel accepted it."""
+
+    channel: str
+    message_id: str
+    taken: bool
+    outcome: SendStatus
+    code: str
+    message: str
+
+
 @dataclass(frozen=True, slots=True)
 class ChannelTester:
     """``audit``: keeps a record of who did what, durable on return. ``clock``: Unix ms. ``new_id``: 32 hex digits."""
@@ -28,7 +39,7 @@ class ChannelTester:
     clock: Callable[[], int]
     new_id: Callable[[], str]
 
-    def test(self, channel: str, who: Caller) -> dict[str, Any]:
+    def test(self, channel: str, who: Caller) -> ChannelTestResult:
         """Send a test message to a channel as rules name it. It is not retried, and no count includes it.
 
         Raises ValueError for an unknown channel, and what the store and ``audit`` raise.
@@ -58,14 +69,14 @@ class ChannelTester:
                 )
             if sent.outcome is SendStatus.OK:
                 self._note_working(target.channel)
-        return {
-            "channel": target.channel,
-            "message_id": notification.id,
-            "taken": sent.outcome is SendStatus.OK,
-            "outcome": sent.outcome,
-            "code": sent.code,
-            "message": sent.message,
-        }
+        return ChannelTestResult(
+            channel=target.channel,
+            message_id=notification.id,
+            taken=sent.outcome is SendStatus.OK,
+            outcome=sent.outcome,
+            code=sent.code,
+            message=sent.message,
+        )
 
     def _note_working(self, channel: str) -> None:
         """Record that the channel works, so that alerting uses it again if it had disabled it."""

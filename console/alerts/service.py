@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from console.access import Caller
-from console.alerts.backtest import run_backtest
+from console.alerts.backtest import BacktestResult, run_backtest
 from console.alerts.channel_tester import ChannelTester
 from console.alerts.rule_checks import RuleTargets, check_rule
 from console.alerts.rules import Rules
@@ -43,16 +43,12 @@ class Alerts:
             for known in self.targets().alerts.described()
         ]
 
-    def backtest(self, rule: Rule, days: int, who: Caller) -> dict[str, Any]:
+    def backtest(self, rule: Rule, days: int, who: Caller) -> BacktestResult:
         """Return when a rule would have fired. Raises ValueError when it names something that does not exist."""
         targets = self.targets()
         check_rule(rule, targets, who.name)
         kept_days = targets.workspace.retention.store.minutes_days
-        return run_backtest(self.view, rule, days=days, kept_days=kept_days, now_ms=self.clock()).to_json()
-
-    def test_channel(self, channel: str, who: Caller) -> dict[str, Any]:
-        """Send a test message and return the channel's response. Raises ValueError for an unknown channel."""
-        return self.tester.test(channel, who)
+        return run_backtest(self.view, rule, days=days, kept_days=kept_days, now_ms=self.clock())
 
 
 def alerts_of(deployment: Deployment, store: Store) -> Alerts:

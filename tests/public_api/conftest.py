@@ -2,14 +2,17 @@
 
 import random
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
 from starlette.applications import Starlette
 
+from console.api.app import create_api
+from console.api.services import Services, identify_by_token
 from console.server.http_server import serve_in_thread
-from console.server.internal_api import create_api
+from flows.runtime.deployment import Deployment
+from flows.topics.interface import Topics
 from flows.workspace.live import CurrentWorkspace
 from model.durations import HOUR_MS
 from model.reason_codes.catalogue import ALL
@@ -18,6 +21,8 @@ from model.workspace.users import hash_of
 from sinks.clickhouse.schema import RETAINED, migrate
 from sinks.clickhouse.store import Store, open_store
 from tests.clickhouse.process import clickhouse
+from tests.public_api.stub import API
+from tests.sql.alert_kit import Kit
 from tests.sql.conftest import TEN_YEARS_SECONDS
 from tests.sql.recording import BASE_MS, Event, Log, rejected, watermark_report
 from tests.workspaces import connection, webhook, workspace
@@ -60,16 +65,23 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
 
 
 @pytest.fixture(scope="session")
-def app(store: Store) -> Starlette:
+def app(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Starlette:
     users = [{"id": role, "role": role, "token_hashes": [hash_of(f"{role}-token")]} for role in ("read", "write")]
     made = workspace(
         [webhook("crm"), webhook("mail"), {"id": "lake", "type": "s3"}],
         [connection(source, to) for source in ("web", "ios", "quiet") for to in ("crm", "mail")],
         users=users,
     )
-    api = create_api(store, "file-token", CurrentWorkspace(made), lambda parameters, caller: {}, lambda: NOW_MS)
+    live = CurrentWorkspace(made)
+    services = Services(
+        identify_by_token("file-token", live),
+        Deployment(live, tmp_path_factory.mktemp("data"), cast(Topics, None)),
+        lambda name, parameters: store.view(name, **parameters),
+        Kit(store).alerts(),
+        lambda: NOW_MS,
+    )
     around = Starlette()
-    around.mount("/api", api)
+    around.mount("/api", create_api(services))
     return around
 
 
@@ -80,6 +92,15 @@ def client(app: Starlette) -> Iterator[httpx.Client]:
     with httpx.Client(
         base_url=f"http://127.0.0.1:{server.port}/api", headers=headers, timeout=60, trust_env=False
     ) as it:
+        yield it
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def stub() -> Iterator[httpx.Client]:
+    """A client of the API over a store without rows."""
+    server = serve_in_thread(API, "127.0.0.1", 0)
+    with httpx.Client(base_url=f"http://127.0.0.1:{server.port}", timeout=60, trust_env=False) as it:
         yield it
     server.stop()
 

@@ -5,7 +5,7 @@ The same code answers in both cases.
 import asyncio
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -14,8 +14,11 @@ from urllib.parse import quote
 import httpx
 import orjson
 
-from console.access import AUTHOR_HEADER, local_author
-from console.data_dir import ASK_TIMEOUT_SECONDS, NotAnswering, server_of
+from console.access import AUTHOR_HEADER, Caller, local_author
+from console.command_line import opened_deployment
+from console.data_dir import ASK_TIMEOUT_SECONDS, SERVER, NotAnswering, exclusive, server_of
+from model.workspace.permissions import Role
+from sinks.clickhouse.store import open_store
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +63,7 @@ class AlertsClient:
 def open_alerts(workspace_file: Path, data: Path) -> Iterator[AlertsClient]:
     """Give a client of the server that runs on a data directory, or of the API in this process when none does.
 
-    Raises ValueError when there is no data directory, and what opening deployment and store raises.
+    Raises ValueError when there is no data directory, what opening deployment and store raises, and `AlreadyRunning`.
     """
     server = server_of(data)
     if server is not None:
@@ -73,10 +76,17 @@ def open_alerts(workspace_file: Path, data: Path) -> Iterator[AlertsClient]:
         where = f"`waybill up` (process {server.pid}) at {server.address}"
         yield AlertsClient(lambda: httpx.AsyncClient(**settings), where)
         return
-    from console.commands.alerts.in_process import (
-        in_process_app,  # slow to import, and a running server needs none of it
-    )
+    # Slow to import, and a running server needs none of it.
+    from console.api.app import create_api
+    from console.api.services import open_services
 
-    with in_process_app(workspace_file, data) as app:
-        transport = httpx.ASGITransport(app)
+    with (
+        opened_deployment(workspace_file, data) as deployment,
+        exclusive(data, SERVER),  # one process at a time changes rules
+        closing(open_store(deployment.store_url)) as store,
+    ):
+        me = Caller(local_author(), Role.OWNER)
+        services = open_services(deployment, store, lambda request: me)
+        services.alerts.rules.sync_workspace_rules()
+        transport = httpx.ASGITransport(create_api(services))
         yield AlertsClient(lambda: httpx.AsyncClient(transport=transport, base_url="http://waybill/"), "Waybill")

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from console.alerts.subscriptions import Medium
 from console.commands.alerts import render
 from console.commands.alerts.client import AlertsClient
 from console.commands.alerts.command import Answer, RuleId, api_command, path_of
@@ -21,13 +22,6 @@ class Topic(StrEnum):
     """What can be subscribed to."""
 
     FAILED_EVENTS = "failed-events"
-
-
-class Medium(StrEnum):
-    """How a subscriber is notified."""
-
-    IN_APP = "in-app"
-    EMAIL = "email"
 
 
 @api_command(render.changed_rule("Muted"))

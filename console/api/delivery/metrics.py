@@ -8,9 +8,15 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from console.api.delivery.periods import MetricsPeriod
+from console.api.delivery.shapes import (
+    DeliveryMetrics,
+    DeliveryMetricsAnswer,
+    DeliveryMetricsSummary,
+    Metric,
+    MetricPart,
+)
 from console.data_dir import View
-from console.public_api.periods import MetricsPeriod
-from console.public_api.shapes import DeliveryMetrics, DeliveryMetricsAnswer, DeliveryMetricsSummary, Metric, MetricPart
 
 Row = Mapping[str, Any]
 _WAITING = "awaiting_retry"

@@ -1,7 +1,7 @@
 """The answers, in Segment's shapes. A field without a value is left out."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
@@ -9,7 +9,8 @@ from pydantic.alias_generators import to_camel
 from console.reports.banner import Banner
 from console.reports.trace import Step
 
-Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
+Data = TypeVar("Data")
+Time = Annotated[str, Field(json_schema_extra={"format": "date-time"}, examples=["2026-05-04T12:00:00.000Z"])]
 
 
 class Shape(BaseModel):
@@ -18,10 +19,6 @@ class Shape(BaseModel):
     model_config = ConfigDict(
         alias_generator=to_camel, validate_by_name=True, frozen=True, use_attribute_docstrings=True, extra="forbid"
     )
-
-    def to_json(self) -> dict[str, Any]:
-        """Return it as JSON types."""
-        return self.model_dump(by_alias=True, exclude_none=True)
 
 
 class SeriesPoint(Shape):
@@ -77,14 +74,6 @@ class DeliveryOverview(Shape):
     dataset: list[DatasetEntry]
     """Sorted by the fields of groupBy; empty when nothing happened."""
     pagination: PageOfEntries
-    """Where this page stands."""
-
-
-class DeliveryOverviewAnswer(Shape):
-    """Answer of a read of the delivery overview."""
-
-    data: DeliveryOverview
-    """The answer."""
 
 
 class MetricPart(Shape):
@@ -122,14 +111,6 @@ class DeliveryMetrics(Shape):
     """Envelope of the summary."""
 
     delivery_metrics_summary: DeliveryMetricsSummary
-    """The summary."""
-
-
-class DeliveryMetricsAnswer(Shape):
-    """Answer of delivery-metrics."""
-
-    data: DeliveryMetrics
-    """The answer."""
 
 
 class EventTrace(BaseModel):
@@ -150,10 +131,15 @@ class Traced(BaseModel):
     trace: EventTrace
 
 
-class TraceAnswer(BaseModel):
-    """Answer of trace."""
+class Answer(BaseModel, Generic[Data]):
+    """Envelope of each answer."""
 
-    data: Traced
+    data: Data
+
+
+DeliveryOverviewAnswer = Answer[DeliveryOverview]
+DeliveryMetricsAnswer = Answer[DeliveryMetrics]
+TraceAnswer = Answer[Traced]
 
 
 def time_text(time_ms: int) -> str:

@@ -1,17 +1,24 @@
-"""Rows of view step_series folded into one page of entries.
+"""One page of entries, made of rows of view step_series; and cursors, opaque texts that name a page's first entry.
 
-Totals are kept of every entry, series only of those that may be on the page: entries are sorted by their values, so as
-soon as as many are known as fit, any later one is not on it. What is held is bounded however many rows there are.
+Totals are kept of every entry, series only of those that can be on the page: entries are sorted by their values, so
+once the page is full, a later entry is not on it. Memory is bounded however many rows there are.
+
+A page begins with the first entry that is not before the one that its cursor names. So a client that walks the pages
+sees each entry once, also while entries appear and disappear.
 """
 
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from console.public_api.cursors import Key
-from console.public_api.errors import ErrorType, Refused
+import orjson
 
+from console.api.errors import Refused
+
+Key = tuple[str, ...]  # the values by which entries are told apart; () is before all
+FIELD = "pagination.cursor"
 KEYS_LIMIT = 50_000  # event names come from outside: somebody may put an id into each
 Row = Mapping[str, Any]
 
@@ -93,7 +100,7 @@ class Fold:
         if key not in self._totals:
             if len(self._totals) >= KEYS_LIMIT:
                 raise Refused(
-                    ErrorType.VALIDATION,
+                    422,
                     f"groupBy: more than {KEYS_LIMIT} entries; group by less, filter, or choose a shorter period",
                     "groupBy",
                 )
@@ -117,3 +124,26 @@ def by_attempt(rows: Iterable[Row]) -> Iterator[Row]:
         for attempt, count in row["by_attempt"].items():
             retries = count if attempt > 1 else 0
             yield {**row, "code": f"successes.attempt.{attempt}", "count": count, "retry_count": retries}
+
+
+def write_cursor(dimensions: tuple[str, ...], key: Key) -> str:
+    """Name the entry at which a page begins."""
+    return urlsafe_b64encode(orjson.dumps([dimensions, key])).decode().rstrip("=")
+
+
+def read_cursor(text: str, dimensions: tuple[str, ...]) -> Key:
+    """Return the entry at which the page begins. Raises `Refused` for what no answer to this question gave."""
+    if not text:
+        return ()
+    try:
+        padded = text.encode("ascii") + b"=" * (-len(text) % 4)
+        named, key = orjson.loads(urlsafe_b64decode(padded))
+        if not isinstance(named, list) or not isinstance(key, list):
+            raise ValueError("no lists")
+        if len(key) not in (0, len(named)) or not all(isinstance(value, str) for value in key):
+            raise ValueError("no key")
+    except (ValueError, TypeError):
+        raise Refused(422, f"{FIELD}: take it from the answer before, as it is", FIELD) from None
+    if tuple(named) != dimensions:
+        raise Refused(422, f"{FIELD}: it belongs to another groupBy; begin without it", FIELD)
+    return tuple(key)

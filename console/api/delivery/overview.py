@@ -4,19 +4,15 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from console.data_dir import View
-from console.public_api.cursors import read_cursor, write_cursor
-from console.public_api.dataset import Entry, Fold, Folded, Row, by_attempt
-from console.public_api.parameters import (
+from console.api.delivery.pages import Entry, Fold, Folded, Row, by_attempt, read_cursor, write_cursor
+from console.api.delivery.parameters import (
     COLUMNS,
     DestinationStepParameters,
     OverviewParameters,
-    ReceivedParameters,
     SourceStepParameters,
 )
-from console.public_api.periods import MetricsPeriod
-from console.public_api.reading import read_series
-from console.public_api.shapes import (
+from console.api.delivery.periods import MetricsPeriod, read_series
+from console.api.delivery.shapes import (
     DatasetEntry,
     DeliveryOverview,
     DeliveryOverviewAnswer,
@@ -24,6 +20,7 @@ from console.public_api.shapes import (
     SeriesPoint,
     time_text,
 )
+from console.data_dir import View
 
 FILTERED_AT_SOURCE = "filtered-at-source"
 SUCCESSFUL = "successful-delivery"
@@ -45,7 +42,7 @@ class OverviewRead:
 
 
 OVERVIEW_READS = (
-    OverviewRead("successfully-received", "Events taken from a source", ReceivedParameters),
+    OverviewRead("successfully-received", "Events taken from a source", OverviewParameters),
     OverviewRead("failed-on-ingest", "Items that ingest refused", SourceStepParameters),
     OverviewRead(FILTERED_AT_SOURCE, "Events dropped for all destinations (duplicates)", SourceStepParameters),
     OverviewRead(
@@ -62,13 +59,13 @@ def read_overview(
     """Answer one read. Raises `Refused`, and `sinks.clickhouse.store.StoreError`."""
     dimensions = parameters.dimensions
     columns = tuple(COLUMNS[name] for name in dimensions)
-    chosen = parameters.filter.chosen()
-    first = read_cursor(parameters.pagination.cursor, dimensions)
-    limit = min(parameters.pagination.count, max(1, POINTS_LIMIT // period.buckets))
+    chosen = parameters.chosen()
+    first = read_cursor(parameters.pagination_cursor, dimensions)
+    limit = min(parameters.pagination_count, max(1, POINTS_LIMIT // period.buckets))
     fold = Fold(columns, chosen, first, limit)
     asked = {
         "source": parameters.source_id,
-        "destination": getattr(parameters, "destination_config_id", ""),
+        "destination": parameters.destination_id or "",
         "step": read.step,
         "by": sorted({*columns, *chosen}),
     }
