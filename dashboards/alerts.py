@@ -12,7 +12,7 @@ from dashboards.queries import call, value_of
 
 UID = "alerts"
 RULE = value_of("rule")
-NO_RULES = "There are no rules with this choice. Make one: waybill alerts create --help"
+NO_RULES = "There are no rules with this choice. Create one: waybill alerts create --help"
 KINDS = "['source-volume', 'delivery-rate', 'failed-events'], ['source volume', 'delivery rate', 'failed events']"
 WINDOWS = "['day', 'fast', 'hour'], ['24 hours', '5 minutes, an hour', 'an hour'], ''"
 _ONLY_RULE = address(UID, field("rule", "Rule id"), kept("source"), kept("destination"))
@@ -28,34 +28,33 @@ _HEADLINES = (
     ),
     number(
         "Rules evaluated",
-        "Rules that are not disabled. What Waybill watches by itself (destinations to set up, alerting itself) comes on"
-        " top.",
+        "Rules that are not disabled, without Waybill's own checks (destinations to set up, alerting itself).",
         "SELECT countIf(enabled) AS `rules` FROM alert_rules_now",
     ),
     number(
         "Muted",
-        "Rules that tell nobody for now. They are evaluated, and their changes are recorded.",
+        "Rules that send no notifications for now. They are evaluated, and their changes are recorded.",
         "SELECT countIf(enabled AND muted_until IS NOT NULL) AS `muted` FROM alert_rules_now",
         colours=((None, PLAIN), (1, WORRYING)),
     ),
     number(
         "Fired in this period",
-        "How often something began to fire in this period.",
+        "How often a rule started to fire in this period.",
         f"SELECT countIf(change = 'fired') AS `fired`\nFROM {_HISTORY}",
     ),
     number(
         "Channels in trouble",
-        "Channels that do not take our messages now.",
+        "Channels that do not accept messages now.",
         "SELECT countIf(state != 'ok') AS `channels` FROM alert_channel_health", colours=NONE_MAY_BE,
     ),
     number(
         "Messages to be sent",
-        "Messages that a channel has not taken yet, however old.",
+        "Messages that no channel has accepted yet, however old.",
         "SELECT sum(waiting) AS `waiting` FROM alert_channel_health", colours=((None, PLAIN), (10, WORRYING)),
     ),
 )  # fmt: skip
 
-# States hold numbers alone; the rest of a sentence is what firing means.
+# States hold only numbers; what the sentence needs besides follows from the state being firing.
 _FIRING = """(
     SELECT states.rule_id AS rule_id, states.check AS `check`, states.since AS since, 'fired' AS change,
            '<' AS operator, states.numerator AS numerator, states.denominator AS denominator,
@@ -81,7 +80,7 @@ _NOW = grid(
     f"WHERE {RULE} IN ('', rule_id) AND {WHERE_PICKED}\n"
     "ORDER BY since DESC, `Rule`, check\n"
     "LIMIT 200",
-    empty="Nothing fires with this choice: all that is watched is within its bounds.",
+    empty="Nothing fires with this choice: everything watched is within its bounds.",
     columns={
         "Rule": c.wrapped() + c.width(250) + leads_to_numbers("now"),
         "What is wrong": c.wrapped(),
@@ -90,7 +89,7 @@ _NOW = grid(
 )
 _RULES = grid(
     "Rules",
-    "Every rule and how it stands: firing, ok, or never fired since it was made. Click one to see its history alone."
+    "Every rule and its state: firing, ok, or never fired since it was created. Click one to see its history alone."
     " Rules of the workspace file are changed there.",
     f"SELECT {rule_name('name', 'rule_id')} AS `Rule`, transform(kind, {KINDS}, kind) AS `Kind`,\n"
     "       multiIf(NOT enabled, 'disabled', status IS NULL, 'never fired', status) AS `State`, since AS `Since`,\n"
@@ -124,7 +123,7 @@ _CHANGES = grid(
     "       arrayStringConcat(notes, ' ') AS `Notes`,\n"
     "       multiIf(suppressed_reason = 'muted', 'no: it is muted',\n"
     "               suppressed_reason = 'late', 'no: found more than an hour late',\n"
-    "               suppressed_reason = 'never-notified', 'no: nobody heard that it fired',\n"
+    "               suppressed_reason = 'never-notified', 'no: nobody was notified that it fired',\n"
     "               suppressed_reason = 'ended', 'no: the rule ended', NOT notified, 'no',\n"
     "               concat(toString(sent), ' sent', if(waiting > 0, concat(', ', toString(waiting), ' waiting'), ''),\n"
     "                      if(dropped > 0, concat(', ', toString(dropped), ' given up'), ''))) AS `Notified`,\n"
@@ -133,7 +132,7 @@ _CHANGES = grid(
     f"WHERE {WHERE_PICKED}\n"
     "ORDER BY at DESC, rule_id, id\n"
     "LIMIT 200",
-    empty="Nothing began to fire and nothing recovered in this period with this choice.",
+    empty="No rule started to fire or recovered in this period with this choice.",
     columns={
         "Change": c.words(ALERT_CHANGES, 100),
         "Rule": c.wrapped() + c.width(250) + leads_to_numbers("${__data.fields.To}"),
@@ -145,21 +144,21 @@ _CHANGES = grid(
 )
 _CHANNELS = grid(
     "Channels",
-    "Where messages go, those in trouble first: the state, since when, and what the channel said last. Sent and given"
-    " up count the last 24 hours.",
+    "The channels, those that fail first: the state, since when, and the last error. Sent and given up count the last"
+    " 24 hours.",
     "SELECT channel AS `Channel`, state AS `State`, since AS `Since`, sent_24h AS `Sent`, waiting AS `Waiting`,\n"
     "       dropped_24h AS `Given up`, if(state = 'ok', '', trim(concat(code, ' ', message))) AS `Last error`,\n"
-    "       multiIf(state = 'failing', 'Nothing yet: messages are kept and tried again. If it lasts, look at its"
-    " service.',\n"
+    "       multiIf(state = 'failing', 'Nothing yet: messages are kept and retried. If it lasts, check the channel"
+    " itself.',\n"
     "               state = 'disabled' AND channel = 'email',\n"
-    "               'Correct alerts.smtp of the workspace file, or try it again: waybill alerts test-channel"
+    "               'Correct alerts.smtp of the workspace file, or retry it: waybill alerts test-channel"
     " email:me',\n"
     "               state = 'disabled', concat('Correct it in alerts.channels of the workspace file, or try it again:"
     " waybill alerts test-channel ', channel),\n"
     "               '') AS `What to do`\n"
     "FROM alert_channel_health\n"
     "ORDER BY state = 'ok', channel",
-    empty="No channel was used yet: nothing has fired since alerting runs.",
+    empty="No channel was used yet: nothing has fired so far.",
     columns={
         "Channel": c.width(120),
         "State": c.words(CHANNEL_STATES, 95),
@@ -170,8 +169,7 @@ _CHANNELS = grid(
 )
 _FAILED = grid(
     "Messages that failed",
-    "Messages of this period that a channel did not take: those tried again, and those given up. The app shows the"
-    " same.",
+    "Messages of this period that a channel did not accept: those retried, and those given up. The app shows the same.",
     "SELECT at AS `At`, state AS `State`, concat(channel, if(recipient = '', '', ' '), recipient, ': ', title)\n"
     "           AS `Message`,\n"
     "       concat(trim(concat(code, ' ', message)),\n"
@@ -180,14 +178,14 @@ _FAILED = grid(
     "WHERE state IN ('failed', 'dropped')\n"
     "ORDER BY at DESC, message_id\n"
     "LIMIT 100",
-    empty="Every message of this period was taken by its channel.",
+    empty="Every message of this period was accepted by its channel.",
     columns={
         "State": c.words(MESSAGE_STATES, 95),
     },
 )
 _INBOX = grid(
     "In the app",
-    "Messages of this period as they stand in the app, newest first. For: the user who asked for it, or everybody.",
+    "Messages of this period in the app, newest first. For: the user who subscribed, or everybody.",
     "SELECT at AS `At`, change AS `Change`, title AS `Title`, summary AS `Summary`,\n"
     "       if(recipient = '', 'everybody', recipient) AS `For`, link AS `More`\n"
     f"FROM {call('alert_inbox', user=repr(''), limit='100')}\n"

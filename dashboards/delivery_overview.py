@@ -1,4 +1,4 @@
-"""Delivery overview: how far events get, step by step, and who they are."""
+"""Delivery overview: how many events reach each step, and which."""
 
 from dashboards import columns as c
 from dashboards import variables
@@ -11,8 +11,8 @@ from dashboards.queries import call, unsettled, value_of
 from dashboards.shared import banners, complete_to, link_to_error
 
 UID = "delivery-overview"
-NOTHING = "Nothing came to this step in this period with this choice."
-# An address may set it to nothing.
+NOTHING = "Nothing reached this step in this period with this choice."
+# A link may leave it empty.
 _BY = f"if({value_of('by')} = '', 'event_name', {value_of('by')})"
 
 
@@ -22,8 +22,8 @@ def _step_address(step: str) -> str:
 
 _FUNNEL = bar_list(
     "Pipeline",
-    "How far events get. The first three steps count events, the others deliveries: one event may become several."
-    " Pending retry is what waits now. Click a step to break it down below.",
+    "How many events reach each step. The first three steps count events, the others deliveries: one event may become"
+    " several. Pending retry is what waits at this time. Click a step to break it down below.",
     "SELECT "
     + ",\n       ".join(f"anyIf(count, step = '{step}') AS `{label}`" for step, (label, _) in STEPS.items())
     + f"\nFROM {call('funnel')}",
@@ -50,8 +50,8 @@ _STEPS = grid(
 )
 _TREND = bars(
     "Trend of ${step:text}",
-    "The step picked, by the time in which it happened. What is pending is counted now alone and has no past. In shaded"
-    " buckets the numbers may still change.",
+    "The step picked, by the time of the event. Pending deliveries are counted at this time only and have no history."
+    " In shaded buckets the numbers may still change.",
     # Buckets with nothing in them have no row in step_series.
     "SELECT bucket AS time, sum(n) AS `Count`,\n"
     f"       {unsettled('time')}\n"
@@ -68,8 +68,8 @@ _TREND = bars(
 )
 _BREAKDOWN = grid(
     "${step:text} by ${by:text}",
-    "Who is at the step picked. Count, share and their changes are of this step; delivered, not delivered, pending,"
-    " success rate and P95 are of the same events at all steps. At most 100 rows.",
+    "Which events are at the step picked. Count, share and their changes are of this step; delivered, not delivered,"
+    " pending, success rate and P95 are of the same events at all steps. At most 100 rows.",
     "SELECT if(value = '', '(none)', value) AS `Value`, count AS `Count`, share AS `Share`,\n"
     "       change_percent AS `Change`, share_change_points AS `Change of share`,\n"
     "       delivered AS `Delivered`, not_delivered AS `Not delivered`,\n"
@@ -93,7 +93,7 @@ _REASONS = grid(
     "SELECT code AS `Code`, severity AS `Severity`, count AS `Count`, share AS `Share`, change_percent AS `Change`,\n"
     "       share_change_points AS `Change of share`, last_seen AS `Last seen`, description AS `What happened`,\n"
     "       action AS `What to do`, link AS `More`\n"
-    # The view takes '' for all steps; a step at which nothing stops has no reasons.
+    # For the view, '' means all steps; a step at which nothing stops has no reasons.
     f"FROM {call('discard_breakdown', step=value_of('step'))}\n"
     f"WHERE step = {value_of('step')}\n"
     "ORDER BY count DESC, code",
@@ -110,7 +110,7 @@ _REASONS = grid(
 def build() -> str:
     return page(
         UID,
-        "How far events get, step by step: received, refused, filtered, waiting, failed, delivered, and which.",
+        "How many events reach each step: received, rejected, filtered, pending, failed, delivered, and which.",
         (variables.source(), variables.destination(), variables.step(), variables.by()),
         (
             (6, ((24, banners()),)),

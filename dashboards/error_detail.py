@@ -13,18 +13,18 @@ from dashboards.shared import ERROR_COLUMNS, SAMPLE, SAMPLE_COLUMNS, complete_to
 
 UID = "error-detail"
 CODE = value_of("code")
-_SERIES = {"Discarded": DISCARDED, "Expired": EXPIRED, "Failed calls, tried again": FAILED_CALLS}
+_SERIES = {"Discarded": DISCARDED, "Expired": EXPIRED, "Failed calls, retried": FAILED_CALLS}
 
 _ERROR = grid(
     "The error",
-    "What the code means, whose turn it is and what to do. Without a code, all errors of the period.",
+    "What the code means, who has to act and how. Without a code, all errors of the period.",
     "SELECT code AS `Code`, destination AS `Destination`, state AS `State`, severity AS `Severity`,\n"
     "       replaceOne(owner, '_', ' ') AS `Whose turn`, deliveries AS `Deliveries`, first_seen AS `First seen`,\n"
     "       last_seen AS `Last seen`, description AS `What happened`, action AS `What to do`, link AS `More`\n"
     f"FROM {call('error_details')}\n"
     f"WHERE {CODE} IN ('', code)\n"
     "ORDER BY deliveries DESC, destination, code, state",
-    empty="No delivery ended with this code or waits because of it; calls that arrived at a later try are below.",
+    empty="No delivery ended with this code or waits because of it; deliveries that a later call delivered are below.",
     columns={
         **ERROR_COLUMNS,
         "Whose turn": c.width(110),
@@ -32,7 +32,7 @@ _ERROR = grid(
 )
 _TREND = bars(
     "When it happens",
-    "Deliveries that ended with this error, and calls that failed with it and were waited after. In shaded buckets the"
+    "Deliveries that ended with this error, and calls that failed with it and were retried. In shaded buckets the"
     " numbers may still change.",
     trend(
         "error_trend",
@@ -44,8 +44,8 @@ _TREND = bars(
 )
 _MESSAGES = grid(
     "What the destination says",
-    "In its own words: a recent message of each group of similar ones, over all calls that failed so, those tried again"
-    " with success too. Secrets and personal data are taken out.",
+    "A recent message of each group of similar ones, over all calls that failed with this code, including those retried"
+    " with success. Secrets and personal data are redacted.",
     "SELECT destination AS `Destination`, code AS `Code`, message AS `Message`, sum(attempts) AS `Calls`,\n"
     "       sum(deliveries) AS `Deliveries`, max(last_seen) AS `Last seen`\n"
     f"FROM {call('error_groups')}\n"

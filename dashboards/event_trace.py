@@ -1,4 +1,4 @@
-"""Event trace: all that is known of one event."""
+"""Event trace: everything recorded about one event."""
 
 from dashboards import columns as c
 from dashboards import variables
@@ -11,27 +11,25 @@ from dashboards.shared import SAMPLE, SAMPLE_COLUMNS, link_to_error
 
 UID = "event-trace"
 MESSAGE_ID = value_of("message_id")
-UNKNOWN = (
-    "No event with this messageId is recorded: it never came here, came without this id, or is past the retention."
-)
+UNKNOWN = "No event with this messageId is recorded: it was never received, had another id, or its retention ended."
 _TRACE = call("event_trace", message_id=MESSAGE_ID)
 _STEPS = {
     "rejected": ("refused at ingest", "red"),
     "received": ("received", PLAIN),
-    "duplicate": ("seen before", PLAIN),
+    "duplicate": ("duplicate", PLAIN),
     "routed": ("to be delivered", PENDING),
     "attempt_failed": ("call failed", "yellow"),
-    "requeued": ("put back", PENDING),
-    "redriven": ("sent again by hand", PENDING),
+    "requeued": ("requeued", PENDING),
+    "redriven": ("redriven", PENDING),
     "redrive_attempt_failed": ("call failed, again", "yellow"),
-    "redrive_requeued": ("put back, again", PENDING),
+    "redrive_requeued": ("requeued, again", PENDING),
     "tested": ("tested", PLAIN),
 }
 _ERROR = link_to_error(field("destination", "Destination"), field("source", "Source"))
 
 _ANSWER = grid(
     "Where it is now",
-    "What became of each delivery of the event: one row for each destination and mapping, or one for the event if it"
+    "The state of each delivery of the event: one row for each destination and mapping, or one for the event if it"
     " never became a delivery.",
     "SELECT if(destination = '', 'none', destination) AS `To`, mapping AS `Mapping`,\n"
     "       if(max(redrive) = 0, '', concat('redrive ', toString(max(redrive)))) AS `Sent again`,\n"
@@ -57,9 +55,9 @@ _ANSWER = grid(
 )
 _STEPS_TABLE = grid(
     "Step by step",
-    "Everything that happened to the event, oldest first. Took: of a call, its time; of an end, the time since we"
-    " received the event, with its parts beside it (queue, waits between calls, limits of the"
-    " destination, calls). Uncounted steps repeat, after a crash, what was said before.",
+    "Everything that happened to the event, oldest first. Took: the time of a call, or of an outcome the time"
+    " since Waybill received the event, with its parts beside it (queue, waits between calls, limits of the"
+    " destination, calls). Uncounted steps repeat an earlier record after a crash.",
     "SELECT at AS `At`, if(endsWith(step, 'outcome'), state, step) AS `Step`, destination AS `Destination`,\n"
     "       mapping AS `Mapping`, attempt AS `Call`, code AS `Code`, http_status AS `Status`, message AS `Message`,\n"
     "       ifNull(latency_ms, if(http_ms = 0, NULL, http_ms)) AS `Took`, queue_ms AS `Queue`,\n"
@@ -87,7 +85,7 @@ _SAMPLES = grid(
     f"FROM {call('delivery_samples', source=repr(''), destination=repr(''), code=repr(''), limit='10000')} AS s\n"
     f"WHERE s.message_id = {MESSAGE_ID}\n"
     "ORDER BY s.at, s.delivery_id, s.attempt",
-    empty="No sample of this event is kept for this period; events are counted one by one, but only few are sampled.",
+    empty="No sample of this event is kept for this period: every event is counted, but only few are sampled.",
     columns={"Destination": c.width(130), **SAMPLE_COLUMNS},
 )
 
@@ -95,8 +93,8 @@ _SAMPLES = grid(
 def build() -> str:
     return page(
         UID,
-        "What became of one event, found by its messageId: refused, filtered, waiting, failed or delivered, and when.",
-        (variables.text_box("message_id", "messageId", "The messageId your app or SDK gave the event."),),
+        "The history of one event, found by its messageId: rejected, filtered, pending, failed or delivered, and when.",
+        (variables.text_box("message_id", "messageId", "The messageId that your app or SDK gave the event."),),
         (
             (9, ((24, _ANSWER),)),
             (13, ((24, _STEPS_TABLE),)),

@@ -1,4 +1,4 @@
-"""Operations: is Waybill itself well, and is every event accounted for."""
+"""Operations: whether Waybill itself works, and whether every event is accounted for."""
 
 from dashboards import columns as c
 from dashboards import variables
@@ -9,38 +9,39 @@ from dashboards.queries import call
 from dashboards.shared import AGES, MESSAGE_ID, banners, link_to_destination, link_to_error
 
 UID = "operations"
-SILENT = "Delivery has not reported yet."
+NO_REPORT = "Delivery has not reported yet."
 
 
 _HEADLINES = (
     number(
         "Low watermark behind",
-        "How long ago the low watermark lies: everything due before it has ended or is written down to be tried later."
-        " Up to some 20 s is in order. It lies back while delivery or recording stands still, and while deliveries"
-        " that are due are held for a destination that takes nothing.",
+        "The age of the low watermark: everything due before it has an outcome or a retry record. Up to some 20 s is"
+        " normal. It grows while delivery or recording is stopped, and while deliveries that are due wait for a"
+        " stopped destination.",
         "SELECT lag_seconds AS `behind` FROM freshness", unit="s", colours=AGES, empty="no report yet",
     ),
     number(
         "Recording behind",
-        "How long ago the newest record of the slowest partition was recorded. Up to some 15 s is in order, as"
-        " delivery reports each 10 s.",
+        "How long ago the newest record of the slowest partition was recorded. Up to some 15 s is normal, as delivery"
+        " reports every 10 s.",
         "SELECT if(count() = 0, NULL, max(lag_seconds)) AS `behind` FROM write_lag",
         unit="s", colours=AGES, empty="no report yet",
     ),
     number(
         "Unread events",
-        "Events in the log that delivery has not read yet, as it said last.",
+        "Events in the log that delivery had not read at its last report.",
         "SELECT if(count() = 0, NULL, sum(unread)) AS `unread` FROM topic_lag WHERE topic = 'events'",
         colours=((None, PLAIN), (10_000, WORRYING), (100_000, BAD)), empty="no report yet",
     ),
     number(
         "Pending",
-        "Deliveries of the events received in this period that have not ended and are on their way.",
+        "Deliveries of the events received in this period that have no outcome yet.",
         f"SELECT sum(pending) AS `pending` FROM {call('balance')}", colours=((None, PENDING),),
     ),
     number(
         "Unexplained",
-        "Events and deliveries of this period that neither ended nor wait: lost, or counted twice. It must be 0.",
+        "Events and deliveries of this period that have no outcome and are not pending: lost, or counted twice. It"
+        " must be 0.",
         f"SELECT (SELECT sum(unexplained) FROM {call('balance')})\n"
         f"       + (SELECT ifNull(sum(unexplained), 0) FROM {call('ingest_balance')}) AS `unexplained`",
         colours=NONE_MAY_BE,
@@ -56,8 +57,8 @@ _HEADLINES = (
 _FATES = ("Routed", "Filtered", "Delivered", "Discarded", "Expired", "Pending")
 _BALANCE = grid(
     "Balance of deliveries",
-    "Every delivery of the events received in this period is in exactly one of the columns after Routed."
-    " Unexplained must be 0: it is what neither ended nor waits, or was counted twice.",
+    "Every delivery of the events received in this period is in exactly one of the columns after Routed. Unexplained"
+    " must be 0: deliveries without an outcome that are not pending, or that were counted twice.",
     f"SELECT source AS `Source`, destination AS `Destination`, {', '.join(f'{n.lower()} AS `{n}`' for n in _FATES)},\n"
     f"       unexplained AS `Unexplained`\nFROM {call('balance')}\n"
     "ORDER BY unexplained != 0 DESC, source, destination",
@@ -81,7 +82,7 @@ _INGEST = grid(
 )
 _REDRIVES = grid(
     "Balance of redrives",
-    "What became of deliveries sent again by hand in this period; in no other number.",
+    "Outcomes of the redrives started in this period. No other number includes them.",
     "SELECT source AS `Source`, destination AS `Destination`, redriven AS `Redriven`, recovered AS `Recovered`,\n"
     "       filtered + discarded + expired AS `Failed again`, pending AS `Pending`, unexplained AS `Unexplained`\n"
     f"FROM {call('redrive_balance')}\n"
@@ -93,14 +94,14 @@ _REDRIVES = grid(
 )
 _OLDEST = grid(
     "Oldest undelivered",
-    "For each connection, the delivery that waits longest among the events received in this period, what it waits for,"
-    " and how many wait with it.",
+    "For each connection, the delivery that has waited longest among the events received in this period, what it waits"
+    " for, and how many are pending.",
     "SELECT source AS `Source`, destination AS `Destination`, pending AS `Pending`, age_seconds AS `Age`,\n"
     "       waits_for AS `Waits for`, due_at AS `Next call`, attempt AS `Calls`, code AS `Code`,\n"
     "       description AS `What happened`, action AS `What to do`, message_id AS `Message id`\n"
     f"FROM {call('oldest_undelivered')}\n"
     "ORDER BY age_seconds DESC, source, destination",
-    empty="Nothing waits: every delivery of the events received in this period has ended.",
+    empty="Nothing waits: every delivery of the events received in this period has an outcome.",
     columns={
         "Source": c.width(100),
         "Destination": c.width(130),
@@ -115,12 +116,12 @@ _OLDEST = grid(
 _TOPICS = grid(
     "Topics",
     "How far delivery has read each partition, as its shards last reported. Unsettled: read, without an outcome or a"
-    " retry record yet. Waits: since when the slowest shard has something that is due.",
+    " retry record yet. Waits: how long the slowest shard has held something that is due.",
     "SELECT topic AS `Topic`, partition AS `Partition`, end AS `End`, position AS `Read to`, unread AS `Unread`,\n"
     "       unsettled AS `Unsettled`, waits_seconds AS `Waits`, reported_seconds AS `Reported`\n"
     f"FROM {call('topic_lag')}\n"
     "ORDER BY topic, partition",
-    empty=SILENT,
+    empty=NO_REPORT,
     columns={
         "Partition": c.width(85),
         ("End", "Read to"): c.unit("none") + c.width(85),
@@ -136,7 +137,7 @@ _RECORDING = grid(
     "SELECT log_partition AS `Partition`, recorded_to AS `Recorded to`, lag_seconds AS `Ago`\n"
     f"FROM {call('write_lag')}\n"
     "ORDER BY log_partition",
-    empty=SILENT,
+    empty=NO_REPORT,
     columns={
         "Partition": c.width(90),
         "Recorded to": c.time(),
@@ -146,12 +147,12 @@ _RECORDING = grid(
 _DUPLICATES = grid(
     "Possible duplicates by run",
     "Calls that may repeat one made before a crash, by day and by the run of delivery that made them. The destination"
-    " can tell them by their Idempotency-Key.",
+    " can recognize them by their Idempotency-Key.",
     "SELECT day AS `Day`, source AS `Source`, destination AS `Destination`, run AS `Run`,\n"
     "       possible_duplicates AS `Calls`, deliveries AS `Deliveries`, last_seen AS `Last seen`\n"
     f"FROM {call('possible_duplicates')}\n"
     "ORDER BY last_seen DESC, source, destination, run",
-    empty="No call of this period can have been made twice.",
+    empty="No call of this period may be a duplicate.",
     columns={
         "Day": c.time("YYYY-MM-DD", 105),
         "Calls": c.count(75),
@@ -162,7 +163,7 @@ _DUPLICATES = grid(
 def build() -> str:
     return page(
         UID,
-        "Whether Waybill itself is well: how far behind it is, what waits, and whether every event is accounted for.",
+        "Whether Waybill itself works: how far behind it is, what waits, and whether every event is accounted for.",
         (variables.source(), variables.destination()),
         (
             (4, tuple((4, panel) for panel in _HEADLINES)),

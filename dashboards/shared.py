@@ -1,4 +1,4 @@
-"""Panels that stand on more than one dashboard."""
+"""Panels and columns that several dashboards share."""
 
 from grafana_foundation_sdk.builders import stat, table
 
@@ -12,16 +12,16 @@ AGES: Steps = ((None, GOOD), (60, WORRYING), (300, BAD))  # of what should be re
 
 
 def banners() -> table.Panel:
-    """Destinations that take nothing now."""
+    """Stopped destinations."""
     return grid(
-        "Destinations that take nothing now",
-        "A destination that needs setting up, or that is left alone because it keeps failing. Its deliveries are kept"
-        " and wait; they are not in the numbers below until they end. Shown whatever is picked above.",
+        "Stopped destinations",
+        "Destinations that need setting up, or that are paused because they keep failing. Their deliveries are kept and"
+        " wait; the numbers below include them only once they have an outcome. Independent of the pickers above.",
         "SELECT destination AS `Destination`, state AS `State`, since AS `Since`, pending AS `Waiting`,\n"
         "       description AS `What happened`, action AS `What to do`, link AS `More`, message AS `In its own words`\n"
         f"FROM {call('banners')}\n"
         "ORDER BY state = 'setup' DESC, destination",
-        empty="All destinations take deliveries.",
+        empty="All destinations accept deliveries.",
         columns={
             "Destination": c.width(130) + link_to_destination("Destination"),
             "State": c.words(DESTINATION_STATES, 185),
@@ -32,12 +32,12 @@ def banners() -> table.Panel:
 
 
 def complete_to() -> stat.Panel:
-    """Up to when the numbers are complete."""
+    """The time up to which the numbers are complete."""
     return number(
         "Complete up to",
-        "Everything that happened before this moment is counted; below it, how long ago that is. What is newer may"
-        " still change and is shaded in the trends. It lies back while delivery or recording stands still, and while"
-        " deliveries that are due are held for a destination that takes nothing.",
+        "Everything before this time is counted; below it, how long ago that is. Newer numbers may still change and are"
+        " shaded in the trends. It stops while delivery or recording is stopped, and while deliveries that are due wait"
+        " for a stopped destination.",
         "SELECT toUnixTimestamp64Milli(watermark) AS `complete to`, lag_seconds AS `ago` FROM freshness",
         unit="time:YYYY-MM-DD HH:mm:ss",
         empty="delivery has not reported yet",
@@ -60,9 +60,7 @@ ERROR_COLUMNS: c.Looks = {
     "Destination": c.width(115),
     "State": c.words(STATES),
 }
-MESSAGE_ID = c.width(170) + c.links(
-    ("What became of this event", address("event-trace", field("message_id", "Message id")))
-)
+MESSAGE_ID = c.width(170) + c.links(("Trace of this event", address("event-trace", field("message_id", "Message id"))))
 SAMPLE_COLUMNS: c.Looks = {
     "Message id": MESSAGE_ID,
     "Answer in its own words": c.wrapped(),
