@@ -36,7 +36,7 @@ class AlreadyRunning(Failure):
 
 
 class NotAnswering(Failure):
-    """A running Waybill did not answer as expected; the text says what to do."""
+    """A running Waybill did not respond as expected; the text explains what to do."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ _NAMES_SCHEME = "X-Forwarded-Proto"
 
 
 def settings_routes(known: Callable[[str], bool]) -> list[Route]:
-    """The routes; ``known`` says whether a write key belongs to a source."""
+    """The routes; ``known``: whether a write key belongs to a source."""
 
     async def respond(request: Request) -> Response:
         if request.method not in {"GET", "HEAD"}:

@@ -32,7 +32,7 @@ log = logging.getLogger("waybill.processes")
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A running system."""
+    """The flows and the store of a running system, and its address."""
 
     address: str
     delivery: FlowThread

@@ -92,7 +92,7 @@ def subscribe(
 @api_command(render.changed_rule("Unsubscribed from failed-events:"))
 def unsubscribe(
     client: AlertsClient,
-    topic: Annotated[Topic, typer.Argument(help="What to be notified of no more.")],
+    topic: Annotated[Topic, typer.Argument(help="What to stop being notified of.")],
     destination: FailedDestination,
     channel: Annotated[Medium | None, typer.Option(help="Only this way of notifying; default: all.")] = None,
 ) -> Answer:
