@@ -1,6 +1,6 @@
 """`waybill`: the command line. Every command has --help with an example, --json where it answers, and exit codes.
 
-0: success. 1: a negative result (an invalid file, an unexplained delivery). 2: the command failed; the text explains why.
+0: success. 1: a negative result (an invalid file, an unexplained delivery). 2: the command failed; the text says why.
 A command's module is imported when it is used, because importing all takes a second.
 """
 
