@@ -49,7 +49,7 @@ def test_event(
         event = find_event(topics, configuration.workspace, test.message_id, source)
     else:
         event = complete(_json(test.event), source, services.clock())
-    wish = EventTest(author=who.name, role=who.role, **test.model_dump(exclude={"source", "message_id", "event"}))
+    wish = EventTest(who=who, **test.model_dump(exclude={"source", "message_id", "event"}))
     result = run_event_test(configuration, topics, event, wish, agreed=lambda *_: True)
     return to_json(configuration, result)
 

@@ -3,10 +3,11 @@
 from pathlib import Path
 from typing import Annotated
 
+import orjson
 import typer
 from rich.console import Console
 
-from console.access import local_author
+from console.access import Caller, local_author
 from console.command_line import DATA, WORKSPACE, AsJson, DataDirectory, WorkspaceFile, opened_deployment, print_json
 from console.errors import explain_errors
 from console.operations import event_tester as testing
@@ -16,6 +17,7 @@ from flows.operations.manual_send import ManualSendPlan
 from flows.workspace.compiled import compile_workspace
 from model.delivery.attempt import AttemptResult
 from model.http.messages import HttpRequest
+from model.workspace.permissions import Role
 
 
 def send_test_event(
@@ -48,7 +50,7 @@ def send_test_event(
         elif event is not None:
             found = read_event(event, from_source, wall_clock_ms())
         else:
-            found = complete(testing.sample_event(), from_source, wall_clock_ms())
+            found = complete(orjson.dumps(testing.SAMPLE), from_source, wall_clock_ms())
 
         def confirmed(plan: ManualSendPlan, requests: list[HttpRequest | AttemptResult], notes: list[str]) -> bool:
             testing.render_plan(configuration, plan, requests, notes, shown)
@@ -62,7 +64,7 @@ def send_test_event(
             mapping=mapping,
             apply_filters=apply_filters,
             apply_insert_function=apply_insert_function,
-            author=local_author(),
+            who=Caller(local_author(), Role.OWNER),
         )
         result = testing.run_event_test(configuration, deployment.topics, found, test, agreed=confirmed)
         testing.render_result(configuration, result, shown)

@@ -5,18 +5,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
 from rich.console import Console, Group
 from rich.panel import Panel
 from rich.text import Text
 
+from console.access import Caller, audited
 from console.operations.explain import http_lines, reason_lines, with_sender
 from console.reports.render_parts import duration, safe_text
 from flows.delivery.isolation import DeliveryResult
 from flows.delivery.samples import show_request, shown_response
 from flows.delivery.sender import BatchSender
 from flows.engine.clock import wall_clock_ms
-from flows.operations.manual_send import ManualSendPlan, audited, facts_of, plan_manual_send, send_manually, state_of
+from flows.operations.manual_send import ManualSendPlan, facts_of, plan_manual_send, send_manually, state_of
 from flows.topics.interface import Topics
 from flows.topics.records import append_facts
 from flows.workspace.compiled import CompiledWorkspace
@@ -24,6 +24,7 @@ from model.delivery.attempt import AttemptResult
 from model.destinations.catalogue import reason
 from model.events.event import Event
 from model.http.messages import HttpRequest, HttpResponse
+from model.workspace.permissions import Action
 
 SAMPLE = {
     "type": "track",
@@ -37,12 +38,11 @@ SAMPLE = {
 class EventTest:
     """A test: where to send, what to apply, and who sends."""
 
+    who: Caller
     destination: str
     mapping: str = ""
     apply_filters: bool = False
     apply_insert_function: bool = False
-    author: str = ""
-    role: str = "owner"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +88,10 @@ def run_event_test(
         if not agreed(plan, requests, notes):
             return EventTestResult(plan, ())
         details = {"message_id": event.message_id, "event": configuration.redactor.text(event.name)}
-        append_facts(topics, [audited(test.author, test.role, test.destination, details, wall_clock_ms(), run)])
+        fact = audited(test.who, Action.TEST_EVENT, test.destination, details, at_ms=wall_clock_ms(), run=run)
+        append_facts(topics, [fact])
         result = tuple(await send_manually(sender, plan))
-        append_facts(topics, [fact for one in result for fact in facts_of(one, configuration, test.author, run)])
+        append_facts(topics, [fact for one in result for fact in facts_of(one, configuration, test.who.name, run)])
         return EventTestResult(plan, result)
 
     return with_sender(configuration, use)
@@ -171,8 +172,3 @@ def _response(configuration: CompiledWorkspace, one: DeliveryResult) -> Panel:
         lines.append(safe_text(f"“{answer.message}”", "italic"))
     lines += http_lines(shown_response(one, configuration.redactor))
     return Panel(Group(*lines), title=Text(f"response of {one.delivery.destination}"), title_align="left")
-
-
-def sample_event() -> bytes:
-    """Return the event that is sent when none is given."""
-    return orjson.dumps(SAMPLE)
