@@ -139,7 +139,10 @@ assert store.insert(row.table, [row.values]) == store.insert(row.table, [row.val
 notes = [{"at": AT_MS, "author": "ada", "message": "seen"}]
 assert store.view("notes", message_id="m-1") == notes
 ada = Caller("ada", Role.READ)
-services = Services(lambda request: ada, None, lambda name, given: store.view(name, **given), None, None)
+services = Services(
+    identify=lambda request: ada, installation=None, view=lambda name, given: store.view(name, **given), rules=None,
+    tester=None, targets=None, clock=None,
+)
 api = TestClient(create_api(services))
 answer = api.get("/notes/m-1")
 assert answer.json() == {"data": {"notes": notes}}, answer.text
