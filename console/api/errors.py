@@ -21,15 +21,15 @@ from sinks.clickhouse.store import StoreError, ViewRefused
 
 FIELD_LIMIT_CHARS = 100  # of a parameter's name, which the caller chose
 ERRORS_LIMIT = 20
-
-
 _TYPES = {401: "unauthorized", 403: "forbidden", 404: "not-found", 405: "method-not-allowed", 503: "server"}
 
 
-class RequestError(BaseModel):
-    """One thing that is wrong."""
-
+class _Response(BaseModel):
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+
+
+class RequestError(_Response):
+    """One thing that is wrong."""
 
     type: str
     """validation, unauthorized, forbidden, not-found, method-not-allowed or server."""
@@ -41,19 +41,15 @@ class RequestError(BaseModel):
     """The HTTP status."""
 
 
-class Errors(BaseModel):
+class Errors(_Response):
     """An error response in Segment's shape."""
-
-    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
     errors: list[RequestError]
     """All errors that were found."""
 
 
-class Fault(BaseModel):
+class Fault(_Response):
     """An error response."""
-
-    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
     error: str
     """What is wrong and what to do."""

@@ -57,7 +57,7 @@ def serving(
         view = lambda name, parameters: store.view(name, **parameters)  # noqa: E731
         reload_workspace(deployment, watch_file, os.environ, stopped, view)
     try:
-        with syncing_workspace_rules(services.alerts.rules, deployment.live):
+        with syncing_workspace_rules(services.rules, deployment.live):
             yield address
     finally:
         server.stop()

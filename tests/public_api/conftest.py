@@ -2,17 +2,14 @@
 
 import random
 from collections.abc import Callable, Iterator
-from typing import Any, cast
+from typing import Any
 
 import httpx
 import pytest
 from starlette.applications import Starlette
 
 from console.api.app import create_api
-from console.api.services import Services, identify_by_token
 from console.server.http_server import serve_in_thread
-from flows.runtime.deployment import Deployment
-from flows.topics.interface import Topics
 from flows.workspace.live import CurrentWorkspace
 from model.durations import HOUR_MS
 from model.reason_codes.catalogue import ALL
@@ -65,21 +62,14 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
 
 
 @pytest.fixture(scope="session")
-def app(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Starlette:
+def app(store: Store) -> Starlette:
     users = [{"id": role, "role": role, "token_hashes": [hash_of(f"{role}-token")]} for role in ("read", "write")]
     made = workspace(
         [webhook("crm"), webhook("mail"), {"id": "lake", "type": "s3"}],
         [connection(source, to) for source in ("web", "ios", "quiet") for to in ("crm", "mail")],
         users=users,
     )
-    live = CurrentWorkspace(made)
-    services = Services(
-        identify_by_token("file-token", live),
-        Deployment(live, tmp_path_factory.mktemp("data"), cast(Topics, None)),
-        lambda name, parameters: store.view(name, **parameters),
-        Kit(store).alerts(),
-        lambda: NOW_MS,
-    )
+    services = Kit(store, now_ms=NOW_MS).services(CurrentWorkspace(made), "file-token")
     around = Starlette()
     around.mount("/api", create_api(services))
     return around

@@ -1,15 +1,11 @@
 """The API over a store without rows, for what does not depend on numbers."""
 
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 from fastapi import FastAPI
 
 from console.api.app import create_api
-from console.api.services import Services, identify_by_token
-from flows.runtime.deployment import Deployment
-from flows.topics.interface import Topics
 from flows.workspace.live import CurrentWorkspace
 from model.workspace.users import hash_of
 from sinks.clickhouse.store import Store
@@ -37,15 +33,7 @@ def _stub_api() -> FastAPI:
     live = CurrentWorkspace(workspace([webhook("crm")], [connection("web", "crm")], users=users))
     topics = SimpleNamespace(partitions=lambda topic: 1, bounds=lambda topic, partition: (0, 0))
     kit = Kit(cast(Store, SimpleNamespace(name="stub", view=view, insert=lambda table, rows: [])))
-    return create_api(
-        Services(
-            identify_by_token(TOKENS["owner"], live),
-            Deployment(live, Path("unused"), cast(Topics, topics)),
-            lambda name, parameters: view(name, **parameters),
-            kit.alerts(),
-            lambda: kit.now_ms,
-        )
-    )
+    return create_api(kit.services(live, TOKENS["owner"], topics))
 
 
 API = _stub_api()

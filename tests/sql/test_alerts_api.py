@@ -1,8 +1,7 @@
 """The API about alerts: who may ask what, what is refused and how, and that every path answers."""
 
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import httpx
 import orjson
@@ -10,10 +9,7 @@ import pytest
 from starlette.applications import Starlette
 
 from console.api.app import create_api
-from console.api.services import Services, identify_by_token
 from console.server.http_server import serve_in_thread
-from flows.runtime.deployment import Deployment
-from flows.topics.interface import Topics
 from flows.workspace.live import CurrentWorkspace
 from model.workspace.users import hash_of
 from sinks.clickhouse.store import Store
@@ -30,15 +26,12 @@ def kit(store: Store) -> Kit:
 
 
 @pytest.fixture
-def client(kit: Kit, tmp_path: Path) -> Iterator[httpx.Client]:
+def client(kit: Kit) -> Iterator[httpx.Client]:
     made = example_workspace()
     users = tuple(user.model_copy(update={"token_hashes": (hash_of(f"{user.id}-token"),)}) for user in made.users)
     live = CurrentWorkspace(made.model_copy(update={"users": users}))
-    alerts = kit.alerts()
-    deployment = Deployment(live, tmp_path, cast(Topics, None))
-    services = Services(identify_by_token("file-token", live), deployment, alerts.view, alerts, lambda: kit.now_ms)
     around = Starlette()
-    around.mount("/api", create_api(services))
+    around.mount("/api", create_api(kit.services(live, "file-token")))
     server = serve_in_thread(around, "127.0.0.1", 0)
     with httpx.Client(base_url=f"http://127.0.0.1:{server.port}/api/", timeout=60, trust_env=False) as it:
         yield it

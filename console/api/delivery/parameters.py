@@ -31,6 +31,7 @@ def spell_query(items: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
     takes one value.
     """
     spelled: list[tuple[str, str]] = []
+    known: set[str] = set()
     parts: dict[str, bool] = {}
     for written, value in items:
         name, *inner = written.replace("[", ".").replace("]", "").split(".")
@@ -40,8 +41,9 @@ def spell_query(items: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
         if len(inner) > 1 or parts.setdefault(name, bool(inner)) != bool(inner):
             raise Refused(422, f"{field}: no parameter is written like that", field)
         spelling = f"{name}[{inner[0]}]" if inner else name
-        if name not in {"groupBy", "filter"} and any(spelling == known for known, _ in spelled):
+        if spelling in known and name not in {"groupBy", "filter"}:
             raise Refused(422, f"{field}: give it once", field)
+        known.add(spelling)
         spelled.append((spelling, value))
     return spelled
 

@@ -87,6 +87,6 @@ def open_alerts(workspace_file: Path, data: Path) -> Iterator[AlertsClient]:
     ):
         me = Caller(local_author(), Role.OWNER)
         services = open_services(deployment, store, lambda request: me)
-        services.alerts.rules.sync_workspace_rules()
+        services.rules.sync_workspace_rules()
         transport = httpx.ASGITransport(create_api(services))
         yield AlertsClient(lambda: httpx.AsyncClient(transport=transport, base_url="http://waybill/"), "Waybill")
