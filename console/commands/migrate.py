@@ -20,7 +20,7 @@ def migrate(
     data: DataDirectory = DATA,
     json: AsJson = False,
 ) -> None:
-    """Bring the store's schema up to date. Doing it twice is harmless; `waybill up` does it by itself."""
+    """Bring the store's schema up to date. Repeating it is harmless; `waybill up` does it itself."""
     with explain_errors(), opened_deployment(workspace, data) as deployment:
         with closing(open_store(deployment.store_url, lazy=True)) as store:
             applied = _migrate_waiting(deployment, store, wait)

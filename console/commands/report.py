@@ -28,7 +28,7 @@ def report(
     errors: Annotated[bool, typer.Option("--errors", help="All details of each error.")] = False,
     json: AsJson = False,
 ) -> None:
-    """Show what was delivered, what was not and why, latency, trend, balance. Exit 1: something is unexplained."""
+    """Show what was delivered, what was not and why, latency, trend and balance. Exit 1: something is unexplained."""
     length = parse_period(period)
     with explain_errors():
         settings = load_workspace(workspace, os.environ)

@@ -20,7 +20,7 @@ from model.delivery.delivery import Delivery
 from model.events.event import Event
 from model.events.ids import attempt_id
 from model.http.failure import FailureClass
-from model.recording.facts import Audited, Fact, Sample, Tested
+from model.recording.facts import Fact, Sample, Tested
 from model.routing import routing
 
 TEST = "test"  # state of a test event's sample
@@ -115,16 +115,3 @@ def facts_of(result: DeliveryResult, configuration: CompiledWorkspace, author: s
             request=orjson.dumps(shown_request(result, redactor)).decode(),
             response=orjson.dumps(shown_response(result, redactor)).decode(),
         )
-
-
-def audited(author: str, role: str, destination: str, details: dict[str, str], at_ms: int, run: str) -> Audited:
-    """The audit fact of a test, to be appended before it is sent."""
-    return Audited(
-        at_ms=at_ms,
-        run=run,
-        author=author,
-        role=role,
-        action="test-event",
-        subject=destination,
-        details=orjson.dumps(details).decode(),
-    )

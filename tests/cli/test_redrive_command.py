@@ -183,8 +183,8 @@ def test_stopped_and_killed_beside_a_running_system_every_event_arrives_once(tmp
         ("cmr", "", "", "Did you mean 'crm'?"),
         ("\x1b[31m", "", "", "There are crm"),
         ("lake", "", "", "loaded in bulk"),
-        ("crm", "yesterday", "", "'yesterday' is no time; write 2026-11-20"),
-        ("crm", "", "0001-01-01T00:00", "is no time"),
+        ("crm", "yesterday", "", "'yesterday' is not a time; write 2026-11-20"),
+        ("crm", "", "0001-01-01T00:00", "is not a time"),
         ("crm", "2026-11-21", "2026-11-21T01:00+01:00", "--from must be before --to"),
     ],
 )

@@ -196,7 +196,7 @@ def test_a_trace_follows_an_event_of_the_official_sdk(story: Story) -> None:
 
 def test_an_unknown_event_is_exit_code_1(story: Story) -> None:
     told = story.running["trace unknown"]
-    assert told.code == 1 and "Nothing is known" in told.out
+    assert told.code == 1 and "No event with this messageId is recorded" in told.out
 
 
 def test_the_same_is_told_after_it_has_stopped(story: Story) -> None:

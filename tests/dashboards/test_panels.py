@@ -160,7 +160,7 @@ def test_rows_of_errors_are_told_apart_by_what_they_open_by(full: Run) -> None:
 
 def test_a_destination_that_needs_a_person_is_shown_whatever_is_picked(full: Run) -> None:
     for uid in ("event-delivery", "delivery-overview", "operations"):
-        [banner] = rows(answers(full, uid, source="ios", destination="crm")["Destinations that take nothing now"])
+        [banner] = rows(answers(full, uid, source="ios", destination="crm")["Stopped destinations"])
         assert (banner["Destination"], banner["State"], banner["In its own words"]) == (
             "mail",
             "setup",

@@ -3,13 +3,16 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 from console.access import Caller
 from console.alerts.channel_tester import ChannelTester
 from console.alerts.rule_checks import RuleTargets
 from console.alerts.rules import Rules
-from console.alerts.service import Alerts
+from console.api.services import Services, identify_by_token
+from flows.runtime.deployment import Deployment
+from flows.workspace.live import CurrentWorkspace
 from model.alerts.channels import AlertsConfig
 from model.alerts.rule import DeliveryRate, Rule
 from model.recording.facts import Audited
@@ -77,14 +80,14 @@ class Kit:
     def rules(self) -> Rules:
         return Rules(self.store, self.audited.append, self.targets, lambda: self.now_ms, lambda: f"r{next(self.ids)}")
 
-    def alerts(self) -> Alerts:
-        tester = ChannelTester(
-            self.store, self.audited.append, self.targets, lambda: self.now_ms, lambda: f"{next(self.ids):032x}"
-        )
-        return Alerts(
-            self.rules(),
-            lambda name, parameters: self.store.view(name, **parameters),
-            self.targets,
-            tester,
-            lambda: self.now_ms,
+    def services(self, live: CurrentWorkspace, owner_token: str, topics: Any = None) -> Services:
+        new_id = lambda: f"{next(self.ids):032x}"  # noqa: E731
+        return Services(
+            identify=identify_by_token(owner_token, live),
+            installation=Deployment(live, Path("unused"), topics),
+            view=lambda name, parameters: self.store.view(name, **parameters),
+            rules=self.rules(),
+            tester=ChannelTester(self.store, self.audited.append, self.targets, lambda: self.now_ms, new_id),
+            targets=self.targets,
+            clock=lambda: self.now_ms,
         )

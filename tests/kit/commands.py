@@ -21,7 +21,7 @@ PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(
     [
         "__main__",
-        "console.alerts.cli.app",
+        "console.commands.alerts.app",
         *(f"{commands.__name__}.{path.stem}" for path in Path(commands.__file__).parent.glob("*.py")),
     ]
 )

@@ -8,9 +8,8 @@ import orjson
 import pytest
 from starlette.applications import Starlette
 
-from console.alerts.http.api import AlertsApi
+from console.api.app import create_api
 from console.server.http_server import serve_in_thread
-from console.server.internal_api import create_api
 from flows.workspace.live import CurrentWorkspace
 from model.workspace.users import hash_of
 from sinks.clickhouse.store import Store
@@ -31,12 +30,8 @@ def client(kit: Kit) -> Iterator[httpx.Client]:
     made = example_workspace()
     users = tuple(user.model_copy(update={"token_hashes": (hash_of(f"{user.id}-token"),)}) for user in made.users)
     live = CurrentWorkspace(made.model_copy(update={"users": users}))
-    alerts = kit.alerts()
-    app = create_api(
-        kit.store, "file-token", live, lambda *_: {}, lambda: kit.now_ms, lambda who: AlertsApi(alerts, who).routes()
-    )
     around = Starlette()
-    around.mount("/api", app)
+    around.mount("/api", create_api(kit.services(live, "file-token")))
     server = serve_in_thread(around, "127.0.0.1", 0)
     with httpx.Client(base_url=f"http://127.0.0.1:{server.port}/api/", timeout=60, trust_env=False) as it:
         yield it
@@ -135,7 +130,7 @@ def test_without_a_token_nothing_is_told_or_done(client: httpx.Client) -> None:
         ({"channels": ["email:a@b.c\nBcc: x@y.z"]}, "channels[0]: this is not a mail address"),
         ({"channels": ["in-app", "in-app"]}, "channels: a channel is listed twice"),
         ({"channels": ["https://hooks.slack.com/services/T/B/x"]}, "channels[0]: this is no channel"),
-        ({"destination": "../x"}, "destination: this is no id"),
+        ({"destination": "../x"}, "destination: this is not an id"),
         ({"destination": None}, "destination:"),
         ({"minimum_deliveries": -1}, "minimum_deliveries:"),
         ({"kind": "delivery-rat"}, "kind 'delivery-rat' is not known. Did you mean 'delivery-rate'?"),

@@ -131,7 +131,7 @@ def test_a_rule_that_is_off_is_tried_as_if_it_were_on_and_a_list_without_end_is_
     off = FAILED.model_copy(update={"enabled": False})
     result = tried(off, counts, days=25)
     assert result.fired == 300 and len(result.episodes) == EPISODES_LIMIT
-    assert result.to_json()["episodes"][0]["duration_ms"] == HOUR
+    assert result.episodes[0].duration_ms == HOUR
 
 
 @settings(max_examples=25, deadline=None)

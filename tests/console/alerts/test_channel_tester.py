@@ -81,7 +81,7 @@ def test_a_test_is_audited_and_sent_once(receiver: Receiver) -> None:
     audited: list[Audited] = []
     rows = Rows()
     answer = made_for(receiver, audited, rows=rows).test("team", ADA)
-    assert (answer["taken"], answer["channel"], answer["message_id"]) == (True, "team", "a" * 32)
+    assert (answer.taken, answer.channel, answer.message_id) == (True, "team", "a" * 32)
     # By this, alerting uses a channel again that it had disabled.
     [(table, row)] = rows.inserted
     assert (table, row["channel"], row["state"]) == ("alert_channels", "team", "ok")
@@ -93,13 +93,13 @@ def test_a_channel_that_refuses_is_told_with_its_code(receiver: Receiver) -> Non
     receiver.status, rows = 410, Rows()
     answer = made_for(receiver, [], rows=rows).test("team", ADA)
     assert rows.inserted == []
-    assert (answer["taken"], answer["outcome"], answer["code"]) == (False, "channel-refused", "410")
+    assert (answer.taken, answer.outcome, answer.code) == (False, "channel-refused", "410")
     assert "hook-path" not in str(answer)
 
 
 def test_a_private_address_is_not_called_unless_it_is_allowed(receiver: Receiver) -> None:
     answer = made_for(receiver, [], allowed=False).test("team", ADA)
-    assert (answer["taken"], answer["code"], receiver.got) == (False, "ADDRESS_REFUSED", [])
+    assert (answer.taken, answer.code, receiver.got) == (False, "ADDRESS_REFUSED", [])
 
 
 def test_nothing_is_said_or_sent_of_a_channel_that_is_not_there(receiver: Receiver) -> None:

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from console.alerts.cli.options import definition, named, until_ms
 from console.alerts.rule_text import KINDS, TEXT_LIMIT_BYTES, parse_rule, read_rule
+from console.commands.alerts.notifications import until_ms
+from console.commands.alerts.options import definition, named
 from model.alerts.rule import RULE
 
 FIELDS = sorted({name for kind in KINDS.values() for name in kind.model_fields} | {"colour"})
@@ -65,7 +66,7 @@ def test_several_faults_are_told_at_once_and_values_are_not_repeated() -> None:
 def test_options_change_what_stands_in_a_file(tmp_path: Any) -> None:
     file = tmp_path / "rule.json"
     file.write_text('{"kind": "failed-events", "destination": "crm"}')
-    made = definition(file, destination="mail", remind_after_seconds="never", channels=None)
+    made = definition(file, destination="mail", remind_after="never", channel=None)
     assert named(made) == {
         "kind": "failed-events", "destination": "mail", "remind_after_seconds": None, "name": "Failed events of mail",
     }  # fmt: skip

@@ -17,7 +17,7 @@ def test_a_missing_file_and_a_directory_are_problems(tmp_path: Path) -> None:
     for path in (tmp_path / "none.yaml", tmp_path):
         with pytest.raises(WorkspaceInvalid, match="cannot be read"):
             load_workspace(path, {})
-        assert check_file(path, {}).exit_code == 1
+        assert check_file(path, {}).workspace is None
 
 
 def test_reading_stops_at_the_limit_even_without_an_end() -> None:

@@ -8,8 +8,8 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
+from console.api.app import create_api
 from console.server.http_server import serve_in_thread
-from console.server.internal_api import create_api
 from flows.workspace.live import CurrentWorkspace
 from model.durations import HOUR_MS
 from model.reason_codes.catalogue import ALL
@@ -17,6 +17,8 @@ from model.recording.facts import Fact, State
 from model.workspace.users import hash_of
 from sinks.clickhouse.schema import RETAINED, migrate
 from sinks.clickhouse.store import Store, open_store
+from tests.console.public_api.stub import API
+from tests.kit.alert_rules import Kit
 from tests.kit.chdb import TEN_YEARS_SECONDS
 from tests.kit.clickhouse.process import clickhouse
 from tests.kit.recording import BASE_MS, Event, Log, rejected, watermark_report
@@ -67,9 +69,9 @@ def app(store: Store) -> Starlette:
         [connection(source, to) for source in ("web", "ios", "quiet") for to in ("crm", "mail")],
         users=users,
     )
-    api = create_api(store, "file-token", CurrentWorkspace(made), lambda parameters, caller: {}, lambda: NOW_MS)
+    services = Kit(store, now_ms=NOW_MS).services(CurrentWorkspace(made), "file-token")
     around = Starlette()
-    around.mount("/api", api)
+    around.mount("/api", create_api(services))
     return around
 
 
@@ -80,6 +82,15 @@ def client(app: Starlette) -> Iterator[httpx.Client]:
     with httpx.Client(
         base_url=f"http://127.0.0.1:{server.port}/api", headers=headers, timeout=60, trust_env=False
     ) as it:
+        yield it
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def stub() -> Iterator[httpx.Client]:
+    """A client of the API over a store without rows."""
+    server = serve_in_thread(API, "127.0.0.1", 0)
+    with httpx.Client(base_url=f"http://127.0.0.1:{server.port}", timeout=60, trust_env=False) as it:
         yield it
     server.stop()
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from console.public_api.shapes import time_text
+from console.api.delivery.shapes import time_text
 from model.durations import HOUR_MS
 from tests.kit.recording import BASE_MS
 

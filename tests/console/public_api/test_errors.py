@@ -6,8 +6,8 @@ from typing import Any
 import httpx
 import pytest
 
-from console.public_api.errors import Errors
-from console.public_api.shapes import time_text
+from console.api.delivery.shapes import time_text
+from console.api.errors import Errors
 from model.durations import DAY_MS
 from tests.console.public_api.conftest import NOW_MS
 from tests.console.public_api.questions import OF_DESTINATION, OF_SOURCE, PERIOD
@@ -60,7 +60,7 @@ def errors_of(answer: httpx.Response, status: int) -> list[dict[str, Any]]:
         (DELIVERED, {"groupBy": "eventName,audienceId"}, "groupBy.1", "subscriptionId"),
         (DELIVERED, {"groupBy": ",".join(["eventName"] * 11)}, "groupBy", "at most 10"),
         (RECEIVED, {"groupBy.a.b": "eventName"}, "groupBy.a.b", "written like that"),
-        (RECEIVED, {"filter": "eventName"}, "filter", "valid dictionary"),
+        (RECEIVED, {"filter": "eventName"}, "filter", "filter[eventName]"),
         (RECEIVED, {"filter": "x", "filter.eventName": "y"}, "filter.eventName", "written like that"),
         (RECEIVED, {"filter.discardReason": "400"}, "filter.discardReason", "not known"),
         (DELIVERED, {"filter.spaceId": "a"}, "filter.spaceId", "not known"),

@@ -7,13 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from console.public_api import dataset
-from console.public_api.cursors import read_cursor, write_cursor
-from console.public_api.dataset import Fold
-from console.public_api.errors import Refused
-from console.public_api.parameters import Granularity
-from console.public_api.periods import MetricsPeriod
-from console.public_api.reading import LONGEST_MS, MANY_ROWS, read_series
+from console.api.delivery import pages
+from console.api.delivery.pages import Fold, read_cursor, write_cursor
+from console.api.delivery.parameters import Granularity
+from console.api.delivery.periods import LONGEST_MS, MANY_ROWS, MetricsPeriod, read_series
+from console.api.errors import Refused
 from model.durations import HOUR_MS
 
 KEYS = st.tuples(st.text(max_size=2), st.sampled_from("abc"))
@@ -34,7 +32,7 @@ ROWS = st.lists(
 COLUMNS = ("event_name", "code")
 
 
-def folded(rows: list[dict[str, Any]], first: tuple[str, ...], limit: int) -> dataset.Folded:
+def folded(rows: list[dict[str, Any]], first: tuple[str, ...], limit: int) -> pages.Folded:
     fold = Fold(COLUMNS, {}, first, limit)
     fold.add(rows)
     return fold.page()
@@ -88,11 +86,11 @@ def test_any_other_text_is_no_cursor(text: str) -> None:
     try:
         assert read_cursor(text, ("eventName",)) == ()
     except Refused as refused:
-        assert refused.errors.errors[0].field == "pagination.cursor"
+        assert refused.field == "pagination.cursor"
 
 
 def test_more_entries_than_can_be_held_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dataset, "KEYS_LIMIT", 5)
+    monkeypatch.setattr(pages, "KEYS_LIMIT", 5)
     rows = [{"event_name": str(n), "code": "", "bucket": 0, "count": 1, "retry_count": 0} for n in range(6)]
     assert folded(rows[:5], (), 2).entries_in_all == 5
     with pytest.raises(Refused, match="more than 5 entries"):

@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from console.public_api.shapes import DeliveryMetricsAnswer, TraceAnswer
+from console.api.delivery.shapes import DeliveryMetricsAnswer, TraceAnswer
 from model.durations import HOUR_MS
 from sinks.clickhouse.store import Store
 from tests.console.public_api.conftest import NOW_MS, Get

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from console.public_api.shapes import DeliveryOverviewAnswer, time_text
+from console.api.delivery.shapes import DeliveryOverviewAnswer, time_text
 from model.durations import HOUR_MS
 from sinks.clickhouse.store import Store
 from tests.console.public_api.conftest import NAMES, Get

@@ -86,11 +86,11 @@ def test_json_holds_the_cohort_the_errors_and_the_latency() -> None:
 
 def test_views_are_asked_for_the_period_and_what_was_chosen() -> None:
     views = Views()
-    build_report(views, FROM, TO, source="web", destination="crm", settle_seconds=5)
+    build_report(views, FROM, TO, source="web", destination="crm")
     chosen = {"from_ms": FROM, "to_ms": TO, "source": "web", "destination": "crm"}
     assert views.asked["delivery_metrics"] == views.asked["error_details"] == chosen
     assert views.asked["error_messages"] == {**chosen, "limit": 5}
-    assert views.asked["balance"] == chosen | {"settle_seconds": 5}
+    assert views.asked["balance"] == chosen | {"settle_seconds": 120}
     assert views.asked["delivery_trend"] == chosen | {"step_seconds": 60}
 
 
@@ -327,5 +327,5 @@ def test_an_id_too_long_is_looked_up_as_it_is_kept() -> None:
 
 
 def test_a_trace_of_an_unknown_message_says_so() -> None:
-    assert "Nothing is known of this messageId" in traced([])
+    assert "No event with this messageId is recorded" in traced([])
     assert build_trace(lambda name, parameters: [], "x", TO).to_json()["found"] is False

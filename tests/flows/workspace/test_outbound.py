@@ -62,7 +62,7 @@ def test_certificates_are_read(tmp_path: Path) -> None:
     (tmp_path / "ca.pem").write_bytes(pem)
     path = workspace_file(tmp_path, f'ca_file: "{tmp_path}/ca.pem"')
     assert outbound_of(load_workspace(path, {}).delivery).ca_pem == pem
-    assert check_file(path, {}).exit_code == 0
+    assert check_file(path, {}).workspace is not None
 
 
 DAMAGED = b"-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
@@ -89,7 +89,7 @@ def test_a_file_that_cannot_be_used_is_named_by_check_and_at_the_start(
         (tmp_path / "ca.pem").write_bytes(content)
     path = workspace_file(tmp_path, f'ca_file: "{tmp_path}/ca.pem"')
     result = check_file(path, {})
-    assert result.exit_code == 1
+    assert result.workspace is None
     (problem,) = [problem for problem in result.problems if problem.path == "delivery.ca_file"]
     assert words in problem.message and problem.remedy
     with pytest.raises(WorkspaceInvalid, match="ca_file"):
