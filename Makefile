@@ -4,7 +4,7 @@ BIN := .venv/bin
 # No header and no index: the files name packages and hashes, never where they come from.
 COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --extra build
 # Tests mostly wait, so more of them run than there are cores; those marked `alone` measure, and run by themselves.
-WORKERS := -n 4 --dist loadgroup --no-loadscope-reorder
+WORKERS := -n 4 --dist loadgroup --no-loadscope-reorder --durations=20 --durations-min=2
 
 .PHONY: demo up lint test test-slow bench schema requirements clean
 
