@@ -7,9 +7,8 @@ from collections.abc import Callable
 
 import orjson
 
-from flows.alerting.notifications import messages_of
+from flows.alerting.notifications import messages_about
 from flows.alerting.outbox import Outbox
-from model.alerts.messages import notification_of
 from model.alerts.state import RuleState
 from model.alerts.system import BLIND_AFTER_MS, default_channels, monitor_blind
 from model.workspace.workspace import Workspace
@@ -41,6 +40,6 @@ class DeadMansSwitch:
         )
         if alert_event is None:
             return
-        messages = messages_of(alert_event, notification_of(alert_event), workspace) if alert_event.notified else []
+        messages = messages_about([alert_event], workspace)
         self._outbox.put([alert_event], messages, (_MARK, orjson.dumps(state.to_record())))
         self._state = state

@@ -6,11 +6,11 @@ Only this thread waits for an unavailable store; alerts are sent all the same.
 import logging
 from typing import Any
 
-from flows.alerting.notifications import MessageState
+from flows.alerting.notifications import Message
 from flows.alerting.outbox import ChannelHealth, Outbox, Unrecorded
 from model.alerts.alert_event import AlertEvent
 from model.alerts.channels import EMAIL
-from model.alerts.notification import Change, Notification
+from model.alerts.notification import Change
 from model.config.mail_address import masked_address
 from sinks.clickhouse.store import Store
 
@@ -49,52 +49,31 @@ def _tables(found: Unrecorded) -> dict[str, list[dict[str, Any]]]:
     return {
         "alert_events": [alert_event.as_row() for alert_event in found.alert_events],
         "alert_states": [_state(alert_event) for alert_event in found.alert_events],
-        "alert_messages": [_message(row) for row in found.messages],
-        "alert_channels": [_channel(health) for health in found.channels],
+        "alert_messages": [_message(message) for message in found.messages],
+        "alert_channels": [
+            _columns(health, "channel", "state", "since_ms", "at_ms", "code", "message") for health in found.channels
+        ],
     }
 
 
 def _state(alert_event: AlertEvent) -> dict[str, Any]:
+    recovered = alert_event.change is Change.RECOVERED
     return {
-        "rule_id": alert_event.rule_id,
-        "check": str(alert_event.check),
-        "status": "ok" if alert_event.change is Change.RECOVERED else "firing",
-        "since": alert_event.at_ms if alert_event.change is Change.RECOVERED else alert_event.since_ms,
-        "at": alert_event.at_ms,
-        "numerator": alert_event.numerator,
-        "denominator": alert_event.denominator,
-        "threshold_bp": alert_event.threshold_bp,
+        **_columns(alert_event, "rule_id", "check", "at_ms", "numerator", "denominator", "threshold_bp"),
+        "status": "ok" if recovered else "firing",
+        "since": alert_event.at_ms if recovered else alert_event.since_ms,
     }
 
 
-def _message(row: dict[str, Any]) -> dict[str, Any]:
-    notification: Notification = row["notification"]
+def _message(message: Message) -> dict[str, Any]:
+    recipient = message.recipient
     return {
-        "message_id": row["id"],
-        "alert_event_id": row["alert_event_id"],
-        "rule_id": notification.rule_id,
-        "rule_name": notification.rule_name,
-        "change": str(notification.change),
-        "channel": row["channel"],
-        "recipient": masked_address(row["recipient"]) if row["channel"] == EMAIL else row["recipient"],
-        "state": str(MessageState(row["state"])),
-        "attempts": row["attempts"],
-        "at": row["at_ms"],
-        "code": row["code"],
-        "message": row["message"],
-        "title": notification.title,
-        "summary": notification.summary,
-        "link": notification.link,
-        "version": row["version"],
+        **_columns(message.notification, "rule_id", "rule_name", "change", "title", "summary", "link"),
+        **_columns(message, "alert_event_id", "channel", "state", "attempts", "at_ms", "code", "message", "version"),
+        "message_id": message.id,
+        "recipient": masked_address(recipient) if message.channel == EMAIL else recipient,
     }
 
 
-def _channel(health: ChannelHealth) -> dict[str, Any]:
-    return {
-        "channel": health.channel,
-        "state": health.state,
-        "since": health.since_ms,
-        "at": health.at_ms,
-        "code": health.code,
-        "message": health.message,
-    }
+def _columns(of: object, *names: str) -> dict[str, Any]:
+    return {name.removesuffix("_ms"): getattr(of, name) for name in names}

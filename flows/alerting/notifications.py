@@ -1,14 +1,17 @@
 """Messages: which channels and recipients get a notification about an alert event. Pure."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import Any
+
+import msgspec
+import orjson
 
 from model.alerts.alert_event import AlertEvent
 from model.alerts.channels import target_of
-from model.alerts.notification import Change, Notification, TopError
+from model.alerts.messages import notification_of
+from model.alerts.notification import Change, Notification
 from model.alerts.rule import IN_APP
 from model.workspace.workspace import Workspace
 
@@ -25,20 +28,36 @@ class MessageState(StrEnum):
     DROPPED = "dropped"  # given up
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Message:
-    """One notification for one recipient on one channel. ``id``: 32 hex digits, derived from these three."""
+    """One notification for one recipient on one channel, and its progress. ``id``: derived from these three.
+
+    ``batch_id``: messages with the same one are sent together; '' before that is decided. ``version``: of its row.
+    """
 
     id: str
     alert_event_id: str  # '' if no rule caused it
     channel: str
     recipient: str
     notification: Notification
+    at_ms: int
+    state: MessageState
+    attempts: int = 0
+    due_ms: int = 0
+    batch_id: str = ""
+    code: str = ""
+    message: str = ""
+    version: int = 1
 
-    @property
-    def first_state(self) -> MessageState:
-        """A message in the app needs no sending."""
-        return MessageState.SENT if self.channel == IN_APP else MessageState.QUEUED
+
+def messages_about(alert_events: Iterable[AlertEvent], workspace: Workspace) -> list[Message]:
+    """The messages about those of the alert events that notify."""
+    return [
+        message
+        for alert_event in alert_events
+        if alert_event.notified
+        for message in messages_of(alert_event, notification_of(alert_event), workspace)
+    ]
 
 
 def messages_of(alert_event: AlertEvent, notification: Notification, workspace: Workspace) -> list[Message]:
@@ -50,18 +69,15 @@ def messages_of(alert_event: AlertEvent, notification: Notification, workspace: 
         target = target_of(name, emails.get(alert_event.author))
         if target is not None and target.channel != IN_APP:
             targets.append((target.channel, target.recipient))
-    return [
-        message_to(channel, recipient, notification, alert_event.id) for channel, recipient in dict.fromkeys(targets)
-    ]
+    return [message_to(*target, notification, alert_event.id) for target in dict.fromkeys(targets)]
 
 
 def message_to(channel: str, recipient: str, notification: Notification, alert_event_id: str = "") -> Message:
-    """A notification for one recipient."""
+    """A notification for one recipient. A message in the app needs no sending."""
     text = "\x1f".join((notification.id, channel, recipient))
     made_id = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
-    return Message(
-        id=made_id, alert_event_id=alert_event_id, channel=channel, recipient=recipient, notification=notification
-    )
+    state = MessageState.SENT if channel == IN_APP else MessageState.QUEUED
+    return Message(made_id, alert_event_id, channel, recipient, notification, notification.at_ms, state)
 
 
 def channel_disabled(channel: str, code: str, message: str, at_ms: int, refused: str) -> Notification:
@@ -80,19 +96,14 @@ def channel_disabled(channel: str, code: str, message: str, at_ms: int, refused:
     )
 
 
-def notification_record(notification: Notification) -> dict[str, Any]:
-    """As plain data that JSON can hold."""
-    return {"v": NOTIFICATION_VERSION, **asdict(notification)}
+def encode_notification(notification: Notification) -> bytes:
+    """As JSON, with the version of the format."""
+    return orjson.dumps({"v": NOTIFICATION_VERSION, **asdict(notification)})
 
 
-def notification_from(record: Mapping[str, Any]) -> Notification:
-    """From plain data. Raises ValueError for a version that this Waybill does not read."""
+def decode_notification(content: bytes) -> Notification:
+    """From JSON. Raises ValueError for a version that this Waybill does not read."""
+    record = orjson.loads(content)
     if record.get("v") != NOTIFICATION_VERSION:
         raise ValueError(f"a notification has version {record.get('v')}; this Waybill reads {NOTIFICATION_VERSION}")
-    fields = {name: value for name, value in record.items() if name != "v"}
-    fields |= {
-        "change": Change(fields["change"]),
-        "facts": tuple((label, value) for label, value in fields["facts"]),
-        "error_groups": tuple(TopError(**group) for group in fields["error_groups"]),
-    }
-    return Notification(**fields)
+    return msgspec.convert(record, Notification)

@@ -6,13 +6,12 @@ sending, so that after a crash the same message is sent with the same id.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, fields
 from pathlib import Path
-from typing import Any
 
 import orjson
 
-from flows.alerting.notifications import Message, MessageState, notification_from, notification_record
+from flows.alerting.notifications import Message, MessageState, decode_notification, encode_notification
 from flows.sqlite.database import SqliteFile
 from model.alerts.alert_event import AlertEvent
 from model.alerts.notification import Notification
@@ -21,6 +20,7 @@ from model.durations import DAY_MS
 KEPT_MS = 60 * DAY_MS  # how long sent and recorded rows are kept: longer than topic minutes, which a replay reads
 MAX_DUE = 200  # per channel and query; more than fits into one message
 MAX_UNDELIVERED = 1_000
+MAX_UNRECORDED = 500  # of each kind
 _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS alert_events (id TEXT PRIMARY KEY, at_ms INTEGER, record BLOB, recorded INTEGER)",
     """CREATE TABLE IF NOT EXISTS messages (
@@ -33,20 +33,6 @@ _SCHEMA = (
         recorded INTEGER)""",
     "CREATE TABLE IF NOT EXISTS marks (name TEXT PRIMARY KEY, value BLOB)",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class QueuedMessage:
-    """A message to send. ``batch_id``: messages with the same one are sent together; '' before that is decided."""
-
-    id: str
-    channel: str
-    recipient: str
-    notification: Notification
-    at_ms: int
-    attempts: int
-    due_ms: int
-    batch_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +53,15 @@ class Unrecorded:
     """What is not in the store yet, oldest first."""
 
     alert_events: list[AlertEvent]
-    messages: list[dict[str, Any]]  # rows of the table, notification decoded
+    messages: list[Message]
     channels: list[ChannelHealth]
 
     def __bool__(self) -> bool:
         return bool(self.alert_events or self.messages or self.channels)
+
+
+_MESSAGE = ", ".join(field.name for field in fields(Message))
+_HEALTH = ", ".join(field.name for field in fields(ChannelHealth))
 
 
 class Outbox:
@@ -110,18 +100,22 @@ class Outbox:
                 "INSERT OR IGNORE INTO messages VALUES (?, ?, ?, ?, ?, ?, ?, 0, 0, '', '', '', 1, 0)",
                 [
                     (
-                        made.id, made.alert_event_id, made.channel, made.recipient,
-                        orjson.dumps(notification_record(made.notification)), made.notification.at_ms,
-                        str(made.first_state),
+                        m.id,
+                        m.alert_event_id,
+                        m.channel,
+                        m.recipient,
+                        encode_notification(m.notification),
+                        m.at_ms,
+                        m.state,
                     )
-                    for made in messages
-                    if made.alert_event_id not in known
+                    for m in messages
+                    if m.alert_event_id not in known
                 ],
             )  # fmt: skip
             if mark is not None:
                 sqlite.execute("INSERT OR REPLACE INTO marks VALUES (?, ?)", mark)
 
-    def queued(self, now_ms: int) -> list[QueuedMessage]:
+    def queued(self, now_ms: int) -> list[Message]:
         """Messages due now, oldest first; limited per channel, so that no channel waits behind another."""
         channels = self._connection.rows("SELECT DISTINCT channel FROM messages WHERE state IN ('queued', 'failed')")
         due = [
@@ -131,7 +125,7 @@ class Outbox:
         ]
         return sorted(due, key=lambda queued: (queued.at_ms, queued.id))
 
-    def batch(self, batch_id: str) -> list[QueuedMessage]:
+    def batch(self, batch_id: str) -> list[Message]:
         """The unsent messages of a batch."""
         return self._undelivered("batch_id = ?", batch_id, MAX_UNDELIVERED)
 
@@ -147,10 +141,7 @@ class Outbox:
         with self._connection.transaction() as sqlite:
             sqlite.executemany(
                 "UPDATE messages SET batch_id = ?, notification = ?, version = version + 1 WHERE id = ?",
-                [
-                    (batch_id, orjson.dumps(notification_record(notification)), message_id)
-                    for message_id, notification in notifications
-                ],
+                [(batch_id, encode_notification(notification), id_) for id_, notification in notifications],
             )
 
     def record_result(
@@ -165,34 +156,23 @@ class Outbox:
                 [(str(state), due_ms, code, message, alone, message_id) for message_id in ids],
             )
 
-    def undelivered_on(self, channel: str) -> list[QueuedMessage]:
+    def undelivered_on(self, channel: str) -> list[Message]:
         """Unsent messages of a channel, due or not."""
         return self._undelivered("channel = ?", channel, MAX_UNDELIVERED)
 
     def health(self, channel: str) -> ChannelHealth | None:
         """The state of a channel; None if it was never used."""
-        row = self._connection.row(
-            "SELECT channel, identity, state, since_ms, at_ms, code, message FROM channels WHERE channel = ?", channel
-        )
+        row = self._connection.row(f"SELECT {_HEALTH} FROM channels WHERE channel = ?", channel)  # noqa: S608
         return None if row is None else ChannelHealth(*row)
 
     def put_health(self, health: ChannelHealth) -> None:
         """Record the state of a channel."""
         with self._connection.transaction() as sqlite:
-            sqlite.execute(
-                "INSERT OR REPLACE INTO channels VALUES (?, ?, ?, ?, ?, ?, ?, 0)",
-                (
-                    health.channel, health.identity, health.state, health.since_ms, health.at_ms, health.code,
-                    health.message,
-                ),
-            )  # fmt: skip
+            sqlite.execute("INSERT OR REPLACE INTO channels VALUES (?, ?, ?, ?, ?, ?, ?, 0)", astuple(health))
 
     def disabled(self) -> list[ChannelHealth]:
         """The disabled channels."""
-        rows = self._connection.rows(
-            "SELECT channel, identity, state, since_ms, at_ms, code, message FROM channels WHERE state = 'disabled'"
-        )
-        return [ChannelHealth(*row) for row in rows]
+        return self._health("state = 'disabled'")
 
     def mark(self, name: str) -> bytes | None:
         """Read a small named value."""
@@ -200,41 +180,29 @@ class Outbox:
         return None if row is None else row[0]
 
     def unrecorded(self) -> Unrecorded:
-        """What is not in the store yet, at most a few hundred of each kind."""
+        """What is not in the store yet."""
         alert_events = self._connection.rows(
-            "SELECT record FROM alert_events WHERE NOT recorded ORDER BY at_ms LIMIT 500"
+            "SELECT record FROM alert_events WHERE NOT recorded ORDER BY at_ms LIMIT ?", MAX_UNRECORDED
         )
-        columns = "id, alert_event_id, channel, recipient, notification, at_ms, state, attempts, code, message, version"
-        messages = self._connection.rows(
-            f"SELECT {columns} FROM messages WHERE recorded_version < version ORDER BY at_ms LIMIT 500"  # noqa: S608
-        )
-        channels = self._connection.rows(
-            "SELECT channel, identity, state, since_ms, at_ms, code, message FROM channels WHERE NOT recorded"
-        )
-        names = columns.split(", ")
         return Unrecorded(
             [AlertEvent.from_record(orjson.loads(record)) for (record,) in alert_events],
-            [
-                values | {"notification": notification_from(orjson.loads(values["notification"]))}
-                for row in messages
-                if (values := dict(zip(names, row, strict=True)))
-            ],
-            [ChannelHealth(*row) for row in channels],
+            self._messages("recorded_version < version ORDER BY at_ms", MAX_UNRECORDED),
+            self._health("NOT recorded"),
         )
 
     def recorded(self, done: Unrecorded, now_ms: int) -> None:
         """Mark rows as recorded in the store, and delete old rows that were sent and recorded."""
         with self._connection.transaction() as sqlite:
             sqlite.executemany(
-                "UPDATE alert_events SET recorded = 1 WHERE id = ?", [(t.id,) for t in done.alert_events]
+                "UPDATE alert_events SET recorded = 1 WHERE id = ?", [(event.id,) for event in done.alert_events]
             )
             sqlite.executemany(
                 "UPDATE messages SET recorded_version = ? WHERE id = ?",
-                [(m["version"], m["id"]) for m in done.messages],
+                [(message.version, message.id) for message in done.messages],
             )
             sqlite.executemany(
                 "UPDATE channels SET recorded = 1 WHERE channel = ? AND at_ms = ?",
-                [(c.channel, c.at_ms) for c in done.channels],
+                [(health.channel, health.at_ms) for health in done.channels],
             )
             sqlite.execute("DELETE FROM alert_events WHERE recorded AND at_ms < ?", (now_ms - KEPT_MS,))
             sqlite.execute(
@@ -242,16 +210,21 @@ class Outbox:
                 (now_ms - KEPT_MS,),
             )
 
-    def _undelivered(self, which: str, *parameters: object) -> list[QueuedMessage]:
+    def _undelivered(self, which: str, *parameters: object) -> list[Message]:
         """Unsent messages that match ``which``, oldest first; the last parameter is the limit."""
-        found = self._connection.rows(
-            "SELECT id, channel, recipient, notification, at_ms, attempts, due_ms, batch_id FROM messages"  # noqa: S608
-            f" WHERE state IN ('queued', 'failed') AND {which} ORDER BY at_ms, id LIMIT ?",
-            *parameters,
-        )
-        return [
-            QueuedMessage(row[0], row[1], row[2], notification_from(orjson.loads(row[3])), *row[4:]) for row in found
-        ]
+        return self._messages(f"state IN ('queued', 'failed') AND {which} ORDER BY at_ms, id", *parameters)
+
+    def _messages(self, which: str, *parameters: object) -> list[Message]:
+        rows = self._connection.rows(f"SELECT {_MESSAGE} FROM messages WHERE {which} LIMIT ?", *parameters)  # noqa: S608
+        messages = []
+        for id_, about, channel, recipient, notification, at_ms, state, *progress in rows:
+            content = decode_notification(notification)
+            messages.append(Message(id_, about, channel, recipient, content, at_ms, MessageState(state), *progress))
+        return messages
+
+    def _health(self, which: str) -> list[ChannelHealth]:
+        rows = self._connection.rows(f"SELECT {_HEALTH} FROM channels WHERE {which}")  # noqa: S608
+        return [ChannelHealth(*row) for row in rows]
 
     def close(self) -> None:
         """Release the file."""

@@ -108,8 +108,8 @@ class BatchSender:
         if function is None or delivery.inserted:
             return delivery, None
         event = msgspec.json.decode(delivery.event)  # with integers of any size
-        functions = self._functions.of(f"{delivery.source} -> {delivery.destination}")
-        match await functions.run(function.handler, event, dict(function.settings)):
+        connection = f"{delivery.source} -> {delivery.destination}"
+        match await self._functions.run(function.handler, event, dict(function.settings), connection):
             case host.Returned(event=changed):
                 return replace(delivery, event=exact_json.dumps(changed), inserted=True), None
             case host.Dropped(why=why):

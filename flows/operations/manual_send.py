@@ -6,6 +6,7 @@ the insert function are skipped unless requested; mapping triggers apply, becaus
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import orjson
 from msgspec.structs import replace
@@ -94,27 +95,20 @@ def facts_of(result: DeliveryResult, configuration: CompiledWorkspace, author: s
     """The facts of one call of a test."""
     delivery = replace(result.delivery, calls=1)
     answer = result.answer
-    yield Tested(
+    common: dict[str, Any] = {
         **delivery.about(),
-        at_ms=result.finished_ms,
-        run=run,
-        attempt=1,
-        code=answer.code,
-        message=answer.message,
-        author=author,
-        state=state_of(result),
-        http_status=answer.http_status,
-        http_ms=answer.http_ms,
-    )
+        "at_ms": result.finished_ms,
+        "run": run,
+        "attempt": 1,
+        "code": answer.code,
+        "message": answer.message,
+    }
+    status, http_ms = answer.http_status, answer.http_ms
+    yield Tested(**common, author=author, state=state_of(result), http_status=status, http_ms=http_ms)
     redactor = configuration.redactor
     if configuration.workspace.redaction.payloads:
         yield Sample(
-            **delivery.about(),
-            at_ms=result.finished_ms,
-            run=run,
-            attempt=1,
-            code=answer.code,
-            message=answer.message,
+            **common,
             attempt_id=attempt_id(delivery.delivery_id, run, 1),
             state=TEST,
             event=redactor.json_bytes(delivery.event),

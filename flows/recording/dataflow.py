@@ -12,9 +12,10 @@ from bytewax.dataflow import Dataflow
 from bytewax.operators import KeyedStream
 
 from flows.engine.clock import wall_clock_ms
+from flows.engine.single_sink import SingleSink
 from flows.recording.recorder import Recorded, Recorder, StoreItem
 from flows.recording.replays import FactLookup, ReplayDeduplicator, StoreLookup
-from flows.recording.store_sink import StoreSink
+from flows.recording.store_sink import StoreSinkPartition
 from flows.runtime.deployment import Deployment, migrate_store
 from flows.runtime.recovery import start_offset
 from flows.runtime.runner import RunnableFlow
@@ -51,13 +52,9 @@ class OutcomesPartition(TopicPartition):
         return self._minute_began
 
 
-class OutcomesSource(TopicSource):
-    """All partitions of topic outcomes."""
-
-    partition_type = OutcomesPartition
-
-
-def recording_flow(source: OutcomesSource, lookup: FactLookup, store: StoreSink, minutes: TopicSink) -> Dataflow:
+def recording_flow(
+    source: TopicSource, lookup: FactLookup, store: SingleSink[StoreItem], minutes: TopicSink
+) -> Dataflow:
     """Wire the flow from its parts."""
     flow = Dataflow(FLOW)
     items = op.input("outcomes", flow, source)
@@ -91,11 +88,13 @@ def prepare(deployment: Deployment, store: Store, stop: StopEvent) -> Dataflow:
     topics = deployment.topics
     start = start_offset(topics, FLOW)
     config = SourceConfig(topics=topics, topic=OUTCOMES, clock=wall_clock_ms, stop=stop, start=start, drain=True)
-    return recording_flow(OutcomesSource(config), StoreLookup(store), StoreSink(store, topics), TopicSink(topics))
+    source = TopicSource(config, OutcomesPartition)
+    sink = SingleSink(lambda: StoreSinkPartition(store, topics.producer()))
+    return recording_flow(source, StoreLookup(store), sink, TopicSink(topics))
 
 
 def flow() -> Dataflow:
-    """For ``python -m bytewax.run "flows.recording:flow()"``; see `flows.runtime.worker`."""
+    """For ``python -m bytewax.run "flows.recording.dataflow:flow()"``; see `flows.runtime.worker`."""
 
     def make(deployment: Deployment, worker: Worker) -> RunnableFlow:
         store = open_store(deployment.store_url)

@@ -11,7 +11,7 @@ from model.delivery.retry_tiers import RETRY_TIERS
 from model.destinations.catalogue import ALL_REASONS
 from model.workspace.settings import DAY_SECONDS
 from model.workspace.workspace import Workspace
-from sinks.clickhouse.schema import migrate
+from sinks.clickhouse.schema import RETAINED, migrate
 from sinks.clickhouse.store import Store
 
 
@@ -63,20 +63,7 @@ def store_url(workspace: Workspace, data: Path) -> str:
 def store_retention_seconds(workspace: Workspace) -> dict[str, int]:
     """How long each table of the store keeps its rows."""
     kept = workspace.retention.store
-    days = {
-        "facts": kept.facts_days,
-        "undelivered": kept.facts_days,
-        "error_hours": kept.facts_days,  # they hold destinations' error messages, as facts do
-        "samples": kept.samples_days,
-        "minutes": kept.minutes_days,
-        "minute_totals": kept.minutes_days,
-        "hours": kept.hours_days,
-        "hour_totals": kept.hours_days,
-        "hour_latencies": kept.hours_days,
-        "alert_events": kept.alerts_days,
-        "alert_messages": kept.alerts_days,
-    }
-    return {table: count * DAY_SECONDS for table, count in days.items()}
+    return {table: getattr(kept, days) * DAY_SECONDS for table, (_, days) in RETAINED.items()}
 
 
 def migrate_store(deployment: Deployment, store: Store) -> int:

@@ -34,6 +34,11 @@ from sinks.http.transport_codes import code_of_errno
 _QUIT_SECONDS = 1.0
 _FIRST_STATUS = 200  # smaller numbers are not SMTP replies
 _PERMANENT = 500
+_REFUSALS = {  # the first that the error is an instance of
+    SMTPAuthenticationError: (SendStatus.CHANNEL_REFUSED, "refuses user name or password"),
+    SMTPDataError: (SendStatus.MESSAGE_REFUSED, "refuses the mail"),
+    SMTPResponseException: (SendStatus.CHANNEL_REFUSED, "refuses to serve"),
+}
 
 
 class Email:
@@ -60,17 +65,12 @@ class Email:
             self._calls.wait(self._hand_over(mail, recipient), TIMEOUT_SECONDS + 2 * _QUIT_SECONDS)
         except _Refused as error:
             return error.sent
-        except SMTPAuthenticationError as error:
-            sent = self._answered(
-                SendStatus.CHANNEL_REFUSED, error.code, error.message, "refuses user name or password"
-            )
         except SMTPRecipientsRefused as error:
             refused = error.recipients[0]
             sent = self._answered(SendStatus.RECIPIENT_REFUSED, refused.code, refused.message, "refuses the recipient")
-        except SMTPDataError as error:
-            sent = self._answered(SendStatus.MESSAGE_REFUSED, error.code, error.message, "refuses the mail")
         except SMTPResponseException as error:
-            sent = self._answered(SendStatus.CHANNEL_REFUSED, error.code, error.message, "refuses to serve")
+            outcome, what = next(found for kind, found in _REFUSALS.items() if isinstance(error, kind))
+            sent = self._answered(outcome, error.code, error.message, what)
         except (SMTPException, OSError, TimeoutError) as error:
             sent = SendResult(outcome=SendStatus.RETRY, code=_code(error), message=self._shown(str(error)))
         else:

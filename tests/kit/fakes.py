@@ -137,15 +137,7 @@ class MemoryReader:
     def read(self, max_records: int, max_bytes: int) -> list[Record]:
         earliest, end = self._topics.bounds(self._topic, self._partition)
         if not earliest <= self.position <= end:
-            raise PositionLost(
-                f"position {self.position} of topic {self._topic} fell off the log: {earliest - self.position} records "
-                "are gone",
-                topic=self._topic,
-                partition=self._partition,
-                position=self.position,
-                earliest=earliest,
-                end=end,
-            )
+            raise PositionLost(self._topic, self._partition, self.position, earliest=earliest, end=end)
         log = self._topics._of(self._topic)[self._partition]
         found: list[Record] = []
         size = 0

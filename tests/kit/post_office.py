@@ -74,9 +74,9 @@ class PostOffice:
 
     def messages(self, channel: str) -> list[tuple[str, str]]:
         """State and code of the messages of a channel, oldest first."""
-        found = sorted(self.outbox.unrecorded().messages, key=lambda row: (row["at_ms"], row["id"]))
-        return [(row["state"], row["code"]) for row in found if row["channel"] == channel]
+        found = sorted(self.outbox.unrecorded().messages, key=lambda row: (row.at_ms, row.id))
+        return [(row.state, row.code) for row in found if row.channel == channel]
 
     def titles(self, channel: str) -> list[str]:
         """Titles of the messages of a channel."""
-        return [row["notification"].title for row in self.outbox.unrecorded().messages if row["channel"] == channel]
+        return [row.notification.title for row in self.outbox.unrecorded().messages if row.channel == channel]

@@ -53,7 +53,7 @@ def test_after_three_minutes_without_a_bundle_it_is_told_once(watched: Watched) 
     assert (fired.rule_id, fired.change, fired.notified) == (MONITOR_BLIND, Change.FIRED, True)
     assert (fired.from_ms, fired.to_ms) == (NOW, NOW + BLIND_AFTER_MS)
     messages = Outbox(watched.file).unrecorded().messages
-    assert sorted((row["channel"], row["state"]) for row in messages) == [("in-app", "sent"), ("ops", "queued")]
+    assert sorted((row.channel, row.state) for row in messages) == [("in-app", "sent"), ("ops", "queued")]
 
 
 def test_while_bundles_come_it_is_quiet(watched: Watched) -> None:

@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
-from flows.alerting.dataflow import alerting_flow
+from flows.alerting.dataflow import OutboxSinkPartition, alerting_flow
 from flows.alerting.evaluation import Evaluation
+from flows.alerting.notifications import Message
 from flows.alerting.outbox import Outbox
-from flows.alerting.outbox_sink import OutboxSink
-from flows.alerting.source import MinutesSource
+from flows.alerting.source import minutes_source
 from flows.engine.clock import wall_clock_ms
+from flows.engine.single_sink import SingleSink
 from flows.topics.interface import MINUTES
 from flows.topics.source import SourceConfig
 from model.alerts import state_machine
@@ -88,7 +89,9 @@ class Alerting:
             topics=self.topics, topic=MINUTES, clock=hand, stop=hand.stop, start=beginning, max_records=1
         )  # fmt: skip
         flow = alerting_flow(
-            MinutesSource(reading), self._evaluation, OutboxSink(self.directory / "outbox.db", lambda: WORKSPACE)
+            minutes_source(reading),
+            self._evaluation,
+            SingleSink(lambda: OutboxSinkPartition(self.directory / "outbox.db", lambda: WORKSPACE)),
         )
         run(flow, self.directory / "recovery", SHORT_EPOCH)
 
@@ -106,13 +109,10 @@ class Alerting:
         """Every message there is, by id."""
         found: dict[str, Any] = {}
         while rows := self._unrecorded():
-            found |= {
-                row["id"]: (row["channel"], row["recipient"], row["alert_event_id"], row["notification"])
-                for row in rows
-            }
+            found |= {row.id: (row.channel, row.recipient, row.alert_event_id, row.notification) for row in rows}
         return found
 
-    def _unrecorded(self) -> list[dict[str, Any]]:
+    def _unrecorded(self) -> list[Message]:
         outbox = self.outbox
         found = outbox.unrecorded()
         outbox.recorded(found, START)

@@ -5,7 +5,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from flows.alerting.notifications import MessageState, messages_of, notification_from, notification_record
+from flows.alerting.notifications import MessageState, decode_notification, encode_notification, messages_of
 from flows.alerting.outbox import KEPT_MS, MAX_DUE, ChannelHealth, Outbox
 from model.alerts.channels import EMAIL
 from model.alerts.messages import notification_of
@@ -55,7 +55,7 @@ def test_what_is_told_in_the_app_waits_for_nobody(outbox: Outbox) -> None:
     put(outbox, WORKSPACE, alert_event(1, channels=("in-app",)))
     assert due(outbox) == []
     [message] = outbox.unrecorded().messages
-    assert (message["channel"], message["state"], message["recipient"]) == (IN_APP, "sent", "")
+    assert (message.channel, message.state, message.recipient) == (IN_APP, "sent", "")
 
 
 def test_the_oldest_comes_first_and_what_is_tried_again_when_it_is_due(outbox: Outbox) -> None:
@@ -64,7 +64,8 @@ def test_the_oldest_comes_first_and_what_is_tried_again_when_it_is_due(outbox: O
     first = outbox.queued(NOW)[0]
     outbox.record_result([first.id], MessageState.FAILED, due_ms=NOW + 100, code="503", message="busy")
     assert [int(queued.notification.id, 16) for queued in outbox.queued(NOW + 99)] == [2, 3]
-    assert outbox.queued(NOW + 100)[0] == replace(first, attempts=1, due_ms=NOW + 100)
+    failed = replace(first, state=MessageState.FAILED, code="503", message="busy", version=2)
+    assert outbox.queued(NOW + 100)[0] == replace(failed, attempts=1, due_ms=NOW + 100)
 
 
 def test_a_channel_on_which_much_waits_does_not_hide_another(outbox: Outbox) -> None:
@@ -109,11 +110,11 @@ def test_each_change_of_a_message_is_recorded_and_nothing_twice(outbox: Outbox) 
     [queued] = outbox.queued(NOW)
     outbox.record_result([queued.id], MessageState.FAILED, code="503", message="busy")
     found = outbox.unrecorded()
-    assert [(row["state"], row["attempts"], row["code"]) for row in found.messages] == [("failed", 1, "503")]
+    assert [(row.state, row.attempts, row.code) for row in found.messages] == [("failed", 1, "503")]
     outbox.record_result([queued.id], MessageState.SENT)
     outbox.recorded(found, NOW)  # of how it stood then
     [row] = outbox.unrecorded().messages
-    assert (row["state"], row["attempts"]) == ("sent", 2) and row["version"] > found.messages[0]["version"]
+    assert (row.state, row.attempts) == ("sent", 2) and row.version > found.messages[0].version
 
 
 def test_a_channels_health_is_recorded_once_for_each_change(outbox: Outbox) -> None:
@@ -185,7 +186,7 @@ def test_a_notification_comes_back_from_json_as_it_was_and_one_of_another_versio
     notification = replace(
         notification_of(alert_event(1)), error_groups=(TopError("crm", "503", "busy", 3),), link="https://x"
     )
-    record = orjson.loads(orjson.dumps(notification_record(notification)))
-    assert notification_from(record) == notification
+    content = encode_notification(notification)
+    assert decode_notification(content) == notification
     with pytest.raises(ValueError, match="version 2"):
-        notification_from(record | {"v": 2})
+        decode_notification(orjson.dumps(orjson.loads(content) | {"v": 2}))

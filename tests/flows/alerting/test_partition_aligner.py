@@ -2,7 +2,7 @@ from threading import Event as StopEvent
 
 import pytest
 
-from flows.alerting.source import MAX_LEAD_MS, MinutesSource
+from flows.alerting.source import MAX_LEAD_MS, minutes_source
 from flows.topics.interface import MINUTES
 from flows.topics.source import BATCH_RECORDS, SourceConfig, SourcedRecord
 from model.durations import MINUTE_MS
@@ -24,7 +24,7 @@ class Partitions:
         self.stop = StopEvent()
         clock = Clock(START + 10**9)
         reading = SourceConfig(topics=topics, topic=MINUTES, clock=clock, stop=self.stop, start=lambda *_: 0)
-        source = MinutesSource(reading)
+        source = minutes_source(reading)
         self.topics = topics
         self.parts = [source.build_part("minutes", name, None) for name in source.list_parts()]
         self.given: list[list[int]] = [[] for _ in parts]

@@ -27,7 +27,9 @@ class Functions(host.FunctionHost):
         self.result = result
         self.ran: list[dict[str, Any]] = []
 
-    async def run(self, handler: str, event: dict[str, Any], settings: dict[str, Any]) -> host.FunctionResult:
+    async def run(
+        self, handler: str, event: dict[str, Any], settings: dict[str, Any], connection: str = ""
+    ) -> host.FunctionResult:
         self.ran.append(event)
         assert self.result is not None
         return self.result

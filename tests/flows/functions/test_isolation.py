@@ -77,12 +77,12 @@ def gone(pid: int) -> bool:
 def test_a_bad_function_takes_nothing_from_another_connections_pace(directory: Path, bad: str) -> None:
     async def main() -> tuple[list[FunctionResult], float]:
         host = FunctionHost(directory, limit_seconds=30)
-        await host.of("web -> crm").run("isolated:same", {}, {})
-        harm = [asyncio.ensure_future(host.of("web -> ads").run(f"isolated:{bad}", {}, {})) for _ in range(100)]
+        await host.run("isolated:same", {}, {}, "web -> crm")
+        harm = [asyncio.ensure_future(host.run(f"isolated:{bad}", {}, {}, "web -> ads")) for _ in range(100)]
         await asyncio.sleep(0.3)
         began_seconds = time.monotonic()
-        healthy = host.of("web -> crm")
-        done = list(await asyncio.gather(*(healthy.run("isolated:same", {"n": n}, {}) for n in range(200))))
+        runs = (host.run("isolated:same", {"n": n}, {}, "web -> crm") for n in range(200))
+        done = list(await asyncio.gather(*runs))
         took_seconds = time.monotonic() - began_seconds
         await host.close()
         await asyncio.gather(*harm)
@@ -96,10 +96,10 @@ def test_a_bad_function_takes_nothing_from_another_connections_pace(directory: P
 def test_the_same_function_of_two_connections_hangs_for_one_of_them_only(directory: Path) -> None:
     async def main() -> list[FunctionResult]:
         host = FunctionHost(directory, limit_seconds=30)
-        hung = asyncio.ensure_future(host.of("app -> crm").run("isolated:maybe", {"hang": True}, {}))
+        hung = asyncio.ensure_future(host.run("isolated:maybe", {"hang": True}, {}, "app -> crm"))
         await asyncio.sleep(0.2)
         fine = await asyncio.wait_for(
-            asyncio.gather(*(host.of("web -> crm").run("isolated:maybe", {"n": n}, {}) for n in range(50))), 15
+            asyncio.gather(*(host.run("isolated:maybe", {"n": n}, {}, "web -> crm") for n in range(50))), 15
         )
         await host.close()
         await hung
@@ -180,7 +180,7 @@ def test_more_connections_than_processes_are_all_served(directory: Path) -> None
         most = 0
         found: list[FunctionResult] = []
         for _ in range(2):
-            runs = [host.of(f"web -> {n}").run("isolated:same", {"n": n}, {}) for n in range(5)]
+            runs = [host.run("isolated:same", {"n": n}, {}, f"web -> {n}") for n in range(5)]
             found += await asyncio.wait_for(asyncio.gather(*runs), 20)
             most = max(most, len(functions_children()))
         await host.close()

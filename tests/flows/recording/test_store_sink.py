@@ -5,7 +5,7 @@ import pytest
 
 from flows.engine import backoff
 from flows.recording.recorder import RebuildHours
-from flows.recording.store_sink import StoreSink
+from flows.recording.store_sink import StoreSinkPartition
 from flows.topics.interface import DEAD_LETTERS
 from model.events.envelope import decode_record
 from model.recording.rows import Row
@@ -44,7 +44,7 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def written(tables: Tables, *items: Row | RebuildHours) -> MemoryTopics:
     topics = MemoryTopics(Clock(T0), names=[DEAD_LETTERS])
-    partition = StoreSink(tables, topics).build_part("store", "0", None)
+    partition = StoreSinkPartition(tables, topics.producer())
     partition.write_batch(list(items))
     assert tables.log == []
     partition.snapshot()
