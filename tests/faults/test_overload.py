@@ -15,6 +15,7 @@ EVERYTHING = {**EVER, "source": "", "destination": ""}
 HEALTHY_SECONDS = 12.0
 BACKLOG_EVENTS = 90_000
 TRIES = 3
+SETTLE_SECONDS = 600  # how soon the backlog is delivered depends on the machine
 HANGING_SECONDS = 32.0  # the store hangs for 30 s, then fails
 
 
@@ -51,8 +52,8 @@ def test_delivery_keeps_its_rate_while_the_store_hangs_for_30_s_and_then_fails(t
                 rates.append((healthy, rate(HANGING_SECONDS)))
                 hang_file.unlink()
                 assert target.tally()["slow"]["calls"] < sent, "the backlog was used up: nothing was measured"
-                wait_until(partial(all_delivered, target, sent), 180, "all delivered", 0.2)
-                wait_until(partial(all_recorded, system, sent), 60, "all recorded", 0.5)
+                wait_until(partial(all_delivered, target, sent), SETTLE_SECONDS, "all delivered", 0.2)
+                wait_until(partial(all_recorded, system, sent), SETTLE_SECONDS, "all recorded", 0.5)
             assert keeps_its_rate(), rates
             balance = system.view("balance", **EVERYTHING, settle_seconds=0)
     assert sum(row["delivered"] for row in balance) == sent
