@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from console.reports.render_parts import count, day_and_time, percent, printable
-from console.reports.report import ErrorGroup, Rejected
+from console.reports.report import ErrorGroup, RejectionGroup
 
 _TABLE: dict[str, Any] = {
     "title_justify": "left",
@@ -85,7 +85,7 @@ def _none() -> Text:
     return Text("  No errors: of what was accepted, nothing was discarded, expired or is awaiting a retry.\n", "green")
 
 
-def draw_rejections(rejections: Sequence[Rejected], *, with_details: bool) -> RenderableType:
+def draw_rejections(rejections: Sequence[RejectionGroup], *, with_details: bool) -> RenderableType:
     """Draw one line for each reason why items were refused at ingest; ``with_details``: when, and which."""
     table = Table(title="Refused at ingest, in items", **_TABLE)
     table.add_column("Source", max_width=16, overflow="fold")

@@ -75,7 +75,7 @@ class EventsLog:
 
 
 @dataclass(frozen=True, slots=True)
-class Rejected:
+class RejectionGroup:
     """Items that ingest refused for one reason. ``source`` '': they had no known write key."""
 
     source: str
@@ -170,7 +170,7 @@ class Report:
     changes: Changes
     ingest: Ingest
     events_log: EventsLog
-    rejections: tuple[Rejected, ...]
+    rejections: tuple[RejectionGroup, ...]
     balance: tuple[ConnectionBalance, ...]
     redrives: tuple[RedriveBalance, ...]
     errors: tuple[ErrorGroup, ...]
@@ -280,8 +280,8 @@ def _ingest(view: View, period: dict[str, int], source: str) -> Ingest:
     return Ingest(**{**_only(Ingest, known), "unread": None, "unexplained": None})
 
 
-def _rejected(row: Mapping[str, Any]) -> Rejected:
-    return Rejected(
+def _rejected(row: Mapping[str, Any]) -> RejectionGroup:
+    return RejectionGroup(
         source=row["source"],
         code=row["code"],
         items=row["items"],

@@ -9,6 +9,7 @@ import orjson
 
 from flows.alerting.notifications import messages_about
 from flows.alerting.outbox import Outbox
+from model.alerts.records import from_record, to_record
 from model.alerts.state import RuleState
 from model.alerts.system import BLIND_AFTER_MS, default_channels, monitor_blind
 from model.workspace.workspace import Workspace
@@ -24,7 +25,7 @@ class DeadMansSwitch:
         self._workspace = workspace
         self._clock = clock
         known = outbox.mark(_MARK)
-        self._state = RuleState.from_record(orjson.loads(known)) if known else RuleState()
+        self._state = from_record(RuleState, orjson.loads(known)) if known else RuleState()
         # A restart is no sign of life: an alert that was firing keeps firing until a minute is seen.
         self._seen_ms = self._state.since_ms - BLIND_AFTER_MS if self._state.firing else clock()
 
@@ -41,5 +42,5 @@ class DeadMansSwitch:
         if alert_event is None:
             return
         messages = messages_about([alert_event], workspace)
-        self._outbox.put([alert_event], messages, (_MARK, orjson.dumps(state.to_record())))
+        self._outbox.put([alert_event], messages, (_MARK, orjson.dumps(to_record(state))))
         self._state = state

@@ -12,6 +12,7 @@ from flows.topics.interface import Record
 from model.alerts.alert_event import AlertEvent
 from model.alerts.evaluator import evaluate_minute
 from model.alerts.measurement import History
+from model.alerts.records import from_record, to_record
 from model.alerts.state import NEVER_FIRED, Check, RuleState, StateKey
 from model.alerts.system import DestinationStatus, default_channels, destination_removed, setup, setup_rule_id
 from model.alerts.version import RuleVersion, newest
@@ -86,7 +87,7 @@ class Evaluation(StatefulBatchLogic[Record, AlertEvent, dict[str, Any]]):
             "v": EVALUATION_VERSION,
             "bundles": self._assembler.to_record(),
             "windows": None if self._windows is None else self._windows.to_record(),
-            "states": [(key.rule_id, str(key.check), state.to_record()) for key, state in self._states.items()],
+            "states": [(key.rule_id, str(key.check), to_record(state)) for key, state in self._states.items()],
             "blocked": [(s.destination, s.at_ms, s.state, s.code, s.message) for s in self._blocked.values()],
             "versions": [version.as_row() for version in self._versions],
             "knows_first_events": self._knows_first_events,
@@ -98,7 +99,7 @@ class Evaluation(StatefulBatchLogic[Record, AlertEvent, dict[str, Any]]):
         self._assembler = MinuteAssembler.from_record(record["bundles"], partitions)
         self._windows = None if record["windows"] is None else Windows.from_record(record["windows"])
         self._states = {
-            StateKey(rule_id, Check(check)): RuleState.from_record(state) for rule_id, check, state in record["states"]
+            StateKey(rule_id, Check(check)): from_record(RuleState, state) for rule_id, check, state in record["states"]
         }
         self._blocked = {reported[0]: DestinationStatus(*reported) for reported in record["blocked"]}
         self._versions = [RuleVersion.from_row(row) for row in record["versions"]]

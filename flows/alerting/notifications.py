@@ -2,11 +2,8 @@
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
-
-import msgspec
-import orjson
 
 from model.alerts.alert_event import AlertEvent
 from model.alerts.channels import target_of
@@ -15,7 +12,6 @@ from model.alerts.notification import Change, Notification
 from model.alerts.rule import IN_APP
 from model.workspace.workspace import Workspace
 
-NOTIFICATION_VERSION = 1
 _PERSONAL = "failed-events"  # subscriptions: in the app only the subscriber sees them
 
 
@@ -94,16 +90,3 @@ def channel_disabled(channel: str, code: str, message: str, at_ms: int, refused:
         at_ms=at_ms,
         facts=(("What to do", f"Fix it, then run: waybill alerts test-channel {channel}"),),
     )
-
-
-def encode_notification(notification: Notification) -> bytes:
-    """As JSON, with the version of the format."""
-    return orjson.dumps({"v": NOTIFICATION_VERSION, **asdict(notification)})
-
-
-def decode_notification(content: bytes) -> Notification:
-    """From JSON. Raises ValueError for a version that this Waybill does not read."""
-    record = orjson.loads(content)
-    if record.get("v") != NOTIFICATION_VERSION:
-        raise ValueError(f"a notification has version {record.get('v')}; this Waybill reads {NOTIFICATION_VERSION}")
-    return msgspec.convert(record, Notification)

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import orjson
 
-from flows.alerting.notifications import Message, MessageState, decode_notification, encode_notification
+from flows.alerting.notifications import Message, MessageState
 from flows.sqlite.database import SqliteFile
 from model.alerts.alert_event import AlertEvent
 from model.alerts.notification import Notification
+from model.alerts.records import from_record, to_record
 from model.durations import DAY_MS
 
 KEPT_MS = 60 * DAY_MS  # how long sent and recorded rows are kept: longer than topic minutes, which a replay reads
@@ -93,7 +94,7 @@ class Outbox:
                 for made in alert_events
                 if not sqlite.execute(
                     "INSERT OR IGNORE INTO alert_events VALUES (?, ?, ?, 0)",
-                    (made.id, made.at_ms, orjson.dumps(made.to_record())),
+                    (made.id, made.at_ms, orjson.dumps(to_record(made))),
                 ).rowcount
             }
             sqlite.executemany(
@@ -104,7 +105,7 @@ class Outbox:
                         m.alert_event_id,
                         m.channel,
                         m.recipient,
-                        encode_notification(m.notification),
+                        orjson.dumps(to_record(m.notification)),
                         m.at_ms,
                         m.state,
                     )
@@ -134,14 +135,14 @@ class Outbox:
         row = self._connection.row(
             "SELECT record FROM alert_events WHERE id = (SELECT alert_event_id FROM messages WHERE id = ?)", message_id
         )
-        return None if row is None else AlertEvent.from_record(orjson.loads(row[0]))
+        return None if row is None else from_record(AlertEvent, orjson.loads(row[0]))
 
     def assign_batch(self, batch_id: str, notifications: Sequence[tuple[str, Notification]]) -> None:
         """Store which messages are sent together, and their final notifications: (message id, notification)."""
         with self._connection.transaction() as sqlite:
             sqlite.executemany(
                 "UPDATE messages SET batch_id = ?, notification = ?, version = version + 1 WHERE id = ?",
-                [(batch_id, encode_notification(notification), id_) for id_, notification in notifications],
+                [(batch_id, orjson.dumps(to_record(notification)), id_) for id_, notification in notifications],
             )
 
     def record_result(
@@ -185,7 +186,7 @@ class Outbox:
             "SELECT record FROM alert_events WHERE NOT recorded ORDER BY at_ms LIMIT ?", MAX_UNRECORDED
         )
         return Unrecorded(
-            [AlertEvent.from_record(orjson.loads(record)) for (record,) in alert_events],
+            [from_record(AlertEvent, orjson.loads(record)) for (record,) in alert_events],
             self._messages("recorded_version < version ORDER BY at_ms", MAX_UNRECORDED),
             self._health("NOT recorded"),
         )
@@ -218,7 +219,7 @@ class Outbox:
         rows = self._connection.rows(f"SELECT {_MESSAGE} FROM messages WHERE {which} LIMIT ?", *parameters)  # noqa: S608
         messages = []
         for id_, about, channel, recipient, notification, at_ms, state, *progress in rows:
-            content = decode_notification(notification)
+            content = from_record(Notification, orjson.loads(notification))
             messages.append(Message(id_, about, channel, recipient, content, at_ms, MessageState(state), *progress))
         return messages
 

@@ -116,7 +116,7 @@ class BatchSender:
                 return delivery, local_failure("FILTERED_BY_FUNCTION", why, FailureClass.FILTER)
             case host.RetryAsked(why=why):
                 return delivery, local_failure("FUNCTION_RETRY", why, FailureClass.RETRY)
-            case host.Rejected(why=why):
+            case host.EventRejected(why=why):
                 return delivery, local_failure("FUNCTION_REJECTED", why)
             case host.Failed(code="FUNCTION_PAUSED", why=why):
                 return delivery, local_failure(

@@ -14,13 +14,13 @@ from typing import Any
 from flows.functions.messages import Request, encode
 from flows.functions.process import Child, Guardian
 from flows.functions.queue import FunctionQueue, Run, Slots
-from flows.functions.results import STOPPING, Dropped, Failed, FunctionResult, Rejected, RetryAsked, Returned
+from flows.functions.results import STOPPING, Dropped, EventRejected, Failed, FunctionResult, RetryAsked, Returned
 
 PROCESSES_LIMIT = 32  # most processes; beyond that, idle ones are stopped
 CLOSE_LIMIT_SECONDS = 5.0  # a function that does not end by then is left to the guardian
 CLOSE_POLL_SECONDS = 0.01
 
-__all__ = ["Dropped", "Failed", "FunctionHost", "FunctionResult", "Rejected", "RetryAsked", "Returned"]
+__all__ = ["Dropped", "Failed", "FunctionHost", "FunctionResult", "EventRejected", "RetryAsked", "Returned"]
 
 
 class FunctionHost:

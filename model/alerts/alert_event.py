@@ -1,6 +1,5 @@
 """A change of a rule's state: what was compared, over which window, and whether it notifies. Always recorded."""
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from hashlib import blake2b
@@ -9,7 +8,6 @@ from typing import Any
 from model.alerts.notification import Change
 from model.alerts.state import Check
 
-ALERT_EVENT_VERSION = 1
 ID_BYTES = 16
 
 
@@ -23,23 +21,44 @@ class Suppression(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AlertEvent:
-    """One change of one check of one rule. Times are Unix ms; texts are redacted, in one line each.
+class ComparedNumbers:
+    """What was compared. Times are Unix ms; texts are redacted, in one line each.
 
-    id: 32 hex digits, the same whenever the same minute is evaluated again. at_ms: the window's end. from_ms to to_ms:
-    the window of ``numerator``. baseline_from_ms to baseline_to_ms: what it is compared with; 0, 0 without one.
-    since_ms: when the episode began to fire. episode: id of the alert event that began it.
-
-    What was compared, by check and kind:
+    from_ms to to_ms: the window of ``numerator``. baseline_from_ms to baseline_to_ms: what it is compared with; 0, 0
+    without one. By check and kind:
 
     - day of source-volume: accepted events now (numerator) and before (denominator). ``threshold_bp``: the change
       allowed. ``minimum``: events needed; it is the bound where there was nothing before.
     - day of delivery-rate: delivered (numerator) of delivered and not delivered (denominator).
     - fast of delivery-rate: the same of first attempts in 5 minutes; those of the hour are in ``hour``.
     - hour of failed-events: deliveries not delivered (numerator); the bound is 1, there is no denominator.
-    - setup, blind: no numbers; ``code`` and ``message`` say what was found.
+    - setup, blind: no numbers; ``code`` and ``message`` say what is wrong.
 
     operator: how the numbers stand to the bound: ``<``, ``>=``, ``>`` or ``<=``; '' without numbers.
+    """
+
+    from_ms: int = 0
+    to_ms: int = 0
+    operator: str = ""
+    numerator: int = 0
+    denominator: int = 0
+    threshold_bp: int = 0
+    minimum: int = 0
+    hour: tuple[int, int] = (0, 0)
+    baseline_from_ms: int = 0
+    baseline_to_ms: int = 0
+    excluded: tuple[tuple[str, int], ...] = ()
+    code: str = ""
+    message: str = ""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertEvent(ComparedNumbers):
+    """One change of one check of one rule.
+
+    id: 32 hex digits, the same whenever the same minute is evaluated again. at_ms: the window's end. since_ms: when the
+    episode started to fire. episode: id of the alert event that started it.
     """
 
     id: str
@@ -52,23 +71,9 @@ class AlertEvent:
     at_ms: int
     since_ms: int
     episode: str
-    from_ms: int = 0
-    to_ms: int = 0
-    baseline_from_ms: int = 0
-    baseline_to_ms: int = 0
     source: str = ""
     destination: str = ""
     mapping: str = ""
-    operator: str = ""
-    numerator: int = 0
-    denominator: int = 0
-    threshold_bp: int = 0
-    minimum: int = 0
-    hour: tuple[int, int] = (0, 0)
-    excluded: tuple[tuple[str, int], ...] = ()
-    code: str = ""
-    message: str = ""
-    notes: tuple[str, ...] = ()
     channels: tuple[str, ...] = ()
     author: str = ""
     notified: bool = True
@@ -91,30 +96,8 @@ class AlertEvent:
         del row["hour"]
         return row
 
-    def to_record(self) -> dict[str, Any]:
-        """As plain data that JSON can hold."""
-        record = asdict(self) | {"check": str(self.check), "change": str(self.change)}
-        return {"v": ALERT_EVENT_VERSION, **record}
-
-    @classmethod
-    def from_record(cls, record: Mapping[str, Any]) -> "AlertEvent":
-        """From plain data, also through JSON. Raises ValueError for a version that this Waybill does not read."""
-        if record.get("v") != ALERT_EVENT_VERSION:
-            raise ValueError(f"an alert event has version {record.get('v')}; this Waybill reads {ALERT_EVENT_VERSION}")
-        fields = {name: value for name, value in record.items() if name != "v"}
-        numerator, denominator = fields["hour"]
-        fields |= {
-            "check": Check(fields["check"]),
-            "change": Change(fields["change"]),
-            "hour": (numerator, denominator),
-            "excluded": tuple((label, count) for label, count in fields["excluded"]),
-            "notes": tuple(fields["notes"]),
-            "channels": tuple(fields["channels"]),
-        }
-        return cls(**fields)
-
 
 def alert_event_id(rule_id: str, check: Check, at_ms: int, change: Change) -> str:
-    """Name an alert event by what it is, so that finding it again adds nothing (32 hex digits)."""
+    """The id of an alert event (32 hex digits), derived from what it is, so that evaluating again adds nothing."""
     text = "\x1f".join(("alert_event", rule_id, check, str(at_ms), change))
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=ID_BYTES).hexdigest()

@@ -1,4 +1,4 @@
-"""Evaluates rules over windows. Pure: the same versions, states and windows give the same alert_events.
+"""Evaluates rules over windows. Pure: the same versions, states and windows give the same alert events.
 
 The newest version of a rule applies. A rule edited while it fires keeps its state; a rule deleted or disabled while it
 fires closes its episode.
@@ -65,11 +65,7 @@ def evaluate(
     """
     rule = version.rule
     if version.deleted or not rule.enabled or check not in checks_of(rule):
-        return (
-            close_episode(_context(version), check, state, windows.end_ms, _why(version))
-            if state.firing
-            else (state, None)
-        )
+        return close_episode(_context(version), check, state, windows.end_ms, _why(version))
     if check is Check.DAY and windows.end_ms % FIVE_MINUTES_MS:
         return state, None  # its windows have not moved since it was evaluated
     measured = _find(rule, check, windows, history, firing=state.firing)

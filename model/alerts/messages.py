@@ -4,20 +4,18 @@ The views show the same numbers for the same window. Percentages are rounded so 
 operator: 94.999 % is 94.99 % when it is below 95 %, and a change of 4.001 % is 4.01 % when it is more than 4 %.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from model.alerts.alert_event import AlertEvent
-from model.alerts.notification import Change, Notification, TopError
+from model.alerts.notification import Change, Notification
 from model.alerts.state import Check
 from model.alerts.text import duration, exact, moment, percent
 
-MOST_ERROR_GROUPS = 3
 _VOLUME = "source-volume"
 
 
-def notification_of(alert_event: AlertEvent, groups: Sequence[TopError] = (), link: str = "") -> Notification:
-    """Write an alert event as a notification, with the three largest of its window's error groups while it fires."""
-    largest = sorted(groups, key=lambda group: -group.deliveries)[:MOST_ERROR_GROUPS]
+def notification_of(alert_event: AlertEvent) -> Notification:
+    """Write an alert event as a notification, without errors and links (`flows.alerting.enrichment` adds them)."""
     return Notification(
         id=alert_event.id,
         change=alert_event.change,
@@ -29,8 +27,6 @@ def notification_of(alert_event: AlertEvent, groups: Sequence[TopError] = (), li
         from_ms=alert_event.from_ms,
         to_ms=alert_event.to_ms,
         facts=tuple(_facts(alert_event)),
-        error_groups=() if alert_event.change is Change.RECOVERED else tuple(largest),
-        link=link,
     )
 
 

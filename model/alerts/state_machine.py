@@ -8,14 +8,14 @@ suppressed reminder is not made.
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from model.alerts.alert_event import AlertEvent, Suppression, alert_event_id
+from model.alerts.alert_event import AlertEvent, ComparedNumbers, Suppression, alert_event_id
 from model.alerts.measurement import Measurement
 from model.alerts.notification import Change
 from model.alerts.state import Check, RuleState
 from model.durations import HOUR_MS
 
 LATE_MS = HOUR_MS
-_FOUND = [field.name for field in fields(Measurement) if field.name != "outside"]
+_OF_COMPARISON = [field.name for field in fields(ComparedNumbers)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +38,9 @@ class RuleContext:
     muted_until_ms: int = 0
     acknowledged_ms: int = 0
     definition: str = ""
+
+
+_OF_RULE = {field.name for field in fields(RuleContext)} & {field.name for field in fields(AlertEvent)}
 
 
 def step(
@@ -103,25 +106,17 @@ def _alert_event(
     measured: Measurement,
     suppressed: str,
 ) -> AlertEvent:
-    made_id = alert_event_id(context.rule_id, check, at_ms, change)
-    found: dict[str, Any] = {name: getattr(measured, name) for name in _FOUND}
+    id_ = alert_event_id(context.rule_id, check, at_ms, change)
+    fields_of_event: dict[str, Any] = {name: getattr(context, name) for name in _OF_RULE}
+    fields_of_event |= {name: getattr(measured, name) for name in _OF_COMPARISON}
     return AlertEvent(
-        id=made_id,
-        rule_id=context.rule_id,
-        rule_version=context.rule_version,
-        rule_name=context.rule_name,
-        kind=context.kind,
+        id=id_,
         check=check,
         change=change,
         at_ms=at_ms,
         since_ms=state.since_ms if state.firing else at_ms,
-        episode=state.episode or made_id,
-        source=context.source,
-        destination=context.destination,
-        mapping=context.mapping,
-        channels=context.channels,
-        author=context.author,
+        episode=state.episode or id_,
         notified=not suppressed,
         suppressed_reason=suppressed,
-        **found,
+        **fields_of_event,
     )

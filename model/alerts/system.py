@@ -1,4 +1,4 @@
-"""Waybill's own rules, always on: a destination that needs a person, and alerting that hears nothing itself.
+"""Waybill's own rules, always on: a destination that needs a person, and alerting that receives no counts.
 
 Nobody can edit, mute or acknowledge them. Their ids name what they watch: ``setup:crm``, ``monitor-blind``.
 """
@@ -25,7 +25,7 @@ AUTHOR = "waybill"
 
 @dataclass(frozen=True, slots=True)
 class DestinationStatus:
-    """What a destination is, as said in a bundle: ok, setup (a person must act), open or half_open (breaker), off."""
+    """The state of a destination in a bundle: ok, setup (a person must act), open or half_open (breaker), off."""
 
     destination: str
     at_ms: int
@@ -35,7 +35,7 @@ class DestinationStatus:
 
     @classmethod
     def from_bundle(cls, said: Mapping[str, Any]) -> "DestinationStatus":
-        """One of a bundle's ``states``. Raises KeyError or TypeError for what is none."""
+        """Read one of a bundle's ``states``. Raises KeyError or TypeError for another shape."""
         texts = said["destination"], said["state"], said["code"], said["message"]
         if not (all(isinstance(text, str) for text in texts) and type(said["at_ms"]) is int):
             raise TypeError("a field is of another type")
@@ -55,11 +55,11 @@ def default_channels(always: Iterable[str]) -> tuple[str, ...]:
 def setup(
     said: DestinationStatus, state: RuleState, channels: tuple[str, ...], now_ms: int
 ) -> tuple[RuleState, AlertEvent | None]:
-    """Take what a destination said into account: setup fires, ok recovers, off (nothing is sent to it any more) ends.
+    """Apply the state of a destination: setup fires, ok recovers, off (nothing is sent to it) closes the episode.
 
-    Its breaker is no matter for a person.
+    An open circuit breaker needs no person, so it does not fire.
 
-    A destination does not repeat itself: to be reminded, bring what it said last with the present minute as ``at_ms``.
+    States are reported only when they change: for reminders, pass the last one with the current minute as ``at_ms``.
     """
     if said.state == "off":
         why = "Nothing is sent to the destination any more."
@@ -91,11 +91,11 @@ def monitor_blind(
 ) -> tuple[RuleState, AlertEvent | None]:
     """Fire when no bundle came for 3 minutes of wall clock, recover when one comes.
 
-    ``heard_ms``: the wall clock when the last bundle came, or when alerting began to listen. However often it is asked
-    in one silence, the ids are the same.
+    ``heard_ms``: the wall clock when the last bundle came, or when alerting started. The ids stay the same during
+    one silence.
     """
     blind = now_ms - heard_ms > BLIND_AFTER_MS
-    # The first moment at which it was so; for a reminder the present one.
+    # The moment when the silence became too long; for a reminder the current one.
     at_ms = heard_ms if not blind else now_ms if state.firing else heard_ms + BLIND_AFTER_MS
     remedy = (
         "While this lasts no alert can fire. Look whether recording and alerting run: waybill report, and their logs."

@@ -5,11 +5,12 @@ from pathlib import Path
 import orjson
 import pytest
 
-from flows.alerting.notifications import MessageState, decode_notification, encode_notification, messages_of
+from flows.alerting.notifications import MessageState, messages_of
 from flows.alerting.outbox import KEPT_MS, MAX_DUE, ChannelHealth, Outbox
 from model.alerts.channels import EMAIL
 from model.alerts.messages import notification_of
-from model.alerts.notification import TopError
+from model.alerts.notification import Notification, TopError
+from model.alerts.records import from_record, to_record
 from model.alerts.rule import IN_APP
 from tests.kit.alert_samples import NOW
 from tests.kit.alerting import alert_event, example_workspace, put
@@ -186,7 +187,7 @@ def test_a_notification_comes_back_from_json_as_it_was_and_one_of_another_versio
     notification = replace(
         notification_of(alert_event(1)), error_groups=(TopError("crm", "503", "busy", 3),), link="https://x"
     )
-    content = encode_notification(notification)
-    assert decode_notification(content) == notification
+    record = orjson.loads(orjson.dumps(to_record(notification)))
+    assert from_record(Notification, record) == notification
     with pytest.raises(ValueError, match="version 2"):
-        decode_notification(orjson.dumps(orjson.loads(content) | {"v": 2}))
+        from_record(Notification, record | {"v": 2})

@@ -209,7 +209,7 @@ def test_an_insert_function_changes_the_event_once_for_all_attempts() -> None:
     [
         (host.Dropped("test user"), FailureClass.FILTER, "FILTERED_BY_FUNCTION"),
         (host.RetryAsked("later"), FailureClass.RETRY, "FUNCTION_RETRY"),
-        (host.Rejected("no email"), FailureClass.DISCARD, "FUNCTION_REJECTED"),
+        (host.EventRejected("no email"), FailureClass.DISCARD, "FUNCTION_REJECTED"),
         (host.Failed("FUNCTION_FAILED", "KeyError"), FailureClass.DISCARD, "FUNCTION_FAILED"),
         (host.Failed("FUNCTION_CRASHED", "signal 11"), FailureClass.DISCARD, "FUNCTION_CRASHED"),
         (host.Failed("FUNCTION_TIMEOUT", "5 s"), FailureClass.RETRY, "FUNCTION_TIMEOUT"),
@@ -237,6 +237,6 @@ def test_mapped_payloads_larger_than_their_events_are_divided_by_their_real_size
 def test_messages_of_partners_and_functions_are_redacted_before_anything_is_written() -> None:
     said = HttpResponse(status=400, body=b'{"message":"ada@example.com is unknown"}')
     assert "ada@" not in ship(some(1), lambda _: said)[0].deliveries[0].answer.message
-    functions = Functions(host.Rejected("ada@example.com"))
+    functions = Functions(host.EventRejected("ada@example.com"))
     batch_result, _ = ship(some(1), functions=functions, insert_function="package.module:handler")
     assert "ada@" not in batch_result.deliveries[0].answer.message

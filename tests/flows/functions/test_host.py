@@ -8,7 +8,7 @@ from typing import Any
 import psutil
 import pytest
 
-from flows.functions.host import Dropped, Failed, FunctionHost, FunctionResult, Rejected, RetryAsked, Returned
+from flows.functions.host import Dropped, EventRejected, Failed, FunctionHost, FunctionResult, RetryAsked, Returned
 
 MODULE = """
 import asyncio, ctypes, os, sys, time
@@ -78,7 +78,7 @@ def results(directory: Path, *runs: tuple[str, dict[str, Any]], limit_seconds: f
         ("nothing", Dropped("it returned nothing")),
         ("drop", Dropped("a test user")),
         ("retry", RetryAsked("not yet")),
-        ("reject", Rejected("no email")),
+        ("reject", EventRejected("no email")),
         ("fail", Failed("FUNCTION_FAILED", "KeyError: 'missing'")),
         ("number", Failed("FUNCTION_FAILED", "it returned int, not an event")),
         ("leave", Failed("FUNCTION_FAILED", "SystemExit: 3")),

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from model.alerts.channels import AlertsConfig, SlackChannel, Target, target_of
 from model.alerts.rule import RULE, SourceVolume
 from model.redaction.redactor import Redactor
-from model.workspace.alerts_validation import errors
+from model.workspace.validation import alert_errors as errors
 
 TOKEN = "s3cr3tT0kenOfSlack000000"
 WEBHOOK_URL = f"https://hooks.slack.com/services/T0TEAM/B0HOOK/{TOKEN}"

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from model.alerts.alert_event import AlertEvent
 from model.alerts.messages import notification_of, summary_of
-from model.alerts.notification import Change, TopError
+from model.alerts.notification import Change
 from model.alerts.state import NEVER_FIRED, Check
 from model.alerts.system import DestinationStatus, monitor_blind, setup
 from model.alerts.text import duration, percent
@@ -23,14 +23,10 @@ VOLUME = replace(RATE, kind="source-volume", operator=">", threshold_bp=400, exc
 
 
 def test_a_message_says_all_that_was_compared() -> None:
-    notification = notification_of(RATE, link="https://waybill.example/d/crm")
+    notification = notification_of(RATE)
     assert (notification.id, notification.title, notification.change) == (RATE.id, "To CRM", Change.FIRED)
     assert notification.summary == "delivered 940 of 1,000 = 94.00 % < 95 %"
-    assert (notification.from_ms, notification.to_ms, notification.link) == (
-        NOW - DAY_MS,
-        NOW,
-        "https://waybill.example/d/crm",
-    )
+    assert (notification.from_ms, notification.to_ms) == (NOW - DAY_MS, NOW)
     assert notification.facts == (
         ("Source", "web"),
         ("Destination", "crm"),
@@ -89,12 +85,6 @@ def test_reminders_and_recoveries_say_since_when() -> None:
     assert ("Fired", "2027-01-25 08:00 UTC, for 1 d 2 h") in notification_of(
         replace(later, change=Change.RECOVERED)
     ).facts
-
-
-def test_the_three_largest_error_groups_are_named_while_it_fires() -> None:
-    groups = [TopError("crm", "429", f"slow down {number}", number) for number in (5, 900, 20, 70)]
-    assert [group.deliveries for group in notification_of(RATE, groups).error_groups] == [900, 70, 20]
-    assert notification_of(replace(RATE, change=Change.RECOVERED), groups).error_groups == ()
 
 
 def test_a_destination_that_needs_a_person_says_what_it_answered_and_what_to_do() -> None:

@@ -4,7 +4,19 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from model.fql.syntax import And, Call, Comparison, Constant, Elements, Expression, Not, Operator, Or, Path, String
+from model.fql.syntax import (
+    And,
+    Comparison,
+    Constant,
+    Elements,
+    Expression,
+    FunctionCall,
+    Not,
+    Operator,
+    Or,
+    Path,
+    String,
+)
 
 NAMES = st.text(min_size=1, max_size=6) | st.sampled_from(["type", "properties", "and", "or", "in", "null", "true"])
 NUMBERS = st.integers(-(10**60), 10**60) | st.floats(allow_nan=False, allow_infinity=False)
@@ -19,7 +31,7 @@ def _larger(parts: st.SearchStrategy[Expression]) -> st.SearchStrategy[Expressio
     some, several = st.lists(parts, max_size=3).map(tuple), st.lists(parts, min_size=2, max_size=3).map(tuple)
     return st.one_of(
         st.builds(Elements, some),
-        st.builds(Call, st.sampled_from(["contains", "match", "typeof"]) | NAMES, some),
+        st.builds(FunctionCall, st.sampled_from(["contains", "match", "typeof"]) | NAMES, some),
         st.builds(Not, parts),
         st.builds(Comparison, st.sampled_from(Operator), parts, parts),
         st.builds(And, several),

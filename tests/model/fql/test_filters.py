@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model.fql.filters import compile_filter
-from model.fql.functions import OF_ONE, OF_TWO, equal
-from model.fql.printer import to_text
-from model.fql.syntax import Call, Comparison, Expression, FqlInvalid, Not, Operator
+from model.fql.functions import FUNCTIONS, equal
+from model.fql.syntax import Comparison, Expression, FqlInvalid, FunctionCall, Not, Operator
+from tests.kit.fql_printer import to_text
 from tests.model.fql.expressions import ATOMS, EVENTS, JSON, nested
 
 EVENT: dict[str, Any] = {
@@ -192,8 +192,16 @@ def test_an_invalid_filter_is_refused_with_the_remedy(text: str, message: str) -
 
 
 def calls() -> st.SearchStrategy[Expression]:
-    one = st.builds(Call, st.sampled_from(sorted(OF_ONE)), st.tuples(ATOMS))
-    two = st.builds(Call, st.sampled_from(sorted(OF_TWO)), st.tuples(ATOMS, ATOMS))
+    one = st.builds(
+        FunctionCall,
+        st.sampled_from(sorted(name for name, (count, _) in FUNCTIONS.items() if count == 1)),
+        st.tuples(ATOMS),
+    )
+    two = st.builds(
+        FunctionCall,
+        st.sampled_from(sorted(name for name, (count, _) in FUNCTIONS.items() if count == 2)),
+        st.tuples(ATOMS, ATOMS),
+    )
     sides = one | two | ATOMS
     return st.builds(Comparison, st.sampled_from(Operator), sides, sides) | st.builds(Not, one)
 

@@ -3,7 +3,19 @@
 import re
 from collections.abc import Iterable
 
-from model.fql.syntax import KEYWORDS, And, Call, Comparison, Constant, Elements, Expression, Not, Or, Path, String
+from model.fql.syntax import (
+    KEYWORDS,
+    And,
+    Comparison,
+    Constant,
+    Elements,
+    Expression,
+    FunctionCall,
+    Not,
+    Or,
+    Path,
+    String,
+)
 
 _TO_ESCAPE = re.compile(r"[^A-Za-z0-9_-]")
 _CONSTANTS = {None: "null", True: "true", False: "false"}
@@ -22,7 +34,7 @@ def to_text(expression: Expression) -> str:
             return repr(value)
         case Elements(items):
             return f"[{_list(items)}]"
-        case Call(function, arguments):
+        case FunctionCall(function, arguments):
             return f"{_path((function,))}({_list(arguments)})"
         case Not(operand):
             return "!" + (to_text(operand) if isinstance(operand, Not) else _closed(operand))
