@@ -3,6 +3,8 @@ PYTHON ?= $(shell for p in python3.12 python3.11 python3; do $$p -c "import venv
 BIN := .venv/bin
 # No header and no index: the files name packages and hashes, never where they come from.
 COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --extra build
+# Tests mostly wait, so more of them run than there are cores; those marked `alone` measure, and run by themselves.
+WORKERS := -n 4 --dist loadgroup --no-loadscope-reorder --durations=20 --durations-min=2
 
 .PHONY: demo up lint test test-slow bench schema requirements clean
 
@@ -18,11 +20,13 @@ lint: .venv/installed-dev  ## Formatting, lint, layers, types
 	$(BIN)/lint-imports
 	$(BIN)/mypy
 
-test: .venv/installed-dev  ## Everything but the slow parts, about 10 minutes on 2 cores
-	$(BIN)/pytest -m "not slow"
+test: .venv/installed-dev  ## Everything but the slow parts, under 10 minutes on 2 cores
+	$(BIN)/pytest -m "not slow and not alone" $(WORKERS)
+	$(BIN)/pytest -m "not slow and alone"
 
-test-slow: .venv/installed-dev  ## Crashes, bursts, hangs, SDKs: under 20 minutes
-	$(BIN)/pytest -m slow
+test-slow: .venv/installed-dev  ## Crashes, bursts, hangs, SDKs: under 15 minutes
+	$(BIN)/pytest -m "slow and not alone" $(WORKERS)
+	$(BIN)/pytest -m "slow and alone"
 
 bench: .venv/installed-dev  ## Measure delivery, reading and alerting; one JSON line per scenario
 	$(BIN)/python -m tests.bench

@@ -10,6 +10,8 @@ from tests.kit.chdb import chdb as chdb
 from tests.kit.chdb import open_chdb as open_chdb
 from tests.kit.kafka.fixture import kafka as kafka
 from tests.kit.kafka.fixture import own_kafka as own_kafka
+from tests.kit.parallel import pytest_collection_modifyitems as pytest_collection_modifyitems
+from tests.kit.parallel import pytest_xdist_make_scheduler as pytest_xdist_make_scheduler
 
 # How long an example takes depends on the machine's neighbours; what a test claims does not.
 settings.register_profile("waybill", deadline=None, suppress_health_check=[HealthCheck.too_slow])

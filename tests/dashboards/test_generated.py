@@ -13,9 +13,9 @@ from sinks.clickhouse.views import VIEWS
 from tests.dashboards.boards import BOARDS
 from tests.dashboards.grafana.dashboard import Variable
 from tests.dashboards.grafana.invariants import COLUMNS, problems, problems_between
-from tests.dashboards.grafana.node import NodeMissing
 from tests.dashboards.grafana.roundtrip import lost_keys
 from tests.dashboards.grafana.typecheck import type_errors
+from tests.kit.npm import NodeMissing
 
 
 def test_the_committed_files_are_what_the_program_writes(tmp_path: Path) -> None:

@@ -2,22 +2,19 @@
 
 import json
 import os
-import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from threading import Thread, Timer
 from typing import Any
 
 import pytest
 
+from tests.kit.npm import NodeMissing, node_modules
+
 HERE = Path(__file__).parent
-CACHE = HERE.parent.parent / ".cache" / "node"
-INSTALL_TIMEOUT_SECONDS = 180.0
 ANSWERS_TIMEOUT_SECONDS = 120.0  # for all questions of one call of `ask_all`
 _CHUNK_QUESTIONS = 500
 
@@ -77,25 +74,10 @@ def _answer(said: dict[str, Any]) -> AttemptResult:
 
 def install_packages() -> Path:
     """Return a ``node_modules`` with the pinned packages, installed once. Skips the test where npm is missing."""
-    if not shutil.which("node") or not shutil.which("npm"):
-        pytest.skip("node or npm is missing: install Node.js 20 or newer to compare with Segment's packages")
-    wanted = (HERE / "package.json").read_text()
-    installed = CACHE / f"differential-{sha256(wanted.encode()).hexdigest()[:12]}"
-    if not installed.exists():
-        CACHE.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=CACHE) as scratch:
-            (Path(scratch) / "package.json").write_text(wanted)
-            command = ["npm", "install", "--no-package-lock", "--ignore-scripts", "--no-audit", "--no-fund"]
-            done = subprocess.run(
-                command, cwd=scratch, capture_output=True, text=True, timeout=INSTALL_TIMEOUT_SECONDS, check=False
-            )
-            assert done.returncode == 0, f"npm install failed: {done.stderr}"
-            # Renamed when complete, so that an interrupted install, or another test run's, is never used half done.
-            try:
-                (Path(scratch) / "node_modules").rename(installed)
-            except OSError:
-                assert installed.exists()  # another test run was first
-    return installed
+    try:
+        return node_modules(HERE / "package.json")
+    except NodeMissing as error:
+        pytest.skip(str(error))
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 import subprocess
 import tarfile
-import tempfile
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -11,10 +10,10 @@ import pytest
 
 from model.fql.triggers import compile_trigger
 from tests.differential import fql_cases
-from tests.differential.node import CACHE, Reference, install_packages
+from tests.differential.node import Reference, install_packages
+from tests.kit.once import made_once
 
-PRESETS_PACKAGE = "@segment/action-destinations"
-PRESETS_VERSION = "3.497.0"
+PRESETS = "@segment/action-destinations@3.497.0"
 SOME_EVENTS: list[dict[str, Any]] = [
     {"type": kind, "event": name, "name": name, "properties": {"name": name}}
     for kind in ("track", "page", "screen", "identify", "group", "alias")
@@ -57,20 +56,16 @@ def test_many_generated_triggers_take_the_same_events(reference: Reference) -> N
 def presets(reference: Reference) -> list[str]:
     """The triggers of every destination Segment ships; the package alone, without the hundreds it depends on."""
     install_packages()  # skips where npm is missing
-    folder = CACHE / f"presets-{PRESETS_VERSION}"
-    if not folder.exists():
-        with tempfile.TemporaryDirectory(dir=CACHE) as scratch:
-            command = ["npm", "pack", "--silent", f"{PRESETS_PACKAGE}@{PRESETS_VERSION}"]
-            done = subprocess.run(command, cwd=scratch, capture_output=True, text=True, timeout=180, check=False)
-            assert done.returncode == 0, f"npm pack failed: {done.stderr}"
-            [archive] = Path(scratch).glob("*.tgz")
-            with tarfile.open(archive) as packed:
-                packed.extractall(Path(scratch) / "content", filter="data")
-            # Renamed when complete, so that an interrupted run, or another one's, is never used half done.
-            try:
-                (Path(scratch) / "content").rename(folder)
-            except OSError:
-                assert folder.exists()  # another test run was first
+
+    def fetch(directory: Path) -> None:
+        command = ["npm", "pack", "--silent", PRESETS]
+        done = subprocess.run(command, cwd=directory, capture_output=True, text=True, timeout=180, check=False)
+        assert done.returncode == 0, f"npm pack failed: {done.stderr}"
+        [archive] = directory.glob("*.tgz")
+        with tarfile.open(archive) as packed:
+            packed.extractall(directory, filter="data")
+
+    folder = made_once("node", "presets", PRESETS.encode(), fetch)
     answer = reference.ask("presets", {"destinations": str(folder / "package" / "dist" / "destinations")})
     assert answer.error is None
     triggers: list[str] = answer.result

@@ -2,12 +2,15 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.kit.cluster import EVER, plain_events
 from tests.kit.system import Waybill, receiver, running, wait_until, workspace_text
 
 VISIBLE_SECONDS = 5
 
 
+@pytest.mark.alone
 def test_facts_and_minutes_are_visible_within_five_seconds_of_the_outcome(tmp_path: Path) -> None:
     chosen = {**EVER, "source": "", "destination": ""}
     with receiver() as target:

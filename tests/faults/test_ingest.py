@@ -117,6 +117,7 @@ class TestBodies:
     @pytest.mark.parametrize(
         "body",
         [b"not gzip", gzip.compress(b'{"batch":[]}')[:-4], gzip.compress(b"{}") * 2, gzip.compress(b"{}") + b"x", b""],
+        ids=["no gzip", "cut", "twice", "more behind it", "nothing"],
     )
     def test_broken_gzip_is_a_bad_request(self, url: str, body: bytes) -> None:
         answer = post(url, body, content_encoding="gzip")

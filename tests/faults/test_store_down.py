@@ -63,6 +63,7 @@ class Phases:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_a_store_in_trouble_costs_delivery_nothing_and_the_numbers_come_out_exact(tmp_path: Path) -> None:
     in_trouble: dict[str, float] = {}
     with recording_over_http(tmp_path) as (made, server):

@@ -125,6 +125,7 @@ def test_5_1_a_flush_that_fails_stops_the_position_and_works_later(tmp_path: Pat
 # --- a source never naps
 
 
+@pytest.mark.alone
 def test_5_2_sources_with_nothing_to_give_do_not_freeze_the_others(tmp_path: Path) -> None:
     topics = MemoryTopics(wall_clock_ms, names=[EVENTS, "copy", *(f"silent {n}" for n in range(6))])
     waits_ms: list[float] = []

@@ -123,9 +123,9 @@ class Waybill:
 @contextmanager
 def running(system: Waybill, *, started: bool = False) -> Iterator[Waybill]:
     """Start it, and make sure that it is gone at the end."""
-    if not started:
-        system.start()
     try:
+        if not started:
+            system.start()
         yield system
     finally:
         if system.process is not None and system.process.poll() is None:

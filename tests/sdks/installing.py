@@ -1,20 +1,15 @@
-"""SDKs and compiled programs, each fetched or made once and kept outside git.
+"""SDKs and compiled programs, each fetched or compiled once (`made_once`)."""
 
-Waybill's directory `.cache` holds them by a hash of what they are made of.
-"""
-
-import hashlib
 import os
 import shutil
 import subprocess
-import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
-from tests.dashboards.grafana.node import NodeMissing, node_modules
+from tests.kit.npm import NodeMissing, node_modules
+from tests.kit.once import made_once
 from tests.sdks.lines import PROGRAMS, from_environment, with_docs
 
-CACHE = Path(__file__).resolve().parents[2] / ".cache" / "sdks"
 SECONDS = 600
 
 
@@ -34,8 +29,8 @@ def npm_packages() -> Path:
     """The node_modules of every SDK in JavaScript. Raises `ToolMissing`."""
     try:
         return node_modules(PROGRAMS / "node" / "package.json")
-    except NodeMissing:
-        raise ToolMissing("node or npm is missing: install Node.js 20 or newer") from None
+    except NodeMissing as error:
+        raise ToolMissing(str(error)) from None
 
 
 def go_program() -> Path:
@@ -49,7 +44,7 @@ def go_program() -> Path:
         (directory / "go.mod").write_text(modules)
         run([go, "build", "-o", "program", "."], directory, {"GOFLAGS": "-mod=mod -buildvcs=false"})
 
-    return _kept("go", text + modules, make) / "program"
+    return made_once("sdks", "go", (text + modules).encode(), make) / "program"
 
 
 def java_program() -> list[str]:
@@ -62,7 +57,8 @@ def java_program() -> list[str]:
         (directory / "Main.java").write_text(text)
         run([javac, "-cp", f"{jars}/*", "-d", str(directory), "Main.java"], directory)
 
-    return [java, "-Xshare:auto", "-XX:TieredStopAtLevel=1", "-cp", f"{_kept('java', text, make)}:{jars}/*", "Main"]
+    classes = made_once("sdks", "java", text.encode(), make)
+    return [java, "-Xshare:auto", "-XX:TieredStopAtLevel=1", "-cp", f"{classes}:{jars}/*", "Main"]
 
 
 def kotlin_program() -> list[str]:
@@ -77,7 +73,7 @@ def kotlin_program() -> list[str]:
         kotlinc = [java, "-cp", f"{compiler}/*", "org.jetbrains.kotlin.cli.jvm.K2JVMCompiler"]
         run([*kotlinc, *options, "-d", str(directory), "Main.kt"], directory)
 
-    classes = _kept("kotlin", text, make)
+    classes = made_once("sdks", "kotlin", text.encode(), make)
     return [java, "-Xshare:auto", "-XX:TieredStopAtLevel=1", "-cp", f"{classes}:{jars}/*", "MainKt"]
 
 
@@ -98,22 +94,4 @@ def _jars(pom: Path) -> Path:
         goal = ["dependency:copy-dependencies", f"-DoutputDirectory={directory}"]
         run([maven, "-q", "-B", "-f", str(pom), *goal], directory)
 
-    return _kept(f"jars-{pom.parent.name}-{pom.stem}", pom.read_text(), make)
-
-
-def _kept(name: str, made_of: str, make: Callable[[Path], None]) -> Path:
-    """The directory that ``make`` fills, once for what it is made of."""
-    kept = CACHE / f"{name}-{hashlib.sha256(made_of.encode()).hexdigest()[:12]}"
-    if not kept.exists():
-        CACHE.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=CACHE) as scratch:
-            inner = Path(scratch) / "complete"
-            inner.mkdir()
-            make(inner)
-            try:
-                # Renamed when complete, so that an interrupted run, or another one's, is never used half done.
-                inner.rename(kept)
-            except OSError:
-                if not kept.exists():
-                    raise
-    return kept
+    return made_once("sdks", f"jars-{pom.parent.name}-{pom.stem}", pom.read_bytes(), make)

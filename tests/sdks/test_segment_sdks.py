@@ -2,9 +2,7 @@
 
 import json
 import os
-import shutil
 import subprocess
-import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,11 +12,11 @@ from segment.analytics.client import Client  # type: ignore[import-untyped]
 
 from console.ingest.limits import IngestLimits
 from flows.topics.interface import Topics
+from tests.kit import npm
 from tests.kit.ingest import WRITE_KEY, events, rejections, running_ingest
 from tests.kit.iso_times import parse_iso_ms
 
 HERE = Path(__file__).parent
-NODE_CACHE = HERE.parent.parent / ".cache" / "node"
 CALL_TYPES = ["alias", "group", "identify", "page", "screen", "track"]
 
 
@@ -91,22 +89,10 @@ def test_python_told_to_come_later_comes_later(topics: Topics) -> None:
 
 @pytest.fixture(scope="module")
 def node_modules() -> Path:
-    """The Node SDK, installed once per pinned version."""
-    if not shutil.which("node") or not shutil.which("npm"):
-        pytest.skip("node or npm is missing: install Node.js 20 or newer to run the Node SDK tests")
-    wanted = (HERE / "package.json").read_text()
-    [(name, version)] = json.loads(wanted)["dependencies"].items()
-    installed = NODE_CACHE / f"{name.split('/')[-1]}-{version}"
-    if not installed.exists():
-        NODE_CACHE.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=NODE_CACHE) as scratch:
-            (Path(scratch) / "package.json").write_text(wanted)
-            command = ["npm", "install", "--no-package-lock", "--ignore-scripts", "--no-audit", "--no-fund"]
-            done = subprocess.run(command, cwd=scratch, capture_output=True, text=True, timeout=180, check=False)
-            assert done.returncode == 0, f"npm install failed: {done.stderr}"
-            # Renamed when complete, so that an interrupted install, or another test run's, is never used half done.
-            (Path(scratch) / "node_modules").rename(installed)
-    return installed
+    try:
+        return npm.node_modules(HERE / "package.json")
+    except npm.NodeMissing as error:
+        pytest.skip(str(error))
 
 
 def run_node(node_modules: Path, url: str, write_key: str) -> list[dict[str, Any]]:

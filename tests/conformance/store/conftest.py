@@ -4,10 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from model.reason_codes.catalogue import ALL
-from sinks.clickhouse.schema import RETAINED, migrate
 from sinks.clickhouse.store import Store, open_store
-from tests.kit.chdb import TEN_YEARS_SECONDS
+from tests.kit.chdb import empty, with_schema
 from tests.kit.clickhouse.process import ClickHouse, clickhouse
 
 
@@ -32,8 +30,6 @@ def open_http(running_server: ClickHouse) -> Iterator[Store]:
 
 @pytest.fixture
 def store(server: ClickHouse, open_http: Store) -> Store:
-    migrate(open_http, dict.fromkeys(RETAINED, TEN_YEARS_SECONDS), ALL)
-    with open_http.client() as client:
-        for table in RETAINED.keys() | {"watermarks"}:
-            client.command(f"TRUNCATE TABLE {table}")
+    with_schema(open_http)
+    empty(open_http)
     return open_http

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from tests.dashboards.grafana.example import broken, document
-from tests.dashboards.grafana.node import NodeMissing, node_modules
 from tests.dashboards.grafana.roundtrip import lost_keys
 from tests.dashboards.grafana.typecheck import TYPES, type_errors
+from tests.kit.npm import NodeMissing, node_modules
 
 
 @pytest.mark.parametrize("name", ["example", "example-detail"])

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tests.dashboards.grafana.node import node_modules
+from tests.kit.npm import node_modules
 
 TYPES = Path(__file__).parent / "types"
 # Keys for which the SDK writes defaults though only variables that are intervals have them.

@@ -1,4 +1,4 @@
-from time import perf_counter
+from time import process_time
 
 import pytest
 from hypothesis import example, given
@@ -89,6 +89,6 @@ def test_the_length_of_a_pattern_is_bounded() -> None:
 def test_time_grows_with_the_text_alone(pattern: str) -> None:
     compiled = compile_glob(pattern)
     assert compiled is not None
-    started = perf_counter()
+    started = process_time()
     assert not compiled("a" * 32_768)
-    assert perf_counter() - started < 2  # with backtracking, not in a lifetime
+    assert process_time() - started < 2  # with backtracking, not in a lifetime

@@ -51,9 +51,9 @@ def test_a_pattern_that_can_match_nothing_masks_no_nothing() -> None:
 
 def test_no_users_pattern_takes_more_than_linear_time() -> None:
     rules = redactor(values=("(a+)+$", "(a|aa)*b"), keys=("*a*a*a*a*a*b",))
-    started = time.perf_counter()
+    started = time.process_time()
     rules.json_bytes(orjson.dumps({"a" * 250: "a" * 8_000}))
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
 
 
 @given(st.text(max_size=200), st.text(max_size=20))

@@ -17,10 +17,10 @@ from sinks.clickhouse.store import StoreError, open_store
 from tests.dashboards.grafana.choices import resolve
 from tests.dashboards.grafana.dashboard import load_dashboard
 from tests.dashboards.grafana.engine import run_on
-from tests.dashboards.grafana.node import NodeMissing
 from tests.dashboards.grafana.render.browser import DrawingFailed, photograph
 from tests.dashboards.grafana.render.recording import height_px, record, state
 from tests.dashboards.grafana.variables import PanelTime, query_interval_ms
+from tests.kit.npm import NodeMissing
 
 
 def main() -> None:
