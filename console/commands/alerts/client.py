@@ -1,6 +1,4 @@
-"""How the command line asks the API about alerts: the running server's, or with nothing running its own, in this
-process over the store itself. Either way the same code answers.
-"""
+"""A client of the routes about alerts: over HTTP if a server runs, else of an API in this process, over the store."""
 
 import asyncio
 import json
@@ -71,7 +69,7 @@ def open_alerts(workspace_file: Path, data: Path) -> Iterator[AlertsClient]:
     if server is not None:
         yield AlertsClient(lambda: _connect_to(server), f"`waybill up` (process {server.pid}) at {server.address}")
         return
-    # The whole API, which asking a server needs nothing of.
+    # Imported here: a command that asks a server does not need the API.
     from console.api.app import create_api
     from console.api.services import open_services
 
