@@ -90,7 +90,7 @@ def inbox(
 def subscribe(
     topic: Annotated[Topic, typer.Argument(help="What to be told of.")],
     destination: Annotated[str, typer.Option(help="The destination it is about.")],
-    channel: Annotated[Medium, typer.Option(help="How to be told.")] = Medium.IN_APP,
+    channel: Annotated[Medium, typer.Option(help="How to be told.")] = "in-app",
     workspace: WorkspaceFile = WORKSPACE,
     data: DataDirectory = DATA,
     json: AsJson = False,
