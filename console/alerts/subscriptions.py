@@ -1,6 +1,6 @@
 """Subscriptions: rules of kind failed-events that people of any role make for themselves."""
 
-from enum import StrEnum
+from typing import Literal
 
 from console.access import Caller
 from console.alerts.errors import NoSuchRule
@@ -11,15 +11,8 @@ from model.alerts.version import RuleOwner, RuleVersion
 from model.config.problems import quoted
 from model.workspace.permissions import Action
 
-
-class Medium(StrEnum):
-    """How a subscriber is notified."""
-
-    IN_APP = "in-app"
-    EMAIL = "email"
-
-
-_CHANNELS = {Medium.IN_APP: IN_APP, Medium.EMAIL: f"{EMAIL_PREFIX}me"}
+Medium = Literal["in-app", "email"]
+_CHANNELS: dict[Medium, str] = {"in-app": IN_APP, "email": f"{EMAIL_PREFIX}me"}
 
 
 def subscribe(rules: Rules, destination: str, medium: Medium, who: Caller) -> RuleVersion:

@@ -58,7 +58,7 @@ class Subscription(Body):
 
     destination: Name
     """The destination's id."""
-    channel: Medium = Field(strict=False)
+    channel: Medium
     """in-app, or email to the address of the caller."""
 
 

@@ -79,7 +79,7 @@ def error_response(request: Request, errors: Sequence[Refused]) -> Response:
 
 
 async def _refused(request: Request, error: HTTPException) -> Response:
-    """Answer for a `Refused`, and for the router's own errors."""
+    """Answer for `Refused`, and for the router's own errors."""
     if not isinstance(error, Refused):
         if error.status_code == 405:
             allowed = ", ".join(_allowed_methods(request))

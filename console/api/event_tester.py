@@ -42,8 +42,8 @@ def test_event(
     test: EventToSend, who: Annotated[Caller, requires(Action.TEST_EVENT)], services: ServicesOfApp
 ) -> dict[str, Any]:
     """Send a test, which is in no count, and return the calls with their responses, redacted."""
-    topics = services.installation.topics
-    configuration = compile_workspace(services.installation.workspace)
+    topics = services.deployment.topics
+    configuration = compile_workspace(services.deployment.workspace)
     source = source_of(configuration.workspace, test.source, test.destination)
     if test.message_id:
         event = find_event(topics, configuration.workspace, test.message_id, source)

@@ -24,7 +24,7 @@ BODY_LIMIT_BYTES = 64 * 1024
 
 
 class ApiRoute(APIRoute):
-    """A route that nobody unknown gets anything from."""
+    """A route that identifies the caller before it reads anything else of the request."""
 
     segment_errors: ClassVar[bool] = False
     """Whether errors have Segment's shape."""

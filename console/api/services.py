@@ -32,7 +32,7 @@ class Services:
     active workspace. ``clock``: Unix ms."""
 
     identify: Callable[[Request], Caller | None]
-    installation: Deployment
+    deployment: Deployment
     view: View
     rules: Rules
     tester: ChannelTester
@@ -40,18 +40,18 @@ class Services:
     clock: Callable[[], int]
 
 
-def open_services(installation: Deployment, store: Store, identify: Callable[[Request], Caller | None]) -> Services:
-    """Make the services of an installation and its store."""
+def open_services(deployment: Deployment, store: Store, identify: Callable[[Request], Caller | None]) -> Services:
+    """Make the services of a deployment and its store."""
 
     def targets() -> RuleTargets:
-        return RuleTargets(installation.workspace, installation.workspace.alerts)
+        return RuleTargets(deployment.workspace, deployment.workspace.alerts)
 
     def audit(fact: Audited) -> None:
-        append_facts(installation.topics, [fact])
+        append_facts(deployment.topics, [fact])
 
     return Services(
         identify=identify,
-        installation=installation,
+        deployment=deployment,
         view=lambda name, parameters: store.view(name, **parameters),
         rules=Rules(store, audit, targets, wall_clock_ms, partial(secrets.token_hex, RULE_ID_BYTES)),
         tester=ChannelTester(store, audit, targets, wall_clock_ms, partial(secrets.token_hex, 16)),

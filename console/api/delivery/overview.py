@@ -83,7 +83,7 @@ def _with_reasons(rows: list[dict[str, Any]], read: OverviewRead) -> Iterable[Ro
 
 
 def shape(folded: Folded, dimensions: tuple[str, ...], first: tuple[str, ...], *, retries: bool) -> DeliveryOverview:
-    """Put a page into Segment's shape; ``retries``: whether to tell how many took a second call or more."""
+    """Put a page into Segment's shape; ``retries``: include how many took more than one attempt."""
     return DeliveryOverview(
         total=folded.total.count,
         dataset=[_entry(entry, dimensions, retries) for entry in folded.entries],

@@ -25,7 +25,7 @@ Row = Mapping[str, Any]
 
 @dataclass(slots=True)
 class Tally:
-    """Events or deliveries, and how many of them took a second call or more."""
+    """Events or deliveries, and how many of them took more than one attempt."""
 
     count: int = 0
     retries: int = 0
@@ -82,7 +82,7 @@ class Fold:
                     series.setdefault(row["bucket"], Tally()).add(count, retries)
 
     def page(self) -> Folded:
-        """Return what came of it."""
+        """Return the page."""
         keys = sorted(self._totals)
         begin, end = bisect_left(keys, self.first), bisect_right(keys, self._page[-1]) if self._page else len(keys)
         total = Tally()
@@ -119,7 +119,7 @@ class Fold:
 
 
 def by_attempt(rows: Iterable[Row]) -> Iterator[Row]:
-    """Tell successful deliveries apart by the call that brought them: code successes.attempt.1 and so on."""
+    """Split successful deliveries by the attempt that delivered them: code successes.attempt.1 and so on."""
     for row in rows:
         for attempt, count in row["by_attempt"].items():
             retries = count if attempt > 1 else 0
@@ -127,12 +127,12 @@ def by_attempt(rows: Iterable[Row]) -> Iterator[Row]:
 
 
 def write_cursor(dimensions: tuple[str, ...], key: Key) -> str:
-    """Name the entry at which a page begins."""
+    """Return the cursor of the entry at which a page begins."""
     return urlsafe_b64encode(orjson.dumps([dimensions, key])).decode().rstrip("=")
 
 
 def read_cursor(text: str, dimensions: tuple[str, ...]) -> Key:
-    """Return the entry at which the page begins. Raises `Refused` for what no answer to this question gave."""
+    """Return the entry at which the page begins. Raises `Refused` for a cursor that no answer to this question had."""
     if not text:
         return ()
     try:

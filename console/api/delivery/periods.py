@@ -15,9 +15,9 @@ from model.workspace.settings import StoreRetention
 
 BUCKETS_LIMIT = 11_000  # as in view delivery_trend: a week of minutes, a year of hours
 _USUAL_MS = {Granularity.MINUTE: HOUR_MS, Granularity.HOUR: 7 * DAY_MS, Granularity.DAY: 30 * DAY_MS}
-LONGEST_MS = 60_000  # one request may read for so long
-FEW_ROWS = 20_000  # after so few the next piece is four times as long
-MANY_ROWS = 100_000  # after so many it is an hour again
+LONGEST_MS = 60_000  # limit on the reading time of one request
+FEW_ROWS = 20_000  # after a smaller piece, the next one is four times as long
+MANY_ROWS = 100_000  # after a larger piece, the next one is an hour
 _UNBOUNDED = {"event_name", "app_version"}  # what senders write; the other columns have few values
 
 
@@ -58,7 +58,7 @@ class MetricsPeriod:
 
 
 def usual_period(start_ms: int | None, end_ms: int | None, granularity: Granularity, now_ms: int) -> MetricsPeriod:
-    """Fill in what is not given as Segment does."""
+    """Replace missing times as Segment does."""
     end_ms = now_ms if end_ms is None else end_ms
     return MetricsPeriod(max(0, end_ms - _USUAL_MS[granularity]) if start_ms is None else start_ms, end_ms, granularity)
 
@@ -70,7 +70,7 @@ def _refused(field: str, message: str) -> Refused:
 def read_series(
     view: View, period: MetricsPeriod, parameters: dict[str, Any], clock: Callable[[], int]
 ) -> Iterator[list[dict[str, Any]]]:
-    """Give the rows of view step_series for the period. ``parameters``: all but the times and the width.
+    """Yield the rows of view step_series for the period. ``parameters``: all but the times and the width.
 
     A bucket may come in several pieces, which add up. Pieces end at whole hours, which the store has counted already.
     Raises `Refused` when it takes too long.

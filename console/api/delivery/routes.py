@@ -105,7 +105,7 @@ def trace(
 
 
 def _workspace(services: Services) -> Workspace:
-    return services.installation.workspace
+    return services.deployment.workspace
 
 
 def _check(services: Services, period: MetricsPeriod) -> None:

@@ -1,4 +1,4 @@
-"""The answers, in Segment's shapes. A field without a value is left out."""
+"""The responses, in Segment's shapes. A field without a value is left out."""
 
 from datetime import UTC, datetime
 from typing import Annotated, Generic, TypeVar
@@ -27,7 +27,7 @@ class SeriesPoint(Shape):
     time: Time
     """When the bucket begins."""
     count: int
-    """How many; negative where more was taken back than counted."""
+    """How many; negative where corrections exceed the count."""
     retry_count: int | None = None
     """Of successful deliveries: how many took a second call or more."""
 

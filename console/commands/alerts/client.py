@@ -1,6 +1,4 @@
-"""How the command line asks the alerts API: over HTTP where a server runs, or else in this process over the store.
-The same code answers in both cases.
-"""
+"""A client of the routes about alerts: over HTTP if a server runs, else of an API in this process, over the store."""
 
 import asyncio
 import json
@@ -76,7 +74,7 @@ def open_alerts(workspace_file: Path, data: Path) -> Iterator[AlertsClient]:
         where = f"`waybill up` (process {server.pid}) at {server.address}"
         yield AlertsClient(lambda: httpx.AsyncClient(**settings), where)
         return
-    # Slow to import, and a running server needs none of it.
+    # Imported here: a command that asks a server does not need the API.
     from console.api.app import create_api
     from console.api.services import open_services
 

@@ -83,7 +83,7 @@ def subscribe(
     client: AlertsClient,
     topic: Annotated[Topic, typer.Argument(help="What to be notified of.")],
     destination: FailedDestination,
-    channel: Annotated[Medium, typer.Option(help="How to be notified.")] = Medium.IN_APP,
+    channel: Annotated[Medium, typer.Option(help="How to be notified.")] = "in-app",
 ) -> Answer:
     """Be notified of every hour in which deliveries to a destination failed; nobody else is."""
     return client.ask("POST", "subscriptions", {"destination": destination, "channel": channel})

@@ -10,7 +10,7 @@ import pytest
 from console.access import Caller
 from console.alerts.errors import NoSuchRule, NotAllowed, Outdated
 from console.alerts.rules import FILE, LONGEST_MUTE_MS, RULES_LIMIT
-from console.alerts.subscriptions import Medium, subscribe, unsubscribe
+from console.alerts.subscriptions import subscribe, unsubscribe
 from model.alerts.rule import SourceVolume
 from model.alerts.version import RuleChange, RuleOwner, RuleVersion
 from sinks.clickhouse.store import Store
@@ -213,17 +213,17 @@ def test_rules_of_the_file_are_versions_too_and_the_file_alone_says_what_they_ar
 
 def test_anybody_subscribes_for_themselves_and_gets_one_rule(kit: Kit) -> None:
     rules = kit.rules()
-    made = subscribe(rules, "crm", Medium.IN_APP, READER)
-    assert subscribe(rules, "crm", Medium.IN_APP, READER) == made
-    both = subscribe(rules, "crm", Medium.EMAIL, READER)
+    made = subscribe(rules, "crm", "in-app", READER)
+    assert subscribe(rules, "crm", "in-app", READER) == made
+    both = subscribe(rules, "crm", "email", READER)
     assert both.rule_id == made.rule_id and both.rule.channels == ("in-app", "email:me")
-    assert subscribe(rules, "crm", Medium.IN_APP, BOB).rule_id != made.rule_id
+    assert subscribe(rules, "crm", "in-app", BOB).rule_id != made.rule_id
     with pytest.raises(ValueError, match="mail address of 'bob'"):
-        subscribe(rules, "crm", Medium.EMAIL, BOB)
-    assert unsubscribe(rules, "crm", Medium.IN_APP, READER).rule.channels == ("email:me",)
+        subscribe(rules, "crm", "email", BOB)
+    assert unsubscribe(rules, "crm", "in-app", READER).rule.channels == ("email:me",)
     assert unsubscribe(rules, "crm", None, READER).deleted
     with pytest.raises(NoSuchRule, match="not notified"):
         unsubscribe(rules, "crm", None, READER)
     with pytest.raises(ValueError, match="no destination"):
-        subscribe(rules, "nowhere", Medium.IN_APP, READER)
+        subscribe(rules, "nowhere", "in-app", READER)
     assert [version.creator for version in rules.all()] == ["bob"]
