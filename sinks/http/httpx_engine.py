@@ -16,7 +16,7 @@ from pyreqwest.http import Url
 
 from model.http.messages import HttpFailure, HttpRequest, HttpResponse
 from sinks.http.certificates import certificates_of
-from sinks.http.engine import ACCEPT_ENCODING, UNNEEDED_BODY_SECONDS, Outbound, waits_for_body
+from sinks.http.engine import ACCEPT_ENCODING, UNNEEDED_BODY_SECONDS, Outbound, StartsTasks, waits_for_body
 from sinks.http.httpx_errors import body_fault, failure_of
 from sinks.http.proxies import proxy_of, said_by_proxy
 from sinks.http.redirects import send_following
@@ -29,7 +29,7 @@ MAX_POOLS = 100
 FIRST_FINAL_STATUS = 200
 
 
-class HttpxEngine:
+class HttpxEngine(StartsTasks):
     """An `HttpEngine`. Belongs to one event loop."""
 
     def __init__(

@@ -21,7 +21,7 @@ from pyreqwest.response import Response
 from model.http.messages import HttpFailure, HttpRequest, HttpResponse
 from sinks.http.body_watch import BodyWatch
 from sinks.http.certificates import certificates_of
-from sinks.http.engine import ACCEPT_ENCODING, UNNEEDED_BODY_SECONDS, Outbound, waits_for_body
+from sinks.http.engine import ACCEPT_ENCODING, UNNEEDED_BODY_SECONDS, Outbound, StartsTasks, waits_for_body
 from sinks.http.proxies import proxy_of, said_by_proxy
 from sinks.http.pyreqwest_errors import body_fault, failure_of, never_connected
 from sinks.http.redirects import send_following
@@ -35,7 +35,7 @@ MAX_CLIENTS = 500
 FIRST_FINAL_STATUS = 200
 
 
-class PyreqwestEngine:
+class PyreqwestEngine(StartsTasks):
     """An `HttpEngine`. It belongs to the event loop of its first use.
 
     A cancelled call returns at once, but the library closes its connection only after the request's timeout.
