@@ -12,9 +12,9 @@ from rich.text import Text
 
 from console.operations.explain import with_sender
 from console.reports.render_parts import duration, printable
-from flows.delivery.isolation import DeliveryResult
-from flows.delivery.samples import show_request, shown_response
-from flows.delivery.sender import BatchSender
+from flows.delivery.responses import DeliveryResult
+from flows.delivery.results import show_request, show_response
+from flows.delivery.sending import BatchSender
 from flows.engine.clock import wall_clock_ms
 from flows.operations.manual_send import ManualSendPlan, audited, facts_of, plan_manual_send, send_manually, state_of
 from flows.topics.interface import Topics
@@ -159,7 +159,7 @@ def to_json(configuration: CompiledWorkspace, result: EventTestResult) -> dict[s
                 "http_status": one.answer.http_status,
                 "http_ms": one.answer.http_ms,
                 "request": show_request(one.request, configuration.redactor) if one.request else None,
-                "response": shown_response(one, configuration.redactor),
+                "response": show_response(one.response, configuration.redactor),
             }
             for one in result.deliveries
         ],
@@ -176,7 +176,7 @@ def _answer(configuration: CompiledWorkspace, one: DeliveryResult) -> Panel:
         lines += [Text(f"{answer.code}: {known.description}"), Text(f"→ {known.action}", "cyan")]
     if answer.message:
         lines.append(Text(f"“{printable(answer.message)}”", "italic"))
-    response = shown_response(one, configuration.redactor)
+    response = show_response(one.response, configuration.redactor)
     lines += [Text(printable(f"{name}: {value}"), "dim") for name, value in response.get("headers", {}).items()]
     if "body" in response:
         lines.append(Text(printable(response["body"])))

@@ -10,7 +10,7 @@ from rich.panel import Panel
 from rich.text import Text
 
 from console.reports.render_parts import printable
-from flows.delivery.sender import BatchSender
+from flows.delivery.sending import BatchSender
 from flows.engine.clock import wall_clock_ms
 from flows.functions.host import FunctionHost
 from flows.operations.dry_run import DryRunResult, explain

@@ -16,18 +16,16 @@ from bytewax.dataflow import Dataflow
 from bytewax.operators import KeyedStream
 
 from flows.delivery.budget import InFlightBudget
-from flows.delivery.context import ShardContext
-from flows.delivery.dedup import DedupStores
-from flows.delivery.http_loop import HttpLoop
-from flows.delivery.removals import Removals
-from flows.delivery.replay_marks import REPLAY_MARKS_DIRECTORY, ReplayMarks
-from flows.delivery.router import Router, ShardItem
-from flows.delivery.sender import BatchSender
+from flows.delivery.context import Removals, ShardContext
+from flows.delivery.routing.dedup import DedupStores
+from flows.delivery.routing.replay_marks import REPLAY_MARKS_DIRECTORY, ReplayMarks
+from flows.delivery.routing.router import Router, ShardItem
+from flows.delivery.routing.versions import VERSIONS_DIRECTORY, WorkspaceVersions
+from flows.delivery.sending import BatchSender, HttpLoop
 from flows.delivery.shard import Shard
-from flows.delivery.versions import VERSIONS_DIRECTORY, WorkspaceVersions
 from flows.engine.clock import wall_clock_ms
 from flows.engine.epochs import EpochAligner
-from flows.engine.sharding import WorkerShare
+from flows.engine.sharding import ShardBatch, WorkerShare
 from flows.functions.host import FunctionHost
 from flows.runtime.installation import Deployment
 from flows.runtime.recovery import log_id, start_offset
@@ -64,7 +62,7 @@ def delivery_flow(
     flow = Dataflow(FLOW)
     items = op.input("topics", flow, TopicsSource({topic: source(topic) for topic in SOURCES}, epochs))
     # Sourced("events", Record(0, 17, 1763690000000, key, b'{"v":1,"source":"web"}\n{"type":"track",...}'))
-    routed: KeyedStream[list[ShardItem]] = op.flat_map_batch("route", items, router)
+    routed: KeyedStream[ShardBatch[ShardItem]] = op.flat_map_batch("route", items, router)
     # ("3.5", [QueuedDelivery(Delivery(destination="crm", ...), topic="events", partition=0, offset=17)])
     # ("0.3", [OutgoingRecord("outcomes", b"0:17", b'{"v":1,"kind":"received","routes":[["9f..","crm",""]],...}')])
     settled: KeyedStream[list[OutgoingRecord]] = op.stateful_batch("deliver", routed, shard)
@@ -122,10 +120,10 @@ def prepare(
             engine=engine,
             functions=functions,
             clock=clock,
-            removed=FailureClass.THROTTLE,  # it returns to its shard, which keeps it for a while (see `removals`)
+            removed=FailureClass.THROTTLE,  # it returns to its shard, which keeps it for a while (see `Removals`)
         )
 
-    calls = HttpLoop(sender, clock)
+    calls = HttpLoop(sender)
     context = ShardContext(
         run=run,
         clock=clock,

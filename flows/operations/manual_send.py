@@ -10,16 +10,15 @@ from dataclasses import dataclass
 import orjson
 from msgspec.structs import replace
 
-from flows.delivery.isolation import DeliveryResult
-from flows.delivery.samples import shown_request, shown_response
-from flows.delivery.sender import BatchSender
+from flows.delivery.responses import DeliveryResult
+from flows.delivery.results import sample
+from flows.delivery.sending import BatchSender
 from flows.operations.dry_run import deliveries_of
 from flows.workspace.compiled import CompiledWorkspace
 from model.delivery.delivery import Delivery
 from model.events.event import Event
-from model.events.ids import attempt_id
 from model.http.failure import FailureClass
-from model.recording.facts import Audited, Fact, Sample, Tested
+from model.recording.facts import Audited, Fact, Tested
 from model.routing import routing
 
 TEST = "test"  # state of a test event's sample
@@ -92,8 +91,7 @@ def state_of(result: DeliveryResult) -> str:
 
 def facts_of(result: DeliveryResult, configuration: CompiledWorkspace, author: str, run: str) -> Iterator[Fact]:
     """The facts of one call of a test."""
-    delivery = replace(result.delivery, calls=1)
-    answer = result.answer
+    delivery, answer = result.delivery, result.answer
     yield Tested(
         **delivery.about(),
         at_ms=result.finished_ms,
@@ -106,21 +104,8 @@ def facts_of(result: DeliveryResult, configuration: CompiledWorkspace, author: s
         http_status=answer.http_status,
         http_ms=answer.http_ms,
     )
-    redactor = configuration.redactor
     if configuration.workspace.redaction.payloads:
-        yield Sample(
-            **delivery.about(),
-            at_ms=result.finished_ms,
-            run=run,
-            attempt=1,
-            code=answer.code,
-            message=answer.message,
-            attempt_id=attempt_id(delivery.delivery_id, run, 1),
-            state=TEST,
-            event=redactor.json_bytes(delivery.event),
-            request=orjson.dumps(shown_request(result, redactor)).decode(),
-            response=orjson.dumps(shown_response(result, redactor)).decode(),
-        )
+        yield sample(result, configuration.redactor, run=run, attempt=1, state=TEST)
 
 
 def audited(author: str, role: str, destination: str, details: dict[str, str], at_ms: int, run: str) -> Audited:

@@ -31,7 +31,7 @@ def watched_release(self: InFlightBudget, destination: str, size_bytes: int) -> 
 
 def shared_queue(self: Shard, destination: str) -> DestinationQueue:
     """The first queue there is."""
-    queue = next(iter(self._queues.values()), None) or self._context.queue(destination)
+    queue = next(iter(self._queues.values()), None) or self._context.queue(destination, self._configuration)
     self._queues[destination] = queue
     return queue
 

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from flows.delivery.http_loop import CompletedBatch, HttpLoop
-from flows.delivery.queue import QueuedDelivery
-from flows.delivery.sender import BatchSender
+from flows.delivery.circuit import CircuitBreaker
+from flows.delivery.queue import Batch, DestinationQueue, QueuedDelivery
+from flows.delivery.sending import BatchSender, CompletedBatch, HttpLoop
 from flows.engine.clock import wall_clock_ms
 from flows.functions.host import FunctionHost
 from flows.workspace.compiled import compile_workspace
@@ -24,8 +24,7 @@ def loop_with(engine: ScriptedEngine) -> HttpLoop:
     return HttpLoop(
         lambda: BatchSender(
             configuration=lambda: CONFIGURATION, engine=engine, functions=FunctionHost(), clock=wall_clock_ms
-        ),
-        wall_clock_ms,
+        )
     )
 
 
@@ -42,8 +41,11 @@ def loop_over() -> Iterator[Loops]:
         loop.close()
 
 
-def group(number: int = 0) -> list[QueuedDelivery]:
-    return [QueuedDelivery(delivery(events_offset=number), "events", 0, number, arrived_ms=T0)]
+def batch(number: int = 0) -> Batch:
+    circuit = CircuitBreaker(concurrency=1, setup_probe_ms=60_000)
+    limits = CONFIGURATION.destinations["crm"].batching
+    queue = DestinationQueue("crm", circuit, concurrency=1, batching=limits, max_wait_ms=30_000)
+    return Batch(queue, (QueuedDelivery(delivery(events_offset=number), "events", 0, number, arrived_ms=T0),))
 
 
 def wait_for(finished: deque[CompletedBatch], count: int) -> list[CompletedBatch]:
@@ -58,12 +60,13 @@ def test_shipments_run_side_by_side_and_each_ends_with_its_deliveries(loop_over:
     engine = ScriptedEngine(lambda request: HttpResponse(status=200), lambda: 0.05)
     finished: deque[CompletedBatch] = deque()
     started = time.monotonic()
-    loop_over(engine).submit([group(number) for number in range(50)], finished)
+    loop_over(engine).submit([batch(number) for number in range(50)], finished)
     ended = wait_for(finished, 50)
     assert time.monotonic() - started < 50 * 0.05 / 2
-    assert {each.group[0].offset for each in ended} == set(range(50))
+    assert {each.batch.deliveries[0].offset for each in ended} == set(range(50))
     assert all(
-        each.batch_result.deliveries[0].delivery.delivery_id == each.group[0].delivery.delivery_id for each in ended
+        each.result.deliveries[0].delivery.delivery_id == each.batch.deliveries[0].delivery.delivery_id
+        for each in ended
     )
 
 
@@ -72,9 +75,9 @@ def test_an_engine_that_raises_after_all_is_a_failed_attempt_not_a_lost_one(loop
         raise ZeroDivisionError("oops")
 
     finished: deque[CompletedBatch] = deque()
-    loop_over(ScriptedEngine(fail)).submit([group()], finished)
+    loop_over(ScriptedEngine(fail)).submit([batch()], finished)
     (ended,) = wait_for(finished, 1)
-    answer = ended.batch_result.deliveries[0].answer
+    answer = ended.result.deliveries[0].answer
     assert (answer.failure, answer.code, answer.called) == (FailureClass.RETRY, "INTERNAL", False)
     assert "ZeroDivisionError" in answer.message
 
@@ -83,7 +86,7 @@ def test_closing_aborts_what_is_under_way_at_once() -> None:
     engine = ScriptedEngine(lambda request: HttpResponse(status=200), lambda: 3_600.0)
     loop = loop_with(engine)
     finished: deque[CompletedBatch] = deque()
-    loop.submit([group()], finished)
+    loop.submit([batch()], finished)
     deadline = time.monotonic() + 5
     while not engine.begun:
         assert time.monotonic() < deadline

@@ -1,7 +1,7 @@
 import pytest
 
-from flows.delivery.circuit import CircuitBreaker
-from flows.delivery.queue import FARTHEST_SLOT_MS, MAX_REQUEUED, DestinationQueue, QueuedDelivery, Requeue
+from flows.delivery.circuit import CallResult, CircuitBreaker
+from flows.delivery.queue import FARTHEST_SLOT_MS, MAX_REQUEUED, Batch, DestinationQueue, QueuedDelivery, Requeue
 from model.delivery.delivery import Wait
 from model.destinations.destination import BatchLimits
 from model.http.failure import FailureClass
@@ -30,20 +30,23 @@ def waiting(offset: int, arrived_ms: int = T0) -> QueuedDelivery:
     return QueuedDelivery(delivery(events_offset=offset), "events", 0, offset, arrived_ms=arrived_ms)
 
 
-def offsets(groups: list[list[QueuedDelivery]]) -> list[int]:
-    return [each.offset for group in groups for each in group]
+def offsets(batches: list[Batch]) -> list[int]:
+    return [each.offset for batch in batches for each in batch.deliveries]
+
+
+def queued(queue: DestinationQueue) -> list[int]:
+    return [each.offset for each in queue.queued()]
 
 
 def end(
     queue: DestinationQueue,
-    group: list[QueuedDelivery],
+    batch: Batch,
     failure: FailureClass,
     now_ms: int,
     retry_after_ms: int | None = None,
 ) -> None:
-    paced = failure not in {THROTTLE, SETUP} and not queue.circuit.probing
-    queue.circuit.call_finished(failure, now_ms=now_ms, took_ms=5, code="", message="", retry_after_ms=retry_after_ms)
-    queue.finished(group, calls=1, now_ms=now_ms, paced=paced)
+    call = CallResult(failure=failure, took_ms=5, code="", message="", retry_after_ms=retry_after_ms)
+    queue.finished([call], results=len(batch.deliveries), now_ms=now_ms)
 
 
 def requeue(queue: DestinationQueue, now_ms: int, over_share: int = 0, make_room: bool = False) -> list[Requeue]:
@@ -58,11 +61,11 @@ def test_as_many_calls_as_connections_start_oldest_first() -> None:
     queue = queue_of(6)
     started = queue.start(T0)
     assert offsets(started) == [0, 1, 2, 3]
-    assert all(each.started for group in started for each in group)
+    assert queue.in_flight == 4
     assert queue.start(T0) == []
     end(queue, started[0], DELIVERED, T0)
     assert offsets(queue.start(T0)) == [4]
-    assert len(queue) == 1 and offsets([queue.queued()]) == [5]
+    assert len(queue) == 1 and queued(queue) == [5]
 
 
 def test_throttling_pauses_the_room_as_long_as_asked() -> None:
@@ -80,7 +83,7 @@ def test_after_a_setup_failure_one_call_at_a_time_tries_and_then_more_and_more()
         end(queue, group, SETUP, T0)
     assert queue.start(T0 + 59_999) == []
     (probe,) = queue.start(T0 + 60_000)
-    assert probe[0].offset == 4 and queue.start(T0 + 60_000) == []
+    assert probe.deliveries[0].offset == 4 and queue.start(T0 + 60_000) == []
     end(queue, probe, SETUP, T0 + 60_000)
     (probe,) = queue.start(T0 + 120_000)
     end(queue, probe, DELIVERED, T0 + 120_000)
@@ -119,7 +122,7 @@ def test_what_waited_too_long_is_requeue_and_the_rest_stays() -> None:
     queue.add(waiting(1, arrived_ms=T0 + 1), T0 + 1)
     put = requeue(queue, T0 + 30_000)
     assert [(back.queued.offset, back.code, back.wait) for back in put] == [(0, "WAITED_TOO_LONG", Wait.QUEUE)]
-    assert offsets([queue.queued()]) == [1]
+    assert queued(queue) == [1]
 
 
 def test_a_pause_longer_than_a_room_may_keep_a_delivery_puts_all_back_until_it_ends() -> None:
@@ -236,7 +239,7 @@ def test_a_pause_is_not_taken_for_slowness_when_requeue_deliveries_get_their_tim
     end(queue, probe, SETUP, T0 + 60_001)
     due = [back.due_at_ms for back in requeue(queue, T0 + 60_001)]
     # 29 wait: ten a second from the end of the pause, as ten connections would do with calls of a second.
-    assert probe[0].offset == 10 and len(due) == 29
+    assert probe.deliveries[0].offset == 10 and len(due) == 29
     assert due[0] >= T0 + 120_001 and due[-1] <= T0 + 120_001 + 3_000
 
 
@@ -255,7 +258,7 @@ def test_a_batch_goes_out_when_it_is_full_or_its_first_delivery_is_of_age(
 ) -> None:
     queue = queue_of(7, batching=limits)
     groups = queue.start(now_ms)
-    assert [len(group) for group in groups] == sizes
+    assert [len(group.deliveries) for group in groups] == sizes
     assert offsets(groups) == list(range(sum(sizes)))
 
 
@@ -264,7 +267,7 @@ def test_a_probe_is_one_delivery_even_where_batches_are_sent() -> None:
     for group in queue.start(T0):
         end(queue, group, SETUP, T0)
     queue.add(waiting(20), T0)
-    assert [len(group) for group in queue.start(T0 + 60_000)] == [1]
+    assert [len(group.deliveries) for group in queue.start(T0 + 60_000)] == [1]
 
 
 def test_what_has_failed_least_tries_a_destination_not_what_waits_longest() -> None:
@@ -275,7 +278,7 @@ def test_what_has_failed_least_tries_a_destination_not_what_waits_longest() -> N
         failed = QueuedDelivery(delivery(events_offset=offset, calls=calls), "retries.30s", 0, offset, arrived_ms=T0)
         queue.add(failed, T0)
     assert offsets(queue.start(T0 + 60_000)) == [11]
-    assert offsets([queue.queued()]) == [10, 12]
+    assert queued(queue) == [10, 12]
 
 
 def test_small_batches_are_made_of_those_that_need_them_and_take_nobody_else_along() -> None:
@@ -284,8 +287,8 @@ def test_small_batches_are_made_of_those_that_need_them_and_take_nobody_else_alo
         limited = delivery(events_offset=offset, batch_limit=limit)
         queue.add(QueuedDelivery(limited, "retries.30s", 0, offset, arrived_ms=T0), T0)
     groups = queue.start(T0 + 1_000)
-    assert [[each.offset for each in group] for group in groups] == [[0, 3, 9], [1, 4, 5, 7], [2], [6]]
-    assert offsets(queue.start(T0 + 1_000)) == [] and offsets([queue.queued()]) == [8]
+    assert [[each.offset for each in group.deliveries] for group in groups] == [[0, 3, 9], [1, 4, 5, 7], [2], [6]]
+    assert offsets(queue.start(T0 + 1_000)) == [] and queued(queue) == [8]
 
 
 def test_a_delivery_that_goes_alone_waits_for_no_others() -> None:
@@ -298,9 +301,9 @@ def test_what_comes_back_from_a_shipment_is_next_and_was_not_sent() -> None:
     queue = queue_of(4, concurrency=1, batching=BatchLimits(max_events=2, max_bytes=1 << 20, max_age_seconds=1))
     (group,) = queue.start(T0)
     end(queue, group, DELIVERED, T0)
-    for each in reversed(group):
+    for each in reversed(group.deliveries):
         queue.add(each, T0, first=True)
-    assert not any(each.started for each in group)
+    assert queue.in_flight == 0
     assert offsets(queue.start(T0)) == [0, 1]
 
 
@@ -311,11 +314,13 @@ def test_time_in_which_no_call_might_begin_is_told_apart_from_waiting_for_a_turn
     for now_ms in range(T0 + 100, T0 + 5_100, 20):
         assert queue.start(now_ms) == []
     (second,) = queue.start(T0 + 5_100)
-    assert second[0].blocked_ms == 5_000
+    assert second.deliveries[0].delivery.limit_wait_ms == 5_000
     queue.add(waiting(9, arrived_ms=T0 + 5_100), T0 + 5_100)
     end(queue, second, DELIVERED, T0 + 6_000)
     (third,) = queue.start(T0 + 6_000)
-    assert third[0].blocked_ms == 5_000  # its turn came late for the other's sake, but that was no limit
+    assert (
+        third.deliveries[0].delivery.limit_wait_ms == 5_000
+    )  # its turn came late for the other's sake, but that was no limit
     end(queue, third, DELIVERED, T0 + 6_000)
     (fourth,) = queue.start(T0 + 6_000)
-    assert fourth[0].blocked_ms == 0
+    assert fourth.deliveries[0].delivery.limit_wait_ms == 0

@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 import pytest
 
-from flows.delivery.sender import BatchResult, BatchSender
+from flows.delivery.sending import BatchResult, BatchSender
 from flows.functions import host
 from flows.workspace.compiled import compile_workspace
 from model.delivery.delivery import Delivery
