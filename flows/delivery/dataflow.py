@@ -93,7 +93,9 @@ def prepare(
         recovery / REPLAY_MARKS_DIRECTORY, lambda topic, partition: topics.bounds(topic, partition)[1]
     )
     parts = [(topic, partition) for topic in SOURCES for partition in range(topics.partitions(topic))]
-    budget = InFlightBudget(max_deliveries=config.max_held_deliveries, max_bytes=config.max_held_bytes, clock=clock)
+    budget = InFlightBudget(
+        max_deliveries=config.max_in_flight_deliveries, max_bytes=config.max_in_flight_bytes, clock=clock
+    )
     dedup_stores = DedupStores(
         topics, installation.data / "duplicates", window_seconds=config.duplicate_window_seconds, clock=clock
     )

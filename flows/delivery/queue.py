@@ -137,11 +137,11 @@ class DestinationQueue:
         if paced:
             self._measure(now_ms, results)
 
-    def requeue(self, now_ms: int, *, over_share: int, make_room: bool) -> list[Requeue]:
+    def requeue(self, now_ms: int, *, over_share: int, memory_needed: bool) -> list[Requeue]:
         """Remove the deliveries to move to a retry topic, up to `MAX_REQUEUED` per call.
 
         - over its share of the budget: the newest ones beyond what can be sent in time;
-        - ``make_room`` (other destinations need the memory): everything during a pause; while probing, all but one
+        - ``memory_needed`` (other destinations need the memory): everything during a pause; while probing, all but one
           batch; of a slow destination, the newest ones beyond what can be sent in time;
         - in any case: everything during a long pause, and whatever was queued longer than the maximum wait.
 
@@ -159,14 +159,14 @@ class DestinationQueue:
         if over_share and self._oldest_waited_ms(now_ms) >= BEHIND_AFTER_MS:
             for _ in range(min(over_share, max(0, len(self._queued) - in_time), MAX_REQUEUED)):
                 move("OVER_SHARE", Wait.QUEUE, newest=True)
-        if pause_ms > (SHORT_PAUSE_MS if make_room else self._max_wait_ms):
+        if pause_ms > (SHORT_PAUSE_MS if memory_needed else self._max_wait_ms):
             while self._queued and len(requeued) < MAX_REQUEUED:
                 move(self.circuit.requeue_code, Wait.LIMIT)
-        elif make_room and self.circuit.probing:
+        elif memory_needed and self.circuit.probing:
             # Otherwise a failed probe would requeue a second's worth at once, and no events would be read meanwhile.
             while len(self._queued) > self._batching.max_events and len(requeued) < MAX_REQUEUED:
                 move(self.circuit.requeue_code, Wait.LIMIT, newest=True)
-        elif make_room and self._is_behind(now_ms):
+        elif memory_needed and self._is_behind(now_ms):
             while len(self._queued) > max(self._batching.max_events, in_time) and len(requeued) < MAX_REQUEUED:
                 move("WAITED_TOO_LONG", Wait.QUEUE, newest=True)
                 self._requeued_behind_ms = now_ms

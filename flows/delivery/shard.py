@@ -244,8 +244,8 @@ class Shard(StatefulBatchLogic[ShardBatch[ShardItem], list[OutgoingRecord], dict
     def _requeue(self, queue: DestinationQueue, now_ms: int) -> list[OutgoingRecord]:
         budget = self._context.budget
         outputs: list[OutgoingRecord] = []
-        make_room = budget.free == 0 or budget.others_active(queue.destination)
-        for back in queue.requeue(now_ms, over_share=budget.over_share(queue.destination), make_room=make_room):
+        memory_needed = budget.free == 0 or budget.others_active(queue.destination)
+        for back in queue.requeue(now_ms, over_share=budget.over_share(queue.destination), memory_needed=memory_needed):
             budget.release(queue.destination, back.queued.delivery.size_bytes)
             outputs.extend(requeue(self._context, back, now_ms, queue.circuit.reason))
         return outputs

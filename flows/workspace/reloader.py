@@ -18,8 +18,8 @@ POLL_SECONDS = 2.0
 AT_NEXT_START = ("topics", "store", "ingest", "retention", "disk")
 _DELIVERY_AT_NEXT_START = (
     "setup_probe_seconds",
-    "max_held_deliveries",
-    "max_held_bytes",
+    "max_in_flight_deliveries",
+    "max_in_flight_bytes",
     "max_wait_in_queue_seconds",
     "shards",
     "duplicate_window_seconds",

@@ -49,10 +49,10 @@ def end(
     queue.finished([call], results=len(batch.deliveries), now_ms=now_ms)
 
 
-def requeue(queue: DestinationQueue, now_ms: int, over_share: int = 0, make_room: bool = False) -> list[Requeue]:
+def requeue(queue: DestinationQueue, now_ms: int, over_share: int = 0, memory_needed: bool = False) -> list[Requeue]:
     """Put back until there is nothing more to put back."""
     put: list[Requeue] = []
-    while part := queue.requeue(now_ms, over_share=max(0, over_share - len(put)), make_room=make_room):
+    while part := queue.requeue(now_ms, over_share=max(0, over_share - len(put)), memory_needed=memory_needed):
         put.extend(part)
     return put
 
@@ -102,7 +102,7 @@ def test_a_burst_is_not_requeue_by_a_destination_that_keeps_up_whatever_its_shar
     queue = queue_of(600, concurrency=10)
     now_ms = T0
     while not queue.idle:  # ten calls of 50 ms each at a time: 200 a second
-        assert requeue(queue, now_ms, over_share=500, make_room=True) == []
+        assert requeue(queue, now_ms, over_share=500, memory_needed=True) == []
         groups = queue.start(now_ms)
         now_ms += 50
         for group in groups:
@@ -140,37 +140,37 @@ def test_a_short_pause_keeps_deliveries_in_the_room_unless_others_want_the_memor
     (group,) = queue.start(T0)
     end(queue, group, THROTTLE, T0, retry_after_ms=30_000)
     assert requeue(queue, T0) == []
-    assert len(requeue(queue, T0, make_room=True)) == 4
+    assert len(requeue(queue, T0, memory_needed=True)) == 4
 
 
 def test_what_the_destinations_pace_leaves_no_time_for_makes_way_when_others_want_the_memory() -> None:
     queue = queue_of(200, concurrency=2)
     now_ms = T0
     for _ in range(2):  # two calls of a second each at a time: two a second, so ten within five seconds
-        assert requeue(queue, now_ms, make_room=True) == []
+        assert requeue(queue, now_ms, memory_needed=True) == []
         groups = queue.start(now_ms)
         now_ms += 1_000
         for group in groups:
             end(queue, group, DELIVERED, now_ms)
-    put = requeue(queue, now_ms, make_room=True)
+    put = requeue(queue, now_ms, memory_needed=True)
     assert len(queue) == 10 and put[0].queued.offset == 199
     assert requeue(queue, now_ms) == []
 
 
 def test_much_is_requeue_a_part_at_a_time_so_that_nobody_is_kept_waiting() -> None:
     queue = queue_of(1_000, concurrency=1)
-    assert len(queue.requeue(T0 + 5_000, over_share=0, make_room=True)) == MAX_REQUEUED
-    assert len(queue.requeue(T0 + 600_000, over_share=0, make_room=False)) == MAX_REQUEUED
+    assert len(queue.requeue(T0 + 5_000, over_share=0, memory_needed=True)) == MAX_REQUEUED
+    assert len(queue.requeue(T0 + 600_000, over_share=0, memory_needed=False)) == MAX_REQUEUED
     assert len(queue) == 1_000 - 2 * MAX_REQUEUED
 
 
 def test_while_a_destination_is_behind_what_comes_in_new_makes_way_at_once_and_not_when_it_has_caught_up() -> None:
     queue = queue_of(100, concurrency=1)
     now_ms = T0 + 5_000
-    assert len(requeue(queue, now_ms, make_room=True)) == 95  # one a second
+    assert len(requeue(queue, now_ms, memory_needed=True)) == 95  # one a second
     for number in range(200, 220):
         queue.add(waiting(number, now_ms), now_ms)
-    assert len(requeue(queue, now_ms, make_room=True)) == 20
+    assert len(requeue(queue, now_ms, memory_needed=True)) == 20
     while not queue.idle:
         groups = queue.start(now_ms)
         now_ms += 1_000
@@ -178,21 +178,21 @@ def test_while_a_destination_is_behind_what_comes_in_new_makes_way_at_once_and_n
             end(queue, group, DELIVERED, now_ms)
     for number in range(300, 320):
         queue.add(waiting(number, now_ms), now_ms)
-    assert requeue(queue, now_ms, make_room=True) == []
+    assert requeue(queue, now_ms, memory_needed=True) == []
 
 
 def test_a_destination_that_is_behind_has_not_caught_up_when_all_its_long_calls_end_at_once() -> None:
     queue = queue_of(400, concurrency=8)
     groups = queue.start(T0)
-    requeue(queue, T0 + 2_000, make_room=True)
+    requeue(queue, T0 + 2_000, memory_needed=True)
     for group in groups:
         end(queue, group, DELIVERED, T0 + 10_000)
-        requeue(queue, T0 + 10_000, make_room=True)
+        requeue(queue, T0 + 10_000, memory_needed=True)
         queue.start(T0 + 10_000)
     assert queue.idle  # all that waited was put back, or has begun
     for number in range(400, 450):
         queue.add(waiting(number, T0 + 10_010), T0 + 10_010)
-    assert len(requeue(queue, T0 + 10_010, make_room=True)) == 45  # one a second
+    assert len(requeue(queue, T0 + 10_010, memory_needed=True)) == 45  # one a second
 
 
 def test_while_single_calls_try_a_destination_what_comes_in_new_makes_way_at_once() -> None:
@@ -202,7 +202,7 @@ def test_while_single_calls_try_a_destination_what_comes_in_new_makes_way_at_onc
     for number in range(1, 11):  # in the last second of the pause
         queue.add(waiting(number, T0 + 59_500), T0 + 59_500)
     assert requeue(queue, T0 + 59_500) == []
-    put = requeue(queue, T0 + 59_500, make_room=True)
+    put = requeue(queue, T0 + 59_500, memory_needed=True)
     assert [back.queued.offset for back in put] == list(range(10, 1, -1))
     assert {(back.code, back.wait) for back in put} == {("SETUP_PROBE", Wait.LIMIT)}
     assert offsets(queue.start(T0 + 60_000)) == [1]
