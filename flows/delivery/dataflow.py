@@ -39,7 +39,7 @@ from model.delivery.retry_tiers import RETRY_TIERS, TIER_OF_TOPIC
 from model.delivery.sampling import Sampler
 from model.http.failure import RETRY_AFTER_LIMIT_MS, FailureClass
 from model.workspace.workspace import Workspace
-from sinks.http.pyreqwest_engine import PyreqwestEngine
+from sinks.http.client import HttpClient
 from sinks.http.ssrf_guard import SsrfGuard
 
 FLOW = "delivery"
@@ -116,7 +116,7 @@ def prepare(
     functions = FunctionHost(show=lambda line: log.info("insert function: %s", versions.current.redactor.text(line)))
 
     def sender() -> BatchSender:
-        engine = PyreqwestEngine(SsrfGuard(config.allow_addresses), outbound)
+        engine = HttpClient(SsrfGuard(config.allow_addresses), outbound)
         return BatchSender(
             configuration=lambda: versions.current,
             engine=engine,

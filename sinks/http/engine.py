@@ -1,11 +1,9 @@
 """The interface of HTTP engines: one request in, one response or failure out, everything limited.
 
-Two engines implement it: `sinks.http.pyreqwest_engine` on the hot path, `sinks.http.httpx_engine` as the reference; one
-contract suite tests both. A response exists as soon as its status was received: a later error in headers or body is
-recorded in the response and does not make it a failure.
+`sinks.http.client` implements it. A response exists as soon as its status was received: a later error in headers or
+body is recorded in the response and does not make it a failure.
 """
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
@@ -13,9 +11,6 @@ from typing import Protocol, TypeAlias
 from model.http.messages import HttpFailure, HttpRequest, HttpResponse
 from sinks.http.redirects import SAME_METHOD_AND_BODY
 
-# Nearly all responses have a few hundred bytes, so compression saves nothing. Compressed ones are still decoded
-# (`sinks.http.response_body`).
-ACCEPT_ENCODING = "identity"
 UNNEEDED_BODY_SECONDS = 1.0  # limit of the wait for a body that is not needed, after its status
 _ALWAYS_READ = 207  # its body has a result per item
 
@@ -44,29 +39,6 @@ class HttpEngine(Protocol):
 
     async def close(self) -> None:
         """Close all connections."""
-
-
-class StartsTasks:
-    """Implements `HttpEngine.start` over ``send``, with a task for each call."""
-
-    async def send(self, request: HttpRequest) -> HttpResponse | HttpFailure:
-        """See `HttpEngine`."""
-        raise NotImplementedError
-
-    def start(self, request: HttpRequest, done: Done) -> Callable[[], None]:
-        """See `HttpEngine`."""
-        task = asyncio.get_running_loop().create_task(self.send(request))
-
-        def finished(ended: asyncio.Task[HttpResponse | HttpFailure]) -> None:
-            if not ended.cancelled():
-                done(ended.result())
-
-        def abort() -> None:
-            task.remove_done_callback(finished)
-            task.cancel()
-
-        task.add_done_callback(finished)
-        return abort
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Both HTTP engines: a proxy of the workspace, authorities of its own, and faults of TLS."""
+"""The HTTP engine: a proxy of the workspace, authorities of its own, and faults of TLS."""
 
 import asyncio
 import contextlib
