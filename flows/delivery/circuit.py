@@ -6,7 +6,6 @@ flooded. The circuit opens only on evidence (`model.delivery.failure_window`, `m
 names that evidence. The current time is passed in.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -30,8 +29,7 @@ class CircuitState(StrEnum):
     OFF = "off"  # the destination, or all its connections, were removed or disabled
 
 
-@dataclass(frozen=True, slots=True)
-class CircuitChange:
+class CircuitChange(msgspec.Struct, frozen=True):
     """A state change of a circuit. ``until_ms``: no call before this moment."""
 
     state: CircuitState

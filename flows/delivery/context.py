@@ -5,12 +5,10 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from flows.delivery.budget import InFlightBudget
-from flows.delivery.circuit import CircuitBreaker
-from flows.delivery.queue import DestinationQueue, QueuedDelivery
+from flows.delivery.queue import QueuedDelivery
 from flows.delivery.sending import HttpLoop
 from flows.delivery.watermarks import SourcePart, WatermarkReporter
 from flows.workspace.compiled import CompiledWorkspace, Sent
-from model.delivery.failure_window import FailureWindow
 from model.delivery.sampling import Sampler
 
 FIRST_CHECK_MS = 2_000  # each next check comes after as long again as the delivery has waited, so there are few
@@ -73,25 +71,4 @@ class ShardContext:
         """Create a shard's reporter; ``unfinished`` returns the deliveries the shard holds."""
         return WatermarkReporter(
             self.parts, unfinished, shard=shard, shards=self.shards, run=self.run, clock=self.clock
-        )
-
-    def queue(self, destination: str, configuration: CompiledWorkspace) -> DestinationQueue:
-        """Create a destination's queue."""
-        setup = configuration.destinations[destination]
-        return DestinationQueue(
-            destination,
-            self.circuit(destination, configuration),
-            concurrency=setup.destination.concurrency,
-            batching=setup.batching,
-            max_wait_ms=self.max_wait_in_queue_ms,
-        )
-
-    def circuit(self, destination: str, configuration: CompiledWorkspace) -> CircuitBreaker:
-        """Create a destination's circuit breaker."""
-        setup = configuration.destinations[destination]
-        return CircuitBreaker(
-            concurrency=setup.destination.concurrency,
-            setup_probe_ms=self.setup_probe_ms,
-            calls_per_second=setup.destination.calls_per_second,
-            breaker=FailureWindow(setup.breaker) if setup.breaker else None,
         )

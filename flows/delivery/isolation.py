@@ -76,9 +76,10 @@ class BatchCalls:
                 self._return_unsent(part, limit)
                 break
             call = await self._call(part)
+            resend = call.classified.resend
             if call.classified.per_item:
-                self._record([one for place, one in enumerate(part) if place not in call.classified.resend], call)
-                part = [part[place] for place in sorted(call.classified.resend)]
+                self._record([one for place, one in enumerate(part) if place not in resend], call)
+                part = [part[place] for place in sorted(resend)]
             elif len(part) > 1:
                 await self._isolate(part, call)
                 break

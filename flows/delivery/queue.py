@@ -8,8 +8,9 @@ import msgspec
 from msgspec.structs import replace
 
 from flows.delivery.circuit import CallResult, CircuitBreaker
+from flows.workspace.compiled import CompiledDestination
 from model.delivery.delivery import Delivery, Wait
-from model.destinations.destination import BatchLimits
+from model.delivery.failure_window import FailureWindow
 from model.http.failure import FailureClass
 
 SLOWEST_RATE_PER_SECOND = 1.0  # lower bound of the measured rate, so that requeued deliveries come due in bounded time
@@ -56,21 +57,20 @@ class Requeue(msgspec.Struct, frozen=True):
 class DestinationQueue:
     """Picks the deliveries to send now, groups them into batches, and gives requeued ones a due time."""
 
-    def __init__(
-        self, destination: str, circuit: CircuitBreaker, *, concurrency: int, batching: BatchLimits, max_wait_ms: int
-    ) -> None:
+    def __init__(self, destination: str, setup: CompiledDestination, *, setup_probe_ms: int, max_wait_ms: int) -> None:
         self.destination = destination
-        self.circuit = circuit
-        self._batching = batching
-        self._max_age_ms = round(batching.max_age_seconds * 1_000)
+        self._setup_probe_ms = setup_probe_ms
         self._max_wait_ms = max_wait_ms
+        self._configure(setup)
         self._queued: deque[QueuedDelivery] = deque()
         self._queued_bytes = 0
         self._in_flight = 0
         self._behind = False  # the destination did not keep up and has not caught up since
         self._requeued_behind_ms = 0  # when a delivery was last requeued because of that
         self._slot_ms = 0.0
-        self._rate_per_second = float(concurrency)  # until measured: one call a second on each connection
+        self._rate_per_second = float(
+            setup.destination.concurrency
+        )  # until measured: one call a second on each connection
         self._measured_since_ms = 0
         self._quiet_since_ms = 0
         self._measured = 0  # deliveries with a result since then
@@ -186,16 +186,25 @@ class DestinationQueue:
                 self._queued.append(queued)
         return removed
 
-    def reopen(self, circuit: CircuitBreaker, batching: BatchLimits, now_ms: int) -> None:
+    def reconfigure(self, setup: CompiledDestination, now_ms: int) -> None:
         """Apply changed settings: a new circuit in the same state, because earlier evidence may no longer hold."""
-        circuit.continue_from(self.circuit, now_ms)
-        self.circuit = circuit
-        self._batching = batching
-        self._max_age_ms = round(batching.max_age_seconds * 1_000)
+        former = self.circuit
+        self._configure(setup)
+        self.circuit.continue_from(former, now_ms)
 
     def queued(self) -> list[QueuedDelivery]:
         """The deliveries that wait; those in flight are in the shard's batches."""
         return list(self._queued)
+
+    def _configure(self, setup: CompiledDestination) -> None:
+        self.circuit = CircuitBreaker(
+            concurrency=setup.destination.concurrency,
+            setup_probe_ms=self._setup_probe_ms,
+            calls_per_second=setup.destination.calls_per_second,
+            breaker=FailureWindow(setup.breaker) if setup.breaker else None,
+        )
+        self._batching = setup.batching
+        self._max_age_ms = round(setup.batching.max_age_seconds * 1_000)
 
     def _oldest_waited_ms(self, now_ms: int) -> int:
         return now_ms - self._queued[0].arrived_ms if self._queued else 0

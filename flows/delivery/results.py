@@ -3,6 +3,7 @@
 from typing import Any
 
 import orjson
+from msgspec.structs import asdict
 
 from flows.delivery.circuit import CircuitChange
 from flows.delivery.context import ShardContext
@@ -76,15 +77,7 @@ def discard(context: ShardContext, delivery: Delivery, code: str) -> list[Outgoi
 
 def state_change(context: ShardContext, destination: str, change: CircuitChange, now_ms: int) -> OutgoingRecord:
     """The fact that a destination's circuit changed state."""
-    state = DestinationState(
-        at_ms=now_ms,
-        run=context.run,
-        destination=destination,
-        state=change.state,
-        code=change.code,
-        message=change.message,
-        until_ms=change.until_ms,
-    )
+    state = DestinationState(at_ms=now_ms, run=context.run, destination=destination, **asdict(change))
     return fact(destination.encode(), state)
 
 

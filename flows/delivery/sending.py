@@ -80,7 +80,7 @@ class BatchSender:
     async def send(self, deliveries: Sequence[Delivery]) -> BatchResult:
         """Send a batch and wait for its result; see `start`."""
         future: asyncio.Future[BatchResult] = asyncio.get_running_loop().create_future()
-        abort = self.start(deliveries, future.set_result)
+        abort = self.start(deliveries, lambda result: None if future.done() else future.set_result(result))
         try:
             return await future
         except asyncio.CancelledError:

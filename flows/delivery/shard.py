@@ -183,7 +183,12 @@ class Shard(StatefulBatchLogic[ShardBatch[ShardItem], list[OutgoingRecord], dict
     def _queue(self, destination: str) -> DestinationQueue:
         queue = self._queues.get(destination)
         if queue is None:
-            queue = self._queues[destination] = self._context.queue(destination, self._configuration)
+            queue = self._queues[destination] = DestinationQueue(
+                destination,
+                self._configuration.destinations[destination],
+                setup_probe_ms=self._context.setup_probe_ms,
+                max_wait_ms=self._context.max_wait_in_queue_ms,
+            )
         return queue
 
     def _enqueue(self, queued: QueuedDelivery, now_ms: int, *, first: bool = False) -> Sequence[OutgoingRecord]:
@@ -279,7 +284,7 @@ class Shard(StatefulBatchLogic[ShardBatch[ShardItem], list[OutgoingRecord], dict
                 if queue.circuit.probing:
                     outputs.append(self._report_off(name, now_ms))
             elif setup is not None and before is not None and setup.destination != before.destination:
-                queue.reopen(self._context.circuit(name, configuration), setup.batching, now_ms)
+                queue.reconfigure(setup, now_ms)
             for queued in queue.remove_if(partial(self._is_misplaced, queue), now_ms):
                 self._context.budget.release(name, queued.delivery.size_bytes)
                 outputs.extend(self._enqueue(queued, now_ms))

@@ -1,11 +1,15 @@
+from dataclasses import replace
+
 import pytest
 
-from flows.delivery.circuit import CallResult, CircuitBreaker
+from flows.delivery.circuit import CallResult
 from flows.delivery.queue import FARTHEST_SLOT_MS, MAX_REQUEUED, Batch, DestinationQueue, QueuedDelivery, Requeue
+from flows.workspace.compiled import compile_workspace
 from model.delivery.delivery import Wait
 from model.destinations.destination import BatchLimits
 from model.http.failure import FailureClass
 from tests.samples import T0, delivery
+from tests.workspaces import webhook, workspace
 
 DELIVERED, RETRY, THROTTLE, SETUP = (
     FailureClass.DELIVERED,
@@ -19,8 +23,9 @@ SINGLE = BatchLimits(max_events=1, max_bytes=1 << 30, max_age_seconds=0)
 def queue_of(
     count: int, *, concurrency: int = 4, max_wait_ms: int = 30_000, batching: BatchLimits = SINGLE
 ) -> DestinationQueue:
-    circuit = CircuitBreaker(concurrency=concurrency, setup_probe_ms=60_000)
-    queue = DestinationQueue("crm", circuit, concurrency=concurrency, batching=batching, max_wait_ms=max_wait_ms)
+    compiled = compile_workspace(workspace([webhook("crm", concurrency=concurrency, breaker={"enabled": False})]))
+    setup = replace(compiled.destinations["crm"], batching=batching)
+    queue = DestinationQueue("crm", setup, setup_probe_ms=60_000, max_wait_ms=max_wait_ms)
     for offset in range(count):
         queue.add(waiting(offset), T0)
     return queue

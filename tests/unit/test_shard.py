@@ -255,6 +255,18 @@ def test_after_a_clean_stop_only_a_call_cut_short_is_marked_as_possibly_made() -
     assert marks == [(0, False, True), (1, False, False), (2, False, False)]
 
 
+def test_what_comes_back_to_its_queue_counts_as_sent_only_while_a_call_is_under_way() -> None:
+    settings = {"batch": {"max_events": 2, "max_age_seconds": 0.001}, "calls_per_second": 1}
+    working = Working(concurrency=1, settings=settings)
+    working.take(*some(2))
+    assert [started for *_, started in working.shard.snapshot()["deliveries"]] == [True, True]
+    working.answer(BAD)  # halved, but the rate allows no second call
+    held = working.shard.snapshot()["deliveries"]
+    assert [started for *_, started in held] == [False, False]
+    assert [Delivery.from_record(record).calls for record, *_ in held] == [0, 0]
+    assert working.budget.deliveries == 2 and not working.calls.under_way
+
+
 def test_an_empty_snapshot_restores_to_nothing() -> None:
     after = Working(Working().shard.snapshot(), crashed=True)
     after.notify()
