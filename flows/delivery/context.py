@@ -1,13 +1,12 @@
 """What the shards of one process share, from the active configuration to the connections that were removed."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from flows.delivery.budget import InFlightBudget
-from flows.delivery.queue import QueuedDelivery
 from flows.delivery.sending import HttpLoop
-from flows.delivery.watermarks import SourcePart, WatermarkReporter
+from flows.delivery.watermarks import SourcePart
 from flows.workspace.compiled import CompiledWorkspace, Sent
 from model.delivery.sampling import Sampler
 
@@ -66,9 +65,3 @@ class ShardContext:
     outcomes_partitions: int
     removals: Removals = field(default_factory=Removals)
     stop_deadline_ms: int | None = None  # set when the first shard stops: no shard waits for calls after it
-
-    def reporter(self, shard: int, unfinished: Callable[[], Iterable[QueuedDelivery]]) -> WatermarkReporter:
-        """Create a shard's reporter; ``unfinished`` returns the deliveries the shard holds."""
-        return WatermarkReporter(
-            self.parts, unfinished, shard=shard, shards=self.shards, run=self.run, clock=self.clock
-        )

@@ -8,6 +8,7 @@
 """
 
 from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 import msgspec
 from msgspec.structs import replace
@@ -19,7 +20,6 @@ from model.delivery.attempt import AttemptResult
 from model.delivery.delivery import Delivery
 from model.destinations.destination import Item
 from model.http.failure import FailureClass
-from model.http.messages import HttpFailure, HttpRequest, HttpResponse
 from model.redaction.redactor import Redactor
 from sinks.http.engine import HttpEngine
 
@@ -39,8 +39,11 @@ class Member(msgspec.Struct, frozen=True):
     item: Item
 
 
+Results: TypeAlias = dict[int, DeliveryResult]  # by place in the batch
+
+
 class BatchCalls:
-    """Makes the calls of one batch, one after another. ``results``: by place in the batch.
+    """Makes the calls of one batch, one after another.
 
     ``max_calls``: more would exceed the destination's rate limit. Deliveries return to their queue when these calls are
     used up, when the batch takes too long, or when the destination fails meanwhile; the circuit then decides.
@@ -54,7 +57,7 @@ class BatchCalls:
         clock: Callable[[], int],
         max_calls: int,
     ) -> None:
-        self.results: dict[int, DeliveryResult] = {}
+        self.results: Results = {}
         self.calls: list[CallResult] = []
         self._setup = setup
         self._redactor = redactor
@@ -75,36 +78,35 @@ class BatchCalls:
             if not self._may_continue():
                 self._return_unsent(part, limit)
                 break
-            call = await self._call(part)
-            resend = call.classified.resend
-            if call.classified.per_item:
-                self._record([one for place, one in enumerate(part) if place not in resend], call)
-                part = [part[place] for place in sorted(resend)]
+            response, results = await self._call(part)
+            if response.per_item:
+                self._record([one for place, one in enumerate(part) if place not in response.resend], results)
+                part = [part[place] for place in sorted(response.resend)]
             elif len(part) > 1:
-                await self._isolate(part, call)
+                await self._isolate(part, results)
                 break
             else:
-                self._record(part, call, limit or None)  # alone from now on, if it is retried
+                self._record(part, results, limit or None)  # alone from now on, if it is retried
                 break
 
-    async def _isolate(self, part: Sequence[Member], call: "_Call") -> None:
-        answer = call.answers[part[0].place]
+    async def _isolate(self, part: Sequence[Member], refused: Results) -> None:
+        answer = refused[part[0].place].answer
         if answer.failure is FailureClass.DELIVERED:
-            self._record(part, call)
+            self._record(part, refused)
         elif answer.failure is FailureClass.DISCARD or answer.http_status == TOO_LARGE:
             await self._halves(part)
         elif answer.failure is FailureClass.SETUP and answer.http_status:
-            await self._probe_refused(part, call)
+            await self._probe_refused(part, refused)
         else:
             smaller = 0 if answer.failure is FailureClass.THROTTLE else _power_of_two(len(part) // SHRINK_FACTOR)
-            self._record(part, call, smaller)
+            self._record(part, refused, smaller)
 
     async def _halves(self, part: Sequence[Member]) -> None:
         half = len(part) // 2
         for some in (part[:half], part[half:]):
             await self.deliver(some, _power_of_two(len(some)))
 
-    async def _probe_refused(self, part: Sequence[Member], call: "_Call") -> None:
+    async def _probe_refused(self, part: Sequence[Member], refused: Results) -> None:
         """Try single events until one is accepted or discarded. If none is, all share the response to the batch."""
         places = sorted({0, len(part) // 2, len(part) - 1})
         while places and not self._one_accepted and self._may_continue():
@@ -113,7 +115,7 @@ class BatchCalls:
         if self._one_accepted:
             await self._halves(rest)
         else:
-            self._record(rest, call, _power_of_two(len(part) // SHRINK_FACTOR))
+            self._record(rest, refused, _power_of_two(len(part) // SHRINK_FACTOR))
             self._stopped = True
 
     def _may_continue(self) -> bool:
@@ -121,7 +123,7 @@ class BatchCalls:
             not self._stopped and len(self.calls) < self._max_calls and self._clock() - self._started_ms < BATCH_TIME_MS
         )
 
-    async def _call(self, part: Sequence[Member]) -> "_Call":
+    async def _call(self, part: Sequence[Member]) -> tuple[ClassifiedResponse, Results]:
         items = [one.item for one in part]
         started_ms = self._clock()
         for one in part:
@@ -134,19 +136,23 @@ class BatchCalls:
         self.calls.append(classified.call_of([one.delivery for one in part]))
         self._stopped = self._stopped or classified.call.failure in _STOPS
         self._one_accepted = self._one_accepted or classified.call.failure in _ACCEPTING
-        answers = dict(zip((one.place for one in part), classified.answers, strict=True))
-        return _Call(request, response, classified, answers, now_ms)
-
-    def _record(self, members: Sequence[Member], call: "_Call", limit: int | None = None) -> None:
-        for one in members:
-            answer = call.answers[one.place]
-            self.results[one.place] = DeliveryResult(
-                delivery=self._counted(one, call.finished_ms, calls=1),
-                answer=answer if limit is None else replace(answer, batch_limit=limit),
-                request=call.request,
-                response=call.response,
-                finished_ms=call.finished_ms,
+        return classified, {
+            one.place: DeliveryResult(
+                delivery=self._counted(one, now_ms, calls=1),
+                answer=answer,
+                request=request,
+                response=response,
+                finished_ms=now_ms,
             )
+            for one, answer in zip(part, classified.answers, strict=True)
+        }
+
+    def _record(self, members: Sequence[Member], results: Results, limit: int | None = None) -> None:
+        for one in members:
+            result = results[one.place]
+            if limit is not None:
+                result = replace(result, answer=replace(result.answer, batch_limit=limit))
+            self.results[one.place] = result
 
     def _return_unsent(self, members: Sequence[Member], limit: int) -> None:
         now_ms = self._clock()
@@ -163,14 +169,6 @@ class BatchCalls:
         """The delivery with its calls in this batch, which count as one, and the time since the first of them."""
         spent_ms = max(0, now_ms - self._since_ms.get(one.place, now_ms))
         return replace(one.delivery, calls=one.delivery.calls + calls, calls_ms=one.delivery.calls_ms + spent_ms)
-
-
-class _Call(msgspec.Struct, frozen=True):
-    request: HttpRequest
-    response: HttpResponse | HttpFailure
-    classified: ClassifiedResponse
-    answers: dict[int, AttemptResult]  # by place in the batch
-    finished_ms: int
 
 
 def _power_of_two(count: int) -> int:

@@ -68,9 +68,8 @@ class DestinationQueue:
         self._behind = False  # the destination did not keep up and has not caught up since
         self._requeued_behind_ms = 0  # when a delivery was last requeued because of that
         self._slot_ms = 0.0
-        self._rate_per_second = float(
-            setup.destination.concurrency
-        )  # until measured: one call a second on each connection
+        # Until it is measured: one call a second on each connection.
+        self._rate_per_second = float(setup.destination.concurrency)
         self._measured_since_ms = 0
         self._quiet_since_ms = 0
         self._measured = 0  # deliveries with a result since then

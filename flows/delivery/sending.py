@@ -66,13 +66,18 @@ class BatchSender:
         configuration = self._configuration()
         if len(deliveries) == 1 and _function(deliveries[0], configuration) is None:
             return self._start_single(deliveries[0], configuration, done)
-        task = asyncio.get_running_loop().create_task(self._send(deliveries, configuration))
+        task = asyncio.get_running_loop().create_task(self._send_batch(deliveries, configuration))
         self._tasks.add(task)
 
         def finished(task: asyncio.Task[BatchResult]) -> None:
             self._tasks.discard(task)
-            if not task.cancelled():
+            if task.cancelled():
+                return
+            error = task.exception()
+            if error is None:
                 done(task.result())
+            else:
+                done(BatchResult(tuple(self._internal(delivery, error) for delivery in deliveries)))
 
         task.add_done_callback(finished)
         return task.cancel
@@ -153,12 +158,6 @@ class BatchSender:
 
         return self._engine.start(request, finished)
 
-    async def _send(self, deliveries: Sequence[Delivery], configuration: CompiledWorkspace) -> BatchResult:
-        try:
-            return await self._send_batch(deliveries, configuration)
-        except Exception as error:
-            return BatchResult(tuple(self._internal(delivery, error) for delivery in deliveries))
-
     async def _send_batch(self, deliveries: Sequence[Delivery], configuration: CompiledWorkspace) -> BatchResult:
         setup = configuration.destinations.get(deliveries[0].destination)
         inserted = await asyncio.gather(*(self._insert(delivery, configuration) for delivery in deliveries))
@@ -224,7 +223,7 @@ class BatchSender:
     def _without_call(self, delivery: Delivery, answer: AttemptResult) -> DeliveryResult:
         return DeliveryResult(delivery=delivery, answer=answer, finished_ms=self._clock())
 
-    def _internal(self, delivery: Delivery, error: Exception) -> DeliveryResult:
+    def _internal(self, delivery: Delivery, error: BaseException) -> DeliveryResult:
         """The result of a delivery after a bug in this step: without one it would be in flight forever."""
         message = f"{type(error).__name__} in the delivery step"
         return self._without_call(delivery, local_failure("INTERNAL", message, FailureClass.RETRY))

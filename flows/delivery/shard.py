@@ -132,8 +132,16 @@ class Shard(StatefulBatchLogic[ShardBatch[ShardItem], list[OutgoingRecord], dict
         if self._number is not None:
             return False
         self._number = number
-        self._reporter = self._context.reporter(number, lambda: [*self._sent(), *self._waiting()])
-        return self._context.open_shard(number)
+        context = self._context
+        self._reporter = WatermarkReporter(
+            context.parts,
+            lambda: [*self._sent(), *self._waiting()],
+            shard=number,
+            shards=context.shards,
+            run=context.run,
+            clock=context.clock,
+        )
+        return context.open_shard(number)
 
     def _report_progress(self, progress: SourceProgress) -> list[OutgoingRecord]:
         assert self._reporter is not None

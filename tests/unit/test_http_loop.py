@@ -130,7 +130,7 @@ def test_a_single_delivery_has_the_result_it_would_have_as_a_batch(status: int, 
 
     async def both() -> None:
         one = delivery(calls=2, calls_ms=7, failed_since_ms=5, refused_since_ms=6)
-        assert await sender.send([one]) == await sender._send([one], configuration)
+        assert await sender.send([one]) == await sender._send_batch([one], configuration)
 
     asyncio.run(both())
 
