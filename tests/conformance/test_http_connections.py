@@ -202,7 +202,7 @@ PHASES = ["looking up", "connecting", "handshake", "writing", "head", "cut head"
 
 
 @contextlib.asynccontextmanager
-async def stuck_in(phase: str) -> AsyncIterator[tuple[HttpClient, HttpRequest]]:
+async def stuck_in(phase: str, timeout_seconds: float = 30.0) -> AsyncIterator[tuple[HttpClient, HttpRequest]]:
     """An engine, and a request that does not get beyond a phase."""
     async with contextlib.AsyncExitStack() as stack:
         server = await RawServer().start()
@@ -227,16 +227,16 @@ async def stuck_in(phase: str) -> AsyncIterator[tuple[HttpClient, HttpRequest]]:
                 url += phase
             case "cut head":
                 url += "cut"
-        yield engine, post(url, body=body, timeout_seconds=0.4)
+        yield engine, post(url, body=body, timeout_seconds=timeout_seconds)
 
 
 @pytest.mark.parametrize("phase", PHASES)
 def test_the_time_limit_holds_in_each_phase(phase: str) -> None:
     async def test() -> None:
-        async with stuck_in(phase) as (engine, request):
+        async with stuck_in(phase, timeout_seconds=0.4) as (engine, request):
             started = time.monotonic()
             result = await engine.send(request)
-            assert 0.39 <= time.monotonic() - started < 2
+            assert 0.39 <= time.monotonic() - started < 5
             if phase == "body":
                 assert answer_of(result).body == b"half" and answer_of(result).body_fault
             else:
@@ -259,7 +259,7 @@ def test_an_aborted_call_ends_in_each_phase_without_a_result(phase: str) -> None
                 abort()
                 await until(lambda: not engine.pool._open)
                 assert not engine.deadlines.calls()
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(0.1)
             assert results == []
 
     run(test())
@@ -366,11 +366,11 @@ def test_a_request_is_never_sent_twice() -> None:
 
 
 def test_nothing_stays_open_after_many_calls_to_servers_that_misbehave() -> None:
-    def open_sockets() -> int:
-        return len(psutil.Process(os.getpid()).net_connections(kind="tcp"))
+    def connected_to(port: int) -> int:
+        connections = psutil.Process(os.getpid()).net_connections(kind="tcp")
+        return sum(bool(one.raddr) and one.raddr.port == port for one in connections)
 
     async def test() -> None:
-        before = open_sockets()
         server = await RawServer().start()
         behaviours: dict[str, Behaviour] = {
             "/good": answers(200, "ok"),
@@ -402,7 +402,7 @@ def test_nothing_stays_open_after_many_calls_to_servers_that_misbehave() -> None
         assert 980 <= len(ended) <= 1_000
         await engine.close()
         assert not engine.pool._open
+        assert connected_to(server.port) == 0
         await server.stop()
-        await until(lambda: open_sockets() <= before)
 
     run(test())
