@@ -57,10 +57,13 @@ class Connector:
         if url.scheme == "https":
             name = url.host.removesuffix(".")  # certificates have names without the dot of the root
             tls = {"ssl": self._tls, "server_hostname": name, "ssl_shutdown_timeout": _CLOSE_NOTIFY_SECONDS}
-        key = url.scheme, url.authority, address
-        _, connection = await asyncio.get_running_loop().create_connection(
-            lambda: HttpConnection(key, self._owner), sock=sock, **tls
-        )
+        connection = HttpConnection((url.scheme, url.authority, address), self._owner)
+        loop = asyncio.get_running_loop()
+        try:
+            await loop.create_connection(lambda: connection, sock=sock, **tls)
+        except BaseException:  # such as an abort: uvloop closes the socket then and does not tell the connection
+            self._owner.lost(connection)
+            raise
         return connection
 
 

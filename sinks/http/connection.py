@@ -218,9 +218,10 @@ class HttpConnection(asyncio.Protocol):
     def _break(self, failure: HttpFailure, fault: str) -> None:
         """End the call early: with a response if its status was received, else with the failure."""
         head = self._head
-        if head is None and self._received:
-            with contextlib.suppress(ValueError):  # the status line may be complete, and headers after it
-                head = parsed_head(bytes(self._received[: self._received.rfind(b"\n")]))
+        end_of_lines = self._received.rfind(b"\n")
+        if head is None and end_of_lines > 0:
+            with contextlib.suppress(ValueError):  # the status line is complete, and perhaps headers after it
+                head = parsed_head(bytes(self._received[:end_of_lines]))
         if head is None or head.status < FIRST_FINAL_STATUS:
             self._fail(failure)
         else:

@@ -11,7 +11,7 @@ from sinks.http.connection import HttpConnection, PoolKey
 
 IDLE_SECONDS = 30.0
 MAX_IDLE_CONNECTIONS = 512
-_SWEEP_SECONDS = 5.0
+SWEEP_SECONDS = 5.0
 _CLOSE_SECONDS = 2.0
 
 
@@ -50,7 +50,7 @@ class ConnectionPool:
         if len(self._idle) > MAX_IDLE_CONNECTIONS:
             self._close(next(iter(self._idle)))
         if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(_SWEEP_SECONDS, self._sweep)
+            self._timer = asyncio.get_running_loop().call_later(SWEEP_SECONDS, self._sweep)
 
     async def close(self) -> None:
         """Close all connections at once, and wait until their sockets are closed."""
@@ -68,7 +68,7 @@ class ConnectionPool:
         for connection in [one for one, since in self._idle.items() if since <= latest]:
             self._close(connection)
         if self._idle:
-            self._timer = asyncio.get_running_loop().call_later(_SWEEP_SECONDS, self._sweep)
+            self._timer = asyncio.get_running_loop().call_later(SWEEP_SECONDS, self._sweep)
 
     def _close(self, connection: HttpConnection) -> None:
         self._forget(connection)

@@ -36,6 +36,11 @@ _LASTING_TLS_FAULTS = (
 )
 
 
+def code_of_errno(number: int) -> str:
+    """The code of a network error; an unknown one is ECONNRESET."""
+    return _CODES.get(number, "ECONNRESET")
+
+
 def failure_of(error: Exception | None) -> HttpFailure:
     """The failure of a call whose connection broke, or was not made; None: the server closed the connection."""
     if error is None:
@@ -45,7 +50,7 @@ def failure_of(error: Exception | None) -> HttpFailure:
     if isinstance(error, ssl.SSLError):
         return HttpFailure(code=_code_of_tls_fault(str(error)), message=str(error)[:300])
     if isinstance(error, OSError) and error.errno is not None:
-        return HttpFailure(code=_CODES.get(error.errno, "ECONNRESET"), message=str(error.strerror)[:300])
+        return HttpFailure(code=code_of_errno(error.errno), message=str(error.strerror)[:300])
     return HttpFailure(code="ECONNRESET", message=(str(error) or type(error).__name__)[:300])
 
 
