@@ -116,7 +116,7 @@ class System:
         configured = workspace([webhook(name, concurrency=8) for name in self.destinations], delivery=QUICK)
         versions = WorkspaceVersions(self.directory / "workspaces", configured)
         calls = HttpLoop(
-            lambda: BatchSender(
+            BatchSender(
                 configuration=lambda: versions.current, engine=engine, functions=FunctionHost(), clock=wall_clock_ms
             )
         )

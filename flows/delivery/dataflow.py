@@ -92,7 +92,6 @@ def prepare(
     replay_marks = ReplayMarks(
         recovery / REPLAY_MARKS_DIRECTORY, lambda topic, partition: topics.bounds(topic, partition)[1]
     )
-    parts = [(topic, partition) for topic in SOURCES for partition in range(topics.partitions(topic))]
     budget = InFlightBudget(
         max_deliveries=config.max_in_flight_deliveries, max_bytes=config.max_in_flight_bytes, clock=clock
     )
@@ -112,19 +111,14 @@ def prepare(
         reload_workspace=installation.live.reload,
     )
     policy = config.retry_policy()
-    outbound = outbound_of(config)
     functions = FunctionHost(show=lambda line: log.info("insert function: %s", versions.current.redactor.text(line)))
-
-    def sender() -> BatchSender:
-        engine = HttpClient(SsrfGuard(config.allow_addresses), outbound)
-        return BatchSender(
-            configuration=lambda: versions.current,
-            engine=engine,
-            functions=functions,
-            clock=clock,
-            removed=FailureClass.THROTTLE,  # it returns to its shard, which keeps it for a while (see `Removals`)
-        )
-
+    sender = BatchSender(
+        configuration=lambda: versions.current,
+        engine=HttpClient(SsrfGuard(config.allow_addresses), outbound_of(config)),
+        functions=functions,
+        clock=clock,
+        removed=FailureClass.THROTTLE,  # it returns to its shard, which keeps it for a while (see `Removals`)
+    )
     calls = HttpLoop(sender)
     context = ShardContext(
         run=run,
@@ -135,7 +129,7 @@ def prepare(
         max_wait_in_queue_ms=round(config.max_wait_in_queue_seconds * 1_000),
         budget=budget,
         calls=calls,
-        parts=tuple(parts),
+        parts=tuple((topic, partition) for topic in SOURCES for partition in range(topics.partitions(topic))),
         shards=config.shards,
         sampler=Sampler(),
         open_shard=replay_marks.open_shard,

@@ -160,7 +160,9 @@ class BatchSender:
 
     async def _send_batch(self, deliveries: Sequence[Delivery], configuration: CompiledWorkspace) -> BatchResult:
         setup = configuration.destinations.get(deliveries[0].destination)
-        inserted = await asyncio.gather(*(self._insert(delivery, configuration) for delivery in deliveries))
+        inserted: list[tuple[Delivery, AttemptResult | None]] = [(delivery, None) for delivery in deliveries]
+        if any(_function(delivery, configuration) for delivery in deliveries):
+            inserted = await asyncio.gather(*(self._insert(delivery, configuration) for delivery in deliveries))
         results: dict[int, DeliveryResult] = {}
         ready: list[Member] = []
         for place, (delivery, refused) in enumerate(inserted):
@@ -239,9 +241,9 @@ class CompletedBatch(msgspec.Struct, frozen=True):
 class HttpLoop:
     """Sends batches. `submit` appends each `CompletedBatch` to the deque given, in the order of completion."""
 
-    def __init__(self, make_sender: Callable[[], BatchSender]) -> None:
+    def __init__(self, sender: BatchSender) -> None:
         self._loop = uvloop.new_event_loop()
-        self._sender = make_sender()
+        self._sender = sender
         self._aborts: dict[Batch, Abort] = {}
         self._thread = in_background(self._loop.run_forever, "http-calls")
 

@@ -23,9 +23,7 @@ CONFIGURATION = compile_workspace(workspace([webhook("crm")]))
 
 def loop_with(engine: ScriptedEngine) -> HttpLoop:
     return HttpLoop(
-        lambda: BatchSender(
-            configuration=lambda: CONFIGURATION, engine=engine, functions=FunctionHost(), clock=wall_clock_ms
-        )
+        BatchSender(configuration=lambda: CONFIGURATION, engine=engine, functions=FunctionHost(), clock=wall_clock_ms)
     )
 
 
