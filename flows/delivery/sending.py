@@ -95,8 +95,7 @@ class BatchSender:
     async def rehearse(self, delivery: Delivery) -> tuple[Delivery, HttpRequest | AttemptResult]:
         """Every step but the call: return the request, secrets included, or the reason why none would be made."""
         configuration = self._configuration()
-        delivery, refused = await self._insert(delivery, configuration)
-        prepared = self._prepare(delivery, configuration, refused)
+        delivery, prepared = await self._insert_and_prepare(delivery, configuration)
         if isinstance(prepared, AttemptResult):
             return delivery, prepared
         setup = configuration.destinations[delivery.destination]
@@ -106,9 +105,7 @@ class BatchSender:
         self, delivery: Delivery, question: Callable[[Item], HttpRequest | None]
     ) -> HttpResponse | HttpFailure | None:
         """Make another call about a delivery, such as to the destination's validation endpoint."""
-        configuration = self._configuration()
-        delivery, refused = await self._insert(delivery, configuration)
-        prepared = self._prepare(delivery, configuration, refused)
+        _, prepared = await self._insert_and_prepare(delivery, self._configuration())
         request = None if isinstance(prepared, AttemptResult) else question(prepared)
         return None if request is None else await self._engine.send(request)
 
@@ -160,13 +157,14 @@ class BatchSender:
 
     async def _send_batch(self, deliveries: Sequence[Delivery], configuration: CompiledWorkspace) -> BatchResult:
         setup = configuration.destinations.get(deliveries[0].destination)
-        inserted: list[tuple[Delivery, AttemptResult | None]] = [(delivery, None) for delivery in deliveries]
         if any(_function(delivery, configuration) for delivery in deliveries):
-            inserted = await asyncio.gather(*(self._insert(delivery, configuration) for delivery in deliveries))
+            steps = (self._insert_and_prepare(delivery, configuration) for delivery in deliveries)
+            all_prepared = await asyncio.gather(*steps)
+        else:
+            all_prepared = [(delivery, self._prepare(delivery, configuration)) for delivery in deliveries]
         results: dict[int, DeliveryResult] = {}
         ready: list[Member] = []
-        for place, (delivery, refused) in enumerate(inserted):
-            prepared = self._prepare(delivery, configuration, refused)
+        for place, (delivery, prepared) in enumerate(all_prepared):
             if isinstance(prepared, AttemptResult):
                 results[place] = self._without_call(delivery, prepared)
             else:
@@ -178,6 +176,12 @@ class BatchSender:
             await calls.deliver(part)
         results |= calls.results
         return BatchResult(tuple(results[place] for place in range(len(deliveries))), tuple(calls.calls))
+
+    async def _insert_and_prepare(
+        self, delivery: Delivery, configuration: CompiledWorkspace
+    ) -> tuple[Delivery, Item | AttemptResult]:
+        delivery, refused = await self._insert(delivery, configuration)
+        return delivery, self._prepare(delivery, configuration, refused)
 
     async def _insert(
         self, delivery: Delivery, configuration: CompiledWorkspace
