@@ -21,6 +21,7 @@ WRITE_AT_ONCE_BYTES = 64 * 1024  # longer bodies are written in pieces of this s
 FIRST_FINAL_STATUS = 200
 SWITCHING_PROTOCOLS = 101
 _SALVAGE_BYTES = 256 * 1024
+_LINE_ENDS = (b"\r", b"\n")
 
 
 class Exchange(Protocol):
@@ -159,8 +160,10 @@ class HttpConnection(asyncio.Protocol):
             search_from = max(0, len(received) - 2)
             received += data
         else:
-            received = data.lstrip(b"\r\n") if data[:1] in (b"\r", b"\n") else data
+            received = data
         while True:
+            while received[begin : begin + 1] in _LINE_ENDS:  # empty lines before a status line mean nothing
+                begin = search_from = begin + 1
             end, begin_body = end_of_head(received, search_from)
             if end < 0:
                 break
@@ -189,7 +192,7 @@ class HttpConnection(asyncio.Protocol):
         assert call is not None
         length = 0 if call.has_no_body else head.length_bytes
         if head.fault and length is None:
-            self._end(head, bytes(received), head.fault)
+            self._end(head, b"", head.fault)
         elif length is not None and len(received) >= length:
             self._end(head, bytes(received[:length]), reusable=len(received) == length)
         else:
