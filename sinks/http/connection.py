@@ -132,7 +132,7 @@ class HttpConnection(asyncio.Protocol):
         self._owner.lost(self)
 
     def _write_more(self) -> None:
-        while self._unsent and not self._paused:
+        while self._unsent and not self._paused and not self.transport.is_closing():
             piece, self._unsent = self._unsent[:WRITE_AT_ONCE_BYTES], self._unsent[WRITE_AT_ONCE_BYTES:]
             self.transport.write(piece)
 

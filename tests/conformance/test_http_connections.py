@@ -12,6 +12,7 @@ from typing import Any
 import psutil
 import pytest
 import trustme
+import uvloop
 from msgspec.structs import replace
 
 from model.http.messages import HttpFailure, HttpRequest, HttpResponse
@@ -137,6 +138,34 @@ def test_a_response_that_comes_before_the_request_was_written_is_read(close: boo
         await engine.close()
 
     run(test())
+
+
+@pytest.mark.parametrize("loop_factory", [uvloop.new_event_loop, asyncio.new_event_loop], ids=["uvloop", "asyncio"])
+def test_a_response_is_read_although_writing_the_request_failed(
+    loop_factory: Callable[[], asyncio.AbstractEventLoop],
+) -> None:
+    """The server is a thread: it resets the connection while the engine is writing."""
+
+    def serve() -> None:
+        for _ in range(30):
+            connection, _ = listening.accept()
+            with connection:
+                while b"\r\n\r\n" not in connection.recv(65_536):
+                    pass
+                connection.sendall(b"HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\n\r\nbig")
+
+    async def test() -> None:
+        engine = HttpClient(SsrfGuard(LOOPBACK))
+        thread = asyncio.create_task(asyncio.to_thread(serve))
+        for _ in range(30):
+            answer = answer_of(await engine.send(post(f"http://127.0.0.1:{port}/", body=LARGE)))
+            assert (answer.status, answer.body, answer.body_fault) == (413, b"big", "")
+        await thread
+        await engine.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+        run(test(), loop_factory)
 
 
 def test_a_server_that_does_not_read_costs_the_timeout_and_little_memory() -> None:
