@@ -1,4 +1,4 @@
-"""The interface of HTTP engines: one request in, one response or failure out, everything limited.
+"""The interface of the HTTP engine: one request in, one response or failure out, everything limited.
 
 `sinks.http.client` implements it. A response exists as soon as its status was received: a later error in headers or
 body is recorded in the response and does not make it a failure.
