@@ -18,6 +18,7 @@ from sinks.http.redirects import MAX_HOPS, SAME_METHOD_AND_BODY, for_hop, next_h
 from sinks.http.request_head import request_head
 from sinks.http.response_body import LATE
 from sinks.http.ssrf_guard import SsrfGuard
+from sinks.http.transport_codes import failure_of
 from sinks.http.urls import HttpUrl, parsed_url
 
 
@@ -172,8 +173,10 @@ class HttpCall:
             self._end(result)
         elif self._done is None:  # aborted at the moment when the connection was made
             result.abort()
-        else:
+        elif result.is_usable():
             self._send_over(result)
+        else:
+            self._end(failure_of(None))
 
     async def _find_connection(self, url: HttpUrl, addresses: tuple[str, ...] | None) -> HttpConnection | HttpFailure:
         client = self._client

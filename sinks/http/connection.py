@@ -146,10 +146,10 @@ class HttpConnection(asyncio.Protocol):
 
         So a server that refuses a large body (413) and closes is understood.
         """
-        if self.transport.get_extra_info("sslcontext") is not None:
+        open_socket = self.transport.get_extra_info("socket")
+        if open_socket is None or self.transport.get_extra_info("sslcontext") is not None:
             return
-        descriptor = self.transport.get_extra_info("socket").fileno()
-        with contextlib.suppress(OSError), socket.socket(fileno=socket.dup(descriptor)) as sock:
+        with contextlib.suppress(OSError), socket.socket(fileno=socket.dup(open_socket.fileno())) as sock:
             sock.setblocking(False)
             while self._call is not None and (data := sock.recv(_SALVAGE_BYTES)):
                 self.data_received(data)
@@ -183,7 +183,7 @@ class HttpConnection(asyncio.Protocol):
             begin = search_from = begin_body
         self._head_bytes += begin
         self._received = bytearray(received[begin:]) if begin or isinstance(received, bytes) else received
-        if self._head_bytes + len(received) > MAX_HEAD_BYTES:
+        if self._head_bytes + len(self._received) > MAX_HEAD_BYTES:
             message = f"its headers are over {MAX_HEAD_BYTES} bytes"
             self._break(HttpFailure(code="PROTOCOL_ERROR", message=message), message)
 
@@ -196,7 +196,7 @@ class HttpConnection(asyncio.Protocol):
         elif length is not None and len(received) >= length:
             self._end(head, bytes(received[:length]), reusable=len(received) == length)
         else:
-            self._head, self._body = head, bytearray()
+            self._head = head
             if head.chunked:
                 self._chunks = ChunkedBody(self._body)
             self._read_body(received)
@@ -252,5 +252,6 @@ class HttpConnection(asyncio.Protocol):
         assert call is not None
         self._call = self._head = self._chunks = None
         self._received = b""
+        self._body = bytearray()  # nothing of it may get into the next response
         self._head_bytes = 0
         return call

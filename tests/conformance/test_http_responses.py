@@ -76,6 +76,11 @@ def received(pieces: list[bytes], *, closes: bool, head: bool = False) -> tuple[
     connection = HttpConnection(("http", "partner.test", "127.0.0.1"), Owner())
     transport = Transport()
     connection.connection_made(cast(asyncio.Transport, transport))
+    before = Call(connection, head=False)  # a call before, whose response leaves no trace
+    connection.send(before, b"POST / HTTP/1.1\r\n\r\n", b"")
+    for piece in (OK, b"X-Before: y\r\nContent-Length: 6\r\n\r\n", b"bef", b"ore"):
+        connection.data_received(piece)
+    assert connection.is_reusable and len(before.results) == 1
     call = Call(connection, head=head)
     connection.send(call, b"POST / HTTP/1.1\r\n\r\n", b"")
     for piece in pieces:
