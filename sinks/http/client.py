@@ -11,14 +11,18 @@ from model.http.messages import HttpFailure, HttpRequest, HttpResponse
 from sinks.http.connecting import Connector
 from sinks.http.connection import HttpConnection
 from sinks.http.deadlines import Deadlines
-from sinks.http.engine import UNNEEDED_BODY_SECONDS, Done, Outbound, waits_for_body
+from sinks.http.engine import Done, Outbound
 from sinks.http.pool import ConnectionPool
 from sinks.http.proxies import named_by_proxy, said_by_proxy
 from sinks.http.redirects import MAX_HOPS, SAME_METHOD_AND_BODY, for_hop, next_hop
 from sinks.http.request_head import request_head
 from sinks.http.response_body import LATE
 from sinks.http.ssrf_guard import SsrfGuard
+from sinks.http.transport_codes import failure_of
 from sinks.http.urls import HttpUrl, parsed_url
+
+UNNEEDED_BODY_SECONDS = 1.0  # limit of the wait for a body that is not needed, after its status
+_ALWAYS_READ = 207  # its body has a result per item
 
 
 class HttpClient:
@@ -47,7 +51,7 @@ class HttpClient:
             raise
 
     async def close(self) -> None:
-        """Close all connections. Calls in flight end with ECONNABORTED."""
+        """See `HttpEngine`."""
         for call in self.deadlines.calls():
             call.end_early(HttpFailure(code="ECONNABORTED", message="Waybill stops"))
         await self.pool.close()
@@ -116,7 +120,7 @@ class HttpCall:
     # Called by the connection.
 
     def awaits_body(self, status: int) -> None:
-        if not waits_for_body(self._request, status):
+        if not self._needs_body(status):
             self._client.deadlines.put(self, min(self._until, time.monotonic() + UNNEEDED_BODY_SECONDS))
 
     def finished(self, result: HttpResponse | HttpFailure) -> None:
@@ -137,6 +141,11 @@ class HttpCall:
                 self._send_to(hop)
                 return
         self._end(result)
+
+    def _needs_body(self, status: int) -> bool:
+        if status in SAME_METHOD_AND_BODY:
+            return False  # a redirect: its body must not take the time of the next hop
+        return self._request.needs_body or status == _ALWAYS_READ
 
     def _send_to(self, url: HttpUrl) -> None:
         request, client = self._request, self._client
@@ -172,8 +181,10 @@ class HttpCall:
             self._end(result)
         elif self._done is None:  # aborted at the moment when the connection was made
             result.abort()
-        else:
+        elif result.is_usable():
             self._send_over(result)
+        else:
+            self._end(failure_of(None))
 
     async def _find_connection(self, url: HttpUrl, addresses: tuple[str, ...] | None) -> HttpConnection | HttpFailure:
         client = self._client

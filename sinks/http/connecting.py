@@ -97,14 +97,16 @@ async def _tunnel(sock: socket.socket, url: HttpUrl, proxy: Proxy) -> HttpFailur
     target = f"{name}:{url.port}"
     try:
         await loop.sock_sendall(sock, f"CONNECT {target} HTTP/1.1\r\nhost: {target}\r\n{''.join(lines)}\r\n".encode())
-        received, end = b"", -1
+        received, end, begin_tunnel = b"", -1, -1
         while end < 0 and len(received) < MAX_HEAD_BYTES:
             data = await loop.sock_recv(sock, _RECEIVE_BYTES)
             if not data:
                 raise ConnectionResetError("the proxy closed the connection")
             received += data
-            end, _ = end_of_head(received, 0)
+            end, begin_tunnel = end_of_head(received, 0)
         status = parsed_head(received[:end]).status
+        if 200 <= status < 300 and len(received) > begin_tunnel:
+            raise ValueError("the tunnel starts with bytes that nobody asked for")
     except ValueError as error:
         sock.close()
         return HttpFailure(code="PROXY_ERROR", message=str(error))

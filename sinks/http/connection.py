@@ -21,6 +21,7 @@ WRITE_AT_ONCE_BYTES = 64 * 1024  # longer bodies are written in pieces of this s
 FIRST_FINAL_STATUS = 200
 SWITCHING_PROTOCOLS = 101
 _SALVAGE_BYTES = 256 * 1024
+_LINE_ENDS = (b"\r", b"\n")
 
 
 class Exchange(Protocol):
@@ -131,7 +132,7 @@ class HttpConnection(asyncio.Protocol):
         self._owner.lost(self)
 
     def _write_more(self) -> None:
-        while self._unsent and not self._paused:
+        while self._unsent and not self._paused and not self.transport.is_closing():
             piece, self._unsent = self._unsent[:WRITE_AT_ONCE_BYTES], self._unsent[WRITE_AT_ONCE_BYTES:]
             self.transport.write(piece)
 
@@ -145,10 +146,10 @@ class HttpConnection(asyncio.Protocol):
 
         So a server that refuses a large body (413) and closes is understood.
         """
-        if self.transport.get_extra_info("sslcontext") is not None:
+        open_socket = self.transport.get_extra_info("socket")
+        if open_socket is None or self.transport.get_extra_info("sslcontext") is not None:
             return
-        descriptor = self.transport.get_extra_info("socket").fileno()
-        with contextlib.suppress(OSError), socket.socket(fileno=socket.dup(descriptor)) as sock:
+        with contextlib.suppress(OSError), socket.socket(fileno=socket.dup(open_socket.fileno())) as sock:
             sock.setblocking(False)
             while self._call is not None and (data := sock.recv(_SALVAGE_BYTES)):
                 self.data_received(data)
@@ -159,8 +160,10 @@ class HttpConnection(asyncio.Protocol):
             search_from = max(0, len(received) - 2)
             received += data
         else:
-            received = data.lstrip(b"\r\n") if data[:1] in (b"\r", b"\n") else data
+            received = data
         while True:
+            while received[begin : begin + 1] in _LINE_ENDS:  # empty lines before a status line mean nothing
+                begin = search_from = begin + 1
             end, begin_body = end_of_head(received, search_from)
             if end < 0:
                 break
@@ -180,7 +183,7 @@ class HttpConnection(asyncio.Protocol):
             begin = search_from = begin_body
         self._head_bytes += begin
         self._received = bytearray(received[begin:]) if begin or isinstance(received, bytes) else received
-        if self._head_bytes + len(received) > MAX_HEAD_BYTES:
+        if self._head_bytes + len(self._received) > MAX_HEAD_BYTES:
             message = f"its headers are over {MAX_HEAD_BYTES} bytes"
             self._break(HttpFailure(code="PROTOCOL_ERROR", message=message), message)
 
@@ -189,11 +192,11 @@ class HttpConnection(asyncio.Protocol):
         assert call is not None
         length = 0 if call.has_no_body else head.length_bytes
         if head.fault and length is None:
-            self._end(head, bytes(received), head.fault)
+            self._end(head, b"", head.fault)
         elif length is not None and len(received) >= length:
             self._end(head, bytes(received[:length]), reusable=len(received) == length)
         else:
-            self._head, self._body = head, bytearray()
+            self._head = head
             if head.chunked:
                 self._chunks = ChunkedBody(self._body)
             self._read_body(received)
@@ -249,5 +252,6 @@ class HttpConnection(asyncio.Protocol):
         assert call is not None
         self._call = self._head = self._chunks = None
         self._received = b""
+        self._body = bytearray()  # nothing of it may get into the next response
         self._head_bytes = 0
         return call

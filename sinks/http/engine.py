@@ -1,4 +1,4 @@
-"""The interface of HTTP engines: one request in, one response or failure out, everything limited.
+"""The interface of the HTTP engine: one request in, one response or failure out, everything limited.
 
 `sinks.http.client` implements it. A response exists as soon as its status was received: a later error in headers or
 body is recorded in the response and does not make it a failure.
@@ -9,23 +9,12 @@ from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from model.http.messages import HttpFailure, HttpRequest, HttpResponse
-from sinks.http.redirects import SAME_METHOD_AND_BODY
-
-UNNEEDED_BODY_SECONDS = 1.0  # limit of the wait for a body that is not needed, after its status
-_ALWAYS_READ = 207  # its body has a result per item
 
 Done: TypeAlias = Callable[[HttpResponse | HttpFailure], None]
 
 
-def waits_for_body(request: HttpRequest, status: int) -> bool:
-    """Whether to wait for the body until the timeout of the call."""
-    if status in SAME_METHOD_AND_BODY:
-        return False  # a redirect: its body must not take the time of the next hop
-    return request.needs_body or status == _ALWAYS_READ
-
-
 class HttpEngine(Protocol):
-    """Makes calls on one asyncio loop. Keeps connections alive between calls; never follows redirects."""
+    """Makes calls on one asyncio loop. Keeps connections alive between calls; follows few redirects."""
 
     def start(self, request: HttpRequest, done: Done) -> Callable[[], None]:
         """Start one call on the running loop; never raises for what the server does.
@@ -38,7 +27,7 @@ class HttpEngine(Protocol):
         """Make one call and wait for its result; cancelling it aborts the call."""
 
     async def close(self) -> None:
-        """Close all connections."""
+        """Close all connections. Calls in flight end with ECONNABORTED."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

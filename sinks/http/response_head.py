@@ -5,6 +5,7 @@ status. The parser is written here because those of libraries refuse such respon
 """
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
 
 import msgspec
@@ -13,7 +14,9 @@ MAX_HEAD_BYTES = 256 * 1024  # also of all interim responses together
 _MAX_CACHED_BYTES = 4 * 1024
 _STATUS_LINE = re.compile(r"HTTP/1\.([01]) +([1-9][0-9][0-9])(?: .*)?\r?", re.DOTALL)
 _NAME = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+)[ \t]*")
-_CONTROL_CHARACTER = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_FOLD = re.compile(r"\r?\n[ \t]+")  # a line that continues the one before
+_CONTROL_CHARACTER = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+_CONTROL_CHARACTERS = bytes([*range(9), *range(11, 32), 127])  # but tab and LF
 _NO_BODY = frozenset({204, 304})
 # Repeated lines of these form one list; of others the last counts.
 _LISTS = frozenset({"connection", "content-encoding", "content-length", "transfer-encoding"})
@@ -53,12 +56,17 @@ def parsed_head(head: bytes) -> ResponseHead:
 
 
 def _parsed(head: bytes) -> ResponseHead:
-    first, *lines = head.decode("latin-1").split("\n")
+    text = head.decode("latin-1")
+    if "\n " in text or "\n\t" in text:
+        text = _FOLD.sub(" ", text)
+    first, *lines = text.split("\n")
     status_line = _STATUS_LINE.fullmatch(first)
     if status_line is None:
         raise ValueError(f"the response is not HTTP: {first[:60]!r}")
+    if len(head.translate(None, _CONTROL_CHARACTERS)) != len(head) - head.count(b"\r\n") - head.endswith(b"\r"):
+        lines = [line for line in lines if not _CONTROL_CHARACTER.search(line.removesuffix("\r"))]
     status = int(status_line[2])
-    headers = _headers(lines)
+    headers = _headers(lines, _lower_name if len(head) <= _MAX_CACHED_BYTES else _lower_name.__wrapped__)
     connection = headers.get("connection", "").lower()
     keep_alive = "close" not in connection if status_line[1] == "1" else "keep-alive" in connection
     if status in _NO_BODY:
@@ -80,23 +88,19 @@ def _parsed(head: bytes) -> ResponseHead:
 _cached = lru_cache(maxsize=500)(_parsed)
 
 
-def _headers(lines: list[str]) -> dict[str, str]:
+def _headers(lines: list[str], lower_name: Callable[[str], str]) -> dict[str, str]:
     headers: dict[str, str] = {}
-    last = ""
     for line in lines:
         name, colon, value = line.partition(":")
-        value = value.strip(" \t\r")
-        if line[:1] in " \t":  # folded: it continues the line before
-            value = line.strip(" \t\r")
-            if last and not _CONTROL_CHARACTER.search(value):
-                headers[last] = f"{headers[last]} {value}".strip(" ")
-            continue
-        known = _NAME.fullmatch(name)
-        if not colon or known is None or _CONTROL_CHARACTER.search(value):
-            last = ""  # no header
-            continue
-        last = known[1].lower()
-        if last in _LISTS and last in headers:
-            value = f"{headers[last]}, {value}"
-        headers[last] = value
+        name = lower_name(name)
+        if name and colon:
+            value = value.strip(" \t\r")
+            headers[name] = f"{headers[name]}, {value}" if name in _LISTS and name in headers else value
     return headers
+
+
+@lru_cache(maxsize=1_000)
+def _lower_name(name: str) -> str:
+    """The name of a header in lower case; '' if it is none."""
+    known = _NAME.fullmatch(name)
+    return known[1].lower() if known else ""

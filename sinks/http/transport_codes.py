@@ -1,6 +1,7 @@
 """Names network and TLS errors by transport codes."""
 
 import errno
+import os
 import ssl
 
 from model.http.messages import HttpFailure
@@ -50,8 +51,10 @@ def failure_of(error: Exception | None) -> HttpFailure:
     if isinstance(error, ssl.SSLError):
         return HttpFailure(code=_code_of_tls_fault(str(error)), message=str(error)[:300])
     if isinstance(error, OSError) and error.errno is not None:
-        return HttpFailure(code=code_of_errno(error.errno), message=str(error.strerror)[:300])
-    return HttpFailure(code="ECONNRESET", message=(str(error) or type(error).__name__)[:300])
+        known = error.errno in errno.errorcode  # else of a name server, for the proxy's name
+        message = os.strerror(error.errno) if known else str(error.strerror)
+        return HttpFailure(code=code_of_errno(error.errno), message=message)
+    return HttpFailure(code="ECONNRESET", message=(str(error) or "the connection broke")[:300])
 
 
 def _code_of_tls_fault(message: str) -> str:

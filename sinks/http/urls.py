@@ -38,7 +38,11 @@ class HttpUrl(msgspec.Struct, frozen=True):
 
     def join(self, location: str) -> "HttpUrl":
         """Resolve the Location of a response, as its header was read (Latin-1). Raises ValueError."""
-        return parsed_url(urljoin(self.text, quote(location.encode("latin-1"), safe=_ASCII)))
+        target = quote(location.encode("latin-1"), safe=_ASCII)
+        parts = urlsplit(target)
+        if parts.scheme and not parts.netloc:  # `urljoin` would take it for a relative one
+            raise ValueError("it has a scheme and no host")
+        return parsed_url(urljoin(self.text, target))
 
 
 @lru_cache(maxsize=4_000)

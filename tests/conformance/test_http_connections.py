@@ -1,20 +1,20 @@
-"""The HTTP engine: which connections serve again, how calls end in each phase, and that nothing stays open."""
+"""The HTTP engine: which connections serve again, large and early bodies, callbacks, and that nothing stays open."""
 
 import asyncio
-import contextlib
 import os
 import socket
 import ssl
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import psutil
 import pytest
 import trustme
+import uvloop
 from msgspec.structs import replace
 
-from model.http.messages import HttpFailure, HttpRequest, HttpResponse
+from model.http.messages import HttpFailure, HttpResponse
 from sinks.http import pool
 from sinks.http.client import HttpClient
 from sinks.http.engine import Outbound
@@ -24,10 +24,10 @@ from tests.conformance.http_server import (
     Behaviour,
     RawServer,
     Seen,
+    answering_heads,
     answers,
     echoes,
     hangs,
-    keeps_open,
     resets_midway,
     says,
     says_and_closes,
@@ -104,27 +104,6 @@ def test_idle_connections_are_few_and_end(monkeypatch: pytest.MonkeyPatch) -> No
     run(test())
 
 
-@contextlib.asynccontextmanager
-async def answering_heads(response: bytes, *, close: bool, tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
-    """A server that responds as soon as it has the head of a request, and never reads the body."""
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
-            await reader.readuntil(b"\r\n\r\n")
-            writer.write(response)
-            await writer.drain()
-            if not close:
-                reader._transport.pause_reading()  # type: ignore[attr-defined]
-                await asyncio.sleep(30)
-        writer.close()
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
-    try:
-        yield server.sockets[0].getsockname()[1]
-    finally:
-        server.close()
-
-
 @pytest.mark.parametrize("close", [True, False], ids=["and closes", "and reads nothing"])
 def test_a_response_that_comes_before_the_request_was_written_is_read(close: bool) -> None:
     async def test() -> None:
@@ -137,6 +116,34 @@ def test_a_response_that_comes_before_the_request_was_written_is_read(close: boo
         await engine.close()
 
     run(test())
+
+
+@pytest.mark.parametrize("loop_factory", [uvloop.new_event_loop, asyncio.new_event_loop], ids=["uvloop", "asyncio"])
+def test_a_response_is_read_although_writing_the_request_failed(
+    loop_factory: Callable[[], asyncio.AbstractEventLoop],
+) -> None:
+    """The server is a thread: it resets the connection while the engine is writing."""
+
+    def serve() -> None:
+        for _ in range(30):
+            connection, _ = listening.accept()
+            with connection:
+                while b"\r\n\r\n" not in connection.recv(65_536):
+                    pass
+                connection.sendall(b"HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\n\r\nbig")
+
+    async def test() -> None:
+        engine = HttpClient(SsrfGuard(LOOPBACK))
+        thread = asyncio.create_task(asyncio.to_thread(serve))
+        for _ in range(30):
+            answer = answer_of(await engine.send(post(f"http://127.0.0.1:{port}/", body=LARGE)))
+            assert (answer.status, answer.body, answer.body_fault) == (413, b"big", "")
+        await thread
+        await engine.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+        run(test(), loop_factory)
 
 
 def test_a_server_that_does_not_read_costs_the_timeout_and_little_memory() -> None:
@@ -174,107 +181,6 @@ def test_a_large_body_arrives_whole(encrypted: bool) -> None:
         assert server.connections == 1
         await engine.close()
         await server.stop()
-
-    run(test())
-
-
-@contextlib.asynccontextmanager
-async def full_backlog() -> AsyncIterator[int]:
-    """A port where connections are not accepted and the queue is full: connecting never ends."""
-    with socket.socket() as listening, contextlib.ExitStack() as stack:
-        listening.bind(("127.0.0.1", 0))
-        listening.listen(0)
-        port: int = listening.getsockname()[1]
-        for _ in range(4):
-            waiting = stack.enter_context(socket.socket())
-            waiting.setblocking(False)
-            waiting.connect_ex(("127.0.0.1", port))
-        await asyncio.sleep(0.05)
-        yield port
-
-
-async def _never(host: str) -> Sequence[str]:
-    await asyncio.sleep(3600)
-    return ()
-
-
-PHASES = ["looking up", "connecting", "handshake", "writing", "head", "cut head", "body"]
-
-
-@contextlib.asynccontextmanager
-async def stuck_in(phase: str, timeout_seconds: float = 30.0) -> AsyncIterator[tuple[HttpClient, HttpRequest]]:
-    """An engine, and a request that does not get beyond a phase."""
-    async with contextlib.AsyncExitStack() as stack:
-        server = await RawServer().start()
-        stack.push_async_callback(server.stop)
-        server.on("/head", hangs)
-        server.on("/cut", keeps_open("HTTP/1.1 200 O"))
-        server.on("/body", keeps_open("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf"))
-        resolver = _never if phase == "looking up" else resolves_to("127.0.0.1")
-        engine = HttpClient(SsrfGuard(LOOPBACK, resolver=resolver))
-        stack.push_async_callback(engine.close)
-        url, body = f"http://partner.test:{server.port}/", b"{}"
-        match phase:
-            case "connecting":
-                url = f"http://partner.test:{await stack.enter_async_context(full_backlog())}/"
-            case "handshake":
-                silent = await stack.enter_async_context(answering_heads(b"", close=False))
-                url = f"https://partner.test:{silent}/"
-            case "writing":
-                deaf = await stack.enter_async_context(answering_heads(b"", close=False))
-                url, body = f"http://partner.test:{deaf}/", LARGE
-            case "head" | "body":
-                url += phase
-            case "cut head":
-                url += "cut"
-        yield engine, post(url, body=body, timeout_seconds=timeout_seconds)
-
-
-@pytest.mark.parametrize("phase", PHASES)
-def test_the_time_limit_holds_in_each_phase(phase: str) -> None:
-    async def test() -> None:
-        async with stuck_in(phase, timeout_seconds=0.4) as (engine, request):
-            started = time.monotonic()
-            result = await engine.send(request)
-            assert 0.39 <= time.monotonic() - started < 5
-            if phase == "body":
-                assert answer_of(result).body == b"half" and answer_of(result).body_fault
-            else:
-                assert code_of(result) == "ETIMEDOUT"
-            await until(lambda: not engine.pool._open)
-            assert not engine.deadlines.calls()
-
-    run(test())
-
-
-@pytest.mark.parametrize("phase", PHASES)
-def test_an_aborted_call_ends_in_each_phase_without_a_result(phase: str) -> None:
-    async def test() -> None:
-        async with stuck_in(phase) as (engine, request):
-            results: list[Result] = []
-            for wait_seconds in (0.0, 0.1):
-                abort = engine.start(request, results.append)
-                await asyncio.sleep(wait_seconds)
-                abort()
-                abort()
-                await until(lambda: not engine.pool._open)
-                assert not engine.deadlines.calls()
-            await asyncio.sleep(0.1)
-            assert results == []
-
-    run(test())
-
-
-@pytest.mark.parametrize("phase", PHASES)
-def test_closing_the_engine_ends_calls_in_each_phase(phase: str) -> None:
-    async def test() -> None:
-        async with stuck_in(phase) as (engine, request):
-            results: list[Result] = []
-            engine.start(request, results.append)
-            await asyncio.sleep(0.1)
-            await engine.close()
-            assert [code_of(result) for result in results] == ["ECONNABORTED"]
-            assert not engine.pool._open
 
     run(test())
 
