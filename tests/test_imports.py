@@ -5,7 +5,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 PRODUCT = ("model", "sinks", "flows", "console", "dashboards")
-NOT_IN_MODEL = {"bytewax", "httpx", "pyreqwest", "clickhouse_connect", "sqlite3", "socket", "asyncio", "time", "random"}
+NOT_IN_MODEL = {"bytewax", "httpx", "httptools", "clickhouse_connect", "sqlite3", "socket", "asyncio", "time", "random"}
 
 
 def imported(file: Path) -> set[str]:

@@ -19,7 +19,7 @@ from console.errors import explain_errors
 from flows.alerting.dataflow import FLOW as ALERTING
 from flows.delivery.dataflow import FLOW as DELIVERY
 from flows.delivery.dataflow import SOURCES
-from flows.delivery.replay_marks import REPLAY_MARKS_DIRECTORY, write_crashed
+from flows.delivery.routing.replay_marks import REPLAY_MARKS_DIRECTORY, write_crashed
 from flows.recording.dataflow import FLOW as RECORDING
 from flows.runtime.deployment import Deployment
 from flows.runtime.recovery import last_committed, reset_recovery, set_start_offset

@@ -12,9 +12,9 @@ from rich.text import Text
 from console.access import Caller, audited
 from console.operations.explain import http_lines, reason_lines, with_sender
 from console.reports.render_parts import duration, safe_text
-from flows.delivery.isolation import DeliveryResult
-from flows.delivery.samples import show_request, shown_response
-from flows.delivery.sender import BatchSender
+from flows.delivery.responses import DeliveryResult
+from flows.delivery.results import show_request, show_response
+from flows.delivery.sending import BatchSender
 from flows.engine.clock import wall_clock_ms
 from flows.operations.manual_send import ManualSendPlan, facts_of, plan_manual_send, send_manually, state_of
 from flows.topics.interface import Topics
@@ -155,7 +155,7 @@ def to_json(configuration: CompiledWorkspace, result: EventTestResult) -> dict[s
                 "http_status": one.answer.http_status,
                 "http_ms": one.answer.http_ms,
                 "request": show_request(one.request, configuration.redactor) if one.request else None,
-                "response": shown_response(one, configuration.redactor),
+                "response": show_response(one.response, configuration.redactor),
             }
             for one in result.deliveries
         ],
@@ -170,5 +170,5 @@ def _response(configuration: CompiledWorkspace, one: DeliveryResult) -> Panel:
     lines += reason_lines(answer.code)
     if answer.message:
         lines.append(safe_text(f"“{answer.message}”", "italic"))
-    lines += http_lines(shown_response(one, configuration.redactor))
+    lines += http_lines(show_response(one.response, configuration.redactor))
     return Panel(Group(*lines), title=Text(f"response of {one.delivery.destination}"), title_align="left")

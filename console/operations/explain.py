@@ -10,7 +10,7 @@ from rich.panel import Panel
 from rich.text import Text
 
 from console.reports.render_parts import safe_text
-from flows.delivery.sender import BatchSender
+from flows.delivery.sending import BatchSender
 from flows.engine.clock import wall_clock_ms
 from flows.functions.host import FunctionHost
 from flows.operations.dry_run import DryRunResult, explain
@@ -19,7 +19,7 @@ from flows.workspace.outbound import outbound_of
 from model.destinations.catalogue import reason
 from model.events.event import Event
 from model.redaction.redactor import Redactor
-from sinks.http.pyreqwest_engine import PyreqwestEngine
+from sinks.http.client import HttpClient
 from sinks.http.ssrf_guard import SsrfGuard
 
 _LOOKS = {
@@ -38,7 +38,7 @@ def with_sender(configuration: CompiledWorkspace, use: Callable[[BatchSender], A
         config = configuration.workspace.delivery
         sender = BatchSender(
             configuration=lambda: configuration,
-            engine=PyreqwestEngine(SsrfGuard(config.allow_addresses), outbound_of(config)),
+            engine=HttpClient(SsrfGuard(config.allow_addresses), outbound_of(config)),
             functions=FunctionHost(),
             clock=wall_clock_ms,
         )

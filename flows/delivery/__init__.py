@@ -1,18 +1,20 @@
 """The delivery flow: events in, HTTP calls out, a fact about everything that happened.
 
-The hops of a delivery, each a module:
+    routing          log record -> deliveries, facts; duplicates end here (`flows.delivery.routing`)
+    shard            Bytewax's state key: owns the queues of the destinations whose names hash to it
+      queue          one per destination: deliveries that wait, batches to send, deliveries to requeue
+      circuit        one per queue: circuit breaker, pause and rate limit
+      watermarks     one per shard: what is held, reported every ten seconds
+    budget, context  one per process: how much all shards hold; what else they share
+    sending          one asyncio loop per process: insert function, mapping, request, call
+      isolation      the calls of a batch that was refused as a whole
+      responses      what a response means for the destination and for each delivery
+    results          result -> outcome, retry record, dead letter, sample
 
-    topics events, retries.*     read by flows.topics.source within the in-flight budget
-      router, dedup, versions    duplicates end here; one delivery for each connection and mapping
-      shard                      Bytewax's state key: owns the destinations whose names hash to it
-      queue, circuit, budget     what waits, whether calls may start, how much this process may hold
-      http_loop, sender          the asyncio loop: insert function, mapping, batch, request
-      isolation, responses       what each response means for each delivery of a batch
-      results, samples           facts, samples, retry records, dead letters
-    topics outcomes, retries.*, dead_letters    appended by flows.topics.sink, once an epoch
-
-Each state has one owner: a `DestinationQueue` its queued deliveries; its `CircuitBreaker` the pause, rate limit and
-circuit state; the `InFlightBudget` of the process all counts and bytes; a `Shard` the set of deliveries in flight and
-the snapshot of everything unfinished; `DedupStore` the first offset of each message; `ReplayMarks` how far earlier
-runs may have read; `WorkspaceVersions` which version of the workspace routes which offset.
+**Who changes a delivery.** `Delivery`, `QueuedDelivery`, `Batch` and every result are immutable; a step that changes a
+delivery returns a new one. What changes is where a delivery is, and each place has one owner. On the dataflow's thread:
+a `DestinationQueue` owns the deliveries that wait and tells its `CircuitBreaker` about calls; a `Shard` owns the
+batches in flight, and alone adds to the `InFlightBudget` and subtracts from it. Everything a shard holds is in its
+snapshot. The loop's thread (`HttpLoop`) owns the calls: it receives batches, and returns each with one result per
+delivery, whatever happens. Neither thread waits for the other.
 """

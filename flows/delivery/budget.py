@@ -6,11 +6,19 @@ being read, and a burst that every destination keeps up with requeues nothing.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from math import ceil
 
 from model.durations import MINUTE_MS
 
 ACTIVE_FOR_MS = MINUTE_MS  # a destination has a share for this long after its last delivery
+
+
+@dataclass(slots=True)
+class _Held:
+    deliveries: int = 0
+    size_bytes: int = 0
+    last_taken_ms: int = 0
 
 
 class InFlightBudget:
@@ -23,54 +31,54 @@ class InFlightBudget:
         # be most expensive under the highest load.
         self._least_read = max(1, max_deliveries // 8)
         self._clock = clock
-        self._deliveries = 0
-        self._bytes = 0
-        self._by_destination: dict[str, int] = {}
-        self._bytes_by_destination: dict[str, int] = {}
-        self._last_taken_ms: dict[str, int] = {}
+        self._all = _Held()
+        self._by_destination: dict[str, _Held] = {}
 
     def take(self, destination: str, size_bytes: int) -> None:
         """Add a delivery."""
-        self._deliveries += 1
-        self._bytes += size_bytes
-        self._by_destination[destination] = self._by_destination.get(destination, 0) + 1
-        self._bytes_by_destination[destination] = self._bytes_by_destination.get(destination, 0) + size_bytes
-        self._last_taken_ms[destination] = self._clock()
+        held = self._by_destination.get(destination)
+        if held is None:
+            held = self._by_destination[destination] = _Held()
+        held.deliveries += 1
+        held.size_bytes += size_bytes
+        held.last_taken_ms = self._clock()
+        self._all.deliveries += 1
+        self._all.size_bytes += size_bytes
 
     def release(self, destination: str, size_bytes: int) -> None:
         """Subtract a delivery."""
-        self._deliveries -= 1
-        self._bytes -= size_bytes
-        self._by_destination[destination] -= 1
-        self._bytes_by_destination[destination] -= size_bytes
+        for held in (self._all, self._by_destination[destination]):
+            held.deliveries -= 1
+            held.size_bytes -= size_bytes
 
     @property
     def free(self) -> int:
         """How many more deliveries may be read now; 0: stop reading."""
-        free = self._max_deliveries - self._deliveries
-        if self._bytes >= self._max_bytes or free < self._least_read:
+        free = self._max_deliveries - self._all.deliveries
+        if self._all.size_bytes >= self._max_bytes or free < self._least_read:
             return 0
         return free
 
     @property
     def deliveries(self) -> int:
         """How many are held now."""
-        return self._deliveries
+        return self._all.deliveries
 
-    def others_than(self, destination: str) -> bool:
+    def others_active(self, destination: str) -> bool:
         """Whether other destinations are active. If not, a destination that stops reading delays nobody else."""
-        oldest = self._clock() - ACTIVE_FOR_MS
-        return any(name != destination and taken_ms >= oldest for name, taken_ms in self._last_taken_ms.items())
+        return bool(self._active() - {destination})
 
     def over_share(self, destination: str) -> int:
         """How many deliveries the destination holds beyond its share while the budget is used up; else 0."""
-        if self.free > 0 or not self.others_than(destination):
+        held = self._by_destination.get(destination)
+        if self.free > 0 or held is None or not self.others_active(destination):
             return 0
-        oldest = self._clock() - ACTIVE_FOR_MS
-        active = max(1, sum(1 for taken_ms in self._last_taken_ms.values() if taken_ms >= oldest))
-        count = self._by_destination.get(destination, 0)
-        size_bytes = self._bytes_by_destination.get(destination, 0)
-        over_bytes = max(0, size_bytes - self._max_bytes // active)
+        active = len(self._active())
+        over_bytes = max(0, held.size_bytes - self._max_bytes // active)
         # Convert excess bytes to a count by mean size: with large events the byte budget binds first.
-        over_by_size = ceil(over_bytes * count / size_bytes) if over_bytes else 0
-        return max(0, count - self._max_deliveries // active, over_by_size)
+        over_by_size = ceil(over_bytes * held.deliveries / held.size_bytes) if over_bytes else 0
+        return max(0, held.deliveries - self._max_deliveries // active, over_by_size)
+
+    def _active(self) -> set[str]:
+        oldest_ms = self._clock() - ACTIVE_FOR_MS
+        return {name for name, held in self._by_destination.items() if held.last_taken_ms >= oldest_ms}

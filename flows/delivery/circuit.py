@@ -6,9 +6,10 @@ flooded. The circuit opens only on evidence (`model.delivery.failure_window`, `m
 names that evidence. The current time is passed in.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
+
+import msgspec
 
 from model.delivery.failure_window import FailureWindow
 from model.delivery.refusals import Refusals
@@ -28,14 +29,31 @@ class CircuitState(StrEnum):
     OFF = "off"  # the destination, or all its connections, were removed or disabled
 
 
-@dataclass(frozen=True, slots=True)
-class CircuitChange:
+class CircuitChange(msgspec.Struct, frozen=True):
     """A state change of a circuit. ``until_ms``: no call before this moment."""
 
     state: CircuitState
     code: str
     message: str
     until_ms: int
+
+
+class CallResult(msgspec.Struct, frozen=True, kw_only=True):
+    """One HTTP call as the destination's circuit sees it.
+
+    ``answered``: there was an HTTP response. ``retry_after_ms``: the pause it asks for on behalf of the whole service.
+    Set if the call failed: ``delivery``, the id of the first delivery in the request; ``failed_since_ms``, since when
+    all of its deliveries have failed in this way (0: one of them had not failed so before).
+    """
+
+    failure: FailureClass
+    code: str
+    message: str
+    took_ms: int
+    retry_after_ms: int | None
+    answered: bool = True
+    delivery: str = ""
+    failed_since_ms: int = 0
 
 
 class CircuitBreaker:
@@ -125,38 +143,29 @@ class CircuitBreaker:
         if self.state is CircuitState.OPEN:
             self._enter(CircuitState.HALF_OPEN, "BREAKER_OPEN", "one call tests the destination", now_ms)
 
-    def call_finished(
-        self,
-        failure: FailureClass,
-        *,
-        now_ms: int,
-        took_ms: int,
-        code: str,
-        message: str,
-        retry_after_ms: int | None,
-        answered: bool = True,
-        delivery: str = "",
-        failed_since_ms: int = 0,
-        others: int = 0,
-    ) -> None:
-        """Record the result of a call (`flows.delivery.responses.CallResult`); ``others``: other batches in flight."""
-        if failure is FailureClass.THROTTLE:
+    def call_finished(self, call: CallResult, *, now_ms: int, others: int = 0) -> None:
+        """Record the result of a call; ``others``: other batches in flight."""
+        if call.failure is FailureClass.THROTTLE:
             # A throttling destination is alive: pause as it asks, and change nothing else.
-            self._pause(now_ms, 1_000 if retry_after_ms is None else retry_after_ms)
-        elif failure is FailureClass.SETUP:
-            self._refusals.refused(now_ms, delivery=delivery, failed_since_ms=failed_since_ms, answered=answered)
-            self._refused(now_ms, code, message, others)
-        elif failure is FailureClass.RETRY:
-            self._failed(now_ms, took_ms, code, message, answered, failed_since_ms)
-            if retry_after_ms is not None:  # the service itself says until when it is unavailable
-                self._pause(now_ms, retry_after_ms)
+            self._pause(now_ms, 1_000 if call.retry_after_ms is None else call.retry_after_ms)
+        elif call.failure is FailureClass.SETUP:
+            self._refused(call, now_ms, others)
+        elif call.failure is FailureClass.RETRY:
+            self._failed(call, now_ms)
+            if call.retry_after_ms is not None:  # the service itself says until when it is unavailable
+                self._pause(now_ms, call.retry_after_ms)
         else:
-            self._succeeded(now_ms, took_ms)
+            self._succeeded(now_ms, call.took_ms)
 
     def changes(self) -> list[CircuitChange]:
         """Remove and return the changes since the last call."""
         changes, self._changes = self._changes, []
         return changes
+
+    def continue_from(self, former: "CircuitBreaker", now_ms: int) -> None:
+        """Start in the state of the circuit that this one replaces, without its evidence."""
+        self.state = former.state
+        self._blocked_ms = former.blocked_ms(now_ms)
 
     def restore(self, state: str, evidence: dict[str, Any] | None = None) -> None:
         """Restore the state from before a restart; a circuit that was not closed probes before sending at full rate."""
@@ -170,7 +179,7 @@ class CircuitBreaker:
     def evidence(self) -> dict[str, Any] | None:
         """The evidence for the state, and evidence collected towards the next one, as plain values for a snapshot.
 
-        None for a destination that is well, as most are: a snapshot is written every second.
+        None for a destination that works, as most do: a snapshot is written every second.
         """
         if self.state is CircuitState.CLOSED and self._refusals.are_none:
             return None
@@ -181,23 +190,27 @@ class CircuitBreaker:
             "refusals": self._refusals.to_state(),
         }
 
-    def _refused(self, now_ms: int, code: str, message: str, others: int) -> None:
+    def _refused(self, call: CallResult, now_ms: int, others: int) -> None:
+        self._refusals.refused(
+            now_ms, delivery=call.delivery, failed_since_ms=call.failed_since_ms, answered=call.answered
+        )
         if self.state is CircuitState.BLOCKED or (self._refusals.proven and not others):
             self._pause(now_ms, self._setup_probe_ms)
-            self._enter(CircuitState.BLOCKED, code, self._refusals.evidence(code, message), self._paused_until_ms)
+            reason = self._refusals.evidence(call.code, call.message)
+            self._enter(CircuitState.BLOCKED, call.code, reason, self._paused_until_ms)
         elif self._refusals.suspected and not self._refusals.answered:
             self._pause(now_ms, NO_ANSWER_PAUSE_MS)
 
-    def _failed(self, now_ms: int, took_ms: int, code: str, message: str, answered: bool, failed_since_ms: int) -> None:
+    def _failed(self, call: CallResult, now_ms: int) -> None:
         if self.state is CircuitState.BLOCKED:
-            if self._refusals.answered or not answered:  # no evidence that the refusal has ended
+            if self._refusals.answered or not call.answered:  # no evidence that the refusal has ended
                 self._pause(now_ms, self._setup_probe_ms)
                 return
             self._recover()  # the host was unknown or untrusted, and now responds
         if self._breaker is None:
             return
-        own = self._refusals.passed_over(failed_since_ms)
-        self._breaker.record(now_ms, failed=True, took_ms=took_ms, own=own)
+        own = self._refusals.passed_over(call.failed_since_ms)
+        self._breaker.record(now_ms, failed=True, took_ms=call.took_ms, own=own)
         complaint = self._breaker.complaint(now_ms)
         if self.state is CircuitState.HALF_OPEN:
             probes = "the probe" if self._openings < 2 else f"{self._openings} probes"
@@ -206,7 +219,7 @@ class CircuitBreaker:
         elif complaint:
             self._opened_for = complaint
         if complaint and self.state is not CircuitState.OPEN:
-            self._open(now_ms, code, f"{complaint}: {message or code}")
+            self._open(now_ms, call.code, f"{complaint}: {call.message or call.code}")
 
     def _succeeded(self, now_ms: int, took_ms: int) -> None:
         if self._breaker is not None:

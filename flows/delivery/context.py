@@ -1,22 +1,54 @@
-"""What the shards of one process share: the active configuration, the HTTP loop, the budget, the clock, the sampler."""
+"""What the shards of one process share, from the active configuration to the connections that were removed."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from flows.delivery.budget import InFlightBudget
-from flows.delivery.circuit import CircuitBreaker
-from flows.delivery.http_loop import HttpLoop
-from flows.delivery.queue import DestinationQueue, QueuedDelivery
-from flows.delivery.removals import Removals
-from flows.delivery.watermarks import SourcePart, WatermarkReporter
-from flows.workspace.compiled import CompiledWorkspace
-from model.delivery.failure_window import FailureWindow
+from flows.delivery.sending import HttpLoop
+from flows.delivery.watermarks import SourcePart
+from flows.workspace.compiled import CompiledWorkspace, Sent
 from model.delivery.sampling import Sampler
+
+FIRST_CHECK_MS = 2_000  # each next check comes after as long again as the delivery has waited, so there are few
+
+
+class _Name(NamedTuple):
+    source: str
+    destination: str
+    mapping: str
+
+
+class Removals:
+    """Keeps deliveries of removed or disabled connections for a while, so that a mistaken change can be undone.
+
+    The file may be restored, or give a renamed id its former name (``was``). And where several processes share the
+    flow, one of them may have a version of the workspace that the others have not read yet. ``keep_ms``: counted from
+    the first delivery that could not be sent.
+    """
+
+    def __init__(self, keep_ms: Callable[[], int] = lambda: 0) -> None:
+        self._keep_ms = keep_ms
+        self._since_ms: dict[_Name, int] = {}
+
+    def recheck_at_ms(self, sent: Sent, now_ms: int) -> int | None:
+        """When to check a delivery of a removed or disabled connection again; None: it was kept long enough."""
+        since_ms = self._since_ms.setdefault(_Name(sent.source, sent.destination, sent.mapping), now_ms)
+        end_ms = since_ms + self._keep_ms()
+        if now_ms >= end_ms:
+            return None
+        return min(end_ms, now_ms + max(FIRST_CHECK_MS, now_ms - since_ms))
+
+    def workspace_changed(self, configuration: CompiledWorkspace) -> None:
+        """Forget the connections that are active again."""
+        for name in list(self._since_ms):
+            if configuration.disabled_reason(name) is None:
+                self._since_ms.pop(name, None)
 
 
 @dataclass(slots=True, kw_only=True)
 class ShardContext:
-    """Shared by the shards of a process. ``configuration`` returns the active version of the workspace."""
+    """``configuration`` returns the active version of the workspace."""
 
     run: str
     clock: Callable[[], int]
@@ -32,32 +64,4 @@ class ShardContext:
     open_shard: Callable[[int], bool]  # called once by each shard; returns whether the previous run stopped cleanly
     outcomes_partitions: int
     removals: Removals = field(default_factory=Removals)
-    stop_deadline_ms: int | None = field(default=None)  # set when the first shard stops: no waiting for calls after it
-
-    def reporter(self, shard: int, unfinished: Callable[[], Iterable[QueuedDelivery]]) -> WatermarkReporter:
-        """Create a shard's reporter; ``unfinished`` returns the deliveries the shard holds."""
-        return WatermarkReporter(
-            self.parts, unfinished, shard=shard, shards=self.shards, run=self.run, clock=self.clock
-        )
-
-    def queue(self, destination: str, configuration: CompiledWorkspace | None = None) -> DestinationQueue:
-        """Create a destination's queue from a version of the workspace, by default the active one."""
-        configuration = configuration or self.configuration()
-        setup = configuration.destinations[destination]
-        return DestinationQueue(
-            destination,
-            self.circuit(destination, configuration),
-            concurrency=setup.destination.concurrency,
-            batching=setup.batching,
-            max_wait_ms=self.max_wait_in_queue_ms,
-        )
-
-    def circuit(self, destination: str, configuration: CompiledWorkspace) -> CircuitBreaker:
-        """Create a destination's circuit breaker."""
-        setup = configuration.destinations[destination]
-        return CircuitBreaker(
-            concurrency=setup.destination.concurrency,
-            setup_probe_ms=self.setup_probe_ms,
-            calls_per_second=setup.destination.calls_per_second,
-            breaker=FailureWindow(setup.breaker) if setup.breaker else None,
-        )
+    stop_deadline_ms: int | None = None  # set when the first shard stops: no shard waits for calls after it

@@ -16,18 +16,16 @@ from bytewax.dataflow import Dataflow
 from bytewax.operators import KeyedStream
 
 from flows.delivery.budget import InFlightBudget
-from flows.delivery.context import ShardContext
-from flows.delivery.dedup import DedupStores
-from flows.delivery.http_loop import HttpLoop
-from flows.delivery.removals import Removals
-from flows.delivery.replay_marks import REPLAY_MARKS_DIRECTORY, ReplayMarks
-from flows.delivery.router import Router, ShardItem
-from flows.delivery.sender import BatchSender
+from flows.delivery.context import Removals, ShardContext
+from flows.delivery.routing.dedup import DedupStores
+from flows.delivery.routing.replay_marks import REPLAY_MARKS_DIRECTORY, ReplayMarks
+from flows.delivery.routing.router import Router, ShardItem
+from flows.delivery.routing.versions import VERSIONS_DIRECTORY, WorkspaceVersions
+from flows.delivery.sending import BatchSender, HttpLoop
 from flows.delivery.shard import Shard
-from flows.delivery.versions import VERSIONS_DIRECTORY, WorkspaceVersions
 from flows.engine.clock import wall_clock_ms
 from flows.engine.epochs import EpochAligner
-from flows.engine.sharding import WorkerShare
+from flows.engine.sharding import ShardBatch, WorkerShare
 from flows.functions.host import FunctionHost
 from flows.runtime.deployment import Deployment
 from flows.runtime.recovery import log_id, start_offset
@@ -41,7 +39,7 @@ from model.delivery.retry_tiers import RETRY_TIERS, TIER_OF_TOPIC
 from model.delivery.sampling import Sampler
 from model.http.failure import RETRY_AFTER_LIMIT_MS, FailureClass
 from model.workspace.workspace import Workspace
-from sinks.http.pyreqwest_engine import PyreqwestEngine
+from sinks.http.client import HttpClient
 from sinks.http.ssrf_guard import SsrfGuard
 
 FLOW = "delivery"
@@ -64,7 +62,7 @@ def delivery_flow(
     flow = Dataflow(FLOW)
     items = op.input("topics", flow, TopicsSource({topic: source(topic) for topic in SOURCES}, epochs))
     # Sourced("events", Record(0, 17, 1763690000000, key, b'{"v":1,"source":"web"}\n{"type":"track",...}'))
-    routed: KeyedStream[list[ShardItem]] = op.flat_map_batch("route", items, router)
+    routed: KeyedStream[ShardBatch[ShardItem]] = op.flat_map_batch("route", items, router)
     # ("3.5", [QueuedDelivery(Delivery(destination="crm", ...), topic="events", partition=0, offset=17)])
     # ("0.3", [OutgoingRecord("outcomes", b"0:17", b'{"v":1,"kind":"received","routes":[["9f..","crm",""]],...}')])
     settled: KeyedStream[list[OutgoingRecord]] = op.stateful_batch("deliver", routed, shard)
@@ -94,8 +92,9 @@ def prepare(
     replay_marks = ReplayMarks(
         recovery / REPLAY_MARKS_DIRECTORY, lambda topic, partition: topics.bounds(topic, partition)[1]
     )
-    parts = [(topic, partition) for topic in SOURCES for partition in range(topics.partitions(topic))]
-    budget = InFlightBudget(max_deliveries=config.max_held_deliveries, max_bytes=config.max_held_bytes, clock=clock)
+    budget = InFlightBudget(
+        max_deliveries=config.max_in_flight_deliveries, max_bytes=config.max_in_flight_bytes, clock=clock
+    )
     dedup_stores = DedupStores(
         topics, deployment.data / "duplicates", window_seconds=config.duplicate_window_seconds, clock=clock
     )
@@ -112,20 +111,15 @@ def prepare(
         reload_workspace=deployment.live.reload,
     )
     policy = config.retry_policy()
-    outbound = outbound_of(config)
     functions = FunctionHost(show=lambda line: log.info("insert function: %s", versions.current.redactor.text(line)))
-
-    def sender() -> BatchSender:
-        engine = PyreqwestEngine(SsrfGuard(config.allow_addresses), outbound)
-        return BatchSender(
-            configuration=lambda: versions.current,
-            engine=engine,
-            functions=functions,
-            clock=clock,
-            removed=FailureClass.THROTTLE,  # it returns to its shard, which keeps it for a while (see `removals`)
-        )
-
-    calls = HttpLoop(sender, clock)
+    sender = BatchSender(
+        configuration=lambda: versions.current,
+        engine=HttpClient(SsrfGuard(config.allow_addresses), outbound_of(config)),
+        functions=functions,
+        clock=clock,
+        removed=FailureClass.THROTTLE,  # it returns to its shard, which keeps it for a while (see `Removals`)
+    )
+    calls = HttpLoop(sender)
     context = ShardContext(
         run=run,
         clock=clock,
@@ -135,7 +129,7 @@ def prepare(
         max_wait_in_queue_ms=round(config.max_wait_in_queue_seconds * 1_000),
         budget=budget,
         calls=calls,
-        parts=tuple(parts),
+        parts=tuple((topic, partition) for topic in SOURCES for partition in range(topics.partitions(topic))),
         shards=config.shards,
         sampler=Sampler(),
         open_shard=replay_marks.open_shard,

@@ -8,17 +8,18 @@
 """
 
 from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 import msgspec
 from msgspec.structs import replace
 
-from flows.delivery.responses import CallResult, ClassifiedResponse, classify_response
+from flows.delivery.circuit import CallResult
+from flows.delivery.responses import ClassifiedResponse, DeliveryResult, classify_response
 from flows.workspace.compiled import CompiledDestination
 from model.delivery.attempt import AttemptResult
 from model.delivery.delivery import Delivery
 from model.destinations.destination import Item
 from model.http.failure import FailureClass
-from model.http.messages import HttpFailure, HttpRequest, HttpResponse
 from model.redaction.redactor import Redactor
 from sinks.http.engine import HttpEngine
 
@@ -30,22 +31,6 @@ _ACCEPTING = {FailureClass.DELIVERED, FailureClass.DISCARD}  # the destination w
 _STOPS = {FailureClass.RETRY, FailureClass.THROTTLE}
 
 
-class DeliveryResult(msgspec.Struct, frozen=True, kw_only=True):
-    """The result of one delivery. ``delivery`` is as the insert function left it; no ``request``: no call was made.
-
-    ``again``: the response does not cover it, because it was refused together with others or not sent; it returns to
-    its queue without using up an attempt. Never for a batch of one delivery.
-    """
-
-    delivery: Delivery
-    answer: AttemptResult
-    request: HttpRequest | None = None
-    result: HttpResponse | HttpFailure | None = None
-    calls_ms: int = 0
-    finished_ms: int
-    again: bool = False
-
-
 class Member(msgspec.Struct, frozen=True):
     """One delivery of a request, and its place in the batch."""
 
@@ -54,7 +39,10 @@ class Member(msgspec.Struct, frozen=True):
     item: Item
 
 
-class Sending:
+Results: TypeAlias = dict[int, DeliveryResult]  # by place in the batch
+
+
+class BatchCalls:
     """Makes the calls of one batch, one after another.
 
     ``max_calls``: more would exceed the destination's rate limit. Deliveries return to their queue when these calls are
@@ -69,7 +57,7 @@ class Sending:
         clock: Callable[[], int],
         max_calls: int,
     ) -> None:
-        self.deliveries: dict[int, DeliveryResult] = {}
+        self.results: Results = {}
         self.calls: list[CallResult] = []
         self._setup = setup
         self._redactor = redactor
@@ -90,44 +78,44 @@ class Sending:
             if not self._may_continue():
                 self._return_unsent(part, limit)
                 break
-            call = await self._call(part)
-            if call.classified.per_item:
-                self._record([one for place, one in enumerate(part) if place not in call.classified.resend], call)
-                part = [part[place] for place in sorted(call.classified.resend)]
+            response, results = await self._call(part)
+            if response.per_item:
+                self._record([one for place, one in enumerate(part) if place not in response.resend], results)
+                part = [part[place] for place in sorted(response.resend)]
             elif len(part) > 1:
-                await self._isolate(part, call)
+                await self._isolate(part, results)
                 break
             else:
-                self._record(part, call, limit or None)  # alone from now on, if it is retried
+                self._record(part, results, limit or None)  # alone from now on, if it is retried
                 break
 
-    async def _isolate(self, part: Sequence[Member], call: "_Call") -> None:
-        answer = call.answers[part[0].place]
+    async def _isolate(self, part: Sequence[Member], refused: Results) -> None:
+        answer = refused[part[0].place].answer
         if answer.failure is FailureClass.DELIVERED:
-            self._record(part, call)
+            self._record(part, refused)
         elif answer.failure is FailureClass.DISCARD or answer.http_status == TOO_LARGE:
             await self._halves(part)
         elif answer.failure is FailureClass.SETUP and answer.http_status:
-            await self._probe_refused(part, call)
+            await self._probe_refused(part, refused)
         else:
             smaller = 0 if answer.failure is FailureClass.THROTTLE else _power_of_two(len(part) // SHRINK_FACTOR)
-            self._record(part, call, smaller)
+            self._record(part, refused, smaller)
 
     async def _halves(self, part: Sequence[Member]) -> None:
         half = len(part) // 2
         for some in (part[:half], part[half:]):
             await self.deliver(some, _power_of_two(len(some)))
 
-    async def _probe_refused(self, part: Sequence[Member], call: "_Call") -> None:
+    async def _probe_refused(self, part: Sequence[Member], refused: Results) -> None:
         """Try single events until one is accepted or discarded. If none is, all share the response to the batch."""
         places = sorted({0, len(part) // 2, len(part) - 1})
         while places and not self._one_accepted and self._may_continue():
             await self.deliver([part[places.pop(0)]], 1)
-        rest = [one for one in part if one.place not in self.deliveries]
+        rest = [one for one in part if one.place not in self.results]
         if self._one_accepted:
             await self._halves(rest)
         else:
-            self._record(rest, call, _power_of_two(len(part) // SHRINK_FACTOR))
+            self._record(rest, refused, _power_of_two(len(part) // SHRINK_FACTOR))
             self._stopped = True
 
     def _may_continue(self) -> bool:
@@ -135,65 +123,52 @@ class Sending:
             not self._stopped and len(self.calls) < self._max_calls and self._clock() - self._started_ms < BATCH_TIME_MS
         )
 
-    async def _call(self, part: Sequence[Member]) -> "_Call":
+    async def _call(self, part: Sequence[Member]) -> tuple[ClassifiedResponse, Results]:
         items = [one.item for one in part]
         started_ms = self._clock()
         for one in part:
             self._since_ms.setdefault(one.place, started_ms)
         request = self._setup.destination.request(items, started_ms)
-        result = await self._engine.send(request)
+        response = await self._engine.send(request)
         now_ms = self._clock()
         http_ms = max(0, now_ms - started_ms)
-        classified = classify_response(result, items, self._setup, self._redactor, now_ms=now_ms, http_ms=http_ms)
-        self.calls.append(
-            replace(
-                classified.end,
-                delivery=part[0].delivery.delivery_id,
-                failed_since_ms=min(_failed_since_ms(one.delivery, classified.end.failure) for one in part),
+        classified = classify_response(response, items, self._setup, self._redactor, now_ms=now_ms, http_ms=http_ms)
+        self.calls.append(classified.call_of([one.delivery for one in part]))
+        self._stopped = self._stopped or classified.call.failure in _STOPS
+        self._one_accepted = self._one_accepted or classified.call.failure in _ACCEPTING
+        return classified, {
+            one.place: DeliveryResult(
+                delivery=self._counted(one, now_ms, calls=1),
+                answer=answer,
+                request=request,
+                response=response,
+                finished_ms=now_ms,
             )
-        )
-        self._stopped = self._stopped or classified.end.failure in _STOPS
-        self._one_accepted = self._one_accepted or classified.end.failure in _ACCEPTING
-        answers = dict(zip((one.place for one in part), classified.answers, strict=True))
-        return _Call(request, result, classified, answers, now_ms)
+            for one, answer in zip(part, classified.answers, strict=True)
+        }
 
-    def _record(self, members: Sequence[Member], call: "_Call", limit: int | None = None) -> None:
+    def _record(self, members: Sequence[Member], results: Results, limit: int | None = None) -> None:
         for one in members:
-            answer = call.answers[one.place]
-            self.deliveries[one.place] = DeliveryResult(
-                delivery=one.delivery,
-                answer=answer if limit is None else replace(answer, batch_limit=limit),
-                request=call.request,
-                result=call.result,
-                calls_ms=self._calls_ms(one, call.finished_ms),
-                finished_ms=call.finished_ms,
-            )
+            result = results[one.place]
+            if limit is not None:
+                result = replace(result, answer=replace(result.answer, batch_limit=limit))
+            self.results[one.place] = result
 
     def _return_unsent(self, members: Sequence[Member], limit: int) -> None:
         now_ms = self._clock()
         for one in members:
-            self.deliveries[one.place] = DeliveryResult(
-                delivery=replace(one.delivery, batch_limit=limit or one.delivery.batch_limit),
+            delivery = self._counted(one, now_ms, calls=0)
+            self.results[one.place] = DeliveryResult(
+                delivery=replace(delivery, batch_limit=limit or delivery.batch_limit),
                 answer=AttemptResult(failure=FailureClass.RETRY, code="", called=False),
-                calls_ms=self._calls_ms(one, now_ms),
                 finished_ms=now_ms,
-                again=True,
+                undecided=True,
             )
 
-    def _calls_ms(self, one: Member, now_ms: int) -> int:
-        return max(0, now_ms - self._since_ms.get(one.place, now_ms))
-
-
-class _Call(msgspec.Struct, frozen=True):
-    request: HttpRequest
-    result: HttpResponse | HttpFailure
-    classified: ClassifiedResponse
-    answers: dict[int, AttemptResult]  # by place in the batch
-    finished_ms: int
-
-
-def _failed_since_ms(delivery: Delivery, failure: FailureClass) -> int:
-    return delivery.refused_since_ms if failure is FailureClass.SETUP else delivery.failed_since_ms
+    def _counted(self, one: Member, now_ms: int, *, calls: int) -> Delivery:
+        """The delivery with its calls in this batch, which count as one, and the time since the first of them."""
+        spent_ms = max(0, now_ms - self._since_ms.get(one.place, now_ms))
+        return replace(one.delivery, calls=one.delivery.calls + calls, calls_ms=one.delivery.calls_ms + spent_ms)
 
 
 def _power_of_two(count: int) -> int:

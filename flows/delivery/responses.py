@@ -8,31 +8,15 @@ from collections.abc import Sequence
 import msgspec
 from msgspec.structs import replace
 
+from flows.delivery.circuit import CallResult
 from flows.workspace.compiled import CompiledDestination
 from model.delivery.attempt import AttemptResult
+from model.delivery.delivery import Delivery
 from model.destinations.destination import Item, ItemAnswer
 from model.http.failure import FailureClass, cut, partner_message, retry_after_ms, speaks_of_service
 from model.http.failure_rules import ANSWER_UNREADABLE
-from model.http.messages import HttpFailure, HttpResponse
+from model.http.messages import HttpFailure, HttpRequest, HttpResponse
 from model.redaction.redactor import Redactor
-
-
-class CallResult(msgspec.Struct, frozen=True, kw_only=True):
-    """One HTTP call as the destination's circuit sees it.
-
-    ``answered``: there was an HTTP response. ``retry_after_ms``: the pause it asks for on behalf of the whole service.
-    ``delivery``: id of the first delivery in the request. ``failed_since_ms``: since when all of its deliveries have
-    failed in this way; 0 if any has not failed so before.
-    """
-
-    failure: FailureClass
-    code: str
-    message: str
-    took_ms: int
-    retry_after_ms: int | None
-    answered: bool = True
-    delivery: str = ""
-    failed_since_ms: int = 0
 
 
 class ClassifiedResponse(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,10 +25,44 @@ class ClassifiedResponse(msgspec.Struct, frozen=True, kw_only=True):
     ``per_item``: the response judges items one by one; ``resend``: positions of items refused only because of others.
     """
 
-    end: CallResult
+    call: CallResult
     answers: list[AttemptResult]
     per_item: bool = False
     resend: frozenset[int] = frozenset()
+
+    def call_of(self, deliveries: Sequence[Delivery]) -> CallResult:
+        """The result of the call, with what a circuit needs to know about its deliveries if it failed."""
+        failure = self.call.failure
+        if failure is FailureClass.SETUP:
+            since_ms = min(delivery.refused_since_ms for delivery in deliveries)
+        elif failure is FailureClass.RETRY:
+            since_ms = min(delivery.failed_since_ms for delivery in deliveries)
+        else:
+            return self.call
+        return replace(self.call, delivery=deliveries[0].delivery_id, failed_since_ms=since_ms)
+
+
+class DeliveryResult(msgspec.Struct, frozen=True, kw_only=True):
+    """The result of one delivery.
+
+    ``delivery``: as the insert function left it, with its calls counted. No ``request``: no call was made.
+    ``undecided``: the response does not cover it, because it was refused together with others or not sent; it returns
+    to its queue without using up an attempt. Never for a batch of one delivery.
+    """
+
+    delivery: Delivery
+    answer: AttemptResult
+    request: HttpRequest | None = None
+    response: HttpResponse | HttpFailure | None = None
+    finished_ms: int
+    undecided: bool = False
+
+
+class BatchResult(msgspec.Struct, frozen=True):
+    """A result for each delivery, in their order; ``calls``: the result of each call, for the destination's circuit."""
+
+    deliveries: tuple[DeliveryResult, ...]
+    calls: tuple[CallResult, ...] = ()
 
 
 def classify_response(
@@ -68,7 +86,7 @@ def classify_response(
             for_batch = replace(for_batch, failure=item_answers[0].failure, code=item_answers[0].code, message=message)
         item_answers = None
     throttled = for_batch.failure is FailureClass.THROTTLE
-    end = CallResult(
+    call = CallResult(
         failure=for_batch.failure,
         code=for_batch.code,
         message=for_batch.message,
@@ -79,19 +97,19 @@ def classify_response(
     )
     if item_answers is None or all(item is None for item in item_answers):
         shared = replace(for_batch, batch_items=len(items)) if len(items) > 1 and for_batch.code else for_batch
-        return ClassifiedResponse(end=end, answers=[shared] * len(items))
+        return ClassifiedResponse(call=call, answers=[shared] * len(items))
     answers = [_for_item(item, for_batch, setup, redactor) for item in item_answers]
     resend = frozenset(place for place, item in enumerate(item_answers) if item is not None and item.resend)
-    return ClassifiedResponse(end=_judge_call(end, answers, resend), answers=answers, per_item=True, resend=resend)
+    return ClassifiedResponse(call=_judge_call(call, answers, resend), answers=answers, per_item=True, resend=resend)
 
 
-def _judge_call(end: CallResult, answers: Sequence[AttemptResult], resend: frozenset[int]) -> CallResult:
+def _judge_call(call: CallResult, answers: Sequence[AttemptResult], resend: frozenset[int]) -> CallResult:
     """Judge a call by its item results: the destination works, unless every single item failed or was refused."""
     classes = {answer.failure for answer in answers}
     if not resend and classes in ({FailureClass.RETRY}, {FailureClass.SETUP}):
         first = answers[0]
-        return replace(end, failure=first.failure, code=first.code, message=first.message, retry_after_ms=None)
-    return replace(end, failure=FailureClass.DELIVERED, code="", message="", retry_after_ms=None)
+        return replace(call, failure=first.failure, code=first.code, message=first.message, retry_after_ms=None)
+    return replace(call, failure=FailureClass.DELIVERED, code="", message="", retry_after_ms=None)
 
 
 def _is_late_body_only(result: HttpResponse | HttpFailure, for_batch: AttemptResult) -> bool:
@@ -109,15 +127,15 @@ def _for_batch(
     failure, code = setup.classifier.classify(result.status, "", result.headers, result.body, fault)
     if failure is FailureClass.DELIVERED:
         return AttemptResult(failure=failure, code="", http_status=result.status, http_ms=http_ms)
-    item_answers = partner_message(result.headers, result.body)
-    if fault and (code == ANSWER_UNREADABLE or not item_answers):
-        item_answers = f"the body of the answer could not be read: {fault}"
+    message = partner_message(result.headers, result.body)
+    if fault and (code == ANSWER_UNREADABLE or not message):
+        message = f"the body of the answer could not be read: {fault}"
     return AttemptResult(
         failure=failure,
         code=code,
         http_status=result.status,
         http_ms=http_ms,
-        message=cut(redactor.text(item_answers)),
+        message=cut(redactor.text(message)),
         retry_after_ms=retry_after_ms(result.headers, now_ms),
     )
 

@@ -8,9 +8,9 @@ sent again rather than lost.
 import logging
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
-from itertools import chain
+from functools import partial
 from typing import Any
 
 from bytewax.operators import StatefulBatchLogic
@@ -18,19 +18,20 @@ from msgspec.structs import replace
 
 from flows.delivery.circuit import CircuitChange, CircuitState
 from flows.delivery.context import ShardContext
-from flows.delivery.http_loop import CompletedBatch
-from flows.delivery.queue import DestinationQueue, QueuedDelivery, Requeue
-from flows.delivery.results import apply_result, no_longer_sent, requeue, returned, state_change
-from flows.delivery.router import ShardItem
-from flows.delivery.watermarks import ShardProgress, WatermarkReporter, watermark_records
+from flows.delivery.queue import Batch, DestinationQueue, QueuedDelivery, Requeue
+from flows.delivery.results import apply_result, discard, requeue, state_change
+from flows.delivery.routing.router import ShardItem
+from flows.delivery.sending import CompletedBatch
+from flows.delivery.watermarks import WatermarkReporter, watermark_records
 from flows.engine.clock import next_poll
 from flows.engine.error_capture import capture_errors
+from flows.engine.sharding import ShardBatch
 from flows.topics.sink import OutgoingRecord
+from flows.topics.source import SourceProgress
 from flows.workspace.compiled import CompiledWorkspace
 from model.delivery.delivery import Delivery, Wait
 from model.delivery.error_groups import ErrorGroups
 from model.events.ids import shard_of
-from model.http.failure import FailureClass
 
 SNAPSHOT_VERSION = 1
 BUSY_POLL_MS = 5  # while calls are in flight
@@ -40,7 +41,7 @@ STOP_WAIT_MS = 10_000  # how long a clean stop waits for calls in flight
 log = logging.getLogger("waybill.delivery")
 
 
-class Shard(StatefulBatchLogic[list[ShardItem], list[OutgoingRecord], dict[str, Any]]):
+class Shard(StatefulBatchLogic[ShardBatch[ShardItem], list[OutgoingRecord], dict[str, Any]]):
     """Queues deliveries, starts their calls, and emits facts, retry records and dead letters."""
 
     def __init__(self, context: ShardContext, resume_state: dict[str, Any] | None) -> None:
@@ -48,36 +49,37 @@ class Shard(StatefulBatchLogic[list[ShardItem], list[OutgoingRecord], dict[str, 
         self._configuration = context.configuration()
         self._queues: dict[str, DestinationQueue] = {}
         self._groups = ErrorGroups()
-        self._in_flight: set[QueuedDelivery] = set()  # not by id: a crash can leave two records of one delivery
-        self._finished: deque[CompletedBatch] = deque()
+        self._in_flight: set[Batch] = set()
+        self._completed: deque[CompletedBatch] = deque()  # appended to by the HTTP loop
         self._restored: list[OutgoingRecord] = []
-        self._number: int | None = None  # Bytewax does not pass the key; known from the first item or the snapshot
+        self._number: int | None = None  # Bytewax does not pass the key; known from the first batch or the snapshot
         self._reporter: WatermarkReporter | None = None
         if resume_state is not None:
             self._restore(resume_state)
 
     @capture_errors
-    def on_batch(self, values: list[list[ShardItem]]) -> tuple[Iterable[list[OutgoingRecord]], bool]:
+    def on_batch(self, values: list[ShardBatch[ShardItem]]) -> tuple[Iterable[list[OutgoingRecord]], bool]:
         """Queue deliveries and start calls; pass facts through."""
-        outputs = self._take_restored()
+        outputs = self._pop_restored()
         # Items were routed by the active version of the workspace or an earlier one: this shard must not use an older.
         outputs.extend(self._use_current_workspace())
-        for item in chain.from_iterable(values):
-            if isinstance(item, QueuedDelivery):
-                shard = shard_of(item.delivery.destination, self._context.shards) if item.shard is None else item.shard
-                self._set_number(shard)
-                outputs.extend(self._take(item))
-            elif isinstance(item, ShardProgress):
-                outputs.extend(self._report_progress(item))
-            else:
-                outputs.append(item)
+        now_ms = self._context.clock()
+        for batch in values:
+            self._set_number(batch.shard)
+            for item in batch:
+                if isinstance(item, QueuedDelivery):
+                    outputs.extend(self._enqueue(item, now_ms))
+                elif isinstance(item, SourceProgress):
+                    outputs.extend(self._report_progress(item))
+                else:
+                    outputs.append(item)
         outputs.extend(self._work())
         return _as_items(outputs), StatefulBatchLogic.RETAIN
 
     @capture_errors
     def on_notify(self) -> tuple[Iterable[list[OutgoingRecord]], bool]:
         """Collect completed batches and start the next ones."""
-        outputs = self._take_restored()
+        outputs = self._pop_restored()
         outputs.extend(self._work())
         return _as_items(outputs), StatefulBatchLogic.RETAIN
 
@@ -85,7 +87,7 @@ class Shard(StatefulBatchLogic[list[ShardItem], list[OutgoingRecord], dict[str, 
     def on_eof(self) -> tuple[Iterable[list[OutgoingRecord]], bool]:
         """Stop cleanly: wait for the calls in flight; queued deliveries stay in the snapshot."""
         context = self._context
-        outputs = self._take_restored()
+        outputs = self._pop_restored()
         if context.stop_deadline_ms is None:
             context.stop_deadline_ms = context.clock() + STOP_WAIT_MS
         while self._in_flight and context.clock() < context.stop_deadline_ms:
@@ -110,8 +112,9 @@ class Shard(StatefulBatchLogic[list[ShardItem], list[OutgoingRecord], dict[str, 
             "shard": self._number,
             "shards": self._context.shards,
             "deliveries": [
-                (queued.delivery.to_record(), queued.topic, queued.partition, queued.offset, queued.started)
-                for queued in self._unfinished()
+                (queued.delivery.to_record(), queued.topic, queued.partition, queued.offset, started)
+                for started, deliveries in ((True, self._sent()), (False, self._waiting()))
+                for queued in deliveries
             ],
             "conditions": {
                 name: str(queue.circuit.state) for name, queue in self._queues.items() if queue.circuit.probing
@@ -125,24 +128,31 @@ class Shard(StatefulBatchLogic[list[ShardItem], list[OutgoingRecord], dict[str, 
         }
 
     def _set_number(self, number: int) -> bool:
-        """Set the shard's number, if it is not set; return True if this was news and the last run stopped cleanly."""
+        """Set the shard's number, if it is not set; returns True if it was not and the last run stopped cleanly."""
         if self._number is not None:
             return False
         self._number = number
-        return self._context.open_shard(number)
+        context = self._context
+        self._reporter = WatermarkReporter(
+            context.parts,
+            lambda: [*self._sent(), *self._waiting()],
+            shard=number,
+            shards=context.shards,
+            run=context.run,
+            clock=context.clock,
+        )
+        return context.open_shard(number)
 
-    def _report_progress(self, item: ShardProgress) -> list[OutgoingRecord]:
-        self._set_number(item.shard)
-        if self._reporter is None:
-            self._reporter = self._context.reporter(item.shard, self._unfinished)
-        report = self._reporter.note(item.progress)
+    def _report_progress(self, progress: SourceProgress) -> list[OutgoingRecord]:
+        assert self._reporter is not None
+        report = self._reporter.note(progress)
         return [] if report is None else watermark_records(report, self._context.outcomes_partitions)
 
-    def _unfinished(self) -> list[QueuedDelivery]:
-        unfinished = list(self._in_flight)
-        for queue in self._queues.values():
-            unfinished.extend(queue.queued())
-        return unfinished
+    def _sent(self) -> list[QueuedDelivery]:
+        return [queued for batch in self._in_flight for queued in batch.deliveries]
+
+    def _waiting(self) -> list[QueuedDelivery]:
+        return [queued for queue in self._queues.values() for queued in queue.queued()]
 
     def _restore(self, state: dict[str, Any]) -> None:
         if state["v"] != SNAPSHOT_VERSION:
@@ -172,98 +182,83 @@ class Shard(StatefulBatchLogic[list[ShardItem], list[OutgoingRecord], dict[str, 
                 back = Requeue(queued, "SHARDS_CHANGED", now_ms, Wait.QUEUE)
                 self._restored.extend(requeue(self._context, back, now_ms, ""))
             else:
-                self._restored.extend(self._take(queued))
+                self._restored.extend(self._enqueue(queued, now_ms))
 
-    def _take_restored(self) -> list[OutgoingRecord]:
+    def _pop_restored(self) -> list[OutgoingRecord]:
         outputs, self._restored = self._restored, []
         return outputs
 
     def _queue(self, destination: str) -> DestinationQueue:
         queue = self._queues.get(destination)
         if queue is None:
-            queue = self._queues[destination] = self._context.queue(destination, self._configuration)
+            queue = self._queues[destination] = DestinationQueue(
+                destination,
+                self._configuration.destinations[destination],
+                setup_probe_ms=self._context.setup_probe_ms,
+                max_wait_ms=self._context.max_wait_in_queue_ms,
+            )
         return queue
 
-    def _take(self, queued: QueuedDelivery, *, first: bool = False) -> list[OutgoingRecord]:
-        context, delivery, now_ms = self._context, queued.delivery, self._context.clock()
+    def _enqueue(self, queued: QueuedDelivery, now_ms: int, *, first: bool = False) -> Sequence[OutgoingRecord]:
+        """Queue a delivery, unless it is not to be sent any more, or not by this shard."""
+        context, delivery = self._context, queued.delivery
         disabled_reason = self._configuration.disabled_reason(delivery)
         if disabled_reason is not None:
             again_ms = context.removals.recheck_at_ms(delivery, now_ms)
             if again_ms is None:
-                return no_longer_sent(context, delivery, disabled_reason)
+                return discard(context, delivery, disabled_reason)
             return requeue(context, Requeue(queued, disabled_reason, again_ms, Wait.LIMIT), now_ms, "")
         name = self._configuration.current_id(delivery.destination)
-        if self._number not in {None, shard_of(name, context.shards)}:  # routed by another version of the workspace
+        if self._number not in (None, shard_of(name, context.shards)):  # routed by another version of the workspace
             return requeue(context, Requeue(queued, "SHARDS_CHANGED", now_ms, Wait.QUEUE), now_ms, "")
         context.budget.take(name, delivery.size_bytes)
         self._queue(name).add(queued, now_ms, first=first)
-        return []
+        return ()
 
     def _work(self) -> list[OutgoingRecord]:
         outputs = self._apply_completed()
         outputs.extend(self._use_current_workspace())
         now_ms = self._context.clock()
+        started: list[Batch] = []
         for queue in self._queues.values():
             if not queue.idle:
                 outputs.extend(self._requeue(queue, now_ms))
-                self._start_calls(queue.start(now_ms))
+                started.extend(queue.start(now_ms))
             outputs.extend(self._report_changes(queue, now_ms))
+        if started:
+            self._in_flight.update(started)
+            self._context.calls.submit(started, self._completed)
         return outputs
-
-    def _start_calls(self, groups: list[list[QueuedDelivery]]) -> None:
-        if groups:
-            for group in groups:
-                self._in_flight.update(group)
-            self._context.calls.submit(groups, self._finished)
 
     def _apply_completed(self) -> list[OutgoingRecord]:
         outputs: list[OutgoingRecord] = []
-        while self._finished:
-            outputs.extend(self._apply(self._finished.popleft()))
+        while self._completed:
+            outputs.extend(self._apply(self._completed.popleft()))
         return outputs
 
-    def _apply(self, finished: CompletedBatch) -> list[OutgoingRecord]:
-        context = self._context
+    def _apply(self, completed: CompletedBatch) -> list[OutgoingRecord]:
+        context, queue = self._context, completed.batch.queue
         outputs: list[OutgoingRecord] = []
-        queue = finished.group[0].queue
-        assert queue is not None
-        now_ms = finished.batch_result.deliveries[-1].finished_ms
-        paced = bool(finished.batch_result.calls) and not queue.circuit.probing
-        for call in finished.batch_result.calls:
-            paced = paced and call.failure not in {FailureClass.THROTTLE, FailureClass.SETUP}
-            queue.circuit.call_finished(
-                call.failure,
-                now_ms=now_ms,
-                took_ms=call.took_ms,
-                code=call.code,
-                message=call.message,
-                retry_after_ms=call.retry_after_ms,
-                answered=call.answered,
-                delivery=call.delivery,
-                failed_since_ms=call.failed_since_ms,
-                others=queue.in_flight - 1,
-            )
-        done: list[QueuedDelivery] = []
-        again: list[QueuedDelivery] = []
-        for queued, result in zip(finished.group, finished.batch_result.deliveries, strict=True):
-            self._in_flight.discard(queued)
+        undecided: list[QueuedDelivery] = []
+        self._in_flight.discard(completed.batch)
+        for queued, result in zip(completed.batch.deliveries, completed.result.deliveries, strict=True):
             context.budget.release(queue.destination, queued.delivery.size_bytes)
-            if result.again:
-                queued.delivery, queued.blocked_ms = returned(queued, result), 0
-                again.append(queued)
+            if result.undecided:
+                undecided.append(replace(queued, delivery=result.delivery))
             else:
-                done.append(queued)
-                outputs.extend(apply_result(context, self._groups, queued, result))
-        queue.finished(done, calls=len(finished.batch_result.calls), now_ms=now_ms, paced=paced)
-        for queued in reversed(again):  # at the head of the queue, in their original order
-            outputs.extend(self._take(queued, first=True))
+                outputs.extend(apply_result(context, self._groups, result))
+        now_ms = completed.result.deliveries[-1].finished_ms
+        decided = len(completed.batch.deliveries) - len(undecided)
+        queue.finished(completed.result.calls, results=decided, now_ms=now_ms)
+        for queued in reversed(undecided):  # at the head of the queue, in their original order
+            outputs.extend(self._enqueue(queued, context.clock(), first=True))
         return outputs
 
     def _requeue(self, queue: DestinationQueue, now_ms: int) -> list[OutgoingRecord]:
         budget = self._context.budget
         outputs: list[OutgoingRecord] = []
-        make_room = budget.free == 0 or budget.others_than(queue.destination)
-        for back in queue.requeue(now_ms, over_share=budget.over_share(queue.destination), make_room=make_room):
+        memory_needed = budget.free == 0 or budget.others_active(queue.destination)
+        for back in queue.requeue(now_ms, over_share=budget.over_share(queue.destination), memory_needed=memory_needed):
             budget.release(queue.destination, back.queued.delivery.size_bytes)
             outputs.extend(requeue(self._context, back, now_ms, queue.circuit.reason))
         return outputs
@@ -286,7 +281,7 @@ class Shard(StatefulBatchLogic[list[ShardItem], list[OutgoingRecord], dict[str, 
     def _reconfigure(self, configuration: CompiledWorkspace) -> list[OutgoingRecord]:
         """Apply a changed workspace: move or discard queued deliveries; changed destinations get a new circuit."""
         previous, self._configuration = self._configuration, configuration
-        self._context.removals.changed(configuration)
+        self._context.removals.workspace_changed(configuration)
         now_ms = self._context.clock()
         outputs: list[OutgoingRecord] = []
         for queue in list(self._queues.values()):
@@ -297,16 +292,16 @@ class Shard(StatefulBatchLogic[list[ShardItem], list[OutgoingRecord], dict[str, 
                 if queue.circuit.probing:
                     outputs.append(self._report_off(name, now_ms))
             elif setup is not None and before is not None and setup.destination != before.destination:
-                queue.reopen(self._context.circuit(name, configuration), setup.batching)
-            for queued in queue.take_if(lambda queued, queue=queue: not self._is_well_placed(queued, queue), now_ms):  # type: ignore[misc]
+                queue.reconfigure(setup, now_ms)
+            for queued in queue.remove_if(partial(self._is_misplaced, queue), now_ms):
                 self._context.budget.release(name, queued.delivery.size_bytes)
-                outputs.extend(self._take(queued))
+                outputs.extend(self._enqueue(queued, now_ms))
         return outputs
 
-    def _is_well_placed(self, queued: QueuedDelivery, queue: DestinationQueue) -> bool:
-        """Whether a queued delivery is in its destination's queue and still to be sent."""
+    def _is_misplaced(self, queue: DestinationQueue, queued: QueuedDelivery) -> bool:
+        """Whether a queued delivery belongs in another queue or is not to be sent any more."""
         name = self._configuration.current_id(queued.delivery.destination)
-        return self._queues.get(name) is queue and self._configuration.disabled_reason(queued.delivery) is None
+        return self._queues.get(name) is not queue or self._configuration.disabled_reason(queued.delivery) is not None
 
     def _report_off(self, destination: str, now_ms: int) -> OutgoingRecord:
         """Report that nothing is sent to a destination any more, which ends its earlier state."""

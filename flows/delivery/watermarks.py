@@ -7,7 +7,6 @@ whichever processes they are.
 """
 
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
 
 from msgspec.structs import replace
 
@@ -18,13 +17,6 @@ from flows.topics.source import SourceProgress
 from model.recording.facts import Position, WatermarkReport, encode
 
 SourcePart = tuple[str, int]
-
-
-class ShardProgress(NamedTuple):
-    """A shard's copy of a progress item."""
-
-    shard: int
-    progress: SourceProgress
 
 
 class WatermarkReporter:

@@ -45,15 +45,23 @@ def process_of(key: str, processes: int) -> int:
     return int.from_bytes(siphash13(key.encode() + b"\xff", key=bytes(16)).digest(), "little") % processes
 
 
-class PickledOnceList(list[Item]):
-    """A list that crosses processes and is pickled once. It arrives as a plain list.
+class ShardBatch(list[Item]):
+    """Items for one shard. The list must not change once it is sent.
 
-    Bytewax pickles an item twice, to learn its size and to send it. The list must not change once it is sent.
+    Bytewax pickles what crosses processes twice, to learn its size and to send it; a batch is pickled once.
     """
 
     _pickled: bytes | None = None
 
-    def __reduce__(self) -> tuple[Callable[[bytes], list[Item]], tuple[bytes]]:
+    def __init__(self, shard: int, items: Iterable[Item] = ()) -> None:
+        super().__init__(items)
+        self.shard = shard
+
+    def __reduce__(self) -> tuple[Callable[[int, bytes], "ShardBatch[Item]"], tuple[int, bytes]]:
         if self._pickled is None:
             self._pickled = pickle.dumps(list(self), pickle.HIGHEST_PROTOCOL)
-        return pickle.loads, (self._pickled,)
+        return _unpickle, (self.shard, self._pickled)
+
+
+def _unpickle(shard: int, items: bytes) -> ShardBatch[Item]:
+    return ShardBatch(shard, pickle.loads(items))  # noqa: S301 (pickled by a process of this flow)

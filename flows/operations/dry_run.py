@@ -7,8 +7,8 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from flows.delivery.samples import show_request
-from flows.delivery.sender import BatchSender
+from flows.delivery.results import show_request
+from flows.delivery.sending import BatchSender
 from flows.workspace.compiled import CompiledWorkspace
 from model.delivery.attempt import AttemptResult
 from model.delivery.delivery import Delivery

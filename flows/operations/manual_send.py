@@ -6,21 +6,18 @@ the insert function are skipped unless requested; mapping triggers apply, becaus
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
-import orjson
 from msgspec.structs import replace
 
-from flows.delivery.isolation import DeliveryResult
-from flows.delivery.samples import shown_request, shown_response
-from flows.delivery.sender import BatchSender
+from flows.delivery.responses import DeliveryResult
+from flows.delivery.results import sample
+from flows.delivery.sending import BatchSender
 from flows.operations.dry_run import deliveries_of
 from flows.workspace.compiled import CompiledWorkspace
 from model.delivery.delivery import Delivery
 from model.events.event import Event
-from model.events.ids import attempt_id
 from model.http.failure import FailureClass
-from model.recording.facts import Fact, Sample, Tested
+from model.recording.facts import Fact, Tested
 from model.routing import routing
 
 TEST = "test"  # state of a test event's sample
@@ -93,25 +90,18 @@ def state_of(result: DeliveryResult) -> str:
 
 def facts_of(result: DeliveryResult, configuration: CompiledWorkspace, author: str, run: str) -> Iterator[Fact]:
     """The facts of one call of a test."""
-    delivery = replace(result.delivery, calls=1)
-    answer = result.answer
-    common: dict[str, Any] = {
+    delivery, answer = result.delivery, result.answer
+    yield Tested(
         **delivery.about(),
-        "at_ms": result.finished_ms,
-        "run": run,
-        "attempt": 1,
-        "code": answer.code,
-        "message": answer.message,
-    }
-    status, http_ms = answer.http_status, answer.http_ms
-    yield Tested(**common, author=author, state=state_of(result), http_status=status, http_ms=http_ms)
-    redactor = configuration.redactor
+        at_ms=result.finished_ms,
+        run=run,
+        attempt=1,
+        code=answer.code,
+        message=answer.message,
+        author=author,
+        state=state_of(result),
+        http_status=answer.http_status,
+        http_ms=answer.http_ms,
+    )
     if configuration.workspace.redaction.payloads:
-        yield Sample(
-            **common,
-            attempt_id=attempt_id(delivery.delivery_id, run, 1),
-            state=TEST,
-            event=redactor.json_bytes(delivery.event),
-            request=orjson.dumps(shown_request(result, redactor)).decode(),
-            response=orjson.dumps(shown_response(result, redactor)).decode(),
-        )
+        yield sample(result, configuration.redactor, run=run, attempt=1, state=TEST)

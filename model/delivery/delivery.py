@@ -5,6 +5,7 @@
 
 from collections.abc import Callable
 from enum import Enum
+from operator import attrgetter
 from typing import Any, Literal
 
 import msgspec
@@ -87,7 +88,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
 
     def about(self) -> dict[str, Any]:
         """The fields every fact about this delivery repeats."""
-        return {name: getattr(self, name) for name in _FACT_FIELDS}
+        return dict(zip(_FACT_FIELDS, _fact_values(self), strict=True))
 
     def end(
         self,
@@ -159,3 +160,4 @@ _FACT_FIELDS = tuple(
     for name in Delivery.__struct_fields__
     if name in DeliveryFact.__struct_fields__ and name not in {"v", "code", "message"}
 )
+_fact_values = attrgetter(*_FACT_FIELDS)

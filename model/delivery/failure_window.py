@@ -60,15 +60,17 @@ class FailureWindow:
 
     def complaint(self, now_ms: int) -> str:
         """The reason to open the circuit breaker, as text; '' when it should stay closed."""
-        recent = [part for part in self._slices if now_ms - part.start_ms <= self.policy.window_ms]
-        calls = sum(part.calls for part in recent)
-        failed = sum(part.failed for part in recent)
+        calls = failed = slow = own = 0
+        for part in self._slices:
+            if now_ms - part.start_ms <= self.policy.window_ms:
+                calls += part.calls
+                failed += part.failed
+                slow += part.slow
+                own += part.own
         if failed == calls:
-            own = sum(part.own for part in recent)
             calls, failed = calls + own, failed + own
         if calls < self.policy.min_calls:
             return ""
-        slow = sum(part.slow for part in recent)
         within = f"of the last {calls} calls within {self.policy.window_ms / 1_000:g} s"
         if failed >= self.policy.failure_ratio * calls:
             return f"{failed} {within} failed"

@@ -1,4 +1,4 @@
-"""One HTTP request and its result as plain values: destinations build and read them, engines send them.
+"""One HTTP request and its result as plain values: destinations build and read them, the engine sends them.
 
 msgspec structs, because several are made per event and a dataclass costs ten times as much.
 """

@@ -110,10 +110,10 @@ class DeliveryConfig(Section):
     """0.2 spreads a wait over 80 % to 120 % of itself."""
     setup_probe_seconds: float = Field(default=60, gt=0, le=3_600)
     """How often a destination that refuses us (401, 403, unknown host, bad TLS) is tried again."""
-    max_held_deliveries: int = Field(default=2_000, ge=1, le=1_000_000)
-    """Deliveries one process holds unsettled before it stops reading."""
-    max_held_bytes: int = Field(default=16 * MIB, ge=MIB)
-    """Bytes of events one process holds unsettled before it stops reading."""
+    max_in_flight_deliveries: int = Field(default=2_000, ge=1, le=1_000_000)
+    """Deliveries that one process has read and not finished; with as many it stops reading."""
+    max_in_flight_bytes: int = Field(default=16 * MIB, ge=MIB)
+    """Bytes of the events of deliveries that one process has read and not finished; with as many it stops reading."""
     max_wait_in_queue_seconds: float = Field(default=30, gt=0, le=3_600)
     """A delivery that waited this long for its turn goes back to a retry topic."""
     keep_removed_seconds: float = Field(default=30, ge=0, le=DAY_SECONDS)

@@ -1,6 +1,6 @@
 """Blocking calls for threads: one asyncio loop makes them all, and every wait has a limit.
 
-HTTP goes through the reference engine: addresses are checked and pinned, the only proxy used is the workspace's,
+HTTP goes through the engine of deliveries: addresses are checked and pinned, the only proxy used is the workspace's,
 answers are bounded, and the only redirects followed are those that keep method and body.
 """
 
@@ -10,8 +10,8 @@ from collections.abc import Coroutine, Iterable
 from typing import Any, TypeVar
 
 from model.http.messages import HttpFailure, HttpRequest, HttpResponse
+from sinks.http.client import HttpClient
 from sinks.http.engine import Outbound
-from sinks.http.httpx_engine import HttpxEngine
 from sinks.http.ssrf_guard import Network, SsrfGuard
 
 _CLOSE_SECONDS = 5.0
@@ -24,7 +24,7 @@ class ChannelCalls:
 
     def __init__(self, allowed: Iterable[Network] = (), outbound: Outbound = Outbound()) -> None:  # noqa: B008 (frozen)
         self._loop = asyncio.new_event_loop()
-        self._engine = HttpxEngine(SsrfGuard(allowed), outbound)
+        self._engine = HttpClient(SsrfGuard(allowed), outbound)
         self._thread = threading.Thread(target=self._loop.run_forever, name="channel-calls", daemon=True)
         self._thread.start()
 

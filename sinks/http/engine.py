@@ -1,38 +1,33 @@
-"""The interface of HTTP engines: one request in, one response or failure out, everything limited.
+"""The interface of the HTTP engine: one request in, one response or failure out, everything limited.
 
-Two engines implement it: `sinks.http.pyreqwest_engine` on the hot path, `sinks.http.httpx_engine` as the reference; one
-contract suite tests both. A response exists as soon as its status was received: a later error in headers or body is
-recorded in the response and does not make it a failure.
+`sinks.http.client` implements it. A response exists as soon as its status was received: a later error in headers or
+body is recorded in the response and does not make it a failure.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from model.http.messages import HttpFailure, HttpRequest, HttpResponse
-from sinks.http.redirects import SAME_METHOD_AND_BODY
 
-# Nearly all responses have a few hundred bytes, so compression saves nothing. Compressed ones are still decoded
-# (`sinks.http.response_body`).
-ACCEPT_ENCODING = "identity"
-UNNEEDED_BODY_SECONDS = 1.0  # limit of the wait for a body that is not needed, after its status
-_ALWAYS_READ = 207  # its body has a result per item
-
-
-def waits_for_body(request: HttpRequest, status: int) -> bool:
-    """Whether to wait for the body until the timeout of the call."""
-    if status in SAME_METHOD_AND_BODY:
-        return False  # a redirect: its body must not take the time of the next hop
-    return request.needs_body or status == _ALWAYS_READ
+Done: TypeAlias = Callable[[HttpResponse | HttpFailure], None]
 
 
 class HttpEngine(Protocol):
-    """Makes calls on one asyncio loop. Keeps connections alive between calls; never follows redirects."""
+    """Makes calls on one asyncio loop. Keeps connections alive between calls; follows few redirects."""
+
+    def start(self, request: HttpRequest, done: Done) -> Callable[[], None]:
+        """Start one call on the running loop; never raises for what the server does.
+
+        Calls ``done`` exactly once, on the loop and never before `start` has returned. Returns a function that aborts
+        the call: its connection closes, and ``done`` is not called.
+        """
 
     async def send(self, request: HttpRequest) -> HttpResponse | HttpFailure:
-        """Make one call. Never raises for what the server does; cancelling it aborts the call."""
+        """Make one call and wait for its result; cancelling it aborts the call."""
 
     async def close(self) -> None:
-        """Close all connections."""
+        """Close all connections. Calls in flight end with ECONNABORTED."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,9 +1,10 @@
-"""What both engines share for proxies.
+"""The proxy that calls go through, and its own responses as opposed to the destination's.
 
 A proxy gets names and resolves them itself, so Waybill resolves and checks a name first and refuses it as it would
 without a proxy. Which address the proxy then connects to is up to the proxy.
 """
 
+import base64
 from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 
@@ -12,28 +13,35 @@ from msgspec.structs import replace
 from model.http.messages import HttpFailure, HttpResponse
 
 PROXY_AUTHENTICATION_REQUIRED = 407
+REFUSED_CREDENTIALS = HttpFailure(code="PROXY_AUTHENTICATION", message="the proxy refuses the credentials")
 
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """``url`` without credentials."""
+    """``headers``: its credentials."""
 
-    url: str
-    username: str = field(repr=False)
-    password: str = field(repr=False)
+    host: str
+    port: int
+    headers: dict[str, str] = field(repr=False)
 
 
 def proxy_of(url: str) -> Proxy:
-    """Return the credentials of a proxy's URL, percent-decoded."""
+    """Read a proxy's URL, whose credentials are percent-encoded."""
     parts = urlsplit(url)
-    address = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
-    return Proxy(address, unquote(parts.username or ""), unquote(parts.password or ""))
+    headers = {}
+    if parts.username:
+        credentials = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
+        headers["proxy-authorization"] = f"Basic {base64.b64encode(credentials).decode()}"
+    return Proxy(parts.hostname or "", 80 if parts.port is None else parts.port, headers)
 
 
 def said_by_proxy(result: HttpResponse | HttpFailure) -> HttpResponse | HttpFailure:
     """Separate the proxy's own responses from the destination's, and name the proxy in failures."""
     if isinstance(result, HttpFailure):
-        return replace(result, message=f"through the proxy: {result.message}")
-    if result.status == PROXY_AUTHENTICATION_REQUIRED:
-        return HttpFailure(code="PROXY_AUTHENTICATION", message="the proxy refuses the credentials")
-    return result
+        return named_by_proxy(result)
+    return REFUSED_CREDENTIALS if result.status == PROXY_AUTHENTICATION_REQUIRED else result
+
+
+def named_by_proxy(failure: HttpFailure) -> HttpFailure:
+    """Name the proxy in a failure."""
+    return replace(failure, message=f"through the proxy: {failure.message}")

@@ -5,13 +5,11 @@ one byte over the limit, which marks a longer body.
 """
 
 import zlib
-from collections.abc import Iterable
 
 from model.http.messages import HttpResponse
 
 LATE = "it did not come in time"  # the fault of a body that did not arrive in time
 _WINDOW_OF_GZIP = 16 + zlib.MAX_WBITS
-LIST_HEADERS = frozenset({"content-encoding", "transfer-encoding"})  # whose lines add up
 _GZIP_NAMES = frozenset({"gzip", "x-gzip"})
 _GZIP_MAGIC = b"\x1f\x8b"
 _MOST_MEMBERS = 100  # of a gzip body; each costs time, even an empty one
@@ -35,15 +33,6 @@ def response_of(status: int, headers: dict[str, str], raw: bytes, *, limit_bytes
         wrong = ""  # incomplete because reading stopped at the limit
     plain = {name: value for name, value in headers.items() if name != "content-encoding"}
     return HttpResponse(status=status, headers=plain, body=body, body_truncated=truncated, body_fault=fault or wrong)
-
-
-def merged(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Merge header lines, names in lower case: the last of repeated ones wins, content codings are joined."""
-    headers: dict[str, str] = {}
-    for name, value in pairs:
-        known = headers.get(name) if name in LIST_HEADERS else None
-        headers[name] = value if known is None else f"{known}, {value}"
-    return headers
 
 
 def _coding(headers: dict[str, str]) -> tuple[str, str]:

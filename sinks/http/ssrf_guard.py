@@ -1,8 +1,8 @@
 """Protection against server-side request forgery: resolves hosts, checks the addresses, and pins them.
 
 A destination's URL is user input, and only the address that a connection goes to counts. So hosts are resolved here,
-the addresses are checked, and the engines connect to these and no others. (If the HTTP library resolved the name again,
-it could get another address.)
+the addresses are checked, and the engine connects to these and no others. (If a name were resolved again, the result
+could be another address.)
 """
 
 import asyncio

@@ -19,7 +19,7 @@ EVENTS = 300
 def test_a_lost_recovery_directory_is_refused_and_recovered_without_loss(tmp_path: Path) -> None:
     with receiver() as target:
         urls = {"crm": f"{target.address}/slow?ms=300"}
-        with running(Waybill(tmp_path, workspace_text(urls, "max_held_deliveries: 100"))) as system:
+        with running(Waybill(tmp_path, workspace_text(urls, "max_in_flight_deliveries: 100"))) as system:
             system.post([track(f"m-{number}") for number in range(EVENTS)])
             wait_until(lambda: target.tally().get("slow", {}).get("calls", 0) >= EVENTS // 10, 30, "under way")
             system.kill()

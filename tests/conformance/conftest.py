@@ -6,15 +6,14 @@ from pathlib import Path
 import pytest
 
 from flows.topics.interface import Topics, TopicSpec
-from sinks.http.httpx_engine import HttpxEngine
-from sinks.http.pyreqwest_engine import PyreqwestEngine
+from sinks.http.client import HttpClient
 from tests.kit.http_calls import MakeEngine
 from tests.kit.topics import DAY_SECONDS, Installed, KafkaInstalled, SqliteInstalled
 
 
-@pytest.fixture(params=[PyreqwestEngine, HttpxEngine], ids=["pyreqwest", "httpx"])
-def make_engine(request: pytest.FixtureRequest) -> MakeEngine:
-    return request.param  # type: ignore[no-any-return]
+@pytest.fixture
+def make_engine() -> MakeEngine:
+    return HttpClient
 
 
 @pytest.fixture(params=["sqlite", "kafka"])

@@ -1,4 +1,4 @@
-"""Both HTTP engines: names, checked addresses, proxies."""
+"""The HTTP engine: names, checked addresses, proxies."""
 
 import asyncio
 import socket

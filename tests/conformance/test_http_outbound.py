@@ -1,4 +1,4 @@
-"""Both HTTP engines: a proxy of the workspace, authorities of its own, and faults of TLS."""
+"""The HTTP engine: a proxy of the workspace, authorities of its own, and faults of TLS."""
 
 import asyncio
 import contextlib
@@ -6,6 +6,7 @@ import socket
 import ssl
 import struct
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -277,6 +278,63 @@ def test_a_handshake_that_breaks_is_a_broken_connection_and_no_bad_certificate(
         result = await engine.send(post(f"https://127.0.0.1:{port}/"))
         assert code_of(result) == code
         assert isinstance(result, HttpFailure) and result.message
+        await engine.close()
+        server.close()
+
+    run(test())
+
+
+def test_an_expired_certificate_is_a_tls_error(make_engine: MakeEngine) -> None:
+    async def test() -> None:
+        authority = trustme.CA()
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        yesterday = datetime.now(UTC) - timedelta(days=1)
+        authority.issue_cert("partner.test", not_after=yesterday).configure_cert(context)
+        server = await RawServer().start(tls=context)
+        engine = make_engine(SsrfGuard(LOOPBACK, resolver=LOOPBACK_NAME), Outbound(ca_pem=authority.cert_pem.bytes()))
+        result = await engine.send(post(f"https://partner.test:{server.port}/"))
+        assert code_of(result) == "TLS_ERROR"
+        assert isinstance(result, HttpFailure) and "expired" in result.message
+        await engine.close()
+        await server.stop()
+
+    run(test())
+
+
+@pytest.mark.parametrize(
+    ("said", "code"),
+    [
+        (b"", "ECONNRESET"),
+        (b"HTTP/1.1 200 Connection est", "ECONNRESET"),
+        (b"SSH-2.0-OpenSSH_9.6\r\n\r\n", "PROXY_ERROR"),
+        (b"HTTP/1.1 302 Found\r\nLocation: /\r\n\r\n", "PROXY_ERROR"),
+        (b"HTTP/1.1 407 Who\r\n\r\n", "PROXY_AUTHENTICATION"),
+        (b"x" * 300_000, "PROXY_ERROR"),
+        (b"HTTP/1.1 200 OK\r\n\r\nHTTP/1.1 400 Bad Request\r\n\r\n", "PROXY_ERROR"),
+        (b"HTTP/1.1 200 OK\r\n\r\n", "TLS_ERROR"),
+        (b"HTTP/1.1 200 OK\r\n\r\n", "ECONNRESET"),
+    ],
+    ids=["closes", "cut", "not HTTP", "redirect", "credentials", "without end", "bytes after the head", "no TLS inside",
+         "tunnel closes"],
+)  # fmt: skip
+def test_a_proxy_that_misbehaves_is_named(make_engine: MakeEngine, said: bytes, code: str) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(said)
+        await writer.drain()
+        if code == "TLS_ERROR":
+            await reader.read(5_000)
+            writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+            writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        writer.close()
+
+    async def test() -> None:
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        outbound = Outbound(proxy_url=f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        engine = make_engine(SsrfGuard(LOOPBACK, resolver=LOOPBACK_NAME), outbound)
+        result = await engine.send(post("https://partner.test/"))
+        assert code_of(result) == code
+        assert isinstance(result, HttpFailure) and "proxy" in result.message
         await engine.close()
         server.close()
 

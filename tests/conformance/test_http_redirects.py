@@ -1,4 +1,4 @@
-"""Both HTTP engines: redirects and TLS."""
+"""The HTTP engine: redirects and TLS."""
 
 import asyncio
 import ssl

@@ -140,7 +140,7 @@ notes = [{"at": AT_MS, "author": "ada", "message": "seen"}]
 assert store.view("notes", message_id="m-1") == notes
 ada = Caller("ada", Role.READ)
 services = Services(
-    identify=lambda request: ada, installation=None, view=lambda name, given: store.view(name, **given), rules=None,
+    identify=lambda request: ada, deployment=None, view=lambda name, given: store.view(name, **given), rules=None,
     tester=None, targets=None, clock=None,
 )
 api = TestClient(create_api(services))

@@ -7,8 +7,8 @@ import orjson
 import pytest
 
 from flows.delivery.dataflow import FLOW
-from flows.delivery.replay_marks import REPLAY_MARKS_DIRECTORY
-from flows.delivery.versions import VERSIONS_DIRECTORY
+from flows.delivery.routing.replay_marks import REPLAY_MARKS_DIRECTORY
+from flows.delivery.routing.versions import VERSIONS_DIRECTORY
 from tests.kit.cluster import cluster, plain_events
 
 EVENTS = 200

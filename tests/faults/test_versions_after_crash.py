@@ -13,7 +13,7 @@ from shutil import rmtree
 import pytest
 
 from flows.delivery.dataflow import FLOW
-from flows.delivery.versions import VERSIONS_DIRECTORY
+from flows.delivery.routing.versions import VERSIONS_DIRECTORY
 from flows.runtime.recovery import log_id
 from flows.topics.factory import open_topics
 from flows.topics.interface import OUTCOMES

@@ -84,7 +84,7 @@ class Kit:
         new_id = lambda: f"{next(self.ids):032x}"  # noqa: E731
         return Services(
             identify=identify_by_token(owner_token, live),
-            installation=Deployment(live, Path("unused"), topics),
+            deployment=Deployment(live, Path("unused"), topics),
             view=lambda name, parameters: self.store.view(name, **parameters),
             rules=self.rules(),
             tester=ChannelTester(self.store, self.audited.append, self.targets, lambda: self.now_ms, new_id),

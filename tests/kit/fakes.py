@@ -4,13 +4,14 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from flows.delivery.http_loop import Batch, CompletedBatch
-from flows.delivery.sender import BatchSender
+from flows.delivery.queue import Batch
+from flows.delivery.sending import BatchSender, CompletedBatch
 from flows.functions.host import FunctionHost
 from flows.topics.interface import PositionLost, Record, TopicSpec, UnknownTopic
 from flows.workspace.compiled import CompiledWorkspace
 from model.events.ids import partition_of
 from model.http.messages import HttpFailure, HttpRequest, HttpResponse
+from sinks.http.engine import Done
 
 
 class Clock:
@@ -161,24 +162,25 @@ class HeldCalls:
         self._configuration = configuration
         self.under_way: deque[tuple[Batch, deque[CompletedBatch]]] = deque()
 
-    def submit(self, groups: list[Batch], finished: deque[CompletedBatch]) -> None:
-        self.under_way.extend((group, finished) for group in groups)
+    def submit(self, batches: Sequence[Batch], completed: deque[CompletedBatch]) -> None:
+        self.under_way.extend((batch, completed) for batch in batches)
 
     def ids(self) -> list[str]:
         """The deliveries under way."""
-        return [waiting.delivery.delivery_id for group, _ in self.under_way for waiting in group]
+        return [queued.delivery.delivery_id for batch, _ in self.under_way for queued in batch.deliveries]
 
     def finish(self, *results: HttpResponse | HttpFailure) -> None:
         """End as many batch_results, oldest first; each of their calls is answered so."""
         for result in results:
-            group, finished = self.under_way.popleft()
+            batch, completed = self.under_way.popleft()
             sender = BatchSender(
                 configuration=self._configuration,
                 engine=ScriptedEngine(lambda _, result=result: result),  # type: ignore[misc]
                 functions=FunctionHost(),
                 clock=self._clock,
             )
-            finished.append(CompletedBatch(group, asyncio.run(sender.send([waiting.delivery for waiting in group]))))
+            deliveries = [queued.delivery for queued in batch.deliveries]
+            completed.append(CompletedBatch(batch, asyncio.run(sender.send(deliveries))))
 
 
 class ScriptedEngine:
@@ -191,6 +193,16 @@ class ScriptedEngine:
         self._seconds = seconds
         self.begun: list[HttpRequest] = []
         self.ended: list[HttpRequest] = []
+
+    def start(self, request: HttpRequest, done: Done) -> Callable[[], None]:
+        self.begun.append(request)
+        result = self._script(request)
+
+        def end() -> None:
+            self.ended.append(request)
+            done(result)
+
+        return asyncio.get_running_loop().call_later(self._seconds(), end).cancel
 
     async def send(self, request: HttpRequest) -> HttpResponse | HttpFailure:
         self.begun.append(request)

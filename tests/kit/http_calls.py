@@ -1,4 +1,4 @@
-"""What the tests of both HTTP engines share: servers, requests, and reading what came back."""
+"""What the tests of the HTTP engine share: servers, requests, and reading what came back."""
 
 import asyncio
 import contextlib
@@ -6,6 +6,8 @@ import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from ipaddress import ip_network
 from typing import Any
+
+import uvloop
 
 from model.http.messages import HttpFailure, HttpRequest, HttpResponse
 from sinks.http.engine import HttpEngine
@@ -18,8 +20,10 @@ LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 MakeEngine = Callable[..., HttpEngine]
 
 
-def run(test: Coroutine[Any, Any, None]) -> None:
-    asyncio.run(asyncio.wait_for(test, timeout=20))
+def run(test: Coroutine[Any, Any, None], loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None) -> None:
+    """Run a test on a loop of uvloop, as delivery does."""
+    with asyncio.Runner(loop_factory=loop_factory or uvloop.new_event_loop) as runner:
+        runner.run(asyncio.wait_for(test, timeout=20))
 
 
 @contextlib.asynccontextmanager

@@ -1,11 +1,12 @@
 """A server that does what it is told byte by byte, well-formed HTTP or not, for the suite of the HTTP engines."""
 
 import asyncio
+import contextlib
 import re
 import socket
 import ssl
 import struct
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 
 
@@ -163,3 +164,24 @@ async def sends_ten_megabytes(seen: Seen, reader: asyncio.StreamReader, writer: 
         writer.write(b"y" * 100_000)
         await writer.drain()
     return True
+
+
+@contextlib.asynccontextmanager
+async def answering_heads(response: bytes, *, close: bool, tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
+    """A server that responds as soon as it has the head of a request, and never reads the body."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(response)
+            await writer.drain()
+            if not close:
+                reader._transport.pause_reading()  # type: ignore[attr-defined]
+                await asyncio.sleep(30)
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()

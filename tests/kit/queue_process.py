@@ -16,6 +16,7 @@ EVERY_SECONDS = 0.2
 shared = sys.argv.pop() == "shared"
 most_held = [0]
 take, release = InFlightBudget.take, InFlightBudget.release
+own_queue = Shard._queue
 
 
 def watched_take(self: InFlightBudget, destination: str, size_bytes: int) -> None:
@@ -31,8 +32,9 @@ def watched_release(self: InFlightBudget, destination: str, size_bytes: int) -> 
 
 def shared_queue(self: Shard, destination: str) -> DestinationQueue:
     """The first queue there is."""
-    queue = next(iter(self._queues.values()), None) or self._context.queue(destination)
-    self._queues[destination] = queue
+    if not self._queues:
+        return own_queue(self, destination)
+    queue = self._queues[destination] = next(iter(self._queues.values()))
     return queue
 
 

@@ -11,10 +11,10 @@ import orjson
 
 from flows.delivery.budget import InFlightBudget
 from flows.delivery.context import ShardContext
-from flows.delivery.http_loop import Batch, CompletedBatch, HttpLoop
-from flows.delivery.queue import QueuedDelivery
-from flows.delivery.sender import BatchSender
+from flows.delivery.queue import Batch, QueuedDelivery
+from flows.delivery.sending import BatchSender, CompletedBatch, HttpLoop
 from flows.delivery.shard import Shard
+from flows.engine.sharding import ShardBatch
 from flows.functions.host import FunctionHost
 from flows.topics.interface import EVENTS, OUTCOMES
 from flows.workspace.compiled import compile_workspace
@@ -22,6 +22,7 @@ from model.delivery.delivery import Delivery
 from model.delivery.sampling import Sampler
 from model.http.messages import HttpFailure, HttpRequest, HttpResponse
 from model.recording.facts import AttemptFailed, DestinationState, Outcome, decode
+from sinks.http.engine import Done
 from tests.kit.fakes import Clock
 from tests.kit.samples import T0, delivery
 from tests.kit.workspaces import connection, webhook, workspace
@@ -43,8 +44,15 @@ class Partner:
         self._took_ms = took_ms
         self.calls: list[tuple[int, list[str]]] = []  # when, and the messages
 
+    def start(self, request: HttpRequest, done: Done) -> Callable[[], None]:
+        """Behave as an `HttpEngine`."""
+        return asyncio.get_running_loop().call_soon(lambda: done(self._answer(request))).cancel
+
     async def send(self, request: HttpRequest) -> HttpResponse | HttpFailure:
         """Behave as an `HttpEngine`."""
+        return self._answer(request)
+
+    def _answer(self, request: HttpRequest) -> HttpResponse | HttpFailure:
         self.calls.append((self._clock(), messages(request)))
         self._clock.advance(self._took_ms)
         return self._answering(request)
@@ -105,9 +113,9 @@ class ShardDays:
         self.about: Callable[[int], dict[str, Any]] = lambda number: {}  # what else an event has
         self._mapping = "track" if destination else ""
 
-    def submit(self, groups: list[Batch], finished: deque[CompletedBatch]) -> None:
+    def submit(self, batches: Sequence[Batch], completed: deque[CompletedBatch]) -> None:
         """Behave as a `HttpLoop`: what is begun ends at the next step."""
-        self._under_way.extend((group, finished) for group in groups)
+        self._under_way.extend((batch, completed) for batch in batches)
 
     def restart(self) -> None:
         """End cleanly and go on from the snapshot."""
@@ -173,14 +181,14 @@ class ShardDays:
 
     def _end_calls(self) -> None:
         while self._under_way:
-            group, finished = self._under_way.popleft()
-            batch_result = _loop.run_until_complete(self._sender.send([waiting.delivery for waiting in group]))
-            finished.append(CompletedBatch(group, batch_result))
+            batch, completed = self._under_way.popleft()
+            result = _loop.run_until_complete(self._sender.send([queued.delivery for queued in batch.deliveries]))
+            completed.append(CompletedBatch(batch, result))
 
     def _give(self, deliveries: Sequence[Delivery]) -> None:
         if deliveries:
             items = [QueuedDelivery(of, EVENTS, 0, of.events_offset, arrived_ms=self.clock()) for of in deliveries]
-            self._keep(self.shard.on_batch([list(items)])[0])
+            self._keep(self.shard.on_batch([ShardBatch(0, items)])[0])
 
     def _keep(self, together: Any) -> None:
         for output in (output for outputs in together for output in outputs):

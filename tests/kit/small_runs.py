@@ -15,13 +15,12 @@ from bytewax.run import cli_main
 from flows.delivery.budget import InFlightBudget
 from flows.delivery.context import ShardContext
 from flows.delivery.dataflow import SOURCES, delivery_flow
-from flows.delivery.dedup import DedupStores
-from flows.delivery.http_loop import HttpLoop
-from flows.delivery.replay_marks import ReplayMarks
-from flows.delivery.router import Router
-from flows.delivery.sender import BatchSender
+from flows.delivery.routing.dedup import DedupStores
+from flows.delivery.routing.replay_marks import ReplayMarks
+from flows.delivery.routing.router import Router
+from flows.delivery.routing.versions import WorkspaceVersions
+from flows.delivery.sending import BatchSender, HttpLoop
 from flows.delivery.shard import Shard
-from flows.delivery.versions import WorkspaceVersions
 from flows.engine.clock import wall_clock_ms
 from flows.engine.sharding import WorkerShare
 from flows.functions.host import FunctionHost
@@ -117,10 +116,9 @@ class System:
         configured = workspace([webhook(name, concurrency=8) for name in self.destinations], delivery=QUICK)
         versions = WorkspaceVersions(self.directory / "workspaces", configured)
         calls = HttpLoop(
-            lambda: BatchSender(
+            BatchSender(
                 configuration=lambda: versions.current, engine=engine, functions=FunctionHost(), clock=wall_clock_ms
-            ),
-            wall_clock_ms,
+            )
         )
         flow = self._flow(hand, replay_marks, dedup_stores, calls, versions)
         clean = False

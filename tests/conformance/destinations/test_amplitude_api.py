@@ -7,8 +7,8 @@ from typing import Any
 from model.destinations.amplitude import AmplitudeDestination
 from model.destinations.destination import Item
 from model.http.failure import FailureClass
+from sinks.http.client import HttpClient
 from sinks.http.engine import HttpEngine
-from sinks.http.pyreqwest_engine import PyreqwestEngine
 from tests.conformance.destinations.amplitude_server import LIMIT_BYTES, AmplitudeServer
 from tests.conformance.destinations.sending import send
 from tests.kit.destination_items import destination, items
@@ -19,7 +19,7 @@ DELIVERED = (FailureClass.DELIVERED, "", "")
 
 @contextlib.asynccontextmanager
 async def amplitude_running() -> AsyncIterator[tuple[HttpEngine, AmplitudeServer, str]]:
-    async with served(PyreqwestEngine) as (engine, server):
+    async with served(HttpClient) as (engine, server):
         api = AmplitudeServer()
         for path in LIMIT_BYTES:
             server.on(path, api)

@@ -131,7 +131,7 @@ def test_a_single_event_answered_200_is_delivered_by_one_call(make_engine: MakeE
             sent = [Item("d-1", b"{}")]
             result = await engine.send(setup.destination.request(sent, T0))
             said = classify_response(result, sent, setup, configuration.redactor, now_ms=T0, http_ms=1)
-            assert said.end.failure is said.answers[0].failure is FailureClass.DELIVERED
+            assert said.call.failure is said.answers[0].failure is FailureClass.DELIVERED
             assert len(server.requests) == 1
 
     run(test())

@@ -10,8 +10,8 @@ from model.destinations.destination import Item
 from model.destinations.ga4 import Ga4Destination
 from model.http.failure import FailureClass
 from model.mapping.fields import PayloadInvalid
+from sinks.http.client import HttpClient
 from sinks.http.engine import HttpEngine
-from sinks.http.pyreqwest_engine import PyreqwestEngine
 from tests.conformance.destinations.ga4_server import STREAM, Ga4Server
 from tests.conformance.destinations.sending import send
 from tests.kit.destination_items import destination, items
@@ -49,7 +49,7 @@ RECOMMENDED = {
 
 @contextlib.asynccontextmanager
 async def ga4_running() -> AsyncIterator[tuple[HttpEngine, Ga4Server, str]]:
-    async with served(PyreqwestEngine) as (engine, server):
+    async with served(HttpClient) as (engine, server):
         api = Ga4Server()
         for path in ("/mp/collect", "/debug/mp/collect"):
             server.on(path, api)

@@ -6,8 +6,8 @@ from typing import Any
 
 from model.destinations.mixpanel import MixpanelDestination
 from model.http.failure import FailureClass
+from sinks.http.client import HttpClient
 from sinks.http.engine import HttpEngine
-from sinks.http.pyreqwest_engine import PyreqwestEngine
 from tests.conformance.destinations.mixpanel_server import ACCOUNT, PROJECT, MixpanelServer
 from tests.conformance.destinations.sending import send
 from tests.kit.destination_items import destination, items
@@ -19,7 +19,7 @@ INVALID = "MIXPANEL_RECORD_INVALID"
 
 @contextlib.asynccontextmanager
 async def mixpanel_running() -> AsyncIterator[tuple[HttpEngine, MixpanelServer, str]]:
-    async with served(PyreqwestEngine) as (engine, server):
+    async with served(HttpClient) as (engine, server):
         api = MixpanelServer()
         for path in ("/import", "/engage", "/groups"):
             server.on(path, api)

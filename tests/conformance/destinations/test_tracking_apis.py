@@ -14,8 +14,8 @@ from model.destinations.ga4 import Ga4Destination
 from model.destinations.http_api import HttpApiDestination
 from model.destinations.segment import SegmentDestination
 from model.http.failure import FailureClass
+from sinks.http.client import HttpClient
 from sinks.http.engine import HttpEngine
-from sinks.http.pyreqwest_engine import PyreqwestEngine
 from tests.conformance.destinations.sending import send
 from tests.kit.destination_items import ENVIRON, destination, items
 from tests.kit.http_calls import answer_of, run, served
@@ -99,7 +99,7 @@ class ItemApi(Api):
 async def running(api: Api, *paths: str) -> AsyncIterator[tuple[HttpEngine, str]]:
     engine: HttpEngine
     server: RawServer
-    async with served(PyreqwestEngine) as (engine, server):
+    async with served(HttpClient) as (engine, server):
         for path in paths:
             server.on(path, api)
         yield engine, f"http://127.0.0.1:{server.port}"

@@ -1,6 +1,6 @@
 import pytest
 
-from flows.delivery.circuit import CircuitBreaker, CircuitState
+from flows.delivery.circuit import CallResult, CircuitBreaker, CircuitState
 from model.delivery.failure_window import BreakerPolicy, FailureWindow
 from model.http.failure import FailureClass
 from tests.kit.samples import T0
@@ -8,6 +8,7 @@ from tests.kit.samples import T0
 POLICY = BreakerPolicy(
     failure_ratio=0.5, slow_ms=4_000, slow_ratio=0.9, min_calls=10, window_ms=30_000, pause_ms=10_000
 )
+UNAVAILABLE = CallResult(failure=FailureClass.RETRY, took_ms=5, code="503", message="", retry_after_ms=30_000)
 
 
 def circuit_of(**changes: object) -> CircuitBreaker:
@@ -21,7 +22,8 @@ def circuit_of(**changes: object) -> CircuitBreaker:
 
 
 def end(circuit: CircuitBreaker, failure: FailureClass, now_ms: int, *, took_ms: int = 5, code: str = "503") -> None:
-    circuit.call_finished(failure, now_ms=now_ms, took_ms=took_ms, code=code, message="busy", retry_after_ms=None)
+    call = CallResult(failure=failure, took_ms=took_ms, code=code, message="busy", retry_after_ms=None)
+    circuit.call_finished(call, now_ms=now_ms)
 
 
 def open_circuit(circuit: CircuitBreaker, now_ms: int = T0) -> None:
@@ -44,15 +46,15 @@ def test_a_destination_that_fails_half_of_its_calls_is_left_alone_for_a_while_an
 
 
 def fail_again(circuit: CircuitBreaker, now_ms: int) -> None:
-    circuit.call_finished(
-        FailureClass.RETRY,
-        now_ms=now_ms,
+    call = CallResult(
+        failure=FailureClass.RETRY,
         took_ms=5_000,
         code="ETIMEDOUT",
         message="",
         retry_after_ms=None,
         failed_since_ms=T0,
     )
+    circuit.call_finished(call, now_ms=now_ms)
 
 
 def test_events_that_fail_again_and_again_while_others_are_taken_do_not_open_it() -> None:
@@ -136,9 +138,8 @@ def test_throttling_is_no_failure_either_but_a_pause() -> None:
 def refuse(
     circuit: CircuitBreaker, now_ms: int, delivery: str = "", *, others: int = 0, before_ms: int = 0, code: str = "401"
 ) -> None:
-    circuit.call_finished(
-        FailureClass.SETUP,
-        now_ms=now_ms,
+    call = CallResult(
+        failure=FailureClass.SETUP,
         took_ms=5,
         code=code,
         message="busy",
@@ -146,8 +147,8 @@ def refuse(
         answered=code.isdecimal(),
         delivery=delivery,
         failed_since_ms=before_ms,
-        others=others,
     )
+    circuit.call_finished(call, now_ms=now_ms, others=others)
 
 
 def stop(circuit: CircuitBreaker, now_ms: int = T0) -> None:
@@ -269,9 +270,10 @@ def test_a_probe_that_fails_in_another_way_mends_nothing_unless_it_shows_that_th
         refuse(circuit, T0 + number * 1_000, f"d{number}", code=code)
     assert circuit.probing
     probe_ms = T0 + 200_000
-    circuit.call_finished(
-        FailureClass.RETRY, now_ms=probe_ms, took_ms=5, code="503", message="", retry_after_ms=None, answered=answered
+    call = CallResult(
+        failure=FailureClass.RETRY, took_ms=5, code="503", message="", retry_after_ms=None, answered=answered
     )
+    circuit.call_finished(call, now_ms=probe_ms)
     assert circuit.probing != mended
     assert circuit.allowed(probe_ms + 59_999, 0) == (1 if mended else 0)
 
@@ -308,7 +310,7 @@ def test_a_breaker_that_opens_again_says_what_it_rests_on() -> None:
 
 def test_a_service_that_says_until_when_it_is_away_is_left_alone_till_then() -> None:
     circuit = circuit_of()
-    circuit.call_finished(FailureClass.RETRY, now_ms=T0, took_ms=5, code="503", message="", retry_after_ms=30_000)
+    circuit.call_finished(UNAVAILABLE, now_ms=T0)
     end(circuit, FailureClass.DELIVERED, T0 + 10)
     assert circuit.allowed(T0 + 29_999, 0) == 0 and circuit.allowed(T0 + 30_000, 0) == 8
     assert circuit.requeue_code == "PAUSED"
@@ -319,7 +321,7 @@ def test_a_host_that_is_found_again_and_says_until_when_it_is_away_is_left_alone
     for number in range(13):
         refuse(circuit, T0 + number * 1_000, f"d{number}", code="ENOTFOUND")
     probe_ms = T0 + 200_000
-    circuit.call_finished(FailureClass.RETRY, now_ms=probe_ms, took_ms=5, code="503", message="", retry_after_ms=30_000)
+    circuit.call_finished(UNAVAILABLE, now_ms=probe_ms)
     assert not circuit.probing
     assert circuit.allowed(probe_ms + 29_999, 0) == 0 and circuit.allowed(probe_ms + 30_000, 0) == 1
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flows.delivery.dedup import DedupStore, DedupStores, dedup_key
+from flows.delivery.routing.dedup import DedupStore, DedupStores, dedup_key
 from flows.topics.interface import EVENTS
 from model.durations import HOUR_MS
 from tests.kit.fakes import Clock, MemoryTopics

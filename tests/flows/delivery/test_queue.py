@@ -1,11 +1,15 @@
+from dataclasses import replace
+
 import pytest
 
-from flows.delivery.circuit import CircuitBreaker
-from flows.delivery.queue import FARTHEST_SLOT_MS, MAX_REQUEUED, DestinationQueue, QueuedDelivery, Requeue
+from flows.delivery.circuit import CallResult
+from flows.delivery.queue import FARTHEST_SLOT_MS, MAX_REQUEUED, Batch, DestinationQueue, QueuedDelivery, Requeue
+from flows.workspace.compiled import compile_workspace
 from model.delivery.delivery import Wait
 from model.destinations.destination import BatchLimits
 from model.http.failure import FailureClass
 from tests.kit.samples import T0, delivery
+from tests.kit.workspaces import webhook, workspace
 
 DELIVERED, RETRY, THROTTLE, SETUP = (
     FailureClass.DELIVERED,
@@ -19,8 +23,9 @@ SINGLE = BatchLimits(max_events=1, max_bytes=1 << 30, max_age_seconds=0)
 def queue_of(
     count: int, *, concurrency: int = 4, max_wait_ms: int = 30_000, batching: BatchLimits = SINGLE
 ) -> DestinationQueue:
-    circuit = CircuitBreaker(concurrency=concurrency, setup_probe_ms=60_000)
-    queue = DestinationQueue("crm", circuit, concurrency=concurrency, batching=batching, max_wait_ms=max_wait_ms)
+    compiled = compile_workspace(workspace([webhook("crm", concurrency=concurrency, breaker={"enabled": False})]))
+    setup = replace(compiled.destinations["crm"], batching=batching)
+    queue = DestinationQueue("crm", setup, setup_probe_ms=60_000, max_wait_ms=max_wait_ms)
     for offset in range(count):
         queue.add(waiting(offset), T0)
     return queue
@@ -30,26 +35,29 @@ def waiting(offset: int, arrived_ms: int = T0) -> QueuedDelivery:
     return QueuedDelivery(delivery(events_offset=offset), "events", 0, offset, arrived_ms=arrived_ms)
 
 
-def offsets(groups: list[list[QueuedDelivery]]) -> list[int]:
-    return [each.offset for group in groups for each in group]
+def offsets(batches: list[Batch]) -> list[int]:
+    return [each.offset for batch in batches for each in batch.deliveries]
+
+
+def queued(queue: DestinationQueue) -> list[int]:
+    return [each.offset for each in queue.queued()]
 
 
 def end(
     queue: DestinationQueue,
-    group: list[QueuedDelivery],
+    batch: Batch,
     failure: FailureClass,
     now_ms: int,
     retry_after_ms: int | None = None,
 ) -> None:
-    paced = failure not in {THROTTLE, SETUP} and not queue.circuit.probing
-    queue.circuit.call_finished(failure, now_ms=now_ms, took_ms=5, code="", message="", retry_after_ms=retry_after_ms)
-    queue.finished(group, calls=1, now_ms=now_ms, paced=paced)
+    call = CallResult(failure=failure, took_ms=5, code="", message="", retry_after_ms=retry_after_ms)
+    queue.finished([call], results=len(batch.deliveries), now_ms=now_ms)
 
 
-def requeue(queue: DestinationQueue, now_ms: int, over_share: int = 0, make_room: bool = False) -> list[Requeue]:
+def requeue(queue: DestinationQueue, now_ms: int, over_share: int = 0, memory_needed: bool = False) -> list[Requeue]:
     """Put back until there is nothing more to put back."""
     put: list[Requeue] = []
-    while part := queue.requeue(now_ms, over_share=max(0, over_share - len(put)), make_room=make_room):
+    while part := queue.requeue(now_ms, over_share=max(0, over_share - len(put)), memory_needed=memory_needed):
         put.extend(part)
     return put
 
@@ -58,11 +66,11 @@ def test_as_many_calls_as_connections_start_oldest_first() -> None:
     queue = queue_of(6)
     started = queue.start(T0)
     assert offsets(started) == [0, 1, 2, 3]
-    assert all(each.started for group in started for each in group)
+    assert queue.in_flight == 4
     assert queue.start(T0) == []
     end(queue, started[0], DELIVERED, T0)
     assert offsets(queue.start(T0)) == [4]
-    assert len(queue) == 1 and offsets([queue.queued()]) == [5]
+    assert len(queue) == 1 and queued(queue) == [5]
 
 
 def test_throttling_pauses_the_room_as_long_as_asked() -> None:
@@ -80,7 +88,7 @@ def test_after_a_setup_failure_one_call_at_a_time_tries_and_then_more_and_more()
         end(queue, group, SETUP, T0)
     assert queue.start(T0 + 59_999) == []
     (probe,) = queue.start(T0 + 60_000)
-    assert probe[0].offset == 4 and queue.start(T0 + 60_000) == []
+    assert probe.deliveries[0].offset == 4 and queue.start(T0 + 60_000) == []
     end(queue, probe, SETUP, T0 + 60_000)
     (probe,) = queue.start(T0 + 120_000)
     end(queue, probe, DELIVERED, T0 + 120_000)
@@ -99,7 +107,7 @@ def test_a_burst_is_not_requeue_by_a_destination_that_keeps_up_whatever_its_shar
     queue = queue_of(600, concurrency=10)
     now_ms = T0
     while not queue.idle:  # ten calls of 50 ms each at a time: 200 a second
-        assert requeue(queue, now_ms, over_share=500, make_room=True) == []
+        assert requeue(queue, now_ms, over_share=500, memory_needed=True) == []
         groups = queue.start(now_ms)
         now_ms += 50
         for group in groups:
@@ -119,7 +127,7 @@ def test_what_waited_too_long_is_requeue_and_the_rest_stays() -> None:
     queue.add(waiting(1, arrived_ms=T0 + 1), T0 + 1)
     put = requeue(queue, T0 + 30_000)
     assert [(back.queued.offset, back.code, back.wait) for back in put] == [(0, "WAITED_TOO_LONG", Wait.QUEUE)]
-    assert offsets([queue.queued()]) == [1]
+    assert queued(queue) == [1]
 
 
 def test_a_pause_longer_than_a_room_may_keep_a_delivery_puts_all_back_until_it_ends() -> None:
@@ -137,37 +145,37 @@ def test_a_short_pause_keeps_deliveries_in_the_room_unless_others_want_the_memor
     (group,) = queue.start(T0)
     end(queue, group, THROTTLE, T0, retry_after_ms=30_000)
     assert requeue(queue, T0) == []
-    assert len(requeue(queue, T0, make_room=True)) == 4
+    assert len(requeue(queue, T0, memory_needed=True)) == 4
 
 
 def test_what_the_destinations_pace_leaves_no_time_for_makes_way_when_others_want_the_memory() -> None:
     queue = queue_of(200, concurrency=2)
     now_ms = T0
     for _ in range(2):  # two calls of a second each at a time: two a second, so ten within five seconds
-        assert requeue(queue, now_ms, make_room=True) == []
+        assert requeue(queue, now_ms, memory_needed=True) == []
         groups = queue.start(now_ms)
         now_ms += 1_000
         for group in groups:
             end(queue, group, DELIVERED, now_ms)
-    put = requeue(queue, now_ms, make_room=True)
+    put = requeue(queue, now_ms, memory_needed=True)
     assert len(queue) == 10 and put[0].queued.offset == 199
     assert requeue(queue, now_ms) == []
 
 
 def test_much_is_requeue_a_part_at_a_time_so_that_nobody_is_kept_waiting() -> None:
     queue = queue_of(1_000, concurrency=1)
-    assert len(queue.requeue(T0 + 5_000, over_share=0, make_room=True)) == MAX_REQUEUED
-    assert len(queue.requeue(T0 + 600_000, over_share=0, make_room=False)) == MAX_REQUEUED
+    assert len(queue.requeue(T0 + 5_000, over_share=0, memory_needed=True)) == MAX_REQUEUED
+    assert len(queue.requeue(T0 + 600_000, over_share=0, memory_needed=False)) == MAX_REQUEUED
     assert len(queue) == 1_000 - 2 * MAX_REQUEUED
 
 
 def test_while_a_destination_is_behind_what_comes_in_new_makes_way_at_once_and_not_when_it_has_caught_up() -> None:
     queue = queue_of(100, concurrency=1)
     now_ms = T0 + 5_000
-    assert len(requeue(queue, now_ms, make_room=True)) == 95  # one a second
+    assert len(requeue(queue, now_ms, memory_needed=True)) == 95  # one a second
     for number in range(200, 220):
         queue.add(waiting(number, now_ms), now_ms)
-    assert len(requeue(queue, now_ms, make_room=True)) == 20
+    assert len(requeue(queue, now_ms, memory_needed=True)) == 20
     while not queue.idle:
         groups = queue.start(now_ms)
         now_ms += 1_000
@@ -175,21 +183,21 @@ def test_while_a_destination_is_behind_what_comes_in_new_makes_way_at_once_and_n
             end(queue, group, DELIVERED, now_ms)
     for number in range(300, 320):
         queue.add(waiting(number, now_ms), now_ms)
-    assert requeue(queue, now_ms, make_room=True) == []
+    assert requeue(queue, now_ms, memory_needed=True) == []
 
 
 def test_a_destination_that_is_behind_has_not_caught_up_when_all_its_long_calls_end_at_once() -> None:
     queue = queue_of(400, concurrency=8)
     groups = queue.start(T0)
-    requeue(queue, T0 + 2_000, make_room=True)
+    requeue(queue, T0 + 2_000, memory_needed=True)
     for group in groups:
         end(queue, group, DELIVERED, T0 + 10_000)
-        requeue(queue, T0 + 10_000, make_room=True)
+        requeue(queue, T0 + 10_000, memory_needed=True)
         queue.start(T0 + 10_000)
     assert queue.idle  # all that waited was put back, or has begun
     for number in range(400, 450):
         queue.add(waiting(number, T0 + 10_010), T0 + 10_010)
-    assert len(requeue(queue, T0 + 10_010, make_room=True)) == 45  # one a second
+    assert len(requeue(queue, T0 + 10_010, memory_needed=True)) == 45  # one a second
 
 
 def test_while_single_calls_try_a_destination_what_comes_in_new_makes_way_at_once() -> None:
@@ -199,7 +207,7 @@ def test_while_single_calls_try_a_destination_what_comes_in_new_makes_way_at_onc
     for number in range(1, 11):  # in the last second of the pause
         queue.add(waiting(number, T0 + 59_500), T0 + 59_500)
     assert requeue(queue, T0 + 59_500) == []
-    put = requeue(queue, T0 + 59_500, make_room=True)
+    put = requeue(queue, T0 + 59_500, memory_needed=True)
     assert [back.queued.offset for back in put] == list(range(10, 1, -1))
     assert {(back.code, back.wait) for back in put} == {("SETUP_PROBE", Wait.LIMIT)}
     assert offsets(queue.start(T0 + 60_000)) == [1]
@@ -236,7 +244,7 @@ def test_a_pause_is_not_taken_for_slowness_when_requeue_deliveries_get_their_tim
     end(queue, probe, SETUP, T0 + 60_001)
     due = [back.due_at_ms for back in requeue(queue, T0 + 60_001)]
     # 29 wait: ten a second from the end of the pause, as ten connections would do with calls of a second.
-    assert probe[0].offset == 10 and len(due) == 29
+    assert probe.deliveries[0].offset == 10 and len(due) == 29
     assert due[0] >= T0 + 120_001 and due[-1] <= T0 + 120_001 + 3_000
 
 
@@ -255,7 +263,7 @@ def test_a_batch_goes_out_when_it_is_full_or_its_first_delivery_is_of_age(
 ) -> None:
     queue = queue_of(7, batching=limits)
     groups = queue.start(now_ms)
-    assert [len(group) for group in groups] == sizes
+    assert [len(group.deliveries) for group in groups] == sizes
     assert offsets(groups) == list(range(sum(sizes)))
 
 
@@ -264,7 +272,7 @@ def test_a_probe_is_one_delivery_even_where_batches_are_sent() -> None:
     for group in queue.start(T0):
         end(queue, group, SETUP, T0)
     queue.add(waiting(20), T0)
-    assert [len(group) for group in queue.start(T0 + 60_000)] == [1]
+    assert [len(group.deliveries) for group in queue.start(T0 + 60_000)] == [1]
 
 
 def test_what_has_failed_least_tries_a_destination_not_what_waits_longest() -> None:
@@ -275,7 +283,7 @@ def test_what_has_failed_least_tries_a_destination_not_what_waits_longest() -> N
         failed = QueuedDelivery(delivery(events_offset=offset, calls=calls), "retries.30s", 0, offset, arrived_ms=T0)
         queue.add(failed, T0)
     assert offsets(queue.start(T0 + 60_000)) == [11]
-    assert offsets([queue.queued()]) == [10, 12]
+    assert queued(queue) == [10, 12]
 
 
 def test_small_batches_are_made_of_those_that_need_them_and_take_nobody_else_along() -> None:
@@ -284,8 +292,8 @@ def test_small_batches_are_made_of_those_that_need_them_and_take_nobody_else_alo
         limited = delivery(events_offset=offset, batch_limit=limit)
         queue.add(QueuedDelivery(limited, "retries.30s", 0, offset, arrived_ms=T0), T0)
     groups = queue.start(T0 + 1_000)
-    assert [[each.offset for each in group] for group in groups] == [[0, 3, 9], [1, 4, 5, 7], [2], [6]]
-    assert offsets(queue.start(T0 + 1_000)) == [] and offsets([queue.queued()]) == [8]
+    assert [[each.offset for each in group.deliveries] for group in groups] == [[0, 3, 9], [1, 4, 5, 7], [2], [6]]
+    assert offsets(queue.start(T0 + 1_000)) == [] and queued(queue) == [8]
 
 
 def test_a_delivery_that_goes_alone_waits_for_no_others() -> None:
@@ -298,9 +306,9 @@ def test_what_comes_back_from_a_shipment_is_next_and_was_not_sent() -> None:
     queue = queue_of(4, concurrency=1, batching=BatchLimits(max_events=2, max_bytes=1 << 20, max_age_seconds=1))
     (group,) = queue.start(T0)
     end(queue, group, DELIVERED, T0)
-    for each in reversed(group):
+    for each in reversed(group.deliveries):
         queue.add(each, T0, first=True)
-    assert not any(each.started for each in group)
+    assert queue.in_flight == 0
     assert offsets(queue.start(T0)) == [0, 1]
 
 
@@ -311,11 +319,13 @@ def test_time_in_which_no_call_might_begin_is_told_apart_from_waiting_for_a_turn
     for now_ms in range(T0 + 100, T0 + 5_100, 20):
         assert queue.start(now_ms) == []
     (second,) = queue.start(T0 + 5_100)
-    assert second[0].blocked_ms == 5_000
+    assert second.deliveries[0].delivery.limit_wait_ms == 5_000
     queue.add(waiting(9, arrived_ms=T0 + 5_100), T0 + 5_100)
     end(queue, second, DELIVERED, T0 + 6_000)
     (third,) = queue.start(T0 + 6_000)
-    assert third[0].blocked_ms == 5_000  # its turn came late for the other's sake, but that was no limit
+    assert (
+        third.deliveries[0].delivery.limit_wait_ms == 5_000
+    )  # its turn came late for the other's sake, but that was no limit
     end(queue, third, DELIVERED, T0 + 6_000)
     (fourth,) = queue.start(T0 + 6_000)
-    assert fourth[0].blocked_ms == 0
+    assert fourth.deliveries[0].delivery.limit_wait_ms == 0

@@ -3,7 +3,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from flows.delivery.replay_marks import READ_AHEAD_RECORDS, ReplayMarks, write_crashed
+from flows.delivery.routing.replay_marks import READ_AHEAD_RECORDS, ReplayMarks, write_crashed
 
 END = 500
 PART = ("events", 0)

@@ -5,7 +5,8 @@ from typing import Any
 import orjson
 import pytest
 
-from flows.delivery.responses import CallResult, classify_response
+from flows.delivery.circuit import CallResult
+from flows.delivery.responses import classify_response
 from flows.workspace.compiled import compile_workspace
 from model.delivery.attempt import AttemptResult
 from model.destinations.destination import Item
@@ -26,7 +27,7 @@ def answered(count: int, response: HttpResponse, **settings: Any) -> tuple[CallR
     items = [Item(f"d-{number}", b"{}") for number in range(count)]
     setup = configuration.destinations["crm"]
     said = classify_response(response, items, setup, configuration.redactor, now_ms=T0, http_ms=5)
-    return said.end, said.answers
+    return said.call, said.answers
 
 
 def codes(answers: list[AttemptResult]) -> list[str]:

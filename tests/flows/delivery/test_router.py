@@ -7,13 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.delivery.dedup import DedupStores
 from flows.delivery.queue import QueuedDelivery
-from flows.delivery.replay_marks import ReplayMarks, write_crashed
-from flows.delivery.router import Router, ShardItem
-from flows.delivery.versions import WorkspaceVersions
-from flows.delivery.watermarks import ShardProgress
-from flows.engine.sharding import WorkerShare, shard_key
+from flows.delivery.routing.dedup import DedupStores
+from flows.delivery.routing.replay_marks import ReplayMarks, write_crashed
+from flows.delivery.routing.router import Router, ShardItem
+from flows.delivery.routing.versions import WorkspaceVersions
+from flows.engine.sharding import ShardBatch, WorkerShare, shard_key
 from flows.topics.interface import DEAD_LETTERS, EVENTS, OUTCOMES
 from flows.topics.sink import OutgoingRecord
 from flows.topics.source import Item, SourcedRecord, SourceProgress
@@ -210,7 +209,7 @@ def test_what_crosses_to_another_process_arrives_as_it_was_and_is_written_once(
     )
     arrived = {shard: pickle.loads(pickle.dumps(items)) for shard, items in routed.items()}  # noqa: S301 (our own)
 
-    def plain(shards: dict[str, list[ShardItem]]) -> dict[str, list[object]]:
+    def plain(shards: dict[str, ShardBatch[ShardItem]]) -> dict[str, list[object]]:
         return {
             shard: [
                 (i.delivery, i.topic, i.offset, i.arrived_ms) if isinstance(i, QueuedDelivery) else i for i in items
@@ -226,9 +225,7 @@ def test_what_crosses_to_another_process_arrives_as_it_was_and_is_written_once(
 def test_progress_reaches_every_shard_behind_the_records_it_speaks_of(routing: Routing) -> None:
     progress = SourceProgress(EVENTS, 0, 1, 1, T0)
     routed = dict(routing.router([SourcedRecord(EVENTS, record(0, event_value())), progress]))
-    assert {shard: items[-1] for shard, items in routed.items()} == {
-        shard_key(shard): ShardProgress(shard, progress) for shard in range(4)
-    }
+    assert {shard: items[-1] for shard, items in routed.items()} == {shard_key(shard): progress for shard in range(4)}
     assert sum(len(items) for items in routed.values()) == 4 + 1 + 2  # the event's fact and its deliveries came before
 
 
@@ -274,7 +271,8 @@ def test_a_retry_of_a_former_id_goes_to_the_shard_of_the_new_one(tmp_path: Path)
     changed = workspace([webhook("hub", was="crm")])
     routing = routing_in(tmp_path, changed=changed)
     routing.events(event_value("m-1", source="unknown"))  # it looks at the file
-    ((shard, item),) = routing.retries(delivery(due_at_ms=T0 + 500).to_record())
-    assert isinstance(item, QueuedDelivery)
-    assert (shard, item.shard) == (shard_key(shard_of("hub", 4)), shard_of("hub", 4))
-    assert pickle.loads(pickle.dumps(item)).shard == item.shard  # noqa: S301 (our own)
+    retry = record(0, delivery(due_at_ms=T0 + 500).to_record())
+    ((shard, batch),) = routing.router([SourcedRecord(RETRY_TIER, retry)])
+    assert isinstance(batch[0], QueuedDelivery)
+    assert (shard, batch.shard) == (shard_key(shard_of("hub", 4)), shard_of("hub", 4))
+    assert pickle.loads(pickle.dumps(batch)).shard == batch.shard  # noqa: S301 (our own)

@@ -5,7 +5,8 @@ from typing import Any
 import orjson
 import pytest
 
-from flows.delivery.sender import BatchResult, BatchSender
+from flows.delivery.responses import BatchResult
+from flows.delivery.sending import BatchSender
 from flows.functions import host
 from flows.workspace.compiled import compile_workspace
 from model.delivery.delivery import Delivery

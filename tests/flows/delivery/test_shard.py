@@ -6,10 +6,10 @@ import pytest
 
 from flows.delivery.budget import InFlightBudget
 from flows.delivery.context import ShardContext
-from flows.delivery.http_loop import HttpLoop
 from flows.delivery.queue import QueuedDelivery
+from flows.delivery.sending import HttpLoop
 from flows.delivery.shard import STOP_WAIT_MS, Shard
-from flows.delivery.watermarks import ShardProgress
+from flows.engine.sharding import ShardBatch
 from flows.topics.interface import DEAD_LETTERS, EVENTS, OUTCOMES
 from flows.topics.sink import OutgoingRecord
 from flows.topics.source import SourceProgress
@@ -78,7 +78,7 @@ class Working:
 
     def take(self, *deliveries: Delivery) -> None:
         items = [QueuedDelivery(of, EVENTS, 0, of.events_offset, arrived_ms=self.clock()) for of in deliveries]
-        self._keep(self.shard.on_batch([list(items)])[0])
+        self._keep(self.shard.on_batch([ShardBatch(0, items)])[0])
 
     def notify(self) -> None:
         self._keep(self.shard.on_notify()[0])
@@ -222,13 +222,13 @@ def test_a_delivery_whose_connection_no_longer_sends_is_discarded_with_that_reas
 def test_facts_pass_through_in_their_order() -> None:
     working = Working()
     said = [OutgoingRecord(OUTCOMES, b"k", bytes([number])) for number in range(3)]
-    assert list(working.shard.on_batch([list(said)])[0]) == [said]
+    assert list(working.shard.on_batch([ShardBatch(0, said)])[0]) == [said]
 
 
 def test_a_tick_goes_into_every_partition_and_counts_what_is_in_flight() -> None:
     working = Working()
     working.take(delivery(due_at_ms=T0 - 9, events_offset=4))
-    [outputs] = working.shard.on_batch([[ShardProgress(0, SourceProgress(EVENTS, 0, 10, 12, T0))]])[0]
+    [outputs] = working.shard.on_batch([ShardBatch(0, [SourceProgress(EVENTS, 0, 10, 12, T0)])])[0]
     assert [output.partition for output in outputs] == [0, 1]
     report = decode(outputs[0].value)
     assert isinstance(report, WatermarkReport)
@@ -253,6 +253,18 @@ def test_after_a_clean_stop_only_a_call_cut_short_is_marked_as_possibly_made() -
     after.answer(OK, OK, OK)
     marks = sorted((fact.events_offset, fact.replayed, fact.resent) for fact in after.of_kind(Outcome))
     assert marks == [(0, False, True), (1, False, False), (2, False, False)]
+
+
+def test_what_comes_back_to_its_queue_counts_as_sent_only_while_a_call_is_under_way() -> None:
+    settings = {"batch": {"max_events": 2, "max_age_seconds": 0.001}, "calls_per_second": 1}
+    working = Working(concurrency=1, settings=settings)
+    working.take(*some(2))
+    assert [started for *_, started in working.shard.snapshot()["deliveries"]] == [True, True]
+    working.answer(BAD)  # halved, but the rate allows no second call
+    held = working.shard.snapshot()["deliveries"]
+    assert [started for *_, started in held] == [False, False]
+    assert [Delivery.from_record(record).calls for record, *_ in held] == [0, 0]
+    assert working.budget.deliveries == 2 and not working.calls.under_way
 
 
 def test_an_empty_snapshot_restores_to_nothing() -> None:

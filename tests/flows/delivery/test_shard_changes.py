@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
+from flows.delivery.context import Removals
 from flows.delivery.queue import QueuedDelivery
-from flows.delivery.removals import Removals
 from flows.delivery.shard import Shard
+from flows.engine.sharding import ShardBatch
 from flows.topics.interface import EVENTS
 from model.events.ids import shard_of
 from model.http.messages import HttpResponse
@@ -41,7 +42,7 @@ def test_what_a_new_version_routed_is_judged_by_it_and_not_by_the_one_before() -
         change(working, [*BOTH, *(webhook(f"new-{n}") for n in range(number + 1))])
         working.take(delivery(destination=name, events_offset=number))
     assert working.of_kind(Outcome) == []
-    assert {waiting.delivery.destination for group, _ in working.calls.under_way for waiting in group} == {
+    assert {queued.delivery.destination for batch, _ in working.calls.under_way for queued in batch.deliveries} == {
         f"new-{number}" for number in range(6)
     }
 
@@ -154,8 +155,8 @@ def test_a_delivery_in_another_shard_than_its_destination_has_today_goes_there()
     working = Working()
     working.context.shards = 4
     elsewhere = (shard_of("crm", 4) + 1) % 4
-    items: list[Any] = [QueuedDelivery(of, EVENTS, 0, 0, arrived_ms=T0, shard=elsewhere) for of in some(1)]
-    for outputs in working.shard.on_batch([items])[0]:
+    items: list[Any] = [QueuedDelivery(of, EVENTS, 0, 0, arrived_ms=T0) for of in some(1)]
+    for outputs in working.shard.on_batch([ShardBatch(elsewhere, items)])[0]:
         working.outputs.extend(outputs)
     assert [fact.code for fact in working.of_kind(Requeued)] == ["SHARDS_CHANGED"]
     assert working.calls.ids() == [] and working.budget.deliveries == 0

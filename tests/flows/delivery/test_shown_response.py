@@ -1,18 +1,12 @@
 """What people are shown of an answer: bounded, and with what could not be read."""
 
-from flows.delivery.isolation import DeliveryResult
-from flows.delivery.samples import shown_response
-from model.delivery.attempt import AttemptResult
-from model.http.failure import FailureClass
+from flows.delivery.results import show_response
 from model.http.messages import RESPONSE_BODY_LIMIT_BYTES, HttpResponse
 from model.redaction.redactor import Redactor
-from tests.kit.samples import T0, delivery
 
 
 def shown(response: HttpResponse) -> dict[str, object]:
-    answer = AttemptResult(failure=FailureClass.DELIVERED, code="")
-    result = DeliveryResult(delivery=delivery(), answer=answer, result=response, finished_ms=T0)
-    return shown_response(result, Redactor(frozenset({"s3cret-word"})))
+    return show_response(response, Redactor(frozenset({"s3cret-word"})))
 
 
 def test_of_an_answer_about_many_events_the_beginning_is_shown() -> None:

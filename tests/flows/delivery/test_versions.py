@@ -3,7 +3,7 @@ from typing import Any
 
 import orjson
 
-from flows.delivery.versions import VERSIONS_LIMIT, WorkspaceVersions
+from flows.delivery.routing.versions import VERSIONS_LIMIT, WorkspaceVersions
 from model.workspace.workspace import Workspace
 from tests.kit.workspaces import connection, webhook, workspace
 

@@ -1,5 +1,4 @@
-"""The first step of delivery: routes records to deliveries and facts. Duplicates end here; unreadable records become
-dead letters.
+"""Routes records to deliveries and facts. Duplicates end here; unreadable records become dead letters.
 
 Everything it returns is addressed to a shard, so that the shard's watermark report covers it.
 """
@@ -9,13 +8,12 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from flows.delivery.dedup import DedupStores
 from flows.delivery.queue import QueuedDelivery
-from flows.delivery.replay_marks import ReplayMarks
-from flows.delivery.versions import WorkspaceVersions
-from flows.delivery.watermarks import ShardProgress
+from flows.delivery.routing.dedup import DedupStores
+from flows.delivery.routing.replay_marks import ReplayMarks
+from flows.delivery.routing.versions import WorkspaceVersions
 from flows.engine.error_capture import capture_errors
-from flows.engine.sharding import PickledOnceList, WorkerShare, shard_key
+from flows.engine.sharding import ShardBatch, WorkerShare, shard_key
 from flows.topics.interface import EVENTS, Record
 from flows.topics.records import dead_letter, fact, retry, undelivered
 from flows.topics.sink import OutgoingRecord
@@ -29,7 +27,7 @@ from model.routing.routing import RouteResult, route
 
 RELOAD_EVERY_MS = 1_000  # at most this often, an event of an unknown source makes the workspace file be read again
 
-ShardItem = QueuedDelivery | OutgoingRecord | ShardProgress
+ShardItem = QueuedDelivery | OutgoingRecord | SourceProgress
 
 
 class Router:
@@ -64,37 +62,22 @@ class Router:
         self._clock = clock
 
     @capture_errors
-    def __call__(self, items: list[Item]) -> Iterable[tuple[str, list[ShardItem]]]:
+    def __call__(self, items: list[Item]) -> Iterable[tuple[str, ShardBatch[ShardItem]]]:
         """Route one batch. Group items by shard, keeping order; one exchange per item would double the cost."""
-        shards: dict[str, list[ShardItem]] = {}
-        for shard, item in self._route(items):
-            if shard not in shards:
-                shards[shard] = PickledOnceList()
-            shards[shard].append(item)
-        return shards.items()
-
-    def _route(self, items: list[Item]) -> list[tuple[str, ShardItem]]:
-        routed: list[tuple[str, ShardItem]] = []
+        routed = _Routed()
         events: dict[int, list[Record]] = {}
         for item in items:
             if isinstance(item, SourcedRecord) and item.topic == EVENTS:
                 events.setdefault(item.record.partition, []).append(item.record)
         for partition, records in events.items():
-            readable: list[tuple[Record, Event]] = []
-            for record in records:
-                try:
-                    readable.append((record, from_record(record.value)))
-                except UnreadableRecord as error:
-                    routed.extend(self._unreadable_record(record, "UNREADABLE_RECORD", str(error)))
-            self._ensure_sources_known({event.source for _, event in readable})
-            with self._versions.pinned(partition, records[-1].offset + 1):
-                routed.extend(self._route_events(partition, readable))
+            self._route_events(partition, records, routed)
         for item in items:
             if isinstance(item, SourceProgress):
-                routed.extend((shard_key(shard), ShardProgress(shard, item)) for shard in range(self._shards))
+                for shard in range(self._shards):
+                    routed.add(shard, item)
             elif item.topic != EVENTS:
-                routed.append(self._route_retry(item.topic, item.record))
-        return routed
+                self._route_retry(item.topic, item.record, routed)
+        return [(shard_key(shard), batch) for shard, batch in routed.items()]
 
     def _ensure_sources_known(self, sources: set[str]) -> None:
         """Route events by the version of the workspace that accepted them or a later one, never by an older one."""
@@ -105,13 +88,21 @@ class Router:
             self._reloaded_ms = now_ms
             self._reload_workspace()
 
-    def _route_events(self, partition: int, readable: list[tuple[Record, Event]]) -> Iterable[tuple[str, ShardItem]]:
-        keys = [(event_key(e.source, e.message_id), r.offset, r.appended_ms) for r, e in readable]
-        firsts = self._dedup_stores.first_seen(partition, keys)
-        for (record, event), first in zip(readable, firsts, strict=True):
-            yield from self._route_event(record, event, first)
+    def _route_events(self, partition: int, records: list[Record], routed: "_Routed") -> None:
+        readable: list[tuple[Record, Event]] = []
+        for record in records:
+            try:
+                readable.append((record, from_record(record.value)))
+            except UnreadableRecord as error:
+                self._add_unreadable(record, "UNREADABLE_RECORD", str(error), routed)
+        self._ensure_sources_known({event.source for _, event in readable})
+        with self._versions.pinned(partition, records[-1].offset + 1):
+            keys = [(event_key(e.source, e.message_id), r.offset, r.appended_ms) for r, e in readable]
+            firsts = self._dedup_stores.first_seen(partition, keys)
+            for (record, event), first in zip(readable, firsts, strict=True):
+                self._route_event(record, event, first, routed)
 
-    def _route_event(self, record: Record, event: Event, first_offset: int) -> Iterable[tuple[str, ShardItem]]:
+    def _route_event(self, record: Record, event: Event, first_offset: int, routed: "_Routed") -> None:
         now_ms, facts_shard = self._clock(), self._shard_of_facts(record)
         shown = self._versions.current.redactor.text
         about: dict[str, Any] = {
@@ -129,71 +120,69 @@ class Router:
         key = f"{record.partition}:{record.offset}".encode()
         if first_offset != record.offset:
             duplicate = Duplicate(**about, at_ms=record.appended_ms, run=self._run, first_offset=first_offset)
-            yield facts_shard, fact(key, duplicate)
+            routed.add(facts_shard, fact(key, duplicate))
             return
         resent = about["replayed"] and record.offset < self._replay_marks.max_read_offset(EVENTS, record.partition)
         ends: list[tuple[Delivery, RouteResult]] = []
         plans = self._versions.plans(record.partition, record.offset, event.source)
         if not plans and event.source not in self._versions.current.sources:
-            yield from self._unreadable_record(record, "SOURCE_REMOVED", "", about)
+            self._add_unreadable(record, "SOURCE_REMOVED", "", routed, about)
             return
         for plan in plans:
             identity = f"{record.partition}:{record.offset}:{plan.destination}"
-            for routed in route(plan, event.body, event.payload, identity):
+            for result in route(plan, event.body, event.payload, identity):
                 delivery = Delivery(
                     **about,
                     delivery_id=delivery_id(
-                        self._log, record.partition, record.offset, event.source, plan.destination, routed.mapping
+                        self._log, record.partition, record.offset, event.source, plan.destination, result.mapping
                     ),
                     destination=plan.destination,
-                    mapping=routed.mapping,
+                    mapping=result.mapping,
                     taken_at_ms=now_ms,
                     due_at_ms=record.appended_ms,
                     resent=resent,
-                    event=routed.event,
+                    event=result.event,
                 )
-                ends.append((delivery, routed))
+                ends.append((delivery, result))
         routes = tuple((d.delivery_id, d.destination, d.mapping) for d, _ in ends)
-        yield facts_shard, fact(key, Received(**about, at_ms=record.appended_ms, run=self._run, routes=routes))
-        for delivery, routed in ends:
-            if routed.state is None:
-                yield self._to_destination_shard(delivery, EVENTS, record, now_ms)
+        received = Received(**about, at_ms=record.appended_ms, run=self._run, routes=routes)
+        routed.add(facts_shard, fact(key, received))
+        for delivery, result in ends:
+            if result.state is None:
+                self._add_delivery(delivery, EVENTS, record, now_ms, routed)
                 continue
-            outcome = delivery.end(routed.state, at_ms=now_ms, run=self._run, code=routed.code, message=routed.message)
-            if routed.state is State.DISCARDED:
-                yield facts_shard, undelivered(delivery, outcome)
-            yield facts_shard, fact(delivery.delivery_id.encode(), outcome)
+            outcome = delivery.end(result.state, at_ms=now_ms, run=self._run, code=result.code, message=result.message)
+            if result.state is State.DISCARDED:
+                routed.add(facts_shard, undelivered(delivery, outcome))
+            routed.add(facts_shard, fact(delivery.delivery_id.encode(), outcome))
 
-    def _route_retry(self, topic: str, record: Record) -> tuple[str, ShardItem]:
+    def _route_retry(self, topic: str, record: Record, routed: "_Routed") -> None:
         try:
             delivery = Delivery.from_record(record.value)
         except UnreadableRecord as error:
-            return self._shard_of_facts(record), dead_letter(
-                record.value, record.key, "UNREADABLE_RECORD", f"{topic}: {error}"
-            )
+            letter = dead_letter(record.value, record.key, "UNREADABLE_RECORD", f"{topic}: {error}")
+            routed.add(self._shard_of_facts(record), letter)
+            return
         now_ms = self._clock()
         if record.offset < self._replay_marks.replay_until(topic, record.partition):
             again = record.offset < self._replay_marks.max_read_offset(topic, record.partition)
             delivery = replace(delivery, replayed=True, resent=delivery.resent or again)
         if delivery.due_at_ms > now_ms:
-            return self._shard_of_facts(record), retry(delivery, now_ms)
-        return self._to_destination_shard(delivery.waited(now_ms), topic, record, now_ms)
+            routed.add(self._shard_of_facts(record), retry(delivery, now_ms))
+        else:
+            self._add_delivery(delivery.waited(now_ms), topic, record, now_ms, routed)
 
-    def _to_destination_shard(
-        self, delivery: Delivery, topic: str, record: Record, now_ms: int
-    ) -> tuple[str, QueuedDelivery]:
+    def _add_delivery(self, delivery: Delivery, topic: str, record: Record, now_ms: int, routed: "_Routed") -> None:
         shard = shard_of(self._versions.current.current_id(delivery.destination), self._shards)
-        return shard_key(shard), QueuedDelivery(
-            delivery, topic, record.partition, record.offset, arrived_ms=now_ms, shard=shard
-        )
+        routed.add(shard, QueuedDelivery(delivery, topic, record.partition, record.offset, arrived_ms=now_ms))
 
-    def _shard_of_facts(self, record: Record) -> str:
+    def _shard_of_facts(self, record: Record) -> int:
         """The shard that passes on facts about a record: always the same one, in this process."""
-        return shard_key(self._shards_here[record.partition % len(self._shards_here)])
+        return self._shards_here[record.partition % len(self._shards_here)]
 
-    def _unreadable_record(
-        self, record: Record, code: str, why: str, about: dict[str, Any] | None = None
-    ) -> Iterable[tuple[str, ShardItem]]:
+    def _add_unreadable(
+        self, record: Record, code: str, why: str, routed: "_Routed", about: dict[str, Any] | None = None
+    ) -> None:
         """An event that cannot be routed: its bytes become a dead letter, and an outcome counts it as one event.
 
         ``about``: the fields that could be read.
@@ -220,5 +209,15 @@ class Router:
         )
         outcome = unreadable.end(State.DISCARDED, at_ms=self._clock(), run=self._run, code=code, message=why)
         facts_shard = self._shard_of_facts(record)
-        yield facts_shard, dead_letter(record.value, record.key, code, why)
-        yield facts_shard, fact(unreadable.delivery_id.encode(), outcome)
+        routed.add(facts_shard, dead_letter(record.value, record.key, code, why))
+        routed.add(facts_shard, fact(unreadable.delivery_id.encode(), outcome))
+
+
+class _Routed(dict[int, ShardBatch[ShardItem]]):
+    """What one batch of records became, by shard."""
+
+    def add(self, shard: int, item: ShardItem) -> None:
+        batch = self.get(shard)
+        if batch is None:
+            batch = self[shard] = ShardBatch(shard)
+        batch.append(item)

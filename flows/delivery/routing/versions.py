@@ -95,7 +95,7 @@ class _History:
         ]
         self._from: int = self._written[-1]["from"] if self._written else 0
         if not self._written:
-            self._begin(text, 0)
+            self._start(text, 0)
         elif self._written[-1]["workspace"] != text:
             self.change(text, _plans(self._written[-1]["workspace"]))
 
@@ -109,9 +109,9 @@ class _History:
     def change(self, text: str, previous: Plans) -> None:
         """Start a version at the next offset."""
         self._earlier.append((self._from, previous))
-        self._begin(text, self.next_offset)
+        self._start(text, self.next_offset)
 
-    def _begin(self, text: str, since: int) -> None:
+    def _start(self, text: str, since: int) -> None:
         self._written = [*self._written, {"from": since, "workspace": text}][-VERSIONS_LIMIT:]
         self._earlier = self._earlier[-VERSIONS_LIMIT:]
         write_atomically(self._path, orjson.dumps(self._written))
