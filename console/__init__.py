@@ -1,1 +1,1 @@
-"""Where people meet Waybill: command line, ingest API, reports."""
+"""Command line, ingest, APIs, reports."""

@@ -1,7 +1,7 @@
 """`waybill`: the command line. Every command has --help with an example, --json where it answers, and exit codes.
 
-0: done. 1: the answer is no (an invalid file, an unexplained delivery). 2: it could not be done; the text says why.
-A command's module is imported when it is used: together they take a second to import, most of them far less.
+0: success. 1: a negative result (an invalid file, an unexplained delivery). 2: the command failed; the text says why.
+A command's module is imported when it is used, because importing all takes a second.
 """
 
 from importlib import import_module
@@ -10,7 +10,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-# Name: the argument words of its example. Module and function have the name, too, unless `_FUNCTIONS` says otherwise.
+# Name: arguments of its example. Module and function have the same name, except those in `_FUNCTIONS`.
 _COMMANDS = {
     "demo": "--events 20000",
     "up": "--workspace workspace.yaml --data data",
@@ -25,19 +25,19 @@ _COMMANDS = {
     "redrive": "--destination crm --code 503 --from 2026-11-20T08:00 --dry-run",
     "token": "",
 }
-_FUNCTIONS = {"test-event": "send_test_event"}  # not test_*: tools take such a module for tests
+_FUNCTIONS = {"test-event": "send_test_event"}  # not test_*: pytest would collect such a module
 _ALERTS = "alerts"
 
 
 class Commands(TyperGroup):
-    """Finds a command's module when it is asked for the command."""
+    """Imports a command's module when the command is used."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        """Every name, in the order of the help."""
+        """Return every name, in the order of the help."""
         return [*_COMMANDS, _ALERTS]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """Import one; or all, so that the right name can be suggested for a wrong one."""
+        """Import one command; for an unknown name all, so that the closest name can be suggested."""
         names = self.list_commands(ctx)
         for name in [cmd_name] if cmd_name in names else names:
             if name not in self.commands:
@@ -47,7 +47,7 @@ class Commands(TyperGroup):
 
 def _load(name: str) -> Any:
     if name == _ALERTS:
-        return typer.main.get_command(import_module("console.alerts.cli.app").alerts_app)
+        return typer.main.get_command(import_module("console.commands.alerts.app").alerts_app)
     function = _FUNCTIONS.get(name, name)
     alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich")
     example = f"waybill {name} {_COMMANDS[name]}".rstrip()
@@ -67,4 +67,4 @@ app = typer.Typer(
 
 @app.callback()
 def _waybill() -> None:
-    """Only there so that an app whose commands are found later is a group of commands."""
+    """Make typer treat the app as a group, although its commands are loaded later."""

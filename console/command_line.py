@@ -1,4 +1,4 @@
-"""What commands share: options, the installation they open, signals, the log, answers as JSON."""
+"""What commands share: options, opening the deployment, signals, the log, answers as JSON."""
 
 import logging
 import os
@@ -15,7 +15,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from flows.runtime.installation import Deployment, open_installation
+from flows.runtime.deployment import Deployment, open_deployment
 from flows.runtime.logs import FORMAT_VARIABLE, LEVEL_VARIABLE, LogConfig, LogFormat, LogLevel
 from flows.workspace.loader import load_workspace
 
@@ -23,10 +23,10 @@ WorkspaceFile = Annotated[Path, typer.Option("--workspace", "-w", envvar="WAYBIL
 DataDirectory = Annotated[Path, typer.Option("--data", "-d", envvar="WAYBILL_DATA", help="Data directory.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the answer as one JSON line.")]
 LogFormatOption = Annotated[
-    LogFormat, typer.Option("--log-format", envvar=FORMAT_VARIABLE, help="Lines for people, or one JSON object a line.")
+    LogFormat, typer.Option("--log-format", envvar=FORMAT_VARIABLE, help="Plain text, or one JSON object a line.")
 ]
 LogLevelOption = Annotated[
-    LogLevel, typer.Option("--log-level", envvar=LEVEL_VARIABLE, help="The least severe lines that are logged.")
+    LogLevel, typer.Option("--log-level", envvar=LEVEL_VARIABLE, help="Log lines of this severity and above.")
 ]
 WORKSPACE = Path("workspace.yaml")
 DATA = Path("data")
@@ -35,23 +35,28 @@ log = logging.getLogger("waybill.console")
 
 
 @contextmanager
-def installed(workspace: Path, data: Path) -> Iterator[Deployment]:
-    """Open an installation for the length of a command."""
-    installation = open_installation(load_workspace(workspace, os.environ), data)
-    with closing(installation.topics):
-        yield installation
+def opened_deployment(workspace: Path, data: Path) -> Iterator[Deployment]:
+    """Open the deployment of a workspace file and a data directory for the length of a command."""
+    deployment = open_deployment(load_workspace(workspace, os.environ), data)
+    with closing(deployment.topics):
+        yield deployment
 
 
-def on_stop_signal() -> threading.Event:
-    """Return an event that Ctrl-C and SIGTERM set."""
+@contextmanager
+def stop_signals() -> Iterator[threading.Event]:
+    """Give an event that Ctrl-C and SIGTERM set instead of ending the process."""
     stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
-    return stop
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, lambda *_: stop.set()) for number in numbers]
+    try:
+        yield stop
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
 
 
 def announce(text: str, logs: LogConfig, style: str = "") -> None:
-    """Tell whoever started the command how it is going: on the terminal, or as a line of a log in JSON."""
+    """Report progress to whoever started the command: on the terminal, or as a line of the JSON log."""
     if logs.format is LogFormat.JSON:
         log.info(text)
     else:
@@ -64,5 +69,5 @@ def print_json(answer: dict[str, Any]) -> None:
 
 
 def is_text(argument: str) -> bool:
-    """Whether an argument is Unicode; Python gives bytes that are not as lone surrogates."""
+    """Whether an argument is Unicode: Python passes bytes that are not UTF-8 as lone surrogates."""
     return not any(0xD800 <= ord(character) <= 0xDFFF for character in argument)

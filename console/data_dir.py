@@ -1,18 +1,19 @@
 """How commands find a running Waybill: `<data>/server.json`, readable by its owner only.
 
 chDB lets one process at a time open its directory. While `waybill up` runs it owns the store, and other commands ask it
-over HTTP; with nothing running they open the store themselves. This is the one place that decides which.
+over HTTP; with nothing running they open the store themselves. This module alone decides which.
 
-Locks on `<data>/server.lock`, `delivery.lock` and so on tell whether one runs, not a pid: the kernel releases a lock
-however the process ends, and a container gives the next process the same pid.
+A lock on `<data>/server.lock`, `delivery.lock` and so on shows whether that process runs. A pid would not: the kernel
+releases a lock however the process ends, and a container gives the next process the same pid.
 """
 
 import fcntl
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -25,7 +26,7 @@ from sinks.clickhouse.store import Store, open_store
 
 View = Callable[[str, dict[str, Any]], list[dict[str, Any]]]
 ASK_TIMEOUT_SECONDS = 60.0
-LOCK_WAIT_SECONDS = 1.0  # `find_server` holds the lock for a moment; whoever really runs holds it longer
+LOCK_WAIT_SECONDS = 1.0  # `find_server` holds the lock for a moment; a running process holds it longer
 
 SERVER, DELIVERY, RECORDING, ALERTING = "server", "delivery", "recording", "alerting"
 
@@ -35,12 +36,12 @@ class AlreadyRunning(Failure):
 
 
 class NotAnswering(Failure):
-    """A running Waybill did not answer as expected; the text says what to do."""
+    """A running Waybill did not respond as expected; the text explains what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class ServerFile:
-    """Where a running Waybill answers, and the token that lets one ask."""
+    """Address of a running Waybill, and the token that its API takes."""
 
     address: str
     token: str
@@ -49,19 +50,25 @@ class ServerFile:
 
 @contextmanager
 def exclusive(data: Path, *roles: str) -> Iterator[None]:
-    """Be the one process with some roles on this data directory, by default with all. Raises `AlreadyRunning`."""
+    """Hold the locks of some roles on this data directory, by default of all. Raises `AlreadyRunning`."""
     with ExitStack() as stack:
         for role in roles or (SERVER, DELIVERY, RECORDING, ALERTING):
-            _acquire(stack.enter_context(open(os.open(_lock(data, role), os.O_RDWR | os.O_CREAT, 0o600), "r+b")), data)
+            _acquire(stack.enter_context(open_lock(data / f"{role}.lock")), data)
             if role == SERVER:
-                _remove_server_file(data)  # a crash may have left it
-                stack.callback(_remove_server_file, data)
+                remove = partial((data / "server.json").unlink, missing_ok=True)
+                remove()  # a crash may have left it
+                stack.callback(remove)
         yield
+
+
+def open_lock(path: Path) -> IO[bytes]:
+    """Open a lock file, creating it for its owner only."""
+    return open(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+b")
 
 
 def _acquire(lock: IO[bytes], data: Path) -> None:
     deadline = time.monotonic() + LOCK_WAIT_SECONDS
-    while not _try_lock(lock, fcntl.LOCK_EX):
+    while not try_lock(lock):
         if time.monotonic() > deadline:
             holder = lock.read(20).decode("ascii", "replace")
             raise AlreadyRunning(f"process {holder} already runs on {data}: stop it, or choose another --data")
@@ -71,25 +78,17 @@ def _acquire(lock: IO[bytes], data: Path) -> None:
     lock.flush()
 
 
-def _lock(data: Path, role: str) -> Path:
-    return data / f"{role}.lock"
-
-
 def write_server_file(data: Path, server: ServerFile) -> None:
-    """Publish the server; the file is never readable by others, not even for a moment."""
+    """Publish the server. At no moment is the file readable by others."""
     write_atomically(data / "server.json", orjson.dumps(asdict(server)))
 
 
-def _remove_server_file(data: Path) -> None:
-    (data / "server.json").unlink(missing_ok=True)
-
-
 def find_server(data: Path) -> ServerFile | None:
-    """The server that runs on this data directory; None if there is none (a file left behind by a crash counts not)."""
+    """Return the server that runs on this data directory; None if none does, even if a crash has left its file."""
     try:
         server = ServerFile(**orjson.loads((data / "server.json").read_bytes()))
-        with _lock(data, SERVER).open("rb") as lock:
-            return None if _try_lock(lock, fcntl.LOCK_SH) else server
+        with (data / f"{SERVER}.lock").open("rb") as lock:
+            return None if try_lock(lock, fcntl.LOCK_SH) else server
     except (FileNotFoundError, TypeError, ValueError):
         return None
     except PermissionError:
@@ -98,7 +97,14 @@ def find_server(data: Path) -> ServerFile | None:
         ) from None
 
 
-def _try_lock(file: IO[bytes], kind: int) -> bool:
+def server_of(data: Path) -> ServerFile | None:
+    """`find_server`, for commands that then open the store. Raises ValueError when there is no data directory."""
+    if not data.is_dir():  # opening the store would create one wherever a mistyped path points
+        raise ValueError(f"there is no data directory {data}: check --data, or start `waybill up` to create it")
+    return find_server(data)
+
+
+def try_lock(file: IO[bytes], kind: int = fcntl.LOCK_EX) -> bool:
     """Take the lock if no other process has it; closing the file releases it."""
     try:
         fcntl.flock(file, kind | fcntl.LOCK_NB)
@@ -113,9 +119,7 @@ def open_views(data: Path, store_url: str) -> Iterator[View]:
 
     Raises `NotAnswering`, `sinks.clickhouse.store.StoreError`, and ValueError when there is no data directory.
     """
-    if not data.is_dir():  # opening the store would make one wherever a mistyped path points
-        raise ValueError(f"there is no data directory {data}: check --data, or start `waybill up` to make one")
-    server = find_server(data)
+    server = server_of(data)
     if server is not None:
         with httpx.Client(
             base_url=server.address,
@@ -125,11 +129,13 @@ def open_views(data: Path, store_url: str) -> Iterator[View]:
         ) as client:
             yield lambda name, parameters: _ask(client, server, name, parameters)
         return
-    store: Store = open_store(store_url)
-    try:
-        yield lambda name, parameters: store.view(name, **parameters)
-    finally:
-        store.close()
+    with closing(open_store(store_url)) as store:
+        yield view_of(store)
+
+
+def view_of(store: Store) -> View:
+    """Return the function that reads views of a store."""
+    return lambda name, parameters: store.view(name, **parameters)
 
 
 def _ask(client: httpx.Client, server: ServerFile, name: str, parameters: dict[str, Any]) -> list[dict[str, Any]]:

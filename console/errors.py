@@ -1,4 +1,4 @@
-"""What a person sees when a command cannot be done: one clear text and exit code 2, never a traceback."""
+"""What a person sees when a command fails: one text with the remedy and exit code 2, never a traceback."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +16,7 @@ from sinks.clickhouse.store import StoreError
 
 
 class Failure(Exception):
-    """A command cannot do what it was asked to do; the text is all that a person sees: why, and the remedy."""
+    """A command failed. Its text is all that a person sees: the reason, and the remedy."""
 
 
 EXPECTED = (DatabaseError, Failure, MigrationFailed, RecoveryLost, StoreError, TopicError, ValueError)
@@ -24,7 +24,7 @@ EXPECTED = (DatabaseError, Failure, MigrationFailed, RecoveryLost, StoreError, T
 
 @contextmanager
 def explain_errors() -> Iterator[None]:
-    """Turn the failures a person can do something about into their text."""
+    """Print the failures that a person can do something about, and end the command."""
     console = Console(stderr=True)
     try:
         yield

@@ -1,4 +1,4 @@
-"""Periods and times as people write them: 15m, 24h, 7d; 2026-11-20T08:30."""
+"""Parses periods and times of command line options: 15m, 24h, 7d; 2026-11-20T08:30."""
 
 import re
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ import typer
 from model.durations import MINUTE_MS
 
 _UNITS = {"m": 60, "h": 3_600, "d": 86_400}
-FIRST_YEAR = 1971  # before it, and with an offset, a time may come before Unix time begins
+FIRST_YEAR = 1971  # an earlier time with an offset may be before Unix time starts
 LONGEST_SECONDS = 400 * 86_400  # hours are kept no longer by default
 
 
@@ -20,7 +20,7 @@ class Period:
     seconds: int
 
     def until(self, now_ms: int) -> tuple[int, int]:
-        """The period up to the end of the current minute, in whole minutes, as Unix ms [from, to)."""
+        """Return the period up to the end of the current minute, in whole minutes, as Unix ms [from, to)."""
         to_ms = (now_ms // MINUTE_MS + 1) * MINUTE_MS
         return (to_ms - max(self.seconds * 1_000, MINUTE_MS)) // MINUTE_MS * MINUTE_MS, to_ms
 
@@ -44,5 +44,5 @@ def parse_time(text: str, option: str) -> int | None:
             raise ValueError
     except ValueError:
         remedy = "write 2026-11-20 or 2026-11-20T08:30, which are UTC, or add an offset such as +01:00"
-        raise typer.BadParameter(f"{text!r} is no time; {remedy}", param_hint=option) from None
+        raise typer.BadParameter(f"{text!r} is not a time; {remedy}", param_hint=option) from None
     return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1_000)

@@ -1,4 +1,4 @@
-"""Marks on the trends: when alerts that concern what is picked began to fire, and when they recovered."""
+"""Marks on the trends: when alerts of the picked source and destination started to fire, and recovered."""
 
 from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models.dashboard import AnnotationQuery

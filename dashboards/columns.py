@@ -1,54 +1,29 @@
 """How columns of tables look: lists of Grafana's field properties, joined with ``+``.
 
-column("Deliveries", count() + width(110))
+A table gives the looks by column: ``{"Deliveries": count() + width(110), ("Age", "Waits"): unit("s", 0)}``. `USUAL` has
+the looks of columns that are the same in every table.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from grafana_foundation_sdk.models.dashboard import (
     DashboardRegexMapOptions,
     DynamicConfigValue,
-    MatcherConfig,
     RegexMap,
     ValueMap,
     ValueMappingResult,
 )
 
-from dashboards.colours import PLAIN
+from dashboards.colours import PLAIN, SEVERITIES
 
 Properties = list[DynamicConfigValue]
+Looks = Mapping[str | tuple[str, ...], Properties]
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
-    """The look of the columns a matcher finds."""
-
-    matcher: MatcherConfig
-    properties: Properties
-
-
-class NestedMatcher(MatcherConfig):
-    """Finds a column inside expanded rows, where other matchers do not look; the SDK has no word for it."""
-
-    def to_json(self) -> dict[str, object]:
-        return {"id": self.id_val, "options": self.options, "scope": "nested"}
-
-
-def column(name: str, properties: Properties) -> Column:
-    """The look of one column."""
-    return Column(MatcherConfig("byName", name), properties)
-
-
-def nested_column(name: str, properties: Properties) -> Column:
-    """The look of one column of expanded rows."""
-    return Column(NestedMatcher("byName", name), properties)
-
-
-def every_column(properties: Properties) -> list[Column]:
-    """The look of all columns, those of expanded rows too, unless one has its own."""
-    return [Column(matcher("byRegexp", ".*"), properties) for matcher in (MatcherConfig, NestedMatcher)]
+def by_name(looks: Looks) -> dict[str, Properties]:
+    """Give each column its own entry."""
+    return {name: look for names, look in looks.items() for name in ([names] if isinstance(names, str) else names)}
 
 
 def prop(id_: str, value: Any) -> Properties:
@@ -69,32 +44,16 @@ def count(pixels: int = 95) -> Properties:
 
 def share(colour: str, pixels: int = 135) -> Properties:
     """A number from 0 to 1 as a bar."""
-    return (
-        unit("percentunit", 1)
-        + prop("min", 0)
-        + prop("max", 1)
-        + fixed(colour)
-        + cell("gauge", mode="basic", valueDisplayMode="text")
-        + width(pixels)
-    )
-
-
-def points() -> Properties:
-    """A change in percentage points."""
-    return unit("suffix: points", 1) + width(125)
+    bar = cell("gauge", mode="basic", valueDisplayMode="text")
+    return unit("percentunit", 1) + prop("min", 0) + prop("max", 1) + fixed(colour) + bar + width(pixels)
 
 
 def percent_change() -> Properties:
     return unit("percent", 1) + width(85)
 
 
-def time() -> Properties:
-    return unit("time:YYYY-MM-DD HH:mm:ss") + width(155)
-
-
-def ago() -> Properties:
-    """A time as how long ago it was."""
-    return unit("dateTimeFromNow") + width(125)
+def time(format_: str = "YYYY-MM-DD HH:mm:ss", pixels: int = 155) -> Properties:
+    return unit(f"time:{format_}") + width(pixels)
 
 
 def milliseconds(pixels: int = 100) -> Properties:
@@ -118,19 +77,15 @@ def words(values: Mapping[str, tuple[str, str]], pixels: int = 130) -> Propertie
     return prop("mappings", [ValueMap(results)]) + cell("color-text") + width(pixels)
 
 
+def thresholds(*steps: tuple[float | None, str]) -> Properties:
+    """Colours by value: from which value on which colour; the first from None."""
+    colours = [{"color": colour, "value": value} for value, colour in steps]
+    return prop("thresholds", {"mode": "absolute", "steps": colours})
+
+
 def red_unless_zero(pixels: int = 105) -> Properties:
-    return (
-        unit("short")
-        + prop("color", {"mode": "thresholds"})
-        + prop("thresholds", {"mode": "absolute", "steps": steps((None, PLAIN), (1, "red"))})
-        + cell("color-text")
-        + width(pixels)
-    )
-
-
-def steps(*pairs: tuple[float | None, str]) -> list[dict[str, Any]]:
-    """Thresholds: from which value on which colour; the first from None."""
-    return [{"color": colour, "value": value} for value, colour in pairs]
+    colours = prop("color", {"mode": "thresholds"}) + thresholds((None, PLAIN), (1, "red"))
+    return unit("short") + colours + cell("color-text") + width(pixels)
 
 
 def wrapped() -> Properties:
@@ -139,7 +94,7 @@ def wrapped() -> Properties:
 
 
 def read_more() -> Properties:
-    """The address of a page of our own catalogue, as a link; '' is none."""
+    """The address of a page of the catalogue of reasons, as a link; '' is none."""
     shown = RegexMap(DashboardRegexMapOptions("http.+", ValueMappingResult(text="Read more", index=0)))
     opened = [{"title": "Read more", "url": "${__value.raw}", "targetBlank": True}]
     return prop("mappings", [shown]) + prop("links", opened) + width(95)
@@ -151,14 +106,28 @@ def payload() -> Properties:
 
 
 def hidden() -> Properties:
-    """Not shown, but there for links."""
+    """Not shown, but available to links."""
     return prop("custom.hideFrom", {"viz": True, "legend": True, "tooltip": True})
-
-
-def link(title: str, address: str) -> Properties:
-    return links((title, address))
 
 
 def links(*pairs: tuple[str, str]) -> Properties:
     """Titles and addresses; a click on the cell shows them."""
     return prop("links", [{"title": title, "url": address} for title, address in pairs])
+
+
+USUAL: dict[str, Properties] = by_name(
+    {
+        ("At", "First seen", "Last seen", "Sampled at", "Next call", "Acknowledged", "Muted until"): time(),
+        "Since": unit("dateTimeFromNow") + width(125),
+        ("What happened", "What to do", "Message", "Last error"): wrapped(),
+        "Watches": wrapped() + width(140),
+        "More": read_more(),
+        "Mapping": width(90),
+        "Severity": words(SEVERITIES, 90),
+        ("Delivered", "Deliveries"): count(),
+        "Unexplained": red_unless_zero(),
+        "Change of share": unit("suffix: points", 1) + width(125),
+        "Success rate": unit("percentunit", 1) + width(115),
+        ("Rule id", "Pick source", "Pick destination", "From", "Failed with"): hidden(),
+    }
+)

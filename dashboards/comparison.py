@@ -2,7 +2,7 @@
 
 They stand in SQL once more because a change is recorded as numbers, and most changes are never sent as a message. A
 test holds the two together. A query begins with `WORDS` and selects `COMPARISON` from columns named as those of
-table alert_transitions.
+table alert_events.
 """
 
 WORDS = r"""WITH n -> reverse(trimRight(replaceRegexpAll(reverse(toString(n)), '[0-9]{3}', '\\0,'), ',')) AS grouped,

@@ -1,33 +1,33 @@
-"""Delivery overview: how far events get, step by step, and who they are."""
+"""Delivery overview: how many events reach each step, and which."""
 
 from dashboards import columns as c
 from dashboards import variables
 from dashboards.annotations import alert_marks
-from dashboards.colours import DISCARDED, NEUTRAL, SEVERITIES, STEPS
+from dashboards.colours import DISCARDED, NEUTRAL, STEPS
 from dashboards.links import address, field, kept
 from dashboards.page import page
 from dashboards.panels import bar_list, bars, grid
 from dashboards.queries import call, unsettled, value_of
-from dashboards.shared import banners, complete_to
+from dashboards.shared import banners, complete_to, link_to_error
 
 UID = "delivery-overview"
-NOTHING = "Nothing came to this step in this period with this choice."
-# An address may set it to nothing.
+NOTHING = "Nothing reached this step in this period with this choice."
+# A link may leave it empty.
 _BY = f"if({value_of('by')} = '', 'event_name', {value_of('by')})"
 
 
 def _step_address(step: str) -> str:
-    return address(UID, f"var-step={step}", kept("source"), kept("destination"), kept("by"))
+    return address(UID, step, kept("source"), kept("destination"), kept("by"))
 
 
 _FUNNEL = bar_list(
     "Pipeline",
-    "How far events get. The first three steps count events, the others deliveries: one event may become several."
-    " Pending retry is what waits now. Click a step to break it down below.",
+    "How many events reach each step. The first three steps count events, the others deliveries: one event may become"
+    " several. Pending retry is what waits at this time. Click a step to break it down below.",
     "SELECT "
     + ",\n       ".join(f"anyIf(count, step = '{step}') AS `{label}`" for step, (label, _) in STEPS.items())
     + f"\nFROM {call('funnel')}",
-    {label: (colour, _step_address(step)) for step, (label, colour) in STEPS.items()},
+    {label: (colour, _step_address(f"var-step={step}")) for step, (label, colour) in STEPS.items()},
     empty="Nothing was received in this period.",
 )
 _STEPS = grid(
@@ -39,28 +39,19 @@ _STEPS = grid(
     f"FROM {call('funnel')}\n"
     "ORDER BY position",
     empty="Nothing was received in this period.",
-    columns=(
-        c.column(
-            "Step",
-            c.width(165)
-            + c.link(
-                "Break down this step",
-                address(UID, field("step", "Step id"), kept("source"), kept("destination"), kept("by")),
-            ),
-        ),
-        c.column("Counts", c.width(85)),
-        c.column("Now", c.count(70)),
-        c.column("Before", c.count(70)),
-        c.column("Change", c.percent_change()),
-        c.column("Share", c.unit("percentunit", 1) + c.width(70)),
-        c.column("Change of share", c.points()),
-        c.column("Step id", c.hidden()),
-    ),
+    columns={
+        "Step": c.width(165) + c.links(("Break down this step", _step_address(field("step", "Step id")))),
+        "Counts": c.width(85),
+        ("Now", "Before"): c.count(70),
+        "Change": c.percent_change(),
+        "Share": c.unit("percentunit", 1) + c.width(70),
+        "Step id": c.hidden(),
+    },
 )
 _TREND = bars(
     "Trend of ${step:text}",
-    "The step picked, by the time in which it happened. What is pending is counted now alone and has no past. In shaded"
-    " buckets the numbers may still change.",
+    "The step picked, by the time of the event. Pending deliveries are counted at this time only and have no history."
+    " In shaded buckets the numbers may still change.",
     # Buckets with nothing in them have no row in step_series.
     "SELECT bucket AS time, sum(n) AS `Count`,\n"
     f"       {unsettled('time')}\n"
@@ -77,8 +68,8 @@ _TREND = bars(
 )
 _BREAKDOWN = grid(
     "${step:text} by ${by:text}",
-    "Who is at the step picked. Count, share and their changes are of this step; delivered, not delivered, pending,"
-    " success rate and P95 are of the same events at all steps. At most 100 rows.",
+    "Which events are at the step picked. Count, share and their changes are of this step; delivered, not delivered,"
+    " pending, success rate and P95 are of the same events at all steps. At most 100 rows.",
     "SELECT if(value = '', '(none)', value) AS `Value`, count AS `Count`, share AS `Share`,\n"
     "       change_percent AS `Change`, share_change_points AS `Change of share`,\n"
     "       delivered AS `Delivered`, not_delivered AS `Not delivered`,\n"
@@ -86,17 +77,14 @@ _BREAKDOWN = grid(
     f"FROM {call('breakdown', step=value_of('step'), code=repr(''), by=_BY, limit='100')}\n"
     "ORDER BY count DESC, value",
     empty=NOTHING,
-    columns=(
-        c.column("Count", c.count()),
-        c.column("Share", c.share(NEUTRAL)),
-        c.column("Change", c.percent_change()),
-        c.column("Change of share", c.points()),
-        c.column("Delivered", c.count()),
-        c.column("Not delivered", c.count(115)),
-        c.column("Pending", c.count(90)),
-        c.column("Success rate", c.unit("percentunit", 1) + c.width(115)),
-        c.column("P95 latency", c.milliseconds(110)),
-    ),
+    columns={
+        "Count": c.count(),
+        "Share": c.share(NEUTRAL),
+        "Change": c.percent_change(),
+        "Not delivered": c.count(115),
+        "Pending": c.count(90),
+        "P95 latency": c.milliseconds(110),
+    },
 )
 _REASONS = grid(
     "Why: reasons at ${step:text}",
@@ -105,37 +93,24 @@ _REASONS = grid(
     "SELECT code AS `Code`, severity AS `Severity`, count AS `Count`, share AS `Share`, change_percent AS `Change`,\n"
     "       share_change_points AS `Change of share`, last_seen AS `Last seen`, description AS `What happened`,\n"
     "       action AS `What to do`, link AS `More`\n"
-    # The view takes '' for all steps; a step at which nothing stops has no reasons.
+    # For the view, '' means all steps; a step at which nothing stops has no reasons.
     f"FROM {call('discard_breakdown', step=value_of('step'))}\n"
     f"WHERE step = {value_of('step')}\n"
     "ORDER BY count DESC, code",
     empty="Nothing stopped at this step in this period.",
-    columns=(
-        c.column(
-            "Code",
-            c.width(165)
-            + c.link(
-                "All about this error",
-                address("error-detail", field("code", "Code"), kept("source"), kept("destination")),
-            ),
-        ),
-        c.column("Severity", c.words(SEVERITIES, 90)),
-        c.column("Count", c.count(85)),
-        c.column("Share", c.share(DISCARDED)),
-        c.column("Change", c.percent_change()),
-        c.column("Change of share", c.points()),
-        c.column("Last seen", c.time()),
-        c.column("What happened", c.wrapped()),
-        c.column("What to do", c.wrapped()),
-        c.column("More", c.read_more()),
-    ),
+    columns={
+        "Code": c.width(165) + link_to_error(kept("source"), kept("destination")),
+        "Count": c.count(85),
+        "Share": c.share(DISCARDED),
+        "Change": c.percent_change(),
+    },
 )
 
 
 def build() -> str:
     return page(
         UID,
-        "How far events get, step by step: received, refused, filtered, waiting, failed, delivered, and which.",
+        "How many events reach each step: received, rejected, filtered, pending, failed, delivered, and which.",
         (variables.source(), variables.destination(), variables.step(), variables.by()),
         (
             (6, ((24, banners()),)),

@@ -5,44 +5,34 @@ from grafana_foundation_sdk.builders import table
 from dashboards import columns as c
 from dashboards import variables
 from dashboards.annotations import alert_marks
-from dashboards.colours import DISCARDED, EXPIRED, FAILED_CALLS, SEVERITIES
-from dashboards.links import address, field, kept
+from dashboards.colours import DISCARDED, EXPIRED, FAILED_CALLS
 from dashboards.page import page
 from dashboards.panels import bars, grid
 from dashboards.queries import call, trend, value_of
-from dashboards.shared import SAMPLE, complete_to, error_columns, sample_columns
+from dashboards.shared import ERROR_COLUMNS, SAMPLE, SAMPLE_COLUMNS, complete_to
 
 UID = "error-detail"
 CODE = value_of("code")
-_SERIES = {"Discarded": DISCARDED, "Expired": EXPIRED, "Failed calls, tried again": FAILED_CALLS}
+_SERIES = {"Discarded": DISCARDED, "Expired": EXPIRED, "Failed calls, retried": FAILED_CALLS}
 
 _ERROR = grid(
     "The error",
-    "What the code means, whose turn it is and what to do. Without a code, all errors of the period.",
+    "What the code means, who has to act and how. Without a code, all errors of the period.",
     "SELECT code AS `Code`, destination AS `Destination`, state AS `State`, severity AS `Severity`,\n"
     "       replaceOne(owner, '_', ' ') AS `Whose turn`, deliveries AS `Deliveries`, first_seen AS `First seen`,\n"
     "       last_seen AS `Last seen`, description AS `What happened`, action AS `What to do`, link AS `More`\n"
     f"FROM {call('error_details')}\n"
     f"WHERE {CODE} IN ('', code)\n"
     "ORDER BY deliveries DESC, destination, code, state",
-    empty="No delivery ended with this code or waits because of it; calls that arrived at a later try are below.",
-    columns=(
-        *(
-            column
-            for column in error_columns(
-                address(UID, field("code", "Code"), field("destination", "Destination"), kept("source"))
-            )
-            if column.matcher.options != "Share"
-        ),
-        c.column("Severity", c.words(SEVERITIES, 90)),
-        c.column("Whose turn", c.width(110)),
-        c.column("What to do", c.wrapped()),
-        c.column("More", c.read_more()),
-    ),
+    empty="No delivery ended with this code or waits because of it; deliveries that a later call delivered are below.",
+    columns={
+        **ERROR_COLUMNS,
+        "Whose turn": c.width(110),
+    },
 )
 _TREND = bars(
     "When it happens",
-    "Deliveries that ended with this error, and calls that failed with it and were waited after. In shaded buckets the"
+    "Deliveries that ended with this error, and calls that failed with it and were retried. In shaded buckets the"
     " numbers may still change.",
     trend(
         "error_trend",
@@ -54,8 +44,8 @@ _TREND = bars(
 )
 _MESSAGES = grid(
     "What the destination says",
-    "In its own words: a recent message of each group of similar ones, over all calls that failed so, those tried again"
-    " with success too. Secrets and personal data are taken out.",
+    "A recent message of each group of similar ones, over all calls that failed with this code, including those retried"
+    " with success. Secrets and personal data are redacted.",
     "SELECT destination AS `Destination`, code AS `Code`, message AS `Message`, sum(attempts) AS `Calls`,\n"
     "       sum(deliveries) AS `Deliveries`, max(last_seen) AS `Last seen`\n"
     f"FROM {call('error_groups')}\n"
@@ -64,14 +54,10 @@ _MESSAGES = grid(
     "ORDER BY `Calls` DESC, destination, code, message\n"
     "LIMIT 50",
     empty="No message came with this error.",
-    columns=(
-        c.column("Destination", c.width(130)),
-        c.column("Code", c.width(130)),
-        c.column("Message", c.wrapped()),
-        c.column("Calls", c.count()),
-        c.column("Deliveries", c.count()),
-        c.column("Last seen", c.time()),
-    ),
+    columns={
+        ("Destination", "Code"): c.width(130),
+        "Calls": c.count(),
+    },
 )
 
 
@@ -85,12 +71,9 @@ def _affected(title: str, by: str) -> table.Panel:
         "WHERE count > 0\n"
         "ORDER BY count DESC, value",
         empty="No delivery ended with this error in this period.",
-        columns=(
-            c.column("Deliveries", c.count()),
-            c.column("Share", c.share(DISCARDED)),
-            c.column("Change of share", c.points()),
-            c.column("Success rate", c.unit("percentunit", 1) + c.width(115)),
-        ),
+        columns={
+            "Share": c.share(DISCARDED),
+        },
     )
 
 
@@ -102,11 +85,10 @@ _SAMPLES = grid(
     f"FROM {call('error_samples', code=CODE, limit='10')} AS s\n"
     "ORDER BY s.at DESC, s.delivery_id, s.attempt",
     empty="No sample of this error is kept for this period.",
-    columns=(
-        c.column("Destination", c.width(130)),
-        c.column("Code", c.width(130)),
-        *sample_columns(c.column),
-    ),
+    columns={
+        ("Destination", "Code"): c.width(130),
+        **SAMPLE_COLUMNS,
+    },
 )
 
 

@@ -1,4 +1,4 @@
-"""Event delivery: did it arrive, how fast, and what went wrong."""
+"""Event delivery: what was delivered, how fast, and what failed."""
 
 from grafana_foundation_sdk.builders import stat
 
@@ -6,17 +6,16 @@ from dashboards import columns as c
 from dashboards import variables
 from dashboards.annotations import alert_marks
 from dashboards.colours import BAD, DELIVERED, FILTERED, GOOD, LATENCY, NOT_DELIVERED, PLAIN, WORRYING
-from dashboards.links import address, field, kept
 from dashboards.page import page
 from dashboards.panels import Steps, bars, change_colours, grid, lines, number
 from dashboards.queries import call, change, trend
 from dashboards.shared import (
+    ERROR_COLUMNS,
     SAMPLE,
+    SAMPLE_COLUMNS,
     banners,
     complete_to,
-    error_columns,
-    only_destination,
-    sample_columns,
+    link_to_destination,
 )
 
 UID = "event-delivery"
@@ -45,8 +44,8 @@ def _key_metric(
 def _latency(percent: int) -> stat.Panel:
     return _key_metric(
         f"P{percent} latency",
-        f"{percent} of 100 deliveries took at most this long, from the moment we received the event until the"
-        " destination had taken it.",
+        f"{percent} of 100 deliveries took at most this long, from the receipt of the event until the destination"
+        " accepted it.",
         f"p{percent}_latency_ms",
         f"p{percent}_latency_change_ms",
         "ms",
@@ -56,24 +55,24 @@ def _latency(percent: int) -> stat.Panel:
 
 _DELIVERED = _key_metric(
     "Delivered",
-    "Deliveries the destination took, by the minute in which it did.",
+    "Deliveries that the destination accepted, by the minute in which it did.",
     "delivered", "delivered_change_percent", "short", more_is="neither", colours=((None, DELIVERED),),
 )  # fmt: skip
 _NOT_DELIVERED = _key_metric(
     "Not delivered",
-    "Deliveries that were discarded or expired. Those that still wait are not among them.",
+    "Deliveries that were discarded or expired. Pending ones are not included.",
     "not_delivered", "not_delivered_change_percent", "short", more_is="bad", colours=((None, GOOD), (1, NOT_DELIVERED)),
 )  # fmt: skip
 _SUCCESS_RATE = _key_metric(
     "Success rate",
-    "Delivered of all that ended; what configuration filtered is in no rate.",
+    "Share of delivered among all deliveries with an outcome; no rate includes filtered ones.",
     "success_rate", "success_rate_change_points", "percentunit", more_is="good",
     colours=((None, BAD), (0.95, WORRYING), (0.99, GOOD)),
 )  # fmt: skip
 
 _ERRORS = grid(
     "Errors",
-    "Why deliveries did not arrive, or wait for a retry; most first. A row opens to what to do and to samples: the"
+    "Why deliveries failed or wait for a retry; most frequent first. A row opens to what to do and to samples: the"
     " event as you sent it, the request made of it and the destination's response, without secrets and personal data.",
     "SELECT e.code AS `Code`, e.destination AS `Destination`, e.state AS `State`, e.deliveries AS `Deliveries`,\n"
     "       e.share AS `Share`, e.first_seen AS `First seen`, e.last_seen AS `Last seen`,\n"
@@ -88,21 +87,18 @@ _ERRORS = grid(
     "QUALIFY nth <= 3\n"
     "ORDER BY e.deliveries DESC, e.destination, e.code, e.state, nth",
     empty="Nothing failed in this period with this choice.",
-    columns=(
-        *error_columns(
-            address("error-detail", field("code", "Code"), field("destination", "Destination"), kept("source"))
-        ),
-        c.nested_column("What to do", c.wrapped()),
-        c.nested_column("More", c.read_more()),
-        *sample_columns(),
-        c.nested_column("nth", c.hidden()),
-    ),
+    columns={
+        **ERROR_COLUMNS,
+        "Share": c.share(BAD),
+        **SAMPLE_COLUMNS,
+        "nth": c.hidden(),
+    },
     nested_by=_ERROR,
 )
 
 _TREND = bars(
     "Deliveries",
-    "What became of deliveries, by the time in which it happened. In shaded buckets the numbers may still change.",
+    "Outcomes of deliveries, by the time of the outcome. In shaded buckets the numbers may still change.",
     trend(
         "count_trend",
         {"Delivered": "delivered", "Not delivered": "not_delivered", "Filtered": "filtered"},
@@ -112,8 +108,8 @@ _TREND = bars(
 )
 _LATENCY_TREND = lines(
     "Latency",
-    "From the moment we received an event until the destination had taken it, by the time of delivery: half, 95 and 99"
-    " of 100 deliveries took at most so long. In shaded buckets the numbers may still change.",
+    "From the receipt of an event until the destination accepted it, by the time of delivery: 50, 95 and 99 of 100"
+    " deliveries took at most this long. In shaded buckets the numbers may still change.",
     trend("latency_trend", {f"P{percent}": f"p{percent}_latency_ms" for percent in (50, 95, 99)}),
     dict(zip(("P50", "P95", "P99"), LATENCY, strict=True)),
     unit="ms",
@@ -128,30 +124,27 @@ _SPLIT = grid(
     f"FROM {call('latency_split')}\n"
     "ORDER BY source, destination",
     empty="Nothing was delivered in this period with this choice.",
-    columns=(
-        c.column("Delivered", c.count()),
-        c.column("Source", c.width(90)),
-        c.column("Destination", c.width(130) + c.link("Only this destination", only_destination("Destination"))),
-        *(c.column(name, c.milliseconds(85)) for name in ("Queue", "Limits", "Calls")),
-        c.column("Between attempts", c.milliseconds(130)),
-    ),
+    columns={
+        "Source": c.width(90),
+        "Destination": c.width(130) + link_to_destination("Destination"),
+        ("Queue", "Limits", "Calls"): c.milliseconds(85),
+        "Between attempts": c.milliseconds(130),
+    },
 )
 _ATTEMPTS = grid(
     "Success by attempt",
-    "At which call deliveries arrived, how many had arrived by then, how many calls of that number failed and were"
-    " waited after, and how many deliveries were given up after it (0: without any call).",
+    "By number of the call: deliveries that it delivered, their share so far, calls that failed and were retried, and"
+    " deliveries given up after it (0: without any call).",
     "SELECT attempt AS `Attempt`, delivered AS `Delivered`, share AS `Share`, cumulative_share AS `By then`,\n"
     "       attempts_failed AS `Failed calls`, not_delivered AS `Given up`\n"
     f"FROM {call('success_by_attempt')}\n"
     "ORDER BY attempt",
     empty=NOTHING_ENDED,
-    columns=(
-        c.column("Delivered", c.count()),
-        c.column("Share", c.share(DELIVERED)),
-        c.column("By then", c.share(DELIVERED)),
-        c.column("Failed calls", c.count()),
-        c.column("Given up", c.count(90)),
-    ),
+    columns={
+        ("Share", "By then"): c.share(DELIVERED),
+        "Failed calls": c.count(),
+        "Given up": c.count(90),
+    },
 )
 
 

@@ -1,37 +1,35 @@
-"""Event trace: all that is known of one event."""
+"""Event trace: everything recorded about one event."""
 
 from dashboards import columns as c
 from dashboards import variables
 from dashboards.colours import PENDING, PLAIN, STATES
-from dashboards.links import address, field
+from dashboards.links import field
 from dashboards.page import page
 from dashboards.panels import grid
 from dashboards.queries import call, value_of
-from dashboards.shared import SAMPLE, sample_columns
+from dashboards.shared import SAMPLE, SAMPLE_COLUMNS, link_to_error
 
 UID = "event-trace"
 MESSAGE_ID = value_of("message_id")
-UNKNOWN = (
-    "No event with this messageId is recorded: it never came here, came without this id, or is past the retention."
-)
+UNKNOWN = "No event with this messageId is recorded: it was never received, had another id, or its retention ended."
 _TRACE = call("event_trace", message_id=MESSAGE_ID)
 _STEPS = {
     "rejected": ("refused at ingest", "red"),
     "received": ("received", PLAIN),
-    "duplicate": ("seen before", PLAIN),
+    "duplicate": ("duplicate", PLAIN),
     "routed": ("to be delivered", PENDING),
     "attempt_failed": ("call failed", "yellow"),
-    "requeued": ("put back", PENDING),
-    "redriven": ("sent again by hand", PENDING),
+    "requeued": ("requeued", PENDING),
+    "redriven": ("redriven", PENDING),
     "redrive_attempt_failed": ("call failed, again", "yellow"),
-    "redrive_requeued": ("put back, again", PENDING),
+    "redrive_requeued": ("requeued, again", PENDING),
     "tested": ("tested", PLAIN),
 }
-_ERROR = address("error-detail", field("code", "Code"), field("destination", "Destination"), field("source", "Source"))
+_ERROR = link_to_error(field("destination", "Destination"), field("source", "Source"))
 
 _ANSWER = grid(
     "Where it is now",
-    "What became of each delivery of the event: one row for each destination and mapping, or one for the event if it"
+    "The state of each delivery of the event: one row for each destination and mapping, or one for the event if it"
     " never became a delivery.",
     "SELECT if(destination = '', 'none', destination) AS `To`, mapping AS `Mapping`,\n"
     "       if(max(redrive) = 0, '', concat('redrive ', toString(max(redrive)))) AS `Sent again`,\n"
@@ -44,27 +42,22 @@ _ANSWER = grid(
     "GROUP BY destination, mapping, delivery_id\n"
     "ORDER BY destination, mapping, max(redrive), delivery_id",
     empty=UNKNOWN,
-    columns=(
-        c.column("To", c.width(115)),
-        c.column("Mapping", c.width(90)),
-        c.column("Sent again", c.width(90)),
-        c.column("Now", c.words(STATES | {name: _STEPS[name] for name in ("rejected", "duplicate")}, 115)),
-        c.column("Calls", c.width(60)),
-        c.column("Code", c.width(150) + c.link("All about this error", _ERROR)),
-        c.column("What happened", c.wrapped()),
-        c.column("What to do", c.wrapped()),
-        c.column("Next call", c.time()),
-        c.column("Since", c.time()),
-        c.column("Took", c.milliseconds(80)),
-        c.column("Source", c.hidden()),
-        c.column("Destination", c.hidden()),
-    ),
+    columns={
+        "To": c.width(115),
+        "Sent again": c.width(90),
+        "Now": c.words(STATES | {name: _STEPS[name] for name in ("rejected", "duplicate")}, 115),
+        "Calls": c.width(60),
+        "Code": c.width(150) + _ERROR,
+        "Since": c.time(),
+        "Took": c.milliseconds(80),
+        ("Source", "Destination"): c.hidden(),
+    },
 )
 _STEPS_TABLE = grid(
     "Step by step",
-    "Everything that happened to the event, oldest first. Took: of a call, its time; of an end, the time since we"
-    " received the event, with its parts beside it (queue, waits between calls, limits of the"
-    " destination, calls). Uncounted steps repeat, after a crash, what was said before.",
+    "Everything that happened to the event, oldest first. Took: the time of a call, or of an outcome the time"
+    " since Waybill received the event, with its parts beside it (queue, waits between calls, limits of the"
+    " destination, calls). Uncounted steps repeat an earlier record after a crash.",
     "SELECT at AS `At`, if(endsWith(step, 'outcome'), state, step) AS `Step`, destination AS `Destination`,\n"
     "       mapping AS `Mapping`, attempt AS `Call`, code AS `Code`, http_status AS `Status`, message AS `Message`,\n"
     "       ifNull(latency_ms, if(http_ms = 0, NULL, http_ms)) AS `Took`, queue_ms AS `Queue`,\n"
@@ -72,20 +65,17 @@ _STEPS_TABLE = grid(
     "       if(counted, 'yes', 'no') AS `Counted`, source AS `Source`\n"
     f"FROM {_TRACE}",
     empty=UNKNOWN,
-    columns=(
-        c.column("At", c.time()),
-        c.column("Step", c.words(STATES | _STEPS, 135)),
-        c.column("Destination", c.width(115)),
-        c.column("Mapping", c.width(90)),
-        c.column("Call", c.width(50)),
-        c.column("Code", c.width(130) + c.link("All about this error", _ERROR)),
-        c.column("Status", c.unit("none") + c.width(65)),
-        c.column("Message", c.wrapped()),
-        *(c.column(name, c.milliseconds(75)) for name in ("Took", "Queue", "Retries", "Limits", "Calls")),
-        c.column("Next call", c.unit("time:HH:mm:ss") + c.width(85)),
-        c.column("Counted", c.width(75)),
-        c.column("Source", c.hidden()),
-    ),
+    columns={
+        "Step": c.words(STATES | _STEPS, 135),
+        "Destination": c.width(115),
+        "Call": c.width(50),
+        "Code": c.width(130) + _ERROR,
+        "Status": c.unit("none") + c.width(65),
+        ("Took", "Queue", "Retries", "Limits", "Calls"): c.milliseconds(75),
+        "Next call": c.time("HH:mm:ss", 85),
+        "Counted": c.width(75),
+        "Source": c.hidden(),
+    },
 )
 _SAMPLES = grid(
     "Payloads",
@@ -95,16 +85,16 @@ _SAMPLES = grid(
     f"FROM {call('delivery_samples', source=repr(''), destination=repr(''), code=repr(''), limit='10000')} AS s\n"
     f"WHERE s.message_id = {MESSAGE_ID}\n"
     "ORDER BY s.at, s.delivery_id, s.attempt",
-    empty="No sample of this event is kept for this period; events are counted one by one, but only few are sampled.",
-    columns=(c.column("Destination", c.width(130)), *sample_columns(c.column)),
+    empty="No sample of this event is kept for this period: every event is counted, but only few are sampled.",
+    columns={"Destination": c.width(130), **SAMPLE_COLUMNS},
 )
 
 
 def build() -> str:
     return page(
         UID,
-        "What became of one event, found by its messageId: refused, filtered, waiting, failed or delivered, and when.",
-        (variables.text_box("message_id", "messageId", "The messageId your app or SDK gave the event."),),
+        "The history of one event, found by its messageId: rejected, filtered, pending, failed or delivered, and when.",
+        (variables.text_box("message_id", "messageId", "The messageId that your app or SDK gave the event."),),
         (
             (9, ((24, _ANSWER),)),
             (13, ((24, _STEPS_TABLE),)),

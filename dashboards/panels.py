@@ -1,7 +1,9 @@
 """The kinds of panels the dashboards are made of."""
 
+import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from types import MappingProxyType
+from typing import Any, TypeVar
 
 from grafana_foundation_sdk.builders import bargauge, common, stat, table, timeseries
 from grafana_foundation_sdk.builders.dashboard import FieldColor, ThresholdsConfig
@@ -11,6 +13,7 @@ from grafana_foundation_sdk.models.dashboard import (
     DataTransformerConfig,
     DynamicConfigValue,
     FieldColorModeId,
+    MatcherConfig,
     RegexMap,
     Threshold,
     ThresholdsMode,
@@ -20,29 +23,31 @@ from grafana_foundation_sdk.models.dashboard import (
 
 from dashboards.colours import BAD, GOOD, PLAIN
 from dashboards.colours import UNSETTLED as UNSETTLED_COLOUR
-from dashboards.columns import Column, every_column, fixed, prop, unit
+from dashboards.columns import USUAL, Looks, by_name, fixed, prop, unit
 from dashboards.queries import DATASOURCE, UNSETTLED, Query
 
 NO_VALUE = "–"
 MOST_BUCKETS = 150  # of a trend: ten minutes of a day; more are thinner than an eye can tell
 
+AnyPanel = TypeVar("AnyPanel", stat.Panel, table.Panel, timeseries.Panel, bargauge.Panel)
 Panel = stat.Panel | table.Panel | timeseries.Panel | bargauge.Panel
 Steps = Sequence[tuple[float | None, str]]
+NONE_MAY_BE: Steps = ((None, GOOD), (1, BAD))
 
 
 def number(
-    title: str, description: str, sql: str, *, unit: str, empty: str, colours: Steps = ((None, PLAIN),),
-    decimals: int | None = None,
-) -> stat.Panel:  # fmt: skip
+    title: str,
+    description: str,
+    sql: str,
+    *,
+    unit: str = "short",
+    empty: str = "none",
+    colours: Steps = ((None, PLAIN),),
+) -> stat.Panel:
     """The columns of the query's one row, below each other."""
     panel = (
-        stat.Panel()
-        .title(title)
-        .description(description)
-        .datasource(DATASOURCE)
-        .with_target(Query(sql))
+        _base(stat.Panel(), title, description, Query(sql), empty)
         .unit(unit)
-        .no_value(empty)
         .reduce_options(common.ReduceDataOptions().values(False).calcs(["last"]).fields("/.*/"))
         .text_mode(models.BigValueTextMode.VALUE)
         .color_mode(models.BigValueColorMode.VALUE)
@@ -53,9 +58,7 @@ def number(
         .color_scheme(FieldColor().mode(FieldColorModeId.THRESHOLDS))
         .thresholds(_thresholds(colours))
     )
-    if decimals is not None:
-        panel.decimals(decimals)
-    return panel
+    return panel.decimals(0) if unit == "s" else panel
 
 
 def change_colours(more_is: str) -> list[DynamicConfigValue]:
@@ -67,23 +70,34 @@ def change_colours(more_is: str) -> list[DynamicConfigValue]:
     )
 
 
+class _NestedMatcher(MatcherConfig):
+    """Finds a column inside expanded rows, where other matchers do not look; the SDK has no word for it."""
+
+    def to_json(self) -> dict[str, object]:
+        return {"id": self.id_val, "options": self.options, "scope": "nested"}
+
+
 def grid(
-    title: str, description: str, sql: str, *, empty: str, columns: Sequence[Column] = (),
+    title: str,
+    description: str,
+    sql: str,
+    *,
+    empty: str,
+    columns: Looks = MappingProxyType({}),
     nested_by: Sequence[str] = (),
-) -> table.Panel:  # fmt: skip
-    """A table. With ``nested_by``, rows that agree in those columns become one, which opens to the other columns."""
-    panel = (
-        table.Panel()
-        .title(title)
-        .description(description)
-        .datasource(DATASOURCE)
-        .with_target(Query(sql))
-        .no_value(empty)
-        .cell_height(models.TableCellHeight.SM)
-    )
+) -> table.Panel:
+    """A table. ``columns``: looks other than the usual ones.
+
+    With ``nested_by``, rows that agree in those columns become one, which opens to the other columns.
+    """
+    panel = _base(table.Panel(), title, description, Query(sql), empty).cell_height(models.TableCellHeight.SM)
     # The panel's own text stands for a table without rows, not for a cell without a value.
-    for override in (*every_column(prop("noValue", NO_VALUE)), *columns):
-        panel.with_override(override.matcher, override.properties)
+    for matcher in (MatcherConfig, _NestedMatcher):
+        panel.with_override(matcher("byRegexp", ".*"), prop("noValue", NO_VALUE))
+    usual = {name: USUAL[name] for name in re.findall(r"AS `([^`]+)`", sql) if name in USUAL}
+    for name, look in (usual | by_name(columns)).items():
+        matcher = _NestedMatcher if nested_by and name not in nested_by else MatcherConfig
+        panel.with_override(matcher("byName", name), look)
     if nested_by:
         fields = {name: {"aggregations": [], "operation": "groupby"} for name in nested_by}
         options = {"fields": fields, "showSubframeHeaders": True}
@@ -121,15 +135,10 @@ def _series(
     title: str, description: str, sql: str, series: Mapping[str, str], *, unit: str, empty: str
 ) -> timeseries.Panel:
     panel = (
-        timeseries.Panel()
-        .title(title)
-        .description(description)
-        .datasource(DATASOURCE)
-        .with_target(Query(sql, "timeseries"))
+        _base(timeseries.Panel(), title, description, Query(sql, "timeseries"), empty)
         .interval("1m")
         .max_data_points(MOST_BUCKETS)
         .unit(unit)
-        .no_value(empty)
         .show_points(models.VisibilityMode.AUTO)
         .legend(
             common.VizLegendOptions()
@@ -152,14 +161,9 @@ def bar_list(
 ) -> bargauge.Panel:
     """A bar for each column of the one row: its colour and where a click on it leads."""
     panel = (
-        bargauge.Panel()
-        .title(title)
-        .description(description)
-        .datasource(DATASOURCE)
-        .with_target(Query(sql))
+        _base(bargauge.Panel(), title, description, Query(sql), empty)
         .unit("short")
         .min(0)
-        .no_value(empty)
         .orientation(models.VizOrientation.HORIZONTAL)
         .display_mode(models.BarGaugeDisplayMode.BASIC)
         .value_mode(models.BarGaugeValueMode.TEXT)
@@ -191,6 +195,11 @@ def _shade() -> list[DynamicConfigValue]:
     }
     found = [DynamicConfigValue(id_, value) for id_, value in options.items()]
     return found + fixed(UNSETTLED_COLOUR) + unit("none")
+
+
+def _base(panel: AnyPanel, title: str, description: str, query: Query, empty: str) -> AnyPanel:
+    panel.title(title).description(description).datasource(DATASOURCE).with_target(query).no_value(empty)
+    return panel
 
 
 def _thresholds(colours: Steps) -> ThresholdsConfig:

@@ -1,8 +1,8 @@
-"""SQL of panels: views of ``sql/views/`` called with what the pickers hold, and texts made of their numbers.
+"""SQL of panels: calls of the views in ``sql/views/`` with the values of the pickers, and texts made of numbers.
 
-Grafana puts the value of a variable into the SQL before the plugin sees it, and none of its quoting formats minds
-backslashes, which lead out of a literal in ClickHouse. So a value comes percent-encoded, where it is letters, digits,
-``%`` and ``-_.~`` alone, and ClickHouse decodes it.
+Grafana inserts the value of a variable into the SQL before the plugin sees it, and none of its quoting formats escapes
+backslashes, which end a literal in ClickHouse. So values are inserted percent-encoded, as letters, digits, ``%`` and
+``-_.~``, and ClickHouse decodes them.
 """
 
 from typing import Any

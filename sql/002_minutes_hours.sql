@@ -41,7 +41,7 @@ ORDER BY (destination, source, status, code, mapping, event_type, event_name, ap
 TTL minute + toIntervalSecond(7776000)
 SETTINGS ttl_only_drop_parts = 1, min_age_to_force_merge_seconds = 3600, min_age_to_force_merge_on_partition_only = 1;
 
--- hours: for each log partition, the sum of its closed minutes, for long periods (sinks/clickhouse/hours.py).
+-- hours: for each log partition, the sum of its closed minutes, for long periods (statements/rebuild_hours.sql).
 -- through is the last append minute included. Minutes appended later are added at read time until the hour is rebuilt.
 -- Every read asks up to which hour and append minute hours are built; the projection answers without reading rows.
 -- Key: all dimensions, hour, log partition; the latest through replaces the others. Partition: month.

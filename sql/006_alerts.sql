@@ -25,18 +25,18 @@ CREATE TABLE IF NOT EXISTS alert_rules (
 ENGINE = ReplacingMergeTree
 ORDER BY (rule_id, version);
 
--- alert_transitions: every change of a rule between ok and firing, and every reminder. A row that is sent again merges.
+-- alert_events: every change of a rule between ok and firing, and every reminder. A row that is sent again merges.
 -- Key: time, rule, id. Partition: month. Retention: retention.store.alerts_days, counted from at.
 -- check         what was evaluated: day (24 hours), fast (first attempts), hour (failed events), setup, blind
 -- change        fired, recovered, reminder
--- at            end of the evaluated window; since: when the episode started; episode: id of its first transition
+-- at            end of the evaluated window; since: when the episode started; episode: id of its first alert event
 -- window_from, window_to: the window of numerator; baseline_from, baseline_to: the window it is compared with, or 1970
--- operator, numerator, denominator, threshold_bp, minimum: the comparison, as in model/alerts/transition.py; the
+-- operator, numerator, denominator, threshold_bp, minimum: the comparison, as in model/alerts/alert_event.py; the
 --               threshold in basis points (400 is 4 %). hour_…: of check fast, the hour beside the 5 minutes
 -- excluded      what the comparison leaves out, by kind: filtered deliveries
 -- code, message of setup and blind: the reason; redacted
--- told, told_reason: whether messages were sent, and if not, why: muted, late, never-told, ended
-CREATE TABLE IF NOT EXISTS alert_transitions (
+-- notified, suppressed_reason: whether messages were sent, and if not, why: muted, late, never-notified, ended
+CREATE TABLE IF NOT EXISTS alert_events (
     id String,
     rule_id String,
     rule_version UInt32,
@@ -67,8 +67,8 @@ CREATE TABLE IF NOT EXISTS alert_transitions (
     notes Array(String),
     channels Array(String),
     author String,
-    told Bool,
-    told_reason LowCardinality(String)
+    notified Bool,
+    suppressed_reason LowCardinality(String)
 )
 ENGINE = ReplacingMergeTree
 PARTITION BY toYYYYMM(at)
@@ -98,7 +98,7 @@ ORDER BY (rule_id, `check`);
 -- code, message: the channel's last response; redacted
 CREATE TABLE IF NOT EXISTS alert_messages (
     message_id String,
-    transition_id String,
+    alert_event_id String,
     rule_id String,
     rule_name String,
     change LowCardinality(String),

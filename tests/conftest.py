@@ -6,8 +6,10 @@ from collections import Counter
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.kafka.fixture import kafka as kafka
-from tests.kafka.fixture import own_kafka as own_kafka
+from tests.kit.chdb import chdb as chdb
+from tests.kit.chdb import open_chdb as open_chdb
+from tests.kit.kafka.fixture import kafka as kafka
+from tests.kit.kafka.fixture import own_kafka as own_kafka
 
 # How long an example takes depends on the machine's neighbours; what a test claims does not.
 settings.register_profile("waybill", deadline=None, suppress_health_check=[HealthCheck.too_slow])

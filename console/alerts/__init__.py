@@ -1,1 +1,1 @@
-"""Alert rules where people meet them: kept, checked, changed by those who may, over the API and the command line."""
+"""Alert rules for people: storing, checking and changing them, backtests, channel tests, subscriptions."""

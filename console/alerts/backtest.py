@@ -1,34 +1,35 @@
-"""A rule tried on the past: the evaluator of alerting, over windows filled from the store, without channels.
+"""Backtests a rule: runs the evaluator of alerting over windows filled from the store, and notifies nobody.
 
-It sees each count in the minute in which it happened. Alerting sees it when it was recorded, which differs where
-recording was behind, or a verdict was corrected later.
+A backtest sees each count in the minute in which it happened. Alerting sees it when it was recorded, which is later
+where recording was behind.
 """
 
 from bisect import bisect_left
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from console.data_dir import View
+from model.alerts.alert_event import AlertEvent
 from model.alerts.evaluator import checks_of, evaluate
 from model.alerts.measurement import WEEK_MS
 from model.alerts.measures import FIVE_MINUTES_MS
 from model.alerts.messages import summary_of
-from model.alerts.notice import Change
+from model.alerts.notification import Change
 from model.alerts.rule import FailedEvents, Rule, SourceVolume, scope_of
 from model.alerts.state import NEVER_FIRED, Check
-from model.alerts.transition import Transition
 from model.alerts.version import RuleChange, RuleVersion
 from model.alerts.windows import Windows
 from model.durations import DAY_MS, HOUR_MS, MINUTE_MS
 
-EPISODES_LIMIT = 200  # a rule that fires more often is of no use, and this many show it
+EPISODES_LIMIT = 200  # a rule that fires more often needs no further proof that it is useless
+LONGEST_BACKTEST_DAYS = 90  # minutes are kept no longer by default
 READ_AT_ONCE_MS = 7 * DAY_MS
 
 
 @dataclass(slots=True)
 class Episode:
-    """One time the rule would have fired. Times are Unix ms; recovered_ms is None when it would fire still."""
+    """One time the rule would have fired. Times are Unix ms; recovered_ms is None when it would still fire."""
 
     check: str
     fired_ms: int
@@ -43,8 +44,8 @@ class Episode:
 class BacktestResult:
     """When a rule would have fired in [from_ms, to_ms).
 
-    history_from_ms: the first count there is, None without any. complete: the history reaches back as far as was asked,
-    and as the comparison needs before. ``episodes``: the first of them; ``fired``: how many.
+    history_from_ms: time of the first count; None without any. complete: the history covers these days and what the
+    comparison needs before them. ``episodes``: the first of them; ``fired``: the number of all.
     """
 
     from_ms: int
@@ -55,21 +56,15 @@ class BacktestResult:
     fired: int
     episodes: tuple[Episode, ...]
 
-    def to_json(self) -> dict[str, Any]:
-        """As JSON types."""
-        return asdict(self)
-
 
 def run_backtest(view: View, rule: Rule, *, days: int, kept_days: int, now_ms: int) -> BacktestResult:
-    """Try ``rule`` on the last ``days``. ``kept_days``: how long minutes are kept. Raises what ``view`` raises."""
+    """Run ``rule`` over the last ``days``. ``kept_days``: retention of minutes. Raises what ``view`` raises."""
     to_ms = now_ms // FIVE_MINUTES_MS * FIVE_MINUTES_MS
     from_ms = to_ms - days * DAY_MS
     before_ms = from_ms - _reach_ms(rule)
     read_from_ms = max(before_ms, now_ms // DAY_MS * DAY_MS - (kept_days - 1) * DAY_MS)
     replay = _Replay(view, rule, read_from_ms, to_ms)
-    episodes = _Episodes()
-    for transition in replay.run(max(from_ms, read_from_ms)):
-        episodes.take(transition)
+    fired, episodes = _episodes(replay.run(max(from_ms, read_from_ms)), to_ms)
     history_from_ms = replay.history_from_ms
     return BacktestResult(
         from_ms=from_ms,
@@ -77,20 +72,20 @@ def run_backtest(view: View, rule: Rule, *, days: int, kept_days: int, now_ms: i
         days=days,
         history_from_ms=history_from_ms,
         complete=history_from_ms is not None and max(history_from_ms, read_from_ms) <= before_ms,
-        fired=episodes.fired,
-        episodes=tuple(episodes.ended(to_ms)),
+        fired=fired,
+        episodes=tuple(episodes),
     )
 
 
 def _reach_ms(rule: Rule) -> int:
-    """How long before its evaluation a rule looks."""
+    """Return how far back an evaluation of the rule reads."""
     if isinstance(rule, SourceVolume):
         return 2 * DAY_MS if rule.baseline == "day" else WEEK_MS + DAY_MS
     return HOUR_MS if isinstance(rule, FailedEvents) else DAY_MS
 
 
 class _Replay:
-    """Feeds windows with the slots of a rule's scope, and evaluates at the end of each."""
+    """Adds the counts of a rule's scope to windows slot by slot, and evaluates at the end of each slot."""
 
     def __init__(self, view: View, rule: Rule, from_ms: int, to_ms: int) -> None:
         self._view = view
@@ -103,8 +98,8 @@ class _Replay:
         self._past = _Past(from_ms)
         self.history_from_ms: int | None = None
 
-    def run(self, evaluate_from_ms: int) -> Iterator[Transition]:
-        """Give the transitions from then on."""
+    def run(self, evaluate_from_ms: int) -> Iterator[AlertEvent]:
+        """Yield the alert events from ``evaluate_from_ms`` on."""
         windows = Windows(self._from_ms)
         source = self._scope[0]
         if self._scope[1] == "":
@@ -122,9 +117,9 @@ class _Replay:
             if end_ms <= evaluate_from_ms:
                 continue
             for check in self._checks:
-                states[check], transition = evaluate(self._version, check, states[check], windows, self._past, end_ms)
-                if transition is not None:
-                    yield transition
+                states[check], event = evaluate(self._version, check, states[check], windows, self._past, end_ms)
+                if event is not None:
+                    yield event
 
     def _slots(self) -> Iterator[dict[str, Any]]:
         source, destination, mapping = self._scope
@@ -152,7 +147,7 @@ class _Replay:
 
 
 class _Past:
-    """A `History` of what was replayed: accepted events by slot."""
+    """A `History` of the replayed slots: accepted events."""
 
     def __init__(self, from_ms: int) -> None:
         self._from_ms = from_ms
@@ -160,7 +155,7 @@ class _Past:
         self._sums: list[int] = []
 
     def add(self, at_ms: int, count: int) -> None:
-        """Slots come in order."""
+        """Add a slot; slots come in order."""
         self._at_ms.append(at_ms)
         self._sums.append((self._sums[-1] if self._sums else 0) + count)
 
@@ -173,38 +168,27 @@ class _Past:
         return self._sums[index - 1] if index else 0
 
 
-class _Episodes:
-    """Pairs of fired and recovered, by check."""
+def _episodes(events: Iterable[AlertEvent], to_ms: int) -> tuple[int, list[Episode]]:
+    """Pair fired and recovered of each check; return the number of episodes and the first of them, in order.
 
-    def __init__(self) -> None:
-        self.fired = 0
-        self._all: list[Episode] = []
-        self._firing: dict[str, Episode] = {}
-
-    def take(self, transition: Transition) -> None:
-        """Take the next transition."""
-        if transition.change is Change.FIRED:
-            self.fired += 1
-            episode = Episode(
-                transition.check,
-                transition.at_ms,
-                transition.numerator,
-                transition.denominator,
-                summary_of(transition),
-            )
-            self._firing[transition.check] = episode
-            if len(self._all) < EPISODES_LIMIT:
-                self._all.append(episode)
-        elif transition.change is Change.RECOVERED:
-            episode = self._firing.pop(transition.check)
-            episode.recovered_ms = transition.at_ms
-            episode.duration_ms = transition.at_ms - episode.fired_ms
-
-    def ended(self, to_ms: int) -> list[Episode]:
-        """All of them, in order; those that fire still last until ``to_ms``."""
-        for episode in self._firing.values():
-            episode.duration_ms = to_ms - episode.fired_ms
-        return self._all
+    Those that still fire last until ``to_ms``.
+    """
+    fired = 0
+    first: list[Episode] = []
+    firing: dict[str, Episode] = {}
+    for event in events:
+        if event.change is Change.FIRED:
+            fired += 1
+            episode = Episode(event.check, event.at_ms, event.numerator, event.denominator, summary_of(event))
+            episode.duration_ms = to_ms - event.at_ms
+            firing[event.check] = episode
+            if len(first) < EPISODES_LIMIT:
+                first.append(episode)
+        elif event.change is Change.RECOVERED:
+            episode = firing.pop(event.check)
+            episode.recovered_ms = event.at_ms
+            episode.duration_ms = event.at_ms - episode.fired_ms
+    return fired, first
 
 
 def _version_of(rule: Rule) -> RuleVersion:

@@ -1,18 +1,18 @@
-"""What somebody is told whose wish about an alert rule cannot be granted."""
+"""Why a request about an alert rule is refused."""
 
 from model.alerts.version import RuleVersion
 
 
 class NotAllowed(ValueError):
-    """Their role, or that somebody else made the rule, forbids it."""
+    """The caller's role does not permit it, or somebody else made the rule."""
 
 
 class NoSuchRule(ValueError):
-    """There is no such rule, or no more."""
+    """The rule does not exist, or was deleted."""
 
 
 class Outdated(ValueError):
-    """Somebody else changed the rule meanwhile; ``current`` is how it stands."""
+    """Somebody else changed the rule meanwhile; ``current`` is its newest version."""
 
     def __init__(self, text: str, current: RuleVersion) -> None:
         super().__init__(text)

@@ -1,4 +1,4 @@
-"""What a rule names must be there: its source, destination, connection and mapping, and the channels it is told on."""
+"""Checks that the source, destination, connection, mapping and channels that a rule names exist."""
 
 from dataclasses import dataclass
 
@@ -8,12 +8,12 @@ from model.config.problems import did_you_mean, quoted
 from model.routing.compile import compile_connection
 from model.workspace.workspace import Workspace
 
-FILE_PREFIX = "workspace:"  # of the ids of the file's rules; no id made here has a colon
+FILE_PREFIX = "workspace:"  # of ids of rules in the workspace file; other ids have no colon
 
 
 @dataclass(frozen=True, slots=True)
 class RuleTargets:
-    """What rules can name, and the rules of the workspace file."""
+    """The workspace whose parts and channels rules can name, and its own rules."""
 
     workspace: Workspace
     alerts: AlertsConfig
@@ -34,13 +34,18 @@ class RuleTargets:
 
 
 def check_rule(rule: Rule, targets: RuleTargets, author: str) -> None:
-    """Raise ValueError, naming the field and the remedy, for what the rule names and is not there."""
+    """Raise ValueError, with the field and the remedy, when the rule names something that does not exist."""
+    workspace = targets.workspace
     if isinstance(rule, SourceVolume):
-        _check_source(rule.source, targets.workspace)
+        _check_source(rule.source, workspace)
     else:
-        _check_destination(rule.destination, targets.workspace)
+        _check_known("destination", rule.destination, [known.id for known in workspace.destinations])
+        if rule.destination not in workspace.http_destinations():
+            raise ValueError(
+                f"destination: {quoted(rule.destination)} is loaded in bulk: it has no deliveries to watch"
+            )
     if isinstance(rule, DeliveryRate) and rule.source:
-        _check_connection(rule, targets.workspace)
+        _check_connection(rule, workspace)
     elif isinstance(rule, DeliveryRate) and rule.mapping:
         raise ValueError("mapping: a mapping belongs to a connection. Name its source too")
     for channel in rule.channels:
@@ -49,12 +54,6 @@ def check_rule(rule: Rule, targets: RuleTargets, author: str) -> None:
 
 def _check_source(source: str, workspace: Workspace) -> None:
     _check_known("source", source, [known.id for known in workspace.sources])
-
-
-def _check_destination(destination: str, workspace: Workspace) -> None:
-    _check_known("destination", destination, [known.id for known in workspace.destinations])
-    if destination not in workspace.http_destinations():
-        raise ValueError(f"destination: {quoted(destination)} is loaded in bulk: it has no deliveries to watch")
 
 
 def _check_connection(rule: DeliveryRate, workspace: Workspace) -> None:
@@ -69,7 +68,7 @@ def _check_connection(rule: DeliveryRate, workspace: Workspace) -> None:
     if connection.mode == "device":
         raise ValueError(
             f"source: the connection from {quoted(rule.source)} to {quoted(rule.destination)} is in device mode: the"
-            " SDK sends past Waybill, which sees no deliveries to watch"
+            " SDK sends past Waybill, which has no deliveries to watch"
         )
     if rule.mapping:
         plan = compile_connection(connection, workspace.http_destinations()[rule.destination])
@@ -83,7 +82,7 @@ def _check_known(kind: str, name: str, known: list[str]) -> None:
 
 
 def check_channel(channel: str, targets: RuleTargets, author: str) -> Target:
-    """Return where a channel's name leads. Raises ValueError, with the remedy, when it leads nowhere."""
+    """Return the target that a rule's channel stands for. Raises ValueError, with the remedy, when there is none."""
     if channel.startswith(EMAIL_PREFIX):
         if EMAIL not in targets.channels:
             raise ValueError(

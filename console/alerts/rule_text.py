@@ -1,4 +1,4 @@
-"""A rule as somebody wrote it, in JSON or YAML, made a `Rule`, or everything that is wrong with it."""
+"""Parses a rule written in JSON or YAML into a `Rule`, or lists everything that is wrong with it."""
 
 from typing import Any
 
@@ -19,28 +19,28 @@ KINDS: dict[str, type[SourceVolume] | type[DeliveryRate] | type[FailedEvents]] =
 
 
 def read_rule(definition: Any) -> Rule:
-    """Make a rule of plain data. Raises ValueError with a line for each thing that is wrong: place and remedy."""
+    """Make a rule of plain data. Raises ValueError with a line for each problem: place and remedy."""
     if not isinstance(definition, dict):
         raise ValueError("the rule must be names and values, such as kind, name, source")
     kind = definition.get("kind")
     if not isinstance(kind, str) or kind not in KINDS:
-        said = "is missing" if kind is None else f"{quoted(str(kind))} is not known"
+        problem = "is missing" if kind is None else f"{quoted(str(kind))} is not known"
         known = f"There are {', '.join(KINDS)}"
-        raise ValueError(f"kind {said}. {did_you_mean(str(kind or ''), KINDS, known)}")
+        raise ValueError(f"kind {problem}. {did_you_mean(str(kind or ''), KINDS, known)}")
     try:
-        # Through JSON, so that it means exactly what a stored one does.
+        # Through JSON, so that it is read exactly as a stored rule is.
         return RULE.validate_json(orjson.dumps(definition))
     except TypeError as error:
-        raise ValueError(f"the rule holds what JSON cannot hold: {error}") from None
+        raise ValueError(f"the rule holds a value that JSON cannot hold: {error}") from None
     except ValidationError as error:
         faults = error.errors(include_url=False, include_input=False)[:FAULTS_LIMIT]
-        raise ValueError("\n".join(_said(fault, kind) for fault in faults)) from None
+        raise ValueError("\n".join(_problem(fault, kind) for fault in faults)) from None
 
 
 def parse_rule(text: bytes, file: str) -> dict[str, Any]:
-    """Read YAML or JSON into plain data. Raises ValueError with a line for each thing that is wrong: place and remedy.
+    """Read YAML or JSON into plain data. Raises ValueError with a line for each problem: place and remedy.
 
-    ``file`` is what places call it.
+    ``file``: its name in places.
     """
     if len(text) > TEXT_LIMIT_BYTES:
         raise ValueError(f"{file} is over {TEXT_LIMIT_BYTES} bytes: check that this is the right file")
@@ -52,7 +52,7 @@ def parse_rule(text: bytes, file: str) -> dict[str, Any]:
     return document.data
 
 
-def _said(fault: Any, kind: str) -> str:
+def _problem(fault: Any, kind: str) -> str:
     place = tuple(step for step in fault["loc"] if step != kind)
     field, context = format_path(place), fault.get("ctx", {})
     if fault["type"] == "waybill":
@@ -64,5 +64,5 @@ def _said(fault: Any, kind: str) -> str:
         remedy = did_you_mean(str(place[-1]), known, f"Known are {', '.join(known)}.")
         return f"{field} is not known for {kind}. {remedy}"
     if fault["type"] == "string_pattern_mismatch":
-        return f"{field}: this is no id. Use lower-case letters, digits, '_' and '-'."
+        return f"{field}: this is not an id. Use lower-case letters, digits, '_' and '-'."
     return f"{field}: {fault['msg']}."

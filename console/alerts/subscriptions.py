@@ -1,28 +1,37 @@
-"""Subscriptions: rules of kind failed-events that somebody, whatever their role, makes for themselves alone."""
+"""Subscriptions: rules of kind failed-events that people of any role make for themselves."""
+
+from enum import StrEnum
 
 from console.access import Caller
 from console.alerts.errors import NoSuchRule
-from console.alerts.http.schemas import Medium
+from console.alerts.rule_text import read_rule
 from console.alerts.rules import Rules
 from model.alerts.rule import EMAIL_PREFIX, IN_APP, FailedEvents
 from model.alerts.version import RuleOwner, RuleVersion
 from model.config.problems import quoted
 from model.workspace.permissions import Action
 
-_CHANNELS = {"in-app": IN_APP, "email": f"{EMAIL_PREFIX}me"}
+
+class Medium(StrEnum):
+    """How a subscriber is notified."""
+
+    IN_APP = "in-app"
+    EMAIL = "email"
+
+
+_CHANNELS = {Medium.IN_APP: IN_APP, Medium.EMAIL: f"{EMAIL_PREFIX}me"}
 
 
 def subscribe(rules: Rules, destination: str, medium: Medium, who: Caller) -> RuleVersion:
-    """Tell ``who`` of every hour with failed events; on one more medium if they are told already.
+    """Notify ``who`` of every hour with failed events, on ``medium`` besides those they already use.
 
-    Raises what `Rules.create` and `Rules.edit` raise.
+    Raises what `Rules.create` and `Rules.edit` raise, and ValueError for an invalid destination.
     """
     channel = _CHANNELS[medium]
     known = _own(rules, destination, who)
     if known is None:
-        rule = FailedEvents(
-            kind="failed-events", name=f"Failed events of {destination}", destination=destination, channels=(channel,)
-        )
+        name = f"Failed events of {destination}"
+        rule = read_rule({"kind": "failed-events", "name": name, "destination": destination, "channels": [channel]})
         return rules.create(rule, who, Action.SUBSCRIBE)
     if channel in known.rule.channels:
         return known
@@ -31,11 +40,11 @@ def subscribe(rules: Rules, destination: str, medium: Medium, who: Caller) -> Ru
 
 
 def unsubscribe(rules: Rules, destination: str, medium: Medium | None, who: Caller) -> RuleVersion:
-    """Tell ``who`` no more, or no more on one medium. Raises `NoSuchRule` when they are not told."""
+    """Stop notifying ``who``, on one medium or on all. Raises `NoSuchRule` when they are not subscribed."""
     known = _own(rules, destination, who)
     if known is None or (medium and _CHANNELS[medium] not in known.rule.channels):
         by = f" by {medium}" if medium else ""
-        raise NoSuchRule(f"you are not told{by} of failed events of {quoted(destination)}")
+        raise NoSuchRule(f"you are not notified{by} of failed events of {quoted(destination)}")
     left = tuple(channel for channel in known.rule.channels if medium and channel != _CHANNELS[medium])
     if not left:
         return rules.delete(known.rule_id, known.version, who, Action.SUBSCRIBE)

@@ -1,4 +1,4 @@
-"""Keeps the rules of the workspace file among the rules, as versions: at the start and after each change of it."""
+"""Copies the rules of the workspace file to the store, at the start and after each change of the file."""
 
 import logging
 import threading
@@ -11,37 +11,37 @@ from flows.workspace.live import CurrentWorkspace
 from model.workspace.workspace import Workspace
 from sinks.clickhouse.store import StoreError
 
-TRY_AGAIN_SECONDS = 5.0
+RETRY_SECONDS = 5.0
 
 log = logging.getLogger("waybill.alerts")
 
 
 @contextmanager
 def syncing_workspace_rules(rules: Rules, live: CurrentWorkspace) -> Iterator[None]:
-    """Take the file's rules over in a thread, trying again while the store is away."""
+    """Copy the file's rules in a thread, retrying while the store is unavailable."""
     changed, stopped = threading.Event(), threading.Event()
 
-    def keep() -> None:
+    def sync() -> None:
         while not stopped.is_set():
             changed.clear()
             try:
-                if made := rules.sync_workspace_rules():
-                    log.info("alert rules of the workspace file: %d changed", made)
+                if written := rules.sync_workspace_rules():
+                    log.info("alert rules of the workspace file: %d changed", written)
                 changed.wait()
             except (StoreError, TopicError) as error:
                 log.warning("alert rules of the workspace file wait for the store: %s", error)
-                stopped.wait(TRY_AGAIN_SECONDS)
+                stopped.wait(RETRY_SECONDS)
 
-    def told(workspace: Workspace) -> None:
+    def notify(workspace: Workspace) -> None:
         changed.set()
 
-    live.subscribe(told)
-    keeper = threading.Thread(target=keep, name="alert-file-rules", daemon=True)
-    keeper.start()
+    live.subscribe(notify)
+    thread = threading.Thread(target=sync, name="alert-file-rules", daemon=True)
+    thread.start()
     try:
         yield
     finally:
-        live.unsubscribe(told)
+        live.unsubscribe(notify)
         stopped.set()
         changed.set()
-        keeper.join(TRY_AGAIN_SECONDS)
+        thread.join(RETRY_SECONDS)

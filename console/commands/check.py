@@ -1,4 +1,4 @@
-"""`waybill check`: what is wrong with the workspace file, and what goes where if nothing is."""
+"""`waybill check`: the problems of the workspace file, or its connections if there are none."""
 
 import os
 from collections.abc import Mapping
@@ -16,8 +16,9 @@ from console.data_dir import open_views
 from console.errors import Failure, explain_errors
 from console.operations import explain as explaining
 from console.operations.event_file import read_event, source_of
+from console.reports.render_parts import folding_table
 from flows.engine.clock import wall_clock_ms
-from flows.runtime.installation import store_url
+from flows.runtime.deployment import store_url
 from flows.workspace.compiled import compile_workspace
 from flows.workspace.discards import count_pending, discards
 from flows.workspace.loader import load_workspace, read_workspace_file
@@ -40,20 +41,11 @@ _STYLES = {DiagnosticSeverity.ERROR: "bold red", DiagnosticSeverity.WARNING: "ye
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """``workspace`` is None when there is an error among the problems."""
+    """Result of a check. ``workspace`` is None when one of the problems is an error."""
 
     file: str
     workspace: Workspace | None
     problems: tuple[Diagnostic, ...]
-
-    @property
-    def exit_code(self) -> int:
-        """0: usable, warnings or not. 1: not usable."""
-        return 0 if self.workspace else 1
-
-    def count(self, severity: DiagnosticSeverity) -> int:
-        """How many problems of one severity there are."""
-        return sum(problem.severity is severity for problem in self.problems)
 
 
 def check(
@@ -62,14 +54,14 @@ def check(
     explain: Annotated[
         Path | None, typer.Option(help="An event as an app sends it (JSON; - for standard input).")
     ] = None,
-    source: Annotated[str, typer.Option(help="The source the event is from, if there are several.")] = "",
+    source: Annotated[str, typer.Option(help="The source the event comes from, if there are several.")] = "",
     json: AsJson = False,
 ) -> None:
-    """Show everything that is wrong with the workspace file, or what goes where. Exit 1 when it cannot be used.
+    """Show all problems of the workspace file, or its connections. Exit 1 when the file cannot be used.
 
-    What waits in the data directory and would be discarded by the file is a warning, with its number.
+    Pending deliveries that the file would discard are a warning, with their number.
 
-    With --explain: what would happen to an event on every connection. Nothing is sent; insert functions do run.
+    With --explain: show what would happen to an event on each connection. Nothing is sent; insert functions do run.
     """
     if explain is not None:
         with explain_errors():
@@ -87,17 +79,17 @@ def check(
         print_json(to_json(result))
     else:
         render(result, Console())
-    raise typer.Exit(result.exit_code)
+    raise typer.Exit(0 if result.workspace else 1)
 
 
 def check_file(path: Path, environ: Mapping[str, str]) -> CheckResult:
-    """Check a workspace file. Never raises for what is in it, or for there being none."""
+    """Check a workspace file. Never raises, whatever the file holds and even if there is none."""
     reading = read_workspace_file(path, environ)
     return CheckResult(str(path), reading.workspace, reading.problems)
 
 
 def with_discards(result: CheckResult, data: Path) -> CheckResult:
-    """Add what waits in an installation and would be discarded by this file; nothing where there is no installation.
+    """Add warnings for pending deliveries in a data directory that this file would discard.
 
     Never raises for a store that cannot be read: a file can be checked anywhere.
     """
@@ -105,14 +97,16 @@ def with_discards(result: CheckResult, data: Path) -> CheckResult:
     if workspace is None or not data.is_dir():
         return result
     configuration = compile_workspace(workspace)
-    if workspace.store.url is None and not (data / "store").is_dir():  # opening the store would make one
+    if workspace.store.url is None and not (data / "store").is_dir():  # opening the store would create one
         return result
     try:
         with open_views(data, store_url(workspace, data)) as view:
             found = discards(configuration, count_pending(view, configuration, wall_clock_ms()))
     except (Failure, StoreError, ValueError) as error:
         warnings = [
-            _warning(result.file, "", f"what waits in {data} could not be counted: {error}", "Check again later")
+            _warning(
+                result.file, "", f"pending deliveries in {data} could not be counted: {error}", "Check again later"
+            )
         ]
     else:
         warnings = [
@@ -128,7 +122,7 @@ def _warning(file: str, path: str, message: str, remedy: str) -> Diagnostic:
 
 
 def render(result: CheckResult, console: Console) -> None:
-    """Print the problems, then the table of connections of a usable workspace, then one line of summary."""
+    """Print the problems, the table of connections of a usable workspace, and a line of summary."""
     # Text, never markup: the file may hold anything, square brackets included.
     for problem in result.problems[:SHOWN_PROBLEMS]:
         heading = Text(problem.place, style="bold")
@@ -163,7 +157,7 @@ def to_json(result: CheckResult) -> dict[str, Any]:
 
 
 def _connections(workspace: Workspace) -> list[tuple[Connection, bool, str]]:
-    """Each connection, whether anything flows over it, and why it is not reportable ('' when it is)."""
+    """Return each connection, whether it is enabled, and why it is not reportable ('' when it is)."""
     enabled = {part.id: part.enabled for part in workspace.destinations}
     sources = {part.id: part.enabled for part in workspace.sources}
     reasons = {(c.source, c.destination): reason for c, reason in workspace.not_reportable()}
@@ -174,9 +168,7 @@ def _connections(workspace: Workspace) -> list[tuple[Connection, bool, str]]:
 
 
 def _connections_table(workspace: Workspace) -> Table:
-    table = Table(title="Connections", title_justify="left")
-    for heading in ("Source", "Destination", "Sent to", "Event Delivery"):
-        table.add_column(heading, overflow="fold")
+    table = folding_table("Source", "Destination", "Sent to", "Event Delivery", title="Connections")
     reached = workspace.http_destinations()
     types = {destination.id: destination.type for destination in workspace.destinations}
     for connection, enabled, reason in _connections(workspace):
@@ -191,7 +183,8 @@ def _connections_table(workspace: Workspace) -> Table:
 
 
 def _summary(result: CheckResult) -> Text:
-    errors, warnings = result.count(DiagnosticSeverity.ERROR), result.count(DiagnosticSeverity.WARNING)
+    severities = [problem.severity for problem in result.problems]
+    errors, warnings = (severities.count(s) for s in (DiagnosticSeverity.ERROR, DiagnosticSeverity.WARNING))
     counts = f"{_plural(errors, 'error')}, {_plural(warnings, 'warning')}"
     if result.workspace is None:
         return Text(f"{result.file} cannot be used: {counts}", style="bold red")

@@ -1,17 +1,17 @@
-"""`waybill destinations`: the catalogue, read from the destinations' own classes."""
+"""`waybill destinations`: the catalogue of destination types, read from their classes."""
 
 import inspect
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Annotated, Any, get_args
 
 import orjson
 import typer
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from console.command_line import AsJson, print_json
+from console.reports.render_parts import folding_table
 from model.destinations.catalogue import DESTINATIONS
 from model.destinations.destination import Destination, HttpDestination
 
@@ -29,7 +29,7 @@ class DestinationSetting:
 
 
 def destinations(
-    type_: Annotated[str, typer.Argument(metavar="[TYPE]", help="One type, for all there is to know about it.")] = "",
+    type_: Annotated[str, typer.Argument(metavar="[TYPE]", help="One type, in full detail.")] = "",
     json: AsJson = False,
 ) -> None:
     """Show what Waybill can deliver to, and the settings of each."""
@@ -46,13 +46,13 @@ def destinations(
 
 
 def type_of(kind: type[HttpDestination]) -> str:
-    """What stands at ``type:`` in a workspace file."""
+    """Return the value of ``type:`` in a workspace file."""
     (name,) = get_args(kind.model_fields["type"].annotation)
     return str(name)
 
 
 def settings_of(kind: type[HttpDestination]) -> Iterator[DestinationSetting]:
-    """Its settings, its own first and then those every destination has."""
+    """Yield the settings of a type: its own, then those that every destination has."""
     schema = kind.model_json_schema()
     required = set(schema.get("required", ()))
     shared = {*HttpDestination.model_fields}
@@ -75,12 +75,8 @@ def to_json(kinds: tuple[type[HttpDestination], ...] = DESTINATIONS) -> list[dic
             "about": _documentation(kind),
             "link": kind.link,
             "calls": sorted(kind.supported_types),
-            "batch": None
-            if kind.batch_limits is None
-            else {"max_events": kind.batch_limits.max_events, "max_bytes": kind.batch_limits.max_bytes},
-            "settings": [
-                {"name": s.name, "type": s.type, "default": s.default, "about": s.about} for s in settings_of(kind)
-            ],
+            "batch": (limits := kind.batch_limits) and {"max_events": limits.max_events, "max_bytes": limits.max_bytes},
+            "settings": [asdict(setting) for setting in settings_of(kind)],
             "default_mappings": [
                 {"name": of.name, "trigger": of.trigger, "mapping": of.mapping} for of in kind.default_mappings
             ],
@@ -93,10 +89,9 @@ def to_json(kinds: tuple[type[HttpDestination], ...] = DESTINATIONS) -> list[dic
 
 
 def render(console: Console) -> None:
-    """Draw the catalogue as a table."""
-    table = Table(title="Destinations", title_justify="left", show_lines=True)
-    for heading in ("Type", "Takes", "In one request", "Its settings", "Documentation"):
-        table.add_column(heading, overflow="fold")
+    """Print the catalogue as a table."""
+    headings = ("Type", "Accepts", "In one request", "Own settings", "Documentation")
+    table = folding_table(*headings, title="Destinations", show_lines=True)
     for kind in DESTINATIONS:
         own = [s for s in settings_of(kind) if s.name not in HttpDestination.model_fields]
         names = [f"{s.name}{'' if s.default is None else '?'}" for s in own]
@@ -106,18 +101,16 @@ def render(console: Console) -> None:
             Text(type_of(kind), "bold"), ", ".join(sorted(kind.supported_types)), batch, ", ".join(names), kind.link
         )
     console.print(table)
-    console.print(Text("`waybill destinations TYPE` tells more; a question mark: need not be given.", "dim"))
+    console.print(Text("`waybill destinations TYPE` shows more; a question mark: optional.", "dim"))
 
 
 def render_one(kind: type[HttpDestination], console: Console) -> None:
-    """Draw one type with all there is to know about it."""
+    """Print one type in full detail."""
     console.print(Text(f"{kind.title} (type: {type_of(kind)})", "bold"))
     console.print(Text(_documentation(kind)))
-    table = Table(title="DestinationSettings", title_justify="left", show_lines=True)
-    for heading in ("Name", "Type", "Default", "What it is"):
-        table.add_column(heading, overflow="fold")
+    table = folding_table("Name", "Type", "Default", "What it is", title="Settings", show_lines=True)
     for setting in settings_of(kind):
-        default = Text("must be given", "yellow") if setting.default is None else Text(setting.default)
+        default = Text("required", "yellow") if setting.default is None else Text(setting.default)
         table.add_row(Text(setting.name, "bold"), setting.type, default, setting.about)
     console.print(table)
     for mapping in kind.default_mappings:

@@ -1,18 +1,19 @@
-"""`waybill recover`: a flow whose recovery directory was lost starts again where nothing is lost.
+"""`waybill recover`: restarts a flow whose recovery directory was lost, at a position from which nothing is missed.
 
-Delivery restarts at the settled positions of its last watermark report: what it was working on since is
-read again, and marked so that it is counted once. Recording restarts at the oldest fact kept: its rows fold. Alerting
-restarts at the oldest minute kept: what it finds there that is older than an hour is recorded, and nobody is notified.
+Delivery restarts at the settled positions of its last watermark report. It reads everything since then again and marks
+it, so that it is counted once. Recording restarts at the oldest fact kept: its rows fold. Alerting restarts at the
+oldest minute kept: a change that is more than an hour old is recorded, and nobody is notified.
 """
 
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from console.command_line import DATA, WORKSPACE, AsJson, DataDirectory, WorkspaceFile, installed, print_json
+from console.command_line import DATA, WORKSPACE, AsJson, DataDirectory, WorkspaceFile, opened_deployment, print_json
 from console.data_dir import exclusive
 from console.errors import explain_errors
 from flows.alerting.dataflow import FLOW as ALERTING
@@ -20,7 +21,7 @@ from flows.delivery.dataflow import FLOW as DELIVERY
 from flows.delivery.dataflow import SOURCES
 from flows.delivery.replay_marks import REPLAY_MARKS_DIRECTORY, write_crashed
 from flows.recording.dataflow import FLOW as RECORDING
-from flows.runtime.installation import Deployment
+from flows.runtime.deployment import Deployment
 from flows.runtime.recovery import last_committed, reset_recovery, set_start_offset
 from flows.topics.interface import MINUTES, OUTCOMES, Topics
 from model.durations import MINUTE_MS
@@ -28,31 +29,26 @@ from model.durations import MINUTE_MS
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Where one partition is read from again."""
+    """Offset at which one partition is read again."""
 
     topic: str
     partition: int
     offset: int
-    again: int  # records between there and the end of the log
-    gone: int  # records before the earliest one kept that may not have been handled
+    again: int  # records between the offset and the end of the log
+    gone: int  # records that retention has deleted and that may not have been handled
 
 
 @dataclass(frozen=True, slots=True)
 class RecoveryPlan:
-    """What `apply_recovery` does."""
+    """The plan that `apply_recovery` carries out."""
 
     flow: str
     starts: tuple[Start, ...]
-    known: bool  # the positions come from the flow itself, not from the beginning of the log
+    known: bool  # whether the flow published the offsets; otherwise they are the beginning of the log
 
     def to_json(self) -> dict[str, Any]:
-        """As JSON types."""
-        return {"flow": self.flow, "known": self.known, "starts": [vars_of(start) for start in self.starts]}
-
-
-def vars_of(start: Start) -> dict[str, Any]:
-    """The fields by name."""
-    return {name: getattr(start, name) for name in Start.__dataclass_fields__}
+        """Return the plan as JSON types."""
+        return {**asdict(self), "starts": [asdict(start) for start in self.starts]}
 
 
 def recover(
@@ -61,30 +57,30 @@ def recover(
     ],
     workspace: WorkspaceFile = WORKSPACE,
     data: DataDirectory = DATA,
-    yes: Annotated[bool, typer.Option("--yes", help="Do it without asking.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Restart without asking.")] = False,
     json: AsJson = False,
 ) -> None:
-    """Start a flow again whose recovery directory was lost, at the last position it published."""
-    with explain_errors(), installed(workspace, data) as installation, exclusive(data):
-        plan = plan_recovery(installation, flow)
+    """Restart a flow whose recovery directory was lost, at the last position it published."""
+    with explain_errors(), opened_deployment(workspace, data) as deployment, exclusive(data):
+        plan = plan_recovery(deployment, flow)
         if not json:
             render(plan, Console())
         if not yes and not typer.confirm("Start there?", err=True):
             raise typer.Exit(2)
-        apply_recovery(installation, plan)
+        apply_recovery(deployment, plan)
     if json:
         print_json(plan.to_json())
 
 
-def plan_recovery(installation: Deployment, flow: str) -> RecoveryPlan:
-    """Work out where the flow can start. Raises ValueError for an unknown flow.
+def plan_recovery(deployment: Deployment, flow: str) -> RecoveryPlan:
+    """Find the offsets at which the flow can restart. Raises ValueError for an unknown flow.
 
-    Nothing else may run on the installation, until `apply_recovery` is done: `console.data_dir.exclusive`.
+    Nothing else may run on the deployment until `apply_recovery` is done: `console.data_dir.exclusive`.
     """
     read = {DELIVERY: SOURCES, RECORDING: (OUTCOMES,), ALERTING: (MINUTES,)}
     if flow not in read:
         raise ValueError(f"there is no flow {flow!r}; there are {', '.join(read)}")
-    topics = installation.topics
+    topics = deployment.topics
     settled = last_committed(topics) if flow == DELIVERY else None
     starts = []
     for topic in read[flow]:
@@ -99,42 +95,39 @@ def plan_recovery(installation: Deployment, flow: str) -> RecoveryPlan:
 
 
 def _first_whole_minute(topics: Topics, partition: int, earliest: int) -> int:
-    """Where the first append minute begins that retention has not cut: a part of one would overwrite the whole."""
+    """Return the offset of the first append minute kept whole: rows of a partial one would replace whole ones."""
     if earliest == 0:
         return 0
-    reader = topics.reader(OUTCOMES, partition, earliest)
-    records = reader.read(1, 1)
-    reader.close()
-    return (
-        topics.offset_at(OUTCOMES, partition, (records[0].appended_ms // MINUTE_MS + 1) * MINUTE_MS)
-        if records
-        else earliest
-    )
+    with closing(topics.reader(OUTCOMES, partition, earliest)) as reader:
+        records = reader.read(1, 1)
+    if not records:
+        return earliest
+    return topics.offset_at(OUTCOMES, partition, (records[0].appended_ms // MINUTE_MS + 1) * MINUTE_MS)
 
 
-def apply_recovery(installation: Deployment, plan: RecoveryPlan) -> None:
-    """Make a new recovery directory that starts as planned."""
-    topics, recovery = installation.topics, installation.recovery(plan.flow)
+def apply_recovery(deployment: Deployment, plan: RecoveryPlan) -> None:
+    """Create a recovery directory that starts at the planned offsets."""
+    topics, recovery = deployment.topics, deployment.recovery(plan.flow)
     set_start_offset(topics, plan.flow, {(start.topic, start.partition): start.offset for start in plan.starts})
     if plan.flow == DELIVERY:
-        # Before anything can start: a run that knew nothing of this would take what it reads again for new.
+        # Written first: a run that started without the marks would count what it reads again as new.
         ends = {(start.topic, start.partition): start.offset + start.again for start in plan.starts}
         write_crashed(recovery / REPLAY_MARKS_DIRECTORY, ends)
     reset_recovery(topics, plan.flow, recovery)
 
 
 def render(plan: RecoveryPlan, console: Console) -> None:
-    """Show it."""
+    """Print the plan as a table."""
     if plan.flow == DELIVERY and not plan.known:
         console.print(
-            "[bold yellow]The flow has published no position[/]: it starts at the oldest event kept, "
-            "and everything since is sent again."
+            "[bold yellow]The flow has published no position[/]: it restarts at the oldest event kept, "
+            "and sends everything since then again."
         )
-    table = Table(title=f"Where {plan.flow} starts again")
-    for name, justify in (("Topic", "left"), ("Partition", "right"), ("Offset", "right"), ("Read again", "right")):
-        table.add_column(name, justify="right" if justify == "right" else "left")
+    table = Table("Topic", title=f"Where {plan.flow} restarts")
+    for name in ("Partition", "Offset", "Read again"):
+        table.add_column(name, justify="right")
     for start in plan.starts:
         if start.again or start.gone:
-            gone = f" ({start.gone} fell off the log)" if start.gone else ""
+            gone = f" ({start.gone} already deleted by retention)" if start.gone else ""
             table.add_row(start.topic, str(start.partition), str(start.offset), f"{start.again}{gone}")
     console.print(table if table.row_count else "Nothing has to be read again.")

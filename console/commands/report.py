@@ -13,7 +13,7 @@ from console.period import parse_period
 from console.reports import render as report_drawing
 from console.reports import report as reporting
 from flows.engine.clock import wall_clock_ms
-from flows.runtime.installation import store_url
+from flows.runtime.deployment import store_url
 from flows.workspace.compiled import compile_workspace
 from flows.workspace.discards import count_pending, discards
 from flows.workspace.loader import load_workspace
@@ -28,7 +28,7 @@ def report(
     errors: Annotated[bool, typer.Option("--errors", help="All details of each error.")] = False,
     json: AsJson = False,
 ) -> None:
-    """Show what was delivered, what was not and why, latency, trend, balance. Exit 1: something is unexplained."""
+    """Show what was delivered, what was not and why, latency, trend and balance. Exit 1: something is unexplained."""
     length = parse_period(period)
     with explain_errors():
         settings = load_workspace(workspace, os.environ)

@@ -12,7 +12,7 @@ from console.command_line import (
     LogLevelOption,
     WorkspaceFile,
     announce,
-    on_stop_signal,
+    stop_signals,
 )
 from console.errors import explain_errors
 from console.processes.run import ProcessRole, run_flow
@@ -22,9 +22,9 @@ from flows.topics.sink import PARTS
 
 
 def run(
-    part: Annotated[ProcessRole, typer.Argument(help="What this process is to do.")],
-    processes: Annotated[int, typer.Option(min=1, max=PARTS, help="Of delivery: how many share the work.")] = 1,
-    port: Annotated[int | None, typer.Option(help="Of ingest: instead of the workspace's port.")] = None,
+    part: Annotated[ProcessRole, typer.Argument(help="What this process runs.")],
+    processes: Annotated[int, typer.Option(min=1, max=PARTS, help="delivery: how many processes share the work.")] = 1,
+    port: Annotated[int | None, typer.Option(help="ingest: instead of the port of the workspace file.")] = None,
     workspace: WorkspaceFile = WORKSPACE,
     data: DataDirectory = DATA,
     log_format: LogFormatOption = LogFormat.TEXT,
@@ -32,19 +32,18 @@ def run(
 ) -> None:
     """Run one part of Waybill until Ctrl-C or SIGTERM, for topics on Kafka and a ClickHouse server.
 
-    The processes of a flow start, stop and die together, and are started again when they die.
+    The processes of a flow start and stop together; when one dies, all are restarted.
     """
     if processes > 1 and part is not ProcessRole.DELIVERY:
-        raise typer.BadParameter(f"{part} is one process; only delivery is shared")
+        raise typer.BadParameter(f"{part} is one process; only delivery can use several")
     logs = LogConfig(log_format, log_level)
     configure_logging(logs)
-    stop = on_stop_signal()
-    with explain_errors():
+    with explain_errors(), stop_signals() as stop:
         if part is ProcessRole.INGEST:
-            from console.processes.run_ingest import running_ingest  # a supervisor of a flow serves nothing
+            from console.processes.up import running_ingest  # a supervisor of a flow needs none of it in memory
 
             with running_ingest(workspace, data, port) as address:
-                announce(f"Waybill takes events at {address}/v1, Ctrl-C stops it.", logs)
+                announce(f"Waybill accepts events at {address}/v1. Ctrl-C stops it.", logs)
                 stop.wait()
             return
         code = run_flow(FlowProcesses(part, processes, workspace, data, logs), stop)

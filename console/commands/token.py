@@ -8,8 +8,8 @@ from model.workspace.users import hash_of
 
 
 def token() -> None:
-    """Make an API token for a user of the workspace: the token itself, shown once, and the hash for the file."""
-    made = secrets.token_urlsafe(32)
+    """Create an API token for a user of the workspace: the token itself, shown once, and the hash for the file."""
+    value = secrets.token_urlsafe(32)
     console = Console()
-    console.print(f"token  {made}", soft_wrap=True)
-    console.print(f"hash   {hash_of(made)}   for token_hashes of the user in the workspace file", soft_wrap=True)
+    console.print(f"token  {value}", soft_wrap=True)
+    console.print(f"hash   {hash_of(value)}   for token_hashes of the user in the workspace file", soft_wrap=True)

@@ -11,7 +11,7 @@ from console.data_dir import open_views
 from console.errors import explain_errors
 from console.reports import trace as tracing
 from flows.engine.clock import wall_clock_ms
-from flows.runtime.installation import store_url
+from flows.runtime.deployment import store_url
 from flows.workspace.loader import load_workspace
 
 
@@ -21,13 +21,13 @@ def trace(
     data: DataDirectory = DATA,
     json: AsJson = False,
 ) -> None:
-    """Show what became of one event: received, routed, each attempt, outcome. Exit 1 when it is not known."""
+    """Show what happened to one event: received, routed, each attempt, outcome. Exit 1: no such event is recorded."""
     if not is_text(message_id):
         raise typer.BadParameter("a messageId is text in UTF-8")
     with explain_errors(), open_views(data, store_url(load_workspace(workspace, os.environ), data)) as view:
-        found = tracing.build_trace(view, message_id, wall_clock_ms())
+        trace_ = tracing.build_trace(view, message_id, wall_clock_ms())
     if json:
-        print_json(found.to_json())
+        print_json(trace_.to_json())
     else:
-        tracing.render(found, Console())
-    raise typer.Exit(0 if found.steps else 1)
+        tracing.render(trace_, Console())
+    raise typer.Exit(0 if trace_.steps else 1)

@@ -10,8 +10,8 @@ from console.command_line import (
     LogLevelOption,
     WorkspaceFile,
     announce,
-    installed,
-    on_stop_signal,
+    opened_deployment,
+    stop_signals,
 )
 from console.errors import explain_errors
 from console.processes.up import run_all
@@ -27,15 +27,15 @@ def up(
     """Run the whole system (ingest, delivery, recording, alerting) in this process until Ctrl-C."""
     logs = LogConfig(log_format, log_level)
     configure_logging(logs)
-    stop = on_stop_signal()
     with (
         explain_errors(),
-        installed(workspace, data) as installation,
-        run_all(installation, watch_file=workspace) as running,
+        stop_signals() as stop,
+        opened_deployment(workspace, data) as deployment,
+        run_all(deployment, watch_file=workspace) as running,
     ):
-        announce(f"Waybill takes events at {running.address}/v1, Ctrl-C stops it.", logs)
+        announce(f"Waybill accepts events at {running.address}/v1. Ctrl-C stops it.", logs)
         while not stop.wait(1):
             if failure := running.failure():
                 announce(failure, logs, "bold red")
                 raise typer.Exit(2)
-        announce("Stopping: finishing calls under way …", logs)
+        announce("Stopping: finishing calls in flight …", logs)

@@ -1,7 +1,7 @@
-"""`waybill demo`: the whole system on real input, with destinations that behave like real ones, in about a minute.
+"""`waybill demo`: the whole system with simulated events and destinations, in about a minute.
 
 A healthy destination, a flaky one (503, 429 with Retry-After, 400 with a message) and a dead one (connection refused).
-The retry delays and the window are shortened in the demo's own workspace, not in code.
+The demo's own workspace file shortens the retry delays and the window.
 """
 
 import random
@@ -12,7 +12,6 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,17 +20,18 @@ import orjson
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from console.data_dir import view_of
 from console.demo.events import WRITE_KEY, demo_event
 from console.errors import Failure
 from console.processes.up import Running, run_all
 from console.reports.report import Report, build_report
 from flows.engine.clock import wall_clock_ms
-from flows.runtime.installation import open_installation
+from flows.runtime.deployment import open_deployment
 from flows.workspace.loader import load_workspace
 
 BATCH_EVENTS = 100
 DEADLINE_SECONDS = 85.0  # for up to 5,000 events; each further hundred gets a second more
-LOOK_EVERY_SECONDS = 0.5
+POLL_SECONDS = 0.5
 WORKSPACE = """\
 version: 1
 sources:
@@ -57,36 +57,26 @@ class DemoFailed(Failure):
     """The demo could not run; the text says where."""
 
 
-@dataclass(frozen=True, slots=True)
-class DemoResult:
-    """The report, and whether every delivery is accounted for."""
-
-    report: Report
-    complete: bool
-
-
-def run_demo(events: int, console: Console, *, seed: int = 7) -> DemoResult:
-    """Send ``events`` through the whole system and wait until each delivery has its outcome. Raises `DemoFailed`."""
+def run_demo(events: int, console: Console, *, seed: int = 7) -> Report:
+    """Send ``events`` through the whole system and wait until each delivery has an outcome. Raises `DemoFailed`."""
     with tempfile.TemporaryDirectory(prefix="waybill-demo-") as scratch, receiver() as port, closed_port() as closed:
         file = Path(scratch) / "workspace.yaml"
         file.write_text(WORKSPACE % {"write_key": WRITE_KEY, "receiver": port, "closed": closed}, encoding="utf-8")
-        installation = open_installation(load_workspace(file, {}), Path(scratch) / "data")
+        deployment = open_deployment(load_workspace(file, {}), Path(scratch) / "data")
         from_ms = wall_clock_ms() // 60_000 * 60_000
         try:
-            with run_all(installation, port=0) as running:
+            with run_all(deployment, port=0) as running:
                 deadline = time.monotonic() + DEADLINE_SECONDS + max(0, events - 5_000) / 100
                 with progress_bars(console) as progress:
                     send_events(running.address, events, progress, random.Random(seed))  # noqa: S311 (sample data)
-                    report = follow(running, events, from_ms, deadline, progress)
+                    return follow(running, events, from_ms, deadline, progress)
         finally:
-            installation.topics.close()
-    complete = report.unexplained == 0 and report.pending == 0 and report.ingest.accepted >= events
-    return DemoResult(report, complete)
+            deployment.topics.close()
 
 
 @contextmanager
 def receiver() -> Iterator[int]:
-    """Run the receiver as its own process; gives its port."""
+    """Run the receiver in a process; gives its port."""
     command = [sys.executable, "-P", "-m", "console.demo.receiver", "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         try:
@@ -102,7 +92,7 @@ def receiver() -> Iterator[int]:
 
 @contextmanager
 def closed_port() -> Iterator[int]:
-    """Reserve a port on which nothing listens, so that connecting to it is refused."""
+    """Reserve a port without listening on it, so that connections are refused."""
     with socket.socket() as reserved:
         reserved.bind(("127.0.0.1", 0))
         port: int = reserved.getsockname()[1]
@@ -130,15 +120,15 @@ def send_events(address: str, events: int, progress: Progress, chance: random.Ra
 
 
 def follow(running: Running, events: int, from_ms: int, deadline: float, progress: Progress) -> Report:
-    """Watch until nothing is pending, or the deadline; return the last report."""
+    """Poll until nothing is pending, or until the deadline; return the last report."""
     task = progress.add_task("Delivering, retrying", total=None)
     while True:
-        # Up to the end of the minute to come: half-open, and the clock does not stand still while this reads.
+        # Up to the end of the next minute, because the clock goes on while the views are read.
         to_ms = wall_clock_ms() // 60_000 * 60_000 + 120_000
-        report = build_report(lambda name, parameters: running.store.view(name, **parameters), from_ms, to_ms)
+        report = build_report(view_of(running.store), from_ms, to_ms)
         routed = report.total("routed")
         progress.update(task, total=max(routed, 1), completed=routed - report.total("pending"))
-        # Minutes become visible a second after facts; the report is to show the same in both.
+        # Minutes become visible a second after facts; wait until both show the same.
         settled = report.metrics.delivered + report.metrics.not_delivered + report.metrics.filtered
         if report.ingest.accepted >= events and report.pending == 0 and settled == routed:
             return report
@@ -146,4 +136,4 @@ def follow(running: Running, events: int, from_ms: int, deadline: float, progres
             return report
         if failure := running.failure():
             raise DemoFailed(failure)
-        time.sleep(LOOK_EVERY_SECONDS)
+        time.sleep(POLL_SECONDS)

@@ -1,17 +1,17 @@
-"""A partner's server for the demo, the benchmark and the tests: answers in known ways and counts what it saw.
+"""A partner's server for the demo, the benchmark and the tests: responds in known ways and counts what it receives.
 
     python -m console.demo.receiver --port 0        prints {"port": 40213} and serves until SIGTERM
 
     /healthy          200
     /flaky            3 % of keys always 400; 8 % get 503 on their first call or two; 429 above --flaky-rate a second
-    /scripted         what the event's properties.script says, one answer per call, the last one for ever after:
+    /scripted         as properties.script of the event says, one response per call, the last one for all later calls:
                       [503, {"status": 429, "retry_after": 1, "body": {"message": "slow down"}}, "hang", "close", 200]
-    /status/401?ms=9  that status, after that time if it says one
+    /status/401?ms=9  that status, after that time if one is given
     /slow?ms=50       200 after that time
-    /hang             takes the request and never answers
+    /hang             accepts the request and never responds
     /large            200 with 10 MB
 
-Anything may follow the name, so one behaviour can be several destinations: /healthy/crm, /healthy/ads.
+Anything may follow the name, so several destinations can have one behaviour: /healthy/crm, /healthy/ads.
 
     GET /tally                     {"healthy/crm": {"calls": …, "keys": …, "delivered_keys": …, …}, …}
     GET /tally/healthy/crm/keys    {"<Idempotency-Key>": [503, 200], …}; 0 stands for no answer
@@ -50,7 +50,7 @@ FAILED_ONCE_BELOW_PERCENT = 11  # 5 to 10
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a call gets: a status, or NO_ANSWER, which closes the connection at once or leaves it waiting."""
+    """The response to a call: a status, or NO_ANSWER, which closes the connection at once or leaves it waiting."""
 
     status: int
     body: bytes = b"{}"
@@ -73,7 +73,7 @@ NOT_FOUND = Answer(404, b'{"message":"no such path; see the top of console/demo/
 
 
 class Call(NamedTuple):
-    """One request, and the answers its key got before at this path."""
+    """One request, and the earlier statuses of its key at this path."""
 
     path: str
     query: str
@@ -84,7 +84,7 @@ class Call(NamedTuple):
 
 @dataclass(slots=True)
 class PathTally:
-    """What came to one path. ``statuses`` of a key are its answers in order."""
+    """The calls to one path. ``statuses``: by key, in order."""
 
     statuses: dict[str, list[int]] = field(default_factory=dict)
     by_status: Counter[int] = field(default_factory=Counter)
@@ -106,7 +106,7 @@ class PathTally:
 
 
 class Receiver:
-    """Decides on answers and counts them. ``clock`` returns Unix ms."""
+    """Chooses responses and counts them. ``clock`` returns Unix ms."""
 
     def __init__(self, clock: Callable[[], int], flaky_rate_per_second: int = FLAKY_RATE_PER_SECOND) -> None:
         self.tallies: dict[str, PathTally] = {}
@@ -116,7 +116,7 @@ class Receiver:
         self._keys = 0
 
     def answer(self, path: str, query: str, key: str, body: bytes) -> Answer:
-        """Answer one call and count it."""
+        """Choose the response to one call and count it."""
         if path == "tally" or path.startswith("tally/"):
             return self._tally(path)
         behaviour = path.partition("/")[0]
@@ -142,9 +142,6 @@ class Receiver:
         tally = self.tallies.get(path.removeprefix("tally/").removesuffix("/keys"))
         return Answer(200, orjson.dumps(tally.statuses)) if tally else NOT_FOUND
 
-    def _healthy(self, call: Call) -> Answer:
-        return _OK
-
     def _flaky(self, call: Call) -> Answer:
         now = self._clock() // 1000
         second, calls = self._second.get(call.path, (now, 0))
@@ -158,28 +155,21 @@ class Receiver:
         failures = (percentile < FAILED_ONCE_BELOW_PERCENT) + (percentile < FAILED_TWICE_BELOW_PERCENT)
         return _OVERLOADED if call.earlier.count(_OVERLOADED.status) < failures else _OK
 
-    def _scripted(self, call: Call) -> Answer:
-        try:
-            event = orjson.loads(call.body)
-            script = event.get("properties", {}).get("script") or [200]
-            return _scripted_answer(script[min(len(call.earlier), len(script) - 1)])
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
-            return _json_answer(400, {"message": f"properties.script cannot be followed: {error}"})
 
-    def _status(self, call: Call) -> Answer:
-        code = call.path.removeprefix("status/").partition("/")[0]
-        if not code.isdecimal() or len(code) != len("200"):
-            return NOT_FOUND
-        return Answer(int(code), delay_ms=_delay_ms(call.query, 0))
+def _scripted(call: Call) -> Answer:
+    try:
+        event = orjson.loads(call.body)
+        script = event.get("properties", {}).get("script") or [200]
+        return _scripted_answer(script[min(len(call.earlier), len(script) - 1)])
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        return _json_answer(400, {"message": f"properties.script cannot be followed: {error}"})
 
-    def _slow(self, call: Call) -> Answer:
-        return Answer(200, delay_ms=_delay_ms(call.query, 50))
 
-    def _hang(self, call: Call) -> Answer:
-        return HANG
-
-    def _large(self, call: Call) -> Answer:
-        return _LARGE
+def _status(call: Call) -> Answer:
+    code = call.path.removeprefix("status/").partition("/")[0]
+    if not code.isdecimal() or len(code) != len("200"):
+        return NOT_FOUND
+    return Answer(int(code), delay_ms=_delay_ms(call.query, 0))
 
 
 class Connection(asyncio.Protocol):
@@ -273,7 +263,7 @@ def _json_answer(status: int, body: Any, headers: tuple[tuple[str, str], ...] = 
 
 
 def _scripted_answer(step: Any) -> Answer:
-    """Turn one entry of a script into an answer. Raises what a malformed one leads to."""
+    """Turn one entry of a script into a response. Raises ValueError, TypeError or KeyError for a malformed one."""
     if step == "hang":
         return HANG
     if step == "close":
@@ -291,13 +281,13 @@ _BAD_FIELD = _json_answer(400, {"message": "Field 'properties.revenue' must be a
 _OVERLOADED = _json_answer(503, {"message": "Upstream overloaded, try again"})
 _ENCODED = {answer: answer.encode() for answer in (_OK, _SLOW_DOWN, _BAD_FIELD, _OVERLOADED)}
 _BEHAVIOURS: dict[str, Callable[[Receiver, Call], Answer]] = {
-    "healthy": Receiver._healthy,
+    "healthy": lambda receiver, call: _OK,
     "flaky": Receiver._flaky,
-    "scripted": Receiver._scripted,
-    "status": Receiver._status,
-    "slow": Receiver._slow,
-    "hang": Receiver._hang,
-    "large": Receiver._large,
+    "scripted": lambda receiver, call: _scripted(call),
+    "status": lambda receiver, call: _status(call),
+    "slow": lambda receiver, call: Answer(200, delay_ms=_delay_ms(call.query, 50)),
+    "hang": lambda receiver, call: HANG,
+    "large": lambda receiver, call: _LARGE,
 }
 
 if __name__ == "__main__":

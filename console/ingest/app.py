@@ -1,14 +1,14 @@
-"""Segment's HTTP Tracking API: takes events in, says yes only when they are safe, and says no item by item.
+"""Segment's HTTP Tracking API: accepts events, confirms them once they are stored, and rejects item by item.
 
 POST /v1/{track,identify,page,screen,group,alias}   one event      (browser SDK: /v1/t i p s g a)
 POST /v1/{batch,import}                             many           (browser SDK: /v1/b)
 POST /v1/m                                          the browser SDK's own statistics, read and dropped
 GET  /v1/pixel/{track,identify,...}?data=           one event in an image's address; always 200 and the image
-GET  /v1/projects/{writeKey}/settings               what an SDK asks first: see `console.ingest.sdk_settings`
+GET  /v1/projects/{writeKey}/settings               settings for SDKs: see `console.ingest.sdk_settings`
 GET  /health
 
 200 {"success":true}, with `rejected` when some items were not accepted     400 no item was accepted
-401 write key unknown     408 413 415 the request itself     429 503 not taken: try again after Retry-After
+401 write key unknown     408 413 415 the request itself     429 503 not stored: send again after Retry-After
 """
 
 import asyncio
@@ -18,7 +18,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
-from uuid import uuid4
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -35,7 +34,7 @@ from console.ingest.limits import IngestLimits
 from console.ingest.paths import PlainPaths
 from console.ingest.pixel import FIELDS, image, pixel_body
 from console.ingest.proxy_headers import ProxyHeaders
-from console.ingest.rejections import Rejection, RejectionFacts
+from console.ingest.rejections import Rejection, RejectionFacts, new_id
 from console.ingest.responses import answer, failure, json_response, refusal
 from console.ingest.salvage import Salvage
 from console.ingest.sdk_settings import settings_routes
@@ -53,7 +52,7 @@ log = logging.getLogger("waybill.ingest")
 
 @dataclass(frozen=True, slots=True)
 class IngestSource:
-    """Whom a write key belongs to."""
+    """The source that a write key belongs to."""
 
     source: str
     enabled: bool = True
@@ -61,24 +60,24 @@ class IngestSource:
 
 @dataclass(slots=True)
 class IngestSources:
-    """Who may send, by write key; one object for the life of the server."""
+    """The sources by write key; one object for the life of the server."""
 
     by_write_key: Mapping[str, IngestSource]
 
     @classmethod
     def of(cls, workspace: Workspace) -> "IngestSources":
-        """The sources of a workspace file."""
+        """Return the sources of a workspace file."""
         sources = cls({})
         sources.change(workspace)
         return sources
 
     def change(self, workspace: Workspace) -> None:
-        """Go by another version of the workspace from now on."""
+        """Replace the sources by those of another version of the workspace."""
         found = workspace.sources_by_write_key()
         self.by_write_key = {key: IngestSource(source.id, source.enabled) for key, source in found.items()}
 
     def find(self, write_key: Any) -> IngestSource | None:
-        """Whose key it is, of whatever type it came."""
+        """Return the source of a write key, which may be of any type."""
         return self.by_write_key.get(write_key) if isinstance(write_key, str) else None
 
 
@@ -89,21 +88,20 @@ def create_ingest(
     clock: Callable[[], int],
     run: str,
     limits: IngestLimits | None = None,
-    new_id: Callable[[], str] = lambda: str(uuid4()),
     anonymous_interval_seconds: float = 1,
     trusted_proxies: Sequence[Network] = (),
 ) -> Starlette:
     """Make the app; topics `events` and `outcomes` must exist. ``run`` names this process in the facts it writes.
 
-    Its lifespan must run. Starlette does not run that of a mounted app, so an app around this one takes it over:
+    Its lifespan must run. Starlette does not run that of a mounted app, so an app around this one must pass it on:
     `Starlette(routes=[Mount("/", ingest)], lifespan=ingest.router.lifespan_context)`.
 
-    ``anonymous_interval_seconds``: rejections without a known source are written this often. ``trusted_proxies``: from
-    whom X-Forwarded-For and its like are believed, also by what is mounted into the app.
+    ``anonymous_interval_seconds``: how often rejections without a known source are written. ``trusted_proxies``: whose
+    X-Forwarded-For and similar headers are believed, also by what is mounted into the app.
     """
-    ingest = _Ingest(sources, topics, clock, run, limits or IngestLimits(), new_id, anonymous_interval_seconds)
-    # Write keys are public and no cookie is read, so any page may post; credentials because beacons always send them.
-    # Only here: what else is mounted into this app stays closed to other pages.
+    ingest = _Ingest(sources, topics, clock, run, limits or IngestLimits(), anonymous_interval_seconds)
+    # Write keys are public and no cookie is read, so any page may post; with credentials, as beacons always send them.
+    # Only these routes: what else is mounted into this app stays closed to other pages.
     tracking = CORSMiddleware(
         ingest,
         allow_origins=["*"],
@@ -131,7 +129,7 @@ def create_ingest(
 
 @dataclass(frozen=True, slots=True)
 class _Asgi:
-    """A method as an ASGI app: Starlette takes a plain function for something else."""
+    """A method as an ASGI app: Starlette would call a plain function with a request."""
 
     app: ASGIApp
 
@@ -141,13 +139,13 @@ class _Asgi:
 
 CALLS: dict[str, str | None] = {
     **{name: call_type for call_type in CALL_TYPES for name in (call_type, call_type[0])},
-    **dict.fromkeys(("batch", "import", "b")),  # None: each item says its own type
+    **dict.fromkeys(("batch", "import", "b")),  # None: each item has its own type
 }
 STATISTICS = "m"
 
 
 class _Ingest:
-    """The endpoint of every tracking path, and the state behind it: one per process, on one event loop."""
+    """The endpoint of all tracking paths and its state: one per process, on one event loop."""
 
     def __init__(
         self,
@@ -156,25 +154,21 @@ class _Ingest:
         clock: Callable[[], int],
         run: str,
         limits: IngestLimits,
-        new_id: Callable[[], str],
         anonymous_interval_seconds: float,
     ) -> None:
         self._sources = sources
         self._clock = clock
         self._limits = limits
-        self._new_id = new_id
         self._anonymous_interval_seconds = anonymous_interval_seconds
         self._writer = GroupWriter(topics, max_waiting_bytes=limits.waiting_bytes)
-        self._facts = RejectionFacts(clock=clock, run=run, new_id=new_id)
-        self._bodies = BodyReader(
-            limits.request_bytes, limits.body_timeout_seconds, limits.arriving_bytes, limits.items
-        )
+        self._facts = RejectionFacts(clock=clock, run=run)
+        self._bodies = BodyReader(limits)
         self._second = 0
         self._requests_this_second = 0
 
     @asynccontextmanager
     async def lifespan(self, app: Starlette) -> AsyncIterator[None]:
-        """Run the writer and the anonymous rejections' clock as long as the server runs."""
+        """Run the writer and the timer of anonymous rejections while the server runs."""
         await self._writer.start()
         writing = asyncio.create_task(self._write_anonymous())
         try:
@@ -202,14 +196,14 @@ class _Ingest:
         except ProduceFailed:
             response = failure(503, "unavailable", "the events could not be stored", retry_after=5)
         except ClientDisconnect:
-            return  # nobody is left to read an answer
+            return  # there is nobody left to respond to
         await response(scope, receive, send)
 
     async def _handle(self, scope: Scope, receive: Receive) -> Response:
         name = scope["path_params"]["name"]
         if name not in CALLS and name != STATISTICS:
             raise HTTPException(404)
-        if scope["method"] == "OPTIONS":  # asked by no browser: that one is answered before
+        if scope["method"] == "OPTIONS":  # not from a browser: CORSMiddleware answers its preflight requests
             return Response(status_code=204, headers={"Allow": "OPTIONS, POST"})
         if scope["method"] != "POST":
             raise HTTPException(405, headers={"Allow": "POST"})
@@ -224,18 +218,18 @@ class _Ingest:
         return answer(accepted, rejected, is_batch=call_type is None)
 
     async def pixel(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Take the event in an image's address (ASGI). Whoever shows an image reads no answer: it always succeeds."""
+        """Store the event in an image's address (ASGI). It always succeeds: nobody reads the response to an image."""
         name = scope["path_params"]["name"]
         if name not in CALL_TYPES:
             raise HTTPException(404)
         if scope["method"] not in {"GET", "HEAD"}:
             raise HTTPException(405, headers={"Allow": "GET, HEAD"})
-        if scope["method"] == "GET":  # HEAD shows nobody an image
+        if scope["method"] == "GET":  # HEAD means that no image was shown
             try:
                 self._check_rate()
                 await self._take(partial(self._read_query, scope["query_string"]), name, scope, from_browser=True)
             except (RequestRefused, Saturated, ProduceFailed) as error:
-                log.warning("the event of an image was not taken: %s", error)
+                log.warning("the event of an image was not stored: %s", error)
         await image()(scope, receive, send)
 
     async def _read_query(self, query: bytes) -> bytes:
@@ -249,7 +243,7 @@ class _Ingest:
     async def _take(
         self, read: Callable[[], Awaitable[bytes]], call_type: str | None, scope: Scope, *, from_browser: bool
     ) -> tuple[bool, list[tuple[int, Rejection]]]:
-        """Store what a request holds; whether anything was accepted, and by index what was not."""
+        """Store the items of a request; return whether any was accepted, and the rejections by index."""
         headers: dict[bytes, bytes] = dict(scope["headers"])
         header_key = basic_write_key(headers.get(b"authorization", b""))
         client = scope.get("client")
@@ -267,7 +261,7 @@ class _Ingest:
             )
             appends, rejected = self._judge(tracking, arrival, call_type, header_key)
         except RequestRefused as refused:
-            if refused.retry_after_seconds is None:  # else the sender comes again: nothing is rejected yet
+            if refused.retry_after_seconds is None:  # else the sender sends again: nothing is rejected yet
                 await self._record_refusal(refused, header_key, body)
             raise
         accepted = bool(appends)
@@ -286,7 +280,7 @@ class _Ingest:
     def _judge(
         self, tracking: TrackingRequest, arrival: RequestContext, call_type: str | None, header_key: str | None
     ) -> tuple[list[Append], list[tuple[int, Rejection]]]:
-        """Return the records of the accepted items and, by index, what the others are rejected for."""
+        """Return the records of the accepted items and, by index, the rejections of the others."""
         appends: list[Append] = []
         rejected: list[tuple[int, Rejection]] = []
         merged_bytes = 0
@@ -308,7 +302,7 @@ class _Ingest:
                     call_type=call_type,
                     source=source.source,
                     index=index,
-                    new_id=self._new_id,
+                    new_id=new_id,
                 )
             except InvalidItem as invalid:
                 rejected.append((index, _rejection(source, invalid, fields, call_type)))
@@ -368,12 +362,12 @@ async def _health(request: Request) -> Response:
 
 
 async def _fault(request: Request, error: Exception) -> Response:
-    """Answer a fault of our own, which Starlette logs."""
+    """Respond to an error in Waybill, which Starlette logs."""
     return failure(500, "unavailable", "the request could not be handled; send it again")
 
 
 async def _http_error(request: Request, error: Exception) -> Response:
-    """Answer 404 and 405 in the same form as everything else."""
+    """Respond to 404 and 405 in the same form as to everything else."""
     status, headers = (error.status_code, error.headers) if isinstance(error, HTTPException) else (500, None)
     response = failure(status, "bad_request", f"{request.method} is not answered at this path; see the Tracking API")
     response.headers.update(headers or {})

@@ -1,9 +1,9 @@
-"""Finds the items of a batch whose body is not JSON as a whole, so that one bad item does not cost its neighbours.
+"""Finds the items of a batch whose body is not valid JSON, so that one bad item does not reject its neighbours.
 
-A scanner, not a parser: it pairs brackets outside strings and keeps no recursion, so nesting costs nothing. Where
-brackets do not pair, it recovers: a closer with no opener is text, a closer with unclosed openers of the other kind
-above its own closes those too, and one that would end the batch inside an unclosed item does so only where the rest of
-a batch follows. The end of the body closes everything. What lies between is judged item by item.
+A scanner, not a parser: it pairs brackets outside strings, without recursion, so nesting is cheap. Where brackets do
+not pair, it recovers: a closer without an opener is text, a closer with unclosed openers of the other kind above its
+own closes those too, and one that would end the batch inside an unclosed item does so only where the rest of a batch
+follows. The end of the body closes everything. The pieces between are then parsed one by one.
 """
 
 import re

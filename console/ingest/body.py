@@ -13,80 +13,66 @@ from typing import Any
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive
 
+from console.ingest.limits import IngestLimits
 from console.ingest.salvage import Salvage
 
-DRAIN_BYTES = 8 * 1024 * 1024  # read and dropped of a body too large, so that the sender hears the answer
+DRAIN_BYTES = 8 * 1024 * 1024  # of a body too large, read and dropped so that the sender reads the response
 _SALVAGED_PIECE_BYTES = 256 * 1024
 GZIP_MAGIC = b"\x1f\x8b"
-# Of the encodings a Content-Type may name, those that some senders really use beside Unicode.
+# The encodings besides Unicode that senders use in practice.
 _SINGLE_BYTE_CHARSETS = {"iso8859-1", "iso8859-15", "cp1252"}
 
 
+@dataclass(eq=False)
 class RequestRefused(Exception):
-    """The whole request is refused with an HTTP ``status``; ``message`` is for the sender and repeats nothing of it.
+    """The whole request is refused with an HTTP ``status``; ``message`` is for the sender and quotes nothing of it.
 
-    ``count``: items it is known to have held. ``write_key``: as found in the body. ``salvage``: what could be made out
-    in a body that was not read to its end. ``close``: the rest of the body was not read, so the connection is of no
-    more use. ``retry_after_seconds``: the sender is to try again.
+    ``count``: items it is known to have held. ``write_key``: as found in the body. ``salvage``: ids and keys in a
+    body that was not read to its end. ``close``: the body was not read to its end, so the connection ends too.
+    ``retry_after_seconds``: the sender is asked to send again after this time.
     """
 
-    def __init__(
-        self,
-        status: int,
-        code: str,
-        message: str,
-        *,
-        count: int = 1,
-        write_key: Any = None,
-        salvage: Salvage | None = None,
-        close: bool = False,
-        retry_after_seconds: int | None = None,
-    ) -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
-        self.message = message
-        self.count = count
-        self.write_key = write_key
-        self.salvage = salvage
-        self.close = close
-        self.retry_after_seconds = retry_after_seconds
+    status: int
+    code: str
+    message: str
+    count: int = 1
+    write_key: Any = None
+    salvage: Salvage | None = None
+    close: bool = False
+    retry_after_seconds: int | None = None
+
+    def __str__(self) -> str:
+        return self.message
 
 
 @dataclass(slots=True)
 class BodyReader:
-    """Reads bodies of at most ``max_bytes``; all of them together hold at most ``max_held_bytes`` while they arrive.
+    """Reads bodies within the limits of one request and of all requests that arrive at the same time."""
 
-    ``max_items``: the most a request may hold, so no more are looked for in one that is refused.
-    """
-
-    max_bytes: int
-    timeout_seconds: float
-    max_held_bytes: int
-    max_items: int
+    limits: IngestLimits
     _held_bytes: int = 0
 
     async def read(self, headers: Mapping[bytes, bytes], receive: Receive) -> bytes:
-        """Return the body, decompressed and in UTF-8, whatever Content-Type says: SDKs, beacons and curl say what they
-        like about their JSON. Raises `RequestRefused` (400, 408, 413, 415 or 429) and `ClientDisconnect`.
+        """Return the body, decompressed and in UTF-8. Content-Type is not checked: SDKs and beacons name many types
+        for JSON. Raises `RequestRefused` (400, 408, 413, 415 or 429) and `ClientDisconnect`.
         """
         coding = headers.get(b"content-encoding", b"").strip().lower()
         if coding not in _WINDOW_BITS:
-            text = "this Content-Encoding is not taken; send gzip, deflate or none"
+            text = "this Content-Encoding is not supported; send gzip, deflate or none"
             raise RequestRefused(415, "bad_request", text)
         body = bytearray()
         try:
-            async with asyncio.timeout(self.timeout_seconds):
+            async with asyncio.timeout(self.limits.body_timeout_seconds):
                 await self._receive(receive, body, coding)
         except TimeoutError:
-            text = f"the body did not arrive within {self.timeout_seconds:g} s; send it again"
+            text = f"the body did not arrive within {self.limits.body_timeout_seconds:g} s; send it again"
             salvage = self._salvage(body, coding)
             raise RequestRefused(408, "request_timeout", text, salvage=salvage, close=True) from None
         finally:
             self._held_bytes -= len(body)
         plain = bytes(body)
-        # JSON never begins as gzip does, so a body is decompressed also where the header got lost on the way, and not
-        # a second time where a proxy has decompressed it and left the header.
+        # JSON never begins as gzip does. So a body is decompressed even if the header was lost on the way, and not a
+        # second time if a proxy decompressed it and left the header.
         if _is_compressed(plain, coding):
             plain = self._decompress(plain, coding)
         return in_utf8(plain, headers.get(b"content-type", b""))
@@ -100,7 +86,7 @@ class BodyReader:
             if message["type"] == "http.disconnect":
                 raise ClientDisconnect
             chunk, more = message.get("body", b""), message.get("more_body", False)
-            if salvage is not None or len(body) + len(chunk) > self.max_bytes:
+            if salvage is not None or len(body) + len(chunk) > self.limits.request_bytes:
                 salvage = salvage or self._salvage(body, coding)
                 if not _is_compressed(body, coding):
                     salvage.feed(chunk)
@@ -108,7 +94,7 @@ class BodyReader:
                 if dropped_bytes > DRAIN_BYTES:
                     raise self._too_large(salvage, close=True)
                 continue
-            if self._held_bytes + len(chunk) > self.max_held_bytes:
+            if self._held_bytes + len(chunk) > self.limits.arriving_bytes:
                 text = "too many requests are arriving at once; send it again"
                 raise RequestRefused(429, "too_many_requests", text, close=True, retry_after_seconds=1)
             self._held_bytes += len(chunk)
@@ -117,24 +103,24 @@ class BodyReader:
             raise self._too_large(salvage)
 
     def _decompress(self, body: bytes, coding: bytes) -> bytes:
-        # One member only: thousands of empty ones would cost quadratic time, and no SDK sends more than one.
+        # One gzip member only: thousands of empty ones would cost quadratic time, and no SDK sends more than one.
         member = zlib.decompressobj(_window_bits(body, coding))
         try:
-            plain = member.decompress(body, self.max_bytes + 1)
+            plain = member.decompress(body, self.limits.request_bytes + 1)
         except zlib.error:
             name = "deflate" if coding == b"deflate" else "gzip"
             raise RequestRefused(400, "bad_request", f"the body is not {name} as Content-Encoding says") from None
-        if len(plain) > self.max_bytes:
+        if len(plain) > self.limits.request_bytes:
             raise self._too_large(self._salvage(body, coding))
         if not member.eof or member.unused_data:
             salvage = self._salvage(body, coding)
-            text = "the compressed body is cut short, or something follows it"
+            text = "the compressed body is cut short, or data follows it"
             raise RequestRefused(400, "bad_request", text, salvage=salvage)
         return plain
 
     def _salvage(self, body: bytes | bytearray, coding: bytes) -> Salvage:
-        """Look through what there is of a body; of a compressed one through at most DRAIN_BYTES."""
-        salvage = Salvage(self.max_items)
+        """Search what arrived of a body; of a compressed one at most DRAIN_BYTES of its content."""
+        salvage = Salvage(self.limits.items)
         if not _is_compressed(body, coding):
             salvage.feed(bytes(body))
             return salvage
@@ -147,13 +133,13 @@ class BodyReader:
                 if not rest:
                     break
         except zlib.error:
-            pass  # what came before it counts
+            pass  # what was found before the error counts
         return salvage
 
     def _too_large(self, salvage: Salvage, *, close: bool = False) -> RequestRefused:
         text = (
-            f"the request is over {self.max_bytes:,} bytes (decompressed), which is ingest.max_request_bytes of the "
-            "workspace; send smaller batches, or raise it"
+            f"the request is over {self.limits.request_bytes:,} bytes (decompressed), which is "
+            "ingest.max_request_bytes of the workspace; send smaller batches, or raise it"
         )
         return RequestRefused(413, "batch_too_large", text, salvage=salvage, close=close)
 
@@ -161,7 +147,7 @@ class BodyReader:
 def basic_write_key(authorization: bytes) -> str | None:
     """Return the user of HTTP Basic, which is where SDKs put the write key; None for anything else.
 
-    A Bearer token is left to whatever stands in front of Waybill: the write key is then in the body.
+    A Bearer token is for a proxy in front of Waybill: the write key is then in the body.
     """
     scheme, _, credentials = authorization.partition(b" ")
     if scheme.lower() != b"basic":
@@ -186,7 +172,7 @@ def _window_bits(body: bytes, coding: bytes) -> int:
     if body.startswith(GZIP_MAGIC):
         return _GZIP
     bits = _WINDOW_BITS[coding]
-    # Some senders leave out the header that "deflate" stands for.
+    # Some senders omit the zlib header that "deflate" means.
     return -_ZLIB if bits == _ZLIB and not _has_zlib_header(body) else bits
 
 
@@ -195,8 +181,8 @@ def _has_zlib_header(body: bytes) -> bool:
 
 
 def in_utf8(body: bytes, content_type: bytes) -> bytes:
-    """Return JSON text in UTF-8: from UTF-16 or UTF-32, known by their zero bytes, or from the charset that
-    ``content_type`` names, where it is not UTF-8 already. What cannot be decoded stays as it is, or becomes U+FFFD.
+    """Return JSON text in UTF-8: converted from UTF-16 or UTF-32, recognized by their zero bytes, or from the charset
+    that ``content_type`` names, unless it is UTF-8 already. What cannot be decoded stays as it is, or becomes U+FFFD.
     """
     unicode = "utf-8" if body[:1] == b"{" and body[1:2] != b"\0" else json.detect_encoding(body)
     if unicode != "utf-8":

@@ -1,4 +1,4 @@
-"""From the bytes of a request to its items, each one a parsed value or the reason why it is none."""
+"""Parses the bytes of a request into items: each is a value, or the reason why it cannot be parsed."""
 
 import asyncio
 import re
@@ -19,7 +19,7 @@ SENT_AT_LIMIT_CHARACTERS = 64  # it is copied into every item of the batch
 
 @dataclass(frozen=True, slots=True)
 class BrokenItem:
-    """An item that is not JSON: why, and those of its messageId, writeKey and type that can be made out."""
+    """An item that is not JSON: the reason, and its messageId, writeKey and type as far as they can be found."""
 
     why: InvalidItem
     fields: dict[str, str]
@@ -27,7 +27,7 @@ class BrokenItem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrackingRequest:
-    """The items of one request in order, and what they share."""
+    """The items of one request in order, and the members that they share."""
 
     items: list[Any]  # parsed JSON, or `BrokenItem`
     write_key: Any = None
@@ -37,7 +37,7 @@ class TrackingRequest:
 
 
 def parse_call(body: bytes, *, max_depth: int) -> TrackingRequest:
-    """Read a body that is one event. Never raises: a body that cannot be read is one broken item."""
+    """Parse a body that is one event. Never raises: a body that cannot be parsed is one broken item."""
     try:
         item = exact_json.loads(body)
     except orjson.JSONDecodeError:
@@ -46,10 +46,10 @@ def parse_call(body: bytes, *, max_depth: int) -> TrackingRequest:
 
 
 async def parse_batch(body: bytes, *, max_items: int, max_depth: int) -> TrackingRequest:
-    """Read a body that is a batch. Raises `RequestRefused` when there are no items to judge one by one."""
+    """Parse a body that is a batch. Raises `RequestRefused` when it has no separate items."""
     try:
-        # Numbers no double holds are read in plain Python, as broken bodies are scanned: off the event loop, so that a
-        # hostile body delays nobody else's answer.
+        # Numbers that no double holds are parsed in plain Python, and broken bodies are scanned: in a thread, so that a
+        # hostile body does not delay other requests.
         is_long = exact_json.holds_inexact(body)
         members = await asyncio.to_thread(exact_json.loads, body) if is_long else orjson.loads(body)
         items = members.get("batch") if isinstance(members, dict) else None
@@ -96,11 +96,11 @@ def _parse_scanned(body: bytes, max_items: int, max_depth: int) -> tuple[dict[st
         members = exact_json.loads(body)
         return members, members.get("batch") if isinstance(members, dict) else None
     except orjson.JSONDecodeError:
-        pass  # something else is wrong
+        pass  # invalid for another reason than its text
     try:
         split = split_batch(body, max_items=max_items)
     except NotABatch:
-        text = "the body is not JSON, and no array `batch` can be made out in it; send valid JSON"
+        text = "the body is not JSON, and no array `batch` can be found in it; send valid JSON"
         raise RequestRefused(400, "not_json", text) from None
     items = [_parse_item(text, max_depth) for text in split.items]
     members = {}
@@ -123,7 +123,7 @@ def _parse_item(text: bytes, max_depth: int) -> Any:
 
 
 def _why_invalid(error: orjson.JSONDecodeError, item: bytes, max_depth: int) -> InvalidItem:
-    """Name the reason. orjson has one kind of error, so its words decide; tests hold them to what they are now."""
+    """Name the reason. orjson has one kind of error, so its message decides; a test notices when orjson changes it."""
     if "depth limit" in error.msg:
         return InvalidItem("too_deep", f"the item is nested over {max_depth} levels; flatten it")
     if "infinity" in error.msg:
@@ -135,9 +135,9 @@ def _why_invalid(error: orjson.JSONDecodeError, item: bytes, max_depth: int) -> 
 
 
 def with_text_mended(body: bytes) -> bytes:
-    """Return JSON whose text is Unicode: what is not (bad UTF-8, half of a surrogate pair) becomes U+FFFD.
+    """Return the JSON with U+FFFD for whatever is not Unicode: bad UTF-8, half of a surrogate pair.
 
-    Half a pair is what SDKs send of an emoji when they cut a text by its length in UTF-16.
+    SDKs send half a pair when they cut a text with an emoji by its length in UTF-16.
     """
     try:
         body.decode()

@@ -1,4 +1,4 @@
-"""What one request to ingest may be, and what all of them together may hold in memory."""
+"""Limits of one request to ingest, and of the memory that all requests share."""
 
 from dataclasses import dataclass, field
 
@@ -10,7 +10,7 @@ MERGED_BYTES = 16 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IngestLimits:
-    """What one request may be, and what all of them together may hold in memory."""
+    """Sizes are in bytes; see the fields."""
 
     event: EventLimits = field(default_factory=EventLimits)
     request_bytes: int = 500 * 1024  # after decompression
@@ -23,7 +23,7 @@ class IngestLimits:
 
     @classmethod
     def of(cls, config: IngestConfig) -> "IngestLimits":
-        """The limits of a workspace file."""
+        """Return the limits of a workspace file."""
         return cls(
             event=EventLimits(event_bytes=config.max_event_bytes),
             request_bytes=config.max_request_bytes,

@@ -1,4 +1,4 @@
-"""Slashes too many in a path: SDKs put one at its end, and a host configured with one makes two of them."""
+"""Removes superfluous slashes from paths: SDKs add one at the end, or double the one that ends a configured host."""
 
 import re
 from urllib.parse import unquote
@@ -9,9 +9,9 @@ _SLASHES = re.compile(rb"/{2,}")
 
 
 class PlainPaths:
-    """Serves a path with doubled slashes or one at its end as the path without them: in place, with no redirect.
+    """Serves a path with doubled or trailing slashes as the path without them, without a redirect.
 
-    ``//v1/import/`` is ``/v1/import``. A slash that is a character of a name (%2F) stays.
+    ``//v1/import/`` is ``/v1/import``. An escaped slash (%2F) stays.
     """
 
     def __init__(self, app: ASGIApp) -> None:

@@ -19,7 +19,7 @@ _STANDARD = str.maketrans("-_ ", "+/+")  # a + of the standard alphabet is a spa
 
 
 def pixel_body(query: bytes) -> bytes:
-    """Return the event of a query as JSON, or what stands for it as it came, which is then no JSON.
+    """Return the event of a query as JSON; if it cannot be decoded, as it came, which is then not JSON.
 
     Raises ValueError for more than FIELDS fields.
     """
@@ -39,7 +39,7 @@ def pixel_body(query: bytes) -> bytes:
 
 
 def _nested(fields: dict[str, str]) -> dict[str, Any]:
-    """Put fields named with dots into the objects they name. Where a name is both, the object wins."""
+    """Put fields named with dots into nested objects. Where a name is both a value and an object, the object wins."""
     event: dict[str, Any] = {}
     for name, value in sorted(fields.items()):
         *path, last = name.split(".", DEPTH)
@@ -54,5 +54,5 @@ def _nested(fields: dict[str, str]) -> dict[str, Any]:
 
 
 def image() -> Response:
-    """Answer with the image; no cache may answer the next one."""
+    """Respond with the image; caches must not serve the next one."""
     return Response(_GIF, media_type="image/gif", headers={"Cache-Control": "no-store"})

@@ -1,7 +1,7 @@
-"""Who really calls where a load balancer stands in front, by X-Forwarded-For, X-Forwarded-Proto and Forwarded.
+"""Finds the client behind load balancers, by X-Forwarded-For, X-Forwarded-Proto and Forwarded.
 
-Anybody can write these headers, so they count only where a trusted proxy passes them on, and only as far as trusted
-proxies wrote them: each appends whom it heard from, so the client is the last address that is no trusted proxy's.
+Anybody can send these headers, so they count only on requests from a trusted proxy, and only the part that trusted
+proxies wrote: each appends the address of its peer, so the client is the last address that is not a trusted proxy's.
 """
 
 import re
@@ -11,14 +11,14 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 Address = IPv4Address | IPv6Address
-HOPS = 32  # looked at, from the last one back
+HOPS = 32  # that are read, from the last one back
 LONGEST_VALUE_BYTES = 4_096
 _PAIR = re.compile(r'\s*([A-Za-z]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s",;]*))\s*')
 _ELEMENT = re.compile(r'(?:"(?:[^"\\]|\\.)*"|[^",])+')
 
 
 class ProxyHeaders:
-    """Puts the client's address and scheme where those of the proxy stood, for calls that come from ``trusted``."""
+    """Replaces the proxy's address and scheme by the client's, in requests from ``trusted`` networks."""
 
     def __init__(self, app: ASGIApp, trusted: Sequence[IPv4Network | IPv6Network]) -> None:
         self._app = app
@@ -39,7 +39,7 @@ class ProxyHeaders:
         return any(address in network for network in self._trusted)
 
     def _client(self, peer: Address, hops: list[str]) -> Address:
-        """Go back from the peer as long as each hop is trusted; one that cannot be read says no more about the rest."""
+        """Go back from the peer while hops are trusted; an unreadable hop ends the search."""
         found = peer
         for hop in reversed(hops[-HOPS:]):
             address = read_address(hop)
@@ -52,9 +52,9 @@ class ProxyHeaders:
 
 
 def forwarded(headers: Sequence[tuple[bytes, bytes]]) -> tuple[list[str], str]:
-    """Return the addresses a request came by, first to last as written, and the scheme the client used ('': not said).
+    """Return the addresses of the hops, first to last as written, and the client's scheme ('' if not given).
 
-    ``X-Forwarded-For`` counts before ``Forwarded`` (RFC 7239): a proxy that writes one passes the other on unread.
+    ``X-Forwarded-For`` is preferred to ``Forwarded`` (RFC 7239): a proxy that writes one passes the other on unread.
     """
     values = {name: _joined(headers, name) for name in (b"x-forwarded-for", b"x-forwarded-proto", b"forwarded")}
     if values[b"x-forwarded-for"] or values[b"x-forwarded-proto"] or not values[b"forwarded"]:
@@ -84,7 +84,7 @@ def read_address(text: str) -> Address | None:
 
 
 def _joined(headers: Sequence[tuple[bytes, bytes]], name: bytes) -> str:
-    """Return the lines of a header as one; '' where it is longer than any chain of proxies makes it."""
+    """Join the lines of a header; '' if it is longer than any chain of proxies makes it."""
     value = b",".join(value for key, value in headers if key == name)
     return value.decode("latin-1") if len(value) <= LONGEST_VALUE_BYTES else ""
 

@@ -1,10 +1,11 @@
-"""Rejections become facts: one for each item with a messageId, by which it is traced; the others are counted by code.
+"""Turns rejections into facts: one for each item with a messageId, to trace it; others are counted by code.
 
-Anybody can send unknown write keys at any rate, so of those only so many a second are facts of their own.
+Anybody can send unknown write keys at any rate, so the number of their facts per second is limited.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from uuid import uuid4
 
 from console.ingest.writer import Append, GroupWriter, Saturated
 from flows.topics.interface import OUTCOMES, ProduceFailed
@@ -13,7 +14,7 @@ from model.recording.facts import Rejected, encode
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rejection:
-    """``count`` items refused for one reason. ``source`` '': the write key is unknown."""
+    """``count`` items rejected for one reason. ``source`` '': the write key is unknown."""
 
     source: str
     code: str
@@ -23,16 +24,20 @@ class Rejection:
     count: int = 1
 
 
+def new_id() -> str:
+    """Make a random id: of a rejection, or of an event that came without a messageId."""
+    return str(uuid4())
+
+
 ANONYMOUS_FACTS = 250  # between two writes
 
 
 class RejectionFacts:
-    """Makes the facts. Rejections without a known source are summed up between two writes."""
+    """Makes the facts. Rejections without a known source are added up between two writes."""
 
-    def __init__(self, *, clock: Callable[[], int], run: str, new_id: Callable[[], str]) -> None:
+    def __init__(self, *, clock: Callable[[], int], run: str) -> None:
         self._clock = clock
         self._run = run
-        self._new_id = new_id
         self._anonymous: dict[_Key, Rejection] = {}
 
     def take(self, rejections: Iterable[Rejection]) -> list[Append]:
@@ -46,7 +51,7 @@ class RejectionFacts:
         return [self._fact(rejection) for rejection in summed.values()]
 
     async def write_anonymous(self, writer: GroupWriter) -> None:
-        """Append the facts of what came without a known source since the last call; keep them on failure."""
+        """Append the facts of rejections without a known source since the last call; keep them on failure."""
         taken, self._anonymous = self._anonymous, {}
         if not taken:
             return
@@ -62,17 +67,7 @@ class RejectionFacts:
         _add(self._anonymous, rejection)
 
     def _fact(self, rejection: Rejection) -> Append:
-        fact = Rejected(
-            at_ms=self._clock(),
-            run=self._run,
-            rejection_id=self._new_id(),
-            source=rejection.source,
-            code=rejection.code,
-            message=rejection.message,
-            message_id=rejection.message_id,
-            event_type=rejection.event_type,
-            count=rejection.count,
-        )
+        fact = Rejected(at_ms=self._clock(), run=self._run, rejection_id=new_id(), **asdict(rejection))
         return Append(OUTCOMES, fact.rejection_id.encode(), encode(fact))
 
 
@@ -80,7 +75,7 @@ _Key = tuple[str, str, str]  # source, code and messageId
 
 
 def _add(summed: dict[_Key, Rejection], rejection: Rejection) -> None:
-    """Sum up, keeping the first one's words."""
+    """Add a rejection, keeping the message of the first one of its kind."""
     key = (rejection.source, rejection.code, rejection.message_id)
     first = summed.get(key)
     summed[key] = replace(first, count=first.count + rejection.count) if first else rejection

@@ -1,4 +1,4 @@
-"""What senders are told: the HTTP status for SDKs, and for people a code, a message and a remedy per item."""
+"""Responses to senders: the HTTP status for SDKs, and for people a code, a message and a remedy per item."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ _SUCCESS = orjson.dumps({"success": True})
 
 
 def answer(accepted: bool, rejected: list[tuple[int, Rejection]], *, is_batch: bool) -> Response:
-    """Answer a request whose items were judged: success is for those accepted, the others are named with reasons."""
+    """Respond with success for the accepted items, and the reason of each rejected one."""
     if not rejected:
         return Response(_SUCCESS, media_type="application/json")
     details = [
@@ -30,7 +30,7 @@ def answer(accepted: bool, rejected: list[tuple[int, Rejection]], *, is_batch: b
 
 
 def refusal(refused: RequestRefused) -> Response:
-    """Answer a request that is refused as a whole."""
+    """Respond to a request that is refused as a whole."""
     response = failure(refused.status, refused.code, refused.message, retry_after=refused.retry_after_seconds)
     if refused.close:
         response.headers["Connection"] = "close"
@@ -38,7 +38,7 @@ def refusal(refused: RequestRefused) -> Response:
 
 
 def failure(status: int, code: str, message: str, *, retry_after: int | None = None) -> Response:
-    """Answer with a code and a message; ``retry_after`` in seconds asks the sender to come again."""
+    """Respond with a code and a message; ``retry_after`` in seconds asks the sender to send again."""
     response = json_response(status, _refused(code, message))
     if retry_after is not None:
         response.headers["Retry-After"] = str(retry_after)
@@ -46,10 +46,10 @@ def failure(status: int, code: str, message: str, *, retry_after: int | None = N
 
 
 def _refused(code: str, message: str) -> dict[str, Any]:
-    # Some SDKs (Ruby, PHP) tell their users what stands in `error`, and nothing else.
+    # Some SDKs (Ruby, PHP) show their users only `error`.
     return {"success": False, "code": code, "message": message, "error": message}
 
 
 def json_response(status: int, content: dict[str, Any]) -> Response:
-    """Answer with JSON."""
+    """Respond with JSON."""
     return Response(orjson.dumps(content), status, media_type="application/json")

@@ -1,11 +1,11 @@
-"""What can still be made out in a request that cannot be read: whose it was, and which events it held."""
+"""Finds write keys and messageIds in a request that cannot be parsed, so that its events can be traced."""
 
 import re
 from dataclasses import dataclass, field
 
 from model.events.validation import CALL_TYPES
 
-_OVERLAP_BYTES = 600  # longer than any member looked for, so that one cut by the end of a chunk is found
+_OVERLAP_BYTES = 600  # longer than any member searched for, so that one cut by the end of a chunk is found
 _TEXT = rb'\s*:\s*"([^"\\\x00-\x1f]{1,400})"'
 _MESSAGE_ID = re.compile(rb'"messageId"' + _TEXT)
 _WRITE_KEY = re.compile(rb'"writeKey"' + _TEXT)
@@ -15,7 +15,7 @@ _WRITE_KEYS = 10
 
 @dataclass(slots=True)
 class Salvage:
-    """The messageIds (at most ``max_ids``) and write keys of bytes that are fed piece by piece, each once, in order."""
+    """Distinct messageIds (at most ``max_ids``) and write keys, in order, of bytes that arrive in pieces."""
 
     max_ids: int
     _ids: dict[str, None] = field(default_factory=dict)
@@ -23,7 +23,7 @@ class Salvage:
     _tail: bytes = b""
 
     def feed(self, piece: bytes) -> None:
-        """Look through the next bytes."""
+        """Search the next bytes."""
         text = self._tail + piece
         for match in _MESSAGE_ID.finditer(text):
             if len(self._ids) >= self.max_ids:
@@ -37,17 +37,17 @@ class Salvage:
 
     @property
     def message_ids(self) -> list[str]:
-        """The ids of the events."""
+        """The messageIds of the events."""
         return list(self._ids)
 
     @property
     def write_keys(self) -> list[str]:
-        """What may be the write key."""
+        """Candidates for the write key."""
         return list(self._keys)
 
 
 def salvaged_fields(item: bytes) -> dict[str, str]:
-    """Return messageId, writeKey and type of an item that is not JSON, as far as they can be made out."""
+    """Return messageId, writeKey and type of an item that is not JSON, as far as they are found."""
     found = {"messageId": _MESSAGE_ID.search(item), "writeKey": _WRITE_KEY.search(item)}
     fields = {name: _decoded(match) for name, match in found.items() if match}
     types = [text for text in map(_decoded, _TYPE.finditer(item)) if text in CALL_TYPES]

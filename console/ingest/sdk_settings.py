@@ -1,4 +1,4 @@
-"""What an SDK asks before it sends its first event: where to send, and that no destination runs in the app itself.
+"""Settings that SDKs fetch before the first event: where to send, and that no destination runs in the app itself.
 
 GET /v1/projects/{writeKey}/settings    Segment's SDKs for browsers and phones: `cdnURL` or `cdnHost` is Waybill
 GET /sourceConfig                       RudderStack's: `configUrl` or `controlPlaneUrl` is Waybill; the write key is the
@@ -16,8 +16,7 @@ import orjson
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.routing import Route, request_response
 
 from console.ingest.body import basic_write_key
 from console.ingest.responses import failure
@@ -28,47 +27,38 @@ _NAMES_SCHEME = "X-Forwarded-Proto"
 
 
 def settings_routes(known: Callable[[str], bool]) -> list[Route]:
-    """The routes; ``known`` says whether a write key belongs to a source."""
-    # Write keys are public and no cookie is read, so any page may ask; Waybill's API stays closed to other pages.
-    # RudderStack's SDK sends the write key as credentials, so browsers ask first what is allowed.
-    open_to_pages = CORSMiddleware(
-        _Settings(known), allow_origins=["*"], allow_methods=["GET"], allow_headers=["*"], max_age=86_400
-    )
-    return [Route(path, open_to_pages) for path in ("/v1/projects/{write_key:path}/settings", "/sourceConfig")]
+    """The routes; ``known``: whether a write key belongs to a source."""
 
-
-class _Settings:
-    def __init__(self, known: Callable[[str], bool]) -> None:
-        self._known = known
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request (ASGI)."""
-        await self._answer(Request(scope))(scope, receive, send)
-
-    def _answer(self, request: Request) -> Response:
+    async def respond(request: Request) -> Response:
         if request.method not in {"GET", "HEAD"}:
             response = failure(405, "bad_request", f"{request.method} is not answered at this path; use GET")
             response.headers["Allow"] = "GET"
             return response
         for_segment = request.path_params.get("write_key")
         write_key = for_segment or _write_key(request)
-        if write_key is None or not self._known(write_key):
+        if write_key is None or not known(write_key):
             response = failure(404, "unknown_source", "the write key is missing or belongs to no source")
-            response.headers["Cache-Control"] = "no-store"  # a key that is added works at once
+            response.headers["Cache-Control"] = "no-store"  # a write key that is added must work at once
             return response
         host = request.headers.get("host", "")
         if not _HOST.fullmatch(host):
-            return failure(400, "bad_request", "the Host header names no address events could be sent to")
-        return _cacheable(
-            request, segment_settings(write_key, host, _scheme(request)) if for_segment else rudder_config(write_key)
-        )
+            return failure(400, "bad_request", "the Host header names no address to which events could be sent")
+        settings = segment_settings(write_key, host, _scheme(request)) if for_segment else rudder_config(write_key)
+        return _cacheable(request, settings)
+
+    # Write keys are public and no cookie is read, so any page may ask; Waybill's API stays closed to other pages.
+    # RudderStack's SDK sends the write key as credentials, so browsers send a preflight request first.
+    open_to_pages = CORSMiddleware(
+        request_response(respond), allow_origins=["*"], allow_methods=["GET"], allow_headers=["*"], max_age=86_400
+    )
+    return [Route(path, open_to_pages) for path in ("/v1/projects/{write_key:path}/settings", "/sourceConfig")]
 
 
 def segment_settings(write_key: str, host: str, scheme: str) -> dict[str, Any]:
     """Settings as Segment's SDKs read them.
 
-    The address of ingest is part of them: an SDK that is not told otherwise sends to Segment's own, the Kotlin one
-    even when its `apiHost` says otherwise. What the SDKs measure of themselves (`metrics`) would go there too.
+    They hold the address of ingest: without it SDKs send to Segment's own, the Kotlin SDK even when its `apiHost` is
+    set. The statistics of the SDKs (`metrics`) would go there too.
     """
     return {
         "integrations": {"Segment.io": {"apiKey": write_key, "apiHost": f"{host}/v1", "protocol": scheme}},
@@ -83,7 +73,7 @@ def segment_settings(write_key: str, host: str, scheme: str) -> dict[str, Any]:
 
 
 def rudder_config(write_key: str) -> dict[str, Any]:
-    """A source as RudderStack's SDKs read it: enabled, with no destination in the app and nothing measured of them."""
+    """A source as RudderStack's SDKs read it: enabled, no destination in the app, no statistics."""
     return {
         "source": {
             "id": write_key,
@@ -103,7 +93,7 @@ def _write_key(request: Request) -> str | None:
 
 
 def _scheme(request: Request) -> str:
-    """How the sender reached us. A proxy that ends TLS may not say so; but a secure page calls nothing else."""
+    """Return the scheme of the sender's request. A proxy that ends TLS may not pass it on; a secure page uses https."""
     secure = (
         request.url.scheme == "https"
         or request.headers.get(_NAMES_SCHEME, "").strip().lower() == "https"

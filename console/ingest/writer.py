@@ -1,7 +1,7 @@
-"""Appends for many requests at once: whoever waits when a flush begins shares it (group commit).
+"""Group commit: all requests that wait when a flush starts share it.
 
-Flushing blocks, so one thread does it, one group after the other; requests wait on the event loop. A failed flush fails
-the requests that shared it and nothing else: their records are discarded, and the senders, told 503, send them again.
+Flushing blocks, so one thread does it, one group after the other, while requests wait on the event loop. A failed flush
+fails only the requests that share it: their records are discarded, and the senders get 503 and send them again.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ class Append(NamedTuple):
 
 
 class Saturated(Exception):
-    """More is waiting to be written than may be held; try again."""
+    """Too many bytes are waiting to be written; send again later."""
 
 
 class _Waiting(NamedTuple):
@@ -45,12 +45,12 @@ class GroupWriter:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ingest-writer")  # one: a producer has one owner
 
     async def start(self) -> None:
-        """Make the producer, on the thread it belongs to."""
+        """Open the producer, on the thread that owns it."""
         self._loop = asyncio.get_running_loop()
         self._producer: Producer = await self._loop.run_in_executor(self._thread, self._topics.producer)
 
     async def append(self, records: Sequence[Append]) -> None:
-        """Return when all records are acknowledged. Raises `Saturated`, or `ProduceFailed`: none may be relied on."""
+        """Return when all records are acknowledged. Raises `Saturated`, or `ProduceFailed`: none may be stored."""
         size_bytes = sum(len(record.value) for record in records)
         if self._held_bytes and self._held_bytes + size_bytes > self._max_waiting_bytes:
             raise Saturated
@@ -62,14 +62,14 @@ class GroupWriter:
         await done
 
     async def close(self) -> None:
-        """Write what waits, then end the thread."""
+        """Write all waiting records, then end the thread."""
         if self._writing is not None:
             await self._writing
         await self._loop.run_in_executor(self._thread, self._producer.close)
         self._thread.shutdown()
 
     async def _write_groups(self) -> None:
-        """Write until nothing waits. Everything that came during one flush is the next group."""
+        """Write until nothing waits. All requests that arrive during one flush are the next group."""
         while self._waiting:
             group, self._waiting = self._waiting, []
             failure = await self._loop.run_in_executor(self._thread, self._write, group)
@@ -88,7 +88,7 @@ class GroupWriter:
             )
             self._producer.discard()
             return failure
-        except Exception as error:  # whatever it is, the writer must live: every later request depends on it
+        except Exception as error:  # the writer must survive any error: every later request depends on it
             log.exception("%(requests)d requests could not be stored", {"requests": len(group)})
             self._producer.discard()
             return ProduceFailed(f"unexpected {type(error).__name__}")

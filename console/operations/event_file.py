@@ -1,4 +1,4 @@
-"""An event from a file or from topic events, as the delivery flow would see it."""
+"""Reads an event from a file or from topic events, in the form in which the delivery flow sees it."""
 
 import sys
 from contextlib import closing
@@ -21,17 +21,17 @@ _READ_BYTES = 16 * 1024 * 1024
 
 
 class NoSuchEvent(ValueError):
-    """There is no event to go by; the text says why and what to do."""
+    """There is no usable event; the text says why and what to do."""
 
 
 def read_event(path: Path, source: str, now_ms: int) -> Event:
-    """Read an event as an app sends it, ``-`` for standard input, and complete it as ingest does."""
+    """Read an event as an app sends it (``-``: standard input) and complete it as ingest does."""
     body = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
     return complete(body, source, now_ms, str(path))
 
 
 def complete(body: bytes, source: str, now_ms: int, place: str = "the event") -> Event:
-    """Check and complete one event. Raises `NoSuchEvent` naming what is wrong with it."""
+    """Check and complete one event. Raises `NoSuchEvent` with what is wrong in it."""
     (item,) = parse_call(body, max_depth=LIMITS.depth).items
     try:
         if isinstance(item, BrokenItem):
@@ -73,7 +73,7 @@ def find_event(topics: Topics, workspace: Workspace, message_id: str, source: st
 
 
 def source_of(workspace: Workspace, source: str, destination: str = "") -> str:
-    """The source named, or the only one there is to choose. Raises `NoSuchEvent`."""
+    """Return the source named, or the only one there is to choose. Raises `NoSuchEvent`."""
     known = [s.id for s in workspace.sources]
     if source:
         if source not in known:
@@ -82,5 +82,5 @@ def source_of(workspace: Workspace, source: str, destination: str = "") -> str:
     connected = [c.source for c in workspace.connections if destination in {"", c.destination}]
     choices = list(dict.fromkeys(connected)) or known
     if len(choices) != 1:
-        raise NoSuchEvent(f"say which source with --source: {', '.join(choices) or 'there is none'}")
+        raise NoSuchEvent(f"choose the source with --source: {', '.join(choices) or 'there is none'}")
     return choices[0]

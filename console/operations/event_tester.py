@@ -1,22 +1,22 @@
-"""`waybill test-event`: one real call to one destination, shown first, confirmed, and in no count."""
+"""`waybill test-event`: one real call to one destination, shown first and confirmed; no count includes it."""
 
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
 from rich.console import Console, Group
 from rich.panel import Panel
 from rich.text import Text
 
-from console.operations.explain import with_sender
-from console.reports.render_parts import duration, printable
+from console.access import Caller, audited
+from console.operations.explain import http_lines, reason_lines, with_sender
+from console.reports.render_parts import duration, safe_text
 from flows.delivery.isolation import DeliveryResult
 from flows.delivery.samples import show_request, shown_response
 from flows.delivery.sender import BatchSender
 from flows.engine.clock import wall_clock_ms
-from flows.operations.manual_send import ManualSendPlan, audited, facts_of, plan_manual_send, send_manually, state_of
+from flows.operations.manual_send import ManualSendPlan, facts_of, plan_manual_send, send_manually, state_of
 from flows.topics.interface import Topics
 from flows.topics.records import append_facts
 from flows.workspace.compiled import CompiledWorkspace
@@ -24,6 +24,7 @@ from model.delivery.attempt import AttemptResult
 from model.destinations.catalogue import reason
 from model.events.event import Event
 from model.http.messages import HttpRequest, HttpResponse
+from model.workspace.permissions import Action
 
 SAMPLE = {
     "type": "track",
@@ -35,26 +36,25 @@ SAMPLE = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventTest:
-    """What is to be tested, by whom."""
+    """A test: where to send, what to apply, and who sends."""
 
+    who: Caller
     destination: str
     mapping: str = ""
     apply_filters: bool = False
     apply_insert_function: bool = False
-    author: str = ""
-    role: str = "owner"
 
 
 @dataclass(frozen=True, slots=True)
 class EventTestResult:
-    """``result`` is empty when the person did not agree."""
+    """``deliveries`` is empty when the person did not confirm."""
 
     plan: ManualSendPlan
     deliveries: tuple[DeliveryResult, ...]
 
     @property
     def delivered(self) -> bool:
-        """All calls were taken."""
+        """Whether all calls were delivered."""
         return bool(self.deliveries) and all(state_of(one) == "delivered" for one in self.deliveries)
 
 
@@ -66,7 +66,7 @@ def run_event_test(
     *,
     agreed: Callable[[ManualSendPlan, list[HttpRequest | AttemptResult], list[str]], bool],
 ) -> EventTestResult:
-    """Show, ask and send. ``agreed`` gets the plan, the requests and what a validation service says of them.
+    """Show, ask and send. ``agreed`` gets the plan, the requests and the notes of a validation service.
 
     Raises `CannotTest`, and `flows.topics.interface.TopicError` before anything is sent.
     """
@@ -84,62 +84,58 @@ def run_event_test(
 
     async def use(sender: BatchSender) -> EventTestResult:
         requests = [(await sender.rehearse(delivery))[1] for delivery in plan.deliveries]
-        words = await _validate(configuration, sender, plan)
-        if not agreed(plan, requests, words):
+        notes = await _validate(configuration, sender, plan)
+        if not agreed(plan, requests, notes):
             return EventTestResult(plan, ())
         details = {"message_id": event.message_id, "event": configuration.redactor.text(event.name)}
-        append_facts(topics, [audited(test.author, test.role, test.destination, details, wall_clock_ms(), run)])
+        fact = audited(test.who, Action.TEST_EVENT, test.destination, details, at_ms=wall_clock_ms(), run=run)
+        append_facts(topics, [fact])
         result = tuple(await send_manually(sender, plan))
-        append_facts(topics, [said for one in result for said in facts_of(one, configuration, test.author, run)])
+        append_facts(topics, [fact for one in result for fact in facts_of(one, configuration, test.who.name, run)])
         return EventTestResult(plan, result)
 
     return with_sender(configuration, use)
 
 
 async def _validate(configuration: CompiledWorkspace, sender: BatchSender, plan: ManualSendPlan) -> list[str]:
-    """What the partner's validation service says, where there is one; it stores nothing."""
+    """Return the notes of the partner's validation service, where there is one; it stores nothing."""
     destination = configuration.destinations[plan.deliveries[0].destination].destination
-    words: list[str] = []
+    notes: list[str] = []
     for delivery in plan.deliveries:
         result = await sender.ask(delivery, lambda item: destination.test_request([item], wall_clock_ms()))
         if isinstance(result, HttpResponse):
-            words += [configuration.redactor.text(line) for line in destination.validation(result)]
-    return words
+            notes += [configuration.redactor.text(line) for line in destination.validation(result)]
+    return notes
 
 
 def render_plan(
     configuration: CompiledWorkspace,
     plan: ManualSendPlan,
     requests: list[HttpRequest | AttemptResult],
-    words: list[str],
+    notes: list[str],
     console: Console,
 ) -> None:
-    """Draw what would be sent."""
+    """Print what would be sent."""
     for line in plan.passed_by:
-        console.print(Text(f"  passed by: {printable(line)}", "yellow"))
-    for delivery, made in zip(plan.deliveries, requests, strict=True):
+        console.print(safe_text(f"  skipped: {line}", "yellow"))
+    for delivery, request in zip(plan.deliveries, requests, strict=True):
         mapping = f" ({delivery.mapping})" if delivery.mapping else ""
         title = Text(f"request to {delivery.destination}{mapping}")
-        if isinstance(made, AttemptResult):
-            body: list[Text] = [
-                Text(f"none: {made.code} {printable(made.message)}", "red"),
-                Text(f"→ {reason(made.code).action}", "cyan"),
-            ]
+        if isinstance(request, AttemptResult):
+            action = Text(f"→ {reason(request.code).action}", "cyan")
+            body = [safe_text(f"none: {request.code} {request.message}", "red"), action]
         else:
-            shown = show_request(made, configuration.redactor)
-            body = [Text(printable(f"{shown['method']} {shown['url']}"), "cyan")]
-            body += [Text(printable(f"{name}: {value}"), "dim") for name, value in shown["headers"].items()]
-            body.append(Text(printable(shown["body"])))
+            body = http_lines(show_request(request, configuration.redactor))
         console.print(Panel(Group(*body), title=title, title_align="left", border_style="dim"))
-    for line in words:
-        console.print(Text(f"  the validation service says: {printable(line)}", "bold yellow"))
+    for note in notes:
+        console.print(safe_text(f"  validation service: {note}", "bold yellow"))
 
 
 def render_result(configuration: CompiledWorkspace, result: EventTestResult, console: Console) -> None:
-    """Draw what came of it."""
+    """Print the responses."""
     for one in result.deliveries:
-        console.print(_answer(configuration, one))
-    console.print(Text("  A test is in no count; it is marked as one wherever it is shown.", "dim"))
+        console.print(_response(configuration, one))
+    console.print(Text("  No count includes a test; wherever it is shown, it is marked as a test.", "dim"))
 
 
 def to_json(configuration: CompiledWorkspace, result: EventTestResult) -> dict[str, Any]:
@@ -166,23 +162,13 @@ def to_json(configuration: CompiledWorkspace, result: EventTestResult) -> dict[s
     }
 
 
-def _answer(configuration: CompiledWorkspace, one: DeliveryResult) -> Panel:
+def _response(configuration: CompiledWorkspace, one: DeliveryResult) -> Panel:
     answer = one.answer
     good = state_of(one) == "delivered"
     summary = f"{state_of(one)}, HTTP {answer.http_status}" if answer.http_status else state_of(one)
     lines = [Text(f"{summary} in {duration(answer.http_ms)}", "bold green" if good else "bold red")]
-    if answer.code:
-        known = reason(answer.code)
-        lines += [Text(f"{answer.code}: {known.description}"), Text(f"→ {known.action}", "cyan")]
+    lines += reason_lines(answer.code)
     if answer.message:
-        lines.append(Text(f"“{printable(answer.message)}”", "italic"))
-    response = shown_response(one, configuration.redactor)
-    lines += [Text(printable(f"{name}: {value}"), "dim") for name, value in response.get("headers", {}).items()]
-    if "body" in response:
-        lines.append(Text(printable(response["body"])))
-    return Panel(Group(*lines), title=Text(f"answer of {one.delivery.destination}"), title_align="left")
-
-
-def sample_event() -> bytes:
-    """An event of our own, for when none is given."""
-    return orjson.dumps(SAMPLE)
+        lines.append(safe_text(f"“{answer.message}”", "italic"))
+    lines += http_lines(shown_response(one, configuration.redactor))
+    return Panel(Group(*lines), title=Text(f"response of {one.delivery.destination}"), title_align="left")

@@ -1,7 +1,7 @@
-"""`waybill check --explain EVENT.json`: what would happen to an event on every connection of its source."""
+"""`waybill check --explain EVENT.json`: what would happen to an event on each connection, without sending."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict
 from typing import Any, TypeVar
 
@@ -9,7 +9,7 @@ from rich.console import Console, Group
 from rich.panel import Panel
 from rich.text import Text
 
-from console.reports.render_parts import printable
+from console.reports.render_parts import safe_text
 from flows.delivery.sender import BatchSender
 from flows.engine.clock import wall_clock_ms
 from flows.functions.host import FunctionHost
@@ -26,13 +26,13 @@ _LOOKS = {
     "sent": ("would be sent", "green"),
     "filtered": ("would be filtered", "dim"),
     "discarded": ("would be discarded", "bold red"),
-    "retried": ("would be tried again later", "yellow"),
+    "retried": ("would be retried later", "yellow"),
 }
 Result = TypeVar("Result")
 
 
 def with_sender(configuration: CompiledWorkspace, use: Callable[[BatchSender], Awaitable[Result]]) -> Result:
-    """Do something with the delivery step of one configuration, and end its processes and connections after it."""
+    """Run ``use`` with a `BatchSender` of this configuration, and close its connections and processes afterwards."""
 
     async def run() -> Result:
         config = configuration.workspace.delivery
@@ -66,31 +66,39 @@ def to_json(event: Event, explained: list[DryRunResult]) -> dict[str, Any]:
 
 
 def render(event: Event, explained: list[DryRunResult], redactor: Redactor, console: Console) -> None:
-    """Draw one panel for each delivery."""
+    """Print one panel for each delivery."""
     name = f" “{redactor.text(event.name)}”" if event.name else ""
-    console.print(Text(printable(f"{event.type}{name} from {event.source}: nothing is sent"), "bold"))
+    console.print(safe_text(f"{event.type}{name} from {event.source}: nothing is sent", "bold"))
     if not explained:
-        console.print(Text("  The source has no connection: the event goes nowhere.", "yellow"))
+        console.print(Text("  The source has no connection: the event is sent to no destination.", "yellow"))
     for one in explained:
         console.print(_panel(one))
 
 
 def _panel(one: DryRunResult) -> Panel:
-    said, style = _LOOKS[one.state]
     mapping = f" ({one.mapping})" if one.mapping else ""
-    lines = [Text(said, style)]
-    if one.code:
-        known = reason(one.code)
-        lines += [Text(f"{one.code}: {known.description}"), Text(f"→ {known.action}", "cyan")]
+    lines = [Text(*_LOOKS[one.state]), *reason_lines(one.code)]
     if one.message:
-        lines.append(Text(printable(one.message), "italic"))
+        lines.append(safe_text(one.message, "italic"))
     if one.stripped:
         lines.append(Text("filters drop or change fields", "dim"))
     if one.function:
         lines.append(Text(f"insert function {one.function} ran", "dim"))
     if one.request is not None:
-        lines.append(Text(printable(f"{one.request['method']} {one.request['url']}"), "cyan"))
-        headers = one.request["headers"].items()
-        lines += [Text(printable(f"{header}: {value}"), "dim") for header, value in headers]
-        lines.append(Text(printable(one.request["body"])))
+        lines += http_lines(one.request)
     return Panel(Group(*lines), title=Text(f"→ {one.destination}{mapping}"), title_align="left", border_style="dim")
+
+
+def reason_lines(code: str) -> list[Text]:
+    """Draw a reason code: what it means, and what to do; nothing for ''."""
+    if not code:
+        return []
+    known = reason(code)
+    return [Text(f"{code}: {known.description}"), Text(f"→ {known.action}", "cyan")]
+
+
+def http_lines(shown: Mapping[str, Any]) -> list[Text]:
+    """Draw a redacted request or response: method and URL, headers, body, as far as it has them."""
+    lines = [safe_text(f"{shown['method']} {shown['url']}", "cyan")] if "url" in shown else []
+    lines += [safe_text(f"{header}: {value}", "dim") for header, value in shown.get("headers", {}).items()]
+    return [*lines, safe_text(shown["body"])] if "body" in shown else lines

@@ -1,15 +1,10 @@
-"""`waybill redrive`: sends again what a destination did not get, after showing how much that is.
+"""`waybill redrive`: sends again what a destination did not receive, after showing how much that is.
 
-It makes no call itself: deliveries are put on the retry tiers, and the delivery flow sends them with all its limits,
-now if it runs, or else when it is started.
+It makes no call itself. It appends the deliveries to the retry tiers, and the delivery flow sends them within all its
+limits: now if it runs, or else when it is started.
 """
 
-import fcntl
-import os
-import pwd
 import secrets
-import signal
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
@@ -17,40 +12,41 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import orjson
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
-from console.data_dir import AlreadyRunning, View, find_server, open_views
+from console.access import Caller, audited, local_author
+from console.command_line import stop_signals
+from console.data_dir import AlreadyRunning, View, find_server, open_lock, open_views, try_lock
 from console.period import parse_time
 from console.reports.banner import WAITING_MS, draw_banner, read_banners
 from console.reports.render_parts import count, day_and_time, duration, printable
 from flows.engine.clock import wall_clock_ms
 from flows.operations.redrive import RateLimit, Redriver
 from flows.operations.redrive_ledger import RedrivePlan
-from flows.runtime.installation import Deployment
+from flows.runtime.deployment import Deployment
 from flows.workspace.compiled import compile_workspace
 from model.config.problems import did_you_mean, quoted
 from model.delivery.delivery import Delivery
 from model.delivery.redrive import Choice, Earlier, Lookup, Skip
 from model.destinations.catalogue import reason
-from model.recording.facts import Audited
+from model.workspace.permissions import Role
 from model.workspace.workspace import Workspace
 
 _WHY = {
-    Skip.PENDING: "a redrive of them is under way",
+    Skip.PENDING: "a redrive of them is in progress",
     Skip.RECOVERED: "already recovered by a redrive",
-    Skip.FAILED_AGAIN: "a redrive of them failed too, in a way that was not chosen",
-    Skip.GONE: "their connection or mapping is disabled or gone from the workspace",
+    Skip.FAILED_AGAIN: "a redrive of them failed too, with a code that was not chosen",
+    Skip.GONE: "their connection or mapping is disabled or no longer in the workspace",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a command did. ``redrive_id`` is '' when nothing was sent."""
+    """Result of the command. ``redrive_id`` is '' when nothing was sent."""
 
     choice: Choice
     plan: RedrivePlan
@@ -59,7 +55,7 @@ class Result:
     stopped: bool = False
 
     def to_json(self) -> dict[str, Any]:
-        """As JSON types; times are Unix ms."""
+        """Return the result as JSON types; times are Unix ms."""
         return {
             **_filters(self.choice),
             "to_send": self.plan.total,
@@ -73,7 +69,7 @@ class Result:
 
 
 def choose(workspace: Workspace, destination: str, codes: Iterable[str], from_text: str, to_text: str) -> Choice:
-    """Make the choice of the options. Raises ValueError for a destination that is not delivered to."""
+    """Read the options. Raises ValueError for a destination that Waybill does not deliver to."""
     from_ms, to_ms = parse_time(from_text, "--from"), parse_time(to_text, "--to")
     if from_ms is not None and to_ms is not None and from_ms >= to_ms:
         raise typer.BadParameter("--from must be before --to")
@@ -93,58 +89,48 @@ def choose(workspace: Workspace, destination: str, codes: Iterable[str], from_te
 
 @contextmanager
 def redrive_lock(data: Path) -> Iterator[None]:
-    """Be the one redrive on this data directory. Raises `AlreadyRunning`, and OSError when there is no directory."""
-    with open(os.open(data / "redrives.lock", os.O_RDWR | os.O_CREAT, 0o600), "r+b") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise AlreadyRunning(
-                f"another redrive runs on {data}: wait until it ends, or stop it with Ctrl-C"
-            ) from None
+    """Allow one redrive at a time on a data directory. Raises `AlreadyRunning`, and OSError without a directory."""
+    with open_lock(data / "redrives.lock") as lock:
+        if not try_lock(lock):
+            raise AlreadyRunning(f"another redrive runs on {data}: wait until it ends, or stop it with Ctrl-C")
         yield
 
 
 def run(
-    installation: Deployment,
+    deployment: Deployment,
     choice: Choice,
     *,
     rate_per_second: int,
     agreed: Callable[[RedrivePlan], bool],
     console: Console,
 ) -> Result:
-    """Count, and send if ``agreed`` says so once it was shown the plan; Ctrl-C stops after the chunk under way.
+    """Count, and send if ``agreed`` returns true for the plan; Ctrl-C stops after the current chunk.
 
     Raises what reading topics and views raises.
     """
-    data, redrive_id = installation.data, secrets.token_hex(8)
-    with closing(Redriver(installation.topics, data, clock=wall_clock_ms)) as redriving:
-        with open_views(data, installation.store_url) as view:
-            plan = redriving.plan(choice, _lookup(view, choice), _gone(installation.workspace))
+    data, redrive_id = deployment.data, secrets.token_hex(8)
+    with closing(Redriver(deployment.topics, data, clock=wall_clock_ms)) as redriving:
+        with open_views(data, deployment.store_url) as view:
+            plan = redriving.plan(choice, _lookup(view, choice), _gone(deployment.workspace))
             now_ms = wall_clock_ms()
             if plan.total:
                 for banner in read_banners(view, now_ms - WAITING_MS, now_ms, {choice.destination}):
                     console.print(draw_banner(banner))
         if not agreed(plan):
             return Result(choice, plan)
-        audited = Audited(
-            at_ms=wall_clock_ms(),
-            run=redrive_id,
-            author=_user(),
-            role="owner",  # whoever may open the data directory
-            action="redrive",
-            subject=choice.destination,
-            details=orjson.dumps({**_filters(choice), "deliveries": plan.total, "rate": rate_per_second}).decode(),
-        )
-        with _stopping() as stop, _progress(console) as progress:
+        who = Caller(local_author(), Role.OWNER)  # who may open the data directory
+        details = {**_filters(choice), "deliveries": plan.total, "rate": rate_per_second}
+        fact = audited(who, "redrive", choice.destination, details, at_ms=wall_clock_ms(), run=redrive_id)
+        with stop_signals() as stop, _progress(console) as progress:
             task = progress.add_task("", total=plan.total)
             pace = RateLimit(rate_per_second, stop.wait, time.monotonic)
-            sent = redriving.send(audited, pace, lambda so_far: progress.update(task, completed=so_far))
+            sent = redriving.send(fact, pace, lambda so_far: progress.update(task, completed=so_far))
             stopped = stop.is_set() and sent < plan.total
     return Result(choice, plan, redrive_id, sent, stopped)
 
 
 def render_plan(plan: RedrivePlan, choice: Choice, rate_per_second: int, console: Console) -> None:
-    """Show what would be sent, by code, and what not and why."""
+    """Print what would be sent, by code, and what would not be, and why."""
     name = printable(choice.destination)
     if plan.groups:
         table = Table(title=f"Not delivered to {name}, to be sent again", title_justify="left")
@@ -159,33 +145,31 @@ def render_plan(plan: RedrivePlan, choice: Choice, rate_per_second: int, console
         takes = duration(plan.total * 1_000 / rate_per_second)
         console.print(Text(f"  {count(plan.total)} to be sent, at {count(rate_per_second)} a second: {takes} or more."))
     else:
-        console.print(
-            Text(f"Nothing to send: no dead letter of {name}{_chosen(choice)} that is still to be delivered.")
-        )
+        console.print(Text(f"Nothing to send: no dead letter of {name}{_chosen(choice)} is still undelivered."))
     for why, number in plan.skipped.items():
         console.print(Text(f"  {count(number)} not sent: {_WHY[why]}.", "dim"))
     if plan.unreadable:
-        unreadable = "dead letters hold no delivery that can be read, of whatever destination; they stay where they are"
+        unreadable = "dead letters, of any destination, hold no readable delivery; they are kept"
         console.print(Text(f"  {count(plan.unreadable)} {unreadable}.", "yellow"))
 
 
 def render_result(result: Result, data: Path, console: Console) -> None:
-    """Say how far it came."""
+    """Print how many were queued."""
     sent, total = count(result.sent), count(result.plan.total)
     if result.stopped:
         console.print(
             Text(
-                f"Stopped: {sent} of {total} are on their way. Run the same command again for the rest; "
+                f"Stopped: {sent} of {total} are queued. Run the same command again for the rest; "
                 "nothing is sent twice.",
                 "yellow",
             )
         )
         return
     when = "" if find_server(data) else " They are sent when `waybill up` runs."
-    console.print(Text(f"{sent} are on their way.{when} `waybill report` shows what becomes of them.", "green"))
+    console.print(Text(f"{sent} are queued.{when} `waybill report` shows their outcomes.", "green"))
     if result.sent < result.plan.total:
         gone = count(result.plan.total - result.sent)
-        console.print(Text(f"{gone} were deleted meanwhile: they came to the end of their retention.", "yellow"))
+        console.print(Text(f"{gone} were deleted meanwhile: their retention ended.", "yellow"))
 
 
 def _chosen(choice: Choice) -> str:
@@ -226,29 +210,9 @@ def _gone(workspace: Workspace) -> Callable[[Delivery], bool]:
     return is_gone
 
 
-def _user() -> str:
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:  # a container may run as a user that has no name
-        return f"uid {os.getuid()}"
-
-
-@contextmanager
-def _stopping() -> Iterator[threading.Event]:
-    """Turn Ctrl-C and SIGTERM into an event for as long as deliveries are being sent."""
-    stop = threading.Event()
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(number, lambda *_: stop.set()) for number in numbers]
-    try:
-        yield stop
-    finally:
-        for number, handler in zip(numbers, before, strict=True):
-            signal.signal(number, handler)
-
-
 class _Rate(ProgressColumn):
     def render(self, task: Task) -> Text:
-        """Deliveries a second, as shown."""
+        """Draw the rate in deliveries a second."""
         return Text(f"{count(round(task.speed or 0))}/s", "dim")
 
 

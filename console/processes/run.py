@@ -1,4 +1,4 @@
-"""One part of Waybill as a process: for topics and a store that processes can share."""
+"""Runs one part of Waybill as a process, on topics and a store that processes can share."""
 
 import os
 import threading
@@ -7,13 +7,13 @@ from pathlib import Path
 
 from console.data_dir import exclusive
 from console.processes.supervisor import FlowProcesses, supervise
-from flows.runtime.installation import store_url
+from flows.runtime.deployment import store_url
 from flows.workspace.loader import load_workspace
 from model.workspace.workspace import Workspace
 
 
 class ProcessRole(StrEnum):
-    """What a process can be."""
+    """The parts that can run as a process."""
 
     INGEST = "ingest"
     DELIVERY = "delivery"
@@ -22,7 +22,7 @@ class ProcessRole(StrEnum):
 
 
 def run_flow(unit: FlowProcesses, stop: threading.Event) -> int:
-    """Keep a flow running until ``stop``; the exit code. Raises `AlreadyRunning`, `WorkspaceInvalid` and ValueError."""
+    """Run a flow until ``stop``; returns the exit code. Raises `AlreadyRunning`, ValueError and `WorkspaceInvalid`."""
     workspace = load_workspace(unit.workspace, os.environ)
     if unit.flow in {ProcessRole.RECORDING, ProcessRole.ALERTING}:
         check_shared(workspace, unit.data)
@@ -32,10 +32,10 @@ def run_flow(unit: FlowProcesses, stop: threading.Event) -> int:
 
 
 def check_shared(workspace: Workspace, data: Path) -> None:
-    """Raise ValueError when the store is one that only one process can open."""
+    """Raise ValueError for a store that only one process can open."""
     url = store_url(workspace, data)
     if url.startswith("chdb:"):
         raise ValueError(
-            f"the store {url} is open to one process at a time: use `waybill up`, which is one process, "
+            f"one process at a time can open the store {url}: use `waybill up`, which is one process, "
             "or set store.url to a ClickHouse server"
         )

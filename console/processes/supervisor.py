@@ -1,4 +1,4 @@
-"""Keeps the processes of a flow running: all of them start, stop and die together."""
+"""Keeps the processes of a flow running: they start and stop together, and when one dies all are restarted."""
 
 import logging
 import os
@@ -18,7 +18,7 @@ from flows.runtime.logs import LogConfig
 from flows.runtime.worker import EXIT_NEEDS_A_PERSON, SUPERVISED
 
 POLL_SECONDS = 0.1
-PEERS_END_SECONDS = 5.0  # when one has died, the others notice at their next word to it
+PEERS_END_SECONDS = 5.0  # when one has died, the others notice at their next message to it
 STOP_SECONDS = 45.0  # a clean stop of delivery waits 10 s for calls; the rest is for its last flush
 
 log = logging.getLogger("waybill.processes")
@@ -35,9 +35,9 @@ class FlowProcesses:
     logs: LogConfig = LogConfig()
 
     def commands(self) -> list[list[str]]:
-        """What to run, on free ports of this machine."""
+        """Return the command of each process; they talk to each other on free local ports."""
         recovery = str(self.data.absolute() / "recovery" / self.flow)
-        runner = [sys.executable, "-P", "-m", "flows.runtime.launch", f"flows.{self.flow}:flow()"]
+        runner = [sys.executable, "-P", "-m", "flows.runtime.launch", f"flows.{self.flow}.dataflow:flow()"]
         runner += ["-r", recovery, "-s", f"{EPOCH.total_seconds():.0f}", "-b", "0"]
         if self.processes == 1:
             return [runner]
@@ -45,7 +45,7 @@ class FlowProcesses:
         return [[*runner, "-i", str(number), "-a", addresses] for number in range(self.processes)]
 
     def environment(self) -> dict[str, str]:
-        """The environment of its processes."""
+        """Return the environment variables of the processes."""
         return {
             **os.environ,
             "WAYBILL_WORKSPACE": str(self.workspace.absolute()),
@@ -58,10 +58,10 @@ class FlowProcesses:
 def supervise(
     unit: FlowProcesses, stop: threading.Event, started: Callable[[list[int]], None] = lambda pids: None
 ) -> int:
-    """Run a unit until ``stop``, starting it again with growing pauses when it dies. Returns the exit code to give.
+    """Run a unit until ``stop``, restarting it with growing pauses when it dies. Returns the exit code.
 
-    ``started`` gets the process ids at each start. 0: stopped cleanly. 1: stopped, but something had to be killed.
-    `EXIT_NEEDS_A_PERSON`: starting again would not help; the log says why.
+    0: stopped cleanly. 1: stopped, but a process had to be killed. `EXIT_NEEDS_A_PERSON`: a restart would not help; the
+    log says why. ``started`` gets the process ids at each start.
     """
     restarts = Restarts()
     while True:
@@ -77,8 +77,7 @@ def supervise(
             return EXIT_NEEDS_A_PERSON
         pause_seconds = restarts.pause_seconds(time.monotonic() - began_seconds)
         log.error(
-            "flow %(flow)s died (exit codes %(exit_codes)s), starting its %(processes)d processes again "
-            "in %(seconds).0f s",
+            "flow %(flow)s died (exit codes %(exit_codes)s); restarting its %(processes)d processes in %(seconds).0f s",
             {
                 "flow": unit.flow,
                 "exit_codes": ", ".join(map(str, codes)),
@@ -91,7 +90,7 @@ def supervise(
 
 
 def _watch(running: list[subprocess.Popen[bytes]], stop: threading.Event) -> list[int]:
-    """Wait until all have ended; their exit codes. One that ends takes the others with it."""
+    """Wait until all have ended and return their exit codes. When one ends, the others are stopped."""
     try:
         while not stop.wait(POLL_SECONDS) and all(process.poll() is None for process in running):
             pass
@@ -111,11 +110,11 @@ def _wait_until(process: subprocess.Popen[bytes], deadline: float) -> None:
     try:
         process.wait(max(0.0, deadline - time.monotonic()))
     except subprocess.TimeoutExpired:
-        log.warning("process %d does not end: killing it; nothing is lost", process.pid)
+        log.warning("process %d does not stop: killing it; nothing is lost", process.pid)
 
 
 def free_addresses(count: int) -> list[str]:
-    """Ports nobody listens on now; one that is taken meanwhile only means another start."""
+    """Return local addresses with free ports; if another process takes one meanwhile, the start is repeated."""
     listening = [socket.socket() for _ in range(count)]
     try:
         for each in listening:

@@ -1,4 +1,4 @@
-"""The Event Delivery report drawn for a terminal."""
+"""Draws the Event Delivery report for a terminal."""
 
 from typing import Any
 
@@ -14,13 +14,13 @@ from console.reports.render_errors import draw_error_details, draw_errors, draw_
 from console.reports.render_parts import bars, change, clock_time, count, day_and_time, duration, percent, printable
 from console.reports.report import FATES, Report
 
-_HALF_A_DAY_MS = 43_200_000  # a time of day says enough
+_HALF_A_DAY_MS = 43_200_000  # up to this age, a time of day without the day is unambiguous
 _TABLE: dict[str, Any] = {"title_justify": "left", "expand": True, "border_style": "dim", "box": ROUNDED}
 _REDRIVE_FATES = ("recovered", "filtered", "discarded", "expired", "pending", "unexplained")
 
 
 def render(report: Report, console: Console, *, with_error_details: bool = False) -> None:
-    """Draw the report; it fits 80 columns. Times are UTC."""
+    """Print the report; it fits 80 columns. Times are UTC."""
     parts: list[RenderableType] = [_headline(report), *map(draw_banner, report.banners)]
     parts += map(draw_discard, report.discards)
     errors = draw_error_details if with_error_details else draw_errors
@@ -47,16 +47,13 @@ def _headline(report: Report) -> RenderableType:
         Text(percent(metrics.success_rate), "bold"),
         Text(duration(metrics.p95_latency_ms), "bold"),
     )
-    grid.add_row(
-        Text("Delivered", "dim"), Text("Not delivered", "dim"), Text("Success rate", "dim"), Text("P95 latency", "dim")
-    )
+    grid.add_row(*(Text(name, "dim") for name in ("Delivered", "Not delivered", "Success rate", "P95 latency")))
     changes = report.changes
-    latency_ms = changes.p95_latency_change_ms
     grid.add_row(
         _change(changes.delivered_change_percent, "%", good_when_up=None),
         _change(changes.not_delivered_change_percent, "%", good_when_up=False),
         _change(changes.success_rate_change_points, "points", good_when_up=True),
-        _change(latency_ms, "ms", good_when_up=False),
+        _change(changes.p95_latency_change_ms, "ms", good_when_up=False),
     )
     subject = escape(printable(f"{report.source or 'all sources'} → {report.destination or 'all destinations'}"))
     period = f"{day_and_time(report.from_ms)} – {day_and_time(report.to_ms)} UTC, ▲▼ against as long before it"
@@ -64,7 +61,7 @@ def _headline(report: Report) -> RenderableType:
 
 
 def _change(by: float | None, unit: str, *, good_when_up: bool | None) -> Text:
-    """Against the period before; green when it is for the better, where one can say so."""
+    """Draw a change against the period before: green for the better, red for the worse, where either is clear."""
     if not by or good_when_up is None:
         return Text(change(by, unit), "dim")
     return Text(change(by, unit), "green" if (by > 0) is good_when_up else "red")
@@ -76,18 +73,17 @@ def _trend(report: Report) -> RenderableType:
     not_delivered = [point.not_delivered for point in report.trend]
     latencies = [point.p95_latency_ms or 0 for point in report.trend]
     width = f"per {duration(report.step_seconds * 1000)}"
-    grid.add_row(Text("Delivered", "dim"), Text(bars(delivered), "green"), f"peak {count(max(delivered, default=0))}")
-    grid.add_row(
-        Text("Not delivered", "dim"), Text(bars(not_delivered), "red"), f"peak {count(max(not_delivered, default=0))}"
-    )
-    grid.add_row(
-        Text("P95 latency", "dim"), Text(bars(latencies), "cyan"), f"peak {duration(max(latencies, default=0))}"
-    )
+    for name, values, style, write in (
+        ("Delivered", delivered, "green", count),
+        ("Not delivered", not_delivered, "red", count),
+        ("P95 latency", latencies, "cyan", duration),
+    ):
+        grid.add_row(Text(name, "dim"), Text(bars(values), style), f"peak {write(max(values, default=0))}")
     return Panel(grid, title=f"Trend {width}", title_align="left", border_style="dim")
 
 
 def _balance(report: Report) -> RenderableType:
-    # Without lines between columns, so that 80 characters have room for names beside seven numbers.
+    # No lines between columns, so that names and seven numbers fit into 80 characters.
     table = Table(title="Balance of the events received", **{**_TABLE, "box": HORIZONTALS, "padding": 0})
     table.add_column("Connection", ratio=1, min_width=12, overflow="fold")
     for fate in FATES:
@@ -101,7 +97,7 @@ def _balance(report: Report) -> RenderableType:
 
 
 def _ingest(report: Report) -> RenderableType:
-    """The balance upstream of routing, and whose it is: it knows no destinations, and the log's rest no sources."""
+    """Draw the balance upstream of routing: it is of all destinations, and unread events are of all sources."""
     ingest, rest = report.ingest, report.events_log
     parts = f"{count(ingest.routed_events)} routed + {count(ingest.duplicates)} duplicates"
     accepted = f"{count(ingest.accepted)} accepted = {parts}"
@@ -121,7 +117,7 @@ def _redrives(report: Report) -> RenderableType:
     totals = {fate: sum(getattr(row, fate) for row in report.redrives) for fate in ("redriven", *_REDRIVE_FATES)}
     parts = " + ".join(f"{count(totals[fate])} {fate}" for fate in _REDRIVE_FATES)
     style = "bold red" if totals["unexplained"] else "dim"
-    return Text(f"  {count(totals['redriven'])} redriven = {parts}; in no other number", style)
+    return Text(f"  {count(totals['redriven'])} redriven = {parts}; no other number includes them", style)
 
 
 def _fate_cell(fate: str, number: int) -> Text:
@@ -143,7 +139,7 @@ def _verdict(report: Report) -> RenderableType:
             " or filter accounts for them. They may be lost: keep the topics, and run `waybill recover --help`."
         )
         if report.source and report.events_log.unexplained:
-            text += f" {count(report.events_log.unexplained)} of them may be of any source: nobody has read whose."
+            text += f" {count(report.events_log.unexplained)} of them may be of any source: they were never read."
         return Panel(Text(text, "bold white on red"), border_style="red")
     settled = f", {count(report.pending)} of them still pending" if report.pending else ""
     return Text(f"\n  ✔ Every event is accounted for{settled}.", "green")

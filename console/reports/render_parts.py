@@ -2,7 +2,11 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Any
 from unicodedata import category
+
+from rich.table import Table
+from rich.text import Text
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _UNPRINTABLE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}  # control characters, text direction, surrogates, ...
@@ -11,6 +15,19 @@ _UNPRINTABLE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}  # control characters,
 def printable(text: str) -> str:
     """Make text from outside safe for a terminal: escape sequences in it must not reach the person's screen."""
     return "".join("\N{REPLACEMENT CHARACTER}" if category(char) in _UNPRINTABLE else char for char in text)
+
+
+def safe_text(text: str, style: str = "") -> Text:
+    """Make text from outside a rich Text, in which square brackets are no markup either."""
+    return Text(printable(text), style)
+
+
+def folding_table(*headings: str, **look: Any) -> Table:
+    """Make a table that breaks long words instead of cutting them."""
+    table = Table(title_justify="left", **look)
+    for heading in headings:
+        table.add_column(heading, overflow="fold")
+    return table
 
 
 def count(number: int) -> str:

@@ -1,4 +1,4 @@
-"""The Event Delivery report: what arrived, what did not and why, how long it took, and whether it all adds up.
+"""The Event Delivery report: what was delivered, what was not and why, latency, and the balance.
 
 `build_report` reads the views of ``sql/views/`` and nothing else; `Report.to_json` is what ``--json`` prints, and
 `console.reports.render` draws it for a terminal.
@@ -10,11 +10,11 @@ from typing import Any
 
 from console.data_dir import View
 from console.reports.banner import Banner, read_banners
-from flows.workspace.discards import Discard
+from flows.workspace.discards import SETTLE_SECONDS, Discard
 
 TREND_BUCKETS = 40
-DEFAULT_SETTLE_SECONDS = 120
 MESSAGES = 5  # of each error
+_NOT_IN_JSON = {"source", "destination", "ingest", "step_seconds"}
 FATES = ("routed", "filtered", "delivered", "discarded", "expired", "pending", "unexplained")
 
 
@@ -37,7 +37,10 @@ class Metrics:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """Against the equally long period before: counts in percent, the rate in points, latencies in ms; else None."""
+    """Changes against the equally long period before: counts in percent, the rate in points, latencies in ms.
+
+    None where there is nothing to compare with.
+    """
 
     delivered_change_percent: float | None
     not_delivered_change_percent: float | None
@@ -51,10 +54,10 @@ class Changes:
 
 @dataclass(frozen=True, slots=True)
 class Ingest:
-    """The balance upstream of routing, for events received in the period, of the source asked for.
+    """The balance upstream of routing, for the events received in the period.
 
-    ``unread`` and ``unexplained`` are None where one source was asked for: nobody knows whose those are. `EventsLog`
-    has them of all sources.
+    ``unread`` and ``unexplained`` are None in a report of one source, because the source of an unread event is not
+    known. `EventsLog` has these numbers for all sources.
     """
 
     ingested: int
@@ -68,14 +71,14 @@ class Ingest:
 
 @dataclass(frozen=True, slots=True)
 class EventsLog:
-    """What of the events log the delivery flow has not spoken of, of all sources together."""
+    """Events of all sources that the delivery flow has not accounted for."""
 
     unread: int
     unexplained: int
 
 
 @dataclass(frozen=True, slots=True)
-class Rejected:
+class RejectionGroup:
     """Items that ingest refused for one reason. ``source`` '': they had no known write key."""
 
     source: str
@@ -91,14 +94,10 @@ class Rejected:
 
 
 @dataclass(frozen=True, slots=True)
-class ConnectionBalance:
-    """What became of the deliveries of the events received in the period, for one connection."""
-
+class _Fates:
     source: str
     destination: str
-    routed: int
     filtered: int
-    delivered: int
     discarded: int
     expired: int
     pending: int
@@ -106,18 +105,19 @@ class ConnectionBalance:
 
 
 @dataclass(frozen=True, slots=True)
-class RedriveBalance:
-    """What became of the redrives begun in the period, for one connection; they are in no other number."""
+class ConnectionBalance(_Fates):
+    """Outcomes of the deliveries of the events received in the period, for one connection."""
 
-    source: str
-    destination: str
+    routed: int
+    delivered: int
+
+
+@dataclass(frozen=True, slots=True)
+class RedriveBalance(_Fates):
+    """Outcomes of the redrives started in the period, for one connection. No other number includes them."""
+
     redriven: int
     recovered: int
-    filtered: int
-    discarded: int
-    expired: int
-    pending: int
-    unexplained: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,8 +133,8 @@ class ErrorGroup:
     description: str
     action: str
     link: str  # '' when there is nothing more to read
-    messages: tuple[str, ...]  # what the destination said with this code: one of each of the largest groups
-    message_attempts: tuple[int, ...]  # how many calls failed with such a message
+    messages: tuple[str, ...]  # of the destination, with this code: one of each of the largest groups
+    message_attempts: tuple[int, ...]  # number of calls that failed with such a message
     first_seen_ms: int | None
     last_seen_ms: int | None
 
@@ -170,7 +170,7 @@ class Report:
     changes: Changes
     ingest: Ingest
     events_log: EventsLog
-    rejections: tuple[Rejected, ...]
+    rejections: tuple[RejectionGroup, ...]
     balance: tuple[ConnectionBalance, ...]
     redrives: tuple[RedriveBalance, ...]
     errors: tuple[ErrorGroup, ...]
@@ -178,7 +178,7 @@ class Report:
     step_seconds: int
     not_reportable: tuple[NotReportable, ...]
     banners: tuple[Banner, ...]
-    discards: tuple[Discard, ...]  # what waits and is discarded by the workspace file
+    discards: tuple[Discard, ...]  # pending deliveries that the workspace file discards
     complete_to_ms: int | None  # the low watermark; None before the first watermark reports
 
     def total(self, fate: str) -> int:
@@ -187,12 +187,12 @@ class Report:
 
     @property
     def unexplained(self) -> int:
-        """Events and deliveries nobody can account for; anything but 0 is a fault."""
+        """Events and deliveries without any record of their fate; anything but 0 is a fault."""
         return self.events_log.unexplained + self.total("unexplained")
 
     @property
     def pending(self) -> int:
-        """Deliveries without outcome yet, and events not yet read; those of the source asked for, as far as known."""
+        """Deliveries without an outcome yet, and events not yet read (in a report of one source: deliveries alone)."""
         return self.total("pending") + (self.ingest.unread or 0)
 
     def to_json(self) -> dict[str, Any]:
@@ -205,20 +205,8 @@ class Report:
             "unexplained": self.unexplained,
             "possible_duplicates": self.metrics.possible_duplicates,
             "p95_latency_ms": self.metrics.p95_latency_ms,
-            "from_ms": self.from_ms,
-            "to_ms": self.to_ms,
-            "complete_to_ms": self.complete_to_ms,
-            "metrics": asdict(self.metrics),
-            "changes": asdict(self.changes),
-            "banners": [asdict(banner) for banner in self.banners],
-            "events_log": asdict(self.events_log),
-            "rejections": [asdict(rejected) for rejected in self.rejections],
+            **{name: value for name, value in asdict(self).items() if name not in _NOT_IN_JSON},
             "discards": [{**asdict(discard), "message": discard.message} for discard in self.discards],
-            "errors": [asdict(error) for error in self.errors],
-            "balance": [asdict(row) for row in self.balance],
-            "redrives": [asdict(row) for row in self.redrives],
-            "trend": [asdict(point) for point in self.trend],
-            "not_reportable": [asdict(connection) for connection in self.not_reportable],
         }
 
 
@@ -229,7 +217,6 @@ def build_report(
     *,
     source: str = "",
     destination: str = "",
-    settle_seconds: int = DEFAULT_SETTLE_SECONDS,
     not_reportable: Sequence[NotReportable] = (),
     discards: Sequence[Discard] = (),
 ) -> Report:
@@ -237,7 +224,7 @@ def build_report(
     (`sinks.clickhouse.store.Store.view`)."""
     period = {"from_ms": from_ms, "to_ms": to_ms}
     chosen = {**period, "source": source, "destination": destination}
-    settled = {"settle_seconds": settle_seconds}
+    settled = {"settle_seconds": SETTLE_SECONDS}
     step_seconds = _trend_step_seconds(to_ms - from_ms)
     [metrics] = view("delivery_metrics", chosen)
     [key_metrics] = view("key_metrics", chosen)
@@ -252,24 +239,26 @@ def build_report(
         changes=Changes(**_only(Changes, key_metrics)),
         ingest=_ingest(view, period, source) if source else Ingest(**_only(Ingest, events_log)),
         events_log=EventsLog(**_only(EventsLog, events_log)),
-        rejections=tuple(map(_rejected, view("rejections", {**period, "source": source}))),
+        rejections=tuple(
+            RejectionGroup(**_only(RejectionGroup, row)) for row in view("rejections", {**period, "source": source})
+        ),
         balance=tuple(ConnectionBalance(**row) for row in view("balance", {**chosen, **settled})),
         redrives=tuple(RedriveBalance(**row) for row in view("redrive_balance", {**chosen, **settled})),
         errors=tuple(_error(row, messages) for row in view("error_details", chosen)),
         trend=tuple(
-            TrendPoint(row["bucket"], row["delivered"], row["not_delivered"], row["p95_latency_ms"])
+            TrendPoint(**_only(TrendPoint, row | {"at_ms": row["bucket"]}))
             for row in view("delivery_trend", {**chosen, "step_seconds": step_seconds})
         ),
         step_seconds=step_seconds,
         not_reportable=tuple(not_reportable),
-        banners=read_banners(view, from_ms, to_ms, {destination} if destination else None, settle_seconds),
+        banners=read_banners(view, from_ms, to_ms, {destination} if destination else None),
         discards=tuple(discards),
         complete_to_ms=freshness["watermark"],
     )
 
 
 def _trend_step_seconds(length_ms: int) -> int:
-    """Whole minutes that give a screen of buckets; whole hours from an hour on, which the store has added up."""
+    """Return the length of a bucket: whole minutes, from an hour on whole hours, of which the store keeps sums."""
     minutes = -(-length_ms // (TREND_BUCKETS * 60_000))
     return max(1, minutes) * 60 if minutes < 60 else -(-minutes // 60) * 3_600
 
@@ -280,39 +269,18 @@ def _ingest(view: View, period: dict[str, int], source: str) -> Ingest:
     return Ingest(**{**_only(Ingest, known), "unread": None, "unexplained": None})
 
 
-def _rejected(row: Mapping[str, Any]) -> Rejected:
-    return Rejected(
-        source=row["source"],
-        code=row["code"],
-        items=row["items"],
-        message=row["message"],
-        message_ids=tuple(row["message_ids"]),
-        first_seen_ms=row["first_seen"],
-        last_seen_ms=row["last_seen"],
-        description=row["description"],
-        action=row["action"],
-        owner=row["owner"],
-    )
-
-
 def _error(row: Mapping[str, Any], messages: Sequence[Mapping[str, Any]]) -> ErrorGroup:
-    said = [words for words in messages if (words["destination"], words["code"]) == (row["destination"], row["code"])]
-    return ErrorGroup(
-        state=row["state"],
-        destination=row["destination"],
-        code=row["code"],
-        count=row["deliveries"],
-        share=row["share"],
-        owner=row["owner"],
-        description=row["description"],
-        action=row["action"],
-        link=row["link"],
-        messages=tuple(words["message"] for words in said),
-        message_attempts=tuple(words["attempts"] for words in said),
-        first_seen_ms=row["first_seen"],
-        last_seen_ms=row["last_seen"],
-    )
+    own = [group for group in messages if (group["destination"], group["code"]) == (row["destination"], row["code"])]
+    more = {
+        "count": row["deliveries"],
+        "messages": tuple(group["message"] for group in own),
+        "message_attempts": tuple(group["attempts"] for group in own),
+    }
+    return ErrorGroup(**_only(ErrorGroup, {**row, **more}))
 
 
 def _only(shape: type, row: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: row[name] for name in shape.__dataclass_fields__}  # type: ignore[attr-defined]
+    """Pick the fields of a dataclass from a row of a view; the views call the times first_seen and last_seen."""
+    fields = shape.__dataclass_fields__  # type: ignore[attr-defined]
+    values = {name: row[name.removesuffix("_ms") if name.endswith("_seen_ms") else name] for name in fields}
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}

@@ -1,4 +1,4 @@
-"""The trace of one event: received, routed, each attempt, outcome, in the order in which it happened."""
+"""The trace of one event: received, routed, each attempt and outcome, in order of time."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -52,30 +52,25 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """All that is known about the events with one message id; no steps when there is none."""
+    """All recorded steps of the events with one messageId; none when no such event is recorded."""
 
     message_id: str
     steps: tuple[Step, ...]
-    banners: tuple[Banner, ...] = ()  # of destinations it went to that take nothing now
+    banners: tuple[Banner, ...] = ()  # stopped destinations that it was routed to
 
     @property
     def pending(self) -> tuple[str, ...]:
-        """Destinations a delivery was routed to and has no outcome yet."""
+        """Destinations of deliveries that have no outcome yet."""
         ended = {step.delivery_id for step in self.steps if step.step == "outcome"}
         return tuple(step.destination for step in self.steps if step.step == "routed" and step.delivery_id not in ended)
 
     def recovered_at(self, delivery_id: str) -> int | None:
-        """When a redrive brought a delivery after all (Unix ms); None when none did."""
-        return next(
-            (
-                step.at
-                for step in self.steps
-                if step.step == "redrive_outcome"
-                and step.state == "delivered"
-                and step.delivery_id.partition("/")[0] == delivery_id
-            ),
-            None,
-        )
+        """Return when a redrive delivered a delivery that had failed, in Unix ms; None when none did."""
+        for step in self.steps:
+            own = step.step == "redrive_outcome" and step.delivery_id.partition("/")[0] == delivery_id
+            if own and step.state == "delivered":
+                return step.at
+        return None
 
     def to_json(self) -> dict[str, Any]:
         """Return the trace as JSON types."""
@@ -90,7 +85,7 @@ class Trace:
 
 def build_trace(view: View, message_id: str, now_ms: int) -> Trace:
     """Read the trace; ``view`` calls a parameterized view by name (`sinks.clickhouse.store.Store.view`)."""
-    # No id of an accepted event is longer, and a refused one is kept under so much of it.
+    # `traced_id` cuts an id to the length that ids of accepted events have, and under which rejections are recorded.
     steps = tuple(Step(**row) for row in view("event_trace", {"message_id": traced_id(message_id)}))
     destinations = {step.destination for step in steps} - {""}
     banners = read_banners(view, now_ms - WAITING_MS, now_ms, destinations) if destinations else ()
@@ -98,12 +93,12 @@ def build_trace(view: View, message_id: str, now_ms: int) -> Trace:
 
 
 def render(trace: Trace, console: Console) -> None:
-    """Draw the trace; times are UTC."""
+    """Print the trace; times are UTC."""
     title = Text.assemble("Event ", (printable(trace.message_id), "bold"))
     if not trace.steps:
         console.print(title)
         console.print(
-            "  Nothing is known of this messageId. Was it sent in the last few seconds, to another installation, or"
+            "  No event with this messageId is recorded. Was it sent in the last few seconds, to another deployment, or"
             " longer ago than facts are kept?",
             style="yellow",
         )
@@ -112,13 +107,10 @@ def render(trace: Trace, console: Console) -> None:
     name = f" “{first.event_name}”" if first.event_name else ""
     source = first.source or "an unknown source"
     what = f"{first.event_type or 'event'}{name} from {source}, {day_and_time(first.at)} UTC"
-    title.append(printable(f"   {what}"), "dim")
-    console.print(title)
+    console.print(title.append(printable(f"   {what}"), "dim"))
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
-    table.add_column(no_wrap=True, style="dim")
-    table.add_column(no_wrap=True)
-    table.add_column(no_wrap=True)
-    table.add_column(ratio=1)
+    for look in ({"no_wrap": True, "style": "dim"}, {"no_wrap": True}, {"no_wrap": True}, {"ratio": 1}):
+        table.add_column(**look)
     latest = {step.delivery_id: step for step in trace.steps}
     for step in trace.steps:
         to = f"→ {step.destination}" if step.destination else ""
@@ -143,7 +135,7 @@ def _label(step: Step) -> Text:
         case "attempt_failed":
             return Text(f"{of_redrive}attempt {step.attempt} failed", "yellow")
         case "requeued":
-            return Text(f"{of_redrive}put back", "yellow")
+            return Text(f"{of_redrive}requeued", "yellow")
         case "redriven":
             return Text(f"redrive {step.redrive}", "cyan")
         case "tested":
@@ -165,13 +157,13 @@ def _story(step: Step, *, is_latest: bool) -> Text:
             calls = f"in {step.attempt} calls" if step.attempt > 1 else "at the first call"
             story.append(f"{calls}, {duration(step.latency_ms)} after it was received")
         case "redriven" | "tested":
-            story.append(f"asked for by {printable(step.author)}", "dim")
+            story.append(f"requested by {printable(step.author)}", "dim")
     if step.code:
         answered = printable(step.code) if step.http_status is None else f"HTTP {step.http_status}"
         known = f"{answered}: {step.description}" if step.description else answered
         story.append(f"{known}{f' ({duration(step.http_ms)})' if step.http_ms else ''}")
     if step.batch_items:
-        story.append(f"\nthe answer to a whole batch of {step.batch_items}", "dim")
+        story.append(f"\nthe response to a whole batch of {step.batch_items}", "dim")
     if step.latency_ms and step.step.endswith("outcome"):
         story.append(f"\n{_split(step)}", "dim")
     if step.message:
@@ -185,12 +177,12 @@ def _story(step: Step, *, is_latest: bool) -> Text:
     if step.resent:
         story.append("\nmay repeat a call made before a crash", "yellow")
     if not step.counted:
-        story.append("\nrepeats, after a crash, what was said before; not counted", "dim")
+        story.append("\nrepeats an earlier record after a crash; not counted", "dim")
     return story
 
 
 def _split(step: Step) -> str:
-    """Where the time of a delivery went; the parts add up to its latency."""
+    """Split the latency of a delivery into its parts, which add up to it."""
     parts = {
         "in queues": step.queue_ms,
         "waiting to retry": step.retry_wait_ms,

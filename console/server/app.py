@@ -5,29 +5,26 @@ import secrets
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 
 from starlette.applications import Starlette
 
-from console.alerts.http.api import AlertsApi
-from console.alerts.service import alerts_of
 from console.alerts.workspace_rules import syncing_workspace_rules
+from console.api.app import create_api
+from console.api.services import identify_by_token, open_services
 from console.data_dir import ServerFile, write_server_file
 from console.ingest.app import IngestSources, create_ingest
 from console.ingest.limits import IngestLimits
-from console.server.event_tester_api import send_test_over_api
 from console.server.http_server import Server, ServerFailed, serve_in_thread
-from console.server.internal_api import create_api
 from flows.engine.clock import wall_clock_ms
 from flows.runtime.background import expire_topics, reload_workspace, watch_clock
-from flows.runtime.installation import Deployment
+from flows.runtime.deployment import Deployment
 from sinks.clickhouse.store import Store
 
 
 @contextmanager
 def serving(
-    installation: Deployment, store: Store, *, port: int | None = None, watch_file: Path | None = None
+    deployment: Deployment, store: Store, *, port: int | None = None, watch_file: Path | None = None
 ) -> Iterator[str]:
     """Take events and answer questions; gives the address. On leaving, no new events are taken.
 
@@ -35,40 +32,36 @@ def serving(
 
     Raises `ServerFailed` when the address is taken.
     """
-    workspace = installation.workspace
+    workspace = deployment.workspace
     token = secrets.token_urlsafe(32)
     stopped = threading.Event()
     sources = IngestSources.of(workspace)
-    installation.live.subscribe(sources.change)
+    deployment.live.subscribe(sources.change)
     app = create_ingest(
         sources,
-        installation.topics,
+        deployment.topics,
         clock=wall_clock_ms,
         run=secrets.token_hex(8),
         limits=IngestLimits.of(workspace.ingest),
         trusted_proxies=workspace.ingest.trusted_proxies,
     )
-    test_event = partial(send_test_over_api, installation)
-    alerts = alerts_of(installation, store)
-    api = create_api(
-        store, token, installation.live, test_event, wall_clock_ms, lambda who: AlertsApi(alerts, who).routes()
-    )
-    app.mount("/api", api)
+    services = open_services(deployment, store, identify_by_token(token, deployment.live))
+    app.mount("/api", create_api(services))
     server = _serve(app, workspace.ingest.host, workspace.ingest.port if port is None else port)
     host = f"[{server.host}]" if ":" in server.host else server.host
     address = f"http://{host}:{server.port}"
-    write_server_file(installation.data, ServerFile(address, token, os.getpid()))
+    write_server_file(deployment.data, ServerFile(address, token, os.getpid()))
     watch_clock(stopped)
-    expire_topics(installation, stopped)
+    expire_topics(deployment, stopped)
     if watch_file is not None:
         view = lambda name, parameters: store.view(name, **parameters)  # noqa: E731
-        reload_workspace(installation, watch_file, os.environ, stopped, view)
+        reload_workspace(deployment, watch_file, os.environ, stopped, view)
     try:
-        with syncing_workspace_rules(alerts.rules, installation.live):
+        with syncing_workspace_rules(services.rules, deployment.live):
             yield address
     finally:
         server.stop()
-        installation.live.unsubscribe(sources.change)
+        deployment.live.unsubscribe(sources.change)
         stopped.set()
 
 

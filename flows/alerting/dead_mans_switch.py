@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 import orjson
 
-from flows.alerting.notifications import messages_of
+from flows.alerting.notifications import messages_about
 from flows.alerting.outbox import Outbox
-from model.alerts.messages import notice_of
+from model.alerts.records import from_record, to_record
 from model.alerts.state import RuleState
-from model.alerts.system import BLIND_AFTER_MS, monitor_blind, told_on
+from model.alerts.system import BLIND_AFTER_MS, default_channels, monitor_blind
 from model.workspace.workspace import Workspace
 
 _MARK = "monitor-blind"
@@ -25,7 +25,7 @@ class DeadMansSwitch:
         self._workspace = workspace
         self._clock = clock
         known = outbox.mark(_MARK)
-        self._state = RuleState.from_record(orjson.loads(known)) if known else RuleState()
+        self._state = from_record(RuleState, orjson.loads(known)) if known else RuleState()
         # A restart is no sign of life: an alert that was firing keeps firing until a minute is seen.
         self._seen_ms = self._state.since_ms - BLIND_AFTER_MS if self._state.firing else clock()
 
@@ -36,9 +36,11 @@ class DeadMansSwitch:
     def check(self) -> None:
         """Notify when minutes stop arriving, and when they arrive again."""
         workspace = self._workspace()
-        state, transition = monitor_blind(self._seen_ms, self._state, told_on(workspace.alerts.always), self._clock())
-        if transition is None:
+        state, alert_event = monitor_blind(
+            self._seen_ms, self._state, default_channels(workspace.alerts.always), self._clock()
+        )
+        if alert_event is None:
             return
-        messages = messages_of(transition, notice_of(transition), workspace) if transition.told else []
-        self._outbox.put([transition], messages, (_MARK, orjson.dumps(state.to_record())))
+        messages = messages_about([alert_event], workspace)
+        self._outbox.put([alert_event], messages, (_MARK, orjson.dumps(to_record(state))))
         self._state = state

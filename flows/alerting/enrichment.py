@@ -1,55 +1,55 @@
-"""Adds to a notice the top errors of its window, a sample of each, and links to dashboards."""
+"""Adds to a notification the top errors of its window, a sample of each, and links to dashboards."""
 
 import logging
 from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
 
-from model.alerts.notice import Change, ErrorGroup, Notice
-from model.alerts.transition import Transition
+from model.alerts.alert_event import AlertEvent
+from model.alerts.notification import Change, Notification, TopError
 from model.durations import HOUR_MS
 from sinks.clickhouse.store import Store, StoreError
 
 MOST_GROUPS = 3
-LOOK_BACK_MS = HOUR_MS  # time range of a link if the transition has no window
+LOOK_BACK_MS = HOUR_MS  # time range of a link if the alert event has no window
 
 log = logging.getLogger("waybill.alerting")
 
 
-class NoticeEnricher:
+class NotificationEnricher:
     """Queries the store; never waits for an unavailable one."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def add(self, notice: Notice, transition: Transition, base_url: str) -> Notice:
-        """Return the notice with errors and links; without errors if the store is unavailable. The store's texts are
-        redacted already.
+    def add(self, notification: Notification, alert_event: AlertEvent, base_url: str) -> Notification:
+        """Return the notification with errors and links; without errors if the store is unavailable. The texts of the
+        store are redacted.
 
         ``base_url``: Grafana's; '' for no links.
         """
-        link = _event_delivery(base_url, transition)
-        if transition.change is Change.RECOVERED or not (transition.destination and transition.to_ms):
-            return replace(notice, link=link)
+        link = _event_delivery(base_url, alert_event)
+        if alert_event.change is Change.RECOVERED or not (alert_event.destination and alert_event.to_ms):
+            return replace(notification, link=link)
         try:
-            return replace(notice, link=link, error_groups=tuple(self._groups(transition, base_url)))
+            return replace(notification, link=link, error_groups=tuple(self._groups(alert_event, base_url)))
         except StoreError as error:
             log.warning("an alert is sent without its errors: %s", error)
-            return replace(notice, link=link)
+            return replace(notification, link=link)
 
-    def _groups(self, transition: Transition, base_url: str) -> list[ErrorGroup]:
+    def _groups(self, alert_event: AlertEvent, base_url: str) -> list[TopError]:
         window: dict[str, Any] = {
-            "from_ms": transition.from_ms,
-            "to_ms": transition.to_ms,
-            "source": transition.source,
-            "destination": transition.destination,
+            "from_ms": alert_event.from_ms,
+            "to_ms": alert_event.to_ms,
+            "source": alert_event.source,
+            "destination": alert_event.destination,
         }
         groups = []
         for row in self._store.view("error_groups", **window)[:MOST_GROUPS]:
             samples = self._store.view("error_samples", **window, code=row["code"], limit=1)
             sample = samples[0]["message_id"] if samples else ""
             groups.append(
-                ErrorGroup(
+                TopError(
                     destination=row["destination"],
                     code=row["code"],
                     message=row["message"],
@@ -61,13 +61,13 @@ class NoticeEnricher:
         return groups
 
 
-def _event_delivery(base_url: str, transition: Transition) -> str:
+def _event_delivery(base_url: str, alert_event: AlertEvent) -> str:
     chosen = {
-        "from": str(transition.from_ms or transition.at_ms - LOOK_BACK_MS),
-        "to": str(transition.to_ms or transition.at_ms),
+        "from": str(alert_event.from_ms or alert_event.at_ms - LOOK_BACK_MS),
+        "to": str(alert_event.to_ms or alert_event.at_ms),
     }
     for name in ("source", "destination"):
-        if value := getattr(transition, name):
+        if value := getattr(alert_event, name):
             chosen[f"var-{name}"] = value
     return _dashboard(base_url, "event-delivery", chosen)
 

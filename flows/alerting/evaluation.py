@@ -1,4 +1,4 @@
-"""The step from closed minutes to transitions: windows, rules, states. One key: a window spans all partitions."""
+"""The step from closed minutes to alert events: windows, rules, states. One key: a window spans all partitions."""
 
 import logging
 from collections.abc import Callable, Iterable
@@ -9,11 +9,12 @@ from bytewax.operators import StatefulBatchLogic
 
 from flows.alerting.minute_assembly import Minute, MinuteAssembler, read_bundle
 from flows.topics.interface import Record
+from model.alerts.alert_event import AlertEvent
 from model.alerts.evaluator import evaluate_minute
 from model.alerts.measurement import History
+from model.alerts.records import from_record, to_record
 from model.alerts.state import NEVER_FIRED, Check, RuleState, StateKey
-from model.alerts.system import DestinationSaid, destination_removed, setup, setup_rule_id, told_on
-from model.alerts.transition import Transition
+from model.alerts.system import DestinationStatus, default_channels, destination_removed, setup, setup_rule_id
 from model.alerts.version import RuleVersion, newest
 from model.alerts.windows import Windows
 from model.durations import MINUTE_MS
@@ -32,7 +33,7 @@ class Known(History, Protocol):
     def first_events(self, to_ms: int) -> dict[str, int] | None: ...
 
 
-class Evaluation(StatefulBatchLogic[Record, Transition, dict[str, Any]]):
+class Evaluation(StatefulBatchLogic[Record, AlertEvent, dict[str, Any]]):
     """Evaluates each closed minute once: minute parts seen before are skipped; state and position resume together."""
 
     def __init__(
@@ -52,13 +53,13 @@ class Evaluation(StatefulBatchLogic[Record, Transition, dict[str, Any]]):
         self._assembler = MinuteAssembler(partitions)
         self._windows: Windows | None = None
         self._states: dict[StateKey, RuleState] = {}
-        self._blocked: dict[str, DestinationSaid] = {}  # destinations that refuse every call, by name
+        self._blocked: dict[str, DestinationStatus] = {}  # destinations that refuse every call, by name
         self._versions: list[RuleVersion] = []
         self._knows_first_events = False
         if resume_state is not None:
             self._resume(resume_state, partitions)
 
-    def on_batch(self, values: list[Record]) -> tuple[Iterable[Transition], bool]:
+    def on_batch(self, values: list[Record]) -> tuple[Iterable[AlertEvent], bool]:
         """Add minute parts, and evaluate the minutes that are complete now."""
         for record in values:
             try:
@@ -75,10 +76,10 @@ class Evaluation(StatefulBatchLogic[Record, Transition, dict[str, Any]]):
         found = self._known.versions(minutes[0].minute_ms)
         if found is not None:
             self._versions = found
-        transitions: list[Transition] = []
+        alert_events: list[AlertEvent] = []
         for minute in minutes:
-            transitions.extend(self._evaluate(minute))
-        return transitions, StatefulBatchLogic.RETAIN
+            alert_events.extend(self._evaluate(minute))
+        return alert_events, StatefulBatchLogic.RETAIN
 
     def snapshot(self) -> dict[str, Any]:
         """The whole state, so that state and position resume together."""
@@ -86,7 +87,7 @@ class Evaluation(StatefulBatchLogic[Record, Transition, dict[str, Any]]):
             "v": EVALUATION_VERSION,
             "bundles": self._assembler.to_record(),
             "windows": None if self._windows is None else self._windows.to_record(),
-            "states": [(key.rule_id, str(key.check), state.to_record()) for key, state in self._states.items()],
+            "states": [(key.rule_id, str(key.check), to_record(state)) for key, state in self._states.items()],
             "blocked": [(s.destination, s.at_ms, s.state, s.code, s.message) for s in self._blocked.values()],
             "versions": [version.as_row() for version in self._versions],
             "knows_first_events": self._knows_first_events,
@@ -98,13 +99,13 @@ class Evaluation(StatefulBatchLogic[Record, Transition, dict[str, Any]]):
         self._assembler = MinuteAssembler.from_record(record["bundles"], partitions)
         self._windows = None if record["windows"] is None else Windows.from_record(record["windows"])
         self._states = {
-            StateKey(rule_id, Check(check)): RuleState.from_record(state) for rule_id, check, state in record["states"]
+            StateKey(rule_id, Check(check)): from_record(RuleState, state) for rule_id, check, state in record["states"]
         }
-        self._blocked = {reported[0]: DestinationSaid(*reported) for reported in record["blocked"]}
+        self._blocked = {reported[0]: DestinationStatus(*reported) for reported in record["blocked"]}
         self._versions = [RuleVersion.from_row(row) for row in record["versions"]]
         self._knows_first_events = record["knows_first_events"]
 
-    def _evaluate(self, minute: Minute) -> list[Transition]:
+    def _evaluate(self, minute: Minute) -> list[AlertEvent]:
         now_ms = self._clock()
         end_ms = minute.minute_ms + MINUTE_MS
         if self._windows is None:
@@ -116,31 +117,31 @@ class Evaluation(StatefulBatchLogic[Record, Transition, dict[str, Any]]):
             for source, first_ms in firsts.items():
                 windows.note_first_event(source, first_ms)
             self._knows_first_events = True
-        transitions = self._evaluate_destinations(minute, end_ms, now_ms)
+        alert_events = self._evaluate_destinations(minute, end_ms, now_ms)
         changed, made = evaluate_minute(newest(self._versions, end_ms), self._states, windows, self._known, now_ms)
         self._states.update(changed)
-        return transitions + made
+        return alert_events + made
 
-    def _evaluate_destinations(self, minute: Minute, end_ms: int, now_ms: int) -> list[Transition]:
+    def _evaluate_destinations(self, minute: Minute, end_ms: int, now_ms: int) -> list[AlertEvent]:
         """Waybill's built-in rule: alert when a destination refuses every call, until a person has fixed it."""
-        transitions = []
+        alert_events = []
         for state in minute.states:
             try:
-                reported = DestinationSaid.from_bundle(state)
+                reported = DestinationStatus.from_bundle(state)
             except (KeyError, TypeError) as error:
                 log.error("topic minutes: a destination's state that cannot be read: %r", error)
                 continue
             last = self._blocked.get(reported.destination)
             # Not before an earlier reminder: people see the newest state.
             reported = replace(reported, at_ms=max(reported.at_ms, last.at_ms)) if last else reported
-            transitions.extend(self._evaluate_destination(reported, end_ms, now_ms))
+            alert_events.extend(self._evaluate_destination(reported, end_ms, now_ms))
         for reported in list(self._blocked.values()):  # evaluated every minute, for reminders
-            transitions.extend(self._evaluate_destination(replace(reported, at_ms=end_ms), end_ms, now_ms))
-        return transitions
+            alert_events.extend(self._evaluate_destination(replace(reported, at_ms=end_ms), end_ms, now_ms))
+        return alert_events
 
-    def _evaluate_destination(self, reported: DestinationSaid, end_ms: int, now_ms: int) -> list[Transition]:
+    def _evaluate_destination(self, reported: DestinationStatus, end_ms: int, now_ms: int) -> list[AlertEvent]:
         workspace = self._workspace()
-        channels = told_on(workspace.alerts.always)
+        channels = default_channels(workspace.alerts.always)
         key = StateKey(setup_rule_id(reported.destination), Check.SETUP)
         before = self._states.get(key, NEVER_FIRED)
         if reported.destination in workspace.http_destinations():

@@ -1,4 +1,4 @@
-"""Copies transitions and messages from the outbox into the store, where people read them.
+"""Copies alert events and messages from the outbox into the store, where people read them.
 
 Only this thread waits for an unavailable store; alerts are sent all the same.
 """
@@ -6,11 +6,11 @@ Only this thread waits for an unavailable store; alerts are sent all the same.
 import logging
 from typing import Any
 
-from flows.alerting.notifications import MessageState
+from flows.alerting.notifications import Message
 from flows.alerting.outbox import ChannelHealth, Outbox, Unrecorded
+from model.alerts.alert_event import AlertEvent
 from model.alerts.channels import EMAIL
-from model.alerts.notice import Change, Notice
-from model.alerts.transition import Transition
+from model.alerts.notification import Change
 from model.config.mail_address import masked_address
 from sinks.clickhouse.store import Store
 
@@ -47,54 +47,33 @@ def enable_tested(outbox: Outbox, store: Store) -> None:
 
 def _tables(found: Unrecorded) -> dict[str, list[dict[str, Any]]]:
     return {
-        "alert_transitions": [transition.as_row() for transition in found.transitions],
-        "alert_states": [_state(transition) for transition in found.transitions],
-        "alert_messages": [_message(row) for row in found.messages],
-        "alert_channels": [_channel(health) for health in found.channels],
+        "alert_events": [alert_event.as_row() for alert_event in found.alert_events],
+        "alert_states": [_state(alert_event) for alert_event in found.alert_events],
+        "alert_messages": [_message(message) for message in found.messages],
+        "alert_channels": [
+            _columns(health, "channel", "state", "since_ms", "at_ms", "code", "message") for health in found.channels
+        ],
     }
 
 
-def _state(transition: Transition) -> dict[str, Any]:
+def _state(alert_event: AlertEvent) -> dict[str, Any]:
+    recovered = alert_event.change is Change.RECOVERED
     return {
-        "rule_id": transition.rule_id,
-        "check": str(transition.check),
-        "status": "ok" if transition.change is Change.RECOVERED else "firing",
-        "since": transition.at_ms if transition.change is Change.RECOVERED else transition.since_ms,
-        "at": transition.at_ms,
-        "numerator": transition.numerator,
-        "denominator": transition.denominator,
-        "threshold_bp": transition.threshold_bp,
+        **_columns(alert_event, "rule_id", "check", "at_ms", "numerator", "denominator", "threshold_bp"),
+        "status": "ok" if recovered else "firing",
+        "since": alert_event.at_ms if recovered else alert_event.since_ms,
     }
 
 
-def _message(row: dict[str, Any]) -> dict[str, Any]:
-    notice: Notice = row["notice"]
+def _message(message: Message) -> dict[str, Any]:
+    recipient = message.recipient
     return {
-        "message_id": row["id"],
-        "transition_id": row["transition_id"],
-        "rule_id": notice.rule_id,
-        "rule_name": notice.rule_name,
-        "change": str(notice.change),
-        "channel": row["channel"],
-        "recipient": masked_address(row["recipient"]) if row["channel"] == EMAIL else row["recipient"],
-        "state": str(MessageState(row["state"])),
-        "attempts": row["attempts"],
-        "at": row["at_ms"],
-        "code": row["code"],
-        "message": row["message"],
-        "title": notice.title,
-        "summary": notice.summary,
-        "link": notice.link,
-        "version": row["version"],
+        **_columns(message.notification, "rule_id", "rule_name", "change", "title", "summary", "link"),
+        **_columns(message, "alert_event_id", "channel", "state", "attempts", "at_ms", "code", "message", "version"),
+        "message_id": message.id,
+        "recipient": masked_address(recipient) if message.channel == EMAIL else recipient,
     }
 
 
-def _channel(health: ChannelHealth) -> dict[str, Any]:
-    return {
-        "channel": health.channel,
-        "state": health.state,
-        "since": health.since_ms,
-        "at": health.at_ms,
-        "code": health.code,
-        "message": health.message,
-    }
+def _columns(of: object, *names: str) -> dict[str, Any]:
+    return {name.removesuffix("_ms"): getattr(of, name) for name in names}

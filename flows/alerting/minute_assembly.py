@@ -15,15 +15,15 @@ from model.events.envelope import UnreadableRecord
 BUNDLES_VERSION = 1
 
 
-@dataclass(frozen=True, slots=True)
-class MinutePart:
-    """The counts of one outcomes partition in one append minute. ``rows`` and ``states``: see
-    `model.recording.rollup.bundle`."""
+class MinutePart(msgspec.Struct, frozen=True):
+    """The counts of one outcomes partition in one append minute: a record of topic minutes. ``rows`` and ``states``:
+    see `model.recording.rollup.bundle`."""
 
-    minute_ms: int
+    v: Literal[1]
+    append_minute_ms: int
     partition: int
-    rows: list[dict[str, Any]]
-    states: list[dict[str, Any]]
+    rows: list[Any]  # invalid ones are skipped when they are counted
+    states: list[Any] = []
 
 
 @dataclass(slots=True)
@@ -35,24 +35,15 @@ class Minute:
     states: list[dict[str, Any]] = field(default_factory=list)
 
 
-class _Record(msgspec.Struct):
-    v: Literal[1]
-    append_minute_ms: int
-    partition: int
-    rows: list[Any]  # invalid ones are skipped when they are counted
-    states: list[Any] = []
-
-
-_decoder = msgspec.json.Decoder(_Record)
+_decoder = msgspec.json.Decoder(MinutePart)
 
 
 def read_bundle(value: bytes) -> MinutePart:
     """Decode a record of topic minutes. Raises `UnreadableRecord`."""
     try:
-        read = _decoder.decode(value)
+        return _decoder.decode(value)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UnreadableRecord(f"not a bundle of this version: {error}") from None
-    return MinutePart(read.append_minute_ms, read.partition, read.rows, read.states)
 
 
 class MinuteAssembler:
@@ -63,14 +54,15 @@ class MinuteAssembler:
         self._seen_ms: dict[int, int] = {}
         self._incomplete: dict[int, Minute] = {}
 
-    def add(self, bundle: MinutePart) -> None:
+    def add(self, part: MinutePart) -> None:
         """Add a part, unless this minute of its partition was added before."""
-        if bundle.minute_ms <= self._seen_ms.get(bundle.partition, -1):
+        minute_ms = part.append_minute_ms
+        if minute_ms <= self._seen_ms.get(part.partition, -1):
             return
-        self._seen_ms[bundle.partition] = bundle.minute_ms
-        minute = self._incomplete.setdefault(bundle.minute_ms, Minute(bundle.minute_ms))
-        minute.rows.extend(bundle.rows)
-        minute.states.extend(bundle.states)
+        self._seen_ms[part.partition] = minute_ms
+        minute = self._incomplete.setdefault(minute_ms, Minute(minute_ms))
+        minute.rows.extend(part.rows)
+        minute.states.extend(part.states)
 
     def complete(self) -> Iterator[Minute]:
         """Remove and return the complete minutes, in order."""

@@ -1,18 +1,17 @@
-"""Messages: which channels and recipients get a notice about a transition. Pure."""
+"""Messages: which channels and recipients get a notification about an alert event. Pure."""
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
+from model.alerts.alert_event import AlertEvent
 from model.alerts.channels import target_of
-from model.alerts.notice import Change, ErrorGroup, Notice
+from model.alerts.messages import notification_of
+from model.alerts.notification import Change, Notification
 from model.alerts.rule import IN_APP
-from model.alerts.transition import Transition
 from model.workspace.workspace import Workspace
 
-NOTICE_VERSION = 1
 _PERSONAL = "failed-events"  # subscriptions: in the app only the subscriber sees them
 
 
@@ -25,46 +24,63 @@ class MessageState(StrEnum):
     DROPPED = "dropped"  # given up
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Message:
-    """One notice for one recipient on one channel. ``id``: 32 hex digits, derived from these three."""
+    """One notification for one recipient on one channel, and its progress. ``id``: derived from these three.
+
+    ``batch_id``: messages with the same one are sent together; '' before that is decided. ``version``: of its row.
+    """
 
     id: str
-    transition_id: str  # '' if no rule caused it
+    alert_event_id: str  # '' if no rule caused it
     channel: str
     recipient: str
-    notice: Notice
+    notification: Notification
+    at_ms: int
+    state: MessageState
+    attempts: int = 0
+    due_ms: int = 0
+    batch_id: str = ""
+    code: str = ""
+    message: str = ""
+    version: int = 1
 
-    @property
-    def first_state(self) -> MessageState:
-        """A message in the app needs no sending."""
-        return MessageState.SENT if self.channel == IN_APP else MessageState.QUEUED
+
+def messages_about(alert_events: Iterable[AlertEvent], workspace: Workspace) -> list[Message]:
+    """The messages about those of the alert events that notify."""
+    return [
+        message
+        for alert_event in alert_events
+        if alert_event.notified
+        for message in messages_of(alert_event, notification_of(alert_event), workspace)
+    ]
 
 
-def messages_of(transition: Transition, notice: Notice, workspace: Workspace) -> list[Message]:
-    """The messages about a transition: in the app always, and on the channels of its rule."""
+def messages_of(alert_event: AlertEvent, notification: Notification, workspace: Workspace) -> list[Message]:
+    """The messages about an alert event: in the app always, and on the channels of its rule."""
     emails = {user.id: user.email for user in workspace.users}
-    personal = transition.kind == _PERSONAL and transition.author in emails  # the workspace file is nobody
-    targets = [(IN_APP, transition.author if personal else "")]
-    for name in transition.channels:
-        target = target_of(name, emails.get(transition.author))
+    personal = alert_event.kind == _PERSONAL and alert_event.author in emails  # the workspace file is nobody
+    targets = [(IN_APP, alert_event.author if personal else "")]
+    for name in alert_event.channels:
+        target = target_of(name, emails.get(alert_event.author))
         if target is not None and target.channel != IN_APP:
             targets.append((target.channel, target.recipient))
-    return [message_to(channel, recipient, notice, transition.id) for channel, recipient in dict.fromkeys(targets)]
+    return [message_to(*target, notification, alert_event.id) for target in dict.fromkeys(targets)]
 
 
-def message_to(channel: str, recipient: str, notice: Notice, transition_id: str = "") -> Message:
-    """A notice for one recipient."""
-    text = "\x1f".join((notice.id, channel, recipient))
+def message_to(channel: str, recipient: str, notification: Notification, alert_event_id: str = "") -> Message:
+    """A notification for one recipient. A message in the app needs no sending."""
+    text = "\x1f".join((notification.id, channel, recipient))
     made_id = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
-    return Message(id=made_id, transition_id=transition_id, channel=channel, recipient=recipient, notice=notice)
+    state = MessageState.SENT if channel == IN_APP else MessageState.QUEUED
+    return Message(made_id, alert_event_id, channel, recipient, notification, notification.at_ms, state)
 
 
-def channel_disabled(channel: str, code: str, message: str, at_ms: int, refused: str) -> Notice:
-    """The notice to the other channels when one refuses everything. ``refused``: id of the refused message."""
+def channel_disabled(channel: str, code: str, message: str, at_ms: int, refused: str) -> Notification:
+    """The notification to the other channels when one refuses everything. ``refused``: id of the refused message."""
     digest = hashlib.sha256(f"channel-disabled\x1f{channel}\x1f{refused}".encode()).hexdigest()[:32]
     reason = " ".join(filter(None, (code, message)))
-    return Notice(
+    return Notification(
         id=digest,
         change=Change.CHANNEL_DISABLED,
         rule_id="",
@@ -74,21 +90,3 @@ def channel_disabled(channel: str, code: str, message: str, at_ms: int, refused:
         at_ms=at_ms,
         facts=(("What to do", f"Fix it, then run: waybill alerts test-channel {channel}"),),
     )
-
-
-def notice_record(notice: Notice) -> dict[str, Any]:
-    """As plain data that JSON can hold."""
-    return {"v": NOTICE_VERSION, **asdict(notice)}
-
-
-def notice_from(record: Mapping[str, Any]) -> Notice:
-    """From plain data. Raises ValueError for a version that this Waybill does not read."""
-    if record.get("v") != NOTICE_VERSION:
-        raise ValueError(f"a notice has version {record.get('v')}; this Waybill reads {NOTICE_VERSION}")
-    fields = {name: value for name, value in record.items() if name != "v"}
-    fields |= {
-        "change": Change(fields["change"]),
-        "facts": tuple((label, value) for label, value in fields["facts"]),
-        "error_groups": tuple(ErrorGroup(**group) for group in fields["error_groups"]),
-    }
-    return Notice(**fields)

@@ -1,30 +1,31 @@
-"""The outbox: transitions and messages that are not sent or recorded yet, in one SQLite file in the recovery directory.
+"""The outbox: alert events and messages not yet sent or recorded, in one SQLite file in the recovery directory.
 
-Transitions are written before Bytewax's snapshot is committed, once per id, so replaying minutes adds nothing. A
+Alert events are written before Bytewax's snapshot is committed, once per id, so replaying minutes adds nothing. A
 message stays until its channel has accepted it or it is given up. Which messages are sent together is stored before
 sending, so that after a crash the same message is sent with the same id.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, fields
 from pathlib import Path
-from typing import Any
 
 import orjson
 
-from flows.alerting.notifications import Message, MessageState, notice_from, notice_record
+from flows.alerting.notifications import Message, MessageState
 from flows.sqlite.database import SqliteFile
-from model.alerts.notice import Notice
-from model.alerts.transition import Transition
+from model.alerts.alert_event import AlertEvent
+from model.alerts.notification import Notification
+from model.alerts.records import from_record, to_record
 from model.durations import DAY_MS
 
 KEPT_MS = 60 * DAY_MS  # how long sent and recorded rows are kept: longer than topic minutes, which a replay reads
 MAX_DUE = 200  # per channel and query; more than fits into one message
 MAX_UNDELIVERED = 1_000
+MAX_UNRECORDED = 500  # of each kind
 _SCHEMA = (
-    "CREATE TABLE IF NOT EXISTS transitions (id TEXT PRIMARY KEY, at_ms INTEGER, record BLOB, recorded INTEGER)",
+    "CREATE TABLE IF NOT EXISTS alert_events (id TEXT PRIMARY KEY, at_ms INTEGER, record BLOB, recorded INTEGER)",
     """CREATE TABLE IF NOT EXISTS messages (
-        id TEXT PRIMARY KEY, transition_id TEXT, channel TEXT, recipient TEXT, notice BLOB, at_ms INTEGER,
+        id TEXT PRIMARY KEY, alert_event_id TEXT, channel TEXT, recipient TEXT, notification BLOB, at_ms INTEGER,
         state TEXT, attempts INTEGER, due_ms INTEGER, batch_id TEXT, code TEXT, message TEXT,
         version INTEGER, recorded_version INTEGER)""",
     "CREATE INDEX IF NOT EXISTS unsent ON messages (channel, due_ms) WHERE state IN ('queued', 'failed')",
@@ -33,20 +34,6 @@ _SCHEMA = (
         recorded INTEGER)""",
     "CREATE TABLE IF NOT EXISTS marks (name TEXT PRIMARY KEY, value BLOB)",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class QueuedMessage:
-    """A message to send. ``batch_id``: messages with the same one are sent together; '' before that is decided."""
-
-    id: str
-    channel: str
-    recipient: str
-    notice: Notice
-    at_ms: int
-    attempts: int
-    due_ms: int
-    batch_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +53,16 @@ class ChannelHealth:
 class Unrecorded:
     """What is not in the store yet, oldest first."""
 
-    transitions: list[Transition]
-    messages: list[dict[str, Any]]  # rows of the table, notice decoded
+    alert_events: list[AlertEvent]
+    messages: list[Message]
     channels: list[ChannelHealth]
 
     def __bool__(self) -> bool:
-        return bool(self.transitions or self.messages or self.channels)
+        return bool(self.alert_events or self.messages or self.channels)
+
+
+_MESSAGE = ", ".join(field.name for field in fields(Message))
+_HEALTH = ", ".join(field.name for field in fields(ChannelHealth))
 
 
 class Outbox:
@@ -91,36 +82,41 @@ class Outbox:
         return Outbox(self._file.path)
 
     def put(
-        self, transitions: Iterable[Transition], messages: Iterable[Message], mark: tuple[str, bytes] | None = None
+        self, alert_events: Iterable[AlertEvent], messages: Iterable[Message], mark: tuple[str, bytes] | None = None
     ) -> None:
-        """Add new transitions and messages, and set a small named value; atomic, durable on return.
+        """Add new alert events and messages, and set a small named value; atomic, durable on return.
 
-        Messages of a known transition are not added again: the workspace may name other recipients by now.
+        Messages of a known alert event are not added again: the workspace may name other recipients by now.
         """
         with self._connection.transaction() as sqlite:
             known = {
                 made.id
-                for made in transitions
+                for made in alert_events
                 if not sqlite.execute(
-                    "INSERT OR IGNORE INTO transitions VALUES (?, ?, ?, 0)",
-                    (made.id, made.at_ms, orjson.dumps(made.to_record())),
+                    "INSERT OR IGNORE INTO alert_events VALUES (?, ?, ?, 0)",
+                    (made.id, made.at_ms, orjson.dumps(to_record(made))),
                 ).rowcount
             }
             sqlite.executemany(
                 "INSERT OR IGNORE INTO messages VALUES (?, ?, ?, ?, ?, ?, ?, 0, 0, '', '', '', 1, 0)",
                 [
                     (
-                        made.id, made.transition_id, made.channel, made.recipient,
-                        orjson.dumps(notice_record(made.notice)), made.notice.at_ms, str(made.first_state),
+                        m.id,
+                        m.alert_event_id,
+                        m.channel,
+                        m.recipient,
+                        orjson.dumps(to_record(m.notification)),
+                        m.at_ms,
+                        m.state,
                     )
-                    for made in messages
-                    if made.transition_id not in known
+                    for m in messages
+                    if m.alert_event_id not in known
                 ],
             )  # fmt: skip
             if mark is not None:
                 sqlite.execute("INSERT OR REPLACE INTO marks VALUES (?, ?)", mark)
 
-    def queued(self, now_ms: int) -> list[QueuedMessage]:
+    def queued(self, now_ms: int) -> list[Message]:
         """Messages due now, oldest first; limited per channel, so that no channel waits behind another."""
         channels = self._connection.rows("SELECT DISTINCT channel FROM messages WHERE state IN ('queued', 'failed')")
         due = [
@@ -130,23 +126,23 @@ class Outbox:
         ]
         return sorted(due, key=lambda queued: (queued.at_ms, queued.id))
 
-    def batch(self, batch_id: str) -> list[QueuedMessage]:
+    def batch(self, batch_id: str) -> list[Message]:
         """The unsent messages of a batch."""
         return self._undelivered("batch_id = ?", batch_id, MAX_UNDELIVERED)
 
-    def transition_of(self, message_id: str) -> Transition | None:
-        """The transition a message is about; None if no rule caused it."""
+    def alert_event_of(self, message_id: str) -> AlertEvent | None:
+        """The alert event a message is about; None if no rule caused it."""
         row = self._connection.row(
-            "SELECT record FROM transitions WHERE id = (SELECT transition_id FROM messages WHERE id = ?)", message_id
+            "SELECT record FROM alert_events WHERE id = (SELECT alert_event_id FROM messages WHERE id = ?)", message_id
         )
-        return None if row is None else Transition.from_record(orjson.loads(row[0]))
+        return None if row is None else from_record(AlertEvent, orjson.loads(row[0]))
 
-    def assign_batch(self, batch_id: str, notices: Sequence[tuple[str, Notice]]) -> None:
-        """Store which messages are sent together, and their final notices: (message id, notice)."""
+    def assign_batch(self, batch_id: str, notifications: Sequence[tuple[str, Notification]]) -> None:
+        """Store which messages are sent together, and their final notifications: (message id, notification)."""
         with self._connection.transaction() as sqlite:
             sqlite.executemany(
-                "UPDATE messages SET batch_id = ?, notice = ?, version = version + 1 WHERE id = ?",
-                [(batch_id, orjson.dumps(notice_record(notice)), message_id) for message_id, notice in notices],
+                "UPDATE messages SET batch_id = ?, notification = ?, version = version + 1 WHERE id = ?",
+                [(batch_id, orjson.dumps(to_record(notification)), id_) for id_, notification in notifications],
             )
 
     def record_result(
@@ -161,34 +157,23 @@ class Outbox:
                 [(str(state), due_ms, code, message, alone, message_id) for message_id in ids],
             )
 
-    def undelivered_on(self, channel: str) -> list[QueuedMessage]:
+    def undelivered_on(self, channel: str) -> list[Message]:
         """Unsent messages of a channel, due or not."""
         return self._undelivered("channel = ?", channel, MAX_UNDELIVERED)
 
     def health(self, channel: str) -> ChannelHealth | None:
         """The state of a channel; None if it was never used."""
-        row = self._connection.row(
-            "SELECT channel, identity, state, since_ms, at_ms, code, message FROM channels WHERE channel = ?", channel
-        )
+        row = self._connection.row(f"SELECT {_HEALTH} FROM channels WHERE channel = ?", channel)  # noqa: S608
         return None if row is None else ChannelHealth(*row)
 
     def put_health(self, health: ChannelHealth) -> None:
         """Record the state of a channel."""
         with self._connection.transaction() as sqlite:
-            sqlite.execute(
-                "INSERT OR REPLACE INTO channels VALUES (?, ?, ?, ?, ?, ?, ?, 0)",
-                (
-                    health.channel, health.identity, health.state, health.since_ms, health.at_ms, health.code,
-                    health.message,
-                ),
-            )  # fmt: skip
+            sqlite.execute("INSERT OR REPLACE INTO channels VALUES (?, ?, ?, ?, ?, ?, ?, 0)", astuple(health))
 
     def disabled(self) -> list[ChannelHealth]:
         """The disabled channels."""
-        rows = self._connection.rows(
-            "SELECT channel, identity, state, since_ms, at_ms, code, message FROM channels WHERE state = 'disabled'"
-        )
-        return [ChannelHealth(*row) for row in rows]
+        return self._health("state = 'disabled'")
 
     def mark(self, name: str) -> bytes | None:
         """Read a small named value."""
@@ -196,54 +181,51 @@ class Outbox:
         return None if row is None else row[0]
 
     def unrecorded(self) -> Unrecorded:
-        """What is not in the store yet, at most a few hundred of each kind."""
-        transitions = self._connection.rows(
-            "SELECT record FROM transitions WHERE NOT recorded ORDER BY at_ms LIMIT 500"
+        """What is not in the store yet."""
+        alert_events = self._connection.rows(
+            "SELECT record FROM alert_events WHERE NOT recorded ORDER BY at_ms LIMIT ?", MAX_UNRECORDED
         )
-        columns = "id, transition_id, channel, recipient, notice, at_ms, state, attempts, code, message, version"
-        messages = self._connection.rows(
-            f"SELECT {columns} FROM messages WHERE recorded_version < version ORDER BY at_ms LIMIT 500"  # noqa: S608
-        )
-        channels = self._connection.rows(
-            "SELECT channel, identity, state, since_ms, at_ms, code, message FROM channels WHERE NOT recorded"
-        )
-        names = columns.split(", ")
         return Unrecorded(
-            [Transition.from_record(orjson.loads(record)) for (record,) in transitions],
-            [
-                values | {"notice": notice_from(orjson.loads(values["notice"]))}
-                for row in messages
-                if (values := dict(zip(names, row, strict=True)))
-            ],
-            [ChannelHealth(*row) for row in channels],
+            [from_record(AlertEvent, orjson.loads(record)) for (record,) in alert_events],
+            self._messages("recorded_version < version ORDER BY at_ms", MAX_UNRECORDED),
+            self._health("NOT recorded"),
         )
 
     def recorded(self, done: Unrecorded, now_ms: int) -> None:
         """Mark rows as recorded in the store, and delete old rows that were sent and recorded."""
         with self._connection.transaction() as sqlite:
-            sqlite.executemany("UPDATE transitions SET recorded = 1 WHERE id = ?", [(t.id,) for t in done.transitions])
+            sqlite.executemany(
+                "UPDATE alert_events SET recorded = 1 WHERE id = ?", [(event.id,) for event in done.alert_events]
+            )
             sqlite.executemany(
                 "UPDATE messages SET recorded_version = ? WHERE id = ?",
-                [(m["version"], m["id"]) for m in done.messages],
+                [(message.version, message.id) for message in done.messages],
             )
             sqlite.executemany(
                 "UPDATE channels SET recorded = 1 WHERE channel = ? AND at_ms = ?",
-                [(c.channel, c.at_ms) for c in done.channels],
+                [(health.channel, health.at_ms) for health in done.channels],
             )
-            sqlite.execute("DELETE FROM transitions WHERE recorded AND at_ms < ?", (now_ms - KEPT_MS,))
+            sqlite.execute("DELETE FROM alert_events WHERE recorded AND at_ms < ?", (now_ms - KEPT_MS,))
             sqlite.execute(
                 "DELETE FROM messages WHERE recorded_version = version AND state IN ('sent', 'dropped') AND at_ms < ?",
                 (now_ms - KEPT_MS,),
             )
 
-    def _undelivered(self, which: str, *parameters: object) -> list[QueuedMessage]:
+    def _undelivered(self, which: str, *parameters: object) -> list[Message]:
         """Unsent messages that match ``which``, oldest first; the last parameter is the limit."""
-        found = self._connection.rows(
-            "SELECT id, channel, recipient, notice, at_ms, attempts, due_ms, batch_id FROM messages"  # noqa: S608
-            f" WHERE state IN ('queued', 'failed') AND {which} ORDER BY at_ms, id LIMIT ?",
-            *parameters,
-        )
-        return [QueuedMessage(row[0], row[1], row[2], notice_from(orjson.loads(row[3])), *row[4:]) for row in found]
+        return self._messages(f"state IN ('queued', 'failed') AND {which} ORDER BY at_ms, id", *parameters)
+
+    def _messages(self, which: str, *parameters: object) -> list[Message]:
+        rows = self._connection.rows(f"SELECT {_MESSAGE} FROM messages WHERE {which} LIMIT ?", *parameters)  # noqa: S608
+        messages = []
+        for id_, about, channel, recipient, notification, at_ms, state, *progress in rows:
+            content = from_record(Notification, orjson.loads(notification))
+            messages.append(Message(id_, about, channel, recipient, content, at_ms, MessageState(state), *progress))
+        return messages
+
+    def _health(self, which: str) -> list[ChannelHealth]:
+        rows = self._connection.rows(f"SELECT {_HEALTH} FROM channels WHERE {which}")  # noqa: S608
+        return [ChannelHealth(*row) for row in rows]
 
     def close(self) -> None:
         """Release the file."""

@@ -16,12 +16,3 @@ circuit state; the `InFlightBudget` of the process all counts and bytes; a `Shar
 the snapshot of everything unfinished; `DedupStore` the first offset of each message; `ReplayMarks` how far earlier
 runs may have read; `WorkspaceVersions` which version of the workspace routes which offset.
 """
-
-from bytewax.dataflow import Dataflow
-
-
-def flow() -> Dataflow:
-    """For ``python -m bytewax.run "flows.delivery:flow()"``; see `flows.runtime.worker`."""
-    from flows.delivery import dataflow  # here, so that importing one module of the package does not import them all
-
-    return dataflow.flow()

@@ -184,7 +184,7 @@ class CircuitBreaker:
     def _refused(self, now_ms: int, code: str, message: str, others: int) -> None:
         if self.state is CircuitState.BLOCKED or (self._refusals.proven and not others):
             self._pause(now_ms, self._setup_probe_ms)
-            self._enter(CircuitState.BLOCKED, code, self._refusals.told(code, message), self._paused_until_ms)
+            self._enter(CircuitState.BLOCKED, code, self._refusals.evidence(code, message), self._paused_until_ms)
         elif self._refusals.suspected and not self._refusals.answered:
             self._pause(now_ms, NO_ANSWER_PAUSE_MS)
 

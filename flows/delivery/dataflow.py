@@ -29,7 +29,7 @@ from flows.engine.clock import wall_clock_ms
 from flows.engine.epochs import EpochAligner
 from flows.engine.sharding import WorkerShare
 from flows.functions.host import FunctionHost
-from flows.runtime.installation import Deployment
+from flows.runtime.deployment import Deployment
 from flows.runtime.recovery import log_id, start_offset
 from flows.runtime.runner import RunnableFlow
 from flows.runtime.worker import Worker, run_worker
@@ -78,7 +78,7 @@ def delivery_flow(
 
 
 def prepare(
-    installation: Deployment,
+    deployment: Deployment,
     stop: StopEvent,
     *,
     clock: Callable[[], int] = wall_clock_ms,
@@ -87,17 +87,17 @@ def prepare(
     connected: Callable[[], None] = lambda: None,
 ) -> RunnableFlow:
     """Build the parts of one run in this process. ``connected`` is called when all its processes are connected."""
-    workspace, topics = installation.workspace, installation.topics
+    workspace, topics = deployment.workspace, deployment.topics
     config = workspace.delivery
     run = secrets.token_hex(8)
-    recovery = installation.recovery(FLOW)
+    recovery = deployment.recovery(FLOW)
     replay_marks = ReplayMarks(
         recovery / REPLAY_MARKS_DIRECTORY, lambda topic, partition: topics.bounds(topic, partition)[1]
     )
     parts = [(topic, partition) for topic in SOURCES for partition in range(topics.partitions(topic))]
     budget = InFlightBudget(max_deliveries=config.max_held_deliveries, max_bytes=config.max_held_bytes, clock=clock)
     dedup_stores = DedupStores(
-        topics, installation.data / "duplicates", window_seconds=config.duplicate_window_seconds, clock=clock
+        topics, deployment.data / "duplicates", window_seconds=config.duplicate_window_seconds, clock=clock
     )
     versions = WorkspaceVersions(recovery / VERSIONS_DIRECTORY, workspace)
     router = Router(
@@ -109,7 +109,7 @@ def prepare(
         log=log_id(topics, FLOW),
         run=run,
         clock=clock,
-        reload_workspace=installation.live.reload,
+        reload_workspace=deployment.live.reload,
     )
     policy = config.retry_policy()
     outbound = outbound_of(config)
@@ -183,20 +183,20 @@ def prepare(
 
     def close(clean: bool) -> None:
         """Release everything; ``clean``: the flow ended normally, so its last snapshot holds all of its state."""
-        installation.live.unsubscribe(reload)
+        deployment.live.unsubscribe(reload)
         calls.close()
         dedup_stores.close()
         if clean:
             replay_marks.mark_clean_stop()
 
-    installation.live.subscribe(reload)
+    deployment.live.subscribe(reload)
     return RunnableFlow(flow, close)
 
 
 def flow() -> Dataflow:
-    """For ``python -m bytewax.run "flows.delivery:flow()"``; see `flows.runtime.worker`."""
+    """For ``python -m bytewax.run "flows.delivery.dataflow:flow()"``; see `flows.runtime.worker`."""
 
-    def make(installation: Deployment, worker: Worker) -> RunnableFlow:
-        return prepare(installation, worker.stop, share=worker.share, connected=worker.connected)
+    def make(deployment: Deployment, worker: Worker) -> RunnableFlow:
+        return prepare(deployment, worker.stop, share=worker.share, connected=worker.connected)
 
     return run_worker(FLOW, make)

@@ -108,15 +108,15 @@ class BatchSender:
         if function is None or delivery.inserted:
             return delivery, None
         event = msgspec.json.decode(delivery.event)  # with integers of any size
-        functions = self._functions.of(f"{delivery.source} -> {delivery.destination}")
-        match await functions.run(function.handler, event, dict(function.settings)):
+        connection = f"{delivery.source} -> {delivery.destination}"
+        match await self._functions.run(function.handler, event, dict(function.settings), connection):
             case host.Returned(event=changed):
                 return replace(delivery, event=exact_json.dumps(changed), inserted=True), None
             case host.Dropped(why=why):
                 return delivery, local_failure("FILTERED_BY_FUNCTION", why, FailureClass.FILTER)
             case host.RetryAsked(why=why):
                 return delivery, local_failure("FUNCTION_RETRY", why, FailureClass.RETRY)
-            case host.Rejected(why=why):
+            case host.EventRejected(why=why):
                 return delivery, local_failure("FUNCTION_REJECTED", why)
             case host.Failed(code="FUNCTION_PAUSED", why=why):
                 return delivery, local_failure(

@@ -6,5 +6,6 @@
 - timer_slack: Bytewax's main thread wakes a thousand times a second and takes the interpreter each time.
 - clock: Bytewax stalls when the wall clock is set back, so a watchdog ends the process; polls share one time grid.
 - backoff: a sink must not return before its rows are written, so it retries forever; flows restart with a pause.
+- single_sink: a sink with one partition per worker.
 - threads, files: background threads and atomic file writes.
 """

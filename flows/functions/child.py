@@ -15,7 +15,7 @@ import msgspec
 import orjson
 
 from flows.functions import DropEvent, RejectEvent, RetryEvent
-from flows.functions.messages import ANSWER_LIMIT_BYTES, WHY_LIMIT_CHARS, Reply, decode_request, encode
+from flows.functions.messages import REASON_LIMIT_CHARS, REPLY_LIMIT_BYTES, Reply, decode_request, encode
 from model.events import exact_json
 
 MEMORY_LIMIT_BYTES = 1 << 30  # in addition to its memory at start
@@ -28,22 +28,22 @@ def main(host: int) -> None:
     """Process batches until the host (a process id) closes the pipe or exits."""
     _die_with(host)
     _import_from_start_directory()
-    orders, answers = _pipes()
+    requests, replies = _pipes()
     _limit_memory()
     _die_first()
     this = os.getpid()
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
-    for count in orders:
+    for count in requests:
         # Read the whole batch before running its first event: else both sides could block on writing.
-        for line in [orders.readline() for _ in range(int(count))]:
-            reply = _handle(line, loop, answers.write)
+        for line in [requests.readline() for _ in range(int(count))]:
+            reply = _handle(line, loop, replies.write)
             if os.getpid() != this:
-                os._exit(0)  # a process forked by a handler must not answer
-            answer = encode(reply)
-            if len(answer) > ANSWER_LIMIT_BYTES:
-                answer = encode(Reply("failed", f"the event it returned is over {ANSWER_LIMIT_BYTES} bytes"))
-            answers.write(answer + b"\n")
+                os._exit(0)  # a process forked by a handler must not reply
+            message = encode(reply)
+            if len(message) > REPLY_LIMIT_BYTES:
+                message = encode(Reply("failed", f"the event it returned is over {REPLY_LIMIT_BYTES} bytes"))
+            replies.write(message + b"\n")
             if reply.kind == "exhausted":
                 os._exit(1)  # memory in use would fail every later event
 
@@ -62,32 +62,32 @@ def _import_from_start_directory() -> None:
 def _pipes() -> tuple[Any, Any]:
     """Hide the pipes from handlers: their output goes to standard error, and their input is empty.
 
-    Forked processes do not inherit the pipes: they could answer for this process, and would hide its exit.
+    Forked processes do not inherit the pipes: they could reply for this process, and would hide its exit.
     """
-    orders, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb", buffering=0)
+    requests, replies = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb", buffering=0)
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.dup2(2, 1)
-    for pipe in (orders.fileno(), answers.fileno()):
+    for pipe in (requests.fileno(), replies.fileno()):
         os.register_at_fork(after_in_child=lambda pipe=pipe: os.close(pipe))
-    return orders, answers
+    return requests, replies
 
 
-def _handle(line: bytes, loop: asyncio.AbstractEventLoop, tell: Callable[[bytes], Any]) -> Reply:
+def _handle(line: bytes, loop: asyncio.AbstractEventLoop, send: Callable[[bytes], Any]) -> Reply:
     try:
-        order = decode_request(line)
+        request = decode_request(line)
     except (msgspec.DecodeError, RecursionError):
         return Reply("failed", "the event is nested too deeply")
-    handler = _handlers.get(order.handler)
+    handler = _handlers.get(request.handler)
     if handler is None:
-        tell(encode(Reply("importing")) + b"\n")
+        send(encode(Reply("importing")) + b"\n")
         try:
-            handler = _handlers[order.handler] = _load(order.handler)
+            handler = _handlers[request.handler] = _load(request.handler)
         except BaseException as error:
-            return Reply("unavailable", _said(error))
-    tell(encode(Reply("started")) + b"\n")
+            return Reply("unavailable", _describe(error))
+    send(encode(Reply("started")) + b"\n")
     try:
-        event = handler(order.event, order.settings)
+        event = handler(request.event, request.settings)
         if asyncio.iscoroutine(event):
             event = loop.run_until_complete(event)
         if event is None:
@@ -101,17 +101,17 @@ def _handle(line: bytes, loop: asyncio.AbstractEventLoop, tell: Callable[[bytes]
         return Reply(kind, _text(error))
     except MemoryError as error:
         limit = f"it needs more than its {MEMORY_LIMIT_BYTES >> 20} MB of memory"
-        return Reply("exhausted", f"{_said(error).removesuffix(': ')}: {limit}"[:WHY_LIMIT_CHARS])
+        return Reply("exhausted", f"{_describe(error).removesuffix(': ')}: {limit}"[:REASON_LIMIT_CHARS])
     except BaseException as error:
-        return Reply("failed", _said(error))
+        return Reply("failed", _describe(error))
 
 
-def _written(event: dict[str, Any], order: bytes) -> bytes:
+def _written(event: dict[str, Any], request: bytes) -> bytes:
     """Encode the returned event. Integers beyond 64 bits may be kept from the input, but not created."""
     try:
         return orjson.dumps(event)
     except orjson.JSONEncodeError:
-        if not exact_json.holds_inexact(order):
+        if not exact_json.holds_inexact(request):
             raise
         return exact_json.dumps(event)
 
@@ -124,8 +124,8 @@ def _load(name: str) -> Callable[[dict[str, Any], dict[str, str]], Any]:
     return found  # type: ignore[no-any-return]
 
 
-def _said(error: BaseException) -> str:
-    return f"{type(error).__name__}: {_text(error)}"[:WHY_LIMIT_CHARS]
+def _describe(error: BaseException) -> str:
+    return f"{type(error).__name__}: {_text(error)}"[:REASON_LIMIT_CHARS]
 
 
 def _text(error: BaseException) -> str:
@@ -133,7 +133,7 @@ def _text(error: BaseException) -> str:
         text = str(error)
     except Exception:  # the user's own __str__
         return ""
-    return text[:WHY_LIMIT_CHARS].encode("utf-8", "replace").decode()
+    return text[:REASON_LIMIT_CHARS].encode("utf-8", "replace").decode()
 
 
 def _limit_memory() -> None:

@@ -5,24 +5,22 @@ only delays its own connection.
 """
 
 import asyncio
-import copy
 import secrets
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from flows.functions.messages import Request, encode
 from flows.functions.process import Child, Guardian
-from flows.functions.queue import FunctionQueue, Run
-from flows.functions.results import STOPPING, Dropped, Failed, FunctionResult, Rejected, RetryAsked, Returned
-from flows.functions.slots import Slots
+from flows.functions.queue import FunctionQueue, Run, Slots
+from flows.functions.results import STOPPING, Dropped, EventRejected, Failed, FunctionResult, RetryAsked, Returned
 
 PROCESSES_LIMIT = 32  # most processes; beyond that, idle ones are stopped
 CLOSE_LIMIT_SECONDS = 5.0  # a function that does not end by then is left to the guardian
 CLOSE_POLL_SECONDS = 0.01
 
-__all__ = ["Dropped", "Failed", "FunctionHost", "FunctionResult", "Rejected", "RetryAsked", "Returned"]
+__all__ = ["Dropped", "Failed", "FunctionHost", "FunctionResult", "EventRejected", "RetryAsked", "Returned"]
 
 
 class FunctionHost:
@@ -37,58 +35,11 @@ class FunctionHost:
         processes_limit: int = PROCESSES_LIMIT,
     ) -> None:
         """``directory``: searched for modules besides installed packages; by default the current one."""
-        self._queues = _Queues(directory, limit_seconds, show, processes_limit)
-        self._connection = ""
-        self._of: dict[str, Self] = {}
-
-    def of(self, connection: str) -> Self:
-        """The host for one connection, with a process of its own."""
-        if connection not in self._of:
-            view = copy.copy(self)
-            view._connection = connection
-            self._of[connection] = view
-        return self._of[connection]
-
-    async def run(self, handler: str, event: dict[str, Any], settings: dict[str, str]) -> FunctionResult:
-        """Run one function on one event. Never raises for what the function does."""
-        try:
-            line = encode(Request(handler, event, settings)) + b"\n"
-        except (UnicodeEncodeError, RecursionError, OverflowError, TypeError) as error:
-            return Failed("FUNCTION_FAILED", f"the event or its settings are not JSON: {type(error).__name__}")
-        loop = asyncio.get_running_loop()
-        run = Run(line, loop, loop.create_future())
-        queue = self._queues.get((self._connection, handler))
-        if queue is None:
-            return STOPPING
-        queue.add(run)
-        return await run.future
-
-    def reload(self) -> None:
-        """Import all modules again, from the next batch on."""
-        self._queues.reload()
-
-    async def close(self) -> None:
-        """Stop the processes. Unfinished and later runs are FUNCTION_UNAVAILABLE, retried after the restart."""
-        threads = self._queues.close()
-        # Polled: this also runs while the interpreter shuts down, when no executor takes a join any more.
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + CLOSE_LIMIT_SECONDS
-        while any(thread.is_alive() for thread in threads) and loop.time() < deadline:
-            await asyncio.sleep(CLOSE_POLL_SECONDS)
-        self._queues.end_guardian()
-
-
-class _Queues:
-    """The queues of all connections, by connection and handler."""
-
-    def __init__(
-        self, directory: Path | None, limit_seconds: float, show: Callable[[str], None], processes_limit: int
-    ) -> None:
         self._directory = directory
         self._limit_seconds = limit_seconds
         self._show = show
         self._lock = threading.Lock()
-        self._queues: dict[tuple[str, str], FunctionQueue] = {}
+        self._queues: dict[tuple[str, str], FunctionQueue] = {}  # by connection and handler
         self._slots = Slots(processes_limit, self._make_room)
         self._mark = secrets.token_hex(8)
         self._started = 0
@@ -96,7 +47,44 @@ class _Queues:
         self._guarding = threading.Lock()  # a queue reports an ended process while it holds its own lock
         self._closed = False
 
-    def get(self, key: tuple[str, str]) -> FunctionQueue | None:
+    async def run(
+        self, handler: str, event: dict[str, Any], settings: dict[str, str], connection: str = ""
+    ) -> FunctionResult:
+        """Run one function on one event, in the process of its connection. Never raises for what the function does."""
+        try:
+            line = encode(Request(handler, event, settings)) + b"\n"
+        except (UnicodeEncodeError, RecursionError, OverflowError, TypeError) as error:
+            return Failed("FUNCTION_FAILED", f"the event or its settings are not JSON: {type(error).__name__}")
+        loop = asyncio.get_running_loop()
+        run = Run(line, loop, loop.create_future())
+        queue = self._queue((connection, handler))
+        if queue is None:
+            return STOPPING
+        queue.add(run)
+        return await run.future
+
+    def reload(self) -> None:
+        """Import all modules again, from the next batch on."""
+        with self._lock:
+            for queue in self._queues.values():
+                queue.reload()
+
+    async def close(self) -> None:
+        """Stop the processes. Unfinished and later runs are FUNCTION_UNAVAILABLE, retried after the restart."""
+        with self._lock:
+            self._closed = True
+            threads = [thread for queue in self._queues.values() if (thread := queue.close()) is not None]
+        # Polled: this also runs while the interpreter shuts down, when no executor takes a join any more.
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + CLOSE_LIMIT_SECONDS
+        while any(thread.is_alive() for thread in threads) and loop.time() < deadline:
+            await asyncio.sleep(CLOSE_POLL_SECONDS)
+        with self._guarding:
+            if self._guardian is not None:
+                self._guardian.close()
+                self._guardian = None
+
+    def _queue(self, key: tuple[str, str]) -> FunctionQueue | None:
         """The queue of a connection's function; None when closed."""
         queue = self._queues.get(key)
         if queue is None:
@@ -105,24 +93,6 @@ class _Queues:
                     return None
                 queue = self._queues.setdefault(key, FunctionQueue(self._start, self._slots, self._limit_seconds))
         return queue
-
-    def reload(self) -> None:
-        with self._lock:
-            for queue in self._queues.values():
-                queue.reload()
-
-    def close(self) -> list[threading.Thread]:
-        """Start stopping; returns the threads to join."""
-        with self._lock:
-            self._closed = True
-            threads = [queue.close() for queue in self._queues.values()]
-        return [thread for thread in threads if thread is not None]
-
-    def end_guardian(self) -> None:
-        with self._guarding:
-            if self._guardian is not None:
-                self._guardian.close()
-                self._guardian = None
 
     def _start(self) -> Child:
         with self._guarding:
@@ -134,7 +104,7 @@ class _Queues:
                 if self._guardian is None and not self._closed:
                     self._guardian = Guardian(f"{self._mark}.")
                 if self._guardian is not None:
-                    self._guardian.tell(f"+{child.pid}")
+                    self._guardian.report(f"+{child.pid}")
         except OSError:
             child.kill()
             raise
@@ -143,7 +113,7 @@ class _Queues:
     def _ended(self, pid: int) -> None:
         with self._guarding:
             if self._guardian is not None:
-                self._guardian.tell(f"-{pid}")
+                self._guardian.report(f"-{pid}")
 
     def _make_room(self) -> None:
         """Stop the process that has been idle longest."""

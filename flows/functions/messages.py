@@ -13,8 +13,8 @@ import msgspec
 
 from model.http.failure import FOUND_LIMIT_CHARS
 
-ANSWER_LIMIT_BYTES = 1024 * 1024
-WHY_LIMIT_CHARS = FOUND_LIMIT_CHARS  # the host redacts and shortens it
+REPLY_LIMIT_BYTES = 1024 * 1024
+REASON_LIMIT_CHARS = FOUND_LIMIT_CHARS  # the host redacts and shortens it
 
 
 class Request(msgspec.Struct, frozen=True):

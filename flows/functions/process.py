@@ -15,7 +15,7 @@ from typing import IO
 import msgspec
 
 from flows.functions.guardian import MARK, end_marked
-from flows.functions.messages import ANSWER_LIMIT_BYTES, Reply, decode_reply
+from flows.functions.messages import REPLY_LIMIT_BYTES, Reply, decode_reply
 from flows.functions.results import Failed
 
 OUTPUT_BYTES_PER_SECOND = 4096
@@ -42,8 +42,8 @@ class Child:
         assert self._process.stdin and self._process.stdout and self._process.stderr
         self._in: IO[bytes] = self._process.stdin
         self._out = self._process.stdout.fileno()
-        self._heard = b""
-        self.answered = False  # anything at all
+        self._received = b""
+        self.replied = False  # anything at all
         self.dead = False
         threading.Thread(target=_show_output, args=(self._process.stderr, show), daemon=True).start()
 
@@ -56,7 +56,7 @@ class Child:
     def read_reply(self, limit_seconds: float) -> Reply | Failed:
         """Return its next message, or the failure."""
         deadline = time.monotonic() + limit_seconds
-        while b"\n" not in self._heard:
+        while b"\n" not in self._received:
             poll = select.poll()
             poll.register(self._out, select.POLLIN)
             if not poll.poll(max(0.0, deadline - time.monotonic()) * 1_000):
@@ -64,14 +64,14 @@ class Child:
             read = os.read(self._out, 1 << 16)
             if not read:
                 return Failed("FUNCTION_CRASHED", self._cause_of_death())
-            self._heard += read
-            if len(self._heard) > 2 * ANSWER_LIMIT_BYTES:
+            self._received += read
+            if len(self._received) > 2 * REPLY_LIMIT_BYTES:
                 return Failed("FUNCTION_CRASHED", "it sent more than the limit")
-        line, _, self._heard = self._heard.partition(b"\n")
+        line, _, self._received = self._received.partition(b"\n")
         try:
             return decode_reply(line)
         except msgspec.DecodeError:
-            return Failed("FUNCTION_CRASHED", "it sent what is no answer")
+            return Failed("FUNCTION_CRASHED", "it sent something that is not a reply")
 
     def stop(self) -> None:
         """Stop it, from any thread; `kill` must follow."""
@@ -116,7 +116,7 @@ class Guardian:
         assert self._process.stdin
         self._in: IO[bytes] = self._process.stdin
 
-    def tell(self, reply: str) -> None:
+    def report(self, reply: str) -> None:
         """Report that a session started (``+<process id>``) or ended (``-<process id>``)."""
         with contextlib.suppress(OSError):  # the guardian was killed: nothing to do
             self._in.write(f"{reply}\n".encode())

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 
 from flows.functions.process import Child
 from flows.functions.results import STOPPING, Failed, FunctionResult, result_of
-from flows.functions.slots import Slots
 
 BATCH_EVENTS = 64
 BATCH_BYTES = 1 << 20  # reached, not crossed twice: the event that reaches it still goes along
@@ -46,6 +45,43 @@ class Run:
             self.loop.call_soon_threadsafe(settle)
         except RuntimeError:  # the loop is closed
             pass
+
+
+class Slots:
+    """Counts processes. ``make_room`` stops an idle one when all slots are taken."""
+
+    def __init__(self, most: int, make_room: Callable[[], None]) -> None:
+        self._free = most
+        self._waiting = 0
+        self._make_room = make_room
+        self._changed = threading.Condition()
+
+    @property
+    def wanted(self) -> bool:
+        """A queue waits for a slot: holders release theirs between two batches."""
+        return self._waiting > 0
+
+    def take(self) -> None:
+        """Wait for a slot."""
+        with self._changed:
+            if self._free:
+                self._free -= 1
+                return
+            self._waiting += 1
+        try:
+            self._make_room()
+            with self._changed:
+                self._changed.wait_for(lambda: self._free > 0)
+                self._free -= 1
+        finally:
+            with self._changed:
+                self._waiting -= 1
+
+    def give(self) -> None:
+        """Release a slot."""
+        with self._changed:
+            self._free += 1
+            self._changed.notify()
 
 
 class FunctionQueue:
@@ -133,7 +169,7 @@ class FunctionQueue:
             with self._changed:
                 self._runs.extendleft(reversed(left))
             if self._child is not None and self._child.dead:
-                fruitful = self._child.answered
+                fruitful = self._child.replied
                 self._end_child()
                 if fruitful:
                     self._restarts_without_reply = 0
@@ -209,7 +245,7 @@ class FunctionQueue:
     def _run_batch(self, child: Child, batch: list[Run]) -> list[Run]:
         """Run a batch; return the events for another process: those behind an event that ended this one."""
         started_seconds = time.monotonic()
-        fresh = not child.answered
+        fresh = not child.replied
         child.send([run.line for run in batch])
         for index, run in enumerate(batch):
             stage, limit_seconds = "", IMPORT_LIMIT_SECONDS
@@ -222,7 +258,7 @@ class FunctionQueue:
                     elif stage == "started":
                         run.end(reply)
                         self._note_timeout(reply.code == "FUNCTION_TIMEOUT")
-                    elif stage == "importing" or not child.answered:
+                    elif stage == "importing" or not child.replied:
                         run.end(Failed("FUNCTION_UNAVAILABLE", reply.why))
                     else:
                         return batch[index:]  # it exited between two events: neither caused it
@@ -234,7 +270,7 @@ class FunctionQueue:
             if reply.kind == "exhausted" and not (fresh and index == 0):
                 child.kill()
                 return batch[index:]  # earlier events may have used the memory: run it again in a new process
-            child.answered = True
+            child.replied = True
             self._timeouts = 0
             run.end(STOPPING if self._closed else result_of(reply))
         if not fresh:  # importing does not count

@@ -29,7 +29,7 @@ class RetryAsked:
 
 
 @dataclass(frozen=True, slots=True)
-class Rejected:
+class EventRejected:
     """Rejected as invalid."""
 
     why: str
@@ -46,13 +46,13 @@ class Failed:
     why: str
 
 
-FunctionResult = Returned | Dropped | RetryAsked | Rejected | Failed
+FunctionResult = Returned | Dropped | RetryAsked | EventRejected | Failed
 
 STOPPING = Failed("FUNCTION_UNAVAILABLE", "Waybill is stopping")
 _KINDS: dict[str, Callable[[str], FunctionResult]] = {
     "dropped": Dropped,
     "retry": RetryAsked,
-    "rejected": Rejected,
+    "rejected": EventRejected,
     "failed": lambda why: Failed("FUNCTION_FAILED", why),
     "exhausted": lambda why: Failed("FUNCTION_FAILED", why),
     "unavailable": lambda why: Failed("FUNCTION_UNAVAILABLE", why),

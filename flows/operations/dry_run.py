@@ -86,27 +86,16 @@ async def _explain_one(
     configuration: CompiledWorkspace, sender: BatchSender, event: Event, routed: RouteResult, delivery: Delivery
 ) -> DryRunResult:
     redactor = configuration.redactor
-    stripped = routed.event is not event.payload
+    names: dict[str, Any] = {"destination": delivery.destination, "mapping": delivery.mapping}
     if routed.state is not None:
         state = "filtered" if routed.state is State.FILTERED else "discarded"
-        return DryRunResult(
-            destination=delivery.destination,
-            mapping=delivery.mapping,
-            state=state,
-            code=routed.code,
-            message=redactor.text(routed.message),
-        )
+        return DryRunResult(**names, state=state, code=routed.code, message=redactor.text(routed.message))
+    stripped = routed.event is not event.payload
     function = configuration.functions.get((delivery.source, delivery.destination))
+    handler = function.handler if function else ""
     _, made = await sender.rehearse(replace(delivery, inserted=False))
-    said: dict[str, Any] = (
-        {"state": _STATES[made.failure], "code": made.code, "message": made.message}
-        if isinstance(made, AttemptResult)
-        else {"state": "sent", "request": show_request(made, redactor)}
-    )
-    return DryRunResult(
-        destination=delivery.destination,
-        mapping=delivery.mapping,
-        stripped=stripped,
-        function=function.handler if function else "",
-        **said,
-    )
+    if isinstance(made, AttemptResult):
+        refused: dict[str, Any] = {"state": _STATES[made.failure], "code": made.code, "message": made.message}
+        return DryRunResult(**names, **refused, stripped=stripped, function=handler)
+    request = show_request(made, redactor)
+    return DryRunResult(**names, state="sent", stripped=stripped, function=handler, request=request)

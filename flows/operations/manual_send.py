@@ -6,6 +6,7 @@ the insert function are skipped unless requested; mapping triggers apply, becaus
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import orjson
 from msgspec.structs import replace
@@ -19,7 +20,7 @@ from model.delivery.delivery import Delivery
 from model.events.event import Event
 from model.events.ids import attempt_id
 from model.http.failure import FailureClass
-from model.recording.facts import Audited, Fact, Sample, Tested
+from model.recording.facts import Fact, Sample, Tested
 from model.routing import routing
 
 TEST = "test"  # state of a test event's sample
@@ -94,43 +95,23 @@ def facts_of(result: DeliveryResult, configuration: CompiledWorkspace, author: s
     """The facts of one call of a test."""
     delivery = replace(result.delivery, calls=1)
     answer = result.answer
-    yield Tested(
+    common: dict[str, Any] = {
         **delivery.about(),
-        at_ms=result.finished_ms,
-        run=run,
-        attempt=1,
-        code=answer.code,
-        message=answer.message,
-        author=author,
-        state=state_of(result),
-        http_status=answer.http_status,
-        http_ms=answer.http_ms,
-    )
+        "at_ms": result.finished_ms,
+        "run": run,
+        "attempt": 1,
+        "code": answer.code,
+        "message": answer.message,
+    }
+    status, http_ms = answer.http_status, answer.http_ms
+    yield Tested(**common, author=author, state=state_of(result), http_status=status, http_ms=http_ms)
     redactor = configuration.redactor
     if configuration.workspace.redaction.payloads:
         yield Sample(
-            **delivery.about(),
-            at_ms=result.finished_ms,
-            run=run,
-            attempt=1,
-            code=answer.code,
-            message=answer.message,
+            **common,
             attempt_id=attempt_id(delivery.delivery_id, run, 1),
             state=TEST,
             event=redactor.json_bytes(delivery.event),
             request=orjson.dumps(shown_request(result, redactor)).decode(),
             response=orjson.dumps(shown_response(result, redactor)).decode(),
         )
-
-
-def audited(author: str, role: str, destination: str, details: dict[str, str], at_ms: int, run: str) -> Audited:
-    """The audit fact of a test, to be appended before it is sent."""
-    return Audited(
-        at_ms=at_ms,
-        run=run,
-        author=author,
-        role=role,
-        action="test-event",
-        subject=destination,
-        details=orjson.dumps(details).decode(),
-    )

@@ -107,7 +107,7 @@ class Redriver:
         self._ledger.forget(self._clock() - LEDGER_SECONDS * 1_000)
         count = 0
         with closing(self._topics.producer()) as producer:
-            _put(producer, fact(audited.subject.encode(), audited))
+            producer.send(*fact(audited.subject.encode(), audited))
             producer.flush()
             began_seconds = rate_limit.monotonic_seconds()
             for chunk in self._chunks(min(CHUNK_DELIVERIES, rate_limit.rate_per_second)):
@@ -145,8 +145,8 @@ class Redriver:
         self._ledger.start_chunk(started)
         for delivery, number in chunk:
             again = redrive_of(delivery, number, now_ms)
-            _put(producer, retry(again, now_ms))
-            _put(producer, _said(again, started))
+            producer.send(*retry(again, now_ms))
+            producer.send(*_redriven_fact(again, started))
         producer.flush()
         self._ledger.finish_chunk()
 
@@ -163,7 +163,7 @@ class Redriver:
                 for record in _records(self._topics, topic, partition, start, end):
                     if missing.pop(record.key, None) is not None:
                         # Its fact may exist already; a repeated fact folds.
-                        _put(producer, _said(Delivery.from_record(record.value), chunk))
+                        producer.send(*_redriven_fact(Delivery.from_record(record.value), chunk))
             producer.flush()
         self._ledger.finish_chunk(missing=missing.values())
 
@@ -191,13 +191,9 @@ class Redriver:
             after = places[-1][:2]
 
 
-def _said(delivery: Delivery, chunk: Chunk) -> OutgoingRecord:
-    said = redriven(delivery, at_ms=chunk.at_ms, batch=chunk.batch, author=chunk.author)
-    return fact(delivery.delivery_id.encode(), said)
-
-
-def _put(producer: Producer, output: OutgoingRecord) -> None:
-    producer.send(output.topic, output.key, output.value, output.partition)
+def _redriven_fact(delivery: Delivery, chunk: Chunk) -> OutgoingRecord:
+    redriven_fact = redriven(delivery, at_ms=chunk.at_ms, batch=chunk.batch, author=chunk.author)
+    return fact(delivery.delivery_id.encode(), redriven_fact)
 
 
 def _records(topics: Topics, topic: str, partition: int, start: int, end: int) -> Iterator[Record]:

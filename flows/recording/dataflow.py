@@ -12,10 +12,11 @@ from bytewax.dataflow import Dataflow
 from bytewax.operators import KeyedStream
 
 from flows.engine.clock import wall_clock_ms
+from flows.engine.single_sink import SingleSink
 from flows.recording.recorder import Recorded, Recorder, StoreItem
 from flows.recording.replays import FactLookup, ReplayDeduplicator, StoreLookup
-from flows.recording.store_sink import StoreSink
-from flows.runtime.installation import Deployment, migrate_store
+from flows.recording.store_sink import StoreSinkPartition
+from flows.runtime.deployment import Deployment, migrate_store
 from flows.runtime.recovery import start_offset
 from flows.runtime.runner import RunnableFlow
 from flows.runtime.worker import Worker, run_worker
@@ -51,13 +52,9 @@ class OutcomesPartition(TopicPartition):
         return self._minute_began
 
 
-class OutcomesSource(TopicSource):
-    """All partitions of topic outcomes."""
-
-    partition_type = OutcomesPartition
-
-
-def recording_flow(source: OutcomesSource, lookup: FactLookup, store: StoreSink, minutes: TopicSink) -> Dataflow:
+def recording_flow(
+    source: TopicSource, lookup: FactLookup, store: SingleSink[StoreItem], minutes: TopicSink
+) -> Dataflow:
     """Wire the flow from its parts."""
     flow = Dataflow(FLOW)
     items = op.input("outcomes", flow, source)
@@ -86,20 +83,22 @@ def is_row(keyed: tuple[str, Recorded]) -> TypeGuard[tuple[str, StoreItem]]:
     return not isinstance(keyed[1], OutgoingRecord)
 
 
-def prepare(installation: Deployment, store: Store, stop: StopEvent) -> Dataflow:
-    """Make the flow of one installation, writing to ``store``."""
-    topics = installation.topics
+def prepare(deployment: Deployment, store: Store, stop: StopEvent) -> Dataflow:
+    """Make the flow of one deployment, writing to ``store``."""
+    topics = deployment.topics
     start = start_offset(topics, FLOW)
     config = SourceConfig(topics=topics, topic=OUTCOMES, clock=wall_clock_ms, stop=stop, start=start, drain=True)
-    return recording_flow(OutcomesSource(config), StoreLookup(store), StoreSink(store, topics), TopicSink(topics))
+    source = TopicSource(config, OutcomesPartition)
+    sink = SingleSink(lambda: StoreSinkPartition(store, topics.producer()))
+    return recording_flow(source, StoreLookup(store), sink, TopicSink(topics))
 
 
 def flow() -> Dataflow:
-    """For ``python -m bytewax.run "flows.recording:flow()"``; see `flows.runtime.worker`."""
+    """For ``python -m bytewax.run "flows.recording.dataflow:flow()"``; see `flows.runtime.worker`."""
 
-    def make(installation: Deployment, worker: Worker) -> RunnableFlow:
-        store = open_store(installation.store_url)
-        migrate_store(installation, store)
-        return RunnableFlow(prepare(installation, store, worker.stop), lambda clean: store.close())
+    def make(deployment: Deployment, worker: Worker) -> RunnableFlow:
+        store = open_store(deployment.store_url)
+        migrate_store(deployment, store)
+        return RunnableFlow(prepare(deployment, store, worker.stop), lambda clean: store.close())
 
     return run_worker(FLOW, make)

@@ -5,7 +5,8 @@ be flushed to the store yet, are kept in memory.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from functools import partial
+from typing import Any, NamedTuple, Protocol
 
 from flows.engine.backoff import retry_forever
 from model.recording.facts import Duplicate, Fact, Outcome, Received, State
@@ -62,22 +63,16 @@ class ReplayDeduplicator:
 
     def look_up(self, facts: Sequence[tuple[int, Fact]], log_partition: int) -> None:
         """Fetch the earlier facts about the replayed ones among ``facts`` (offset, fact), in one query per kind."""
-        keys = {key for _, fact in facts if getattr(fact, "replayed", False) and (key := key_of(fact)) is not None}
-        unknown = [key for key in keys if self._recall(key) is None]
-        if not unknown:
-            return
-        before = facts[0][0]
-        outcomes = [key for key in unknown if isinstance(key, OutcomeKey)]
-        events = [key for key in unknown if isinstance(key, EventKey)]
-        if outcomes:
-            earlier = self._lookup.outcomes(outcomes, log_partition, before)
-            self._memory[0].update({key: earlier[key.delivery_id] for key in outcomes if key.delivery_id in earlier})
-        if events:
-            seen = self._lookup.events(events, log_partition, before)
-            repeated: dict[Key, EarlierOutcome] = {
-                key: _SEEN for key in events if (key.events_partition, key.events_offset) in seen
-            }
-            self._memory[0].update(repeated)
+        replayed = [fact for _, fact in facts if getattr(fact, "replayed", False)]
+        unknown = {key for fact in replayed if (key := key_of(fact)) is not None and self._recall(key) is None}
+        at = (log_partition, facts[0][0]) if facts else (log_partition, 0)
+        memory = self._memory[0]
+        if outcomes := [key for key in unknown if isinstance(key, OutcomeKey)]:
+            earlier = self._lookup.outcomes(outcomes, *at)
+            memory.update({key: earlier[key.delivery_id] for key in outcomes if key.delivery_id in earlier})
+        if events := [key for key in unknown if isinstance(key, EventKey)]:
+            seen = self._lookup.events(events, *at)
+            memory.update({key: _SEEN for key in events if (key.events_partition, key.events_offset) in seen})
 
     def decision(self, fact: Fact) -> Decision:
         """Decide on one fact, and remember it for the following ones."""
@@ -112,45 +107,27 @@ class StoreLookup:
 
     def outcomes(self, keys: Sequence[OutcomeKey], log_partition: int, before_offset: int) -> dict[str, EarlierOutcome]:
         """The counted outcome of each delivery, by delivery id."""
-        rows = retry_forever(
-            lambda: self._store.view(
-                "prior_outcomes",
-                destinations=sorted({key.destination for key in keys}),
-                delivery_ids=[key.delivery_id for key in keys],
-                first_received_ms=min(key.received_at_ms for key in keys),
-                last_received_ms=max(key.received_at_ms for key in keys),
-                log_partition=log_partition,
-                before_offset=before_offset,
-            ),
-            StoreUnavailable,
-            "looking up earlier outcomes",
-        )
-        return {
-            row["delivery_id"]: EarlierOutcome(State(row["state"]), row["code"], row["at"], row["attempt"])
-            for row in rows
-        }
+        delivery_ids = [key.delivery_id for key in keys]
+        destinations = sorted({key.destination for key in keys})
+        chosen = {"destinations": destinations, "delivery_ids": delivery_ids}
+        rows = self._rows("prior_outcomes", keys, log_partition, before_offset, chosen)
+        return {r["delivery_id"]: EarlierOutcome(State(r["state"]), r["code"], r["at"], r["attempt"]) for r in rows}
 
     def events(self, keys: Sequence[EventKey], log_partition: int, before_offset: int) -> set[tuple[int, int]]:
         """The (events partition, offset) of events already recorded as received or duplicate."""
         seen: set[tuple[int, int]] = set()
         for partition in {key.events_partition for key in keys}:
-            seen |= self._events_of(
-                [key for key in keys if key.events_partition == partition], log_partition, before_offset
-            )
+            group = [key for key in keys if key.events_partition == partition]
+            chosen = {"events_partition": partition, "events_offsets": [key.events_offset for key in group]}
+            rows = self._rows("prior_events", group, log_partition, before_offset, chosen)
+            seen |= {(row["events_partition"], row["events_offset"]) for row in rows}
         return seen
 
-    def _events_of(self, keys: Sequence[EventKey], log_partition: int, before_offset: int) -> set[tuple[int, int]]:
-        rows = retry_forever(
-            lambda: self._store.view(
-                "prior_events",
-                events_partition=keys[0].events_partition,
-                events_offsets=[key.events_offset for key in keys],
-                first_received_ms=min(key.received_at_ms for key in keys),
-                last_received_ms=max(key.received_at_ms for key in keys),
-                log_partition=log_partition,
-                before_offset=before_offset,
-            ),
-            StoreUnavailable,
-            "looking up events already read",
-        )
-        return {(row["events_partition"], row["events_offset"]) for row in rows}
+    def _rows(
+        self, view: str, keys: Sequence[Key], log_partition: int, before_offset: int, chosen: dict[str, Any]
+    ) -> list[dict[str, Any]]:
+        received_ms = [key.received_at_ms for key in keys]
+        period = {"first_received_ms": min(received_ms), "last_received_ms": max(received_ms)}
+        before = {"log_partition": log_partition, "before_offset": before_offset}
+        query = partial(self._store.view, view, **chosen, **period, **before)
+        return retry_forever(query, StoreUnavailable, "looking up earlier facts")

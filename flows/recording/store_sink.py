@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import orjson
-from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
+from bytewax.outputs import StatefulSinkPartition
 
 from flows.engine.backoff import retry_forever
 from flows.recording.recorder import RebuildHours, StoreItem
-from flows.topics.interface import Producer, TopicError, Topics
+from flows.topics.interface import Producer, TopicError
 from flows.topics.records import dead_letter
 from sinks.clickhouse.rows import RefusedRow
 from sinks.clickhouse.store import StoreUnavailable
@@ -65,26 +65,10 @@ class StoreSinkPartition(StatefulSinkPartition[StoreItem, None]):
         refused = retry_forever(lambda: self._store.insert(table, rows), StoreUnavailable, f"inserting into {table}")
         for row in refused:
             letter = dead_letter(orjson.dumps(row.row), table.encode(), "ROW_REFUSED", f"{table}: {row.reason}")
-            self._producer.send(letter.topic, letter.key, letter.value)
+            self._producer.send(*letter)
         if refused:
             log.error(
                 "the store refused %(rows)d rows for %(table)s, see dead_letters: %(error)s",
                 {"rows": len(refused), "table": table, "error": refused[0].reason},
             )
             retry_forever(self._producer.flush, TopicError, "appending refused rows to dead_letters")
-
-
-class StoreSink(FixedPartitionedSink[StoreItem, None]):
-    """One partition per worker."""
-
-    def __init__(self, store: Tables, topics: Topics) -> None:
-        self._store = store
-        self._topics = topics
-
-    def list_parts(self) -> list[str]:
-        """This worker's partition."""
-        return ["0"]
-
-    def build_part(self, step_id: str, for_part: str, resume_state: None) -> StoreSinkPartition:
-        """Create the worker's buffer."""
-        return StoreSinkPartition(self._store, self._topics.producer())

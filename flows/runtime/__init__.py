@@ -1,5 +1,5 @@
 """How flows run: in a thread of `waybill up` (`runner`) or as a process of Bytewax's own runner (`worker`).
 
-`installation` opens a deployment's topics, data directory and store. `recovery` ties a recovery directory to its
+`deployment` opens a deployment's topics, data directory and store. `recovery` ties a recovery directory to its
 topics, so that a lost one is refused instead of restarting silently from zero. `background` runs the periodic work.
 """

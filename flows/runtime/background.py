@@ -8,7 +8,7 @@ from pathlib import Path
 
 from flows.engine.clock import ClockWatchdog, monotonic_ms, wall_clock_ms, watch
 from flows.engine.threads import every
-from flows.runtime.installation import Deployment
+from flows.runtime.deployment import Deployment
 from flows.topics.interface import TopicError
 from flows.workspace.discards import View
 from flows.workspace.reloader import POLL_SECONDS, WorkspaceReloader
@@ -24,12 +24,12 @@ def watch_clock(stopped: threading.Event) -> None:
     watch(ClockWatchdog(wall_clock_ms, monotonic_ms), stopped, _clock_stepped_back)
 
 
-def expire_topics(installation: Deployment, stopped: threading.Event) -> None:
+def expire_topics(deployment: Deployment, stopped: threading.Event) -> None:
     """Delete records past their retention, where the topics do not do so by themselves."""
 
     def expire() -> None:
         try:
-            installation.topics.expire()
+            deployment.topics.expire()
         except TopicError as error:
             log.warning("deleting records past their retention failed, retrying in a minute: %s", error)
 
@@ -37,16 +37,16 @@ def expire_topics(installation: Deployment, stopped: threading.Event) -> None:
 
 
 def reload_workspace(
-    installation: Deployment,
+    deployment: Deployment,
     file: Path,
     environ: Mapping[str, str],
     stopped: threading.Event,
     view: View | None = None,
 ) -> None:
     """Apply the workspace file whenever it changes; ``view`` reads the store, to count what a change discards."""
-    reloader = WorkspaceReloader(file, installation.live, environ, view=view)
-    installation.live.reload_with(reloader.reload_if_changed)
-    at_start = [installation.workspace] if view else []
+    reloader = WorkspaceReloader(file, deployment.live, environ, view=view)
+    deployment.live.reload_with(reloader.reload_if_changed)
+    at_start = [deployment.workspace] if view else []
 
     def poll() -> None:
         if at_start:  # the file may have changed while nothing ran

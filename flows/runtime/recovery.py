@@ -54,16 +54,12 @@ def check_recovery(topics: Topics, flow: str, recovery: Path) -> None:
 
 def identity_of(topics: Topics, flow: str) -> bytes | None:
     """The identity of a flow in the topics' metadata; None before its first start."""
-    return topics.get_metadata(_identity_key(flow))
+    return topics.get_metadata(f"{flow}.identity")
 
 
 def log_id(topics: Topics, flow: str) -> str:
     """The log id, written when the flow first started on these topics."""
     return (topics.get_metadata(f"{flow}.log") or b"").decode()
-
-
-def _identity_key(flow: str) -> str:
-    return f"{flow}.identity"
 
 
 def reset_recovery(topics: Topics, flow: str, recovery: Path) -> None:
@@ -77,7 +73,7 @@ def reset_recovery(topics: Topics, flow: str, recovery: Path) -> None:
         topics.put_metadata(f"{flow}.log", secrets.token_hex(8).encode())
     # The directory first: after a crash between the two writes, the next start is refused instead of starting at zero.
     (recovery / IDENTITY_FILE).write_bytes(identity)
-    topics.put_metadata(_identity_key(flow), identity)
+    topics.put_metadata(f"{flow}.identity", identity)
 
 
 def start_offset(topics: Topics, flow: str) -> Callable[[str, int], int]:

@@ -8,7 +8,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Event as StopEvent
 
@@ -41,7 +41,6 @@ class FlowStatus:
     starts: int = 0
     failure: str = ""  # why the last run died
     needs_operator: bool = False  # a restart would not help; a person must act
-    running: bool = field(default=False)
 
 
 def freeze_gc() -> None:
@@ -101,7 +100,6 @@ class FlowThread:
         restarts = Restarts()
         while not self._stop.is_set():
             self.status.starts += 1
-            self.status.running = True
             began_seconds = time.monotonic()
             try:
                 run_once(self._topics, self.name, self._recovery, self._prepare)
@@ -118,5 +116,3 @@ class FlowThread:
                     {"flow": self.name, "seconds": pause_seconds},
                 )
                 self._stop.wait(pause_seconds)
-            finally:
-                self.status.running = False

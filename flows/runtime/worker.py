@@ -1,7 +1,7 @@
 """A process that runs a flow, or a share of one, under Bytewax's own runner.
 
     export WAYBILL_WORKSPACE=workspace.yaml WAYBILL_DATA=data
-    python -P -m flows.runtime.launch "flows.delivery:flow()" -r data/recovery/delivery -s 1 -b 0 \
+    python -P -m flows.runtime.launch "flows.delivery.dataflow:flow()" -r data/recovery/delivery -s 1 -b 0 \
         -i 0 -a "host-0:2101;host-1:2101"
 
 (`python -m bytewax.run` does the same where no file of the start directory is named like one of our packages.)
@@ -32,7 +32,7 @@ from flows.engine.sharding import WorkerShare
 from flows.engine.threads import in_background
 from flows.engine.timer_slack import relax_timer_slack
 from flows.runtime.background import EXIT_AGAIN, reload_workspace, watch_clock
-from flows.runtime.installation import Deployment, open_installation
+from flows.runtime.deployment import Deployment, open_deployment
 from flows.runtime.logs import LogConfig, configure_logging
 from flows.runtime.recovery import IDENTITY_FILE, RecoveryLost, check_recovery, identity_of
 from flows.runtime.runner import RunnableFlow, freeze_gc
@@ -64,7 +64,7 @@ class Worker:
         self.stop = threading.Event()
         self._arguments = arguments
         self._connected = threading.Event()
-        self._installation: Deployment | None = None
+        self._deployment: Deployment | None = None
         self._prepared: RunnableFlow | None = None
 
     def connected(self) -> None:
@@ -76,11 +76,11 @@ class Worker:
         file = Path(os.environ.get("WAYBILL_WORKSPACE", "workspace.yaml"))
         data = Path(os.environ.get("WAYBILL_DATA", "data"))
         check(self._arguments, self.flow, data)
-        self._installation = open_installation(load_workspace(file, os.environ), data)
-        self._check_recovery(self._installation)
-        self._prepared = prepare(self._installation, self)
+        self._deployment = open_deployment(load_workspace(file, os.environ), data)
+        self._check_recovery(self._deployment)
+        self._prepared = prepare(self._deployment, self)
         watch_clock(self.stop)
-        reload_workspace(self._installation, file, os.environ, self.stop)
+        reload_workspace(self._deployment, file, os.environ, self.stop)
         freeze_gc()
         return self._prepared.flow
 
@@ -96,8 +96,8 @@ class Worker:
         died = error is not None or hasattr(sys, "last_type")
         if self._prepared is not None:
             self._prepared.close(not died)
-        if self._installation is not None:
-            self._installation.topics.close()
+        if self._deployment is not None:
+            self._deployment.topics.close()
         if not died:
             return
         if isinstance(error, PositionLost):
@@ -108,8 +108,8 @@ class Worker:
             log.error("another process of flow %(flow)s has ended, so this one ends too", {"flow": self.flow})
         exit_now(EXIT_NEEDS_A_PERSON if isinstance(error, PositionLost) else EXIT_AGAIN)
 
-    def _check_recovery(self, installation: Deployment) -> None:
-        topics, recovery = installation.topics, installation.recovery(self.flow)
+    def _check_recovery(self, deployment: Deployment) -> None:
+        topics, recovery = deployment.topics, deployment.recovery(self.flow)
         if self.share.process == 0:
             check_recovery(topics, self.flow, recovery)
             return

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from model.events.ids import partition_of
+
 EVENTS = "events"
 OUTCOMES = "outcomes"
 DEAD_LETTERS = "dead_letters"
@@ -58,18 +60,21 @@ class TopicsUnavailable(TopicError):
 class PositionLost(TopicError):
     """A reader's offset was deleted by retention, or lies past the end (the log was replaced)."""
 
-    def __init__(self, text: str, *, topic: str, partition: int, position: int, earliest: int, end: int) -> None:
-        super().__init__(text)
+    def __init__(self, topic: str, partition: int, position: int, *, earliest: int, end: int) -> None:
+        where = f"topic {topic}, partition {partition}"
+        self.missing = max(0, earliest - position)  # records between the position and the earliest one left
+        if position > end:
+            text = f"{where} ends at {end}, before position {position}: the log was replaced or cut short"
+        else:
+            text = f"{where} continues at {earliest}: {self.missing} records from {position} on were deleted"
+        super().__init__(
+            f"{text}; restore the topics from a backup, or run `waybill recover` to continue with what is left"
+        )
         self.topic = topic
         self.partition = partition
         self.position = position
         self.earliest = earliest
         self.end = end
-
-    @property
-    def missing(self) -> int:
-        """Records between the position and the earliest one left."""
-        return max(0, self.earliest - self.position)
 
 
 class ProduceFailed(TopicError):
@@ -78,6 +83,29 @@ class ProduceFailed(TopicError):
 
 class TopicFull(ProduceFailed):
     """There is no space: nothing was written."""
+
+
+def check_partition(topic: str, partition: int, partitions: int) -> None:
+    """Raise `UnknownTopic` if the topic has no such partition."""
+    if not 0 <= partition < partitions:
+        raise UnknownTopic(f"topic {topic} has {partitions} partitions, no partition {partition}")
+
+
+def check_partitions(topic: str, found: int, wanted: int) -> None:
+    """Raise `TopicError` if an existing topic has another number of partitions than configured."""
+    if found != wanted:
+        raise TopicError(
+            f"topic {topic} has {found} partitions, not {wanted} as configured: the number cannot be changed; set "
+            "topics.partitions back, or start with new topics"
+        )
+
+
+def choose_partition(topic: str, key: bytes, partition: int | None, partitions: int) -> int:
+    """The partition given, or the one that the key hashes to. Raises `UnknownTopic`."""
+    if partition is None:
+        return partition_of(key, partitions)
+    check_partition(topic, partition, partitions)
+    return partition
 
 
 class Producer(Protocol):

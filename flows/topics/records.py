@@ -36,6 +36,5 @@ def append_facts(topics: Topics, facts: list[Fact]) -> None:
     """Append facts to topic outcomes; durable on return. Raises `flows.topics.interface.TopicError`."""
     with closing(topics.producer()) as producer:
         for each in facts:
-            output = fact(each.run.encode(), each)
-            producer.send(output.topic, output.key, output.value, output.partition)
+            producer.send(*fact(each.run.encode(), each))
         producer.flush()

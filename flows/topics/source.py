@@ -162,10 +162,12 @@ class TopicPartition(StatefulSourcePartition[Item, int]):
 class TopicSource(FixedPartitionedSource[Item, int]):
     """All partitions of one topic, as a Bytewax source."""
 
-    partition_type: type[TopicPartition] = TopicPartition
-
-    def __init__(self, config: SourceConfig) -> None:
+    def __init__(
+        self, config: SourceConfig, open_partition: Callable[[SourceConfig, int, int], TopicPartition] = TopicPartition
+    ) -> None:
+        """``open_partition``: a subclass of `TopicPartition`."""
         self._config = config
+        self._open_partition = open_partition
 
     @capture_errors
     def list_parts(self) -> list[str]:
@@ -179,7 +181,7 @@ class TopicSource(FixedPartitionedSource[Item, int]):
         partition = int(for_part)
         self._config.on_open(self._config.topic, partition, resume_state is not None)
         position = self._config.start(self._config.topic, partition) if resume_state is None else resume_state
-        return self.partition_type(self._config, partition, position)
+        return self._open_partition(self._config, partition, position)
 
 
 class TopicsSource(FixedPartitionedSource[Item, int]):

@@ -6,7 +6,7 @@ is applied (`flows.workspace.reloader`), and in `waybill check` and `waybill rep
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple
 
 from flows.workspace.compiled import CompiledWorkspace
@@ -100,15 +100,13 @@ def discards(configuration: CompiledWorkspace, waiting: Iterable[PendingCount]) 
 
 def uncounted(before: CompiledWorkspace, after: CompiledWorkspace) -> tuple[Discard, ...]:
     """What a change removes or disables, where pending deliveries cannot be counted."""
-    keep_seconds = after.workspace.delivery.keep_removed_seconds
-    groups: dict[tuple[str, str, str, str], None] = {}
-    for (source, destination), plan in before.plans.items():
-        for mapping in plan.mappings if plan.off is None else ():
-            pending = PendingCount(source, destination, mapping.name, 0)
-            code = after.disabled_reason(pending)
-            if code is not None:
-                groups[_group_key(code, pending)] = None
-    return tuple(Discard(*name, None, keep_seconds) for name in groups)
+    active = (
+        PendingCount(source, destination, mapping.name, 0)
+        for (source, destination), plan in before.plans.items()
+        if plan.off is None
+        for mapping in plan.mappings
+    )
+    return tuple(replace(discard, deliveries=None) for discard in discards(after, active))
 
 
 def _group_key(code: str, pending: PendingCount) -> tuple[str, str, str, str]:

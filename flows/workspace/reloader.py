@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Mapping
 from hashlib import blake2b
+from operator import attrgetter
 from pathlib import Path
 from threading import Lock
 
@@ -15,17 +16,21 @@ from model.workspace.reader import FILE_LIMIT_BYTES, read_workspace
 from model.workspace.workspace import Workspace
 
 POLL_SECONDS = 2.0
-AT_NEXT_START = ("topics", "store", "ingest", "retention", "disk")
-_DELIVERY_AT_NEXT_START = (
-    "setup_probe_seconds",
-    "max_held_deliveries",
-    "max_held_bytes",
-    "max_wait_in_queue_seconds",
-    "shards",
-    "duplicate_window_seconds",
-    "allow_addresses",
-    "proxy",
-    "ca_file",
+AT_NEXT_START = (
+    "topics",
+    "store",
+    "ingest",
+    "retention",
+    "disk",
+    "delivery.setup_probe_seconds",
+    "delivery.max_held_deliveries",
+    "delivery.max_held_bytes",
+    "delivery.max_wait_in_queue_seconds",
+    "delivery.shards",
+    "delivery.duplicate_window_seconds",
+    "delivery.allow_addresses",
+    "delivery.proxy",
+    "delivery.ca_file",
 )
 
 log = logging.getLogger("waybill.workspace")
@@ -54,7 +59,7 @@ class WorkspaceReloader:
         self._clock = clock
         self._lock = Lock()
         self._unlogged: list[tuple[Workspace, Workspace]] = []
-        self._seen = self._digest(self._content())
+        self._seen = _digest(self._content())
 
     def poll(self) -> None:
         """Apply a changed file, and log what that discards. Never raises for the file's content."""
@@ -68,7 +73,7 @@ class WorkspaceReloader:
         """Apply a changed file; from any thread. The next `poll` logs what that discards."""
         with self._lock:
             content = self._content()
-            digest = self._digest(content)
+            digest = _digest(content)
             if digest == self._seen:
                 return
             self._seen = digest
@@ -110,15 +115,11 @@ class WorkspaceReloader:
         except OSError:
             return None
 
-    @staticmethod
-    def _digest(content: bytes | None) -> bytes:
-        return b"" if content is None else blake2b(content).digest()
+
+def _digest(content: bytes | None) -> bytes:
+    return b"" if content is None else blake2b(content).digest()
 
 
 def needs_restart(before: Workspace, after: Workspace) -> list[str]:
     """The changed settings that take effect only at the next start."""
-    changed = [name for name in AT_NEXT_START if getattr(before, name) != getattr(after, name)]
-    for name in _DELIVERY_AT_NEXT_START:
-        if getattr(before.delivery, name) != getattr(after.delivery, name):
-            changed.append(f"delivery.{name}")
-    return changed
+    return [name for name in AT_NEXT_START if attrgetter(name)(before) != attrgetter(name)(after)]

@@ -172,10 +172,6 @@ class WebhookChannel(_Channel):
         rest = self.url.raw.partition("://")[2]
         return re.split(r"[/?]", rest, maxsplit=1)[0] + "/…"
 
-    def secret_values(self) -> frozenset[str]:
-        """Return every text that came from the environment, for redaction."""
-        return self.url.secrets | (self.secret.secrets if self.secret else frozenset())
-
 
 class SmtpConfig(Section):
     """The mail server that sends messages of channel email."""
@@ -207,30 +203,22 @@ class SmtpConfig(Section):
         """Host and port."""
         return self.host, self.port or _PORTS[self.security]
 
-    def secret_values(self) -> frozenset[str]:
-        """Return every text that came from the environment, for redaction."""
-        return frozenset().union(*(text.secrets for text in (self.username, self.password) if text is not None))
+
+class _OfFile(Section):
+    id: Slug
+    """Short name of the rule: lower-case letters, digits, '_' and '-'. A new id makes a new rule."""
 
 
-class SourceVolumeOfFile(SourceVolume):
+class SourceVolumeOfFile(_OfFile, SourceVolume):
     """A rule on the volume of a source, owned by the file."""
 
-    id: Slug
-    """Short name of the rule: lower-case letters, digits, '_' and '-'. A new id makes a new rule."""
 
-
-class DeliveryRateOfFile(DeliveryRate):
+class DeliveryRateOfFile(_OfFile, DeliveryRate):
     """A rule on the rate of success, owned by the file."""
 
-    id: Slug
-    """Short name of the rule: lower-case letters, digits, '_' and '-'. A new id makes a new rule."""
 
-
-class FailedEventsOfFile(FailedEvents):
+class FailedEventsOfFile(_OfFile, FailedEvents):
     """A rule on failed events, owned by the file."""
-
-    id: Slug
-    """Short name of the rule: lower-case letters, digits, '_' and '-'. A new id makes a new rule."""
 
 
 AnyChannel = Annotated[SlackChannel | WebhookChannel, Field(discriminator="type")]
@@ -238,7 +226,7 @@ AnyRuleOfFile = Annotated[SourceVolumeOfFile | DeliveryRateOfFile | FailedEvents
 
 
 class AlertsConfig(Section):
-    """Channels and rules. `model.workspace.alerts_validation` checks what spans several fields."""
+    """Channels and rules. `model.workspace.validation` checks what spans several fields."""
 
     channels: tuple[AnyChannel, ...] = Field(default=(), max_length=200)
     """Slack channels and webhooks. Channel in-app is always there, and email:ADDRESS with smtp."""
@@ -265,5 +253,4 @@ class AlertsConfig(Section):
 
     def secret_values(self) -> frozenset[str]:
         """Return every secret, for redaction. Without base_url, because masking it would break the links."""
-        of_smtp = self.smtp.secret_values() if self.smtp else frozenset()
-        return frozenset().union(of_smtp, *(channel.secret_values() for channel in self.channels))
+        return super(AlertsConfig, self.model_copy(update={"base_url": None})).secret_values()

@@ -1,4 +1,4 @@
-"""Evaluates rules over windows. Pure: the same versions, states and windows give the same transitions.
+"""Evaluates rules over windows. Pure: the same versions, states and windows give the same alert events.
 
 The newest version of a rule applies. A rule edited while it fires keeps its state; a rule deleted or disabled while it
 fires closes its episode.
@@ -7,6 +7,7 @@ fires closes its episode.
 from collections.abc import Mapping
 from hashlib import blake2b
 
+from model.alerts.alert_event import AlertEvent
 from model.alerts.measurement import (
     History,
     Measurement,
@@ -19,7 +20,6 @@ from model.alerts.measures import FIVE_MINUTES_MS
 from model.alerts.rule import RULE, DeliveryRate, FailedEvents, Rule, SourceVolume, scope_of
 from model.alerts.state import NEVER_FIRED, Check, RuleState, StateKey
 from model.alerts.state_machine import RuleContext, close_episode, step
-from model.alerts.transition import Transition
 from model.alerts.version import RuleVersion
 from model.alerts.windows import Windows
 
@@ -33,14 +33,14 @@ def evaluate_minute(
     windows: Windows,
     history: History,
     now_ms: int,
-) -> tuple[dict[StateKey, RuleState], list[Transition]]:
+) -> tuple[dict[StateKey, RuleState], list[AlertEvent]]:
     """Evaluate every check of every rule at the end of the windows.
 
     ``newest``: from `model.alerts.version.newest`, deleted rules included, so that their episodes close. Returns the
-    states that changed and the transitions to record.
+    states that changed and the alert events to record.
     """
     changed: dict[StateKey, RuleState] = {}
-    transitions: list[Transition] = []
+    alert_events: list[AlertEvent] = []
     for rule_id, version in newest.items():
         checks = checks_of(version.rule)
         for check in RULE_CHECKS:
@@ -48,28 +48,24 @@ def evaluate_minute(
             before = states.get(key)
             if before is None and check not in checks:
                 continue
-            state, transition = evaluate(version, check, before or NEVER_FIRED, windows, history, now_ms)
+            state, alert_event = evaluate(version, check, before or NEVER_FIRED, windows, history, now_ms)
             if state is not (before or NEVER_FIRED):
                 changed[key] = state
-            if transition is not None:
-                transitions.append(transition)
-    return changed, transitions
+            if alert_event is not None:
+                alert_events.append(alert_event)
+    return changed, alert_events
 
 
 def evaluate(
     version: RuleVersion, check: Check, state: RuleState, windows: Windows, history: History, now_ms: int
-) -> tuple[RuleState, Transition | None]:
+) -> tuple[RuleState, AlertEvent | None]:
     """Evaluate one check of a rule: the state after it (the same object when nothing changed) and what to record.
 
     ``now_ms`` is the wall clock; it only decides what is too late to notify anybody of.
     """
     rule = version.rule
     if version.deleted or not rule.enabled or check not in checks_of(rule):
-        return (
-            close_episode(_context(version), check, state, windows.end_ms, _why(version))
-            if state.firing
-            else (state, None)
-        )
+        return close_episode(_context(version), check, state, windows.end_ms, _why(version))
     if check is Check.DAY and windows.end_ms % FIVE_MINUTES_MS:
         return state, None  # its windows have not moved since it was evaluated
     measured = _find(rule, check, windows, history, firing=state.firing)

@@ -1,12 +1,13 @@
-"""What a rule measures: its counts against its threshold, in integers. States and messages stand elsewhere.
+"""What a rule measures: its counts against its threshold, in integers. States and messages are in other modules.
 
-Each function is told whether the rule already fires, because the minimum then no longer applies: an episode ends when
+Each function takes whether the rule already fires, because the minimum then no longer applies: an episode ends when
 the numbers are within the threshold, not when there are too few of them.
 """
 
 from dataclasses import dataclass
 from typing import Protocol
 
+from model.alerts.alert_event import ComparedNumbers
 from model.alerts.measures import FIVE_MINUTES_MS
 from model.alerts.rule import DeliveryRate, FailedEvents, SourceVolume, scope_of
 from model.alerts.text import duration
@@ -26,24 +27,10 @@ class History(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Measurement:
-    """One comparison. The fields are those of `model.alerts.transition.Transition`."""
+class Measurement(ComparedNumbers):
+    """One comparison, and whether it crosses the threshold."""
 
-    outside: bool  # the threshold is crossed
-    from_ms: int
-    to_ms: int
-    operator: str = ""
-    numerator: int = 0
-    denominator: int = 0
-    threshold_bp: int = 0
-    minimum: int = 0
-    hour: tuple[int, int] = (0, 0)
-    baseline_from_ms: int = 0
-    baseline_to_ms: int = 0
-    excluded: tuple[tuple[str, int], ...] = ()
-    code: str = ""
-    message: str = ""
-    notes: tuple[str, ...] = ()
+    outside: bool
 
 
 def measure_volume(rule: SourceVolume, windows: Windows, history: History, *, firing: bool) -> Measurement | None:

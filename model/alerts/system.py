@@ -1,4 +1,4 @@
-"""Waybill's own rules, always on: a destination that needs a person, and alerting that hears nothing itself.
+"""Waybill's own rules, always on: a destination that needs a person, and alerting that receives no counts.
 
 Nobody can edit, mute or acknowledge them. Their ids name what they watch: ``setup:crm``, ``monitor-blind``.
 """
@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from model.alerts.alert_event import AlertEvent
 from model.alerts.measurement import Measurement
 from model.alerts.rule import IN_APP
 from model.alerts.state import Check, RuleState
 from model.alerts.state_machine import RuleContext, close_episode, step
-from model.alerts.transition import Transition
 from model.durations import MINUTE_MS
 from model.http.failure import cut
 from model.reason_codes.catalogue import reason
@@ -24,8 +24,8 @@ AUTHOR = "waybill"
 
 
 @dataclass(frozen=True, slots=True)
-class DestinationSaid:
-    """What a destination is, as said in a bundle: ok, setup (a person must act), open or half_open (breaker), off."""
+class DestinationStatus:
+    """The state of a destination in a bundle: ok, setup (a person must act), open or half_open (breaker), off."""
 
     destination: str
     at_ms: int
@@ -34,8 +34,8 @@ class DestinationSaid:
     message: str = ""  # redacted
 
     @classmethod
-    def from_bundle(cls, said: Mapping[str, Any]) -> "DestinationSaid":
-        """One of a bundle's ``states``. Raises KeyError or TypeError for what is none."""
+    def from_bundle(cls, said: Mapping[str, Any]) -> "DestinationStatus":
+        """Read one of a bundle's ``states``. Raises KeyError or TypeError for another shape."""
         texts = said["destination"], said["state"], said["code"], said["message"]
         if not (all(isinstance(text, str) for text in texts) and type(said["at_ms"]) is int):
             raise TypeError("a field is of another type")
@@ -47,19 +47,19 @@ def setup_rule_id(destination: str) -> str:
     return f"{SETUP}:{destination}"
 
 
-def told_on(always: Iterable[str]) -> tuple[str, ...]:
+def default_channels(always: Iterable[str]) -> tuple[str, ...]:
     """The channels of these rules: in-app, and those that the workspace names for them."""
     return tuple(dict.fromkeys((IN_APP, *always)))
 
 
 def setup(
-    said: DestinationSaid, state: RuleState, channels: tuple[str, ...], now_ms: int
-) -> tuple[RuleState, Transition | None]:
-    """Take what a destination said into account: setup fires, ok recovers, off (nothing is sent to it any more) ends.
+    said: DestinationStatus, state: RuleState, channels: tuple[str, ...], now_ms: int
+) -> tuple[RuleState, AlertEvent | None]:
+    """Apply the state of a destination: setup fires, ok recovers, off (nothing is sent to it) closes the episode.
 
-    Its breaker is no matter for a person.
+    An open circuit breaker needs no person, so it does not fire.
 
-    A destination does not repeat itself: to be reminded, bring what it said last with the present minute as ``at_ms``.
+    States are reported only when they change: for reminders, pass the last one with the current minute as ``at_ms``.
     """
     if said.state == "off":
         why = "Nothing is sent to the destination any more."
@@ -80,22 +80,22 @@ def setup(
 
 def destination_removed(
     destination: str, state: RuleState, at_ms: int, channels: tuple[str, ...]
-) -> tuple[RuleState, Transition | None]:
-    """End the episode of a destination that is no longer in the workspace. Recorded, not told."""
+) -> tuple[RuleState, AlertEvent | None]:
+    """End the episode of a destination that is no longer in the workspace. Recorded; notifies nobody."""
     why = "The destination was removed from the workspace."
     return close_episode(_setup(destination, channels), Check.SETUP, state, at_ms, why)
 
 
 def monitor_blind(
     heard_ms: int, state: RuleState, channels: tuple[str, ...], now_ms: int
-) -> tuple[RuleState, Transition | None]:
+) -> tuple[RuleState, AlertEvent | None]:
     """Fire when no bundle came for 3 minutes of wall clock, recover when one comes.
 
-    ``heard_ms``: the wall clock when the last bundle came, or when alerting began to listen. However often it is asked
-    in one silence, the ids are the same.
+    ``heard_ms``: the wall clock when the last bundle came, or when alerting started. The ids stay the same during
+    one silence.
     """
     blind = now_ms - heard_ms > BLIND_AFTER_MS
-    # The first moment at which it was so; for a reminder the present one.
+    # The moment when the silence became too long; for a reminder the current one.
     at_ms = heard_ms if not blind else now_ms if state.firing else heard_ms + BLIND_AFTER_MS
     remedy = (
         "While this lasts no alert can fire. Look whether recording and alerting run: waybill report, and their logs."

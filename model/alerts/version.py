@@ -7,6 +7,9 @@ from typing import Any
 
 from model.alerts.rule import RULE, Rule
 
+# Columns of table alert_rules are named like the fields, with these exceptions.
+_COLUMNS = {"at_ms": "at", "muted_until_ms": "muted_until", "acknowledged_ms": "acknowledged_at", "rule": "definition"}
+
 
 class RuleChange(StrEnum):
     """How a version changed the rule."""
@@ -48,40 +51,19 @@ class RuleVersion:
 
     def as_row(self) -> dict[str, Any]:
         """As table alert_rules has it."""
-        return {
-            "rule_id": self.rule_id,
-            "version": self.version,
-            "at": self.at_ms,
-            "author": self.author,
-            "change": self.change,
-            "definition": RULE.dump_json(self.rule).decode(),
-            "muted_until": self.muted_until_ms,
-            "acknowledged_at": self.acknowledged_ms,
-            "deleted": self.deleted,
-            "owner": self.owner,
-            "creator": self.creator,
-        }
+        values = {_COLUMNS.get(name, name): getattr(self, name) for name in self.__slots__}
+        return values | {"definition": RULE.dump_json(self.rule).decode()}
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> "RuleVersion":
         """From a row of view alert_rule_versions. Raises ValueError for a version of another format."""
-        return cls(
-            rule_id=row["rule_id"],
-            version=row["version"],
-            at_ms=row["at"],
-            author=row["author"],
-            change=RuleChange(row["change"]),
-            rule=RULE.validate_json(row["definition"]),
-            muted_until_ms=row["muted_until"],
-            acknowledged_ms=row["acknowledged_at"],
-            deleted=row["deleted"],
-            owner=RuleOwner(row["owner"]),
-            creator=row["creator"],
-        )
+        values = {name: row[_COLUMNS.get(name, name)] for name in cls.__slots__}
+        values["rule"] = RULE.validate_json(row["definition"])
+        return cls(**values | {"change": RuleChange(row["change"]), "owner": RuleOwner(row["owner"])})
 
 
 def newest(versions: Iterable[RuleVersion], at_ms: int) -> dict[str, RuleVersion]:
-    """Return, by rule, the newest version made at ``at_ms`` or before, also of rules that were deleted by then."""
+    """Return, by rule, the newest version up to ``at_ms``, deleted rules included."""
     found: dict[str, RuleVersion] = {}
     for version in versions:
         known = found.get(version.rule_id)

@@ -6,41 +6,27 @@ mapping), and those of a source alone under (source, '', ''). Each count also ad
 
 from array import array
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from zlib import compress, decompress
 
-from model.alerts.measures import (
-    AHEAD_MS,
-    BEFORE,
-    DELIVERED,
-    FILTERED,
-    FIRST_FAILED,
-    FIRST_OK,
-    FIVE_MINUTES_MS,
-    MEASURES,
-    NOT_DELIVERED,
-    NOT_DELIVERED_BY_MINUTE,
-    NOW,
-    RECEIVED,
-    Measure,
-    Sum,
-)
+from model.alerts import measures
+from model.alerts.measures import AHEAD_MS, FIVE_MINUTES_MS, MEASURES, Measure, Sum
 from model.durations import MINUTE_MS
 from model.recording.rollup import OTHER
 
 WINDOWS_VERSION = 1
 SERIES_LIMIT = 50_000
 OTHERS_LIMIT = 1_000  # beyond it: of (other), one for each destination
-_SUMS = len(Sum)
 _MOST = 2**42  # of any number in a row, times too (the year 2109): a larger one is damage, and slots must not overflow
 # By status: what a row's count adds to, and what its first attempts add to.
 _COUNTED: dict[str, tuple[tuple[Measure, ...], Measure | None]] = {
-    "received": ((RECEIVED,), None),
-    "delivered": ((DELIVERED,), FIRST_OK),
-    "discarded": ((NOT_DELIVERED, NOT_DELIVERED_BY_MINUTE), FIRST_FAILED),
-    "expired": ((NOT_DELIVERED, NOT_DELIVERED_BY_MINUTE), FIRST_FAILED),
-    "filtered": ((FILTERED,), None),
-    "attempt_failed": ((), FIRST_FAILED),
+    "received": ((measures.RECEIVED,), None),
+    "delivered": ((measures.DELIVERED,), measures.FIRST_OK),
+    "discarded": ((measures.NOT_DELIVERED, measures.NOT_DELIVERED_BY_MINUTE), measures.FIRST_FAILED),
+    "expired": ((measures.NOT_DELIVERED, measures.NOT_DELIVERED_BY_MINUTE), measures.FIRST_FAILED),
+    "filtered": ((measures.FILTERED,), None),
+    "attempt_failed": ((), measures.FIRST_FAILED),
 }
 
 Key = tuple[str, str, str]  # source, destination, mapping; in a scope '' is any
@@ -70,24 +56,20 @@ class FirstAttempts(NamedTuple):
     failed_hour: int
 
 
+@dataclass(slots=True)
 class _Scope:
     """Sums of everything in a scope, and how many series are in it."""
 
-    __slots__ = ("series", "sums")
-
-    def __init__(self) -> None:
-        self.sums = [0] * _SUMS
-        self.series = 0
+    sums: list[int] = field(default_factory=lambda: [0] * len(Sum))
+    series: int = 0
 
 
+@dataclass(slots=True)
 class _Series:
     """The ring buffers of one key; a ring exists while any of its slots is not zero."""
 
-    __slots__ = ("rings", "scopes")
-
-    def __init__(self, scopes: tuple[_Scope, ...]) -> None:
-        self.rings: list[array[int] | None] = [None] * len(MEASURES)
-        self.scopes = scopes
+    scopes: tuple[_Scope, ...]
+    rings: "list[array[int] | None]" = field(default_factory=lambda: [None] * len(MEASURES))
 
     def change(self, number: int, difference: int) -> None:
         """Add to a sum of every scope it is in."""
@@ -162,9 +144,9 @@ class Windows:
             if minute_ms >= self.end_ms + AHEAD_MS:
                 self.ahead += 1
                 continue
-            measures, of_first = counted
+            counted_measures, of_first = counted
             if count:
-                for measure in measures:
+                for measure in counted_measures:
                     self._count(key, measure, minute_ms // measure.step_ms, count)
                 if count > 0 and counted is _COUNTED["received"]:
                     self.note_first_event(key[0], minute_ms)
@@ -184,34 +166,27 @@ class Windows:
 
     def volume(self, source: str) -> Volume:
         """Accepted events of a source."""
-        sums = self._sums((source, "", ""))
-        return Volume(max(0, sums[Sum.RECEIVED_NOW]), max(0, sums[Sum.RECEIVED_BEFORE]))
+        return Volume(*self._sums((source, "", ""), Sum.RECEIVED_NOW, Sum.RECEIVED_BEFORE))
 
     def volume_slots(self, source: str) -> tuple[list[int], list[int]]:
         """The events of `volume`, now and before, by five minutes, oldest first: 288 numbers each."""
         series = self._series.get((source, "", ""))
-        ring = series.rings[RECEIVED.number] if series else None
-        ring, end = ring or RECEIVED.ring(), self.day_end_ms // FIVE_MINUTES_MS
-        return RECEIVED.slots(ring, end, NOW), RECEIVED.slots(ring, end, BEFORE)
+        ring = series.rings[measures.RECEIVED.number] if series else None
+        ring, end = ring or measures.RECEIVED.ring(), self.day_end_ms // FIVE_MINUTES_MS
+        return measures.RECEIVED.slots(ring, end, measures.NOW), measures.RECEIVED.slots(ring, end, measures.BEFORE)
 
     def rate(self, scope: Key) -> Rate:
         """Deliveries of a (source, destination, mapping), '' for all, that ended."""
-        sums = self._sums(scope)
-        return Rate(max(0, sums[Sum.DELIVERED]), max(0, sums[Sum.NOT_DELIVERED]), max(0, sums[Sum.FILTERED]))
+        return Rate(*self._sums(scope, Sum.DELIVERED, Sum.NOT_DELIVERED, Sum.FILTERED))
 
     def first_attempts(self, scope: Key) -> FirstAttempts:
         """First attempts of a (source, destination, mapping), '' for all."""
-        sums = self._sums(scope)
-        return FirstAttempts(
-            max(0, sums[Sum.FIRST_OK_5_MINUTES]),
-            max(0, sums[Sum.FIRST_FAILED_5_MINUTES]),
-            max(0, sums[Sum.FIRST_OK_HOUR]),
-            max(0, sums[Sum.FIRST_FAILED_HOUR]),
-        )
+        five_minutes = Sum.FIRST_OK_5_MINUTES, Sum.FIRST_FAILED_5_MINUTES
+        return FirstAttempts(*self._sums(scope, *five_minutes, Sum.FIRST_OK_HOUR, Sum.FIRST_FAILED_HOUR))
 
     def not_delivered_in_hour(self, scope: Key) -> int:
         """Deliveries of a (source, destination, mapping) discarded or expired in the hour up to ``end_ms``."""
-        return max(0, self._sums(scope)[Sum.NOT_DELIVERED_HOUR])
+        return self._sums(scope, Sum.NOT_DELIVERED_HOUR)[0]
 
     def to_record(self) -> dict[str, Any]:
         """As plain data with compact bytes; the same object until something changes, because snapshots are frequent."""
@@ -252,9 +227,9 @@ class Windows:
                     series.change(number, value)
         return windows
 
-    def _sums(self, scope: Key) -> list[int]:
+    def _sums(self, scope: Key, *sums: Sum) -> list[int]:
         found = self._scopes.get(scope)
-        return found.sums if found is not None else [0] * _SUMS
+        return [max(0, found.sums[number]) if found else 0 for number in sums]
 
     def _count(self, key: Key, measure: Measure, slot: int, count: int) -> None:
         age = self.end_ms // measure.step_ms - 1 - slot

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from model.events.envelope import UnreadableRecord, check_version
+from model.events.envelope import UnreadableRecord, check_version, decode_json
 from model.recording.facts import DeliveryFact, Outcome, State
 
 
@@ -69,10 +69,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
         if not newline:
             raise UnreadableRecord("no header line")
         check_version(header)
-        try:
-            return msgspec.structs.replace(_decoder.decode(header), event=event)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise UnreadableRecord(f"not a delivery of this version: {error}") from None
+        return msgspec.structs.replace(decode_json(_decoder, header, "a delivery of this version"), event=event)
 
     def __reduce__(self) -> tuple[Callable[[bytes], "Delivery"], tuple[bytes]]:
         # Pickling between processes: msgspec's default, field by field, takes five times as long.

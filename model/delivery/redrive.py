@@ -13,7 +13,7 @@ import msgspec
 from msgspec.structs import replace
 
 from model.delivery.delivery import Delivery
-from model.events.envelope import UnreadableRecord, check_version
+from model.events.envelope import UnreadableRecord, check_version, decode_json
 from model.events.ids import ID_BYTES
 from model.recording.facts import Redriven, State
 
@@ -87,10 +87,7 @@ def read_dead_letter(value: bytes) -> DeadLetter:
     """Decode a record of topic dead_letters. Raises `UnreadableRecord`, also for bytes that are not a delivery."""
     line, _, record = value.partition(b"\n")
     check_version(line)
-    try:
-        header = _header_decoder.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise UnreadableRecord(f"not the dead letter of a delivery: {error}") from None
+    header = decode_json(_header_decoder, line, "the dead letter of a delivery")
     delivery = Delivery.from_record(record)
     if not _ROOT.fullmatch(delivery.key) or delivery.redrive < 0:
         raise UnreadableRecord("not the dead letter of a delivery: it has no delivery id of ours")

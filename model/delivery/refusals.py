@@ -5,6 +5,7 @@ its event (a firewall that blocks a payload) or about the moment (a name server 
 in; memory is bounded.
 """
 
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,47 +18,47 @@ NO_ANSWER_MS = 10_000  # shorter DNS and TLS failures count as passing
 MOST_NAMED = 100
 
 
+@dataclass(slots=True)
 class Refusals:
     """The refusals of one destination since its last success.
 
     ``patience_ms``: how long a delivery must be refused when it is the only one.
     """
 
-    def __init__(self, patience_ms: int) -> None:
-        self._patience_ms = patience_ms
-        self._calls = 0
-        self._deliveries: list[str] = []
-        self._since_ms = 0
-        self._last_ms = 0
-        self._taken_ms = 0
-        self._mixed_until_ms = 0
-        self.answered = False
-        """The last refusal was an HTTP response, not a transport error."""
+    patience_ms: int
+    calls: int = 0
+    deliveries: list[str] = field(default_factory=list)
+    since_ms: int = 0
+    last_ms: int = 0
+    taken_ms: int = 0
+    mixed_until_ms: int = 0
+    answered: bool = False
+    """The last refusal was an HTTP response, not a transport error."""
 
     @property
     def are_none(self) -> bool:
         """Nothing was refused since the last success, nor mixed with successes before it."""
-        return not self._calls and not self._mixed_until_ms
+        return not self.calls and not self.mixed_until_ms
 
     @property
     def suspected(self) -> bool:
         """More than one in a row: the next calls are made one at a time."""
-        return self._calls > 1
+        return self.calls > 1
 
     @property
     def proven(self) -> bool:
         """It refuses every delivery."""
-        lasted_ms = self._last_ms - self._since_ms
-        if not self.answered and lasted_ms < min(NO_ANSWER_MS, self._patience_ms):
+        lasted_ms = self.last_ms - self.since_ms
+        if not self.answered and lasted_ms < min(NO_ANSWER_MS, self.patience_ms):
             return False
-        if self._since_ms < self._mixed_until_ms:
-            count = len(self._deliveries)
-            return count >= ENOUGH_IF_MIXED or (count >= ENOUGH and lasted_ms >= 10 * self._patience_ms)
-        return len(self._deliveries) >= ENOUGH or (self._calls >= ENOUGH and lasted_ms >= self._patience_ms)
+        if self.since_ms < self.mixed_until_ms:
+            count = len(self.deliveries)
+            return count >= ENOUGH_IF_MIXED or (count >= ENOUGH and lasted_ms >= 10 * self.patience_ms)
+        return len(self.deliveries) >= ENOUGH or (self.calls >= ENOUGH and lasted_ms >= self.patience_ms)
 
     def passed_over(self, failed_since_ms: int) -> bool:
         """Whether others succeeded since a delivery first failed (0: it has not); if so, it fails alone."""
-        return 0 < failed_since_ms < self._taken_ms
+        return 0 < failed_since_ms < self.taken_ms
 
     def refused(self, now_ms: int, *, delivery: str, failed_since_ms: int, answered: bool) -> None:
         """Count one refusal of ``delivery`` ('': not known which), which was first refused at ``failed_since_ms``.
@@ -65,56 +66,45 @@ class Refusals:
         If the delivery fails alone, the refusal is about it and not about the destination.
         """
         if self.passed_over(failed_since_ms):
-            self._mixed_until_ms = now_ms + MIXED_MS
+            self.mixed_until_ms = now_ms + MIXED_MS
             return
-        if not self._calls:
-            self._since_ms = now_ms
-        self._calls += 1
-        self._last_ms = max(now_ms, self._since_ms)
+        if not self.calls:
+            self.since_ms = now_ms
+        self.calls += 1
+        self.last_ms = max(now_ms, self.since_ms)
         self.answered = answered
-        if (not delivery or delivery not in self._deliveries) and len(self._deliveries) < MOST_NAMED:
-            self._deliveries.append(delivery)
+        if (not delivery or delivery not in self.deliveries) and len(self.deliveries) < MOST_NAMED:
+            self.deliveries.append(delivery)
 
     def taken(self, now_ms: int, *, mended: bool) -> None:
         """Count a success, or a result about one event. ``mended``: the destination was blocked for its refusals."""
-        if self._calls and self.answered and not mended:
-            self._mixed_until_ms = now_ms + MIXED_MS
-        self._taken_ms = now_ms
+        if self.calls and self.answered and not mended:
+            self.mixed_until_ms = now_ms + MIXED_MS
+        self.taken_ms = now_ms
         self.forget()
 
     def forget(self) -> None:
         """Reset all counts."""
-        self._calls = 0
-        self._deliveries = []
+        self.calls = 0
+        self.deliveries = []
 
-    def told(self, code: str, message: str) -> str:
+    def evidence(self, code: str, message: str) -> str:
         """The evidence, as text."""
-        count, of = len(self._deliveries), "deliveries"
+        count, of = len(self.deliveries), "deliveries"
         if count < 2 or count == MOST_NAMED:
-            count, of = self._calls, "calls"
-        since = datetime.fromtimestamp(self._since_ms / 1_000, UTC).strftime("%H:%M UTC")
+            count, of = self.calls, "calls"
+        since = datetime.fromtimestamp(self.since_ms / 1_000, UTC).strftime("%H:%M UTC")
         verb = "answered" if self.answered and code.isdecimal() else "failed with"
-        words = f"{count} of the last {count} {of} {verb} {code} since {since}" if self._calls else ""
+        words = f"{count} of the last {count} {of} {verb} {code} since {since}" if self.calls else ""
         return ": ".join(text for text in (words, message) if text)
 
     def to_state(self) -> dict[str, Any]:
         """Return plain values for a snapshot."""
-        return {
-            "calls": self._calls,
-            "deliveries": list(self._deliveries),
-            "since_ms": self._since_ms,
-            "last_ms": self._last_ms,
-            "taken_ms": self._taken_ms,
-            "mixed_until_ms": self._mixed_until_ms,
-            "answered": self.answered,
-        }
+        state = asdict(self)
+        del state["patience_ms"]
+        return state
 
     def restore(self, state: dict[str, Any]) -> None:
         """Restore from `to_state`."""
-        self._calls = state["calls"]
-        self._deliveries = list(state["deliveries"])
-        self._since_ms = state["since_ms"]
-        self._last_ms = state["last_ms"]
-        self._taken_ms = state["taken_ms"]
-        self._mixed_until_ms = state["mixed_until_ms"]
-        self.answered = state["answered"]
+        for name, value in state.items():
+            setattr(self, name, value)

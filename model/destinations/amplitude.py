@@ -38,7 +38,7 @@ from model.http.failure_rules import FailureRule
 from model.http.messages import HttpRequest, HttpResponse
 from model.mapping.fields import FieldSpec, PayloadInvalid, PayloadProblem
 from model.mapping.times import read_moment_ms
-from model.reason_codes.reason import Owner, Reason, Severity
+from model.reason_codes.reason import EVENTS_ARE_KEPT, Reason, reason_table
 
 _LINK = "https://amplitude.com/docs/apis/analytics/http-v2"
 _HOSTS = {"us": "https://api2.amplitude.com", "eu": "https://api.eu.amplitude.com"}
@@ -105,6 +105,31 @@ _TEXTS = (
 )
 
 
+_REASONS = reason_table(
+    link=_LINK,
+    table=f"""
+error, destination, retried
+    AMPLITUDE_API_KEY | Amplitude refuses the API key. |
+        Set api_key to the API key of the project, and region to where the project is. {EVENTS_ARE_KEPT}
+error, source
+    AMPLITUDE_EVENT_INVALID | Amplitude reports that the event is invalid; the message names the fields if Amplitude
+        does. | Correct the events where they are sent, or the mapping; then redrive.
+    AMPLITUDE_DAILY_QUOTA | The user or device has used up its daily quota of events at Amplitude (500,000 in 24 hours).
+        | Look for ids that many users share, or for a program that sends under one id; correct it, redrive later.
+error, destination
+    AMPLITUDE_ID_TOO_SHORT | The user_id or device_id is shorter than Amplitude accepts: 5 characters by default. |
+        If the ids are correct, set min_id_length of the destination to the length of the shortest; then redrive.
+warning, destination
+    AMPLITUDE_SILENCED | Amplitude has silenced the device and does not accept its events. |
+        Ask Amplitude's support why, if the device is a real user's.
+warning, source, retried
+    AMPLITUDE_THROTTLED | The user or device sends more events a second than Amplitude accepts. |
+        Waybill tries again and continues with other users. If it lasts, look for an id that many users share, or set
+        api to batch, which accepts more.
+""",
+)
+
+
 class AmplitudeDestination(HttpDestination):
     """Amplitude: product analytics."""
 
@@ -148,64 +173,7 @@ class AmplitudeDestination(HttpDestination):
         FailureRule(status=429, body=_QUOTA_USED_UP, failure=FailureClass.DISCARD, reason="AMPLITUDE_DAILY_QUOTA"),
         FailureRule(status=429, body=_TOO_FAST, failure=FailureClass.THROTTLE, reason="AMPLITUDE_THROTTLED"),
     )
-    reasons: ClassVar[tuple[Reason, ...]] = (
-        Reason(
-            "AMPLITUDE_API_KEY",
-            Severity.ERROR,
-            Owner.DESTINATION,
-            True,
-            "Amplitude refuses the API key.",
-            "Set api_key to the API key of the project, and region to where the project is. Waybill keeps the "
-            "events and tries again; while all are refused, with one call a minute.",
-            _LINK,
-        ),
-        Reason(
-            "AMPLITUDE_EVENT_INVALID",
-            Severity.ERROR,
-            Owner.SOURCE,
-            False,
-            "Amplitude reports that the event is invalid; the message names the fields if Amplitude does.",
-            "Correct the events where they are sent, or the mapping; then redrive.",
-            _LINK,
-        ),
-        Reason(
-            "AMPLITUDE_ID_TOO_SHORT",
-            Severity.ERROR,
-            Owner.DESTINATION,
-            False,
-            "The user_id or device_id is shorter than Amplitude accepts: 5 characters by default.",
-            "If the ids are correct, set min_id_length of the destination to the length of the shortest; then redrive.",
-            _LINK,
-        ),
-        Reason(
-            "AMPLITUDE_SILENCED",
-            Severity.WARNING,
-            Owner.DESTINATION,
-            False,
-            "Amplitude has silenced the device and does not accept its events.",
-            "Ask Amplitude's support why, if the device is a real user's.",
-            _LINK,
-        ),
-        Reason(
-            "AMPLITUDE_DAILY_QUOTA",
-            Severity.ERROR,
-            Owner.SOURCE,
-            False,
-            "The user or device has used up its daily quota of events at Amplitude (500,000 in 24 hours).",
-            "Look for ids that many users share, or for a program that sends under one id; correct it, redrive later.",
-            _LINK,
-        ),
-        Reason(
-            "AMPLITUDE_THROTTLED",
-            Severity.WARNING,
-            Owner.SOURCE,
-            True,
-            "The user or device sends more events a second than Amplitude accepts.",
-            "Waybill tries again and continues with other users. If it lasts, look for an id that many users share, "
-            "or set api to batch, which accepts more.",
-            _LINK,
-        ),
-    )
+    reasons: ClassVar[tuple[Reason, ...]] = _REASONS
 
     type: Literal["amplitude"]
     """amplitude: events and user properties to Amplitude."""

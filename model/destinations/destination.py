@@ -141,7 +141,7 @@ class HttpDestination(Destination):
     """Where its API is documented."""
     supported_types: ClassVar[frozenset[str]] = CALL_TYPES
     default_mappings: ClassVar[tuple[DefaultMapping, ...]] = ()
-    """None: the whole event goes as it is."""
+    """Not given: the event is sent unchanged."""
     payload_fields: ClassVar[Mapping[str, FieldSpec]] = {}
     """What a mapped payload must look like; see `model.mapping.fields`."""
     batch_limits: ClassVar[BatchLimits | None] = None
@@ -149,7 +149,7 @@ class HttpDestination(Destination):
     failure_rules: ClassVar[tuple[FailureRule, ...]] = ()
     """Rules where its responses differ from the usual classification."""
     reasons: ClassVar[tuple[Reason, ...]] = ()
-    """Explanations of its own codes."""
+    """Explanations of the codes of this type."""
     answers_by_item: ClassVar[bool] = False
     """Whether its responses may have a result per item; raises the read limit."""
 
@@ -215,12 +215,6 @@ class HttpDestination(Destination):
         scheme, separator, rest = self.endpoint.raw.partition("://")
         return scheme + separator + rest.split("/", 1)[0].split("?", 1)[0]
 
-    def secret_values(self) -> frozenset[str]:
-        """Return every text of its settings that came from the environment, for redaction."""
-        return frozenset().union(
-            *(text.secrets for name in type(self).model_fields for text in _texts(getattr(self, name)))
-        )
-
     def batching(self) -> BatchLimits:
         """The limits of one request: the smaller of the type's and the workspace's."""
         limits = self.batch_limits or BatchLimits(max_events=1, max_bytes=1 << 30, max_age_seconds=0)
@@ -242,7 +236,7 @@ class HttpDestination(Destination):
     ) -> HttpRequest:
         """Make a call with a JSON body. ``headers`` win over the usual ones, except for the Idempotency-Key.
 
-        Every call for the same items carries the same key, whatever has failed in between.
+        Every call for the same items carries the same key, also after failures.
         """
         named = {"content-type": "application/json", "user-agent": USER_AGENT}
         named |= {name.lower(): value for name, value in (headers or {}).items()}
@@ -258,15 +252,3 @@ class HttpDestination(Destination):
             needs_body=by_item or self.reads_bodies,
             direct=not self.use_proxy,
         )
-
-
-def _texts(value: Any) -> list[EnvString]:
-    if isinstance(value, EnvString):
-        return [value]
-    if isinstance(value, dict):
-        return [text for inner in value.values() for text in _texts(inner)]
-    if isinstance(value, tuple | list):
-        return [text for inner in value for text in _texts(inner)]
-    if isinstance(value, Section):
-        return [text for name in type(value).model_fields for text in _texts(getattr(value, name))]
-    return []

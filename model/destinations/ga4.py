@@ -1,26 +1,25 @@
 """Google Analytics 4, by its Measurement Protocol: server-side events beside those of the tag or the Firebase SDK.
 
 Endpoint: POST /mp/collect with ``measurement_id`` (web) or ``firebase_app_id`` (app) and ``api_secret`` in the query,
-which is created under Admin > Data streams > Measurement Protocol API secrets. One event a request: a request speaks of
-one client only.
+which is created under Admin > Data streams > Measurement Protocol API secrets. One event per request: a request is
+about one client.
 
 An event needs the client it belongs to: ``client_id`` of the GA cookie for web, the app instance id for Firebase. The
-defaults take it from ``integrations["Google Analytics 4"].clientId``, else the anonymousId, else the userId; one that
-no browser ever had makes a user of its own. Without ``session_id`` (same place) an event is in no session.
+default mappings use ``integrations["Google Analytics 4"].clientId``, else the anonymousId, else the userId; an id that
+no browser has had counts as a new user. Without ``session_id`` (same place) an event is in no session.
 
-GA4 answers 2xx to everything, bad events included, and drops those without a word: *delivered* means that it took the
-request. `waybill test-event` therefore asks its validation service first and shows what that says. What no property
-takes is written anew, whatever the mapping: names of events and parameters become a letter first, then letters, digits
-and underscores, 40 in all, and a reserved one gets ``event_`` or ``param_`` before it; parameters become texts and
-numbers; empty and nested values, and items without id and name, are left out. What cannot be written so that GA4 takes
-it discards the event as PAYLOAD_VALIDATION_FAILED with the field: an amount that says no number, a user property with
-a reserved name or more than 36 characters, more than 25 parameters or user properties or 200 items. Not judged: texts
-longer than 100 characters, of which GA 360 takes 500. An event older than 72 hours, such as one redriven late, is
-counted as 72 hours old.
+GA4 answers 2xx to everything and silently drops bad events: *delivered* means that it accepted the request. So
+`waybill test-event` asks its validation service first and shows the result. The payload is converted to what GA4
+accepts: names of events and parameters become a letter, then letters, digits and underscores, 40 in all, and a reserved
+one gets the prefix ``event_`` or ``param_``; parameters become texts and numbers; empty and nested values, and items
+without id and name, are left out. An event that cannot be converted is discarded as PAYLOAD_VALIDATION_FAILED with the
+field: an amount that is not a number, a user property with a reserved name or more than 36 characters, more than 25
+parameters or user properties, or 200 items. Not checked: texts longer than 100 characters, of which GA 360 accepts 500.
+An event older than 72 hours, such as one redriven late, counts as 72 hours old.
 
 Track calls of Segment's e-commerce spec become GA4's recommended events; page and screen calls page_view and
-screen_view; any other track call an event of its own name. Identify, group and alias have no place there. No default
-sets user properties: traits tell who somebody is, which Google forbids to send.
+screen_view; any other track call an event of its own name. GA4 has no calls like identify, group and alias. No
+default mapping sets user properties: traits identify people, and Google forbids sending such data.
 """
 
 import itertools

@@ -44,7 +44,7 @@ from model.http.messages import HttpRequest, HttpResponse
 from model.mapping.fields import FieldSpec, PayloadInvalid, PayloadProblem
 from model.mapping.times import read_moment_ms
 from model.mapping.values import is_empty
-from model.reason_codes.reason import Owner, Reason, Severity
+from model.reason_codes.reason import Reason, reason_table
 
 _LINK = "https://docs.mixpanel.com/reference/import-events"
 _HOSTS = {"us": "https://api.mixpanel.com", "eu": "https://api-eu.mixpanel.com", "in": "https://api-in.mixpanel.com"}
@@ -135,6 +135,17 @@ class ServiceAccount(Section):
     """The number of the project."""
 
 
+_REASONS = reason_table(
+    link=_LINK,
+    table="""
+error, source
+    MIXPANEL_RECORD_INVALID | Mixpanel reports that the event or profile update is invalid; the message names the field.
+        | Correct the events where they are sent, or the mapping; then redrive. Ids such as 'null' or 'anonymous', times
+        before 1971 or more than an hour ahead, and deeply nested properties are refused.
+""",
+)
+
+
 class MixpanelDestination(HttpDestination):
     """Mixpanel: product analytics."""
 
@@ -156,18 +167,7 @@ class MixpanelDestination(HttpDestination):
     failure_rules: ClassVar[tuple[FailureRule, ...]] = (
         FailureRule(status=400, failure=FailureClass.DISCARD, reason="MIXPANEL_RECORD_INVALID"),
     )
-    reasons: ClassVar[tuple[Reason, ...]] = (
-        Reason(
-            "MIXPANEL_RECORD_INVALID",
-            Severity.ERROR,
-            Owner.SOURCE,
-            False,
-            "Mixpanel reports that the event or profile update is invalid; the message names the field.",
-            "Correct the events where they are sent, or the mapping; then redrive. Ids such as 'null' or 'anonymous', "
-            "times before 1971 or more than an hour ahead, and deeply nested properties are refused.",
-            _LINK,
-        ),
-    )
+    reasons: ClassVar[tuple[Reason, ...]] = _REASONS
 
     type: Literal["mixpanel"]
     """mixpanel: events and profiles to Mixpanel."""

@@ -59,7 +59,7 @@ class SegmentDestination(HttpDestination):
 
 
 def _corrected(item: Item) -> bytes:
-    """Encode an item with its corrected timestamp only. A mapping that makes none gets that of its event."""
+    """Encode an item with its corrected timestamp only. A payload without a timestamp gets that of its event."""
     if item.payload is None:
         members = _members.decode(item.event)
         for name in _CORRECTED_BY:

@@ -8,12 +8,13 @@ The header carries the format version; an unknown version is refused, so that an
 records of a newer one. JSON escapes every newline, so the first one always ends the header.
 """
 
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import msgspec
 import orjson
 
 FORMAT_VERSION = 1
+T = TypeVar("T")
 
 
 class UnreadableRecord(ValueError):
@@ -32,12 +33,17 @@ class _Versioned(msgspec.Struct):
 _version_decoder = msgspec.json.Decoder(_Versioned)
 
 
+def decode_json(decoder: msgspec.json.Decoder[T], line: bytes, what: str) -> T:
+    """Decode JSON into a msgspec type. Raises `UnreadableRecord`, which names ``what`` was expected."""
+    try:
+        return decoder.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise UnreadableRecord(f"not {what}: {error}") from None
+
+
 def check_version(line: bytes) -> None:
     """Check that a JSON object names this format version. Raises `UnreadableRecord`."""
-    try:
-        _version_decoder.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise UnreadableRecord(f"not format version {FORMAT_VERSION}: {error}") from None
+    decode_json(_version_decoder, line, f"format version {FORMAT_VERSION}")
 
 
 def decode_record(value: bytes) -> tuple[dict[str, Any], bytes]:

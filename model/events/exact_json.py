@@ -30,7 +30,7 @@ class Exact(float):
     written: str
 
     def __new__(cls, written: str) -> "Exact":
-        """Read it. Of what is over 1.8e308 orjson has made an error before."""
+        """Parse it. orjson has refused numbers over 1.8e308 before."""
         made = super().__new__(cls, written)
         made.written = written
         return made
@@ -97,7 +97,7 @@ def _holds(mark: bytes, text: bytes, marked: bytes) -> bool:
 
 
 def _is_inexact(text: bytes, at: int, end: int) -> bool:
-    """Say whether what goes on through a place to ``end`` can be a number, and becomes another one."""
+    """Whether the text around ``at`` up to ``end`` is a number that a double cannot hold."""
     start = at
     while start and text[start - 1] in b"+-.0123456789eE":
         start -= 1

@@ -112,7 +112,7 @@ def _too_deep(limits: EventLimits) -> InvalidItem:
     return InvalidItem("too_deep", f"the event is nested over {limits.depth} levels; flatten it")
 
 
-def deeper_than(value: dict[str, Any], limit: int) -> bool:
+def deeper_than(value: dict[str, Any] | list[Any], limit: int) -> bool:
     """Say whether objects and arrays are nested more than ``limit`` deep. Not recursive."""
     level: list[Any] = [value]
     for _ in range(limit):

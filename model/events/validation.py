@@ -4,7 +4,6 @@ Empty counts as missing, because official SDKs send fields without a value: an e
 empty array for an object (PHP's empty object), are refused only where the field is required. Blank text is text.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 CALL_TYPES = frozenset({"track", "identify", "page", "screen", "group", "alias"})
@@ -37,7 +36,7 @@ def validate(event: dict[str, Any], *, max_properties: int) -> None:
     _check_message_id(event.get("messageId"))
     _check_object(event, "context")
     _check_object(event, "integrations")
-    _CHECKS[event["type"]](event)
+    _check_call(event)
     for field in ("properties", "traits"):
         if len(event.get(field) or ()) > max_properties:
             raise InvalidItem("too_many_properties", f"{field} has over {max_properties:,} members; send fewer")
@@ -83,39 +82,30 @@ def _check_id(event: dict[str, Any], field: str) -> None:
         raise InvalidItem("id_not_string", f"{field} is {_kind(value)}; send a string that is not empty")
 
 
-def _check_track(event: dict[str, Any]) -> None:
+def _check_call(event: dict[str, Any]) -> None:
+    call_type = event["type"]
+    if call_type == "alias":
+        _check_id(event, "userId")
+        _check_id(event, "previousId")
+        return
     _check_user(event)
-    name = event.get("event")
+    if call_type == "group":
+        _check_id(event, "groupId")
+    elif call_type == "track":
+        _check_event_name(event.get("event"))
+    elif call_type in ("page", "screen"):
+        for field in ("name", "category"):
+            value = event.get(field)
+            if value is not None and not isinstance(value, str):
+                raise InvalidItem(f"{field}_not_string", f"{field} is {_kind(value)}; send a string or leave it out")
+    _check_object(event, "traits" if call_type in ("identify", "group") else "properties")
+
+
+def _check_event_name(name: Any) -> None:
     if name is None or name == "":
         raise InvalidItem("event_not_defined", "event is missing; send the event's name")
     if not isinstance(name, str):
         raise InvalidItem("event_not_string", f"event is {_kind(name)}; send the event's name as a string")
-    _check_object(event, "properties")
-
-
-def _check_identify(event: dict[str, Any]) -> None:
-    _check_user(event)
-    _check_object(event, "traits")
-
-
-def _check_page_or_screen(event: dict[str, Any]) -> None:
-    _check_user(event)
-    for field in ("name", "category"):
-        value = event.get(field)
-        if value is not None and not isinstance(value, str):
-            raise InvalidItem(f"{field}_not_string", f"{field} is {_kind(value)}; send a string or leave it out")
-    _check_object(event, "properties")
-
-
-def _check_group(event: dict[str, Any]) -> None:
-    _check_user(event)
-    _check_id(event, "groupId")
-    _check_object(event, "traits")
-
-
-def _check_alias(event: dict[str, Any]) -> None:
-    _check_id(event, "userId")
-    _check_id(event, "previousId")
 
 
 def _check_context(context: dict[str, Any], *, is_consent_event: bool) -> None:
@@ -160,13 +150,3 @@ def _kind(value: Any) -> str:
             return "an array"
         case _:
             return "an object"
-
-
-_CHECKS: dict[str, Callable[[dict[str, Any]], None]] = {
-    "track": _check_track,
-    "identify": _check_identify,
-    "page": _check_page_or_screen,
-    "screen": _check_page_or_screen,
-    "group": _check_group,
-    "alias": _check_alias,
-}

@@ -6,23 +6,19 @@ An action that fails raises, so that no event is sent with fields that should ha
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import md5
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, TypeAlias
 
 import orjson
 
 from model.fql.field_edits import FieldChange, with_changes, with_only, without
 from model.fql.field_path import names_of
-from model.fql.paths import reader
+from model.fql.paths import Event, reader
 from model.mapping.values import text as as_text
-
-Event: TypeAlias = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Drop:
     """Send nothing."""
-
-    kind: ClassVar[str] = "DROP"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +30,6 @@ class SampleEvents:
     such events, often most of them, would be kept or dropped together.
     """
 
-    kind: ClassVar[str] = "SAMPLE"
     percent: float
     path: str | None = None
 
@@ -43,7 +38,6 @@ class SampleEvents:
 class DropProperties:
     """Take the named fields out of the objects at some paths ('' is the event). See `model.fql.field_edits.without`."""
 
-    kind: ClassVar[str] = "DROP_PROPERTIES"
     fields: Mapping[str, tuple[str, ...]]
 
 
@@ -51,18 +45,16 @@ class DropProperties:
 class AllowProperties:
     """Leave only the named fields in the objects at some paths, and everything elsewhere as it is.
 
-    Names are no paths here: what a dotted name would keep inside another object goes with that object.
+    Names are not paths: a dotted name does not keep a field inside another object.
     """
 
-    kind: ClassVar[str] = "ALLOW_PROPERTIES"
     fields: Mapping[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)
 class MapProperties:
-    """FieldChange the fields at some paths. See `model.fql.field_edits.with_changes`."""
+    """Change the fields at some paths. See `model.fql.field_edits.with_changes`."""
 
-    kind: ClassVar[str] = "MAP_PROPERTIES"
     changes: Mapping[str, FieldChange]
 
 

@@ -1,4 +1,4 @@
-"""Editing an event at paths (`model.fql.field_path`). The event stays as it is: what lies on the way to an edit is
+"""Edits an event at paths (`model.fql.field_path`). The event is not modified: containers on the way to an edit are
 copied.
 
 Each function returns the very same event when nothing changed, and raises FieldPathInvalid.
@@ -10,10 +10,10 @@ from functools import lru_cache
 from typing import Any, TypeAlias
 
 from model.fql.field_path import index_of, names_of
+from model.fql.paths import Event, Reader, reader
 from model.mapping.values import MISSING, fresh
 from model.mapping.values import text as as_text
 
-Event: TypeAlias = dict[str, Any]
 Container: TypeAlias = dict[str, Any] | list[Any]
 Place: TypeAlias = tuple[Any, Any]  # a container and the name or index in it
 
@@ -34,8 +34,8 @@ class FieldChange:
 def without(event: Event, path: str, names: Iterable[str]) -> Event:
     """Take fields out of the object at a path; of a list, out of each object in it.
 
-    A name may be a path of its own: whoever writes ``address.city`` wants neither the field of that name sent nor the
-    field at that path. An item of a list becomes null, so that the others keep their places.
+    A name may be a path: ``address.city`` drops both the field of that name and the field at that path. An item
+    of a list becomes null, so that the others keep their places.
     """
     edited, changed = dict(event), False
     containers = _inside([edited], names_of(path))
@@ -59,7 +59,7 @@ def with_only(event: Event, path: str, names: Iterable[str]) -> Event:
 
 
 def with_changes(event: Event, changes: Mapping[str, FieldChange]) -> Event:
-    """FieldChange the fields at some paths. What is copied or moved is read before anything changes.
+    """Change the fields at some paths. What is copied or moved is read before anything changes.
 
     Nothing is written where the object around a field is missing; nothing is copied or moved that is missing. What has
     no place to be moved to stays where it is. Raises MappingFailed when the event becomes too large or too deep:
@@ -67,11 +67,11 @@ def with_changes(event: Event, changes: Mapping[str, FieldChange]) -> Event:
     """
     edited, changed = dict(event), False
     for path, change in changes.items():
-        if change.move is not None and _found(event, change.move) is not MISSING and _targets_at(edited, path):
+        if change.move is not None and _reader(change.move)(event) is not MISSING and _targets_at(edited, path):
             changed = _take_out([edited], names_of(change.move)) or changed
     for path, change in changes.items():
         source = change.move if change.copy is None else change.copy
-        value = change.value if source is None else _found(event, source)
+        value = change.value if source is None else _reader(source)(event)
         for holder, place in _targets_at(edited, path):
             changed = _write(holder, place, value, to_string=change.to_string) or changed
     result: Event = fresh(edited) if changed else event
@@ -96,23 +96,15 @@ def _write(holder: Any, place: Any, value: Any, *, to_string: bool) -> bool:
     return True
 
 
-def _found(event: Event, path: str) -> Any:
+@lru_cache(maxsize=4096)
+def _reader(path: str) -> Reader:
     """Read the one value at a path; MISSING also where it would be several, in the items of a list."""
-    value: Any = event
-    for name in names_of(path):
-        if isinstance(value, dict):
-            value = value.get(name, MISSING)
-        elif isinstance(value, list):
-            index = index_of(name)
-            value = MISSING if index is None or index >= len(value) else value[index]
-        else:
-            return MISSING
-    return value
+    return reader(names_of(path), MISSING)
 
 
 @lru_cache(maxsize=4096)
 def _ways(name: str) -> tuple[tuple[str, ...], ...]:
-    """Where a name to drop leads: to the field of that name and, if there are dots in it, to the field at that path."""
+    """The paths that a name to drop stands for: the field of that name and, if it has dots, the field at that path."""
     names = names_of(name) or ("",)
     return (names,) if len(names) == 1 else (names, (".".join(names),))
 
@@ -143,7 +135,7 @@ def _inside(containers: Iterable[Container], way: Iterable[str]) -> list[Contain
 
 
 def _places(container: Container, name: str) -> Iterator[Place]:
-    """Where a name leads that is there: in an object, as the index of an item, or in every object of a list."""
+    """The existing places of a name: in an object, as the index of an item, or in every object of a list."""
     for holder, place in _targets(container, name):
         if isinstance(holder, list) or place in holder:
             yield holder, place

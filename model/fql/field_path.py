@@ -1,6 +1,6 @@
 r"""Paths to fields of an event, as filter actions are given them: names with dots between, such as ``context.ip``.
 
-In lists a number is an item, from 0: ``properties.products.0.email``. A path that names no item goes on in every item.
+In lists a number is an item, from 0: ``properties.products.0.email``. A path without an index continues in every item.
 A backslash escapes the next character: ``properties.a\.b`` is the field ``a.b``.
 """
 
@@ -31,7 +31,7 @@ class FieldPathInvalid(ValueError):
 def names_of(path: str) -> tuple[str, ...]:
     """Split a path into its names; '' is the event itself, which has none. Raises FieldPathInvalid.
 
-    What other notations mark lists with is refused: taken for a name, it would silently lead nowhere.
+    List notations of other path languages are refused: read as names, they would silently match nothing.
     """
     if len(path) > LIMIT_CHARS:
         raise FieldPathInvalid(f"a path is longer than {LIMIT_CHARS} characters", "Name an object nearer to the event")
@@ -49,7 +49,7 @@ def names_of(path: str) -> tuple[str, ...]:
 
 
 def index_of(name: str) -> int | None:
-    """Return the index of a list's item a name stands for; None when it is a name alone."""
+    """Return the list index a name stands for; None when it is not a number."""
     return int(name) if _INDEX.fullmatch(name) else None
 
 

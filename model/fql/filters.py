@@ -3,45 +3,24 @@
 A condition holds only when its value is literally true, so a statement such as ``event`` never matches.
 """
 
-import operator
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeGuard
 
 from model.config.problems import did_you_mean, quoted
 from model.fql import functions
+from model.fql import syntax as tree
 from model.fql.field_path import EVENT_FIELDS
 from model.fql.glob import LIMIT_CHARS, compile_glob
-from model.fql.parser import parse_with_warnings
+from model.fql.parser import parse
 from model.fql.paths import Event, Reader, reader
-from model.fql.syntax import (
-    And,
-    Call,
-    Comparison,
-    Constant,
-    Elements,
-    Expression,
-    FqlInvalid,
-    FqlProblem,
-    Not,
-    Operator,
-    Or,
-    Path,
-    String,
-)
+from model.fql.syntax import FqlInvalid, FqlProblem
 
 ALL = "all"  # the whole text of a filter for every event
 
 _TEXT_FIELDS = ("type", "event", "name", "userId", "anonymousId", "groupId", "previousId", "messageId")
 
 Condition: TypeAlias = Callable[[Event], bool]
-
-_ORDERS: dict[Operator, Callable[[Any, Any], bool]] = {
-    Operator.LESS: operator.lt,
-    Operator.AT_MOST: operator.le,
-    Operator.GREATER: operator.gt,
-    Operator.AT_LEAST: operator.ge,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,72 +35,74 @@ def compile_filter(text: str) -> CompiledFilter:
     """Compile the text of a filter. Raises FqlInvalid."""
     if text.strip() == ALL:
         return CompiledFilter(lambda event: True)
-    expression, warnings = parse_with_warnings(text)
-    compiler = _Compiler()
+    expression, warnings = parse(text)
+    compiler = _FilterCompiler()
     return CompiledFilter(compiler.condition(expression), (*warnings, *compiler.warnings))
 
 
-class _Compiler:
+class _FilterCompiler:
     """Turns each node into a closure over the closures of its parts."""
 
     def __init__(self) -> None:
         self.warnings: list[FqlProblem] = []
 
-    def condition(self, expression: Expression) -> Condition:
+    def condition(self, expression: tree.Expression) -> Condition:
         match expression:
-            case And(operands):
+            case tree.And(operands):
                 return all_of([self.condition(operand) for operand in operands])
-            case Or(operands):
+            case tree.Or(operands):
                 return any_of([self.condition(operand) for operand in operands])
-            case Not(operand):
+            case tree.Not(operand):
                 holds = self.condition(operand)
                 return lambda event: not holds(event)
-            case Comparison(Operator.EQUAL, left, right):
+            case tree.Comparison(tree.Operator.EQUAL, left, right):
                 return self._equality(left, right)
-            case Comparison(Operator.NOT_EQUAL, left, right):
+            case tree.Comparison(tree.Operator.NOT_EQUAL, left, right):
                 same = self._equality(left, right)
                 return lambda event: not same(event)
-            case Comparison(Operator.IN, left, Elements(items)) if all(isinstance(item, String) for item in items):
-                return _one_of(self._value(left), frozenset(item.value for item in items if isinstance(item, String)))
-            case Comparison(Operator.IN, left, right):
+            case tree.Comparison(tree.Operator.IN, left, tree.Elements(items)) if all(map(_is_string, items)):
+                return _one_of(self._value(left), frozenset(item.value for item in items if _is_string(item)))
+            case tree.Comparison(tree.Operator.IN, left, right):
                 value, elements = self._value(left), self._value(right)
                 return lambda event: functions.element_of(value(event), elements(event))
-            case Comparison(sign, left, right):
-                return _order(_ORDERS[sign], self._value(left), self._value(right))
+            case tree.Comparison(sign, left, right):
+                return _order(functions.COMPARISONS[sign], self._value(left), self._value(right))
             case _:
                 value = self._value(expression)
                 return lambda event: value(event) is True
 
-    def _value(self, expression: Expression) -> Reader:
+    def _value(self, expression: tree.Expression) -> Reader:
         match expression:
-            case Path(names):
+            case tree.Path(names):
                 return reader(names)
-            case String(text, _):
+            case tree.String(text, _):
                 return lambda event: text
-            case Constant(constant):
+            case tree.Constant(constant):
                 return lambda event: constant
-            case Elements(items):
+            case tree.Elements(items):
                 values = [self._value(item) for item in items]
                 return lambda event: [value(event) for value in values]
-            case Call():
+            case tree.FunctionCall():
                 return self._call(expression)
             case _:
                 return self.condition(expression)
 
-    def _call(self, call: Call) -> Reader:
-        arguments = [self._value(argument) for argument in call.arguments]
-        match arguments:
-            case [only] if of_one := functions.OF_ONE.get(call.function):
-                return lambda event: of_one(only(event))
-            case [first, second] if of_two := functions.OF_TWO.get(call.function):
-                if call.function == "match" and isinstance(call.arguments[1], String):
-                    return self._match(first, call.arguments[1])
-                return lambda event: of_two(first(event), second(event))
-            case [first, second, third] if of_three := functions.OF_THREE.get(call.function):
-                return lambda event: of_three(first(event), second(event), third(event))
-        raise _uncallable(call)
+    def _call(self, call: tree.FunctionCall) -> Reader:
+        count, function = functions.FUNCTIONS.get(call.function, (0, None))
+        if function is None or len(call.arguments) != count:
+            raise _uncallable(call)
+        first, *others = [self._value(argument) for argument in call.arguments]
+        if call.function == "match" and isinstance(call.arguments[1], tree.String):
+            return self._match(first, call.arguments[1])
+        match others:
+            case []:
+                return lambda event: function(first(event))
+            case [second]:
+                return lambda event: function(first(event), second(event))
+            case _:
+                return lambda event: function(first(event), *[other(event) for other in others])
 
-    def _match(self, text: Reader, pattern: String) -> Condition:
+    def _match(self, text: Reader, pattern: tree.String) -> Condition:
         matches = compile_glob(pattern.value)
         if matches is None:
             remedy = f"Close every [ with ], and write at most {LIMIT_CHARS} characters"
@@ -129,27 +110,27 @@ class _Compiler:
             return lambda event: False
         return lambda event: isinstance(value := text(event), str) and matches(value)
 
-    def _equality(self, left: Expression, right: Expression) -> Condition:
-        if isinstance(left, String | Constant):
+    def _equality(self, left: tree.Expression, right: tree.Expression) -> Condition:
+        if isinstance(left, tree.String | tree.Constant):
             left, right = right, left
         self._doubt(left, right)
         value = self._value(left)
         match right:
-            case String(text, _):
+            case tree.String(text, _):
                 return lambda event: bool(value(event) == text)
-            case Constant(bool() | None as constant):
+            case tree.Constant(bool() | None as constant):
                 return lambda event: value(event) is constant
             case _:
                 other = self._value(right)
                 return lambda event: functions.equal(value(event), other(event))
 
-    def _doubt(self, left: Expression, right: Expression) -> None:
-        """Warn about what is never equal: such a filter would silently let everything pass."""
+    def _doubt(self, left: tree.Expression, right: tree.Expression) -> None:
+        """Warn about comparisons that are never true: such a filter would silently let all events pass."""
         match left, right:
-            case Path(), Path((word,)) if word not in EVENT_FIELDS:
+            case tree.Path(), tree.Path((word,)) if word not in EVENT_FIELDS:
                 message = f"{quoted(word)} without quotes is a field of the event"
                 self.warnings.append(FqlProblem(message, "Put quotes around it if a text is meant", *right.at))
-            case Path((name,)), Constant(bool() | int() | float()) if name in _TEXT_FIELDS:
+            case tree.Path((name,)), tree.Constant(bool() | int() | float()) if name in _TEXT_FIELDS:
                 message = f"{name} holds a text, which equals no number, true or false"
                 self.warnings.append(FqlProblem(message, "Put quotes around the value", *right.at))
 
@@ -175,20 +156,19 @@ def _order(compare: Callable[[Any, Any], bool], left: Reader, right: Reader) -> 
     return holds
 
 
+def _is_string(expression: tree.Expression) -> TypeGuard[tree.String]:
+    return isinstance(expression, tree.String)
+
+
 def _one_of(value: Reader, texts: frozenset[str]) -> Condition:
-    """Look up what would be compared with one text after the other, which takes longer."""
+    """Look the value up in a set: comparing with one text after the other takes longer."""
     return lambda event: isinstance(found := value(event), str) and found in texts
 
 
-def _uncallable(call: Call) -> FqlInvalid:
-    known = {
-        **dict.fromkeys(functions.OF_ONE, 1),
-        **dict.fromkeys(functions.OF_TWO, 2),
-        **dict.fromkeys(functions.OF_THREE, 3),
-    }
-    expected = known.get(call.function)
-    if expected is None:
+def _uncallable(call: tree.FunctionCall) -> FqlInvalid:
+    known = functions.FUNCTIONS
+    if call.function not in known:
         remedy = did_you_mean(call.function, known, f"The functions are {', '.join(sorted(known))}")
         return FqlInvalid(f"there is no function {quoted(call.function)}", remedy, *call.at)
     message = f"{call.function} is given {len(call.arguments)} values"
-    return FqlInvalid(message, f"Give it {expected}, with commas between them", *call.at)
+    return FqlInvalid(message, f"Give it {known[call.function][0]}, with commas between them", *call.at)

@@ -22,7 +22,7 @@ _TYPES = {
 }
 _NUMBER = re.compile(r"[+-]?[0-9]{1,64}(\.[0-9]{1,64})?([eE][+-]?[0-9]{1,4})?")
 _VERSION_PART = re.compile(r"\s*([+-]?[0-9]+)")  # what follows the number, such as -beta, does not count
-_VERSION_ORDERS: dict[str, Callable[[Any, Any], bool]] = {
+COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {  # by operator
     "=": operator.eq,
     "!=": operator.ne,
     "<": operator.lt,
@@ -30,7 +30,7 @@ _VERSION_ORDERS: dict[str, Callable[[Any, Any], bool]] = {
     ">": operator.gt,
     ">=": operator.ge,
 }
-_INTEGER_LIMIT_BITS = 1024  # beyond it no text: writing an integer out takes the square of its length
+_INTEGER_LIMIT_BITS = 1024  # longer integers are not converted: the conversion takes quadratic time
 _WHOLE_LIMIT = 2.0**53  # a float below it that has no fraction is written without one
 
 
@@ -90,7 +90,7 @@ def semver(version: Any, sign: Any, other: Any) -> bool:
     if not (isinstance(version, str) and isinstance(sign, str) and isinstance(other, str)):
         return False
     one, two = _version(version), _version(other)
-    return sign in _VERSION_ORDERS and one is not None and two is not None and _VERSION_ORDERS[sign](one, two)
+    return sign in COMPARISONS and one is not None and two is not None and COMPARISONS[sign](one, two)
 
 
 def _version(text: str) -> tuple[float, ...] | None:
@@ -150,23 +150,18 @@ def _of_text(change: Callable[[str], str]) -> Callable[[Any], str | None]:
     return lambda value: change(value) if isinstance(value, str) else None
 
 
-lowercase = _of_text(str.lower)
-uppercase = _of_text(str.upper)
-snakecase = _of_text(lambda text: text.replace(" ", "_"))
-kebabcase = _of_text(lambda text: text.replace(" ", "-"))
-titlecase = _of_text(lambda text: " ".join(word[:1].upper() + word[1:] for word in text.split(" ")))
-
-OF_ONE: dict[str, Callable[[Any], Any]] = {
-    "bool": boolean,
-    "kebabcase": kebabcase,
-    "length": length,
-    "lowercase": lowercase,
-    "number": number,
-    "snakecase": snakecase,
-    "string": string,
-    "titlecase": titlecase,
-    "typeof": typeof,
-    "uppercase": uppercase,
+FUNCTIONS: dict[str, tuple[int, Callable[..., Any]]] = {  # number of arguments, function
+    "bool": (1, boolean),
+    "contains": (2, contains),
+    "kebabcase": (1, _of_text(lambda text: text.replace(" ", "-"))),
+    "length": (1, length),
+    "lowercase": (1, _of_text(str.lower)),
+    "match": (2, match),
+    "number": (1, number),
+    "semver": (3, semver),
+    "snakecase": (1, _of_text(lambda text: text.replace(" ", "_"))),
+    "string": (1, string),
+    "titlecase": (1, _of_text(lambda text: " ".join(word[:1].upper() + word[1:] for word in text.split(" ")))),
+    "typeof": (1, typeof),
+    "uppercase": (1, _of_text(str.upper)),
 }
-OF_TWO: dict[str, Callable[[Any, Any], bool]] = {"contains": contains, "match": match}
-OF_THREE: dict[str, Callable[[Any, Any, Any], bool]] = {"semver": semver}

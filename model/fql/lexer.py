@@ -5,7 +5,6 @@ Strings have no escapes, because the backslash belongs to globs (``'50\\*'``); t
 """
 
 import re
-from enum import Enum, auto
 from typing import NamedTuple
 
 from model.config.problems import quoted
@@ -28,21 +27,10 @@ _TOKEN = re.compile(
 _NAME_CHARACTER = re.compile(r"[A-Za-z0-9_.\\-]")
 
 
-class Kind(Enum):
-    """What a token is."""
-
-    PATH = auto()
-    NUMBER = auto()
-    STRING = auto()
-    SYMBOL = auto()
-    KEYWORD = auto()
-    END = auto()
-
-
 class Token(NamedTuple):
     """A piece of the text as written: quotes and backslashes included, so that no path or string reads as a symbol."""
 
-    kind: Kind
+    kind: str  # PATH, NUMBER, STRING, SYMBOL, KEYWORD or END
     text: str
     at: TextPosition
 
@@ -67,8 +55,8 @@ def tokens(text: str) -> list[Token]:
         if kind == "PATH" and text.startswith((".", "\\"), offset):
             raise FqlInvalid("a path ends in the middle", "Write a field name after the dot or backslash", *at)
         if kind != "SPACE":
-            found.append(Token(Kind.KEYWORD if match[0] in KEYWORDS else Kind[kind], match[0], at))
-    return [*found, Token(Kind.END, "", _position(text, offset))]
+            found.append(Token("KEYWORD" if match[0] in KEYWORDS else kind, match[0], at))
+    return [*found, Token("END", "", _position(text, offset))]
 
 
 def _position(text: str, offset: int) -> TextPosition:

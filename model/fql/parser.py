@@ -7,37 +7,19 @@ import math
 import re
 
 from model.config.problems import quoted
-from model.fql.lexer import NUMBER_LIMIT_CHARS, Kind, Token, tokens
-from model.fql.syntax import (
-    And,
-    Call,
-    Comparison,
-    Constant,
-    Elements,
-    Expression,
-    FqlInvalid,
-    FqlProblem,
-    Not,
-    Operator,
-    Or,
-    Path,
-    String,
-)
+from model.fql import syntax as tree
+from model.fql.lexer import NUMBER_LIMIT_CHARS, Token, tokens
+from model.fql.syntax import FqlInvalid, FqlProblem
 
 DEPTH_LIMIT = 32  # of parentheses, lists, calls and ! inside one another
 
-_OPERATORS = frozenset(Operator)
+_OPERATORS = frozenset(tree.Operator)
 _CONSTANTS = {"null": None, "true": True, "false": False}
 _NAME = re.compile(r"(?:[^.\\]|\\.)+", re.DOTALL)
 
 
-def parse(text: str) -> Expression:
-    """Read a statement. Raises FqlInvalid with the place of the first mistake."""
-    return parse_with_warnings(text)[0]
-
-
-def parse_with_warnings(text: str) -> tuple[Expression, tuple[FqlProblem, ...]]:
-    """Read a statement, and say where it may not mean what it seems to. Raises FqlInvalid."""
+def parse(text: str) -> tuple[tree.Expression, tuple[FqlProblem, ...]]:
+    """Read a statement, with warnings where its meaning may surprise. Raises FqlInvalid at the first mistake."""
     parser = _Parser(tokens(text))
     return parser.statement(), tuple(parser.warnings)
 
@@ -51,11 +33,11 @@ class _Parser:
         self._index = 0
         self._depth = 0
 
-    def statement(self) -> Expression:
-        if self._peek().kind is Kind.END:
+    def statement(self) -> tree.Expression:
+        if self._peek().kind == "END":
             raise FqlInvalid("the statement is empty", 'Write a condition, such as type = "track"', *self._peek().at)
         expression = self._conditions()
-        if self._peek().kind is not Kind.END:
+        if self._peek().kind != "END":
             remedy = "Join conditions with and, or; put texts between quotes"
             raise FqlInvalid(f"{quoted(self._peek().text)} is not expected here", remedy, *self._peek().at)
         return expression
@@ -74,7 +56,7 @@ class _Parser:
         self._index += found
         return found
 
-    def _conditions(self, *, in_list: bool = False) -> Expression:
+    def _conditions(self, *, in_list: bool = False) -> tree.Expression:
         groups = [[self._comparison()]]
         joints: list[Token] = []
         while joint := self._accept_joint(in_list):
@@ -87,8 +69,8 @@ class _Parser:
             remedy = "Put parentheses around the conditions that belong together"
             message = "and, or stand side by side without parentheses"
             self.warnings.append(FqlProblem(message, remedy, *mixed.at, ambiguous=True))
-        operands = [group[0] if len(group) == 1 else And(tuple(group), at=group[0].at) for group in groups]
-        return operands[0] if len(operands) == 1 else Or(tuple(operands), at=operands[0].at)
+        operands = [group[0] if len(group) == 1 else tree.And(tuple(group), at=group[0].at) for group in groups]
+        return operands[0] if len(operands) == 1 else tree.Or(tuple(operands), at=operands[0].at)
 
     def _accept_joint(self, in_list: bool) -> Token | None:
         """Take an ``and`` or ``or``, in whatever letters: no field can stand where one is possible."""
@@ -102,7 +84,7 @@ class _Parser:
             self.warnings.append(FqlProblem(message, remedy, *token.at))
         return token._replace(text=word)
 
-    def _comparison(self) -> Expression:
+    def _comparison(self) -> tree.Expression:
         first = self._peek()
         left = self._operand()
         sign = self._peek()
@@ -115,32 +97,32 @@ class _Parser:
             message = "the ! belongs to the left side alone"
             self.warnings.append(FqlProblem(message, remedy, *first.at, ambiguous=True))
         self._index += 1
-        operator = Operator.EQUAL if sign.text == "==" else Operator(sign.text)
-        return Comparison(operator, left, self._operand(), at=left.at)
+        operator = tree.Operator.EQUAL if sign.text == "==" else tree.Operator(sign.text)
+        return tree.Comparison(operator, left, self._operand(), at=left.at)
 
-    def _operand(self) -> Expression:
+    def _operand(self) -> tree.Expression:
         self._depth += 1
         if self._depth > DEPTH_LIMIT:
             message = f"more than {DEPTH_LIMIT} levels inside one another"
             raise FqlInvalid(message, "Take away parentheses that are not needed", *self._peek().at)
         token = self._take()
         match token.kind:
-            case Kind.PATH:
+            case "PATH":
                 operand = self._path_or_call(token)
-            case Kind.STRING:
+            case "STRING":
                 quote = token.text[0]
-                operand = String(token.text[1:-1].replace(quote * 2, quote), quote, at=token.at)
-            case Kind.NUMBER:
-                operand = Constant(_number(token), at=token.at)
+                operand = tree.String(token.text[1:-1].replace(quote * 2, quote), quote, at=token.at)
+            case "NUMBER":
+                operand = tree.Constant(_number(token), at=token.at)
             case _ if token.text in _CONSTANTS:
-                operand = Constant(_CONSTANTS[token.text], at=token.at)
+                operand = tree.Constant(_CONSTANTS[token.text], at=token.at)
             case _ if token.text == "!":
-                operand = Not(self._operand(), at=token.at)
+                operand = tree.Not(self._operand(), at=token.at)
             case _ if token.text == "(":
                 operand = self._conditions()
                 self._close(token, ")")
             case _ if token.text == "[":
-                operand = Elements(self._list(token, "]"), at=token.at)
+                operand = tree.Elements(self._list(token, "]"), at=token.at)
             case _:
                 found = quoted(token.text) if token.text else "the end"
                 message = f"{found} stands where a field, a value or a function is needed"
@@ -148,16 +130,16 @@ class _Parser:
         self._depth -= 1
         return operand
 
-    def _path_or_call(self, token: Token) -> Expression:
+    def _path_or_call(self, token: Token) -> tree.Expression:
         names = tuple(re.sub(r"\\(.)", r"\1", name, flags=re.DOTALL) for name in _NAME.findall(token.text))
         if self._peek().text != "(":
-            return Path(names, at=token.at)
+            return tree.Path(names, at=token.at)
         if len(names) > 1:
             raise FqlInvalid(f"{quoted(token.text)} is no name of a function", "Write it without dots", *token.at)
-        return Call(names[0], self._list(self._take(), ")"), at=token.at)
+        return tree.FunctionCall(names[0], self._list(self._take(), ")"), at=token.at)
 
-    def _list(self, opening: Token, closing: str) -> tuple[Expression, ...]:
-        items: list[Expression] = []
+    def _list(self, opening: Token, closing: str) -> tuple[tree.Expression, ...]:
+        items: list[tree.Expression] = []
         if self._accept(closing):
             return ()
         items.append(self._conditions(in_list=True))

@@ -1,6 +1,6 @@
 """The syntax tree of FQL, and what can be wrong with a text.
 
-Two trees are equal when they say the same: positions do not count.
+Equality of trees ignores positions.
 """
 
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ class TextPosition(NamedTuple):
 class FqlProblem(NamedTuple):
     """Valid syntax that is better written differently; ``line`` and ``column`` count from 1.
 
-    ``ambiguous``: it can be read in two ways, and the one taken may not be the one meant.
+    ``ambiguous``: it can be read in two ways, and the author may have meant the other one.
     """
 
     message: str
@@ -43,7 +43,7 @@ class FqlInvalid(ValueError):
 
 
 class Operator(StrEnum):
-    """What stands between the two sides of a comparison."""
+    """The operator of a comparison."""
 
     EQUAL = "="
     NOT_EQUAL = "!="
@@ -91,8 +91,8 @@ class Elements(Node):
 
 
 @dataclass(frozen=True, slots=True)
-class Call(Node):
-    """A function and what it is given; whether there is such a function is for the meaning to say."""
+class FunctionCall(Node):
+    """A function and its arguments; compilers check whether it exists."""
 
     function: str
     arguments: tuple["Expression", ...]
@@ -116,7 +116,7 @@ class Comparison(Node):
 
 @dataclass(frozen=True, slots=True)
 class And(Node):
-    """Two or more operands joined by ``and``; one in parentheses stays a tree of its own."""
+    """Two or more operands joined by ``and``; parentheses make a nested node."""
 
     operands: tuple["Expression", ...]
 
@@ -128,4 +128,4 @@ class Or(Node):
     operands: tuple["Expression", ...]
 
 
-Expression: TypeAlias = Path | String | Constant | Elements | Call | Not | Comparison | And | Or
+Expression: TypeAlias = Path | String | Constant | Elements | FunctionCall | Not | Comparison | And | Or

@@ -1,7 +1,7 @@
 """Turns the parts of a mapping into closures and gathers everything wrong with them.
 
-A part is a directive (an object whose one ``@name`` key says what to do), another object or a list (each value a part
-of its own), or a plain value.
+A part is a directive (an object with one ``@name`` key), another object or a list (whose values are parts), or a plain
+value.
 """
 
 from collections.abc import Callable, Mapping, Set
@@ -12,22 +12,24 @@ from model.mapping.errors import MappingProblem
 from model.mapping.paths import Resolver
 from model.mapping.values import kind
 
-Directive: TypeAlias = Callable[["Compiler", Any, FieldPath], Resolver]  # takes what stands under its name, and where
+Directive: TypeAlias = Callable[
+    ["Compiler", Any, FieldPath], Resolver
+]  # takes the value of the directive's key, and its path
 
-DEPTH_LIMIT = 48  # more than anybody writes, and far from what Python can recurse
-_NOTES = "_metadata"  # what editors keep beside a directive
+DEPTH_LIMIT = 48  # far below Python's recursion limit
+_NOTES = "_metadata"  # added by Segment's editor
 _PLAIN_TYPES = (str, int, float, bool, type(None))
 
 
 class Compiler:
-    """One compilation. Methods never raise: they note problems, and their resolvers are used only if there are none."""
+    """One compilation. Methods never raise: they record problems, and resolvers are used only if there are none."""
 
     def __init__(self, directives: Mapping[str, Directive]) -> None:
         self.problems: list[MappingProblem] = []
         self._directives = directives
 
     def problem(self, path: FieldPath, message: str, remedy: str) -> None:
-        """Note something wrong at a place."""
+        """Record a problem at a path."""
         self.problems.append(MappingProblem(path, message, remedy))
 
     def resolver(self, raw: Any, path: FieldPath) -> Resolver:
@@ -47,7 +49,7 @@ class Compiler:
     def object(self, raw: dict[Any, Any], path: FieldPath) -> Resolver:
         """Compile an object that is no directive.
 
-        Fields whose value is missing are there as such until the result is copied: in `@merge` they hide others.
+        A field without a value stays MISSING until the result is copied: in `@merge` it hides fields of other objects.
         """
         fields = []
         for name, inner in raw.items():
@@ -64,7 +66,7 @@ class Compiler:
     def options(
         self, raw: Any, path: FieldPath, *, required: Set[str] = frozenset(), optional: Set[str] = frozenset()
     ) -> dict[str, Any]:
-        """Return the options of a directive, empty when there is no object; a name left out is noted once."""
+        """Return the options of a directive, empty when there is no object; a missing option is reported once."""
         known = sorted(required | optional)
         listed = ", ".join(known)
         if not isinstance(raw, dict) or is_directive(raw):
@@ -79,7 +81,7 @@ class Compiler:
         return raw
 
     def choice(self, options: dict[str, Any], name: str, path: FieldPath, allowed: tuple[str, ...]) -> str:
-        """Return an option that is one of a few words; one that is not given was noted by `options`."""
+        """Return an option that is one of a few words; `options` has reported one that is missing."""
         value = options.get(name)
         if name in options and value not in allowed:
             words = " or ".join(allowed)
@@ -128,12 +130,12 @@ class Compiler:
 
 
 def is_directive(raw: Any) -> bool:
-    """Say whether a part means to be a directive, right or wrong."""
+    """Whether a part is written as a directive, valid or not."""
     return isinstance(raw, dict) and any(map(_names_directive, raw))
 
 
 def constant(value: Any) -> Resolver:
-    """Give the same value for every event."""
+    """A resolver that returns the same value for every event."""
     return lambda payload: value
 
 

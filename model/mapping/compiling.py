@@ -29,7 +29,7 @@ DIRECTIVES: Mapping[str, Directive] = {
     "@excludeWhenNull": directives.exclude_when_null,
 }
 OWN_DIRECTIVES: Mapping[str, Directive] = {"@first": directives.first}
-# Fields at the root of mappings written for Segment that are no fields of the result.
+# Fields at the root of mappings written for Segment that control the mapping and are not part of the result.
 _ROOT_DIRECTIVE = "__segment_internal_directive"
 _ROOT_SETTINGS = {"__segment_internal_sync_mode", "__segment_internal_matching_key"}
 
@@ -41,9 +41,9 @@ class CompiledMapping:
     _resolve: Resolver
 
     def __call__(self, payload: dict[str, Any]) -> Any:
-        """Return what the mapping makes of an event: JSON, None when it is nothing. Raises MappingFailed.
+        """Return the result for an event: JSON, or None when there is none. Raises MappingFailed.
 
-        The event stays as it is, and the result is a copy that shares no list or object with it or with the mapping.
+        The event is not modified; the result shares no list or object with it or with the mapping.
         """
         try:
             result = fresh(self._resolve(payload))
@@ -53,7 +53,7 @@ class CompiledMapping:
 
 
 def compile_mapping(raw: Any) -> CompiledMapping:
-    """Check and compile a mapping as read from JSON or YAML. Raises MappingInvalid with everything wrong with it."""
+    """Check and compile a mapping as read from JSON or YAML. Raises MappingInvalid with all problems."""
     compiler = Compiler({**DIRECTIVES, **OWN_DIRECTIVES})
     resolver = _root(compiler, raw)
     if compiler.problems:

@@ -14,7 +14,7 @@ _NAMES_LIMIT_CHARS = 4 << 20
 
 
 def path_(compiler: Compiler, raw: Any, path: FieldPath) -> Resolver:
-    """``"@path": "$.properties.total"``: the value there. The path may itself come from a directive."""
+    """``"@path": "$.properties.total"``: the value at that path. A directive may give the path."""
     if isinstance(raw, str):
         return from_root(raw)
     if not is_directive(raw):
@@ -60,9 +60,9 @@ def if_(compiler: Compiler, raw: Any, path: FieldPath) -> Resolver:
 
 
 def first(compiler: Compiler, raw: Any, path: FieldPath) -> Resolver:
-    """``"@first": [{"@path": "$.userId"}, …]``: the first that says something; missing when none does. Not Segment's.
+    """``"@first": [{"@path": "$.userId"}, …]``: the first non-empty value; missing when all are empty. Not Segment's.
 
-    What official SDKs send for nothing is passed over: null, a blank text, an object or a list without anything in it.
+    Empty is what official SDKs send for a missing value: null, a blank text, an empty object or list.
     """
     if not isinstance(raw, list) or not raw:
         compiler.problem(path, f"must be a list of values, not {kind(raw)}", "Write the values, the best one first")
@@ -75,7 +75,7 @@ def array_path(compiler: Compiler, raw: Any, path: FieldPath) -> Resolver:
     """``"@arrayPath": ["$.properties.products", {…}]``: the list there, each item mapped by the shape, if there is one.
 
     The list is at a path, or is what a directive gives. In the shape ``$`` is the item. An object counts as a list of
-    one; anything else is left as it is. A shape that is no object, or has no fields, leaves all as it is.
+    one; any other value is returned unchanged. So is everything when the shape is not an object or has no fields.
     """
     if not isinstance(raw, list) or len(raw) not in (1, 2):
         message = "must be a list of a path and, if wanted, the shape of an item"
@@ -99,8 +99,8 @@ def array_path(compiler: Compiler, raw: Any, path: FieldPath) -> Resolver:
 def merge(compiler: Compiler, raw: Any, path: FieldPath) -> Resolver:
     """``"@merge": {"objects": […], "direction": "right"}``: one object of several; the last to have a field wins.
 
-    With ``left`` the first wins. Only the first level is merged; what is no object is passed over. A field whose value
-    is missing hides one of the same name.
+    With ``left`` the first wins. Only the first level is merged; values that are not objects are skipped. A field whose
+    value is missing hides one of the same name.
     """
     options = compiler.options(raw, path, required={"objects", "direction"})
     direction = compiler.choice(options, "direction", path, ("left", "right"))
@@ -124,7 +124,7 @@ def merge(compiler: Compiler, raw: Any, path: FieldPath) -> Resolver:
 
 
 def transform(compiler: Compiler, raw: Any, path: FieldPath) -> Resolver:
-    """``"@transform": {"apply": …, "mapping": …}``: the mapping, with what apply makes of the event in its place."""
+    """``"@transform": {"apply": …, "mapping": …}``: the mapping, applied to the result of apply."""
     options = compiler.options(raw, path, required={"apply", "mapping"})
     apply = compiler.resolver(options.get("apply"), (*path, "apply"))
     return chain(apply, compiler.resolver(options.get("mapping"), (*path, "mapping")), path)
@@ -132,15 +132,15 @@ def transform(compiler: Compiler, raw: Any, path: FieldPath) -> Resolver:
 
 def chain(apply: Resolver, mapping: Resolver, path: FieldPath) -> Resolver:
     """Map the result of another resolver."""
-    # A mapping can name a value twice, so each step could double it: the copy counts what it has really become.
+    # A mapping can name a value twice, so each step could double it: the copy counts the real size.
     return lambda payload: mapping(fresh(apply(payload), path))
 
 
 def flatten(compiler: Compiler, raw: Any, path: FieldPath) -> Resolver:
     """``"@flatten": {"separator": ".", "value": …}``: one level, with the names of all levels joined.
 
-    Items of lists are numbered, or with ``omitArrays`` lists are kept whole. Objects without fields vanish, and what is
-    missing becomes one.
+    Items of lists are numbered; with ``omitArrays`` lists are kept whole. Empty objects are dropped; a missing value
+    gives an empty object.
     """
     options = compiler.options(raw, path, required={"separator", "value"}, optional={"omitArrays"})
     given, place = options.get("separator", "."), (*path, "separator")
@@ -191,7 +191,7 @@ def exclude_when_null(compiler: Compiler, raw: Any, path: FieldPath) -> Resolver
 
 
 def _is_filled(value: Any) -> bool:
-    """Say whether JavaScript's ``value != ''`` holds, for which 0, false and a list of nothing are equal to ''."""
+    """Whether JavaScript's ``value != ''`` holds, for which 0, false and a list of nothing are equal to ''."""
     if isinstance(value, list):
         return text(value) != ""
     return isinstance(value, dict) or (value is not MISSING and bool(value))

@@ -1,4 +1,4 @@
-"""What can be wrong with a mapping when it is read, and with an event when it is mapped."""
+"""Errors of mappings: when one is compiled, and when one is applied to an event."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from model.config.problems import FieldPath, format_path
 
 @dataclass(frozen=True, slots=True)
 class MappingProblem:
-    """One thing wrong with a mapping. ``path``: keys and list indexes from its root to the place."""
+    """One problem of a mapping. ``path``: keys and list indexes from its root to the place."""
 
     path: FieldPath
     message: str
@@ -20,7 +20,7 @@ class MappingProblem:
 
 
 class MappingInvalid(ValueError):
-    """A mapping cannot be used; ``problems`` holds everything wrong with it."""
+    """A mapping cannot be used; ``problems`` holds all of its problems."""
 
     def __init__(self, problems: Iterable[MappingProblem]) -> None:
         self.problems = tuple(problems)

@@ -6,25 +6,26 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from model.config.problems import FieldPath, format_path
+from model.events.times import iso
 from model.mapping.numbers import read_number
-from model.mapping.times import read_moment, write_moment
+from model.mapping.times import read_moment
 from model.mapping.values import is_blank, kind, text
 
 FieldType: TypeAlias = Literal["string", "number", "integer", "boolean", "object", "datetime", "any"]
 
-PROBLEM_LIMIT = 100  # a list of ten thousand wrong items need not be told in full
+PROBLEM_LIMIT = 100  # bounds the message for a list of ten thousand wrong items
 _WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,19}")
 _LARGEST_INTEGER = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
 class FieldSpec:
-    """One field: what values it has, and what is done about others.
+    """One field: its type, and how values are converted to it.
 
     ``multiple``: a list of such values; a single one becomes a list of one. Null is left out unless ``allow_null``,
     a text without a visible character unless ``allow_empty``. ``properties`` are the fields of an object, and
-    ``others`` says what each of its other fields is, None that it has none; without properties it has any.
-    A number may be a text that says one (`model.mapping.numbers`). A datetime becomes ``2026-01-31T08:00:00.000Z``.
+    ``others`` describes all other fields; None: others are removed. Without properties every field is kept.
+    A number may be a numeric text (`model.mapping.numbers`). A datetime becomes ``2026-01-31T08:00:00.000Z``.
     """
 
     type: FieldType = "any"
@@ -58,7 +59,7 @@ class PayloadInvalid(ValueError):
 def finish(payload: dict[str, Any], fields: Mapping[str, FieldSpec]) -> dict[str, Any]:
     """Return the payload in the destination's format: empty values and unknown fields removed, others converted.
 
-    Without fields, every value goes but '' at the root. Raises PayloadInvalid with everything wrong, up to
+    Without fields, only '' at the root is removed. Raises PayloadInvalid with all problems, up to
     `PROBLEM_LIMIT` problems.
     """
     if not fields:
@@ -68,10 +69,6 @@ def finish(payload: dict[str, Any], fields: Mapping[str, FieldSpec]) -> dict[str
     if finishing.problems:
         raise PayloadInvalid(finishing.problems)
     return result
-
-
-class _NotConverted(ValueError):
-    """A value cannot be made one of the type."""
 
 
 class _Finishing:
@@ -109,10 +106,10 @@ class _Finishing:
             return value
         if isinstance(value, list) and len(value) == 1:
             value = value[0]
-        try:
-            converted = _CONVERTERS[spec.type](value)
-        except _NotConverted:
-            self._problem(path, f"must be {_NAMES[spec.type]}, not {kind(value)}{_like(value)}")
+        name, convert = _CONVERSIONS[spec.type]
+        converted = convert(value)
+        if converted is None:
+            self._problem(path, f"must be {name}, not {kind(value)}{_like(value)}")
             return None
         return converted if spec.properties is None else self.object(converted, spec.properties, path, spec.others)
 
@@ -126,65 +123,33 @@ def _is_empty(value: Any, spec: FieldSpec) -> bool:
 
 
 def _like(value: Any) -> str:
-    """Say why a text was not good enough: its kind alone is what was asked for."""
+    """Say why a text is refused where its kind alone would be the one that is required."""
     return " that can be read as one" if isinstance(value, str) else ""
 
 
-def _string(value: Any) -> str:
-    if isinstance(value, str | bool | int | float):
-        return text(value)
-    raise _NotConverted
-
-
-def _number(value: Any) -> int | float:
-    number = read_number(value)
-    if number is None:
-        raise _NotConverted
-    return number
-
-
-def _integer(value: Any) -> int:
+def _integer(value: Any) -> int | None:
     # Not by way of floating point, which knows only about 16 digits of an id.
-    number = int(value) if isinstance(value, str) and _WHOLE_NUMBER.fullmatch(value.strip()) else _number(value)
-    if number != int(number) or abs(number) > _LARGEST_INTEGER:
-        raise _NotConverted
-    return int(number)
+    number = int(value) if isinstance(value, str) and _WHOLE_NUMBER.fullmatch(value.strip()) else read_number(value)
+    return int(number) if number is not None and number == int(number) and abs(number) <= _LARGEST_INTEGER else None
 
 
-def _boolean(value: Any) -> bool:
+def _boolean(value: Any) -> bool | None:
     if value in ("true", "false"):
         return bool(value == "true")
-    if value in (True, False):  # and 1 and 0, which are equal to them
-        return bool(value)
-    raise _NotConverted
+    return bool(value) if value in (True, False) else None  # and 1 and 0, which are equal to them
 
 
-def _object(value: Any) -> dict[str, Any]:
-    if isinstance(value, dict):
-        return value
-    raise _NotConverted
-
-
-def _datetime(value: Any) -> str:
+def _datetime(value: Any) -> str | None:
     moment = read_moment(value)
-    if moment is None:
-        raise _NotConverted
-    return write_moment(moment)
+    return None if moment is None else iso(moment)
 
 
-_CONVERTERS: Mapping[FieldType, Callable[[Any], Any]] = {
-    "string": _string,
-    "number": _number,
-    "integer": _integer,
-    "boolean": _boolean,
-    "object": _object,
-    "datetime": _datetime,
-}
-_NAMES: Mapping[FieldType, str] = {
-    "string": "a text",
-    "number": "a number",
-    "integer": "a whole number",
-    "boolean": "true or false",
-    "object": "an object",
-    "datetime": "a date (ISO 8601, or seconds or milliseconds since 1970)",
+# By type: its name in messages, and the conversion of a value that is not null; None when it cannot be converted.
+_CONVERSIONS: Mapping[FieldType, tuple[str, Callable[[Any], Any]]] = {
+    "string": ("a text", lambda value: text(value) if isinstance(value, str | bool | int | float) else None),
+    "number": ("a number", read_number),
+    "integer": ("a whole number", _integer),
+    "boolean": ("true or false", _boolean),
+    "object": ("an object", lambda value: value if isinstance(value, dict) else None),
+    "datetime": ("a date (ISO 8601, or seconds or milliseconds since 1970)", _datetime),
 }

@@ -1,4 +1,4 @@
-"""Values as JavaScript treats them: Segment's mappings are written in it, and its conversions show in what they make.
+"""JavaScript's conversions and comparisons of values, which show in the results of Segment's mappings.
 
 Texts are counted in UTF-16 units there: a character beyond U+FFFF is two. Numbers are of one kind, floating point.
 """
@@ -10,7 +10,7 @@ from math import floor, fmod, inf, isfinite, isnan, nan
 from re import compile as regex
 from typing import Any
 
-from model.mapping.values import MISSING, text
+from model.mapping.values import MISSING, as_float, text
 
 SPACES = "\t\n\v\f\r \xa0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) + "\u2028\u2029\u202f\u205f\u3000\ufeff"
 SPACE = f"[{SPACES}]"  # in regular expressions; Python's \s knows others
@@ -61,14 +61,14 @@ def to_string(value: Any) -> str:
 
 
 def to_number(value: Any) -> float:
-    """``Number(value)``; not-a-number when it is none."""
+    """``Number(value)``; NaN when it is not a number."""
     match value:
         case None:
             return 0.0
         case bool() | float():
             return float(value)
         case int():
-            return _as_float(value)
+            return as_float(value)
         case str():
             return _read_number(value)
         case list():
@@ -150,7 +150,7 @@ def names_in_order(value: dict[str, Any]) -> Iterator[str]:
 
 
 def json_text(value: Any, indent: str = "", limit: Callable[[int], None] | None = None) -> str | None:
-    """``JSON.stringify``: None for what is missing. ``limit`` is told the length of each part."""
+    """``JSON.stringify``: None for MISSING. ``limit`` is called with the length of each part."""
     parts: list[str] = []
     return "".join(parts) if _write_json(value, parts, indent, "", limit or (lambda chars: None)) else None
 
@@ -190,7 +190,7 @@ def _scalar_json(value: Any) -> str:
     if isinstance(value, float) and not isfinite(value):
         return "null"
     if isinstance(value, Enum):
-        return "{}"  # Liquid's own words for nothing are objects without fields
+        return "{}"  # nil, empty and blank are objects without fields in LiquidJS
     return to_string(value)
 
 
@@ -210,13 +210,6 @@ def _comparable(value: Any) -> float:
     return value if isinstance(value, int) and not isinstance(value, bool) else to_number(value)
 
 
-def _as_float(value: int) -> float:
-    try:
-        return float(value)
-    except OverflowError:
-        return inf if value > 0 else -inf
-
-
 def _read_number(value: str) -> float:
     value = value.strip(SPACES)
     if not value:
@@ -224,5 +217,5 @@ def _read_number(value: str) -> float:
     if _DECIMAL.fullmatch(value):
         return float(value)
     if _WITH_BASE.fullmatch(value):
-        return _as_float(int(value, 0))
+        return as_float(int(value, 0))
     return _INFINITIES.get(value, nan)

@@ -1,12 +1,13 @@
 """Moments as JavaScript counts and reads them: milliseconds since 1970 in UTC, and texts as ``new Date()`` takes them.
 
-ISO 8601 comes first. What is no such text is read as V8, the engine of Node.js, reads it: numbers are the parts of a
-day or a time by what stands behind them, names of months and time zones count, other words may only come before the
-first number, and what stands in parentheses does not count. Without a time zone a moment is in UTC.
+ISO 8601 is tried first. Other texts are parsed as V8, the engine of Node.js, does: numbers are the parts of a
+day or a time by the character after them, names of months and time zones are read, other words may only come before
+the first number, and parentheses are skipped. Without a time zone a moment is in UTC.
 """
 
 import re
 from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
 from math import isfinite
 from typing import Literal
 
@@ -14,6 +15,9 @@ from model.durations import DAY_MS, MINUTE_MS
 from model.mapping import javascript as js
 
 LATEST_MS = 8_640_000_000_000_000
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_CYCLE_YEARS, _CYCLE_DAYS = 400, 146_097  # after which the calendar, weekdays included, repeats itself
+CALENDAR_CYCLE_MS = _CYCLE_DAYS * DAY_MS
 LONGEST_CHARS = 1_000  # of a text that may be a date
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
@@ -64,36 +68,30 @@ def clipped(moment_ms: float) -> int | None:
 
 def date_parts(moment_ms: int) -> DateParts:
     """Return what a calendar and a clock in UTC show."""
-    days, rest_ms = divmod(moment_ms, DAY_MS)
-    seconds, millisecond = divmod(rest_ms, 1000)
-    minutes, second = divmod(seconds, 60)
-    hour, minute = divmod(minutes, 60)
-    year, month, day = _civil(days)
-    day_of_year = days - days_since_1970(year, 1, 1) + 1
-    return DateParts(year, month, day, hour, minute, second, millisecond, (days + 4) % 7, day_of_year)
+    cycles, rest_ms = divmod(moment_ms, CALENDAR_CYCLE_MS)
+    moment = EPOCH + timedelta(milliseconds=rest_ms)
+    return DateParts(
+        year=moment.year + cycles * _CYCLE_YEARS,
+        month=moment.month,
+        day=moment.day,
+        hour=moment.hour,
+        minute=moment.minute,
+        second=moment.second,
+        millisecond=moment.microsecond // 1_000,
+        weekday=moment.isoweekday() % 7,
+        day_of_year=moment.timetuple().tm_yday,
+    )
 
 
 def days_since_1970(year: int, month: int, day: int) -> int:
     """Count days; a day after the end of its month is in the next."""
-    # Years that begin in March have the leap day last, so months of 153 days in five are simple.
-    year -= month <= 2
-    era, year_of_era = divmod(year, 400)
-    day_of_year = (153 * ((month + 9) % 12) + 2) // 5 + day - 1
-    return era * 146_097 + year_of_era * 365 + year_of_era // 4 - year_of_era // 100 + day_of_year - 719_468
-
-
-def _civil(days: int) -> tuple[int, int, int]:
-    """Undo `days_since_1970`."""
-    era, day_of_era = divmod(days + 719_468, 146_097)
-    year_of_era = (day_of_era - day_of_era // 1460 + day_of_era // 36_524 - day_of_era // 146_096) // 365
-    day_of_year = day_of_era - (365 * year_of_era + year_of_era // 4 - year_of_era // 100)
-    months = (5 * day_of_year + 2) // 153
-    month = (months + 2) % 12 + 1
-    return era * 400 + year_of_era + (month <= 2), month, day_of_year - (153 * months + 2) // 5 + 1
+    cycles, years = divmod(year - EPOCH.year, _CYCLE_YEARS)
+    first = date(EPOCH.year + years, month, 1)
+    return cycles * _CYCLE_DAYS + first.toordinal() - EPOCH.toordinal() + day - 1
 
 
 def read_date(text: str) -> int | None:
-    """Return the moment a text means, in milliseconds; None when it means none."""
+    """Parse a date as ``new Date(text)`` does, in milliseconds; None when it is invalid."""
     if len(text) > LONGEST_CHARS:
         return None
     iso = _ISO.fullmatch(text)
@@ -113,7 +111,7 @@ def read_date(text: str) -> int | None:
 
 @dataclass
 class _Reading:
-    """The parts of a date as they are found."""
+    """The parts of a date, collected while it is parsed."""
 
     days: list[int] = field(default_factory=list)
     month: int | None = None
@@ -226,7 +224,7 @@ def _after_parentheses(text: str, position: int) -> int:
 
 
 def _read_legacy(tokens: list[_Token], reading: _Reading) -> bool:
-    """Gather the parts of a date; False when there is something that is none."""
+    """Collect the parts of a date; False for a text that is not a date."""
     position, has_number = 0, bool(reading.days)
     while tokens[position].kind != "end":
         token, after = tokens[position], tokens[position + 1]
@@ -267,7 +265,7 @@ def _read_legacy(tokens: list[_Token], reading: _Reading) -> bool:
 
 
 def _read_number(tokens: list[_Token], position: int, token: _Token, reading: _Reading) -> int | None:
-    """Add a number to what it belongs to. Return where to go on, None when it belongs to nothing."""
+    """Add a number to the part it belongs to. Return the next position; None when the number has no place."""
     number, after = token.number(), tokens[position].text
     if after == ":":
         if tokens[position + 1].text == ":":

@@ -1,8 +1,8 @@
-"""Numbers as people and programs write them in a text, where one reading alone is possible.
+"""Parses numbers in texts, as people and programs write them, where only one reading is possible.
 
 The point is the decimal sign, as in JSON, and commas, spaces or apostrophes may stand between groups of three digits:
 ``4,245.42``, ``1 234.50``. A currency may stand before and after: ``$12.50``, ``12.50 EUR``, ``US$ 5``. A decimal comma
-is not read: whoever writes ``12,5`` also writes ``1.234`` for 1234, which nobody can tell from 1.234.
+is not read: with decimal commas ``1.234`` means 1234, which cannot be told from the number 1.234.
 """
 
 import re

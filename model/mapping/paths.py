@@ -1,6 +1,6 @@
 """Reading a value at a path such as ``$.context.traits['e.mail']`` or ``products[0].price``, as Segment does.
 
-Three habits of JavaScript that mappings rely on: a path that goes on past 0, false, '' or null gives that value itself;
+Mappings rely on three habits of JavaScript: a path that continues past 0, false, '' or null gives that value;
 ``length`` and single characters of texts, and ``length`` of lists, can be read; and in lists ``a.0`` is ``a[0]``.
 """
 

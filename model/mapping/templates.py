@@ -10,13 +10,13 @@ from model.mapping.values import check_length, text
 
 
 class TemplateInvalid(ValueError):
-    """A template has a place for nothing."""
+    """A template has braces without a path."""
 
 
 def compile_template(template: str, path: FieldPath) -> Resolver:
-    """Compile a template that stands at ``path``. Raises TemplateInvalid; its resolver MappingFailed on huge results.
+    """Compile the template at ``path``. Raises TemplateInvalid; its resolver MappingFailed on huge results.
 
-    Both kinds of braces mean the same: nothing is escaped, because nothing here is a web page.
+    Double and triple braces mean the same: nothing is escaped, because the result is not HTML.
     """
     parts: list[str | Resolver] = []
     for text_or_braces, name in _parts(template):
@@ -34,7 +34,7 @@ def compile_template(template: str, path: FieldPath) -> Resolver:
             value = part if isinstance(part, str) else part(payload)
             made.append(value if type(value) is str else text(value))
             made_chars += len(made[-1])
-            # Counted on the way: a place may stand here ten thousand times, and each may be a megabyte.
+            # Counted while rendering: a path may occur ten thousand times, and each value may be a megabyte.
             check_length(made_chars, path)
         return "".join(made)
 
@@ -42,7 +42,7 @@ def compile_template(template: str, path: FieldPath) -> Resolver:
 
 
 def _parts(template: str) -> Iterator[tuple[str, str | None]]:
-    """Yield texts, and braces with what stands between them. Three braces are looked for first, as Segment does."""
+    """Yield texts, and braces with the path between them. Triple braces are searched first, as Segment does."""
     for part, name in _braces(template, 3):
         if name is None:
             yield from _braces(part, 2)

@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 import orjson
 
 from model.config.problems import FieldPath
+from model.events.tracking import deeper_than
 from model.mapping.compiler import Compiler, constant
 from model.mapping.errors import MappingFailed
 from model.mapping.javascript import json_text
@@ -39,7 +40,7 @@ def template(compiler: Compiler, raw: Any, path: FieldPath) -> Resolver:
 
 
 def case(compiler: Compiler, raw: Any, path: FieldPath) -> Resolver:
-    """``"@case": {"operator": "lower", "value": …}``: a text in lower or upper case; what is no text stays as it is."""
+    """``"@case": {"operator": "lower", "value": …}``: a text in lower or upper case; other values are unchanged."""
     options = compiler.options(raw, path, required={"operator"}, optional={"value"})
     operator = compiler.choice(options, "operator", path, ("lower", "upper"))
     value = compiler.resolver(options.get("value"), (*path, "value"))
@@ -55,7 +56,7 @@ def case(compiler: Compiler, raw: Any, path: FieldPath) -> Resolver:
 def replace(compiler: Compiler, raw: Any, path: FieldPath) -> Resolver:
     """``"@replace": {"pattern": "-", "replacement": "", "value": …}``: a text with another for every pattern in it.
 
-    A pattern is no expression: it means its own characters. A second pair is ``pattern2`` and ``replacement2``. With
+    A pattern is plain text, not a regular expression. A second pair is ``pattern2`` and ``replacement2``. With
     ``global: false`` only the first is replaced, with ``ignorecase: true`` in any case. In a replacement ``$&`` is
     what was found and ``$$`` a dollar. Numbers and booleans are texts here; any other value gives ''.
     """
@@ -89,7 +90,7 @@ def replace(compiler: Compiler, raw: Any, path: FieldPath) -> Resolver:
 def json(compiler: Compiler, raw: Any, path: FieldPath) -> Resolver:
     """``"@json": {"mode": "encode", "value": …}``: a value as JSON text, or with decode the value of such a text.
 
-    What cannot be decoded stays as it is.
+    A text that cannot be decoded is returned unchanged.
     """
     options = compiler.options(raw, path, required={"mode", "value"})
     mode = compiler.choice(options, "mode", path, ("encode", "decode"))
@@ -109,7 +110,7 @@ def json(compiler: Compiler, raw: Any, path: FieldPath) -> Resolver:
             decoded = orjson.loads(found)
         except orjson.JSONDecodeError:
             return found
-        if _is_deeper(decoded, DECODED_DEPTH_LIMIT):
+        if deeper_than([decoded], DECODED_DEPTH_LIMIT + 1):
             raise MappingFailed(path, f"the text holds more than {DECODED_DEPTH_LIMIT} levels")
         return decoded
 
@@ -168,11 +169,3 @@ def _folded_character(char: str) -> str:
 
 def _filled(replacement: str, found: str) -> str:
     return _SPECIAL.sub(lambda special: "$" if special[0] == "$$" else found, replacement)
-
-
-def _is_deeper(value: Any, limit: int) -> bool:
-    level = [value]
-    for _ in range(limit):
-        inner = [item.values() if isinstance(item, dict) else item for item in level if isinstance(item, dict | list)]
-        level = [item for items in inner for item in items]
-    return any(isinstance(item, dict | list) for item in level)

@@ -10,7 +10,7 @@ _LONGEST_ISO_CHARS = 64
 
 
 def read_moment(value: Any) -> datetime | None:
-    """Return a moment in UTC, None when the value is none. Without an offset it is taken to be in UTC."""
+    """Parse a moment into UTC; None when the value is not one. Without an offset it is in UTC."""
     if isinstance(value, bool):
         return None
     if isinstance(value, str):
@@ -30,11 +30,6 @@ def read_moment(value: Any) -> datetime | None:
 
 
 def read_moment_ms(value: Any) -> int | None:
-    """Return a moment as Unix ms, None when the value is none."""
+    """Parse a moment into Unix ms; None when the value is not one."""
     moment = read_moment(value)
     return None if moment is None else round(moment.timestamp() * 1_000)
-
-
-def write_moment(moment: datetime) -> str:
-    """Write a moment as Segment's libraries do, with milliseconds: ``2026-01-31T08:00:00.000Z``."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

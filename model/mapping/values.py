@@ -1,4 +1,4 @@
-"""Values on their way through a mapping: JSON as `orjson` reads it, and one mark for what is missing.
+"""The values of a mapping: JSON as `orjson` reads it, and MISSING.
 
 Missing is not null: a missing field is left out, a null one is sent.
 """
@@ -20,7 +20,7 @@ _BRANCHES = frozenset({dict, list})
 
 
 class Missing(Enum):
-    """What a path that leads nowhere gives."""
+    """The value at a path that does not exist."""
 
     MISSING = "missing"
 
@@ -29,17 +29,17 @@ MISSING: Final = Missing.MISSING
 
 
 def is_given(value: Any) -> bool:
-    """Say whether a value is neither missing nor null."""
+    """Whether a value is neither missing nor null."""
     return value is not MISSING and value is not None
 
 
 def is_blank(value: Any) -> bool:
-    """Say whether a value is a text without a visible character."""
+    """Whether a value is a text without a visible character."""
     return isinstance(value, str) and (not value or value.isspace())
 
 
 def is_empty(value: Any) -> bool:
-    """Say whether a value says nothing: missing, null, a blank text, or an object or a list without anything in it."""
+    """Whether a value is missing, null, a blank text, or an empty object or list."""
     if isinstance(value, dict):
         return all(inner is MISSING for inner in value.values())
     return value is MISSING or value is None or is_blank(value) or value == []
@@ -74,7 +74,7 @@ def text(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int):
-        return str(value) if -(10**21) < value < 10**21 else _float_text(_as_float(value))
+        return str(value) if -(10**21) < value < 10**21 else _float_text(as_float(value))
     if isinstance(value, Exact):
         return value.written
     if isinstance(value, float):
@@ -85,7 +85,7 @@ def text(value: Any) -> str:
 
 
 def fresh(value: Any, path: FieldPath = ()) -> Any:
-    """Copy a value, so that it shares no list or object with anything; ``path`` is the place that made it.
+    """Copy a value deeply; ``path`` is the place in the mapping, for errors.
 
     Missing fields are left out, missing items are null.
 
@@ -95,7 +95,7 @@ def fresh(value: Any, path: FieldPath = ()) -> Any:
 
 
 def limited(made: str, path: FieldPath) -> str:
-    """Return a text made at a place. Raises MappingFailed when it is too long."""
+    """Return a text. Raises MappingFailed, with the path of the mapping, when it is too long."""
     check_length(len(made), path)
     return made
 
@@ -107,7 +107,7 @@ def check_length(made_chars: int, path: FieldPath) -> None:
 
 
 class _Copying:
-    """Counts what one copy takes. Written for speed: half of a mapping's time is spent here."""
+    """Copies within a limit of effort. Written for speed: half of a mapping's time is spent here."""
 
     __slots__ = ("effort_left_chars", "path")
 
@@ -143,7 +143,8 @@ class _Copying:
         return copied
 
 
-def _as_float(value: int) -> float:
+def as_float(value: int) -> float:
+    """Convert a whole number of any size; infinite when it is too large."""
     try:
         return float(value)
     except OverflowError:

@@ -7,25 +7,22 @@ in `model.reason_codes.aliases`; codes of one destination type are in its file (
 
 from dataclasses import replace
 
-from model.reason_codes.delivery import FAILURES, ROUTING, WAITING
+from model.reason_codes.delivery import DELIVERY
 from model.reason_codes.http import STATUSES, TRANSPORT
 from model.reason_codes.ingest import INGEST
-from model.reason_codes.reason import Owner, Reason, Severity
+from model.reason_codes.reason import Owner, Reason, Severity, reason_table
 from model.reason_codes.segment import SEGMENT_ONLY
 
 __all__ = ["ALL", "CATALOGUE_VERSION", "UNKNOWN", "Owner", "Reason", "Severity", "reason"]
 
 CATALOGUE_VERSION = 2  # raised when a code changes its meaning or is removed; new codes do not count
-UNKNOWN = Reason(
-    "UNKNOWN",
-    Severity.ERROR,
-    Owner.US,
-    False,
-    "This version of Waybill does not know the code.",
-    "Read the message beside the code; if it does not help, report the code and the version of Waybill.",
-)
+[UNKNOWN] = reason_table("""
+error, us
+    UNKNOWN | This version of Waybill does not know the code. |
+        Read the message beside the code; if it does not help, report the code and the version of Waybill.
+""")
 """The explanation of a code without an entry, such as one of a newer version."""
-ALL: tuple[Reason, ...] = (*INGEST, *ROUTING, *FAILURES, *WAITING, *TRANSPORT, *STATUSES, *SEGMENT_ONLY, UNKNOWN)
+ALL: tuple[Reason, ...] = (*INGEST, *DELIVERY, *TRANSPORT, *STATUSES, *SEGMENT_ONLY, UNKNOWN)
 _BY_CODE = {entry.code: entry for entry in ALL}
 
 

@@ -1,7 +1,10 @@
 """One entry of the catalogue of reason codes: what happened, who has to act, and what to do."""
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
+
+EVENTS_ARE_KEPT = "Waybill keeps the events and tries again; while all are refused, with one call a minute."
 
 
 class Severity(StrEnum):
@@ -34,3 +37,23 @@ class Reason:
     description: str
     action: str
     link: str = ""
+
+
+def reason_table(table: str, link: str = "") -> tuple[Reason, ...]:
+    """Read a table of reasons.
+
+        severity, owner[, retried][ | default action]
+            code | description[ | action]
+
+    A line that is indented further continues the one before it. Raises ValueError for a malformed table.
+    """
+    reasons = []
+    for line in re.sub(r"\n {8,}", " ", table).strip().splitlines():
+        first, *texts = line.strip().split(" | ")
+        if not line.startswith(" "):
+            severity, owner, *retried = first.split(", ")
+            default = texts
+        else:
+            description, action = texts if len(texts) == 2 else (*texts, *default)
+            reasons.append(Reason(first, Severity(severity), Owner(owner), bool(retried), description, action, link))
+    return tuple(reasons)

@@ -21,7 +21,7 @@ from typing import Literal
 
 import msgspec
 
-from model.events.envelope import UnreadableRecord, check_version
+from model.events.envelope import check_version, decode_json
 
 
 class State(StrEnum):
@@ -205,7 +205,7 @@ AnyFact = (
 )
 
 _encoder = msgspec.json.Encoder()
-_decoder = msgspec.json.Decoder(AnyFact)
+_decoder: msgspec.json.Decoder[AnyFact] = msgspec.json.Decoder(AnyFact)
 
 
 def kind_of(fact: Fact) -> str:
@@ -221,8 +221,4 @@ def encode(fact: Fact) -> bytes:
 def decode(value: bytes) -> AnyFact:
     """Decode a record of topic outcomes. Raises `UnreadableRecord`."""
     check_version(value)  # the default of ``v`` would accept a record without a version
-    try:
-        fact: AnyFact = _decoder.decode(value)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise UnreadableRecord(f"not a fact of this version: {error}") from None
-    return fact
+    return decode_json(_decoder, value, "a fact of this version")

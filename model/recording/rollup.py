@@ -5,6 +5,7 @@ partition of topic outcomes. Rows of an open append minute are sent again as the
 Rows add up: a fact about an older minute makes a new row and overwrites nothing.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -85,8 +86,8 @@ class LogMinute:
 
     def __init__(self, minute_ms: int) -> None:
         self.minute_ms = minute_ms
-        self._rows: dict[RollupKey, Counts] = {}
-        self._totals: dict[TotalKey, TotalCounts] = {}
+        self._rows: defaultdict[RollupKey, Counts] = defaultdict(Counts)
+        self._totals: defaultdict[TotalKey, TotalCounts] = defaultdict(TotalCounts)
         self._changed: set[RollupKey] = set()
         self._changed_totals: set[TotalKey] = set()
         self.states: list[DestinationState] = []  # in log order
@@ -137,18 +138,12 @@ class LogMinute:
         if key not in self._rows and len(self._rows) >= SERIES_LIMIT:
             key = key._replace(event_name=OTHER, app_version="")
         self._changed.add(key)
-        counts = self._rows.get(key)
-        if counts is None:
-            counts = self._rows[key] = Counts()
-        return counts
+        return self._rows[key]
 
     def _total(self, key: RollupKey) -> TotalCounts:
         total = TotalKey(key.minute_ms, key.source, key.destination, key.status, key.code)
         self._changed_totals.add(total)
-        counts = self._totals.get(total)
-        if counts is None:
-            counts = self._totals[total] = TotalCounts()
-        return counts
+        return self._totals[total]
 
 
 def rollup_keys(fact: Fact, decision: Decision) -> list[tuple[RollupKey, int, int | None]]:

@@ -48,6 +48,9 @@ _OMITTED = {
 }
 
 
+_TOTALS = ("queue_ms", "retry_wait_ms", "limit_wait_ms", "calls_ms")
+
+
 class Row(NamedTuple):
     """One row for a table."""
 
@@ -87,24 +90,18 @@ def rows_of(fact: Fact, position: LogPosition, decision: Decision) -> list[Row]:
 
 def minute_row(key: RollupKey, counts: Counts, *, append_minute_ms: int, partition: int, version: int) -> Row:
     """A row of windowed counts; ``version`` is the last log offset it includes; the highest wins."""
-    times = _minutes(key, append_minute_ms)
+    times = {"minute": key.minute_ms // 1_000, "append_minute": append_minute_ms // 1_000}
     return Row("minutes", {**times, "log_partition": partition, "version": version, **rollup_values(key, counts)})
 
 
 def total_row(total: TotalKey, counts: TotalCounts, *, append_minute_ms: int, partition: int, version: int) -> Row:
     """A row of totals; ``version`` as in `minute_row`."""
-    values: dict[str, Any] = {
-        **_minutes(total, append_minute_ms),
-        "log_partition": partition,
-        "version": version,
-        **rollup_values(total, counts),
-        "queue_ms": counts.queue_ms,
-        "retry_wait_ms": counts.retry_wait_ms,
-        "limit_wait_ms": counts.limit_wait_ms,
-        "calls_ms": counts.calls_ms,
+    times = {"minute": total.minute_ms // 1_000, "append_minute": append_minute_ms // 1_000}
+    sums = {name: getattr(counts, name) for name in _TOTALS} | {
         "first_at": counts.first_at_ms,
         "last_at": counts.last_at_ms,
     }
+    values = {**times, "log_partition": partition, "version": version, **rollup_values(total, counts), **sums}
     return Row("minute_totals", values)
 
 
@@ -117,10 +114,6 @@ def rollup_values(key: RollupKey | TotalKey, counts: Counts) -> dict[str, Any]:
         "latency": {str(index): count for index, count in counts.latency.items()},
         "by_attempt": {str(attempt): count for attempt, count in counts.by_attempt.items()},
     }
-
-
-def _minutes(key: RollupKey | TotalKey, append_minute_ms: int) -> dict[str, int]:
-    return {"minute": key.minute_ms // 1_000, "append_minute": append_minute_ms // 1_000}
 
 
 @cache

@@ -6,11 +6,9 @@ from model.destinations.destination import HttpDestination
 from model.fql.filters import compile_filter
 from model.fql.triggers import compile_trigger
 from model.mapping.compiling import compile_mapping
-from model.routing.routing import CompiledConnection, FilterRule, MappingRule
+from model.routing.routing import WHOLE_EVENT_MAPPING, CompiledConnection, FilterRule, MappingRule
 from model.workspace.connections import Connection, MappingConfig
 from model.workspace.workspace import Workspace
-
-_ONE_MAPPING_THAT_TAKES_ALL = (MappingRule("", "", None, None),)
 
 
 def compile_connections(workspace: Workspace) -> dict[str, tuple[CompiledConnection, ...]]:
@@ -54,7 +52,7 @@ def _mappings(connection: Connection, destination: HttpDestination) -> tuple[Map
     if connection.mappings:
         return tuple(_own(connection.mappings))
     if not destination.default_mappings:
-        return _ONE_MAPPING_THAT_TAKES_ALL
+        return (WHOLE_EVENT_MAPPING,)
     return tuple(
         MappingRule(f"default {d.name}", d.name, compile_trigger(d.trigger), compile_mapping(d.mapping))
         for d in destination.default_mappings

@@ -43,6 +43,9 @@ class MappingRule:
     was: tuple[str, ...] = ()  # its former names
 
 
+WHOLE_EVENT_MAPPING = MappingRule("", WHOLE_EVENT, None, None)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompiledConnection:
     """One connection, compiled. ``off``: the reason code when it is disabled, else None."""
@@ -53,7 +56,7 @@ class CompiledConnection:
     supported_types: frozenset[str]
     integration_names: frozenset[str]
     filters: tuple[FilterRule, ...] = ()
-    mappings: tuple[MappingRule, ...] = (MappingRule("", WHOLE_EVENT, None, None),)
+    mappings: tuple[MappingRule, ...] = (WHOLE_EVENT_MAPPING,)
 
     def mapping(self, name: str) -> MappingRule | None:
         """Return the mapping with this current or former name; None if it was removed."""

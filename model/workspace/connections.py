@@ -1,13 +1,13 @@
 """Connections in the workspace file: filters, insert function, mappings."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
 from model.config.env_string import EnvString, config_error
 from model.config.fields import FormerIds, Name, Slug
-from model.config.function_name import check_handler
 from model.config.problems import quoted
 from model.config.section import Section
 from model.fql.actions import AllowProperties, Drop, DropProperties, FilterAction, MapProperties, SampleEvents
@@ -18,28 +18,24 @@ from model.fql.syntax import FqlInvalid
 from model.fql.triggers import compile_trigger
 from model.mapping.values import MISSING
 
-
-def _check_filter(text: str) -> str:
-    try:
-        compile_filter(text)
-    except FqlInvalid as error:
-        raise config_error(f"line {error.line}, column {error.column}: {error.message}", error.remedy) from None
-    return text
+_FUNCTION = re.compile(r"[A-Za-z_]\w{0,63}(\.[A-Za-z_]\w{0,63}){0,15}:[A-Za-z_]\w{0,63}", re.ASCII)
 
 
-def _check_trigger(text: str) -> str:
-    try:
-        compile_trigger(text)
-    except FqlInvalid as error:
-        raise config_error(f"line {error.line}, column {error.column}: {error.message}", error.remedy) from None
-    return text
+def _checked_fql(compile_fql: Callable[[str], object]) -> AfterValidator:
+    def check(text: str) -> str:
+        try:
+            compile_fql(text)
+        except FqlInvalid as error:
+            raise config_error(f"line {error.line}, column {error.column}: {error.message}", error.remedy) from None
+        return text
+
+    return AfterValidator(check)
 
 
 def _check_function(text: str) -> str:
-    try:
-        check_handler(text)
-    except ValueError as error:
-        raise config_error(str(error), "Write package.module:handler") from None
+    """Check the syntax only; importing it happens at the first call."""
+    if not _FUNCTION.fullmatch(text):
+        raise config_error("this is not the name of a function", "Write package.module:handler")
     return text
 
 
@@ -61,10 +57,6 @@ class DropConfig(Section):
     type: Literal["DROP"]
     """DROP: the event is not sent."""
 
-    def compiled(self) -> FilterAction:
-        """As `model.fql.actions` takes it."""
-        return Drop()
-
 
 class SampleConfig(Section):
     """Only a share of the events is sent."""
@@ -75,10 +67,6 @@ class SampleConfig(Section):
     """The share that is sent: 0.25 sends a quarter."""
     path: Annotated[PathToField, Field(max_length=200)] | None = None
     """Events with the same value there are kept or dropped together, such as userId. Not given: each by itself."""
-
-    def compiled(self) -> FilterAction:
-        """As `model.fql.actions` takes it."""
-        return SampleEvents(self.percent, self.path)
 
 
 class DropPropertiesConfig(Section):
@@ -91,10 +79,6 @@ class DropPropertiesConfig(Section):
     )
     """By path of an object ("" is the event itself; a number is an item of a list): the names of its fields."""
 
-    def compiled(self) -> FilterAction:
-        """As `model.fql.actions` takes it."""
-        return DropProperties(dict(self.fields))
-
 
 class AllowPropertiesConfig(Section):
     """Only some fields are sent."""
@@ -103,10 +87,6 @@ class AllowPropertiesConfig(Section):
     """ALLOW_PROPERTIES: of the objects named, only the fields named are sent."""
     fields: dict[ObjectPath, tuple[PathToField, ...]] = Field(min_length=1, max_length=100)
     """By path of an object ("" is the event itself; a number is an item of a list): the names of its fields."""
-
-    def compiled(self) -> FilterAction:
-        """As `model.fql.actions` takes it."""
-        return AllowProperties(dict(self.fields))
 
 
 class ChangeConfig(Section):
@@ -117,7 +97,7 @@ class ChangeConfig(Section):
     copy_from: PathToField | None = Field(default=None, alias="copy")
     """What the field at this path holds is written; if it is missing, nothing."""
     move_from: PathToField | None = Field(default=None, alias="move")
-    """As copy, and the other field is taken out."""
+    """As copy, and the other field is removed."""
     to_string: bool = False
     """true: a number, true, false or null becomes text."""
 
@@ -160,10 +140,6 @@ class MapPropertiesConfig(Section):
     map: Annotated[dict[PathToField, ChangeConfig], AfterValidator(_check_moves)] = Field(min_length=1, max_length=100)
     """By path of a field, such as properties.plan: what becomes of it. Copies and moves read the event as it was."""
 
-    def compiled(self) -> FilterAction:
-        """As `model.fql.actions` takes it."""
-        return MapProperties({path: change.compiled() for path, change in self.map.items()})
-
 
 AnyActionConfig = Annotated[
     DropConfig | SampleConfig | DropPropertiesConfig | AllowPropertiesConfig | MapPropertiesConfig,
@@ -178,14 +154,28 @@ class FilterConfig(Section):
     """Name for people."""
     enabled: bool = True
     """false: the filter does nothing."""
-    condition: Annotated[str, AfterValidator(_check_filter)] = Field(alias="if")
+    condition: Annotated[str, _checked_fql(compile_filter)] = Field(alias="if")
     """FQL, such as type = "track" and event = "Test"; all matches every event."""
     actions: tuple[AnyActionConfig, ...] = Field(min_length=1, max_length=10)
     """What is done with events that match."""
 
     def compiled_actions(self) -> tuple[FilterAction, ...]:
         """As `model.fql.actions` takes them."""
-        return tuple(action.compiled() for action in self.actions)
+        return tuple(map(_compiled, self.actions))
+
+
+def _compiled(action: AnyActionConfig) -> FilterAction:
+    match action:
+        case DropConfig():
+            return Drop()
+        case SampleConfig():
+            return SampleEvents(action.percent, action.path)
+        case DropPropertiesConfig():
+            return DropProperties(action.fields)
+        case AllowPropertiesConfig():
+            return AllowProperties(action.fields)
+        case MapPropertiesConfig():
+            return MapProperties({path: change.compiled() for path, change in action.map.items()})
 
 
 class MappingConfig(Section):
@@ -197,7 +187,7 @@ class MappingConfig(Section):
     """The name it had before, or several: what waits to be mapped by that one is mapped by this one."""
     enabled: bool = True
     """false: the mapping is not there."""
-    trigger: Annotated[str, AfterValidator(_check_trigger)] | None = None
+    trigger: Annotated[str, _checked_fql(compile_trigger)] | None = None
     """FQL, such as type = "track". Not given: every event."""
     mapping: dict[str, Any] | None = None
     """What is sent, with @path, @template and the other directives. Not given: the whole event."""
@@ -215,7 +205,7 @@ class Connection(Section):
     mode: Literal["cloud", "device"] = "cloud"
     """cloud: Waybill delivers. device: the SDK sends by itself, so it is not reportable here."""
     filters: tuple[FilterConfig, ...] = Field(default=(), max_length=50)
-    """Looked at in order, before mappings."""
+    """Applied in order, before mappings."""
     insert_function: Annotated[str, AfterValidator(_check_function)] | None = None
     """package.module:handler, a Python function that may change, drop or reject an event before it is mapped."""
     function_settings: dict[str, EnvString] = Field(default={}, max_length=50)

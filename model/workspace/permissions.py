@@ -26,32 +26,18 @@ class Action(StrEnum):
     TEST_CHANNEL = "test-channel"
 
 
-_EVERYBODY = frozenset(Role)
-_WRITERS = frozenset({Role.OWNER, Role.WRITE})
-_OWNERS = frozenset({Role.OWNER})
-_NOBODY: frozenset[Role] = frozenset()
-
-_ALLOWED = {
-    Action.READ: _EVERYBODY,
-    Action.TEST_EVENT: _WRITERS,
-    Action.REDRIVE: _WRITERS,
-    Action.CREATE_ALERT: _WRITERS,
-    Action.EDIT_ALERT: _WRITERS,
-    Action.DELETE_ALERT: _WRITERS,
-    Action.MUTE_ALERT: _WRITERS,
-    Action.ACKNOWLEDGE_ALERT: _WRITERS,
-    Action.SUBSCRIBE: _EVERYBODY,
-    Action.TEST_CHANNEL: _WRITERS,
-}
-# Different rights for what somebody else made: owners may delete or mute it, nobody may edit it.
-_ALLOWED_TO_OTHERS = {
-    Action.EDIT_ALERT: _NOBODY,
-    Action.DELETE_ALERT: _OWNERS,
-    Action.MUTE_ALERT: _OWNERS,
-    Action.SUBSCRIBE: _NOBODY,
+_FOR_EVERYBODY = frozenset({Action.READ, Action.SUBSCRIBE})  # the rest is for owners and writers
+# What may be done to what somebody else made, where that differs: owners may delete or mute it, nobody may edit it.
+_TO_OTHERS: dict[Action, frozenset[Role]] = {
+    Action.EDIT_ALERT: frozenset(),
+    Action.DELETE_ALERT: frozenset({Role.OWNER}),
+    Action.MUTE_ALERT: frozenset({Role.OWNER}),
+    Action.SUBSCRIBE: frozenset(),
 }
 
 
 def may(role: Role, action: Action, *, own: bool = True) -> bool:
     """Whether somebody with this role may do that. ``own``: to something of their own."""
-    return role in (_ALLOWED[action] if own else _ALLOWED_TO_OTHERS.get(action, _ALLOWED[action]))
+    if not own and action in _TO_OTHERS:
+        return role in _TO_OTHERS[action]
+    return action in _FOR_EVERYBODY or role is not Role.READ

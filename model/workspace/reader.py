@@ -18,7 +18,6 @@ from model.config.problems import (
     did_you_mean,
     quoted,
 )
-from model.workspace import alerts_validation
 from model.workspace import validation as workspace_rules
 from model.workspace.workspace import Workspace, workspace_schema
 from model.workspace.yaml_reader import Document, read_yaml
@@ -95,7 +94,7 @@ def _validate(document: Document, environ: Mapping[str, str]) -> Workspace | Non
     except ValidationError as error:
         breaches.extend(islice(_field_errors(error, document.data), PROBLEMS_LIMIT))
     breaches.extend(islice(workspace_rules.errors(document.data, environ), PROBLEMS_LIMIT))
-    breaches.extend(islice(alerts_validation.errors(document.data), PROBLEMS_LIMIT))
+    breaches.extend(islice(workspace_rules.alert_errors(document.data), PROBLEMS_LIMIT))
     if workspace and not breaches:
         breaches.extend(islice(workspace_rules.warnings(workspace), PROBLEMS_LIMIT))
     for path, message, remedy, severity in breaches:

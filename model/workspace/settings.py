@@ -1,4 +1,4 @@
-"""How an installation runs, section by section of the workspace file: topics, store, ingest, delivery, retention."""
+"""How a deployment runs, section by section of the workspace file: topics, store, ingest, delivery, retention."""
 
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated, Any
@@ -90,7 +90,7 @@ class IngestConfig(Section):
     """An event may be this large as JSON; 32768 is Segment's limit."""
     trusted_proxies: Annotated[tuple[Network, ...], Field(max_length=100)] = ()
     """Networks of the load balancers and reverse proxies in front, whose X-Forwarded-For, X-Forwarded-Proto and
-    Forwarded are believed: context.ip is then the client's address. Not given: nobody's are."""
+    Forwarded are believed: context.ip is then the client's address. Not given: these headers are ignored."""
 
 
 class DeliveryConfig(Section):
@@ -99,7 +99,7 @@ class DeliveryConfig(Section):
     attempts: int = Field(default=10, ge=1, le=100)
     """Calls made for one delivery at most; throttling and setup failures do not count."""
     window_seconds: float = Field(default=14_400, gt=0, le=30 * DAY_SECONDS)
-    """A delivery not made this long after it was first taken up is expired."""
+    """A delivery that has not succeeded this long after it was first read expires."""
     first_wait_seconds: float = Field(default=45, gt=0, le=DAY_SECONDS)
     """Wait after the first failed call."""
     wait_factor: float = Field(default=2, ge=1, le=10)
@@ -126,7 +126,7 @@ class DeliveryConfig(Section):
     """Private, loopback and link-local networks that destinations may be reached at; all others are refused."""
     proxy: Annotated[EnvString, AfterValidator(_check_proxy)] | None = None
     """http://host:port or http://user:${PASSWORD}@host:port (percent-encoded) of an http proxy that calls go through:
-    https by CONNECT. Hosts are looked up and checked here all the same. Not given: called directly."""
+    https by CONNECT. Waybill still resolves and checks the hosts itself. Not given: called directly."""
     ca_file: str | None = Field(default=None, min_length=1, max_length=4_096)
     """A PEM file of certificate authorities to trust besides the system's; a relative path begins where Waybill is
     started. Read at the start."""
@@ -144,7 +144,7 @@ class DeliveryConfig(Section):
 
 
 class StoreRetention(Section):
-    """How long the store keeps what reports are made of."""
+    """How long the store keeps the data of reports."""
 
     facts_days: int = Field(default=30, ge=1, le=3650)
     """Every event, attempt and outcome."""
@@ -155,7 +155,7 @@ class StoreRetention(Section):
     hours_days: int = Field(default=400, ge=1, le=3650)
     """Counts by the hour."""
     alerts_days: int = Field(default=400, ge=1, le=3650)
-    """What alert rules did, and what was told to whom."""
+    """Alert events and notifications."""
 
 
 class RetentionConfig(Section):

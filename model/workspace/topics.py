@@ -14,16 +14,7 @@ _KAFKA = re.compile(
     r"(?:/[A-Za-z0-9._-]{0,100})?"
 )
 # What may be set of the client library. All the rest decides whether records are lost, and is not for choosing.
-_SETTABLE = (
-    "security.protocol",
-    "sasl.",
-    "ssl.",
-    "enable.ssl.",
-    "enable.sasl.",
-    "socket.",
-    "broker.address.",
-    "client.",
-)
+_SETTABLE = tuple("security.protocol sasl. ssl. enable.ssl. enable.sasl. socket. broker.address. client.".split())
 _SECRET = re.compile(r"password|secret|\.pem$|sasl\.oauthbearer\.config")
 
 

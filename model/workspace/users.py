@@ -35,7 +35,7 @@ class User(Section):
     email: MailAddress | None = None
     """Mail address."""
     role: Literal["owner", "write", "read"]
-    """owner: everything. write: also what has consequences outside. read: look only."""
+    """owner: everything. write: read, and actions with effects outside. read: only read."""
     token_hashes: tuple[Annotated[str, AfterValidator(_check_hash)], ...] = Field(default=(), max_length=20)
     """Hashes of API tokens, as `waybill token` prints them."""
 

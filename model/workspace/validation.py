@@ -12,6 +12,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 from pydantic_core import PydanticCustomError
 
+from model.alerts.channels import EMAIL
+from model.alerts.rule import EMAIL_PREFIX, IN_APP
 from model.config.env_string import refers_to_environment, substitute
 from model.config.problems import DiagnosticSeverity, FieldPath, Violation, did_you_mean, format_path, quoted
 from model.mapping.compiling import MappingInvalid, compile_mapping
@@ -33,6 +35,27 @@ def errors(data: Any, environ: Mapping[str, str]) -> Iterator[Violation]:
     yield from _plain_secrets(data)
     yield from _retention(data)
     yield from _seams(data)
+
+
+def alert_errors(data: Any) -> Iterator[Violation]:
+    """Yield the errors in section ``alerts`` of the data of a file."""
+    section = _dict(_dict(data).get("alerts"))
+    for name in ("channels", "rules"):
+        yield from _unique_ids(section, name, ("alerts",))
+    known = {IN_APP, *_ids(section, "channels")} | ({EMAIL} if section.get("smtp") else set())
+    yield from _channels(("alerts", "always"), section.get("always"), known)
+    defined = {"source": _ids(data, "sources"), "destination": _ids(data, "destinations")}
+    for index, entry in enumerate(_list(section.get("rules"))):
+        path: FieldPath = ("alerts", "rules", index)
+        rule = _dict(entry)
+        yield from _channels((*path, "channels"), rule.get("channels"), known)
+        for kind, names in defined.items():
+            watched = rule.get(kind)
+            if isinstance(watched, str) and watched and watched not in names:
+                remedy = did_you_mean(watched, sorted(names), f"Define it under {kind}s")
+                yield Violation((*path, kind), f"there is no {kind} {quoted(watched)}", remedy)
+        if rule.get("mapping") and not rule.get("source"):
+            yield Violation((*path, "mapping"), "a mapping belongs to a connection", "Add the source of the connection")
 
 
 def warnings(workspace: Workspace) -> Iterator[Violation]:
@@ -69,13 +92,13 @@ def _private_address(url: str) -> str | None:
         return None
 
 
-def _unique_ids(data: Any, section: str) -> Iterator[Violation]:
+def _unique_ids(data: Any, section: str, place: FieldPath = ()) -> Iterator[Violation]:
     first: dict[str, int] = {}
     for index, entry in _entries(data, section):
         name = entry.get("id")
         if isinstance(name, str) and first.setdefault(name, index) != index:
-            message = f"id {quoted(name)} is taken by {section}[{first[name]}]"
-            yield Violation((section, index, "id"), message, "Give each its own id")
+            message = f"id {quoted(name)} is taken by {format_path((*place, section, first[name]))}"
+            yield Violation((*place, section, index, "id"), message, "Give each its own id")
 
 
 def _former_ids(data: Any) -> Iterator[Violation]:
@@ -115,10 +138,7 @@ def _unique_write_keys(data: Any, environ: Mapping[str, str]) -> Iterator[Violat
 
 
 def _connections(data: Any) -> Iterator[Violation]:
-    known = {
-        kind: {entry["id"]: None for _, entry in _entries(data, f"{kind}s") if isinstance(entry.get("id"), str)}
-        for kind in ("source", "destination")
-    }
+    known = {kind: _ids(data, f"{kind}s") for kind in ("source", "destination")}
     first: dict[tuple[Any, Any], int] = {}
     for index, connection in _entries(data, "connections"):
         pair = connection.get("source"), connection.get("destination")
@@ -148,6 +168,21 @@ def _mappings(data: Any) -> Iterator[Violation]:
                 except MappingInvalid as error:
                     for problem in error.problems:
                         yield Violation((*path, "mapping", *problem.path), problem.message, problem.remedy)
+
+
+def _channels(path: FieldPath, names: Any, known: set[str]) -> Iterator[Violation]:
+    for index, name in enumerate(_list(names)):
+        if not isinstance(name, str):
+            continue
+        if name == f"{EMAIL_PREFIX}me":
+            message = "nobody is 'me' here: the file has no author"
+            yield Violation((*path, index), message, "Write the address, such as email:ada@example.com")
+        elif name.startswith(EMAIL_PREFIX):
+            if EMAIL not in known:
+                yield Violation((*path, index), "there is no mail server", "Describe it under alerts.smtp")
+        elif name not in known - {EMAIL}:
+            remedy = did_you_mean(name, sorted(known), "Define it under alerts.channels")
+            yield Violation((*path, index), f"there is no channel {quoted(name)}", remedy)
 
 
 def _plain_secrets(data: Any) -> Iterator[Violation]:
@@ -180,7 +215,7 @@ def _retention(data: Any) -> Iterator[Violation]:
 
 def _seams(data: Any) -> Iterator[Violation]:
     """Settings for another kind of topics or store than the configured one."""
-    topics, store = (data.get(name) if isinstance(data, dict) else None for name in ("topics", "store"))
+    topics, store = (_dict(data).get(name) for name in ("topics", "store"))
     url = topics.get("url") if isinstance(topics, dict) else None
     on_kafka = isinstance(url, str) and url.startswith("kafka:")
     for section, name, on in (("topics", "fsync", False), ("topics", "kafka", True), ("topics", "replication", True)):
@@ -189,7 +224,7 @@ def _seams(data: Any) -> Iterator[Violation]:
             kind, other = ("Kafka", "SQLite") if on else ("SQLite", "Kafka")
             remedy = f"Remove it, or set topics.url to {'kafka://host:9092' if on else 'sqlite:///directory'}"
             yield Violation((section, name), f"this is for topics on {kind}, and topics.url is of {other}", remedy)
-    disk = data.get("disk") if isinstance(data, dict) else None
+    disk = _dict(data).get("disk")
     if on_kafka and isinstance(disk, dict) and disk.get("topics_budget_bytes"):
         message = "topics on Kafka use the brokers' disks, which Waybill does not see"
         yield Violation(("disk", "topics_budget_bytes"), message, "Remove it, and limit retention on the brokers")
@@ -201,8 +236,7 @@ def _seams(data: Any) -> Iterator[Violation]:
 
 
 def _number(data: Any, section: str, name: str, default: float) -> float | None:
-    fields = data.get(section) if isinstance(data, dict) else None
-    value = fields.get(name, default) if isinstance(fields, dict) else default
+    value = _dict(_dict(data).get(section)).get(name, default)
     return value if isinstance(value, int | float) else None
 
 
@@ -213,9 +247,18 @@ def _query(url: Any) -> list[tuple[str, str]]:
         return []
 
 
+def _ids(data: Any, section: str) -> dict[str, None]:
+    """The ids of a section, in the order of the file."""
+    return {entry["id"]: None for _, entry in _entries(data, section) if isinstance(entry.get("id"), str)}
+
+
 def _entries(data: Any, section: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    entries = _list(data.get(section)) if isinstance(data, dict) else []
+    entries = _list(_dict(data).get(section))
     return ((index, entry) for index, entry in enumerate(entries) if isinstance(entry, dict))
+
+
+def _dict(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _list(value: Any) -> list[Any]:

@@ -1,4 +1,4 @@
-"""The workspace: sources, destinations, connections, and the settings of the installation.
+"""The workspace: sources, destinations, connections, and the settings of the deployment.
 
 This is the schema of ``workspace.yaml``. `model.workspace.reader` makes a `Workspace` from the text of the file and
 checks the rules across fields; a `Workspace` made directly skips those checks.
@@ -8,7 +8,6 @@ import json
 from typing import Any, Literal
 
 from model.alerts.channels import AlertsConfig
-from model.config.env_string import EnvString
 from model.config.fields import FormerIds, Name, Slug, WriteKeys
 from model.config.section import Section
 from model.destinations.catalogue import AnyDestination
@@ -33,7 +32,7 @@ class Source(Section):
     id: Slug
     """Short name used in reports and connections: lower-case letters, digits, '_' and '-'."""
     was: FormerIds = ()
-    """The id it had before, or several: what was received or waits under that one goes the ways of this source."""
+    """Its former id, or several: events received under it are routed as events of this source."""
     name: Name = ""
     """Name for people; not given: the id."""
     enabled: bool = True
@@ -83,16 +82,6 @@ class Workspace(Section):
             elif connection.mode == "device":
                 reasons.append((connection, "device mode: the SDK sends it directly from the device"))
         return reasons
-
-    def secret_values(self) -> frozenset[str]:
-        """Return every text that came from the environment, for redaction."""
-        texts = [key for source in self.sources for key in source.write_keys]
-        for connection in self.connections:
-            texts += connection.function_settings.values()
-        texts += [url for url in (self.store.url, self.delivery.proxy) if url]
-        texts += [value for value in self.topics.kafka.values() if isinstance(value, EnvString)]
-        of_destinations = (destination.secret_values() for destination in self.http_destinations().values())
-        return frozenset().union(*(text.secrets for text in texts), *of_destinations, self.alerts.secret_values())
 
 
 def workspace_schema() -> dict[str, Any]:

@@ -119,8 +119,7 @@ class _Builder:
             if isinstance(event, yaml.DocumentStartEvent):
                 documents += 1
                 if documents > 1:
-                    message = "a second document starts here"
-                    raise _stop(self._document, _place(event), message, "Keep one; remove '---'")
+                    raise self._stop(event, "a second document starts here", "Keep one; remove '---'")
             elif isinstance(event, yaml.NodeEvent):
                 self._document.marks[()] = _place(event)
                 self._document.data = self._node(event, ())
@@ -130,11 +129,10 @@ class _Builder:
     def _node(self, event: yaml.Event, path: FieldPath) -> Any:
         self._values += 1
         if self._values > VALUES_LIMIT:
-            message = f"more than {VALUES_LIMIT} values"
-            raise _stop(self._document, _place(event), message, "Split the workspace over several installations")
+            raise self._stop(event, f"more than {VALUES_LIMIT} values", "Split the workspace over several deployments")
         if len(path) > DEPTH_LIMIT:
-            message = f"nested deeper than {DEPTH_LIMIT} levels"
-            raise _stop(self._document, _place(event), message, "Close the brackets, or check the indentation")
+            remedy = "Close the brackets, or check the indentation"
+            raise self._stop(event, f"nested deeper than {DEPTH_LIMIT} levels", remedy)
         if isinstance(event, yaml.AliasEvent):
             return self._fault(path, "an alias (*name)", "Write the value out; text starting with '*' needs quotes")
         if getattr(event, "anchor", None):
@@ -148,17 +146,16 @@ class _Builder:
     def _mapping(self, path: FieldPath) -> dict[str, Any]:
         mapping: dict[str, Any] = {}
         while not isinstance(event := next(self._events), yaml.MappingEndEvent):
-            place = _place(event)
             if not isinstance(event, yaml.ScalarEvent) or not _is_unicode(event.value):
-                raise _stop(self._document, place, "a key that is not plain text", "Write 'name: value' in each line")
+                raise self._stop(event, "a key that is not plain text", "Write 'name: value' in each line")
             key = event.value
             entry = (*path, key)
             if key in mapping:
                 message = f"{quoted(key)} stands here again, after line {self._document.marks[entry][0]}"
-                self._document.note(place, message, "Keep one of the two", entry)
+                self._document.note(_place(event), message, "Keep one of the two", entry)
                 self._node(next(self._events), (*entry, "(again)"))
                 continue
-            self._document.marks[entry] = place
+            self._document.marks[entry] = _place(event)
             mapping[key] = self._node(next(self._events), entry)
         return mapping
 
@@ -184,6 +181,9 @@ class _Builder:
             if _FLOAT.fullmatch(text):
                 return float(text)
         return text
+
+    def _stop(self, event: yaml.Event, message: str, remedy: str) -> _Unreadable:
+        return _stop(self._document, _place(event), message, remedy)
 
     def _fault(self, path: FieldPath, found: str, remedy: str) -> None:
         self._document.note(self._document.place(path), f"{found} is not allowed here", remedy, path)

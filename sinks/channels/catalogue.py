@@ -3,12 +3,11 @@
 import ssl
 from collections.abc import Callable
 
-from model.alerts.channels import EMAIL, AlertsConfig, SlackChannel, WebhookChannel
+from model.alerts.channels import EMAIL, AlertsConfig, AnyChannel, WebhookChannel
 from sinks.channels.calls import ChannelCalls
 from sinks.channels.channel import Channel
 from sinks.channels.email import Email
-from sinks.channels.slack_webhook import SlackWebhook
-from sinks.channels.slack_workflow import SlackWorkflow
+from sinks.channels.slack import SlackWebhook, SlackWorkflow
 from sinks.channels.webhook import Webhook
 
 
@@ -22,9 +21,8 @@ def open_channels(
     return channels
 
 
-def _channel(config: SlackChannel | WebhookChannel, calls: ChannelCalls, clock: Callable[[], int]) -> Channel:
+def _channel(config: AnyChannel, calls: ChannelCalls, clock: Callable[[], int]) -> Channel:
     if isinstance(config, WebhookChannel):
         return Webhook(config, calls, clock)
-    return (
-        SlackWorkflow(config, calls, clock) if config.kind == "slack-workflow" else SlackWebhook(config, calls, clock)
-    )
+    kind = SlackWorkflow if config.kind == "slack-workflow" else SlackWebhook
+    return kind(config, calls, clock)

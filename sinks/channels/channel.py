@@ -1,4 +1,4 @@
-"""The interface of every channel: it formats notices, sends them once and returns the result.
+"""The interface of every channel: it formats notifications, sends them once and returns the result.
 
 Channels keep no state and do not retry: the caller keeps the messages until a channel has sent them.
 """
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from model.alerts.notice import Notice
+from model.alerts.notification import Notification
 
 TIMEOUT_SECONDS = 10.0  # of one attempt; the caller retries
 
@@ -41,25 +41,27 @@ class Channel(Protocol):
     """Thread-safe."""
 
     @property
-    def max_notices(self) -> int:
-        """Most notices in one message."""
+    def max_notifications(self) -> int:
+        """Most notifications in one message."""
 
-    def send(self, notices: Sequence[Notice], recipient: str = "") -> SendResult:
-        """Send notices in one message, once; takes at most about `TIMEOUT_SECONDS`.
+    def send(self, notifications: Sequence[Notification], recipient: str = "") -> SendResult:
+        """Send notifications in one message, once; takes at most about `TIMEOUT_SECONDS`.
 
-        ``recipient``: a mail address for email; '' for all others. Raises ValueError for no notices or too many,
+        ``recipient``: a mail address for email; '' for all others. Raises ValueError for no notifications or too many,
         never for what the receiver does.
         """
 
 
-def message_id(notices: Sequence[Notice]) -> str:
-    """The id of a message: that of its only notice, or a digest of all ids; the same when the message is sent again."""
-    if len(notices) == 1:
-        return notices[0].id
-    return hashlib.sha256(" ".join(notice.id for notice in notices).encode()).hexdigest()[:32]
+def message_id(notifications: Sequence[Notification]) -> str:
+    """The id of a message: that of its only notification, or a digest of all ids; the same when sent again."""
+    if len(notifications) == 1:
+        return notifications[0].id
+    return hashlib.sha256(" ".join(notification.id for notification in notifications).encode()).hexdigest()[:32]
 
 
-def check_number(notices: Sequence[Notice], max_notices: int) -> None:
-    """Raise ValueError unless the notices fit into one message."""
-    if not 1 <= len(notices) <= max_notices:
-        raise ValueError(f"a message of this channel holds 1 to {max_notices} notices, not {len(notices)}")
+def check_number(notifications: Sequence[Notification], max_notifications: int) -> None:
+    """Raise ValueError unless the notifications fit into one message."""
+    if not 1 <= len(notifications) <= max_notifications:
+        raise ValueError(
+            f"a message of this channel holds 1 to {max_notifications} notifications, not {len(notifications)}"
+        )

@@ -21,7 +21,7 @@ from aiosmtplib import (
 )
 
 from model.alerts.channels import SmtpConfig
-from model.alerts.notice import Notice
+from model.alerts.notification import Notification
 from model.config.mail_address import is_mail_address
 from model.http.failure import cut
 from model.redaction.redactor import Redactor
@@ -34,12 +34,17 @@ from sinks.http.transport_codes import code_of_errno
 _QUIT_SECONDS = 1.0
 _FIRST_STATUS = 200  # smaller numbers are not SMTP replies
 _PERMANENT = 500
+_REFUSALS = {  # the first that the error is an instance of
+    SMTPAuthenticationError: (SendStatus.CHANNEL_REFUSED, "refuses user name or password"),
+    SMTPDataError: (SendStatus.MESSAGE_REFUSED, "refuses the mail"),
+    SMTPResponseException: (SendStatus.CHANNEL_REFUSED, "refuses to serve"),
+}
 
 
 class Email:
     """A `Channel`. ``tls``: the trusted certificates; not given: the system's."""
 
-    max_notices = 50
+    max_notifications = 50
 
     def __init__(
         self, config: SmtpConfig, calls: ChannelCalls, clock: Callable[[], int], tls: ssl.SSLContext | None = None
@@ -50,27 +55,22 @@ class Email:
         self._tls = tls or ssl.create_default_context()
         self._redactor = Redactor(config.secret_values())
 
-    def send(self, notices: Sequence[Notice], recipient: str = "") -> SendResult:
+    def send(self, notifications: Sequence[Notification], recipient: str = "") -> SendResult:
         """Send one mail; see `Channel`."""
-        check_number(notices, self.max_notices)
+        check_number(notifications, self.max_notifications)
         if not is_mail_address(recipient):
-            raise ValueError(f"message {message_id(notices)} is for no mail address")
-        mail = email_message(notices, self._config.sender, recipient, self._clock()).as_bytes()
+            raise ValueError(f"message {message_id(notifications)} is for no mail address")
+        mail = email_message(notifications, self._config.sender, recipient, self._clock()).as_bytes()
         try:
             self._calls.wait(self._hand_over(mail, recipient), TIMEOUT_SECONDS + 2 * _QUIT_SECONDS)
         except _Refused as error:
             return error.sent
-        except SMTPAuthenticationError as error:
-            sent = self._answered(
-                SendStatus.CHANNEL_REFUSED, error.code, error.message, "refuses user name or password"
-            )
         except SMTPRecipientsRefused as error:
             refused = error.recipients[0]
             sent = self._answered(SendStatus.RECIPIENT_REFUSED, refused.code, refused.message, "refuses the recipient")
-        except SMTPDataError as error:
-            sent = self._answered(SendStatus.MESSAGE_REFUSED, error.code, error.message, "refuses the mail")
         except SMTPResponseException as error:
-            sent = self._answered(SendStatus.CHANNEL_REFUSED, error.code, error.message, "refuses to serve")
+            outcome, what = next(found for kind, found in _REFUSALS.items() if isinstance(error, kind))
+            sent = self._answered(outcome, error.code, error.message, what)
         except (SMTPException, OSError, TimeoutError) as error:
             sent = SendResult(outcome=SendStatus.RETRY, code=_code(error), message=self._shown(str(error)))
         else:

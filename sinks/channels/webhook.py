@@ -1,67 +1,37 @@
-"""Any HTTP receiver: a POST of the JSON of `WebhookMessage`, signed by the Standard Webhooks specification.
+"""Any HTTP receiver: a POST of JSON, signed by the Standard Webhooks specification.
+
+The body has ``version`` (1; fields may be added to it), ``id`` and ``notifications``. A notification has the fields of
+`Notification`: texts are single lines, times Unix ms, ``facts`` as pairs of label and value.
 
 Header ``Idempotency-Key`` and field ``id`` are the same when a message is sent again. A status of 2xx means sent;
 401, 403, 404 and 410 disable the channel; 408, 429 (Retry-After is honoured) and 5xx are tried again.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import orjson
 
 from model.alerts.channels import WebhookChannel
-from model.alerts.notice import Notice
-from model.destinations.destination import USER_AGENT
-from model.http.messages import HttpRequest
+from model.alerts.notification import Notification
 from model.http.signatures import standard_webhooks
-from model.redaction.redactor import Redactor
-from sinks.channels.answers import read
 from sinks.channels.calls import ChannelCalls
-from sinks.channels.channel import TIMEOUT_SECONDS, SendResult, check_number, message_id
+from sinks.channels.channel import SendResult, message_id
+from sinks.channels.http_channel import HttpChannel
 from sinks.channels.wording import cleaned
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WebhookMessage:
-    """The body. ``version``: 1; fields may be added to it. Fields of a notice are those of `Notice`: texts are single
-    lines, times Unix ms, ``facts`` as pairs of label and value."""
-
-    version: int = 1
-    id: str
-    notices: Sequence[Notice]
-
-
-class Webhook:
+class Webhook(HttpChannel):
     """A `Channel`."""
 
-    max_notices = 100
+    max_notifications = 100
 
     def __init__(self, config: WebhookChannel, calls: ChannelCalls, clock: Callable[[], int]) -> None:
-        self._config = config
-        self._calls = calls
-        self._redactor = Redactor(config.secret_values())
-        self._clock = clock
+        super().__init__(config, calls, clock)
+        self._secret = config.secret
 
-    def send(self, notices: Sequence[Notice], recipient: str = "") -> SendResult:
-        """Post one message; see `Channel`."""
-        check_number(notices, self.max_notices)
-        return read(self._calls.http(self.request(notices)), self._redactor, self._clock())
-
-    def request(self, notices: Sequence[Notice]) -> HttpRequest:
-        """The request with these notices. Contains secrets."""
-        id_ = message_id(notices)
-        body = orjson.dumps(WebhookMessage(id=id_, notices=cleaned(notices)))
-        secret = self._config.secret
-        signature = standard_webhooks(id_, self._clock() // 1_000, body, secret.value) if secret else {}
-        return HttpRequest(
-            method="POST",
-            url=self._config.url.value,
-            headers={
-                "content-type": "application/json",
-                "user-agent": USER_AGENT,
-                "idempotency-key": id_,
-                **signature,
-            },
-            body=body,
-            timeout_seconds=TIMEOUT_SECONDS,
-        )
+    def deliver(self, notifications: Sequence[Notification]) -> SendResult:
+        """Post one message."""
+        id_ = message_id(notifications)
+        body = orjson.dumps({"version": 1, "id": id_, "notifications": cleaned(notifications)})
+        signature = standard_webhooks(id_, self._clock() // 1_000, body, self._secret.value) if self._secret else {}
+        return self.result_of(self.post(body, {"idempotency-key": id_, **signature}))

@@ -1,10 +1,10 @@
-"""Formatting that all channels share: one word for what happened, times, and a notice as plain text."""
+"""Formatting that all channels share: one word for each change, times, and a notification as plain text."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from model.alerts.notice import Change, ErrorGroup, Notice
+from model.alerts.notification import Change, Notification, TopError
 from model.http.failure import cut
 
 MAX_FACTS = 20
@@ -36,37 +36,37 @@ def link_of(text: str) -> str:
     return text if usable and len(text) <= LINK_LIMIT_CHARS and not any(char in text for char in " <>\"'|\\") else ""
 
 
-def cleaned(notices: Sequence[Notice]) -> list[Notice]:
-    """The notices with every text as one line of limited length, and safe links only.
+def cleaned(notifications: Sequence[Notification]) -> list[Notification]:
+    """The notifications with every text as one line of limited length, and safe links only.
 
     Every channel starts with this and then only has to escape.
     """
     return [
         replace(
-            notice,
-            rule_id=one_line(notice.rule_id, _NAME_LIMIT_CHARS),
-            rule_name=one_line(notice.rule_name, _NAME_LIMIT_CHARS),
-            title=one_line(notice.title, _TITLE_LIMIT_CHARS),
-            summary=one_line(notice.summary),
+            notification,
+            rule_id=one_line(notification.rule_id, _NAME_LIMIT_CHARS),
+            rule_name=one_line(notification.rule_name, _NAME_LIMIT_CHARS),
+            title=one_line(notification.title, _TITLE_LIMIT_CHARS),
+            summary=one_line(notification.summary),
             facts=tuple(
-                (one_line(label, _NAME_LIMIT_CHARS), one_line(value)) for label, value in notice.facts[:MAX_FACTS]
+                (one_line(label, _NAME_LIMIT_CHARS), one_line(value)) for label, value in notification.facts[:MAX_FACTS]
             ),
-            error_groups=tuple(_cleaned_group(group) for group in notice.error_groups[:MAX_ERROR_GROUPS]),
-            link=link_of(notice.link),
+            error_groups=tuple(_cleaned_group(group) for group in notification.error_groups[:MAX_ERROR_GROUPS]),
+            link=link_of(notification.link),
         )
-        for notice in notices
+        for notification in notifications
     ]
 
 
-def headline(notice: Notice) -> str:
+def headline(notification: Notification) -> str:
     """What happened and to what: ``Firing: Purchases to Amplitude``."""
-    return f"{WORDS[notice.change]}: {notice.title}"
+    return f"{WORDS[notification.change]}: {notification.title}"
 
 
-def subject(notices: Sequence[Notice]) -> str:
-    """One line for all notices of a message."""
-    first = headline(notices[0])
-    return first if len(notices) == 1 else f"{len(notices)} alerts: {first}, and {len(notices) - 1} more"
+def subject(notifications: Sequence[Notification]) -> str:
+    """One line for all notifications of a message."""
+    first, count = headline(notifications[0]), len(notifications)
+    return first if count == 1 else f"{count} alerts: {first}, and {count - 1} more"
 
 
 def minute(at_ms: int) -> str:
@@ -74,44 +74,50 @@ def minute(at_ms: int) -> str:
     return datetime.fromtimestamp(at_ms / 1_000, UTC).strftime(_MINUTE)
 
 
-def window(notice: Notice) -> str:
+def window(notification: Notification) -> str:
     """``2026-11-20 03:15 to 2026-11-21 03:15 UTC``; the date is written once if both are on one day."""
-    begin, end = minute(notice.from_ms), minute(notice.to_ms)
+    begin, end = minute(notification.from_ms), minute(notification.to_ms)
     same_day = begin.split()[0] == end.split()[0]
     return f"{begin} to {end.split()[1] if same_day else end} UTC"
 
 
-def facts(notice: Notice) -> list[tuple[str, str]]:
-    """Label and value pairs: the window, then the facts of the notice."""
-    return [("Window", window(notice))] * bool(notice.to_ms) + list(notice.facts)
+def facts(notification: Notification) -> list[tuple[str, str]]:
+    """Label and value pairs: the window, then the facts of the notification."""
+    return [("Window", window(notification))] * bool(notification.to_ms) + list(notification.facts)
 
 
-def error_group(group: ErrorGroup) -> str:
+def fact_lines(notification: Notification) -> list[str]:
+    """The facts as lines of text."""
+    return [f"{label}: {value}" for label, value in facts(notification)]
+
+
+def error_group(group: TopError) -> str:
     """``1,240 × 429 amplitude: Too many requests``, in one line."""
     return f"{group.deliveries:,} × {group.code} {group.destination}{': ' if group.message else ''}{group.message}"
 
 
-def signature(notice: Notice, at: str) -> list[str]:
+def signature(notification: Notification, at: str) -> list[str]:
     """The footer: the rule unless it is the title, the time, and the id, which identifies repetitions."""
-    return [notice.rule_name] * (notice.rule_name != notice.title) + [at, f"notice {notice.id}"]
+    rule = [notification.rule_name] if notification.rule_name != notification.title else []
+    return [*rule, at, f"notification {notification.id}"]
 
 
-def plain_lines(notice: Notice) -> Iterator[str]:
-    """A notice as plain text; empty lines between its parts."""
-    yield headline(notice)
-    yield notice.summary
-    lines = [f"{label}: {value}" for label, value in facts(notice)]
+def plain_lines(notification: Notification) -> Iterator[str]:
+    """A notification as plain text; empty lines between its parts."""
+    yield headline(notification)
+    yield notification.summary
+    lines = fact_lines(notification)
     yield from ["", *lines] if lines else []
-    yield from ["", "Most frequent errors:"] if notice.error_groups else []
-    for group in notice.error_groups:
+    yield from ["", "Most frequent errors:"] if notification.error_groups else []
+    for group in notification.error_groups:
         yield f"- {error_group(group)}"
         yield from [f"  Sample: {sample}"] if (sample := group.link or group.sample_message_id) else []
     yield ""
-    yield from [notice.link] if notice.link else []
-    yield " · ".join(signature(notice, f"{minute(notice.at_ms)} UTC"))
+    yield from [notification.link] if notification.link else []
+    yield " · ".join(signature(notification, f"{minute(notification.at_ms)} UTC"))
 
 
-def _cleaned_group(group: ErrorGroup) -> ErrorGroup:
+def _cleaned_group(group: TopError) -> TopError:
     return replace(
         group,
         destination=one_line(group.destination, _NAME_LIMIT_CHARS),

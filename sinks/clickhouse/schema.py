@@ -5,6 +5,7 @@ On a cluster (one shard, any number of replicas) the same migrations create repl
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from clickhouse_connect.driver.client import Client
 from clickhouse_migrations.connection import ClickhouseConnectConnection  # type: ignore[import-untyped]
@@ -17,19 +18,19 @@ from model.reason_codes.reason import Reason
 from sinks.clickhouse.store import Store
 from sinks.clickhouse.views import DEFINITIONS, INLINED, SQL, fingerprint, inline_views, statements_of
 
-# The start of a table's retention.
+# By table: from when a row is kept, and the setting of ``retention.store`` that says for how many days.
 RETAINED = {
-    "facts": "toDateTime(received_at)",
-    "samples": "toDateTime(received_at)",
-    "undelivered": "toDateTime(received_at)",
-    "error_hours": "hour",
-    "minutes": "minute",
-    "minute_totals": "minute",
-    "hours": "hour",
-    "hour_totals": "hour",
-    "hour_latencies": "hour",
-    "alert_transitions": "toDateTime(at)",
-    "alert_messages": "toDateTime(at)",
+    "facts": ("toDateTime(received_at)", "facts_days"),
+    "samples": ("toDateTime(received_at)", "samples_days"),
+    "undelivered": ("toDateTime(received_at)", "facts_days"),
+    "error_hours": ("hour", "facts_days"),  # they hold destinations' error messages, as facts do
+    "minutes": ("minute", "minutes_days"),
+    "minute_totals": ("minute", "minutes_days"),
+    "hours": ("hour", "hours_days"),
+    "hour_totals": ("hour", "hours_days"),
+    "hour_latencies": ("hour", "hours_days"),
+    "alert_events": ("toDateTime(at)", "alerts_days"),
+    "alert_messages": ("toDateTime(at)", "alerts_days"),
 }
 _RETENTION = re.compile(r"\bTTL .*?toIntervalSecond\((\d+)\)")
 _OBJECT = re.compile(
@@ -80,7 +81,7 @@ def migrate(
             found = _RETENTION.search(statement)
             if found is None or int(found[1]) != seconds:
                 # A replicated table passes this on to its replicas.
-                client.command(f"ALTER TABLE {table} MODIFY TTL {RETAINED[table]} + toIntervalSecond({seconds:d})")
+                client.command(f"ALTER TABLE {table} MODIFY TTL {RETAINED[table][0]} + toIntervalSecond({seconds:d})")
     columns = ("code", "severity", "owner", "retryable", "description", "action", "link")
     refused = store.insert("reasons", [{name: getattr(reason, name) for name in columns} for reason in reasons])
     if refused:
@@ -93,8 +94,12 @@ def keep_applied(incoming: Sequence[Migration], applied: Sequence[Migration]) ->
 
     The migrator refuses an applied migration whose text has changed; a comment may be rewritten.
     """
-    known = {(step.version, statements_of(step.script)): step for step in applied}
-    return [known.get((step.version, statements_of(step.script)), step) for step in incoming]
+
+    def key(step: Migration) -> tuple[Any, str]:
+        return step.version, ";".join(statements_of(step.script))
+
+    known = {key(step): step for step in applied}
+    return [known.get(key(step), step) for step in incoming]
 
 
 def _create_views(store: Store, client: Client, cluster: str | None) -> None:

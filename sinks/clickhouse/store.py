@@ -24,14 +24,14 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from model.durations import HOUR_MS, MINUTE_MS
-from sinks.clickhouse.hours import REBUILD_HOURS
 from sinks.clickhouse.rows import LATEST_TIME_MS, RefusedRow, TableWriter, describe
-from sinks.clickhouse.views import VIEWS
+from sinks.clickhouse.views import SQL, VIEWS, statements_of
 
 DATABASE = "waybill"
 DEFAULTS = {"source": "", "destination": "", "code": "", "settle_seconds": 120, "limit": 10}
 CONNECT_TIMEOUT_SECONDS = 10
 ANSWER_TIMEOUT_SECONDS = 120  # more than a query may take
+_REBUILD_HOURS = statements_of((SQL / "statements" / "rebuild_hours.sql").read_text(encoding="utf-8"))
 _QUERY_LIMITS = {"max_execution_time": 60, "max_memory_usage": 4_000_000_000}
 _MIGRATE = "run `waybill up` or `waybill migrate`"
 _SCHEMA_ERRORS = {
@@ -201,7 +201,7 @@ class Store:
             "through": through_ms // MINUTE_MS * 60,
         }
         with self.client() as client:
-            for statement in REBUILD_HOURS:
+            for statement in _REBUILD_HOURS:
                 client.command(statement, parameters=values, settings={"max_insert_threads": 1})
 
     def close(self) -> None:
@@ -233,7 +233,7 @@ class Store:
         try:
             yield
         except ClickHouseError as error:
-            text = str(error)
+            text, name = str(error), getattr(error, "name", None)
             if "Error initializing EmbeddedServer" in text:
                 pid = _owner(Path(self._options["path"]))
                 by = f" by process {pid}" if pid else ""
@@ -244,15 +244,12 @@ class Store:
                 ) from None
             if "EmbeddedServer already initialized" in text:
                 raise StoreError(f"{self.name}: this process has another chDB directory open; close it first") from None
-            if getattr(error, "name", None) == "FUNCTION_THROW_IF_VALUE_IS_NON_ZERO":  # from the view
+            if name == "FUNCTION_THROW_IF_VALUE_IS_NON_ZERO":  # from the view
                 raise ViewRefused(text.rpartition("DB::Exception: ")[2].partition(": while")[0]) from None
-            if getattr(error, "name", None) in _SCHEMA_ERRORS:
+            if name in _SCHEMA_ERRORS:
                 raise StoreError(f"{self.name} has no schema of this version: {_MIGRATE}") from error
-            if getattr(error, "name", None) in _LOGIN_ERRORS:
-                raise StoreUnavailable(
-                    f"{self.name}: {describe(error)}; check user and password in store.url"
-                ) from error
-            raise StoreUnavailable(f"{self.name}: {describe(error)}") from error
+            remedy = "; check user and password in store.url" if name in _LOGIN_ERRORS else ""
+            raise StoreUnavailable(f"{self.name}: {describe(error)}{remedy}") from error
         except OSError as error:
             raise StoreUnavailable(f"{self.name}: {error}") from error
 

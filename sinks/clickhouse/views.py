@@ -34,9 +34,9 @@ def parameters_of(definition: str) -> dict[str, str]:
     return dict(_PARAMETER.findall(definition))
 
 
-def statements_of(script: str) -> str:
-    """Return the statements of a migration, without comments and line breaks."""
-    return " ".join(_COMMENT.sub("", script).split())
+def statements_of(script: str) -> list[str]:
+    """Return the statements of a file, without comments and line breaks."""
+    return [" ".join(part.split()) for part in _COMMENT.sub("", script).split(";") if part.strip()]
 
 
 def fingerprint(definition: str) -> str:

@@ -1,4 +1,4 @@
-"""Certificate authorities: those of the system, and those that an installation trusts besides them."""
+"""Certificate authorities: those of the system, and those that a deployment trusts besides them."""
 
 import re
 import ssl

@@ -46,7 +46,7 @@ SELECT rule_id, `check`, status, since, at, numerator, denominator, threshold_bp
 FROM alert_states FINAL
 ORDER BY status = 'firing' DESC, since DESC, rule_id, `check`;
 
--- alert_history: transitions of rules in [from_ms, to_ms), newest first; limit: maximum rows. source, destination: ''
+-- alert_history: alert events of rules in [from_ms, to_ms), newest first; limit: maximum rows. source, destination: ''
 -- for all. sent, waiting, dropped: number of its messages that channels accepted, that wait for a channel, that were
 -- given up.
 CREATE VIEW alert_history AS
@@ -58,11 +58,11 @@ SELECT
     happened.threshold_bp AS threshold_bp, happened.minimum AS minimum, happened.hour_numerator AS hour_numerator,
     happened.hour_denominator AS hour_denominator, happened.excluded AS excluded, happened.code AS code,
     happened.message AS message, happened.notes AS notes, happened.since AS since,
-    happened.window_from AS window_from, happened.window_to AS window_to, happened.told AS told,
-    happened.told_reason AS told_reason, messages.sent AS sent, messages.waiting AS waiting, messages.dropped AS dropped
+    happened.window_from AS window_from, happened.window_to AS window_to, happened.notified AS notified,
+    happened.suppressed_reason AS suppressed_reason, messages.sent AS sent, messages.waiting AS waiting, messages.dropped AS dropped
 FROM (
     SELECT *
-    FROM alert_transitions FINAL
+    FROM alert_events FINAL
     WHERE at >= fromUnixTimestamp64Milli({from_ms:Int64}, 'UTC') AND at < fromUnixTimestamp64Milli({to_ms:Int64}, 'UTC')
       AND {rule_id:String} IN ('', rule_id)
       AND {source:String} IN ('', source)
@@ -71,12 +71,12 @@ FROM (
     LIMIT {limit:UInt32}
 ) AS happened
 LEFT JOIN (
-    SELECT transition_id, countIf(state = 'sent') AS sent, countIf(state IN ('queued', 'failed')) AS waiting,
+    SELECT alert_event_id, countIf(state = 'sent') AS sent, countIf(state IN ('queued', 'failed')) AS waiting,
            countIf(state = 'dropped') AS dropped
     FROM alert_messages FINAL
     WHERE at >= fromUnixTimestamp64Milli({from_ms:Int64}, 'UTC')
-    GROUP BY transition_id
-) AS messages ON messages.transition_id = happened.id
+    GROUP BY alert_event_id
+) AS messages ON messages.alert_event_id = happened.id
 ORDER BY at DESC, rule_id, id;
 
 -- alert_inbox: messages in the app in [from_ms, to_ms), newest first; limit: maximum rows. user: messages for everybody
@@ -93,7 +93,7 @@ LIMIT {limit:UInt32};
 -- alert_message_log: messages to channels in [from_ms, to_ms), newest first; limit: maximum rows. Columns as in table
 -- alert_messages.
 CREATE VIEW alert_message_log AS
-SELECT message_id, transition_id, rule_id, rule_name, change, channel, recipient, state, attempts, at, code, message,
+SELECT message_id, alert_event_id, rule_id, rule_name, change, channel, recipient, state, attempts, at, code, message,
        title
 FROM alert_messages FINAL
 WHERE at >= fromUnixTimestamp64Milli({from_ms:Int64}, 'UTC') AND at < fromUnixTimestamp64Milli({to_ms:Int64}, 'UTC')

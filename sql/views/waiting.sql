@@ -139,7 +139,7 @@ CREATE VIEW banners AS
 SELECT
     health.destination AS destination, health.state AS state, health.since AS since,
     concat(destination, if(state = 'setup', ' takes nothing until somebody acts',
-                           ' is left alone for a while: too many calls failed')) AS headline,
+                           ' is paused because too many calls failed')) AS headline,
     health.code AS code, health.description AS description, health.action AS action, reasons.link AS link,
     health.message AS message, health.until AS until, health.pending AS pending
 FROM destination_health(from_ms = {from_ms:Int64}, to_ms = {to_ms:Int64},

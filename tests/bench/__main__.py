@@ -22,9 +22,9 @@ from rich.progress import Progress
 
 from tests.bench.processes import measure_processes
 from tests.bench.reading import measure_reading
-from tests.kafka.broker import Broker
-from tests.kafka.install import CannotInstall, find_java, install
-from tests.system import WRITE_KEY, Receiver, Waybill, receiver, running, wait_until, workspace_text
+from tests.kit.kafka.broker import Broker
+from tests.kit.kafka.install import CannotInstall, find_java, install
+from tests.kit.system import WRITE_KEY, Receiver, Waybill, receiver, running, wait_until, workspace_text
 
 SCENARIOS: dict[str, tuple[int, float | None, bool]] = {  # events, rate per second, over Kafka
     "as_fast_as_it_goes": (40_000, None, False),
@@ -111,7 +111,7 @@ def scenario(
     progress: Progress,
     kafka: Broker | None = None,
 ) -> dict[str, Any]:
-    """Run one scenario in an installation of its own."""
+    """Run one scenario in a deployment of its own."""
     more = f"topics: {{url: 'kafka://{kafka.address}/bench'}}" if kafka else ""
     with tempfile.TemporaryDirectory(prefix="waybill-bench-") as directory:
         system = Waybill(Path(directory), workspace_text({"crm": f"{target.address}/healthy/{name}"}, more=more))

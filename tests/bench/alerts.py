@@ -93,7 +93,7 @@ def main() -> None:
     windows_bytes = process.memory_info().rss - before_bytes
     versions, states = rules(), dict[StateKey, RuleState]()
     parts: dict[str, list[float]] = {"turn": [], "add": [], "evaluate": [], "all": []}
-    transitions = 0
+    alert_events = 0
     for number in range(MINUTES):
         minute_ms = END_MS + number * MINUTE_MS
         counted = list(rows(minute_ms, chance, 20))  # a fifth of the destinations is down
@@ -105,7 +105,7 @@ def main() -> None:
         changed, made = evaluate_minute(versions, states, windows, NoHistory(), minute_ms + MINUTE_MS)
         clock.append(time.process_time())
         states |= changed
-        transitions += len(made)
+        alert_events += len(made)
         for name, begin, end in (("turn", 0, 1), ("add", 1, 2), ("evaluate", 2, 3), ("all", 0, 3)):
             parts[name].append(clock[end] - clock[begin])
     started = time.process_time()
@@ -119,7 +119,7 @@ def main() -> None:
         "rules": RULES,
         "connections": SOURCES * DESTINATIONS,
         "rows_per_minute": len(counted),
-        "transitions": transitions,
+        "alert_events": alert_events,
         "cpu_ms_per_minute": {name: round(median(spent) * 1_000) for name, spent in parts.items()},
         "cpu_ms_longest_minute": round(max(parts["all"]) * 1_000),
         "windows_mb": round(windows_bytes / 1e6, 1),

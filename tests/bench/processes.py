@@ -17,9 +17,9 @@ import psutil
 from rich.progress import Progress
 
 from model.events.ids import shard_of
-from tests.clickhouse.process import clickhouse
-from tests.faults.cluster import EVER
-from tests.system import Receiver, Waybill, receiver, running, wait_until
+from tests.kit.clickhouse.process import clickhouse
+from tests.kit.cluster import EVER
+from tests.kit.system import Receiver, Waybill, receiver, running, wait_until
 
 DESTINATIONS = ("ads", "hub", "crm", "search")
 assert sorted(shard_of(name, 4) for name in DESTINATIONS) == [0, 1, 2, 3]  # one in each shard, two in each process

@@ -15,11 +15,11 @@ from model.durations import DAY_MS
 from sinks.clickhouse.schema import RETAINED
 from sinks.clickhouse.store import Store, open_store
 from tests.bench.synthetic_days import DESTINATION, END_MS, SAMPLED_DAYS, Amount, fill
-from tests.grafana.choices import Pick, resolve
-from tests.grafana.dashboard import load_dashboard
-from tests.grafana.engine import run_on
-from tests.grafana.macros import expand
-from tests.grafana.variables import PanelTime, query_interval_ms
+from tests.dashboards.grafana.choices import Pick, resolve
+from tests.dashboards.grafana.dashboard import load_dashboard
+from tests.dashboards.grafana.engine import run_on
+from tests.dashboards.grafana.macros import expand
+from tests.dashboards.grafana.variables import PanelTime, query_interval_ms
 
 LIMIT_MS = 150
 RUNS = 7

@@ -1,6 +1,7 @@
 """The bench of reading works, on a store with next to nothing in it."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,9 +9,10 @@ from rich.console import Console
 from rich.progress import Progress
 
 from model.durations import DAY_MS
-from sinks.clickhouse.store import Store, open_store
+from sinks.clickhouse.store import Store
 from tests.bench.reading import read
 from tests.bench.synthetic_days import DESTINATION, END_MS, Amount, fill
+from tests.kit.chdb import database, drop
 
 AMOUNT = Amount(deliveries_per_day=1_500, days=3)
 
@@ -21,11 +23,11 @@ def progress() -> Progress:
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory, progress: Progress) -> Iterator[Store]:
-    made = open_store(f"chdb://{tmp_path_factory.mktemp('chdb') / 'store'}")
+def store(chdb: Path, open_chdb: Store, progress: Progress) -> Iterator[Store]:
+    made = database(chdb, "reading")
     fill(made, AMOUNT, progress)
     yield made
-    made.close()
+    drop(made)
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.commands import Done, waybill, write_workspace
-from tests.system import Waybill, running
+from tests.kit.commands import Done, waybill, write_workspace
+from tests.kit.system import Waybill, running
 
 WORKSPACE = """\
 version: 1
@@ -23,7 +23,7 @@ connections:
 
 
 class Shell:
-    """Runs commands on one installation."""
+    """Runs commands on one deployment."""
 
     def __init__(self, workspace: Path, data: Path) -> None:
         self.workspace = workspace
@@ -117,7 +117,7 @@ def test_somebody_subscribes_looks_and_unsubscribes(alerts: Shell) -> None:
         (("edit", "../../x", "--name", "y"), "waybill"),
         (("mute", "nothing", "--for", "2h"), "there is no alert rule 'nothing'"),
         (("mute", "nothing"), "either --for"),
-        (("mute", "nothing", "--until", "2001-01-01"), "is over"),
+        (("mute", "nothing", "--until", "2001-01-01"), "is in the past"),
         (("history", "--period", "soon"), "no period"),
         (("backtest",), "either the id"),
         (("test-channel", "teem"), "there is no channel 'teem'"),
@@ -136,7 +136,7 @@ def test_every_command_has_an_example(alerts: Shell) -> None:
         "list create edit delete mute unmute ack history inbox backtest test-channel subscribe unsubscribe"
     ).split()
     done = subprocess.run(
-        [sys.executable, "-c", "from console.alerts.cli.app import alerts_app as a\n"
+        [sys.executable, "-c", "from console.commands.alerts.app import alerts_app as a\n"
          "print(*(f'{c.name} {c.epilog}' for c in a.registered_commands), sep='\\n')"],
         capture_output=True, text=True, check=True,
     )  # fmt: skip

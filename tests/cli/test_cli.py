@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from console.cli import app
-from tests.cli.commands import SMALL, waybill, write_workspace
+from tests.kit.commands import SMALL, waybill, write_workspace
 
 COMMANDS = ["demo", "up", "check", "migrate", "report", "trace", "recover"]
 
@@ -126,7 +126,7 @@ def test_recover_changes_nothing_without_a_yes(tmp_path: Path) -> None:
         ("console.cli", "model.workspace.workspace"),
         ("console.commands.report", "console.server.app"),
         ("console.commands.run", "console.server.app"),
-        ("console.alerts.cli.app", "console.server.internal_api"),
+        ("console.commands.alerts.app", "console.api.app"),
     ],
 )
 def test_a_command_imports_only_what_it_needs(module: str, unused: str) -> None:

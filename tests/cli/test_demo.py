@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from tests.cli.commands import waybill
+from tests.kit.commands import waybill
 
 PROMISED = {
     "ingested",

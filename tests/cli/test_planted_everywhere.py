@@ -19,12 +19,12 @@ from flows.topics.interface import DEAD_LETTERS, EVENTS, MINUTES, OUTCOMES
 from flows.topics.records import fact
 from model.recording.facts import Audited
 from sinks.clickhouse.store import open_store
-from tests import planted
-from tests.cli.commands import Done, waybill
 from tests.cli.talkative import Partner, partner
-from tests.faults.isolation import closed_port
-from tests.ingest.running import records
-from tests.system import WRITE_KEY, Waybill, running, wait_until
+from tests.kit import planted
+from tests.kit.commands import Done, waybill
+from tests.kit.ingest import records
+from tests.kit.isolation import closed_port
+from tests.kit.system import WRITE_KEY, Waybill, running, wait_until
 
 EVER = {"from_ms": 0, "to_ms": 4_000_000_000_000}
 MAY_HOLD_EVENTS = ("topics/events.", "topics/retries.", "topics/dead_letters.", "recovery/delivery/part-")

@@ -9,8 +9,8 @@ from pathlib import Path
 import orjson
 import pytest
 
-from tests.cli.commands import SMALL, Done, track, waybill, write_workspace
-from tests.system import Waybill, receiver, running, wait_until, workspace_text
+from tests.kit.commands import SMALL, Done, track, waybill, write_workspace
+from tests.kit.system import Waybill, receiver, running, wait_until, workspace_text
 
 EVENTS = 300
 

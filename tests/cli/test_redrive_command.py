@@ -18,9 +18,9 @@ import typer
 from console.operations.redrive import choose
 from flows.topics.factory import open_topics
 from model.delivery.redrive import Choice
-from tests.cli.commands import SMALL, Done, track, waybill, write_workspace
-from tests.system import WRITE_KEY, Waybill, receiver, running, wait_until, workspace_text
-from tests.workspaces import webhook, workspace
+from tests.kit.commands import SMALL, Done, track, waybill, write_workspace
+from tests.kit.system import WRITE_KEY, Waybill, receiver, running, wait_until, workspace_text
+from tests.kit.workspaces import webhook, workspace
 
 EVER = {"from_ms": 0, "to_ms": 4_000_000_000_000}
 QUICK = "attempts: 2\nfirst_wait_seconds: 0.2\nsetup_probe_seconds: 0.5"
@@ -183,8 +183,8 @@ def test_stopped_and_killed_beside_a_running_system_every_event_arrives_once(tmp
         ("cmr", "", "", "Did you mean 'crm'?"),
         ("\x1b[31m", "", "", "There are crm"),
         ("lake", "", "", "loaded in bulk"),
-        ("crm", "yesterday", "", "'yesterday' is no time; write 2026-11-20"),
-        ("crm", "", "0001-01-01T00:00", "is no time"),
+        ("crm", "yesterday", "", "'yesterday' is not a time; write 2026-11-20"),
+        ("crm", "", "0001-01-01T00:00", "is not a time"),
         ("crm", "2026-11-21", "2026-11-21T01:00+01:00", "--from must be before --to"),
     ],
 )

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.system import Receiver, Waybill, receiver, running, wait_until, workspace_text
+from tests.kit.system import Receiver, Waybill, receiver, running, wait_until, workspace_text
 
 PICKED_UP_SECONDS = 10
 EVER = {"from_ms": 0, "to_ms": 4_000_000_000_000}

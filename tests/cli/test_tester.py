@@ -11,8 +11,8 @@ import pytest
 from console.data_dir import find_server
 from model.destinations.catalogue import DESTINATIONS
 from model.workspace.users import hash_of
-from tests.cli.commands import waybill
-from tests.system import Receiver, Waybill, receiver, running, wait_until, workspace_text
+from tests.kit.commands import waybill
+from tests.kit.system import Receiver, Waybill, receiver, running, wait_until, workspace_text
 
 EVENT = {"type": "track", "event": "Bought", "userId": "u-1", "properties": {"total": 5, "email": "ada@example.com"}}
 EVER = {"from_ms": 0, "to_ms": 4_000_000_000_000}

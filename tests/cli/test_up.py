@@ -17,10 +17,10 @@ from flows.topics.interface import DEAD_LETTERS, EVENTS, OUTCOMES
 from model.events.envelope import decode_record
 from model.recording.facts import Outcome, decode
 from sinks.clickhouse.store import open_store
-from tests.cli.commands import Done, track, waybill
 from tests.cli.partner import Partner, partner
-from tests.ingest.running import records
-from tests.system import WRITE_KEY, Waybill, receiver, running, wait_until
+from tests.kit.commands import Done, track, waybill
+from tests.kit.ingest import records
+from tests.kit.system import WRITE_KEY, Waybill, receiver, running, wait_until
 
 TOKEN = "planted-token-5e1a7c"
 PASSWORD = "planted-password-91"
@@ -196,7 +196,7 @@ def test_a_trace_follows_an_event_of_the_official_sdk(story: Story) -> None:
 
 def test_an_unknown_event_is_exit_code_1(story: Story) -> None:
     told = story.running["trace unknown"]
-    assert told.code == 1 and "Nothing is known" in told.out
+    assert told.code == 1 and "No event with this messageId is recorded" in told.out
 
 
 def test_the_same_is_told_after_it_has_stopped(story: Story) -> None:

@@ -4,11 +4,11 @@ import secrets
 from pathlib import Path
 
 from console.data_dir import NotAnswering
-from tests.clickhouse.process import clickhouse
-from tests.faults.cluster import EVER, plain_events
-from tests.kafka.broker import Broker
-from tests.kafka.fixture import OtherBroker
-from tests.system import Waybill, receiver, running, wait_until, workspace_text
+from tests.kit.clickhouse.process import clickhouse
+from tests.kit.cluster import EVER, plain_events
+from tests.kit.kafka.broker import Broker
+from tests.kit.kafka.fixture import OtherBroker
+from tests.kit.system import Waybill, receiver, running, wait_until, workspace_text
 
 EVENTS = 200
 CHOSEN = {**EVER, "source": "", "destination": ""}

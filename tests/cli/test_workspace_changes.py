@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 import pytest
 
-from tests.system import WRITE_KEY, Receiver, Waybill, receiver, running, wait_until
+from tests.kit.system import WRITE_KEY, Receiver, Waybill, receiver, running, wait_until
 
 EVER = {"from_ms": 0, "to_ms": 4_000_000_000_000}
 WAITING = 300

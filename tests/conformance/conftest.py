@@ -7,8 +7,8 @@ import pytest
 
 from flows.topics.interface import Topics, TopicSpec
 from sinks.http.client import HttpClient
-from tests.conformance.http_calls import MakeEngine
-from tests.conformance.topics_kit import DAY_SECONDS, Installed, KafkaInstalled, SqliteInstalled
+from tests.kit.http_calls import MakeEngine
+from tests.kit.topics import DAY_SECONDS, Installed, KafkaInstalled, SqliteInstalled
 
 
 @pytest.fixture

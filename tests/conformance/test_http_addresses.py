@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import pytest
 
 from sinks.http.ssrf_guard import REFRESH_SECONDS, SsrfGuard, system_resolver
-from tests.conformance.http_calls import MakeEngine, Rebinding, answer_of, code_of, post, resolves_to, run, served
-from tests.conformance.http_server import (
+from tests.kit.http_calls import MakeEngine, Rebinding, answer_of, code_of, post, resolves_to, run, served
+from tests.kit.http_server import (
     RawServer,
     answers,
 )

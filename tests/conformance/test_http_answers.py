@@ -11,8 +11,8 @@ from msgspec.structs import replace
 
 from model.http.messages import RESPONSE_BODY_LIMIT_BYTES, HttpFailure, HttpRequest
 from sinks.http.ssrf_guard import SsrfGuard
-from tests.conformance.http_calls import LOOPBACK, MakeEngine, answer_of, code_of, post, resolves_to, run, served, until
-from tests.conformance.http_server import (
+from tests.kit.http_calls import LOOPBACK, MakeEngine, answer_of, code_of, post, resolves_to, run, served, until
+from tests.kit.http_server import (
     RawServer,
     answers,
     drips,

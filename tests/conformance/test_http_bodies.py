@@ -10,8 +10,8 @@ import pytest
 from msgspec.structs import replace
 
 from model.http.messages import RESPONSE_BODY_LIMIT_BYTES, HttpResponse
-from tests.conformance.http_calls import MakeEngine, answer_of, post, run, served, until
-from tests.conformance.http_server import (
+from tests.kit.http_calls import MakeEngine, answer_of, post, run, served, until
+from tests.kit.http_server import (
     Seen,
     answers,
     drips,

@@ -19,8 +19,8 @@ from sinks.http import pool
 from sinks.http.client import HttpClient
 from sinks.http.engine import Outbound
 from sinks.http.ssrf_guard import SsrfGuard
-from tests.conformance.http_calls import LOOPBACK, answer_of, code_of, post, resolves_to, run, served, until
-from tests.conformance.http_server import (
+from tests.kit.http_calls import LOOPBACK, answer_of, code_of, post, resolves_to, run, served, until
+from tests.kit.http_server import (
     Behaviour,
     RawServer,
     Seen,

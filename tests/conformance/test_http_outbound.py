@@ -16,9 +16,9 @@ from msgspec.structs import replace
 from model.http.messages import HttpFailure
 from sinks.http.engine import HttpEngine, Outbound
 from sinks.http.ssrf_guard import SsrfGuard
-from tests.conformance.http_calls import LOOPBACK, MakeEngine, answer_of, code_of, post, resolves_to, run
-from tests.conformance.http_proxy import Proxy, proxying
-from tests.conformance.http_server import RawServer, answers, echoes, keeps_open
+from tests.kit.http_calls import LOOPBACK, MakeEngine, answer_of, code_of, post, resolves_to, run
+from tests.kit.http_proxy import Proxy, proxying
+from tests.kit.http_server import RawServer, answers, echoes, keeps_open
 
 LOOPBACK_NAME = resolves_to("127.0.0.1")
 

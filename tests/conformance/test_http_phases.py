@@ -11,8 +11,8 @@ import pytest
 from model.http.messages import HttpFailure, HttpRequest, HttpResponse
 from sinks.http.client import HttpClient
 from sinks.http.ssrf_guard import SsrfGuard
-from tests.conformance.http_calls import LOOPBACK, answer_of, code_of, post, resolves_to, run, until
-from tests.conformance.http_server import RawServer, answering_heads, hangs, keeps_open
+from tests.kit.http_calls import LOOPBACK, answer_of, code_of, post, resolves_to, run, until
+from tests.kit.http_server import RawServer, answering_heads, hangs, keeps_open
 
 LARGE = b"x" * 8_000_000
 

@@ -10,7 +10,7 @@ import pytest
 import trustme
 
 from sinks.http.ssrf_guard import SsrfGuard
-from tests.conformance.http_calls import (
+from tests.kit.http_calls import (
     LOOPBACK,
     MakeEngine,
     Rebinding,
@@ -21,7 +21,7 @@ from tests.conformance.http_calls import (
     run,
     served,
 )
-from tests.conformance.http_server import (
+from tests.kit.http_server import (
     RawServer,
     answers,
     echoes,

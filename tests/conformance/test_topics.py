@@ -1,7 +1,7 @@
 """What every implementation of `flows.topics.interface.Topics` must do, on the logs themselves and across processes.
 
 An implementation comes behind the suite with one more `Installed`: where its topics are, and how records are made to
-fall off its log. Faults only SQLite has are in tests/sqlite.
+fall off its log. Faults only SQLite has are in tests/flows/topics/sqlite.
 """
 
 import os
@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from flows.topics.interface import PositionLost, Record, Topics, UnknownTopic
 from model.events.ids import partition_of
-from tests.conformance.topics_kit import (
+from tests.kit.topics import (
     ALL,
     WAIT_SECONDS,
     Installed,

@@ -13,7 +13,7 @@ from contextlib import closing
 import pytest
 
 from flows.topics.interface import TopicError, Topics, TopicSpec, UnknownTopic
-from tests.conformance.topics_kit import (
+from tests.kit.topics import (
     ALL,
     DAY_SECONDS,
     WAIT_SECONDS,

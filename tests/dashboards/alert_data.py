@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from model.alerts.notice import Change
+from model.alerts.alert_event import AlertEvent
+from model.alerts.notification import Change
 from model.alerts.rule import DeliveryRate, FailedEvents, Rule, SourceVolume
 from model.alerts.state import Check
-from model.alerts.transition import Transition
 from model.alerts.version import RuleChange, RuleVersion
 from sinks.clickhouse.rows import LATEST_TIME_MS
 from sinks.clickhouse.store import Store
-from tests.sql.recording import BASE_MS
+from tests.kit.recording import BASE_MS
 
 MINUTE, DAY = 60_000, 86_400_000
 NAME = "CRM <b>arrives</b> & stays"
@@ -25,45 +25,45 @@ def version(rule_id: str, rule: Rule, number: int = 1, **more: Any) -> dict[str,
     return RuleVersion(rule_id=rule_id, version=number, rule=rule, **made).as_row()
 
 
-def transition(minute: int, rule_id: str, check: Check, change: Change = Change.FIRED, **more: Any) -> Transition:
+def alert_event(minute: int, rule_id: str, check: Check, change: Change = Change.FIRED, **more: Any) -> AlertEvent:
     at_ms = BASE_MS + minute * MINUTE
     said: dict[str, Any] = {
         "id": f"{rule_id}-{check}-{minute}", "rule_version": 1, "rule_name": NAME, "kind": "delivery-rate",
         "at_ms": at_ms, "since_ms": at_ms, "episode": "", "from_ms": at_ms - DAY, "to_ms": at_ms, **more,
     }  # fmt: skip
-    return Transition(rule_id=rule_id, check=check, change=change, **said)
+    return AlertEvent(rule_id=rule_id, check=check, change=change, **said)
 
 
-def transitions() -> list[Transition]:
+def alert_events() -> list[AlertEvent]:
     """Five changes of three rules."""
     of_crm: dict[str, Any] = {"destination": "crm", "threshold_bp": 9_500}
     day = {**of_crm, "denominator": 1_000}
     begun: dict[str, Any] = {"change": Change.RECOVERED, "since_ms": BASE_MS + 10 * MINUTE}
     return [
-        transition(10, "r1", Check.DAY, **day, operator="<", numerator=940),
-        transition(40, "r1", Check.DAY, **day, **begun, operator=">=", numerator=990, notes=("All is well.",)),
-        transition(45, "r1", Check.FAST, **of_crm, operator="<", numerator=1, denominator=20),
-        transition(
+        alert_event(10, "r1", Check.DAY, **day, operator="<", numerator=940),
+        alert_event(40, "r1", Check.DAY, **day, **begun, operator=">=", numerator=990, notes=("All is well.",)),
+        alert_event(45, "r1", Check.FAST, **of_crm, operator="<", numerator=1, denominator=20),
+        alert_event(
             20, "r2", Check.DAY, rule_name="Shop sends", kind="source-volume", source="web", operator=">",
-            numerator=1_200, denominator=1_000, threshold_bp=400, told=False, told_reason="muted",
+            numerator=1_200, denominator=1_000, threshold_bp=400, notified=False, suppressed_reason="muted",
         ),
-        transition(
+        alert_event(
             30, "setup:mail", Check.SETUP, rule_name="Destination mail needs a person", kind="setup",
             destination="mail", code="401", message="token revoked", from_ms=0, to_ms=0,
         ),
     ]  # fmt: skip
 
 
-def _state(one: Transition) -> dict[str, Any]:
+def _state(one: AlertEvent) -> dict[str, Any]:
     firing = one.change is not Change.RECOVERED
     numbers = {"numerator": one.numerator, "denominator": one.denominator, "threshold_bp": one.threshold_bp}
     status = {"status": "firing" if firing else "ok", "since": one.at_ms, "at": one.at_ms}
     return {"rule_id": one.rule_id, "check": str(one.check), **status, **numbers}
 
 
-def _message(number: int, of: Transition, channel: str, **more: Any) -> dict[str, Any]:
+def _message(number: int, of: AlertEvent, channel: str, **more: Any) -> dict[str, Any]:
     return {
-        "message_id": f"m{number}", "transition_id": of.id, "rule_id": of.rule_id, "rule_name": of.rule_name,
+        "message_id": f"m{number}", "alert_event_id": of.id, "rule_id": of.rule_id, "rule_name": of.rule_name,
         "change": str(of.change), "channel": channel, "recipient": "", "state": "sent", "attempts": 1,
         "at": of.at_ms + 500, "code": "", "message": "", "title": of.rule_name, "summary": "in one line",
         "link": "", "version": 1, **more,
@@ -72,7 +72,7 @@ def _message(number: int, of: Transition, channel: str, **more: Any) -> dict[str
 
 def fill_alerts(store: Store) -> None:
     """Rules, what they did, and what was told."""
-    first, second, third, *_, setup = transitions()
+    first, second, third, *_, setup = alert_events()
     ok = {"state": "ok", "since": BASE_MS, "at": BASE_MS, "code": "", "message": ""}
     refused = {"state": "dropped", "code": "404", "message": "no_service", "attempts": 3}
     tables: dict[str, list[dict[str, Any]]] = {
@@ -83,8 +83,8 @@ def fill_alerts(store: Store) -> None:
             version("r3", FAILED),
             version("r4", RATE, 2, change=RuleChange.DELETED, deleted=True),
         ],
-        "alert_transitions": [one.as_row() for one in transitions()],
-        "alert_states": [_state(one) for one in transitions()]
+        "alert_events": [one.as_row() for one in alert_events()],
+        "alert_states": [_state(one) for one in alert_events()]
         + [{**_state(first), "rule_id": "r4", "since": BASE_MS, "at": BASE_MS}],
         "alert_messages": [
             _message(1, first, "in-app"),
@@ -101,7 +101,7 @@ def fill_alerts(store: Store) -> None:
         ],
     }
     with store.client() as client:
-        for table in ("alert_transitions", "alert_messages"):
+        for table in ("alert_events", "alert_messages"):
             client.command(f"ALTER TABLE {table} REMOVE TTL")  # these times are fixed and grow old
     for table, rows in tables.items():
         assert store.insert(table, rows) == []

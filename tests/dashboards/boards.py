@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from dashboards.__main__ import BUILDERS, DIRECTORY
-from tests.grafana.dashboard import Dashboard, Panel, load_dashboard
+from tests.dashboards.grafana.dashboard import Dashboard, Panel, load_dashboard
 
 BOARDS: dict[str, Dashboard] = {uid: load_dashboard(DIRECTORY / f"{uid}.json") for uid in BUILDERS}
 # An event of tests/dashboards/data.py that failed at one of its destinations.

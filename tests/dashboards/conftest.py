@@ -1,20 +1,15 @@
-"""One chDB with three stores: with nothing in it, with a little of everything, and that with a retry record lost.
-
-It is closed behind each module: a process can have only one directory open, and other tests have theirs.
-"""
+"""Three stores: with nothing in it, with a little of everything, and that with a retry record lost."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
-from model.reason_codes.catalogue import ALL
-from sinks.clickhouse.schema import RETAINED, migrate
-from sinks.clickhouse.store import Store, open_store
+from sinks.clickhouse.store import Store
 from tests.dashboards.data import fill
-from tests.grafana.engine import Run, run_on
-
-TEN_YEARS_SECONDS = 10 * 366 * 86_400  # the facts of these tests lie at fixed times
+from tests.dashboards.grafana.engine import Run, run_on
+from tests.kit.chdb import database, drop, with_schema
 
 
 @dataclass(frozen=True)
@@ -26,27 +21,21 @@ class Stores:
     lost: Store
 
 
-@pytest.fixture(scope="module")
-def stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stores]:
-    path = tmp_path_factory.mktemp("chdb") / "store"
-    # Closed last: chDB lets another directory be opened once the last client is gone.
-    first = open_store(f"chdb://{path}")
-    named = {name: Store({"interface": "chdb", "path": str(path)}, name, name) for name in ("empty", "full", "lost")}
-    for store in named.values():
-        store.connect()
-        migrate(store, dict.fromkeys(RETAINED, TEN_YEARS_SECONDS), ALL)
+@pytest.fixture(scope="session")
+def stores(chdb: Path, open_chdb: Store) -> Iterator[Stores]:
+    named = {name: with_schema(database(chdb, name)) for name in ("empty", "full", "lost")}
     fill(named["full"])
     fill(named["lost"], lost=True)
     yield Stores(**named)
-    for store in (*named.values(), first):
-        store.close()
+    for store in named.values():
+        drop(store)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def full(stores: Stores) -> Run:
     return run_on(stores.full)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def empty(stores: Stores) -> Run:
     return run_on(stores.empty)

@@ -6,8 +6,8 @@ from typing import Any
 from model.recording.facts import AttemptFailed, Fact, Outcome, Redriven, Sample, State
 from sinks.clickhouse.store import Store
 from tests.dashboards.alert_data import fill_alerts
-from tests.grafana.variables import PanelTime
-from tests.sql.recording import BASE_MS, Event, Log, rejected, watermark_report
+from tests.dashboards.grafana.variables import PanelTime
+from tests.kit.recording import BASE_MS, Event, Log, rejected, watermark_report
 
 MINUTE, HOUR = 60_000, 3_600_000
 TIME = PanelTime(BASE_MS, BASE_MS + HOUR, 5 * MINUTE)

@@ -6,12 +6,12 @@ import pytest
 
 from tests.dashboards.boards import BOARDS, panel
 from tests.dashboards.data import HOUR, TIME
+from tests.dashboards.grafana.choices import resolve
+from tests.dashboards.grafana.engine import Run, panel_answers
+from tests.dashboards.grafana.links import follow
 from tests.dashboards.test_links import opened
 from tests.dashboards.test_panels import answers, rows, value
-from tests.grafana.choices import resolve
-from tests.grafana.engine import Run, panel_answers
-from tests.grafana.links import follow
-from tests.sql.recording import BASE_MS
+from tests.kit.recording import BASE_MS
 
 pytestmark = pytest.mark.slow  # asks the engine
 
@@ -54,13 +54,13 @@ def test_rules_stand_with_their_state_and_hide_mail_addresses(full: Run) -> None
         ("Shop sends", "firing", "web"),
         ("Mail lost", "disabled", "→ mail"),
     ]
-    assert rules[0]["Told on"] == "in-app, team, email:a…@example.com"
+    assert rules[0]["Channels"] == "in-app, team, email:a…@example.com"
     assert rules[0]["Last change"] == "acknowledged by bob"
 
 
 def test_changes_say_what_was_compared_and_whether_it_was_told(full: Run) -> None:
     changes = shown(full, "What changed")
-    assert [(row["Change"], row["Compared"], row["Told"]) for row in changes] == [
+    assert [(row["Change"], row["Compared"], row["Notified"]) for row in changes] == [
         ("fired", "first attempts delivered 1 of 20 = 5.00 % < 95 %", "0 sent, 1 waiting"),
         ("recovered", "delivered 990 of 1,000 = 99.00 % >= 95 %", "1 sent"),
         ("fired", "takes nothing until a person acts: 401 token revoked", "1 sent"),

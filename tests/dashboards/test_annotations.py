@@ -9,17 +9,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dashboards.comparison import COMPARISON, WORDS
+from model.alerts.alert_event import AlertEvent
 from model.alerts.messages import summary_of
-from model.alerts.notice import Change
+from model.alerts.notification import Change
 from model.alerts.state import Check
-from model.alerts.transition import Transition
-from tests.dashboards.alert_data import transition
+from tests.dashboards.alert_data import alert_event
 from tests.dashboards.boards import BOARDS
 from tests.dashboards.data import TIME
-from tests.grafana.choices import Pick, resolve
-from tests.grafana.engine import Run, annotation_marks
-from tests.grafana.macros import expand
-from tests.sql.recording import BASE_MS
+from tests.dashboards.grafana.choices import Pick, resolve
+from tests.dashboards.grafana.engine import Run, annotation_marks
+from tests.dashboards.grafana.macros import expand
+from tests.kit.recording import BASE_MS
 
 pytestmark = pytest.mark.slow  # asks the engine
 
@@ -80,7 +80,7 @@ def test_without_alerts_there_are_no_marks(empty: Run) -> None:
 
 numbers = st.integers(0, 10**9)
 compared = st.builds(
-    lambda kind, check, change, **more: transition(1, "r", check, change, kind=kind, **more),
+    lambda kind, check, change, **more: alert_event(1, "r", check, change, kind=kind, **more),
     kind=st.sampled_from(["source-volume", "delivery-rate"]),
     check=st.sampled_from([check for check in Check if check is not Check.BLIND]),
     change=st.sampled_from([Change.FIRED, Change.RECOVERED, Change.REMINDER]),
@@ -101,7 +101,7 @@ COLUMNS = (
 
 @given(st.lists(compared, min_size=50, max_size=200))
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_a_comparison_reads_as_in_messages(full: Run, found: list[Transition]) -> None:
+def test_a_comparison_reads_as_in_messages(full: Run, found: list[AlertEvent]) -> None:
     data = "\n".join(json.dumps(asdict(one)) for one in found)
     answer = full(f"{WORDS}SELECT {COMPARISON} AS words FROM format(JSONEachRow, '{COLUMNS}', $${data}$$)")
     assert answer.column("words") == [summary_of(one) for one in found]

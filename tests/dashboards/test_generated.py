@@ -11,11 +11,11 @@ from dashboards.__main__ import BUILDERS, DIRECTORY, write_all
 from dashboards.queries import call
 from sinks.clickhouse.views import VIEWS
 from tests.dashboards.boards import BOARDS
-from tests.grafana.dashboard import Variable
-from tests.grafana.invariants import COLUMNS, problems, problems_between
-from tests.grafana.node import NodeMissing
-from tests.grafana.roundtrip import lost_keys
-from tests.grafana.typecheck import type_errors
+from tests.dashboards.grafana.dashboard import Variable
+from tests.dashboards.grafana.invariants import COLUMNS, problems, problems_between
+from tests.dashboards.grafana.node import NodeMissing
+from tests.dashboards.grafana.roundtrip import lost_keys
+from tests.dashboards.grafana.typecheck import type_errors
 
 
 def test_the_committed_files_are_what_the_program_writes(tmp_path: Path) -> None:

@@ -10,10 +10,10 @@ import pytest
 from sinks.clickhouse.store import StoreError
 from tests.dashboards.boards import BOARDS, GIVEN
 from tests.dashboards.data import TIME
-from tests.grafana.choices import resolve
-from tests.grafana.engine import Answer, Run
-from tests.grafana.macros import expand
-from tests.grafana.variables import Choice, interpolate
+from tests.dashboards.grafana.choices import resolve
+from tests.dashboards.grafana.engine import Answer, Run
+from tests.dashboards.grafana.macros import expand
+from tests.dashboards.grafana.variables import Choice, interpolate
 
 pytestmark = pytest.mark.slow  # every query of every panel on the engine, for many choices
 

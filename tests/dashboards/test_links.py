@@ -6,10 +6,10 @@ import pytest
 
 from tests.dashboards.boards import BOARDS, GIVEN, panel, panels
 from tests.dashboards.data import TIME
-from tests.grafana.choices import resolve
-from tests.grafana.engine import Answer, Run, panel_answers
-from tests.grafana.links import Landing, follow
-from tests.grafana.variables import Choice
+from tests.dashboards.grafana.choices import resolve
+from tests.dashboards.grafana.engine import Answer, Run, panel_answers
+from tests.dashboards.grafana.links import Landing, follow
+from tests.dashboards.grafana.variables import Choice
 
 PERIOD = (str(TIME.from_ms), str(TIME.to_ms))
 
@@ -49,7 +49,7 @@ def test_an_error_leads_to_all_about_it(full: Run) -> None:
 
 
 def test_a_sample_leads_to_the_trace_of_its_event(full: Run) -> None:
-    landing = land(full, "error-detail", "Samples", "What became of this event", code="400")
+    landing = land(full, "error-detail", "Samples", "Trace of this event", code="400")
     assert (landing.uid, dict(landing.variables)) == ("event-trace", {"message_id": ("m3",)})
     assert min(opened(full, landing).values()) > 0
 
@@ -90,14 +90,14 @@ def test_a_reason_leads_to_all_about_it(full: Run) -> None:
 
 
 def test_a_banner_and_a_balance_lead_to_the_destination(full: Run) -> None:
-    for title in ("Destinations that take nothing now", "Balance of deliveries"):
+    for title in ("Stopped destinations", "Balance of deliveries"):
         landing = land(full, "operations", title, "Only this destination")
         assert landing.uid == "event-delivery"
         assert opened(full, landing)["Delivered"] == 1
 
 
 def test_what_waits_longest_leads_to_its_trace(full: Run) -> None:
-    landing = land(full, "operations", "Oldest undelivered", "What became of this event")
+    landing = land(full, "operations", "Oldest undelivered", "Trace of this event")
     assert dict(landing.variables) == {"message_id": ("m6",)}
 
 

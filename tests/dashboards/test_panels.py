@@ -9,10 +9,10 @@ import pytest
 from tests.dashboards.boards import BOARDS, GIVEN, panel, panels
 from tests.dashboards.conftest import Stores
 from tests.dashboards.data import HOUR, TIME, WATERMARK_MS
-from tests.grafana.choices import Pick, resolve
-from tests.grafana.engine import Answer, Run, kind_of, panel_answers, panel_frames, run_on
-from tests.grafana.links import missing_columns
-from tests.sql.recording import BASE_MS
+from tests.dashboards.grafana.choices import Pick, resolve
+from tests.dashboards.grafana.engine import Answer, Run, kind_of, panel_answers, panel_frames, run_on
+from tests.dashboards.grafana.links import missing_columns
+from tests.kit.recording import BASE_MS
 
 pytestmark = pytest.mark.slow  # every query of every panel on the engine, for many choices
 
@@ -160,7 +160,7 @@ def test_rows_of_errors_are_told_apart_by_what_they_open_by(full: Run) -> None:
 
 def test_a_destination_that_needs_a_person_is_shown_whatever_is_picked(full: Run) -> None:
     for uid in ("event-delivery", "delivery-overview", "operations"):
-        [banner] = rows(answers(full, uid, source="ios", destination="crm")["Destinations that take nothing now"])
+        [banner] = rows(answers(full, uid, source="ios", destination="crm")["Stopped destinations"])
         assert (banner["Destination"], banner["State"], banner["In its own words"]) == (
             "mail",
             "setup",

@@ -7,7 +7,19 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
-from model.fql.syntax import And, Call, Comparison, Constant, Elements, Expression, Not, Operator, Or, Path, String
+from model.fql.syntax import (
+    And,
+    Comparison,
+    Constant,
+    Elements,
+    Expression,
+    FunctionCall,
+    Not,
+    Operator,
+    Or,
+    Path,
+    String,
+)
 from tests.differential import fql_cases
 
 ALWAYS_THERE = ["event", "name", "userId"]
@@ -66,7 +78,7 @@ def ir_of(node: Expression) -> Any:
             return {"value": value}
         case Elements(items):
             return [ir_of(item) for item in items]
-        case Call(function, arguments):
+        case FunctionCall(function, arguments):
             return [function, *map(ir_of, arguments)]
         case Not(operand):
             return ["!", ir_of(operand)]
@@ -132,7 +144,9 @@ def _ordered(draw: Random) -> Expression:
 
 def _length(draw: Random) -> Expression:
     sign = draw.choice([Operator.EQUAL, Operator.LESS, Operator.AT_LEAST])
-    return Comparison(sign, Call("length", (Path((draw.choice(ALWAYS_THERE),)),)), Constant(draw.choice([0, 1, 2, 5])))
+    return Comparison(
+        sign, FunctionCall("length", (Path((draw.choice(ALWAYS_THERE),)),)), Constant(draw.choice([0, 1, 2, 5]))
+    )
 
 
 def _in(draw: Random) -> Expression:
@@ -141,22 +155,24 @@ def _in(draw: Random) -> Expression:
 
 
 def _contains(draw: Random) -> Expression:
-    return Call("contains", (_one_of(draw, _path, _text), _one_of(draw, _path, _text, _text)))
+    return FunctionCall("contains", (_one_of(draw, _path, _text), _one_of(draw, _path, _text, _text)))
 
 
 def _match(draw: Random) -> Expression:
-    return Call("match", (_one_of(draw, _path, _text), _one_of(draw, _glob, _path)))
+    return FunctionCall("match", (_one_of(draw, _path, _text), _one_of(draw, _glob, _path)))
 
 
 def _case(draw: Random) -> Expression:
-    lower = Call("lowercase", (_path(draw),))
+    lower = FunctionCall("lowercase", (_path(draw),))
     return Comparison(draw.choice([Operator.EQUAL, Operator.NOT_EQUAL]), lower, _text(draw))
 
 
 def _type(draw: Random) -> Expression:
-    return Comparison(Operator.EQUAL, Call("typeof", (_path(draw),)), String(draw.choice(["string", "number"]), "'"))
+    return Comparison(
+        Operator.EQUAL, FunctionCall("typeof", (_path(draw),)), String(draw.choice(["string", "number"]), "'")
+    )
 
 
 def _semver(draw: Random) -> Expression:
     version = _one_of(draw, _app_version, _version, _path)
-    return Call("semver", (version, String(draw.choice(SIGNS), "'"), _version(draw)))
+    return FunctionCall("semver", (version, String(draw.choice(SIGNS), "'"), _version(draw)))

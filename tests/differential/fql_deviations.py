@@ -8,7 +8,7 @@ from typing import Any
 
 from model.fql.actions import AllowProperties, DropProperties, FilterAction, MapProperties, SampleEvents
 from model.fql.field_edits import FieldChange
-from model.fql.syntax import And, Call, Comparison, Constant, Elements, Expression, Operator, Path, String
+from model.fql.syntax import And, Comparison, Constant, Elements, Expression, FunctionCall, Operator, Path, String
 
 REFUSED = "refused"
 
@@ -101,14 +101,22 @@ _JAVASCRIPT = "What only JavaScript has"
 
 FILTERS = (
     FilterDeviation("What is missing is null", _equal(_MISSING, Constant(None)), {}, True, False),
-    FilterDeviation("What is missing is null", _equal(Call("length", (_MISSING,)), Constant(0)), {}, True, False),
     FilterDeviation(
-        "`length` of a text", _equal(Call("length", (Path(("event",)),)), Constant(2)), {"event": "é"}, True, False
+        "What is missing is null", _equal(FunctionCall("length", (_MISSING,)), Constant(0)), {}, True, False
     ),
-    FilterDeviation("`typeof` says", _equal(Call("typeof", (_INSIDE_LIST,)), _text("list")), _LIST, True, False),
+    FilterDeviation(
+        "`length` of a text",
+        _equal(FunctionCall("length", (Path(("event",)),)), Constant(2)),
+        {"event": "é"},
+        True,
+        False,
+    ),
+    FilterDeviation(
+        "`typeof` says", _equal(FunctionCall("typeof", (_INSIDE_LIST,)), _text("list")), _LIST, True, False
+    ),
     FilterDeviation(
         "A function takes what another one gives",
-        Call("contains", (Call("lowercase", (Path(("event",)),)), _text("ab"))),
+        FunctionCall("contains", (FunctionCall("lowercase", (Path(("event",)),)), _text("ab"))),
         {"event": "AB"},
         True,
         False,
@@ -134,18 +142,18 @@ FILTERS = (
     FilterDeviation(_JAVASCRIPT, _equal(Path(("properties", "text", "0")), _text("a")), _LIST, False, True),
     FilterDeviation(
         "A condition that is not true",
-        And((Call("lowercase", (Path(("event",)),)), _equal(Path(("type",)), _text("track")))),
+        And((FunctionCall("lowercase", (Path(("event",)),)), _equal(Path(("type",)), _text("track")))),
         _TRACK,
         False,
         True,
     ),
     FilterDeviation(
-        "`?` takes one character", Call("match", (Path(("event",)), _text("?"))), {"event": "😀"}, True, False
+        "`?` takes one character", FunctionCall("match", (Path(("event",)), _text("?"))), {"event": "😀"}, True, False
     ),
     FilterDeviation("A dot behind a backslash", _equal(Path(("a.b",)), Constant(1)), {"a.b": 1}, True, False),
     FilterDeviation(
         "A value that a function gives is looked for",
-        Comparison(Operator.IN, Call("lowercase", (Path(("event",)),)), Elements((_text("x"),))),
+        Comparison(Operator.IN, FunctionCall("lowercase", (Path(("event",)),)), Elements((_text("x"),))),
         {"event": "X"},
         True,
         False,

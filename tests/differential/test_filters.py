@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from model.fql.filters import compile_filter
-from model.fql.printer import to_text
 from model.fql.syntax import Expression
 from tests.differential import filter_cases
 from tests.differential.node import Reference
+from tests.kit.fql_printer import to_text
 
 
 def differences(reference: Reference, cases: list[tuple[Expression, list[dict[str, Any]]]]) -> list[str]:

@@ -8,7 +8,6 @@ import pytest
 
 from model.fql.actions import apply
 from model.fql.filters import compile_filter
-from model.fql.printer import to_text
 from model.fql.syntax import FqlInvalid
 from model.fql.triggers import compile_trigger
 from tests.differential import action_cases, filter_cases
@@ -22,6 +21,7 @@ from tests.differential.fql_deviations import (
     TriggerDeviation,
 )
 from tests.differential.node import AttemptResult, Reference
+from tests.kit.fql_printer import to_text
 
 DOCS = Path(__file__).parents[2] / "docs" / "delivering.md"
 

@@ -13,14 +13,14 @@ import psutil
 import pytest
 
 from sinks.clickhouse.store import StoreError, open_store
-from tests.clickhouse.process import ClickHouse, clickhouse
-from tests.clickhouse.protocol import USERS
 from tests.docker.files import DOCKER, read_compose, secret_names
 from tests.docker.service import Service, healthcheck
-from tests.faults.cluster import EVER, plain_events
-from tests.kafka.broker import Broker
-from tests.kafka.fixture import OtherBroker
-from tests.system import Receiver, wait_until
+from tests.kit.clickhouse.process import ClickHouse, clickhouse
+from tests.kit.clickhouse.protocol import USERS
+from tests.kit.cluster import EVER, plain_events
+from tests.kit.kafka.broker import Broker
+from tests.kit.kafka.fixture import OtherBroker
+from tests.kit.system import Receiver, wait_until
 
 EVENTS = 300
 USER = "writer"  # of the test server, in the place of the user `waybill`

@@ -116,10 +116,10 @@ def test_a_new_fact_is_stored_read_by_a_new_view_and_answered_by_a_new_route(cop
 
 
 FACT = """
-from types import SimpleNamespace
-from starlette.applications import Starlette
 from starlette.testclient import TestClient
-from console.public_api.routes import PublicApi
+from console.access import Caller
+from console.api.app import create_api
+from console.api.services import Services
 from model.destinations.catalogue import ALL_REASONS
 from model.recording.facts import Noted, decode, encode
 from model.recording.replays import Decision
@@ -138,8 +138,15 @@ migrate(store, {"facts": 10 * 366 * 86_400}, ALL_REASONS)
 assert store.insert(row.table, [row.values]) == store.insert(row.table, [row.values]) == []
 notes = [{"at": AT_MS, "author": "ada", "message": "seen"}]
 assert store.view("notes", message_id="m-1") == notes
-api = PublicApi(lambda name, given: store.view(name, **given), SimpleNamespace(), lambda request: Role.READ, lambda: 0)
-answer = TestClient(Starlette(routes=api.routes())).get("/notes/m-1")
+ada = Caller("ada", Role.READ)
+services = Services(
+    identify=lambda request: ada, installation=None, view=lambda name, given: store.view(name, **given), rules=None,
+    tester=None, targets=None, clock=None,
+)
+api = TestClient(create_api(services))
+answer = api.get("/notes/m-1")
 assert answer.json() == {"data": {"notes": notes}}, answer.text
+assert api.post("/views/notes", json={"message_id": "m-1"}).json() == {"rows": notes}
+assert {"/notes/{messageId}", "/views/notes"} <= set(api.get("/openapi.json").json()["paths"])
 store.close()
 """

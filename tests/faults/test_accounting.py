@@ -13,8 +13,8 @@ from flows.topics.interface import EVENTS as EVENTS_TOPIC
 from model.delivery.retry_tiers import RETRY_TIERS
 from model.events.envelope import decode_record
 from model.events.ids import delivery_id
-from tests.faults.cluster import Cluster, cluster, plain_events
-from tests.system import wait_until
+from tests.kit.cluster import Cluster, cluster, plain_events
+from tests.kit.system import wait_until
 
 ATTEMPTS = 4
 QUICK = (
@@ -99,7 +99,7 @@ def test_a_retry_record_that_disappears_is_unexplained(tmp_path: Path) -> None:
 
 def keys_by_message(made: Cluster) -> dict[str, str]:
     """The delivery id of each event, from where it stands in the events log."""
-    topics = made.installation.topics
+    topics = made.deployment.topics
     keys = {}
     for partition in range(topics.partitions(EVENTS_TOPIC)):
         reader = topics.reader(EVENTS_TOPIC, partition, 0)

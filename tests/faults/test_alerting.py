@@ -14,8 +14,8 @@ import httpx
 import pytest
 
 from console.data_dir import find_server
-from tests.conformance.channels.http_receiver import AttemptResult, Receiver, receiving
-from tests.system import Waybill, receiver, running, wait_until, workspace_text
+from tests.kit.http_receiver import AttemptResult, Receiver, receiving
+from tests.kit.system import Waybill, receiver, running, wait_until, workspace_text
 
 TOLD_SECONDS = 200.0  # a minute must be over, and be seen to be over
 
@@ -69,8 +69,8 @@ def sending(system: Waybill) -> Iterator[None]:
         thread.join(35)
 
 
-def notices(hook: Receiver) -> list[dict[str, Any]]:
-    return [notice for request in hook.requests for notice in request.json["notices"]]
+def notifications(hook: Receiver) -> list[dict[str, Any]]:
+    return [notification for request in hook.requests for notification in request.json["notifications"]]
 
 
 def inbox(system: Waybill) -> list[dict[str, Any]]:
@@ -92,15 +92,15 @@ def test_an_outage_is_told_once_within_minutes_also_when_everything_is_killed_me
         urls = {"crm": f"{partner.address}/status/503/crm", "ads": f"{partner.address}/status/401/ads"}
         system = Waybill(tmp_path, workspace_text(urls, more=ALERTS.format(hook=hook.port)))
         with running(system), sending(system):
-            wait_until(lambda: bool(notices(hook)), TOLD_SECONDS, f"told: {system.log.read_text()[-3000:]}")
+            wait_until(lambda: bool(notifications(hook)), TOLD_SECONDS, f"told: {system.log.read_text()[-3000:]}")
             for _ in range(3):
                 system.kill()
                 system.start()
                 time.sleep(0.5)  # somewhere in what it does at its start
             wait_until(
                 lambda: (
-                    {"fired"} == {n["change"] for n in notices(hook)}
-                    and len({n["rule_id"] for n in notices(hook)}) == 2
+                    {"fired"} == {n["change"] for n in notifications(hook)}
+                    and len({n["rule_id"] for n in notifications(hook)}) == 2
                 ),
                 TOLD_SECONDS,
                 "both told",
@@ -108,8 +108,8 @@ def test_an_outage_is_told_once_within_minutes_also_when_everything_is_killed_me
             wait_until(lambda: len(slack.requests) >= 2, 30, "told on Slack after it had asked to wait")
             wait_until(lambda: len(inbox(system)) == 2, 30, "in the app")
             wait_until(lambda: health(system) == {"hook": "ok", "team": "ok"}, 30, "both channels found well again")
-            by_rule = {notice["rule_id"]: notice for notice in notices(hook)}
-            ids = [notice["id"] for notice in notices(hook)]
+            by_rule = {notification["rule_id"]: notification for notification in notifications(hook)}
+            ids = [notification["id"] for notification in notifications(hook)]
             shown = {row["rule_id"]: row for row in inbox(system)}
             history = system.view(
                 "alert_history",
@@ -126,7 +126,7 @@ def test_an_outage_is_told_once_within_minutes_also_when_everything_is_killed_me
         assert set(by_rule) == {"workspace:crm-first-attempts", "setup:ads"} == set(shown)
         # A kill between a channel's yes and our record may repeat that one message, with its id.
         assert len(set(ids)) == 2 and len(hook.requests) <= 3
-        assert all(ids.count(notice_id) <= 2 for notice_id in ids)
+        assert all(ids.count(notification_id) <= 2 for notification_id in ids)
         assert shown["setup:ads"]["summary"].startswith("takes nothing until a person acts")
         [row] = [row for row in history if row["rule_id"] == "workspace:crm-first-attempts"]
         assert sum(slot["first_failed"] + slot["first_ok"] for slot in slots) == row["denominator"] >= 20

@@ -8,7 +8,7 @@ import psutil
 import pytest
 
 from tests.cli.test_workspace_changes import balance, events
-from tests.system import WRITE_KEY, Waybill, receiver, running, wait_until
+from tests.kit.system import WRITE_KEY, Waybill, receiver, running, wait_until
 
 EVENTS = 60
 MODULE = """

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from model.recording.facts import AttemptFailed, Outcome, Received, State
-from tests.faults.batch_receiver import NAME, Event, batch_cluster, facts_of, taken, wait_until_settled
-from tests.faults.cluster import EVER, QUICK, plain_events
-from tests.system import wait_until
+from tests.kit.batch_receiver import NAME, Event, batch_cluster, facts_of, taken, wait_until_settled
+from tests.kit.cluster import EVER, QUICK, plain_events
+from tests.kit.system import wait_until
 
 BATCH = 50
 KILLS = 3

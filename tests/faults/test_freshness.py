@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from tests.faults.cluster import EVER, plain_events
-from tests.system import Waybill, receiver, running, wait_until, workspace_text
+from tests.kit.cluster import EVER, plain_events
+from tests.kit.system import Waybill, receiver, running, wait_until, workspace_text
 
 VISIBLE_SECONDS = 5
 

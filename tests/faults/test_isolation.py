@@ -6,8 +6,8 @@ from statistics import median
 
 import pytest
 
-from tests.faults.isolation import Measured, burst, closed_port, measure
-from tests.system import receiver
+from tests.kit.isolation import Measured, burst, closed_port, measure
+from tests.kit.system import receiver
 
 pytestmark = pytest.mark.slow
 

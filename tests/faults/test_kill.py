@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.cluster import EVER, Cluster, assert_all_arrived, cluster, plain_events
-from tests.system import Waybill, receiver, running, wait_until, workspace_text
+from tests.kit.cluster import EVER, Cluster, assert_all_arrived, cluster, plain_events
+from tests.kit.system import Waybill, receiver, running, wait_until, workspace_text
 
 EVENTS = 3_000
 KILLS = 5

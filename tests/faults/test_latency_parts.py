@@ -8,9 +8,9 @@ from typing import Any
 import orjson
 import pytest
 
-from tests.faults.batch_receiver import wait_until_settled
-from tests.faults.cluster import Cluster, plain_events
-from tests.system import WRITE_KEY, receiver
+from tests.kit.batch_receiver import wait_until_settled
+from tests.kit.cluster import Cluster, plain_events
+from tests.kit.system import WRITE_KEY, receiver
 
 EVENTS = 150
 BEFORE_KILL = 50
@@ -91,7 +91,7 @@ store.close()
 
 def ask(made: Cluster, *statements: str) -> list[dict[str, Any]]:
     """Run SQL in the store while nothing else has it open; returns the rows of the one SELECT among it."""
-    command = [sys.executable, "-c", ASK, made.installation.store_url]
+    command = [sys.executable, "-c", ASK, made.deployment.store_url]
     done = subprocess.run(command, input=orjson.dumps(statements), capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode()[-2_000:]
     rows: list[dict[str, Any]] = orjson.loads(done.stdout)

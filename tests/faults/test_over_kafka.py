@@ -8,12 +8,12 @@ from pathlib import Path
 import orjson
 import pytest
 
-from tests.faults.cluster import Cluster, assert_all_arrived, cluster, plain_events
 from tests.faults.test_kill import EVENTS, kill_while_delivering
-from tests.kafka.access import allow_everything, deny_writing
-from tests.kafka.broker import Broker
-from tests.kafka.fixture import OtherBroker
-from tests.system import wait_until
+from tests.kit.cluster import Cluster, assert_all_arrived, cluster, plain_events
+from tests.kit.kafka.access import allow_everything, deny_writing
+from tests.kit.kafka.broker import Broker
+from tests.kit.kafka.fixture import OtherBroker
+from tests.kit.system import wait_until
 
 SOME = 1_000
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from flows.topics.interface import OUTCOMES
-from tests.faults.cluster import EVER, cluster, plain_events
-from tests.system import Waybill, receiver, running, wait_until, workspace_text
+from tests.kit.cluster import EVER, cluster, plain_events
+from tests.kit.system import Waybill, receiver, running, wait_until, workspace_text
 
 HEALTHY_SECONDS = 12.0
 HANGING_SECONDS = 32.0  # the store hangs for 30 s, then fails
@@ -59,7 +59,7 @@ def test_a_burst_of_100_000_events_to_a_healthy_destination_writes_no_retry_reco
         made.start("recording")
         made.stop("recording", seconds=300)
         numbers = made.numbers()
-        topics = made.installation.topics
+        topics = made.deployment.topics
         facts = sum(topics.bounds(OUTCOMES, partition)[1] for partition in range(topics.partitions(OUTCOMES)))
     assert tally["calls"] == events
     assert numbers["balance"]["delivered"] == events and numbers["balance"]["unexplained"] == 0

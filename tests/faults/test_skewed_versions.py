@@ -11,8 +11,8 @@ import pytest
 
 from console.processes.supervisor import FlowProcesses
 from flows.delivery.dataflow import FLOW
-from tests.faults.cluster import QUICK, Cluster, cluster, plain_events
-from tests.system import wait_until, workspace_text
+from tests.kit.cluster import QUICK, Cluster, cluster, plain_events
+from tests.kit.system import wait_until, workspace_text
 
 SKEW_SECONDS = 4.0
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.cluster import cluster, plain_events
-from tests.system import wait_until
+from tests.kit.cluster import cluster, plain_events
+from tests.kit.system import wait_until
 
 EVENTS = 1_500
 

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.clickhouse.process import ClickHouse, clickhouse
-from tests.faults.cluster import EVER, QUICK, Cluster, plain_events
-from tests.system import receiver, wait_until, workspace_text
+from tests.kit.clickhouse.process import ClickHouse, clickhouse
+from tests.kit.cluster import EVER, QUICK, Cluster, plain_events
+from tests.kit.system import receiver, wait_until, workspace_text
 
 EVENTS = 400  # in each phase
 PHASE_SECONDS = 3.0  # several epochs, and more than the store is given to answer
-HASTY = "tests.store.hasty_flow"
+HASTY = "tests.conformance.store.hasty_flow"
 
 
 @contextmanager

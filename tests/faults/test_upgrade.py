@@ -1,4 +1,4 @@
-"""An upgrade with retries pending: from an installation as earlier versions left it, nothing is lost or said twice."""
+"""An upgrade with retries pending: from a deployment as earlier versions left it, nothing is lost or said twice."""
 
 import shutil
 from pathlib import Path
@@ -9,7 +9,7 @@ import pytest
 from flows.delivery.dataflow import FLOW
 from flows.delivery.replay_marks import REPLAY_MARKS_DIRECTORY
 from flows.delivery.versions import VERSIONS_DIRECTORY
-from tests.faults.cluster import cluster, plain_events
+from tests.kit.cluster import cluster, plain_events
 
 EVENTS = 200
 PATIENT = "attempts: 6\nwindow_seconds: 120\nfirst_wait_seconds: 3\nwait_factor: 1.5\n"

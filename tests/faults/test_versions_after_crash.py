@@ -19,9 +19,9 @@ from flows.topics.factory import open_topics
 from flows.topics.interface import OUTCOMES
 from model.events.ids import delivery_id
 from model.recording.facts import Fact, Outcome, Received, decode
-from tests.faults.cluster import EVER, plain_events
-from tests.ingest.running import records
-from tests.system import WRITE_KEY, Receiver, Waybill, receiver, running, wait_until
+from tests.kit.cluster import EVER, plain_events
+from tests.kit.ingest import records
+from tests.kit.system import WRITE_KEY, Receiver, Waybill, receiver, running, wait_until
 
 BEFORE, AFTER = 300, 100  # events sent before and after the change; facts are appended 64 at a time
 ENDLESS_EPOCH = (sys.executable, "-m", "tests.faults.endless_epoch")

@@ -10,10 +10,10 @@ import pytest
 from flows.delivery.dataflow import FLOW
 from flows.runtime.recovery import IDENTITY_FILE
 from model.delivery.retry_tiers import RETRY_TIERS
-from tests.faults.cluster import Cluster, assert_all_arrived, cluster, plain_events
-from tests.kafka.broker import Broker
-from tests.kafka.fixture import OtherBroker
-from tests.system import wait_until
+from tests.kit.cluster import Cluster, assert_all_arrived, cluster, plain_events
+from tests.kit.kafka.broker import Broker
+from tests.kit.kafka.fixture import OtherBroker
+from tests.kit.system import wait_until
 
 EVENTS = 1_800
 KILLS = 3
@@ -23,7 +23,7 @@ PARTITIONS = 4
 def all_at_work(made: Cluster, count: int) -> list[psutil.Process]:
     """Wait until each of ``count`` processes has a partition open, which is when all are connected."""
     replay_marks = made.data / "recovery" / FLOW / "replay_marks"
-    parts = made.installation.workspace.topics.partitions * (1 + len(RETRY_TIERS))
+    parts = made.deployment.workspace.topics.partitions * (1 + len(RETRY_TIERS))
 
     def working() -> bool:
         pages = [page for page in replay_marks.glob("*-?.json") if not orjson.loads(page.read_bytes())["clean"]]

@@ -18,7 +18,7 @@ import pytest
 
 from model.version import VERSION
 from tests.cli.test_workspace_changes import events
-from tests.system import WRITE_KEY, Receiver, Waybill, receiver, running, wait_until
+from tests.kit.system import WRITE_KEY, Receiver, Waybill, receiver, running, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 NOT_COPIED = shutil.ignore_patterns(".*", "__pycache__", "build", "data", "*.egg-info")
@@ -101,7 +101,7 @@ def test_the_wheel_runs_elsewhere_and_no_file_of_the_start_directory_takes_the_p
         waybill.post(events(5, first=5)).raise_for_status()
         assert waybill.stop() == 0
     lines = [json.loads(line) for line in waybill.log.read_text().splitlines()]
-    assert "takes events at" in lines[0]["event"]
+    assert "accepts events at" in lines[0]["event"]
     (waybill.directory / "hold").unlink()
     with supervised(command, "run", "delivery"):
         wait_until(lambda: delivered(target) == 10, 30, "delivered by a process of its own")

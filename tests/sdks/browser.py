@@ -16,7 +16,7 @@ from starlette.routing import Route
 
 from console.server.http_server import serve_in_thread
 from flows.topics.interface import Topics
-from tests.ingest.running import new_topics
+from tests.kit.ingest import new_topics
 from tests.sdks.installing import npm_packages, run, tool
 from tests.sdks.kit import Front, serving
 from tests.sdks.lines import KEY, PROGRAMS, for_address

@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tests.grafana.node import NodeMissing, node_modules
+from tests.dashboards.grafana.node import NodeMissing, node_modules
 from tests.sdks.lines import PROGRAMS, from_environment, with_docs
 
 CACHE = Path(__file__).resolve().parents[2] / ".cache" / "sdks"

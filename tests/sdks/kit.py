@@ -21,9 +21,9 @@ from console.ingest.app import IngestSource, IngestSources, create_ingest
 from console.server.http_server import serve_in_thread
 from flows.engine.clock import wall_clock_ms
 from flows.topics.interface import Topics
-from tests.ingest.running import events, new_topics
+from tests.kit.ingest import events, new_topics
+from tests.kit.system import wait_until
 from tests.sdks.tls import tls_proxy
-from tests.system import wait_until
 
 ARRIVE_SECONDS = 90.0
 LOST = 0  # the post is taken, and its sender never hears of it

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.ingest.running import rejections
+from tests.kit.ingest import rejections
+from tests.kit.system import wait_until
 from tests.sdks.browser import Page, bundle, calls, page
 from tests.sdks.installing import ToolMissing, npm_packages
 from tests.sdks.kit import BUSY, answered, assert_calls, once_each
 from tests.sdks.lines import DOCS, docs_lines
-from tests.system import wait_until
 
 pytestmark = pytest.mark.slow
 SECONDS = 90.0

@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from flows.topics.interface import Topics
-from tests.ingest.running import WRITE_KEY, events
+from tests.kit.ingest import WRITE_KEY, events
 
 HAPPENED = "2026-05-01T10:00:00.000Z"
 SENT = "2026-05-01T10:00:01.000Z"

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from tests.ingest.running import events, eventually, rejections
+from tests.kit.ingest import events, eventually, rejections
 from tests.sdks.installing import ToolMissing, go_program, java_program, kotlin_program, npm_packages, tool
 from tests.sdks.kit import BUSY, Program, assert_calls, running
 from tests.sdks.lines import PROGRAMS, from_environment, with_docs

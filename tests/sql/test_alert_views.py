@@ -9,12 +9,12 @@ from model.alerts.version import RuleChange, RuleVersion
 from model.recording.facts import State
 from sinks.clickhouse.rows import LATEST_TIME_MS
 from sinks.clickhouse.store import Store
-from tests.sql.recording import BASE_MS, Event, Log
-from tests.unit.alerts.alert_samples import in_force
+from tests.kit.alert_samples import in_force
+from tests.kit.recording import BASE_MS, Event, Log
 
 HOUR = 3_600_000
 PERIOD = {"from_ms": BASE_MS, "to_ms": BASE_MS + HOUR}
-TABLES = ("alert_rules", "alert_transitions", "alert_states", "alert_messages", "alert_channels")
+TABLES = ("alert_rules", "alert_events", "alert_states", "alert_messages", "alert_channels")
 NOWHERE = {"source": "", "destination": "", "rule_id": ""}
 
 
@@ -57,17 +57,17 @@ def kept(store: Store, from_ms: int, rule_id: str = "") -> list[RuleVersion]:
     return [RuleVersion.from_row(row) for row in store.view("alert_rule_versions", from_ms=from_ms, rule_id=rule_id)]
 
 
-def transition(number: int, **values: Any) -> dict[str, Any]:
+def alert_event(number: int, **values: Any) -> dict[str, Any]:
     return {
         "id": f"{number:032x}", "rule_id": "r1", "rule_name": "Arrives", "kind": "delivery-rate", "check": "day",
         "change": "fired", "at": BASE_MS + number, "destination": "crm", "numerator": 940, "denominator": 1_000,
-        "threshold_bp": 9_500, "operator": "<", "excluded": {"filtered": 7}, "told": True, **values,
+        "threshold_bp": 9_500, "operator": "<", "excluded": {"filtered": 7}, "notified": True, **values,
     }  # fmt: skip
 
 
 def message(number: int, **values: Any) -> dict[str, Any]:
     return {
-        "message_id": f"m{number}", "transition_id": f"{number:032x}", "rule_id": "r1", "channel": "in-app",
+        "message_id": f"m{number}", "alert_event_id": f"{number:032x}", "rule_id": "r1", "channel": "in-app",
         "state": "sent", "at": BASE_MS + number, "title": f"title {number}", "version": 1, **values,
     }  # fmt: skip
 
@@ -123,15 +123,20 @@ def test_a_mute_that_is_over_is_no_mute(alerts: Store) -> None:
 
 
 def test_history_is_newest_first_and_says_what_became_of_the_messages(alerts: Store) -> None:
-    keep(alerts, "alert_transitions", transition(1), transition(2, change="recovered", told=False, told_reason="muted"))
-    keep(alerts, "alert_transitions", transition(1), transition(3, rule_id="r2", destination="mail"))
+    keep(
+        alerts,
+        "alert_events",
+        alert_event(1),
+        alert_event(2, change="recovered", notified=False, suppressed_reason="muted"),
+    )
+    keep(alerts, "alert_events", alert_event(1), alert_event(3, rule_id="r2", destination="mail"))
     states = ("queued", "failed", "dropped", "sent")
     keep(alerts, "alert_messages", *(message(1, message_id=name, state=name) for name in states))
     keep(alerts, "alert_messages", message(1, message_id="queued", state="sent", version=2))
     rows = alerts.view("alert_history", **PERIOD, **NOWHERE, limit=10)
     assert [row["id"] for row in rows] == [f"{number:032x}" for number in (3, 2, 1)]
     assert [(row["sent"], row["waiting"], row["dropped"]) for row in rows] == [(0, 0, 0), (0, 0, 0), (2, 1, 1)]
-    assert (rows[1]["told"], rows[1]["told_reason"], rows[2]["excluded"]) == (False, "muted", {"filtered": 7})
+    assert (rows[1]["notified"], rows[1]["suppressed_reason"], rows[2]["excluded"]) == (False, "muted", {"filtered": 7})
     of_mail = alerts.view("alert_history", **PERIOD, **{**NOWHERE, "destination": "mail"}, limit=10)
     assert [row["rule_id"] for row in of_mail] == ["r2"]
     assert len(alerts.view("alert_history", **PERIOD, **{**NOWHERE, "rule_id": "r1"}, limit=1)) == 1

@@ -7,7 +7,7 @@ import pytest
 from model.recording.facts import Outcome, State
 from model.recording.replays import Decision, EarlierOutcome
 from sinks.clickhouse.store import Store, ViewRefused
-from tests.sql.recording import BASE_MS, Event, Log, rejected, watermark_report
+from tests.kit.recording import BASE_MS, Event, Log, rejected, watermark_report
 from tests.sql.test_views import FATES, HOUR, MINUTE, PERIOD, mixed_log
 
 CHOICES = [{}, {"source": "web"}, {"destination": "crm"}, {"source": "ios", "destination": "mail"}, {"source": "none"}]

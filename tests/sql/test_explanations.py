@@ -5,7 +5,7 @@ import pytest
 from model.destinations.catalogue import ALL_REASONS, reason
 from model.recording.facts import State
 from sinks.clickhouse.store import Store
-from tests.sql.recording import BASE_MS, Event, Log
+from tests.kit.recording import BASE_MS, Event, Log
 from tests.sql.test_views import PERIOD
 
 CODES = {*map(str, range(100, 1_000)), *(entry.code for entry in ALL_REASONS), "CODE_OF_A_NEWER_VERSION"}

@@ -1,7 +1,7 @@
 """The views of what ingest took and refused, on a real chDB."""
 
 from sinks.clickhouse.store import Store
-from tests.sql.recording import BASE_MS, Event, Log, rejected
+from tests.kit.recording import BASE_MS, Event, Log, rejected
 
 HOUR = 3_600_000
 PERIOD = {"from_ms": BASE_MS, "to_ms": BASE_MS + HOUR}

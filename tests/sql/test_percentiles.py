@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from model.recording.facts import Outcome, State
 from sinks.clickhouse.store import Store
-from tests.sql.recording import BASE_MS, Event, Log
+from tests.kit.recording import BASE_MS, Event, Log
 from tests.sql.test_views import HOUR, MINUTE
 
 HOURS = 5

@@ -9,7 +9,7 @@ import pytest
 from model.recording.facts import State
 from sinks.clickhouse.store import Store
 from sinks.clickhouse.views import SQL, VIEWS
-from tests.sql.recording import BASE_MS, Event, Log, watermark_report
+from tests.kit.recording import BASE_MS, Event, Log, watermark_report
 
 README = (SQL / "README.md").read_text(encoding="utf-8")
 QUERIES = re.findall(r"```sql\n(.*?)```", README, re.DOTALL)

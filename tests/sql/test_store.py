@@ -16,9 +16,9 @@ from model.recording.latency import latency_bucket
 from sinks.clickhouse.schema import migrate
 from sinks.clickhouse.store import Store, StoreError, StoreLocked, StoreUnavailable, open_store
 from sinks.clickhouse.views import SQL, VIEWS
-from tests.latencies import quantile_ms
-from tests.sql.conftest import TEN_YEARS_SECONDS
-from tests.sql.recording import BASE_MS
+from tests.kit.chdb import TEN_YEARS_SECONDS
+from tests.kit.latencies import quantile_ms
+from tests.kit.recording import BASE_MS
 
 FACT = {"kind": "received", "at": BASE_MS + 123, "received_at": BASE_MS, "log_offset": 1}
 

@@ -11,8 +11,8 @@ from model.recording.facts import Fact, Outcome, State
 from model.recording.latency import latency_bucket
 from model.recording.replays import Decision, EarlierOutcome
 from sinks.clickhouse.store import Store, ViewRefused
-from tests.latencies import value_ms
-from tests.sql.recording import BASE_MS, Event, Log, rejected, watermark_report
+from tests.kit.latencies import value_ms
+from tests.kit.recording import BASE_MS, Event, Log, rejected, watermark_report
 
 MINUTE, HOUR = 60_000, 3_600_000
 PERIOD = {"from_ms": BASE_MS, "to_ms": BASE_MS + HOUR}

@@ -9,7 +9,7 @@ import pytest
 
 from model.recording.facts import Fact, State
 from sinks.clickhouse.store import Store, ViewRefused
-from tests.sql.recording import BASE_MS, Event, Log, watermark_report
+from tests.kit.recording import BASE_MS, Event, Log, watermark_report
 from tests.sql.test_views import HOUR, MINUTE, PERIOD, mixed_log
 
 
@@ -105,7 +105,7 @@ def test_a_destination_in_trouble_is_a_banner_since_the_trouble_began(store: Sto
     assert store.insert("destination_states", rows) == store.insert("destination_states", rows) == []
     crm, mail = store.view("banners", **PERIOD)
     assert (crm["destination"], crm["state"], crm["since"]) == ("crm", "open", begun_ms + 5 * MINUTE)
-    assert crm["pending"] == 1 and crm["headline"].startswith("crm is left alone for a while")
+    assert crm["pending"] == 1 and crm["headline"].startswith("crm is paused because too many calls failed")
     assert (mail["state"], mail["since"], mail["pending"]) == ("setup", begun_ms + 8 * MINUTE, 0)
     assert "until somebody acts" in mail["headline"] and mail["description"] and mail["action"]
     health = store.view("destination_health", **PERIOD)

@@ -1,1 +1,1 @@
-"""Topics on Apache Kafka. `consumer` is shared by all readers of a thread; errors become `TopicError`s in `errors`."""
+"""Topics on Apache Kafka. All readers of a thread share one consumer; errors become `TopicError`s in `errors`."""

@@ -13,8 +13,8 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
-from flows.topics.interface import TopicError, TopicSpec
-from flows.topics.kafka.errors import kafka_error, to_topic_error
+from flows.topics.interface import TopicError, TopicSpec, check_partitions
+from flows.topics.kafka.errors import kafka_error, to_topic_error, topic_errors
 
 ANSWER_SECONDS = 15.0
 KNOWN_SECONDS = 15.0  # how long a new topic may take to be known to the brokers
@@ -39,10 +39,10 @@ def create_topics(
         for name, spec in topics
     ]
     existing: list[tuple[str, TopicSpec]] = []
-    made = admin.create_topics(wanted, operation_timeout=ANSWER_SECONDS, request_timeout=ANSWER_SECONDS)
+    created = admin.create_topics(wanted, operation_timeout=ANSWER_SECONDS, request_timeout=ANSWER_SECONDS)
     for name, spec in topics:
         try:
-            made[name].result()
+            created[name].result()
         except KafkaException as error:
             if kafka_error(error).code() != KafkaError.TOPIC_ALREADY_EXISTS:
                 raise to_topic_error(error, f"creating topic {name}") from None
@@ -55,24 +55,13 @@ def create_topics(
 
 def count_partitions(admin: AdminClient, name: str) -> int | None:
     """How many partitions a topic has; None if there is no such topic. Raises `TopicError`."""
-    try:
+    with topic_errors(f"looking for topic {name}"):
         found = admin.list_topics(name, timeout=ANSWER_SECONDS).topics.get(name)
-    except KafkaException as error:
-        raise to_topic_error(error, f"looking for topic {name}") from None
     if found is None or (found.error is not None and found.error.code() in _ABSENT):
         return None
     if found.error is not None:
         raise to_topic_error(found.error, f"looking for topic {name}")
     return len(found.partitions)
-
-
-def check_partitions(name: str, found: int, wanted: int) -> None:
-    """Raise `TopicError` if the numbers of partitions differ."""
-    if found != wanted:
-        raise TopicError(
-            f"topic {name} has {found} partitions, not {wanted} as configured: the number cannot be changed; set "
-            "topics.partitions back, or start with new topics"
-        )
 
 
 def _wait_until_known(admin: AdminClient, name: str, spec: TopicSpec) -> None:
@@ -94,19 +83,14 @@ def _alter(admin: AdminClient, wanted: Sequence[tuple[str, dict[str, str]]]) -> 
     described = admin.describe_configs(resources, request_timeout=ANSWER_SECONDS)
     changes: list[ConfigResource] = []
     for resource, (name, settings) in zip(resources, wanted, strict=True):
-        try:
+        with topic_errors(f"reading the settings of topic {name}"):
             found = described[resource].result()
-        except KafkaException as error:
-            raise to_topic_error(error, f"reading the settings of topic {name}") from None
         different = {key: value for key, value in settings.items() if found[key].value != value}
         if different:
-            entries = [
-                ConfigEntry(key, value, incremental_operation=AlterConfigOpType.SET) for key, value in different.items()
-            ]
+            set_it = AlterConfigOpType.SET
+            entries = [ConfigEntry(key, value, incremental_operation=set_it) for key, value in different.items()]
             changes.append(ConfigResource(ResourceType.TOPIC, name, incremental_configs=entries))
     if changes:
         for resource, done in admin.incremental_alter_configs(changes, request_timeout=ANSWER_SECONDS).items():
-            try:
+            with topic_errors(f"changing the settings of topic {resource.name}"):
                 done.result()
-            except KafkaException as error:
-                raise to_topic_error(error, f"changing the settings of topic {resource.name}") from None

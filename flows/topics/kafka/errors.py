@@ -1,5 +1,8 @@
 """Converts librdkafka's errors to `TopicError`s that name the topic and the remedy."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from confluent_kafka import KafkaError, KafkaException
 
 from flows.topics.interface import TopicError, TopicsUnavailable, UnknownTopic
@@ -68,3 +71,12 @@ def to_topic_error(error: KafkaException | KafkaError, what: str) -> TopicError:
     advice = remedy(found)
     kind = TopicsUnavailable if found.code() in PASSING else TopicError
     return kind(f"{what}: {found.str()} ({found.name()})" + (f"; {advice}" if advice else ""))
+
+
+@contextmanager
+def topic_errors(what: str) -> Iterator[None]:
+    """Raise librdkafka's errors as `TopicError`s."""
+    try:
+        yield
+    except KafkaException as error:
+        raise to_topic_error(error, what) from None

@@ -9,9 +9,8 @@ from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from flows.topics.interface import ProduceFailed, UnknownTopic
+from flows.topics.interface import ProduceFailed
 from flows.topics.kafka.errors import kafka_error, to_topic_error
-from model.events.ids import partition_of
 
 FLUSH_SECONDS = 10.0  # then `flush` raises; unacknowledged records stay buffered for the next flush
 QUEUE_KIB = 64 * 1024  # librdkafka's queue; further records wait in our buffer
@@ -59,15 +58,13 @@ class KafkaProducer:
 
     def __init__(
         self,
-        pool: "ProducerPool",
-        partitions: Callable[[str], int],
-        name_of: Callable[[str], str],
+        pool: ProducerPool,
+        place: Callable[[str, bytes, int | None], tuple[str, int]],
         check_open: Callable[[], None],
     ) -> None:
-        """``partitions``: number of partitions of a topic; ``name_of``: its name on the brokers."""
+        """``place``: where a record goes (name on the brokers, partition), by topic, key and chosen partition."""
         self._pool = pool
-        self._partitions = partitions
-        self._name_of = name_of
+        self._place = place
         self._check_open = check_open
         self._buffer: deque[_Record] = deque()
         self._generation = 0  # reports about records of an earlier generation are ignored: they were discarded
@@ -77,12 +74,7 @@ class KafkaProducer:
 
     def send(self, topic: str, key: bytes, value: bytes, partition: int | None = None) -> None:
         self._check_open()
-        count = self._partitions(topic)
-        if partition is None:
-            partition = partition_of(key, count)
-        elif not 0 <= partition < count:
-            raise UnknownTopic(f"topic {topic} has {count} partitions, no partition {partition}")
-        self._buffer.append((self._name_of(topic), partition, key, value))
+        self._buffer.append((*self._place(topic, key, partition), key, value))
 
     def poll(self) -> None:
         self._check_open()

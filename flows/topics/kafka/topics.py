@@ -13,12 +13,19 @@ from typing import Any, TypeVar
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from flows.topics.interface import TopicError, TopicSpec, TopicsUnavailable, UnknownTopic
-from flows.topics.kafka.admin import ANSWER_SECONDS, APPEND_TIME, check_partitions, count_partitions, create_topics
-from flows.topics.kafka.consumer import SharedConsumer
+from flows.topics.interface import (
+    TopicError,
+    TopicSpec,
+    TopicsUnavailable,
+    UnknownTopic,
+    check_partition,
+    check_partitions,
+    choose_partition,
+)
+from flows.topics.kafka.admin import ANSWER_SECONDS, APPEND_TIME, count_partitions, create_topics
+from flows.topics.kafka.consumer import KafkaReader, SharedConsumer
 from flows.topics.kafka.errors import UNKNOWN, kafka_error, to_topic_error
 from flows.topics.kafka.producer import KafkaProducer, ProducerPool
-from flows.topics.kafka.reader import KafkaReader
 from model.events.envelope import UnreadableRecord, decode_record, encode_record
 
 DEFAULT_PREFIX = "waybill"
@@ -77,7 +84,7 @@ class KafkaTopics:
         return count
 
     def bounds(self, topic: str, partition: int) -> tuple[int, int]:
-        self._check_partition(topic, partition)
+        check_partition(topic, partition, self.partitions(topic))
         place = TopicPartition(self._name_of(topic), partition)
         found = self._query(topic, lambda: self._query_consumer.get_watermark_offsets(place, timeout=QUERY_SECONDS))
         return min(found), found[1]  # not read at one moment: the start may have moved past the end
@@ -90,18 +97,18 @@ class KafkaTopics:
 
     def producer(self) -> KafkaProducer:
         self._check_open()
-        return KafkaProducer(self._producers, self.partitions, self._name_of, self._check_open)
+        return KafkaProducer(self._producers, self._place, self._check_open)
 
     def reader(self, topic: str, partition: int, position: int) -> KafkaReader:
-        self._check_partition(topic, partition)
+        check_partition(topic, partition, self.partitions(topic))
         name = self._name_of(topic)
         consumers: list[SharedConsumer] = self._own.__dict__.setdefault("fetchers", [])
         consumer = next((one for one in consumers if not one.reads(name, partition)), None)
         if consumer is None:
             consumer = SharedConsumer(self._settings)
             consumers.append(consumer)
-        buffer = consumer.assign(name, partition, position)
-        return KafkaReader(consumer, buffer, topic, lambda: self.bounds(topic, partition), self._check_open)
+        place = TopicPartition(name, partition, position)
+        return KafkaReader(consumer, topic, place, lambda: self.bounds(topic, partition), self._check_open)
 
     def expire(self) -> int:
         """The brokers apply the retention; check that no topic was given more partitions. Raises `TopicError`."""
@@ -137,10 +144,9 @@ class KafkaTopics:
         self._closed = True
         self._own.__dict__.pop("fetchers", None)
 
-    def _check_partition(self, topic: str, partition: int) -> None:
-        count = self.partitions(topic)
-        if not 0 <= partition < count:
-            raise UnknownTopic(f"topic {topic} has {count} partitions, no partition {partition}")
+    def _place(self, topic: str, key: bytes, partition: int | None) -> tuple[str, int]:
+        """The topic's name on the brokers, and the partition that a record goes to."""
+        return self._name_of(topic), choose_partition(topic, key, partition, self.partitions(topic))
 
     def _name_of(self, topic: str) -> str:
         return f"{self._prefix}.{topic}"

@@ -11,7 +11,15 @@ from contextlib import closing
 from typing import Any
 
 from flows.sqlite.database import SqliteConnection, SqliteFile
-from flows.topics.interface import TopicError, TopicSpec, UnknownTopic
+from flows.topics.interface import (
+    PositionLost,
+    Record,
+    TopicError,
+    TopicSpec,
+    UnknownTopic,
+    check_partition,
+    check_partitions,
+)
 
 ROWS = 16  # per INSERT statement: half the time of single rows, and the GIL is released once instead of 16 times
 EXPIRE_CHUNK_RECORDS = 1_000  # per transaction: a few milliseconds, so that writers hardly wait
@@ -35,11 +43,7 @@ def create_topic(file: SqliteFile, spec: TopicSpec) -> None:
         for statement in _SCHEMA:
             sqlite.execute(statement)
         found = dict(sqlite.execute("SELECT name, value FROM settings")).get("partitions", spec.partitions)
-        if found != spec.partitions:
-            raise TopicError(
-                f"topic {spec.name} has {found} partitions, not {spec.partitions} as configured: the number cannot be "
-                "changed; set topics.partitions back, or start with new topics"
-            )
+        check_partitions(spec.name, found, spec.partitions)
         values = {"partitions": spec.partitions, "retention_seconds": spec.retention_seconds}
         sqlite.executemany("INSERT OR REPLACE INTO settings VALUES (?, ?)", values.items())
         for number in range(spec.partitions):
@@ -57,14 +61,9 @@ class SqliteTopic:
         self._connection = file.connect()  # for short queries, from any thread
         self.partitions = self._count_partitions()
 
-    def check_partition(self, partition: int) -> None:
-        """Raise `UnknownTopic` for a partition the topic does not have."""
-        if not 0 <= partition < self.partitions:
-            raise UnknownTopic(f"topic {self.name} has {self.partitions} partitions, no partition {partition}")
-
     def bounds(self, partition: int) -> tuple[int, int]:
         """(earliest offset kept, offset the next record will get), read at one moment."""
-        self.check_partition(partition)
+        check_partition(self.name, partition, self.partitions)
         earliest, end = self._query(
             f"SELECT (SELECT min(offset) FROM records_{partition:d}), "  # noqa: S608
             "(SELECT next_offset FROM partitions WHERE number = ?)",
@@ -156,3 +155,56 @@ class SqliteTopic:
     def _query(self, sql: str, *parameters: object) -> Any:
         with self._lock:
             return self._connection.row(sql, *parameters)
+
+
+class SqliteReader:
+    """`flows.topics.interface.Reader`, with a connection of its own."""
+
+    def __init__(self, topic: SqliteTopic, partition: int, position: int) -> None:
+        check_partition(topic.name, partition, topic.partitions)
+        self.position = position
+        self._topic = topic
+        self._partition = partition
+        self._connection = topic.file.connect()
+        self._select = (
+            f"SELECT {partition:d}, offset, appended_ms, key, value FROM records_{partition:d} "  # noqa: S608
+            "WHERE offset >= ? ORDER BY offset LIMIT ?"
+        )
+
+    def read(self, max_records: int, max_bytes: int) -> list[Record]:
+        # Query the end first: on a quiet topic almost every read returns after this query.
+        [end] = self._connection.row("SELECT next_offset FROM partitions WHERE number = ?", self._partition)
+        if end == self.position:
+            return []
+        records = self._next(max(1, max_records), max_bytes) if end > self.position else []
+        if not records:
+            raise self._lost()
+        self.position = records[-1].offset + 1
+        return records
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def _next(self, max_records: int, max_bytes: int) -> list[Record]:
+        """The records from the position up to the first gap, which the next read reports."""
+        records: list[Record] = []
+        size_bytes = 0
+        expected = self.position
+        with closing(self._connection.rows(self._select, expected, max_records)) as rows:
+            for record in map(Record._make, rows):
+                size_bytes += len(record.key) + len(record.value)
+                if record.offset != expected or (records and size_bytes > max_bytes):
+                    break
+                records.append(record)
+                expected += 1
+        return records
+
+    def _lost(self) -> PositionLost:
+        earliest, end = self._topic.bounds(self._partition)
+        if self.position <= end:
+            found = self._connection.row(
+                f"SELECT min(offset) FROM records_{self._partition:d} WHERE offset >= ?",  # noqa: S608
+                self.position,
+            )[0]
+            earliest = end if found is None else found
+        return PositionLost(self._topic.name, self._partition, self.position, earliest=earliest, end=end)

@@ -10,11 +10,17 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 from flows.sqlite.database import ErrorClasses, SqliteConnection, SqliteFile
-from flows.topics.interface import EVENTS, ProduceFailed, TopicError, TopicFull, TopicSpec, UnknownTopic
-from flows.topics.sqlite.reader import SqliteReader
-from flows.topics.sqlite.topic import SqliteTopic, create_topic
+from flows.topics.interface import (
+    EVENTS,
+    ProduceFailed,
+    TopicError,
+    TopicFull,
+    TopicSpec,
+    UnknownTopic,
+    choose_partition,
+)
+from flows.topics.sqlite.topic import SqliteReader, SqliteTopic, create_topic
 from flows.topics.sqlite.wal import WalCheckpointer
-from model.events.ids import partition_of
 
 BUDGET_CHECK_MS = 1_000
 METADATA = "marks"
@@ -156,11 +162,7 @@ class SqliteProducer:
         self._buffers: dict[str, dict[int, list[tuple[bytes, bytes]]]] = {}
 
     def send(self, topic: str, key: bytes, value: bytes, partition: int | None = None) -> None:
-        found = self._topics.topic(topic)
-        if partition is None:
-            partition = partition_of(key, found.partitions)
-        else:
-            found.check_partition(partition)
+        partition = choose_partition(topic, key, partition, self._topics.partitions(topic))
         self._buffers.setdefault(topic, {}).setdefault(partition, []).append((key, value))
 
     def poll(self) -> None:
@@ -174,9 +176,8 @@ class SqliteProducer:
                 raise
             except TopicError as error:  # a connection could not be opened
                 raise ProduceFailed(str(error)) from error
-            del self._buffers[
-                topic
-            ]  # acknowledged: a repeated flush after a later topic failed must not append it again
+            # Acknowledged: a repeated flush after a later topic failed must not append it again.
+            del self._buffers[topic]
 
     def discard(self) -> None:
         self._buffers.clear()

@@ -3,14 +3,22 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from math import floor
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from model.durations import DAY_MS, MINUTE_MS
 from model.mapping import javascript as js
-from model.mapping.javascript_dates import DateParts, clipped, date_parts, days_since_1970, read_date
+from model.mapping.javascript_dates import (
+    CALENDAR_CYCLE_MS,
+    EPOCH,
+    DateParts,
+    clipped,
+    date_parts,
+    days_since_1970,
+    read_date,
+)
 from model.mapping.liquid.text_filters import check_growth
 from model.mapping.liquid.values import LiquidFailed, Scope, is_nil, liquid_text, plain
 from model.mapping.values import MISSING, text
@@ -23,8 +31,6 @@ _MONTHS = "January February March April May June July August September October N
 _WIDTHS = {**dict.fromkeys("deHIklmMSUW", 2), "j": 3, "L": 3}
 _PADDED_WITH_SPACES = frozenset("aAbBceklpP")
 _WIDTH_LIMIT_DIGITS = 12
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_CALENDAR_CYCLE_MS = 146_097 * DAY_MS
 # Not known to LiquidJS, which leaves them as they are.
 _COMPOSED = {"D": "%m/%d/%y", "F": "%Y-%m-%d", "R": "%H:%M", "T": "%H:%M:%S"}
 
@@ -77,11 +83,11 @@ def _now_ms(scope: Scope) -> int:
 
 
 def _offset_minutes(zone: str, moment_ms: int) -> float:
-    # Zones come from the time zone database, which Python reads once: data, like its table of characters.
+    # Python reads the time zone database once; it is data, like its table of characters.
     # Python's years end with 9999; the calendar, and with it what zones do, repeats itself every 400 years.
-    cycles = moment_ms // _CALENDAR_CYCLE_MS
+    cycles = moment_ms // CALENDAR_CYCLE_MS
     try:
-        moment = _EPOCH + timedelta(milliseconds=moment_ms - max(0, cycles) * _CALENDAR_CYCLE_MS)
+        moment = EPOCH + timedelta(milliseconds=moment_ms - max(0, cycles) * CALENDAR_CYCLE_MS)
         offset = moment.astimezone(ZoneInfo(zone)).utcoffset()
     except OverflowError:
         return 0.0
@@ -93,7 +99,7 @@ def _offset_minutes(zone: str, moment_ms: int) -> float:
 def _date(scope: Scope, value: Any, pattern: Any = MISSING, zone: Any = MISSING) -> Any:
     shown = _read(scope, value, zone)
     if shown is None:
-        return value  # as it is, so that a bad date can be seen where it arrives
+        return value  # unchanged, so that a bad date is visible at the destination
     pattern = plain(pattern)
     return _formatted(shown, _DEFAULT_PATTERN if is_nil(pattern) else liquid_text(pattern))
 
@@ -140,6 +146,8 @@ def _part(shown: _Shown, directive: "re.Match[str]") -> str:
         width = 0
     elif code == "z" or (code == "Z" and not shown.zone_name):
         made = _offset_text(shown.offset_minutes, ":" if ":" in flags else "")
+    elif code in _FIELDS:
+        made = str(getattr(shown.parts, _FIELDS[code]))
     elif code in _PARTS:
         made = str(_PARTS[code](shown))
     else:
@@ -206,6 +214,8 @@ def _iso_week(shown: _Shown) -> tuple[int, int]:
     return parts.year, (parts.day_of_year - 1) // 7 + 1
 
 
+_FIELDS = {"d": "day", "e": "day", "H": "hour", "j": "day_of_year", "k": "hour", "L": "millisecond", "m": "month"}
+_FIELDS |= {"M": "minute", "S": "second", "w": "weekday", "Y": "year"}
 _PARTS: Mapping[str, Callable[[_Shown], int | str]] = {
     "a": lambda shown: _WEEKDAYS[shown.parts.weekday][:3],
     "A": lambda shown: _WEEKDAYS[shown.parts.weekday],
@@ -214,31 +224,20 @@ _PARTS: Mapping[str, Callable[[_Shown], int | str]] = {
     "B": lambda shown: _MONTHS[shown.parts.month - 1],
     "c": lambda shown: f"{_date_text(shown)}, {_time_text(shown)}",
     "C": _century,
-    "d": lambda shown: shown.parts.day,
-    "e": lambda shown: shown.parts.day,
     "G": lambda shown: _iso_week(shown)[0],
-    "H": lambda shown: shown.parts.hour,
     "I": _hour12,
-    "j": lambda shown: shown.parts.day_of_year,
-    "k": lambda shown: shown.parts.hour,
     "l": _hour12,
-    "L": lambda shown: shown.parts.millisecond,
-    "m": lambda shown: shown.parts.month,
-    "M": lambda shown: shown.parts.minute,
     "p": lambda shown: _half(shown).upper(),
     "P": _half,
     "q": _ordinal,
     "s": lambda shown: int(js.rounded(shown.moment_ms / 1000)),
-    "S": lambda shown: shown.parts.second,
     "u": lambda shown: shown.parts.weekday or 7,
     "U": lambda shown: _week(shown, 0),
     "V": lambda shown: f"{_iso_week(shown)[1]:02}",
-    "w": lambda shown: shown.parts.weekday,
     "W": lambda shown: _week(shown, 1),
     "x": _date_text,
     "X": _time_text,
     "y": lambda shown: str(shown.parts.year)[2:4],
-    "Y": lambda shown: shown.parts.year,
     "Z": lambda shown: shown.zone_name,
     "t": lambda shown: "\t",
     "n": lambda shown: "\n",

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from functools import wraps
-from inspect import Parameter, signature
 from typing import Any, TypeAlias
 
 from model.mapping.liquid import dates as liquid_dates
@@ -10,7 +9,7 @@ from model.mapping.liquid import list_filters as liquid_list_filters
 from model.mapping.liquid import number_filters as liquid_number_filters
 from model.mapping.liquid import text_filters as liquid_text_filters
 from model.mapping.liquid import web_filters as liquid_web_filters
-from model.mapping.liquid.values import LIMIT_CHARS, LiquidFailed, Scope, limited
+from model.mapping.liquid.values import LIMIT_CHARS, LiquidFailed, Scope, arity, limited
 from model.mapping.values import kind
 
 __all__ = ["FILTERS", "FORBIDDEN", "FROM_LIBRARY", "LIMIT_CHARS", "OWN", "RANDOM", "Filter"]
@@ -25,23 +24,22 @@ RANDOM = frozenset({"sample"})
 
 
 def _guarded(name: str, function: Filter) -> Filter:
-    """Let a filter raise nothing but LiquidFailed, bound what it reads and makes, and leave out needless arguments."""
-    parameters = signature(function).parameters.values()
-    takes_any = any(parameter.kind is Parameter.VAR_POSITIONAL for parameter in parameters)
-    taken = None if takes_any else len(parameters) - 2  # beside the scope and the value
+    """Wrap a filter: it raises only LiquidFailed, its input and output are bounded, extra arguments are dropped."""
+    count = arity(function)
+    taken = None if count is None else count - 1  # without the scope
 
     @wraps(function)
-    def call(scope: Scope, value: Any, *arguments: Any) -> Any:
-        scope.charge(sum(len(given) if isinstance(given, str | list) else 1 for given in (value, *arguments)))
+    def call(scope: Scope, *given: Any) -> Any:
+        scope.charge(sum(len(one) if isinstance(one, str | list) else 1 for one in given))
         try:
-            return limited(function(scope, value, *arguments[:taken]))
+            return limited(function(scope, *given[:taken]))
         except LiquidFailed as error:
             raise LiquidFailed(f"filter {name} {error}") from None
         except RecursionError:
             raise
         except Exception:
-            # Whatever went wrong, its own words might quote the event.
-            raise LiquidFailed(f"filter {name} cannot work with {kind(value)} and what it is given") from None
+            # The text of the original error might quote the event.
+            raise LiquidFailed(f"filter {name} cannot work with {kind(given[0])} and what it is given") from None
 
     return call
 

@@ -7,7 +7,7 @@ from typing import Any
 from model.mapping import javascript as js
 from model.mapping.liquid.paths import path
 from model.mapping.liquid.text_filters import check_growth, or_default
-from model.mapping.liquid.values import Scope, equals, is_false, is_nil, liquid_text, own, plain, value_at
+from model.mapping.liquid.values import Scope, equals, filter_of, is_false, is_nil, liquid_text, own, plain, value_at
 from model.mapping.values import MISSING
 
 _LARGEST_INDENT = 10
@@ -18,6 +18,10 @@ def _items(value: Any) -> list[Any]:
     if isinstance(value, list):
         return value
     return [] if is_nil(value) else [value]
+
+
+def _of_items(function: Callable[..., Any]) -> Callable[..., Any]:
+    return filter_of(function, _items)
 
 
 def _at_end(position: int) -> Callable[..., Any]:
@@ -42,26 +46,6 @@ def _join(scope: Scope, value: Any, separator: Any = MISSING) -> str:
     texts = ["" if item is None or item is MISSING else js.to_string(item) for item in items]
     check_growth(sum(map(len, texts)) + len(texts) * len(between))
     return between.join(texts)
-
-
-def _compact(scope: Scope, value: Any) -> list[Any]:
-    return [item for item in _items(value) if not is_nil(item)]
-
-
-def _push(scope: Scope, value: Any, item: Any = MISSING) -> list[Any]:
-    return [*_items(value), item]
-
-
-def _unshift(scope: Scope, value: Any, item: Any = MISSING) -> list[Any]:
-    return [item, *_items(value)]
-
-
-def _pop(scope: Scope, value: Any) -> list[Any]:
-    return _items(value)[:-1]
-
-
-def _shift(scope: Scope, value: Any) -> list[Any]:
-    return _items(value)[1:]
 
 
 def _slice(scope: Scope, value: Any, begin: Any = MISSING, length: Any = MISSING) -> Any:
@@ -122,16 +106,8 @@ def _json(scope: Scope, value: Any, indent: Any = MISSING) -> Any:
     return MISSING if written is None else written
 
 
-def _to_integer(scope: Scope, value: Any) -> float | int:
-    return value if isinstance(value, int) and not isinstance(value, bool) else js.to_number(plain(value))
-
-
-def _raw(scope: Scope, value: Any) -> Any:
-    return value
-
-
 LIQUIDJS: Mapping[str, Callable[..., Any]] = {
-    "compact": _compact,
+    "compact": _of_items(lambda items: [item for item in items if not is_nil(item)]),
     "default": _default,
     "first": _at_end(0),
     "inspect": _json,
@@ -139,14 +115,14 @@ LIQUIDJS: Mapping[str, Callable[..., Any]] = {
     "json": _json,
     "jsonify": _json,
     "last": _at_end(-1),
-    "pop": _pop,
-    "push": _push,
-    "raw": _raw,
-    "shift": _shift,
+    "pop": _of_items(lambda items: items[:-1]),
+    "push": _of_items(lambda items, item=MISSING: [*items, item]),
+    "raw": lambda scope, value: value,
+    "shift": _of_items(lambda items: items[1:]),
     "size": _size,
     "slice": _slice,
     "sum": _sum,
-    "to_integer": _to_integer,
-    "unshift": _unshift,
+    "to_integer": lambda scope, value: value if type(value) is int else js.to_number(plain(value)),
+    "unshift": _of_items(lambda items, item=MISSING: [item, *items]),
     "where": _where,
 }

@@ -6,7 +6,7 @@ from sys import float_info
 from typing import Any
 
 from model.mapping import javascript as js
-from model.mapping.liquid.values import Scope, plain
+from model.mapping.liquid.values import filter_of, plain
 
 
 def _number(value: Any) -> float:
@@ -16,35 +16,23 @@ def _number(value: Any) -> float:
 
 def _computed(function: Callable[..., float]) -> Callable[..., float]:
     """Make a filter of a function of numbers."""
-
-    def compute(scope: Scope, value: Any, *given: Any) -> float:
-        return function(_number(value), *map(_number, given))
-
-    return compute
-
-
-def _at_least(*numbers: float) -> float:
-    return max(numbers)
-
-
-def _at_most(*numbers: float) -> float:
-    return min(numbers)
+    return filter_of(function, _number, _number)
 
 
 def _whole(rounding: Callable[[float], int]) -> Callable[..., float]:
-    return lambda value, *others: float(rounding(value)) if isfinite(value) else value
+    return lambda value: float(rounding(value)) if isfinite(value) else value
 
 
-def _divided_by(value: float, divisor: float = nan, whole: float = 0.0, *others: float) -> float:
+def _divided_by(value: float, divisor: float = nan, whole: float = 0.0) -> float:
     quotient = js.divided(value, divisor)
     return float(floor(quotient)) if whole and isfinite(quotient) else quotient
 
 
-def _modulo(value: float, divisor: float = nan, *others: float) -> float:
+def _modulo(value: float, divisor: float = nan) -> float:
     return js.remainder(js.remainder(value, divisor) + divisor, divisor)
 
 
-def _round(value: float, digits: float = 0.0, *others: float) -> float:
+def _round(value: float, digits: float = 0.0) -> float:
     try:
         factor = 10.0**digits
     except OverflowError:
@@ -55,15 +43,15 @@ def _round(value: float, digits: float = 0.0, *others: float) -> float:
 
 
 LIQUIDJS: Mapping[str, Callable[..., Any]] = {
-    "abs": _computed(lambda value, *others: abs(value)),
-    "at_least": _computed(_at_least),
-    "at_most": _computed(_at_most),
+    "abs": _computed(abs),
+    "at_least": _computed(lambda *numbers: max(numbers)),
+    "at_most": _computed(lambda *numbers: min(numbers)),
     "ceil": _computed(_whole(ceil)),
     "divided_by": _computed(_divided_by),
     "floor": _computed(_whole(floor)),
-    "minus": _computed(lambda value, other=nan, *others: value - other),
+    "minus": _computed(lambda value, other=nan: value - other),
     "modulo": _computed(_modulo),
-    "plus": _computed(lambda value, other=nan, *others: value + other),
+    "plus": _computed(lambda value, other=nan: value + other),
     "round": _computed(_round),
-    "times": _computed(lambda value, other=nan, *others: value * other),
+    "times": _computed(lambda value, other=nan: value * other),
 }

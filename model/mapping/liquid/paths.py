@@ -28,7 +28,8 @@ def value(cursor: Cursor) -> Evaluator | None:
 
 def _value(cursor: Cursor) -> Evaluator | None:
     literal = cursor.keyword(LITERALS)
-    base = constant(LITERALS[literal]) if literal else _text(cursor) or _range(cursor) or _number(cursor)
+    base = constant(LITERALS[literal]) if literal else None
+    base = base or _constant_or_none(cursor.quoted()) or _range(cursor) or _constant_or_none(cursor.number())
     steps = _steps(cursor, is_path=base is None)
     if not steps:
         return base
@@ -46,17 +47,11 @@ def path(words: str) -> Evaluator | None:
 
 
 def constant(fixed: Any) -> Evaluator:
-    """Give the same value whatever the names mean."""
+    """An evaluator that always returns the same value."""
     return lambda scope: fixed
 
 
-def _text(cursor: Cursor) -> Evaluator | None:
-    found = cursor.quoted()
-    return None if found is None else constant(found)
-
-
-def _number(cursor: Cursor) -> Evaluator | None:
-    found = cursor.number()
+def _constant_or_none(found: Any) -> Evaluator | None:
     return None if found is None else constant(found)
 
 

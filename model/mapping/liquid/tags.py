@@ -1,4 +1,4 @@
-"""The tags of Liquid: what each makes of the tokens behind it, and what it does when a template is rendered."""
+"""The tags of Liquid: how each is parsed, and how it renders."""
 
 import re
 from collections import deque
@@ -9,7 +9,7 @@ from model.config.problems import quoted
 from model.mapping import javascript as js
 from model.mapping.liquid.expressions import filtered_value
 from model.mapping.liquid.paths import Evaluator, value
-from model.mapping.liquid.tokens import Cursor, LiquidInvalid, Token, lines, tokens
+from model.mapping.liquid.tokens import Cursor, LiquidInvalid, TemplateToken, lines, tokens
 from model.mapping.liquid.values import LIMIT_CHARS, LiquidFailed, Scope, Word, is_false, liquid_text
 from model.mapping.values import MISSING
 
@@ -18,7 +18,7 @@ _BROKEN_COMMENT = re.compile(rf"\n{js.SPACE}*[^#{js.SPACES}]")
 
 
 class Output:
-    """The text that is being made."""
+    """Collects the rendered text."""
 
     def __init__(self) -> None:
         self._parts: list[str] = []
@@ -37,13 +37,13 @@ class Output:
 
 
 Renderer: TypeAlias = Callable[[Scope, Output], None]
-Tag: TypeAlias = Callable[["Parser", Cursor, Token], Renderer]
+Tag: TypeAlias = Callable[["Parser", Cursor, TemplateToken], Renderer]
 
 
 class Parser:
-    """Turns the tokens of one template into what renders them."""
+    """Parses the tokens of one template into renderers."""
 
-    def __init__(self, found: Iterable[Token]) -> None:
+    def __init__(self, found: Iterable[TemplateToken]) -> None:
         self.pending = deque(found)
         self._depth = 0
 
@@ -54,8 +54,8 @@ class Parser:
             parts.append(self._one(self.pending.popleft()))
         return _sequence(parts)
 
-    def until(self, opened: Token, *ends: str) -> tuple[Renderer, Token]:
-        """Read up to one of some tags, which is given back too."""
+    def until(self, opened: TemplateToken, *ends: str) -> tuple[Renderer, TemplateToken]:
+        """Parse up to one of some tags; return that tag as well."""
         parts: list[Renderer] = []
         while self.pending:
             token = self.pending.popleft()
@@ -64,9 +64,9 @@ class Parser:
             parts.append(self._one(token))
         raise _not_closed(opened)
 
-    def skip_until(self, opened: Token, end: str) -> list[Token]:
+    def skip_until(self, opened: TemplateToken, end: str) -> list[TemplateToken]:
         """Return the tokens up to a tag, unread."""
-        skipped: list[Token] = []
+        skipped: list[TemplateToken] = []
         while self.pending:
             token = self.pending.popleft()
             if _tag_name(token) == end:
@@ -74,7 +74,7 @@ class Parser:
             skipped.append(token)
         raise _not_closed(opened)
 
-    def _one(self, token: Token) -> Renderer:
+    def _one(self, token: TemplateToken) -> Renderer:
         if token.kind == "text":
             words = token.words
             return lambda scope, output: output.write(words)
@@ -112,7 +112,7 @@ def _shown(shown: Evaluator) -> Renderer:
     return lambda scope, output: output.write(liquid_text(shown(scope)))
 
 
-def _assign(parser: Parser, cursor: Cursor, token: Token) -> Renderer:
+def _assign(parser: Parser, cursor: Cursor, token: TemplateToken) -> Renderer:
     name = cursor.identifier()
     cursor.skip_blanks()
     if not name or not cursor.skip("="):
@@ -125,7 +125,7 @@ def _assign(parser: Parser, cursor: Cursor, token: Token) -> Renderer:
     return render
 
 
-def _capture(parser: Parser, cursor: Cursor, token: Token) -> Renderer:
+def _capture(parser: Parser, cursor: Cursor, token: TemplateToken) -> Renderer:
     name = cursor.identifier() or cursor.quoted()
     if not name:
         raise LiquidInvalid("capture needs a name", "Write {% capture name %}…{% endcapture %}")
@@ -140,23 +140,23 @@ def _capture(parser: Parser, cursor: Cursor, token: Token) -> Renderer:
     return render
 
 
-def _comment(parser: Parser, cursor: Cursor, token: Token) -> Renderer:
+def _comment(parser: Parser, cursor: Cursor, token: TemplateToken) -> Renderer:
     parser.skip_until(token, "endcomment")
     return _nothing
 
 
-def _inline_comment(parser: Parser, cursor: Cursor, token: Token) -> Renderer:
+def _inline_comment(parser: Parser, cursor: Cursor, token: TemplateToken) -> Renderer:
     if _BROKEN_COMMENT.search(cursor.words, cursor.position):
         raise LiquidInvalid("a line of a comment does not begin with #", "Begin every line of it with #")
     return _nothing
 
 
-def _raw(parser: Parser, cursor: Cursor, token: Token) -> Renderer:
+def _raw(parser: Parser, cursor: Cursor, token: TemplateToken) -> Renderer:
     content = "".join(skipped.source for skipped in parser.skip_until(token, "endraw"))
     return lambda scope, output: output.write(content)
 
 
-def _cycle(parser: Parser, cursor: Cursor, token: Token) -> Renderer:
+def _cycle(parser: Parser, cursor: Cursor, token: TemplateToken) -> Renderer:
     candidates: list[Evaluator] = []
     group = value(cursor)
     cursor.skip_blanks()
@@ -183,7 +183,7 @@ def _cycle(parser: Parser, cursor: Cursor, token: Token) -> Renderer:
 
 
 def _counter(step: int) -> Tag:
-    def tag(parser: Parser, cursor: Cursor, token: Token) -> Renderer:
+    def tag(parser: Parser, cursor: Cursor, token: TemplateToken) -> Renderer:
         name = cursor.identifier()
 
         def render(scope: Scope, output: Output) -> None:
@@ -198,7 +198,7 @@ def _counter(step: int) -> Tag:
     return tag
 
 
-def _if(parser: Parser, cursor: Cursor, token: Token) -> Renderer:
+def _if(parser: Parser, cursor: Cursor, token: TemplateToken) -> Renderer:
     condition = filtered_value(cursor)
     content, end = parser.until(token, "elsif", "else", "endif")
     branches = [(condition, content)]
@@ -217,7 +217,7 @@ def _if(parser: Parser, cursor: Cursor, token: Token) -> Renderer:
     return _branches(branches, otherwise or _nothing)
 
 
-def _unless(parser: Parser, cursor: Cursor, token: Token) -> Renderer:
+def _unless(parser: Parser, cursor: Cursor, token: TemplateToken) -> Renderer:
     condition = filtered_value(cursor)
     content, end = parser.until(token, "elsif", "else", "endunless")
     branches = [(_negated(condition), content)]
@@ -228,7 +228,7 @@ def _unless(parser: Parser, cursor: Cursor, token: Token) -> Renderer:
             content, end = parser.until(token, "elsif", "else", "endunless")
             branches.append((condition, content))
         else:
-            # Whatever stands behind the first else belongs to nothing.
+            # Branches after the first else are never rendered.
             content, end = parser.until(token, "elsif", "else", "endunless")
             otherwise = otherwise or content
     return _branches(branches, otherwise or _nothing)
@@ -248,7 +248,7 @@ def _negated(condition: Evaluator) -> Evaluator:
     return lambda scope: is_false(condition(scope))
 
 
-def _block(parser: Parser, cursor: Cursor, token: Token) -> Renderer:
+def _block(parser: Parser, cursor: Cursor, token: TemplateToken) -> Renderer:
     content, _ = parser.until(token, "endblock")
 
     def render(scope: Scope, output: Output) -> None:
@@ -259,18 +259,18 @@ def _block(parser: Parser, cursor: Cursor, token: Token) -> Renderer:
     return render
 
 
-def _stop(parser: Parser, cursor: Cursor, token: Token) -> Renderer:
+def _stop(parser: Parser, cursor: Cursor, token: TemplateToken) -> Renderer:
     def render(scope: Scope, output: Output) -> None:
         scope.is_stopped = True
 
     return render
 
 
-def _echo(parser: Parser, cursor: Cursor, token: Token) -> Renderer:
+def _echo(parser: Parser, cursor: Cursor, token: TemplateToken) -> Renderer:
     return _nothing if cursor.at_end() else _shown(filtered_value(cursor))
 
 
-def _liquid(parser: Parser, cursor: Cursor, token: Token) -> Renderer:
+def _liquid(parser: Parser, cursor: Cursor, token: TemplateToken) -> Renderer:
     inner = Parser(lines(cursor.words[cursor.position :]))
     inner._depth = parser._depth
     return inner.all()
@@ -280,24 +280,24 @@ def _nothing(scope: Scope, output: Output) -> None:
     pass
 
 
-def _tag_name(token: Token) -> str:
+def _tag_name(token: TemplateToken) -> str:
     return Cursor(token.words).tag_name() if token.kind == "tag" else ""
 
 
-def _arguments(token: Token) -> Cursor:
+def _arguments(token: TemplateToken) -> Cursor:
     cursor = Cursor(token.words)
     cursor.tag_name()
     return cursor
 
 
-def _check_alone(token: Token) -> None:
+def _check_alone(token: TemplateToken) -> None:
     cursor = _arguments(token)
     cursor.skip_blanks()
     if not cursor.at_end():
         raise LiquidInvalid(f"unexpected {quoted(cursor.shown())} after {_tag_name(token)}", "Leave it out")
 
 
-def _not_closed(token: Token) -> LiquidInvalid:
+def _not_closed(token: TemplateToken) -> LiquidInvalid:
     name = _tag_name(token)
     return LiquidInvalid(f"tag {quoted(name)} is not closed", f"Close it with {{% end{name} %}}")
 

@@ -1,7 +1,7 @@
 """``@liquid``: Liquid templates over an event, rendered as LiquidJS does for Segment, within limits.
 
-There are no loops, and every value a template makes on its way is limited; so the length of the template bounds its
-time and memory, whatever an event holds. There is no clock either: the same event always gives the same text.
+There are no loops, and the size of every intermediate value is limited, so the length of the template bounds time and
+memory for any event. There is no clock: the same event always gives the same text.
 """
 
 from typing import Any
@@ -18,7 +18,7 @@ __all__ = ["LiquidInvalid", "compile_liquid"]
 
 
 def compile_liquid(template_text: str, path: FieldPath) -> Resolver:
-    """Compile a template that stands at ``path``. Raises LiquidInvalid; its resolver raises MappingFailed."""
+    """Compile the template at ``path`` of a mapping. Raises LiquidInvalid; its resolver raises MappingFailed."""
     try:
         template = parse(template_text)
     except LiquidInvalid as error:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from model.mapping import javascript as js
-from model.mapping.liquid.values import LIMIT_CHARS, LiquidFailed, Scope, liquid_text, plain
+from model.mapping.liquid.values import LIMIT_CHARS, LiquidFailed, Scope, liquid_text, of_texts, plain
 from model.mapping.values import MISSING
 
 _TAGS = (("<script", "</script>"), ("<style", "</style>"), ("<!--", "-->"), ("<", ">"))
@@ -17,7 +17,7 @@ _NEWLINE = re.compile(r"\r?\n")
 
 
 def check_growth(length: float) -> None:
-    """Raise LiquidFailed before a text is made that is too long."""
+    """Raise LiquidFailed for the length of a text that would be too long, before it is built."""
     if length > LIMIT_CHARS:
         raise LiquidFailed(f"makes more than {LIMIT_CHARS} characters")
 
@@ -27,62 +27,29 @@ def or_default(value: Any, default: Any) -> Any:
     return default if value is MISSING else value
 
 
-def _append(scope: Scope, value: Any, *given: Any) -> str:
-    return liquid_text(value) + liquid_text(_only(given))
-
-
-def _prepend(scope: Scope, value: Any, *given: Any) -> str:
-    return liquid_text(_only(given)) + liquid_text(value)
-
-
-def _only(given: tuple[Any, ...]) -> Any:
+def _only(given: tuple[str, ...]) -> str:
     if len(given) != 1:
         raise LiquidFailed("takes one argument")
     return given[0]
 
 
-def _downcase(scope: Scope, value: Any) -> str:
-    return liquid_text(value).lower()
-
-
-def _upcase(scope: Scope, value: Any) -> str:
-    return liquid_text(value).upper()
-
-
-def _capitalize(scope: Scope, value: Any) -> str:
-    words = liquid_text(value)
+def _capitalize(words: str) -> str:
     first = words[:1] if words[:1] > "\uffff" else words[:1].upper()  # half a character has no upper case
     return first + words[1:].lower()
 
 
-def _stripper(*, left: bool, right: bool) -> Callable[..., str]:
-    def strip(scope: Scope, value: Any, chars: Any = MISSING) -> str:
-        words = liquid_text(value)
+def _stripper(strip: Callable[[str, str], str]) -> Callable[..., str]:
+    def apply(scope: Scope, value: Any, chars: Any = MISSING) -> str:
         stripped = js.SPACES
         if js.is_truthy(chars):
-            # A character beyond U+FFFF is never found: texts are looked through by its halves.
+            # LiquidJS compares UTF-16 units, so a character beyond U+FFFF is never found.
             stripped = "".join(char for char in liquid_text(chars) if char <= "\uffff")
-        if left and right:
-            return words.strip(stripped)
-        return words.lstrip(stripped) if left else words.rstrip(stripped)
+        return strip(liquid_text(value), stripped)
 
-    return strip
+    return apply
 
 
-def _strip_newlines(scope: Scope, value: Any) -> str:
-    return _NEWLINE.sub("", liquid_text(value))
-
-
-def _normalize_whitespace(scope: Scope, value: Any) -> str:
-    return _SPACES.sub(" ", liquid_text(value))
-
-
-def _squish(scope: Scope, value: Any) -> str:
-    return _SPACES.sub(" ", liquid_text(value).strip(js.SPACES))
-
-
-def _strip_html(scope: Scope, value: Any) -> str:
-    words = liquid_text(value)
+def _strip_html(words: str) -> str:
     kinds = dict(_TAGS)
     kept: list[str] = []
     position = 0
@@ -96,26 +63,13 @@ def _strip_html(scope: Scope, value: Any) -> str:
             if end >= 0:
                 position = end + len(closing)
                 break
-            del kinds[opening]  # what is not closed here is closed nowhere behind: do not look again
+            del kinds[opening]  # a tag not closed here is not closed later: do not search again
         if position < 0:
             return "".join(kept) + words[tag:]
     return "".join(kept) + words[position:]
 
 
-def _remove(scope: Scope, value: Any, removed: Any = MISSING) -> str:
-    return liquid_text(value).replace(liquid_text(removed), "") if liquid_text(removed) else liquid_text(value)
-
-
-def _remove_first(scope: Scope, value: Any, removed: Any = MISSING) -> str:
-    return liquid_text(value).replace(liquid_text(removed), "", 1)
-
-
-def _remove_last(scope: Scope, value: Any, removed: Any = MISSING) -> str:
-    return _replace_last(scope, value, removed)
-
-
-def _replace(scope: Scope, value: Any, old: Any = MISSING, new: Any = MISSING) -> str:
-    words, pattern, replacement = liquid_text(value), liquid_text(old), liquid_text(new)
+def _replace(words: str, pattern: str = "", replacement: str = "") -> str:
     if not pattern:
         check_growth(len(words) * (1 + len(replacement)))
         return js.joined(replacement.join(js.units(words)))
@@ -123,18 +77,12 @@ def _replace(scope: Scope, value: Any, old: Any = MISSING, new: Any = MISSING) -
     return words.replace(pattern, replacement)
 
 
-def _replace_first(scope: Scope, value: Any, old: Any = MISSING, new: Any = MISSING) -> str:
-    return liquid_text(value).replace(liquid_text(old), liquid_text(new), 1)
-
-
-def _replace_last(scope: Scope, value: Any, old: Any = MISSING, new: Any = MISSING) -> str:
-    words, pattern = liquid_text(value), liquid_text(old)
+def _replace_last(words: str, pattern: str = "", replacement: str = "") -> str:
     before, found, after = words.rpartition(pattern) if pattern else (words, "", "")
-    return f"{before}{liquid_text(new)}{after}" if found or not pattern else words
+    return f"{before}{replacement}{after}" if found or not pattern else words
 
 
-def _split(scope: Scope, value: Any, separator: Any = MISSING) -> list[str]:
-    words, between = liquid_text(value), liquid_text(separator)
+def _split(words: str, between: str = "") -> list[str]:
     check_growth(len(words) if not between else words.count(between))
     parts = words.split(between) if between else list(js.units(words))
     while parts and not parts[-1]:
@@ -171,26 +119,26 @@ def _number_of_words(scope: Scope, value: Any, mode: Any = MISSING) -> int:
 
 
 LIQUIDJS: Mapping[str, Callable[..., Any]] = {
-    "append": _append,
-    "capitalize": _capitalize,
-    "downcase": _downcase,
-    "lstrip": _stripper(left=True, right=False),
-    "normalize_whitespace": _normalize_whitespace,
+    "append": of_texts(lambda words, *given: words + _only(given)),
+    "capitalize": of_texts(_capitalize),
+    "downcase": of_texts(str.lower),
+    "lstrip": _stripper(str.lstrip),
+    "normalize_whitespace": of_texts(lambda words: _SPACES.sub(" ", words)),
     "number_of_words": _number_of_words,
-    "prepend": _prepend,
-    "remove": _remove,
-    "remove_first": _remove_first,
-    "remove_last": _remove_last,
-    "replace": _replace,
-    "replace_first": _replace_first,
-    "replace_last": _replace_last,
-    "rstrip": _stripper(left=False, right=True),
-    "split": _split,
-    "strip": _stripper(left=True, right=True),
-    "strip_html": _strip_html,
-    "strip_newlines": _strip_newlines,
+    "prepend": of_texts(lambda words, *given: _only(given) + words),
+    "remove": of_texts(lambda words, removed="": words.replace(removed, "")),
+    "remove_first": of_texts(lambda words, removed="": words.replace(removed, "", 1)),
+    "remove_last": of_texts(lambda words, removed="": _replace_last(words, removed)),
+    "replace": of_texts(_replace),
+    "replace_first": of_texts(lambda words, old="", new="": words.replace(old, new, 1)),
+    "replace_last": of_texts(_replace_last),
+    "rstrip": _stripper(str.rstrip),
+    "split": of_texts(_split),
+    "strip": _stripper(str.strip),
+    "strip_html": of_texts(_strip_html),
+    "strip_newlines": of_texts(lambda words: _NEWLINE.sub("", words)),
     "truncate": _truncate,
     "truncatewords": _truncatewords,
-    "upcase": _upcase,
+    "upcase": of_texts(str.upper),
 }
-OWN: Mapping[str, Callable[..., Any]] = {"squish": _squish}
+OWN: Mapping[str, Callable[..., Any]] = {"squish": of_texts(lambda words: _SPACES.sub(" ", words.strip(js.SPACES)))}

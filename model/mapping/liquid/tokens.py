@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeAlias
 
 from model.mapping import javascript as js
 
-Kind: TypeAlias = Literal["text", "output", "tag"]
+TokenKind: TypeAlias = Literal["text", "output", "tag"]
 
 _BLANKS = js.SPACES.replace("\ufeff", "\u180e")
 _IDENTIFIER = re.compile(rf"(?:(?![{_BLANKS}\u201c\u201d])[0-9A-Za-z_?\-\u0080-\U0010ffff])+")
@@ -27,10 +27,10 @@ class LiquidInvalid(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Token:
+class TemplateToken:
     """A piece of a template; ``words`` is what stands between its braces, or the text itself."""
 
-    kind: Kind
+    kind: TokenKind
     source: str
     words: str
     trims_left: bool = False
@@ -120,7 +120,7 @@ class Cursor:
         return found[0] if found else ""
 
 
-def tokens(template: str) -> list[Token]:
+def tokens(template: str) -> list[TemplateToken]:
     """Cut a template. Raises LiquidInvalid for braces that are not closed."""
     found = list(_cut(template))
     is_raw = False
@@ -137,8 +137,8 @@ def tokens(template: str) -> list[Token]:
     return found
 
 
-def lines(words: str) -> Iterator[Token]:
-    """Cut what stands in a ``liquid`` tag: a tag on each line."""
+def lines(words: str) -> Iterator[TemplateToken]:
+    """Split the content of a ``liquid`` tag: one tag per line."""
     cursor = Cursor(words)
     cursor.skip_blanks()
     while not cursor.at_end():
@@ -148,7 +148,7 @@ def lines(words: str) -> Iterator[Token]:
         cursor.skip_blanks()
 
 
-def _cut(template: str) -> Iterator[Token]:
+def _cut(template: str) -> Iterator[TemplateToken]:
     begin = 0
     while begin < len(template):
         if template.startswith("{%", begin):
@@ -161,7 +161,7 @@ def _cut(template: str) -> Iterator[Token]:
                 endraw, end = _find_endraw(template, begin, end)
                 if endraw > begin + len(token.source):
                     content = template[begin + len(token.source) : endraw]
-                    yield Token("text", content, content)
+                    yield TemplateToken("text", content, content)
                 yield _delimited("tag", template[endraw:end])
         elif template.startswith("{{", begin):
             end = _output_end(template, begin)
@@ -169,20 +169,20 @@ def _cut(template: str) -> Iterator[Token]:
         else:
             ends = (template.find("{%", begin), template.find("{{", begin))
             end = min((end for end in ends if end >= 0), default=len(template))
-            yield Token("text", template[begin:end], template[begin:end])
+            yield TemplateToken("text", template[begin:end], template[begin:end])
         begin = end
 
 
-def _delimited(kind: Kind, source: str, brace_chars: int = 2) -> Token:
+def _delimited(kind: TokenKind, source: str, brace_chars: int = 2) -> TemplateToken:
     words = source[brace_chars : len(source) - brace_chars]
     left, right = words.startswith("-"), words.endswith("-")
-    return Token(kind, source, words[int(left) : len(words) - int(right)].strip(_BLANKS), left, right)
+    return TemplateToken(kind, source, words[int(left) : len(words) - int(right)].strip(_BLANKS), left, right)
 
 
 def _output_end(template: str, begin: int) -> int:
     cursor = Cursor(template, begin)
     while not cursor.at_end():
-        # A quote in the middle begins a text, in which braces close nothing.
+        # Braces inside a quoted text do not end the output.
         if cursor.peek() in ("'", '"'):
             cursor.quoted()
             continue

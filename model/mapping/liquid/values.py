@@ -5,6 +5,7 @@ Missing is JavaScript's undefined, None the null of an event. Both are nil to mo
 
 from collections.abc import Callable, Mapping
 from enum import Enum
+from inspect import Parameter, signature
 from typing import Any
 
 from model.mapping import javascript as js
@@ -15,11 +16,11 @@ EFFORT_LIMIT = 10 * LIMIT_CHARS  # characters and items that all filters of one 
 
 
 class LiquidFailed(ValueError):
-    """What a template cannot do, in words that show nothing of the event."""
+    """A template failed; the text contains nothing of the event."""
 
 
 class Word(Enum):
-    """The literals that compare in ways of their own."""
+    """The literals with special rules of comparison."""
 
     NIL = "nil"
     EMPTY = "empty"
@@ -37,7 +38,7 @@ LITERALS: Mapping[str, Any] = {
 
 
 class Scope:
-    """What the names of one rendering mean, and how much it may still do."""
+    """The variables of one rendering, and its remaining effort."""
 
     def __init__(self, payload: Any) -> None:
         self.payload = payload if payload is not None and payload is not MISSING else {}
@@ -68,6 +69,31 @@ class Scope:
         if name in self.counters:
             return value_at(self.counters, path)
         return value_at(self.payload if _has(self.payload, name) else {}, path)
+
+
+def arity(function: Callable[..., Any]) -> int | None:
+    """Return how many arguments a function takes; None for any number."""
+    parameters = signature(function).parameters.values()
+    takes_any = any(parameter.kind is Parameter.VAR_POSITIONAL for parameter in parameters)
+    return None if takes_any else len(parameters)
+
+
+def filter_of(
+    function: Callable[..., Any], convert: Callable[[Any], Any], convert_argument: Callable[[Any], Any] | None = None
+) -> Callable[..., Any]:
+    """Make a filter of a function of a converted value; arguments that the function does not take are dropped."""
+    taken = arity(function)
+
+    def apply(scope: Scope, *given: Any) -> Any:
+        value, *arguments = given[:taken]
+        return function(convert(value), *(map(convert_argument, arguments) if convert_argument else arguments))
+
+    return apply
+
+
+def of_texts(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Make a filter of a function of texts: its value and arguments as templates show them."""
+    return filter_of(function, liquid_text, liquid_text)
 
 
 def limited(value: Any) -> Any:

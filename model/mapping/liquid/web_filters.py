@@ -10,7 +10,7 @@ from unicodedata import category
 from urllib.parse import quote
 
 from model.mapping import javascript as js
-from model.mapping.liquid.values import LiquidFailed, Scope, liquid_text
+from model.mapping.liquid.values import LiquidFailed, Scope, liquid_text, of_texts
 from model.mapping.values import MISSING
 
 _ESCAPED = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&#34;", "'": "&#39;"})
@@ -46,32 +46,11 @@ _WITHOUT_ACCENTS = str.maketrans(
 )
 
 
-def _escape(scope: Scope, value: Any) -> str:
-    return liquid_text(value).translate(_ESCAPED)
+def _encoded(words: str, safe: str) -> str:
+    return quote(_utf8(words, strict=True), safe=safe)
 
 
-def _escape_once(scope: Scope, value: Any) -> str:
-    return _ENTITY.sub(lambda entity: _ENTITIES[entity[0]], liquid_text(value)).translate(_ESCAPED)
-
-
-def _encoded(value: Any, safe: str) -> str:
-    return quote(_utf8(liquid_text(value), strict=True), safe=safe)
-
-
-def _url_encode(scope: Scope, value: Any) -> str:
-    return _encoded(value, _IN_COMPONENT).replace("%20", "+")
-
-
-def _cgi_escape(scope: Scope, value: Any) -> str:
-    return _encoded(value, "-_.~").replace("%20", "+")
-
-
-def _uri_escape(scope: Scope, value: Any) -> str:
-    return _encoded(value, _IN_ADDRESS + "[]")
-
-
-def _url_decode(scope: Scope, value: Any) -> str:
-    words = liquid_text(value)
+def _url_decode(words: str) -> str:
     try:
         if _BAD_PERCENT.search(words):
             raise ValueError
@@ -98,7 +77,7 @@ def _by_category(kept: frozenset[str]) -> Callable[[str], str]:
             if char in kept or category(char)[0] in "ML" or category(char) == "Nd":
                 parts.append(char)
             elif not parts or parts[-1] != "":
-                parts += ("-", "")  # the mark that this run of others is told already
+                parts += ("-", "")  # '' marks that this run of other characters already has its dash
         return "".join(parts)
 
     return separate
@@ -114,27 +93,11 @@ _SEPARATORS: Mapping[str, Callable[[str], str]] = {
 }
 
 
-def _base64_encode(scope: Scope, value: Any) -> str:
-    return b64encode(_utf8(liquid_text(value))).decode()
-
-
-def _base64_decode(scope: Scope, value: Any) -> str:
-    words = liquid_text(value).partition("=")[0].replace("-", "+").replace("_", "/")
+def _base64_decode(words: str) -> str:
+    words = words.partition("=")[0].replace("-", "+").replace("_", "/")
     words = _NOT_BASE64.sub("", words)
     words = words[: len(words) - (len(words) % 4 == 1)]
     return b64decode(words + "=" * (-len(words) % 4)).decode("utf-8", "replace")
-
-
-def _base64_url_safe_encode(scope: Scope, value: Any) -> str:
-    return urlsafe_b64encode(_utf8(liquid_text(value))).decode()
-
-
-def _sha256(scope: Scope, value: Any) -> str:
-    return hashlib.sha256(_utf8(liquid_text(value))).hexdigest()
-
-
-def _hmac_sha256(scope: Scope, value: Any, key: Any = MISSING) -> str:
-    return hmac.new(_utf8(liquid_text(key)), _utf8(liquid_text(value)), hashlib.sha256).hexdigest()
 
 
 def _utf8(words: str, *, strict: bool = False) -> bytes:
@@ -144,21 +107,22 @@ def _utf8(words: str, *, strict: bool = False) -> bytes:
         raise LiquidFailed("is given half of a character") from None
 
 
+_escape = of_texts(lambda words: words.translate(_ESCAPED))
 LIQUIDJS: Mapping[str, Callable[..., Any]] = {
-    "base64_decode": _base64_decode,
-    "base64_encode": _base64_encode,
-    "cgi_escape": _cgi_escape,
+    "base64_decode": of_texts(_base64_decode),
+    "base64_encode": of_texts(lambda words: b64encode(_utf8(words)).decode()),
+    "cgi_escape": of_texts(lambda words: _encoded(words, "-_.~").replace("%20", "+")),
     "escape": _escape,
-    "escape_once": _escape_once,
-    "hmac_sha256": _hmac_sha256,
-    "sha256": _sha256,
+    "escape_once": of_texts(lambda words: _ENTITY.sub(lambda found: _ENTITIES[found[0]], words).translate(_ESCAPED)),
+    "hmac_sha256": of_texts(lambda words, key="": hmac.new(_utf8(key), _utf8(words), hashlib.sha256).hexdigest()),
+    "sha256": of_texts(lambda words: hashlib.sha256(_utf8(words)).hexdigest()),
     "slugify": _slugify,
-    "uri_escape": _uri_escape,
-    "url_decode": _url_decode,
-    "url_encode": _url_encode,
+    "uri_escape": of_texts(lambda words: _encoded(words, _IN_ADDRESS + "[]")),
+    "url_decode": of_texts(_url_decode),
+    "url_encode": of_texts(lambda words: _encoded(words, _IN_COMPONENT).replace("%20", "+")),
     "xml_escape": _escape,
 }
 OWN: Mapping[str, Callable[..., Any]] = {
-    "base64_url_safe_decode": _base64_decode,
-    "base64_url_safe_encode": _base64_url_safe_encode,
+    "base64_url_safe_decode": of_texts(_base64_decode),
+    "base64_url_safe_encode": of_texts(lambda words: urlsafe_b64encode(_utf8(words)).decode()),
 }

@@ -6,7 +6,7 @@ from ipaddress import ip_network
 import pytest
 
 from sinks.channels.calls import ChannelCalls
-from tests.conformance.channels.http_receiver import Receiver, receiving
+from tests.kit.http_receiver import Receiver, receiving
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from sinks.channels.calls import ChannelCalls
 from sinks.channels.catalogue import open_channels
 from sinks.channels.channel import Channel, SendResult, SendStatus
 from tests.conformance.channels.smtp_server import PASSWORD, USERNAME, MailServer, mail_server
-from tests.unit.channels.notices import AT_MS, hostile_notice, notice
+from tests.kit.notifications import AT_MS, hostile_notification, notification
 
 Make = Callable[..., Channel]
 pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")  # as the server sees it
@@ -38,8 +38,8 @@ def make(calls: ChannelCalls) -> Make:
 def test_a_mail_arrives_encrypted_after_logging_in(make: Make, security: str) -> None:
     with mail_server(security, log_in=True) as server:
         channel = make(server.port, server.trusted, security=security, **LOGIN)
-        assert channel.send([notice(7)], "ada@example.net") == SendResult(outcome=SendStatus.OK)
-        assert channel.send([notice(8), hostile_notice(9)], "bob@example.net").outcome is SendStatus.OK
+        assert channel.send([notification(7)], "ada@example.net") == SendResult(outcome=SendStatus.OK)
+        assert channel.send([notification(8), hostile_notification(9)], "bob@example.net").outcome is SendStatus.OK
     one, several = server.mails
     assert one["Message-ID"] == f"<{7:032x}@example.com>"
     assert one["X-Envelope"] == "waybill@example.com ada@example.net"
@@ -52,7 +52,7 @@ def test_a_mail_arrives_encrypted_after_logging_in(make: Make, security: str) ->
 
 def test_without_starttls_neither_mail_nor_password_is_sent(make: Make) -> None:
     with mail_server("none", log_in=True) as server:
-        sent = make(server.port, server.trusted, **LOGIN).send([notice()], "ada@example.net")
+        sent = make(server.port, server.trusted, **LOGIN).send([notification()], "ada@example.net")
         assert (sent.outcome, sent.code) == (SendStatus.CHANNEL_REFUSED, "STARTTLS_MISSING")
         assert "check alerts.smtp.security" in sent.message
         assert server.mails == [] and server.logins == []
@@ -61,21 +61,21 @@ def test_without_starttls_neither_mail_nor_password_is_sent(make: Make) -> None:
 @pytest.mark.parametrize("security", ["starttls", "tls"])
 def test_a_certificate_that_does_not_hold_gets_nothing(make: Make, security: str) -> None:
     with mail_server(security, log_in=True) as server:
-        sent = make(server.port, security=security, **LOGIN).send([notice()], "ada@example.net")
+        sent = make(server.port, security=security, **LOGIN).send([notification()], "ada@example.net")
         assert (sent.outcome, sent.code) == (SendStatus.RETRY, "TLS_ERROR")
         assert server.mails == [] and server.logins == []
 
 
 def test_without_security_mail_goes_as_it_is_when_told_so(make: Make) -> None:
     with mail_server("none") as server:
-        assert make(server.port, security="none").send([notice()], "ada@example.net").outcome is SendStatus.OK
+        assert make(server.port, security="none").send([notification()], "ada@example.net").outcome is SendStatus.OK
         assert server.encrypted == [False]
 
 
 def test_a_wrong_password_is_said_and_not_shown(make: Make) -> None:
     with mail_server(log_in=True) as server:
         wrong = make(server.port, server.trusted, secret="wrong horse battery", **LOGIN)
-        sent = wrong.send([notice()], "ada@example.net")
+        sent = wrong.send([notification()], "ada@example.net")
         assert server.logins == [b"wrong horse battery"]
     assert (sent.outcome, sent.code) == (SendStatus.CHANNEL_REFUSED, "535")
     assert "refuses user name or password" in sent.message
@@ -84,7 +84,7 @@ def test_a_wrong_password_is_said_and_not_shown(make: Make) -> None:
 
 def test_a_server_without_login_says_so(make: Make) -> None:
     with mail_server() as server:
-        sent = make(server.port, server.trusted, **LOGIN).send([notice()], "ada@example.net")
+        sent = make(server.port, server.trusted, **LOGIN).send([notification()], "ada@example.net")
     assert (sent.outcome, sent.code) == (SendStatus.CHANNEL_REFUSED, "AUTH_MISSING")
 
 
@@ -100,15 +100,15 @@ def test_a_server_without_login_says_so(make: Make) -> None:
 def test_4xx_is_for_now_and_5xx_for_good(make: Make, recipient: str, mail: str, outcome: SendStatus, code: str) -> None:
     with mail_server() as server:
         server.recipient, server.mail = recipient, mail
-        sent = make(server.port, server.trusted).send([notice()], "ada@example.net")
+        sent = make(server.port, server.trusted).send([notification()], "ada@example.net")
         assert (sent.outcome, sent.code) == (outcome, code)
         assert "ada@example.net" not in sent.message and "the mail server refuses" in sent.message
         server.recipient = server.mail = "250 OK"
-        assert make(server.port, server.trusted).send([notice()], "ada@example.net").outcome is SendStatus.OK
+        assert make(server.port, server.trusted).send([notification()], "ada@example.net").outcome is SendStatus.OK
 
 
 def test_nobody_there_is_tried_again(make: Make) -> None:
-    sent = make(1, security="none").send([notice()], "ada@example.net")
+    sent = make(1, security="none").send([notification()], "ada@example.net")
     assert (sent.outcome, sent.code) == (SendStatus.RETRY, "ECONNREFUSED")
 
 
@@ -120,7 +120,7 @@ def test_a_server_that_says_nothing_or_nonsense_does_not_hold_us(make: Make, mon
             answering = threading.Thread(target=_greet, args=(listening, greeting, accepted))
             answering.start()
             began = time.monotonic()
-            sent = make(listening.getsockname()[1], security="none").send([notice()], "ada@example.net")
+            sent = make(listening.getsockname()[1], security="none").send([notification()], "ada@example.net")
             answering.join(5)
             assert (sent.outcome, sent.code) == (SendStatus.RETRY, code)
             assert time.monotonic() - began < 3
@@ -138,7 +138,7 @@ def _greet(listening: socket.socket, greeting: bytes, accepted: list[socket.sock
 def test_what_is_no_address_reaches_no_server(make: Make, recipient: str) -> None:
     with mail_server() as server:
         with pytest.raises(ValueError, match="no mail address"):
-            make(server.port, server.trusted).send([notice()], recipient)
+            make(server.port, server.trusted).send([notification()], recipient)
         assert server.mails == []
 
 

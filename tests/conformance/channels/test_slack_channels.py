@@ -10,8 +10,8 @@ from model.alerts.channels import AlertsConfig, SlackChannel
 from sinks.channels.calls import ChannelCalls
 from sinks.channels.catalogue import open_channels
 from sinks.channels.channel import Channel, SendResult, SendStatus
-from tests.conformance.channels.http_receiver import AttemptResult, Receiver
-from tests.unit.channels.notices import AT_MS, hostile_notice, notice
+from tests.kit.http_receiver import AttemptResult, Receiver
+from tests.kit.notifications import AT_MS, hostile_notification, notification
 
 TOKEN = "s3cr3tT0kenOfSlack000000"
 STARTED = AttemptResult(200, b'{"ok":true}', {"Content-Type": "application/json"})
@@ -37,11 +37,11 @@ def workflow(receiver: Receiver, calls: ChannelCalls) -> Channel:
 
 
 def test_ok_is_taken_and_the_post_holds_blocks_and_text(webhook: Channel, receiver: Receiver) -> None:
-    assert webhook.send([notice(1), notice(2)]) == SendResult(outcome=SendStatus.OK)
+    assert webhook.send([notification(1), notification(2)]) == SendResult(outcome=SendStatus.OK)
     [request] = receiver.requests
     assert request.path.endswith(TOKEN)
     assert [block["type"] for block in request.json["blocks"]].count("header") == 2
-    assert f"notice {2:032x}" in request.json["text"]
+    assert f"notification {2:032x}" in request.json["text"]
     assert request.json["unfurl_links"] is False
     assert "link_names" not in request.json
 
@@ -64,7 +64,7 @@ def test_each_error_of_slack_has_its_meaning(
     webhook: Channel, receiver: Receiver, answer: AttemptResult, outcome: SendStatus, code: str
 ) -> None:
     receiver.says(answer)
-    sent = webhook.send([notice()])
+    sent = webhook.send([notification()])
     assert (sent.outcome, sent.code) == (outcome, code)
     assert len(receiver.requests) == 1
     if answer.status in (403, 404, 410, 500) and answer.body:
@@ -73,19 +73,19 @@ def test_each_error_of_slack_has_its_meaning(
 
 def test_too_fast_says_how_long_to_wait(webhook: Channel, receiver: Receiver) -> None:
     receiver.says(AttemptResult(429, b"rate_limited", {"Retry-After": "30"}))
-    assert webhook.send([notice()]) == SendResult(
+    assert webhook.send([notification()]) == SendResult(
         outcome=SendStatus.RETRY, code="429", message="rate_limited", after_seconds=30.0
     )
 
 
 def test_blocks_that_are_refused_are_told_as_plain_text_once(webhook: Channel, receiver: Receiver) -> None:
     receiver.says(AttemptResult(400, b"invalid_blocks"), AttemptResult())
-    assert webhook.send([notice()]).outcome is SendStatus.OK
+    assert webhook.send([notification()]).outcome is SendStatus.OK
     assert "blocks" in receiver.requests[0].json and "blocks" not in receiver.requests[1].json
     assert "18,412 of 19,652" in receiver.requests[1].json["text"]
 
     receiver.says(AttemptResult(400, b"invalid_payload"))
-    sent = webhook.send([notice()])
+    sent = webhook.send([notification()])
     assert (sent.outcome, sent.code, sent.message) == (SendStatus.MESSAGE_REFUSED, "400", "invalid_payload")
     assert len(receiver.requests) == 2
 
@@ -100,28 +100,28 @@ def test_the_url_shows_up_in_no_error_and_no_log(
     for body in (url, f"bad token {TOKEN}", f'{{"ok":false,"error":"/services/T0TEAM/B0HOOK/{TOKEN}"}}'):
         for status in (200, 400, 404, 500):
             receiver.says(AttemptResult(status, body.encode()))
-            assert TOKEN not in repr(channel.send([notice()]))
-    assert TOKEN not in repr(channel_at(1, calls, type_).send([notice()]))
+            assert TOKEN not in repr(channel.send([notification()]))
+    assert TOKEN not in repr(channel_at(1, calls, type_).send([notification()]))
     # httpcore and httpx log below us; of what they say the path is no part.
     assert TOKEN not in caplog.text
 
 
 def test_nobody_there_is_tried_again(calls: ChannelCalls, receiver: Receiver) -> None:
-    sent = channel_at(1, calls).send([notice()])
+    sent = channel_at(1, calls).send([notification()])
     assert (sent.outcome, sent.code) == (SendStatus.RETRY, "ECONNREFUSED")
 
 
 def test_a_private_address_that_is_not_allowed_is_refused(receiver: Receiver) -> None:
     for allowed, expected in (([], SendStatus.CHANNEL_REFUSED), ([ip_network("127.0.0.1/32")], SendStatus.OK)):
         calls = ChannelCalls(allowed)
-        assert channel_at(receiver.port, calls).send([notice()]).outcome is expected
+        assert channel_at(receiver.port, calls).send([notification()]).outcome is expected
         calls.close()
     assert len(receiver.requests) == 1
 
 
 def test_a_workflow_gets_flat_texts_under_the_same_names(workflow: Channel, receiver: Receiver) -> None:
-    assert workflow.send([notice(1)]).outcome is SendStatus.OK
-    assert workflow.send([hostile_notice(2), notice(3)]).outcome is SendStatus.OK
+    assert workflow.send([notification(1)]).outcome is SendStatus.OK
+    assert workflow.send([hostile_notification(2), notification(3)]).outcome is SendStatus.OK
     one, several = (request.json for request in receiver.requests)
     names = ["id", "change", "count", "title", "summary", "details", "errors", "rule", "link", "text"]
     assert list(one) == list(several) == names
@@ -150,13 +150,13 @@ def test_each_answer_to_a_workflow_has_its_meaning(
     workflow: Channel, receiver: Receiver, answer: AttemptResult, outcome: SendStatus, code: str
 ) -> None:
     receiver.says(answer)
-    sent = workflow.send([notice()])
+    sent = workflow.send([notification()])
     assert (sent.outcome, sent.code) == (outcome, code)
     assert b"error" not in answer.body or sent.message in {"invalid_input", "trigger_not_found"}
 
 
-def test_no_notice_and_too_many_are_the_callers_mistake(webhook: Channel, receiver: Receiver) -> None:
-    for count in (0, webhook.max_notices + 1):
+def test_no_notification_and_too_many_are_the_callers_mistake(webhook: Channel, receiver: Receiver) -> None:
+    for count in (0, webhook.max_notifications + 1):
         with pytest.raises(ValueError, match="holds 1 to"):
-            webhook.send([notice(number) for number in range(count)])
+            webhook.send([notification(number) for number in range(count)])
     assert receiver.requests == []

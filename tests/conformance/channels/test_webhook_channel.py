@@ -11,8 +11,8 @@ from model.http.signatures import standard_webhooks
 from sinks.channels.calls import ChannelCalls
 from sinks.channels.catalogue import open_channels
 from sinks.channels.channel import Channel, SendStatus
-from tests.conformance.channels.http_receiver import AttemptResult, Receiver
-from tests.unit.channels.notices import AT_MS, hostile_notice, notice
+from tests.kit.http_receiver import AttemptResult, Receiver
+from tests.kit.notifications import AT_MS, hostile_notification, notification
 
 SECRET = "whsec_c2VjcmV0IG9mIHRoZSByZWNlaXZlcg=="
 MakeChannel = Callable[[], Channel]
@@ -27,8 +27,8 @@ def webhook(receiver: Receiver, calls: ChannelCalls) -> Channel:
 
 
 def test_the_receiver_can_check_who_sent_it_and_recognise_repetitions(webhook: Channel, receiver: Receiver) -> None:
-    assert webhook.send([notice(5)]).outcome is SendStatus.OK
-    assert webhook.send([notice(5)]).outcome is SendStatus.OK
+    assert webhook.send([notification(5)]).outcome is SendStatus.OK
+    assert webhook.send([notification(5)]).outcome is SendStatus.OK
     first, second = receiver.requests
     assert first.path == "/in?team=7"
     assert first.headers["idempotency-key"] == second.headers["idempotency-key"] == f"{5:032x}"
@@ -37,15 +37,15 @@ def test_the_receiver_can_check_who_sent_it_and_recognise_repetitions(webhook: C
     assert signed.items() <= first.headers.items()
 
 
-def test_the_body_is_the_notices_as_json(webhook: Channel, receiver: Receiver) -> None:
-    assert webhook.send([notice(5), hostile_notice(6)]).outcome is SendStatus.OK
+def test_the_body_is_the_notifications_as_json(webhook: Channel, receiver: Receiver) -> None:
+    assert webhook.send([notification(5), hostile_notification(6)]).outcome is SendStatus.OK
     body = receiver.requests[0].json
-    assert list(body) == ["version", "id", "notices"]
+    assert list(body) == ["version", "id", "notifications"]
     assert body["version"] == 1 and len(body["id"]) == 32
-    assert body["notices"][0] == orjson.loads(orjson.dumps(asdict(notice(5))))
-    assert body["notices"][0]["change"] == "fired"
-    assert body["notices"][0]["facts"][0] == ["Destination", "amplitude"]
-    assert body["notices"][1]["id"] == f"{6:032x}"
+    assert body["notifications"][0] == orjson.loads(orjson.dumps(asdict(notification(5))))
+    assert body["notifications"][0]["change"] == "fired"
+    assert body["notifications"][0]["facts"][0] == ["Destination", "amplitude"]
+    assert body["notifications"][1]["id"] == f"{6:032x}"
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_each_answer_has_its_meaning(
     webhook: Channel, receiver: Receiver, answer: AttemptResult, outcome: SendStatus
 ) -> None:
     receiver.says(answer)
-    sent = webhook.send([notice()])
+    sent = webhook.send([notification()])
     assert sent.outcome is outcome
     assert sent.message == ("no" if answer.body else "")
 
@@ -72,7 +72,7 @@ def test_each_answer_has_its_meaning(
 def test_what_a_receiver_repeats_of_us_is_redacted_and_short(webhook: Channel, receiver: Receiver) -> None:
     said = f"secret {SECRET} of ada@example.com \x1b[31m" + "long " * 100_000
     receiver.says(AttemptResult(500, said.encode(), {"Retry-After": "5"}))
-    sent = webhook.send([notice()])
+    sent = webhook.send([notification()])
     assert SECRET not in sent.message and "ada@example.com" not in sent.message and "\x1b" not in sent.message
     assert len(sent.message) <= 300
     assert sent.after_seconds == 5.0
@@ -80,9 +80,9 @@ def test_what_a_receiver_repeats_of_us_is_redacted_and_short(webhook: Channel, r
 
 def test_a_redirect_to_another_place_takes_no_signature_along(webhook: Channel, receiver: Receiver) -> None:
     receiver.says(AttemptResult(302, b"", {"Location": f"http://127.0.0.1:{receiver.port}/elsewhere"}))
-    assert webhook.send([notice()]).outcome is SendStatus.MESSAGE_REFUSED
+    assert webhook.send([notification()]).outcome is SendStatus.MESSAGE_REFUSED
     assert len(receiver.requests) == 1
     other = f"http://localhost:{receiver.port}/elsewhere"
     receiver.says(AttemptResult(308, b"", {"Location": other}), AttemptResult())
-    webhook.send([notice()])
+    webhook.send([notification()])
     assert not any(name.startswith("webhook-") for request in receiver.requests[1:] for name in request.headers)

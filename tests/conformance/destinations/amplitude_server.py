@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from tests.conformance.http_server import Seen
+from tests.kit.http_server import Seen
 
 API_KEY = "key-of-the-project"
 LIMIT_BYTES = {"/2/httpapi": 1_000_000, "/batch": 20_000_000}

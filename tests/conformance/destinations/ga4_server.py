@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import orjson
 
-from tests.conformance.http_server import Seen
+from tests.kit.http_server import Seen
 
 STREAM, SECRET = {"measurement_id": "G-1"}, "key-of-the-project"
 LIMIT_BYTES, LIMIT_EVENTS, LIMIT_PARAMS, LIMIT_VALUE_CHARS = 130_000, 25, 25, 100

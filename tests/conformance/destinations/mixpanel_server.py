@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import orjson
 
-from tests.conformance.http_server import Seen
+from tests.kit.http_server import Seen
 
 TOKEN = "key-of-the-project"
 ACCOUNT, ACCOUNT_SECRET, PROJECT = "waybill.1", "secret-of-the-account", "77"

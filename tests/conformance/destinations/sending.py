@@ -6,9 +6,9 @@ from model.destinations.destination import HttpDestination, Item
 from model.http.failure_rules import Classifier
 from model.redaction.redactor import Redactor
 from sinks.http.engine import HttpEngine
-from tests.destination_items import Said
-from tests.fakes import Clock
-from tests.samples import T0, delivery
+from tests.kit.destination_items import Said
+from tests.kit.fakes import Clock
+from tests.kit.samples import T0, delivery
 
 
 async def send(engine: HttpEngine, of: HttpDestination, items: list[Item]) -> list[Said]:

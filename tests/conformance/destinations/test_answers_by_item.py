@@ -13,10 +13,10 @@ from model.delivery.attempt import AttemptResult
 from model.destinations.destination import Item
 from model.http.failure import FailureClass
 from model.http.messages import ITEMS_BODY_LIMIT_BYTES
-from tests.conformance.http_calls import MakeEngine, run, served
-from tests.conformance.http_server import Seen, keeps_open, says_and_closes
-from tests.samples import T0
-from tests.workspaces import webhook, workspace
+from tests.kit.http_calls import MakeEngine, run, served
+from tests.kit.http_server import Seen, keeps_open, says_and_closes
+from tests.kit.samples import T0
+from tests.kit.workspaces import webhook, workspace
 
 EVENTS = 600
 BAD = frozenset(range(50, EVENTS, 100))

@@ -14,9 +14,9 @@ from sinks.http.client import HttpClient
 from sinks.http.engine import HttpEngine
 from tests.conformance.destinations.ga4_server import STREAM, Ga4Server
 from tests.conformance.destinations.sending import send
-from tests.conformance.http_calls import answer_of, run, served
-from tests.destination_items import destination, items
-from tests.samples import T0
+from tests.kit.destination_items import destination, items
+from tests.kit.http_calls import answer_of, run, served
+from tests.kit.samples import T0
 
 DELIVERED = (FailureClass.DELIVERED, "", "")
 PRODUCT = {"product_id": "p-1", "name": "Cup", "price": "5.50", "quantity": 2}

@@ -10,8 +10,8 @@ from sinks.http.client import HttpClient
 from sinks.http.engine import HttpEngine
 from tests.conformance.destinations.mixpanel_server import ACCOUNT, PROJECT, MixpanelServer
 from tests.conformance.destinations.sending import send
-from tests.conformance.http_calls import run, served
-from tests.destination_items import destination, items
+from tests.kit.destination_items import destination, items
+from tests.kit.http_calls import run, served
 
 DELIVERED = (FailureClass.DELIVERED, "", "")
 INVALID = "MIXPANEL_RECORD_INVALID"

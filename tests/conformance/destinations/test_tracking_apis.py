@@ -17,10 +17,10 @@ from model.http.failure import FailureClass
 from sinks.http.client import HttpClient
 from sinks.http.engine import HttpEngine
 from tests.conformance.destinations.sending import send
-from tests.conformance.http_calls import answer_of, run, served
-from tests.conformance.http_server import RawServer, Seen
-from tests.destination_items import ENVIRON, destination, items
-from tests.samples import T0
+from tests.kit.destination_items import ENVIRON, destination, items
+from tests.kit.http_calls import answer_of, run, served
+from tests.kit.http_server import RawServer, Seen
+from tests.kit.samples import T0
 
 DELIVERED = (FailureClass.DELIVERED, "", "")
 

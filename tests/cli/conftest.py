@@ -1,0 +1,1 @@
+from tests.kit.ingest import topics as topics

@@ -1,0 +1,1 @@
+from tests.kit.chdb import store as store
