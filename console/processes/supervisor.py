@@ -37,7 +37,7 @@ class FlowProcesses:
     def commands(self) -> list[list[str]]:
         """Return the command of each process; they talk to each other on free local ports."""
         recovery = str(self.data.absolute() / "recovery" / self.flow)
-        runner = [sys.executable, "-P", "-m", "flows.runtime.launch", f"flows.{self.flow}.dataflow:flow()"]
+        runner = [sys.executable, "-P", "-m", "flows.runtime.launch", f"flows.{self.flow}:flow()"]
         runner += ["-r", recovery, "-s", f"{EPOCH.total_seconds():.0f}", "-b", "0"]
         if self.processes == 1:
             return [runner]

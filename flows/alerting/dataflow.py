@@ -101,7 +101,7 @@ def prepare(deployment: Deployment, store: Store, workers: AlertWorkers, stop: S
 
 
 def flow() -> Dataflow:
-    """For ``python -m bytewax.run "flows.alerting.dataflow:flow()"``; see `flows.runtime.worker`."""
+    """For ``python -m bytewax.run "flows.alerting:flow()"``; see `flows.runtime.worker`."""
 
     def make(deployment: Deployment, worker: Worker) -> RunnableFlow:
         store = open_store(deployment.store_url, lazy=True)

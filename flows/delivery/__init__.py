@@ -18,3 +18,12 @@ batches in flight, and alone adds to the `InFlightBudget` and subtracts from it.
 snapshot. The loop's thread (`HttpLoop`) owns the calls: it receives batches, and returns each with one result per
 delivery, whatever happens. Neither thread waits for the other.
 """
+
+from bytewax.dataflow import Dataflow
+
+
+def flow() -> Dataflow:
+    """For ``python -m bytewax.run "flows.delivery:flow()"``; see `flows.runtime.worker`."""
+    from flows.delivery import dataflow  # here, so that importing one module of the package does not import them all
+
+    return dataflow.flow()

@@ -188,7 +188,7 @@ def prepare(
 
 
 def flow() -> Dataflow:
-    """For ``python -m bytewax.run "flows.delivery.dataflow:flow()"``; see `flows.runtime.worker`."""
+    """For ``python -m bytewax.run "flows.delivery:flow()"``; see `flows.runtime.worker`."""
 
     def make(deployment: Deployment, worker: Worker) -> RunnableFlow:
         return prepare(deployment, worker.stop, share=worker.share, connected=worker.connected)

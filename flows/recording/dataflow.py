@@ -94,7 +94,7 @@ def prepare(deployment: Deployment, store: Store, stop: StopEvent) -> Dataflow:
 
 
 def flow() -> Dataflow:
-    """For ``python -m bytewax.run "flows.recording.dataflow:flow()"``; see `flows.runtime.worker`."""
+    """For ``python -m bytewax.run "flows.recording:flow()"``; see `flows.runtime.worker`."""
 
     def make(deployment: Deployment, worker: Worker) -> RunnableFlow:
         store = open_store(deployment.store_url)

@@ -1,6 +1,6 @@
 """Starts Bytewax's runner so that files in the start directory cannot take the place of Waybill's packages.
 
-    python -P -m flows.runtime.launch "flows.delivery.dataflow:flow()" -r … -s 1 -b 0
+    python -P -m flows.runtime.launch "flows.delivery:flow()" -r … -s 1 -b 0
 
 ``-P`` keeps the start directory off the path, but the runner puts it in front again. What is imported by then stays as
 it is, so this module imports Waybill's packages, and the flow with all it needs, before the runner starts. Users'
@@ -20,7 +20,8 @@ def main() -> None:
     """Run ``bytewax.run`` as a program, with the arguments of this process."""
     for package in OWN_PACKAGES:
         import_module(package)
-    import_module(sys.argv[1].partition(":")[0])
+    flow = sys.argv[1].partition(":")[0]
+    import_module(f"{flow}.dataflow")
     runpy.run_path(run.__file__, run_name="__main__")
 
 

@@ -1,7 +1,7 @@
 """A process that runs a flow, or a share of one, under Bytewax's own runner.
 
     export WAYBILL_WORKSPACE=workspace.yaml WAYBILL_DATA=data
-    python -P -m flows.runtime.launch "flows.delivery.dataflow:flow()" -r data/recovery/delivery -s 1 -b 0 \
+    python -P -m flows.runtime.launch "flows.delivery:flow()" -r data/recovery/delivery -s 1 -b 0 \
         -i 0 -a "host-0:2101;host-1:2101"
 
 (`python -m bytewax.run` does the same where no file of the start directory is named like one of our packages.)

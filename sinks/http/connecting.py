@@ -35,13 +35,12 @@ class Connector:
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
                 if address:
-                    sock = await _tcp(address, url.port)
-                else:
-                    assert self.proxy is not None
-                    sock = await _tcp_to_proxy(self.proxy)
-                    if url.scheme == "https" and (refusal := await _tunnel(sock, url, self.proxy)):
-                        return refusal
-                return await self._over(sock, url, address)
+                    return await self._open(url, address, host=address, port=url.port)
+                assert self.proxy is not None
+                sock = await _tcp_to_proxy(self.proxy)
+                if url.scheme == "https" and (refusal := await _tunnel(sock, url, self.proxy)):
+                    return refusal
+                return await self._open(url, address, sock=sock)
         except TimeoutError as error:
             message = error.strerror or f"no connection within {CONNECT_SECONDS:g} seconds"
             return HttpFailure(code="ETIMEDOUT", message=message)
@@ -52,7 +51,8 @@ class Connector:
     def _tls(self) -> ssl.SSLContext:
         return tls_context(self._ca_pem)
 
-    async def _over(self, sock: socket.socket, url: HttpUrl, address: str) -> HttpConnection:
+    async def _open(self, url: HttpUrl, address: str, **to: Any) -> HttpConnection:
+        """``to``: an address and port, or a connected socket."""
         tls: dict[str, Any] = {}
         if url.scheme == "https":
             name = url.host.removesuffix(".")  # certificates have names without the dot of the root
@@ -60,7 +60,7 @@ class Connector:
         connection = HttpConnection((url.scheme, url.authority, address), self._owner)
         loop = asyncio.get_running_loop()
         try:
-            await loop.create_connection(lambda: connection, sock=sock, **tls)
+            await loop.create_connection(lambda: connection, **to, **tls)
         except BaseException:  # such as an abort: uvloop closes the socket then and does not tell the connection
             self._owner.lost(connection)
             raise

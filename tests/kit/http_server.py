@@ -171,7 +171,7 @@ async def answering_heads(response: bytes, *, close: bool, tls: ssl.SSLContext |
     """A server that responds as soon as it has the head of a request, and never reads the body."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
             await reader.readuntil(b"\r\n\r\n")
             writer.write(response)
             await writer.drain()

@@ -105,7 +105,7 @@ def test_a_clean_stop_is_one_of_all_processes_and_one_that_does_not_end_is_kille
 def test_commands_are_those_of_the_runner_of_bytewax(tmp_path: Path) -> None:
     alone, *none = FlowProcesses("recording", 1, tmp_path / "w.yaml", tmp_path).commands()
     assert (
-        alone[1:5] == ["-P", "-m", "flows.runtime.launch", "flows.recording.dataflow:flow()"]
+        alone[1:5] == ["-P", "-m", "flows.runtime.launch", "flows.recording:flow()"]
         and none == []
         and "-a" not in alone
     )
