@@ -174,7 +174,7 @@ def test_the_catalogue_is_listed_with_the_settings_of_each() -> None:
         assert kind["title"] and kind["about"] and kind["link"].startswith("https://") and kind["calls"]
         assert all(setting["about"] for setting in kind["settings"])
     told = waybill("destinations", "amplitude").out
-    assert "api_key" in told and "must be given" in told and "$identify" in told
+    assert "api_key" in told and "required" in told and "$identify" in told
     unknown = waybill("destinations", "amplitud")
     assert unknown.code == 2 and "amplitude" in unknown.err
 

@@ -26,7 +26,7 @@ def test_kafka_events_are_delivered_while_the_store_is_away_and_counted_when_it_
             assert system.post(plain_events(EVENTS)).json() == {"success": True}
             wait_until(lambda: target.tally().get("healthy", {}).get("delivered_keys") == EVENTS, 30, "delivered")
             said = " ".join(system.log.read_text(encoding="utf-8").split())  # lines are folded
-            assert "recorded when the store is there" in said
+            assert "recorded once the store is available" in said
             server.start()
             wait_until(lambda: counted(system) == EVENTS, 60, "counted")
             [balance] = system.view("balance", **CHOSEN)
