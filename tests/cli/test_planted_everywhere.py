@@ -1,11 +1,8 @@
 """The planted secrets and personal data through all of `waybill up`: found where original bytes live, nowhere else."""
 
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
-from multiprocessing import get_context
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -18,13 +15,13 @@ from flows.topics.factory import open_topics
 from flows.topics.interface import DEAD_LETTERS, EVENTS, MINUTES, OUTCOMES
 from flows.topics.records import fact
 from model.recording.facts import Audited
-from sinks.clickhouse.store import open_store
 from tests.cli.talkative import Partner, partner
 from tests.kit import planted
 from tests.kit.commands import Done, waybill
 from tests.kit.ingest import records
 from tests.kit.isolation import closed_port
 from tests.kit.system import WRITE_KEY, Waybill, running, wait_until
+from tests.kit.tables import tables_of
 
 EVER = {"from_ms": 0, "to_ms": 4_000_000_000_000}
 MAY_HOLD_EVENTS = ("topics/events.", "topics/retries.", "topics/dead_letters.", "recovery/delivery/part-")
@@ -234,7 +231,7 @@ def search(system: Waybill) -> dict[str, set[str]]:
             places[name] = path.read_bytes()
     for topic in (OUTCOMES, MINUTES):
         places[f"topic {topic}"] = topic_content(system, topic)
-    places |= tables(system)
+    places |= {f"table {name}": content for name, content in tables_of(system.data).items()}
     return {name: clear for name, content in places.items() if (clear := found(content))}
 
 
@@ -243,29 +240,11 @@ def topic_content(system: Waybill, topic: str) -> bytes:
         return b"\n".join(record.key + b" " + record.value for record in records(topics, topic))
 
 
-def tables(system: Waybill) -> dict[str, str]:
-    """The content of every table. In another process: one that has opened chDB once goes on seeing what it saw."""
-    with ProcessPoolExecutor(1, get_context("spawn")) as process:
-        return process.submit(read_tables, system.data / "store").result()
-
-
-def read_tables(store_directory: Path) -> dict[str, str]:
-    """Every table that is kept on the disk, ClickHouse's own among them: its files are compressed."""
-    kept = "SELECT database, name FROM system.tables WHERE engine LIKE '%MergeTree' OR engine LIKE '%Log'"
-    with closing(open_store(f"chdb:///{store_directory}")) as store, store.client() as client:
-        return {
-            f"table {database}.{name}": "\n".join(
-                str(value) for row in client.query(f"SELECT * FROM `{database}`.`{name}`").result_rows for value in row
-            )
-            for database, name in client.query(kept).result_rows
-        }
-
-
 @pytest.mark.slow
 def test_all_paths_were_taken(story: Story) -> None:
     """Else nothing found would mean nothing."""
-    content = tables(story.system)
-    facts = content["table waybill.facts"]
+    content = tables_of(story.system.data)
+    facts = content["waybill.facts"]
     for code in (
         "422", "400", "500", "401", "ECONNREFUSED", "BREAKER_OPEN", "NEVER_ATTEMPTED", "FUNCTION_FAILED",
         "FUNCTION_REJECTED", "FUNCTION_RETRY", "FUNCTION_CRASHED", "FILTERED_BY_FUNCTION", "MAPPING_ERROR",
@@ -274,9 +253,9 @@ def test_all_paths_were_taken(story: Story) -> None:
         assert f"\n{code}\n" in facts, code
     for kind in ("rejected", "tested", "redriven", "redrive_outcome", "requeued"):
         assert f"{kind}\n" in facts, kind
-    states = content["table waybill.destination_states"]
+    states = content["waybill.destination_states"]
     assert "\nopen\n" in states and "\nsetup\n" in states and "refused [redacted" in states
-    assert "table waybill.samples" in content and "[redacted email]" in content["table waybill.samples"]
+    assert "table waybill.samples" in content and "[redacted email]" in content["waybill.samples"]
     assert max(story.partner.calls["/207/batched"]) == 5
     assert {1, 2, 4} <= set(story.partner.calls["/400/whole"])
     log = story.system.log.read_text(encoding="utf-8")

@@ -2,7 +2,6 @@
 
 import stat
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,11 +15,11 @@ from flows.topics.factory import open_topics
 from flows.topics.interface import DEAD_LETTERS, EVENTS, OUTCOMES
 from model.events.envelope import decode_record
 from model.recording.facts import Outcome, decode
-from sinks.clickhouse.store import open_store
 from tests.cli.partner import Partner, partner
 from tests.kit.commands import Done, track, waybill
 from tests.kit.ingest import records
 from tests.kit.system import WRITE_KEY, Waybill, receiver, running, wait_until
+from tests.kit.tables import tables_of
 
 TOKEN = "planted-token-5e1a7c"
 PASSWORD = "planted-password-91"
@@ -272,17 +271,9 @@ def test_planted_secrets_are_in_no_file_but_the_topics_of_original_bytes(story: 
 
 def test_planted_secrets_are_in_no_table_of_the_store(story: Story) -> None:
     # Not by its files: what ClickHouse writes is compressed.
-    store = open_store(f"chdb:///{story.system.data / 'store'}")
-    with closing(store), store.client() as client:
-        tables = [
-            name
-            for (name,) in client.query(
-                "SELECT name FROM system.tables WHERE database = 'waybill' AND engine LIKE '%MergeTree'"
-            ).result_rows
-        ]
-        text = {table: str(client.query(f"SELECT * FROM {table}").result_rows) for table in tables}
-    assert MARK in text["samples"] and "refused for" in text["facts"]
-    assert [(table, clear) for table in tables for clear in CLEAR if clear in text[table]] == []
+    content = tables_of(story.system.data)
+    assert MARK in content["waybill.samples"] and "refused for" in content["waybill.facts"]
+    assert [(table, clear) for table in content for clear in CLEAR if clear in content[table]] == []
 
 
 def test_the_token_is_nowhere_on_the_disk(story: Story) -> None:
