@@ -26,7 +26,7 @@ def rule_name(name: str, rule_id: str) -> str:
     """The name of a rule for people, also of those that Waybill has itself, as an expression."""
     return (
         f"multiIf(startsWith({rule_id}, 'setup:'),\n"
-        f"               concat('Destination ', substring({rule_id}, 7), ' needs setting up'),\n"
+        f"               concat('Destination ', substring({rule_id}, 7), ' needs a person'),\n"
         f"               {rule_id} = 'monitor-blind', 'Alerting is blind',\n"
         f"               {name} = '', concat('A rule that was deleted: ', {rule_id}), {name})"
     )

@@ -255,7 +255,7 @@ def test_all_paths_were_taken(story: Story) -> None:
         assert f"{kind}\n" in facts, kind
     states = content["waybill.destination_states"]
     assert "\nopen\n" in states and "\nsetup\n" in states and "refused [redacted" in states
-    assert "table waybill.samples" in content and "[redacted email]" in content["waybill.samples"]
+    assert "waybill.samples" in content and "[redacted email]" in content["waybill.samples"]
     assert max(story.partner.calls["/207/batched"]) == 5
     assert {1, 2, 4} <= set(story.partner.calls["/400/whole"])
     log = story.system.log.read_text(encoding="utf-8")
