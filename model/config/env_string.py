@@ -4,11 +4,11 @@ It keeps the raw text, which may be shown, and the value with references replace
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pydantic import GetCoreSchemaHandler, ValidationInfo
+from pydantic import AfterValidator, GetCoreSchemaHandler, ValidationInfo
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 TEXT_LIMIT_CHARS = 8192
@@ -47,6 +47,17 @@ class EnvString:
 def config_error(message: str, remedy: str) -> PydanticCustomError:
     """Make the error that a validator raises; neither text may quote a value, which could be a secret."""
     return PydanticCustomError("waybill", "{message}", {"message": message, "remedy": remedy})
+
+
+def require(holds: Callable[[Any], object], message: str, remedy: str) -> AfterValidator:
+    """Make a validator that refuses a value for which ``holds`` gives something false; texts as for `config_error`."""
+
+    def check(value: Any) -> Any:
+        if not holds(value):
+            raise config_error(message, remedy)
+        return value
+
+    return AfterValidator(check)
 
 
 def refers_to_environment(raw: str) -> bool:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from model.config.env_string import EnvString, config_error
+from model.config.env_string import EnvString, config_error, require
 from model.config.fields import FormerIds, Name, Slug
 from model.config.problems import quoted
 from model.config.section import Section
@@ -18,6 +18,7 @@ from model.fql.syntax import FqlInvalid
 from model.fql.triggers import compile_trigger
 from model.mapping.values import MISSING
 
+# Only the syntax is checked; importing it happens at the first call.
 _FUNCTION = re.compile(r"[A-Za-z_]\w{0,63}(\.[A-Za-z_]\w{0,63}){0,15}:[A-Za-z_]\w{0,63}", re.ASCII)
 
 
@@ -30,13 +31,6 @@ def _checked_fql(compile_fql: Callable[[str], object]) -> AfterValidator:
         return text
 
     return AfterValidator(check)
-
-
-def _check_function(text: str) -> str:
-    """Check the syntax only; importing it happens at the first call."""
-    if not _FUNCTION.fullmatch(text):
-        raise config_error("this is not the name of a function", "Write package.module:handler")
-    return text
 
 
 def _check_path(path: str) -> str:
@@ -206,7 +200,12 @@ class Connection(Section):
     """cloud: Waybill delivers. device: the SDK sends by itself, so it is not reportable here."""
     filters: tuple[FilterConfig, ...] = Field(default=(), max_length=50)
     """Applied in order, before mappings."""
-    insert_function: Annotated[str, AfterValidator(_check_function)] | None = None
+    insert_function: (
+        Annotated[
+            str, require(_FUNCTION.fullmatch, "this is not the name of a function", "Write package.module:handler")
+        ]
+        | None
+    ) = None
     """package.module:handler, a Python function that may change, drop or reject an event before it is mapped."""
     function_settings: dict[str, EnvString] = Field(default={}, max_length=50)
     """What the insert function gets as settings. Secrets only as ${NAME}."""

@@ -2,32 +2,33 @@
 
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
-from model.config.env_string import config_error
+from model.config.env_string import require
 from model.config.fields import AnyHeaderName
 from model.config.patterns import PATTERN_LIMIT_CHARS, compile_pattern
 from model.config.section import Section
 from model.redaction.detectors import plain_name
 from model.redaction.redactor import RedactionRules
 
-
-def _check_key(key: str) -> str:
-    if not plain_name(key):
-        raise config_error(
-            "the name has no letters or digits", "Write a name such as customer_number, or a part as *_number"
-        )
-    return key
-
-
-def _check_value(pattern: str) -> str:
-    if compile_pattern(pattern).search("") is not None:
-        raise config_error("the pattern matches the empty text", "Make it ask for at least one character")
-    return pattern
-
-
-_Key = Annotated[str, Field(min_length=1, max_length=128), AfterValidator(_check_key)]
-_Value = Annotated[str, Field(min_length=1, max_length=PATTERN_LIMIT_CHARS), AfterValidator(_check_value)]
+_Key = Annotated[
+    str,
+    Field(min_length=1, max_length=128),
+    require(
+        plain_name,
+        "the name has no letters or digits",
+        "Write a name such as customer_number, or a part as *_number",
+    ),
+]
+_Value = Annotated[
+    str,
+    Field(min_length=1, max_length=PATTERN_LIMIT_CHARS),
+    require(
+        lambda pattern: compile_pattern(pattern).search("") is None,
+        "the pattern matches the empty text",
+        "Make it ask for at least one character",
+    ),
+]
 
 
 class RedactionConfig(Section):

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, StrictBool, StrictInt
 
-from model.config.env_string import EnvString, config_error, refers_to_environment
+from model.config.env_string import EnvString, config_error, refers_to_environment, require
 from model.config.section import Section
 
 _SQLITE = re.compile(r"sqlite:///.+")
@@ -18,15 +18,15 @@ _SETTABLE = tuple("security.protocol sasl. ssl. enable.ssl. enable.sasl. socket.
 _SECRET = re.compile(r"password|secret|\.pem$|sasl\.oauthbearer\.config")
 
 
-def _check_url(url: str) -> str:
-    if not _SQLITE.fullmatch(url) and not _KAFKA.fullmatch(url):
-        raise config_error(
-            "this is no topics URL",
-            "Write sqlite:///relative/directory, sqlite:////absolute/directory or kafka://host:9092,host:9092/prefix",
-        )
-    return url
-
-
+_Url = Annotated[
+    str,
+    Field(max_length=1024),
+    require(
+        lambda url: _SQLITE.fullmatch(url) or _KAFKA.fullmatch(url),
+        "this is no topics URL",
+        "Write sqlite:///relative/directory, sqlite:////absolute/directory or kafka://host:9092,host:9092/prefix",
+    ),
+]
 Setting = EnvString | StrictInt | StrictBool
 
 
@@ -46,7 +46,7 @@ def _check_settings(settings: dict[str, Setting]) -> dict[str, Setting]:
 class TopicsConfig(Section):
     """Where events, retries, facts and dead letters are kept."""
 
-    url: Annotated[str, Field(max_length=1024), AfterValidator(_check_url)] | None = None
+    url: _Url | None = None
     """sqlite:///relative/directory, sqlite:////absolute/directory, or kafka://host:9092,host:9092/prefix for Apache
     Kafka (topics prefix.events and so on; the prefix is "waybill" if none is given).
     Not given: SQLite under the data directory."""
