@@ -45,38 +45,27 @@ from model.events.ids import event_key
 from model.events.tracking import RequestContext, normalize_event
 from model.events.validation import CALL_TYPES, InvalidItem, traced_id
 from model.workspace.settings import Network
-from model.workspace.workspace import Workspace
+from model.workspace.workspace import Source, Workspace
 
 log = logging.getLogger("waybill.ingest")
-
-
-@dataclass(frozen=True, slots=True)
-class IngestSource:
-    """The source that a write key belongs to."""
-
-    source: str
-    enabled: bool = True
 
 
 @dataclass(slots=True)
 class IngestSources:
     """The sources by write key; one object for the life of the server."""
 
-    by_write_key: Mapping[str, IngestSource]
+    by_write_key: Mapping[str, Source]
 
     @classmethod
     def of(cls, workspace: Workspace) -> "IngestSources":
         """Return the sources of a workspace file."""
-        sources = cls({})
-        sources.change(workspace)
-        return sources
+        return cls(workspace.sources_by_write_key())
 
     def change(self, workspace: Workspace) -> None:
         """Replace the sources by those of another version of the workspace."""
-        found = workspace.sources_by_write_key()
-        self.by_write_key = {key: IngestSource(source.id, source.enabled) for key, source in found.items()}
+        self.by_write_key = workspace.sources_by_write_key()
 
-    def find(self, write_key: Any) -> IngestSource | None:
+    def find(self, write_key: Any) -> Source | None:
         """Return the source of a write key, which may be of any type."""
         return self.by_write_key.get(write_key) if isinstance(write_key, str) else None
 
@@ -300,7 +289,7 @@ class _Ingest:
                     arrival,
                     self._limits.event,
                     call_type=call_type,
-                    source=source.source,
+                    source=source.id,
                     index=index,
                     new_id=new_id,
                 )
@@ -312,8 +301,8 @@ class _Ingest:
                 text = "the batch's context is too large for so many items; send smaller batches"
                 count, key = len(tracking.items), tracking.write_key
                 raise RequestRefused(413, "batch_too_large", text, count=count, write_key=key)
-            record = encode_record({"source": source.source}, tracked.payload)
-            appends.append(Append(EVENTS, event_key(source.source, tracked.message_id), record))
+            record = encode_record({"source": source.id}, tracked.payload)
+            appends.append(Append(EVENTS, event_key(source.id, tracked.message_id), record))
         return appends, rejected
 
     async def _record_refusal(self, refused: RequestRefused, header_key: str | None, body: bytes) -> None:
@@ -323,7 +312,7 @@ class _Ingest:
             salvage.feed(body)
         keys = [refused.write_key, *salvage.write_keys, header_key]
         source = next(filter(None, map(self._sources.find, keys)), None)
-        refusal = Rejection(source=source.source if source else "", code=refused.code, message=refused.message)
+        refusal = Rejection(source=source.id if source else "", code=refused.code, message=refused.message)
         rejections = [replace(refusal, message_id=traced_id(message_id)) for message_id in salvage.message_ids]
         if refused.count > len(rejections):
             rejections.append(replace(refusal, count=refused.count - len(rejections)))
@@ -345,11 +334,11 @@ class _Ingest:
 
 
 def _rejection(
-    source: IngestSource | None, invalid: InvalidItem, fields: Mapping[str, Any], call_type: str | None
+    source: Source | None, invalid: InvalidItem, fields: Mapping[str, Any], call_type: str | None
 ) -> Rejection:
     event_type = call_type or fields.get("type")
     return Rejection(
-        source=source.source if source else "",
+        source=source.id if source else "",
         code=invalid.code,
         message=invalid.message,
         message_id=traced_id(fields.get("messageId")),
