@@ -4,8 +4,8 @@ The order is Segment's: unsupported type, integrations object, filters, mapping 
 call belong to the delivery and happen at every attempt.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -120,7 +120,7 @@ def _filtered(rule: FilterRule, event: dict[str, Any], kept: dict[str, Any], ide
     """The event after a filter, or the code if it is dropped. The condition reads the original event."""
     if not rule.condition.matches(event):
         return kept
-    draw = _draw(identity, rule.place)
+    draw = partial(uniform, identity, rule.place)
     result = apply(rule.actions, kept, draw)
     if result is not None:
         return result
@@ -134,10 +134,6 @@ def _ended(payload: bytes, state: State, code: str, message: str = "") -> RouteR
 
 def _said(rule: FilterRule) -> str:
     return f"{rule.place} {rule.name!r}" if rule.name else rule.place
-
-
-def _draw(identity: str, place: str) -> Callable[[], float]:
-    return lambda: uniform(identity, place)
 
 
 def _excluded_by(integrations: Any, names: frozenset[str]) -> str:
