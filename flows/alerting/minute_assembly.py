@@ -44,7 +44,7 @@ def read_bundle(value: bytes) -> MinutePart:
 
 
 class MinuteAssembler:
-    """Collects parts until minutes are complete. Bounded, because `flows.alerting.source` aligns the partitions."""
+    """Collects parts until minutes are complete. Bounded, because `flows.alerting.dataflow` aligns the partitions."""
 
     def __init__(self, partitions: int) -> None:
         self._partitions = partitions
