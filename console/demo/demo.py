@@ -12,8 +12,9 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import orjson
@@ -21,7 +22,6 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from console.data_dir import view_of
-from console.demo.events import WRITE_KEY, demo_event
 from console.errors import Failure
 from console.processes.up import Running, run_all
 from console.reports.report import Report, build_report
@@ -51,6 +51,13 @@ delivery:
   first_wait_seconds: 1
   allow_addresses: [127.0.0.0/8]
 """
+
+
+WRITE_KEY = "demo-write-key"
+CALLS = ("track", "track", "track", "track", "identify", "page", "page", "screen", "group", "alias")
+TRACKED = ("Order Completed", "Product Viewed", "Product Added", "Signed Up", "Cart Viewed")
+PAGES = ("Home", "Product", "Cart", "Checkout")
+VERSIONS = ("3.1.0", "3.2.0")
 
 
 class DemoFailed(Failure):
@@ -117,6 +124,35 @@ def send_events(address: str, events: int, progress: Progress, chance: random.Ra
             if answer.status_code != httpx.codes.OK:
                 raise DemoFailed(f"ingest answered {answer.status_code}: {answer.text[:300]}")
             progress.advance(task, len(batch))
+
+
+def demo_event(number: int, now: datetime, chance: random.Random) -> dict[str, Any]:
+    """Make one event of a web shop, which happened up to two seconds ago; ``number`` chooses the call type."""
+    call = CALLS[number % len(CALLS)]
+    happened = now - timedelta(milliseconds=chance.randrange(2_000))
+    event: dict[str, Any] = {
+        "type": call,
+        "userId": f"user-{chance.randrange(1_000)}",
+        "timestamp": happened.isoformat(),
+        "context": {"app": {"name": "Shop", "version": chance.choice(VERSIONS)}, "locale": "en-GB"},
+    }
+    if call == "track":
+        event["event"] = chance.choice(TRACKED)
+        event["properties"] = {
+            "order_id": f"order-{number}",
+            "revenue": round(chance.uniform(5, 200), 2),
+            "currency": "EUR",
+        }
+    elif call in {"page", "screen"}:
+        event["name"] = chance.choice(PAGES)
+        event["properties"] = {"path": f"/{event['name'].lower()}"}
+    elif call == "identify":
+        event["traits"] = {"email": f"user-{chance.randrange(1_000)}@example.com", "plan": "free"}
+    elif call == "group":
+        event |= {"groupId": f"company-{chance.randrange(50)}", "traits": {"industry": "retail"}}
+    else:
+        event["previousId"] = f"anonymous-{number}"
+    return event
 
 
 def follow(running: Running, events: int, from_ms: int, deadline: float, progress: Progress) -> Report:

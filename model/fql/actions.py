@@ -14,8 +14,7 @@ from model.config.env_string import config_error
 from model.config.problems import quoted
 from model.config.section import Section
 from model.fql.field_edits import FieldChange, PathToField, check_path, with_changes, with_only, without
-from model.fql.field_path import names_of
-from model.fql.paths import Event, reader
+from model.fql.field_path import Event, names_of, reader
 from model.mapping.values import text as as_text
 
 ObjectPath = Annotated[str, AfterValidator(check_path)]  # '' is the event itself

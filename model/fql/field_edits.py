@@ -12,8 +12,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from model.config.env_string import config_error
 from model.config.section import Section
-from model.fql.field_path import FieldPathInvalid, index_of, names_of
-from model.fql.paths import Event, Reader, reader
+from model.fql.field_path import Event, FieldPathInvalid, Reader, index_of, names_of, reader
 from model.mapping.values import MISSING, fresh
 from model.mapping.values import text as as_text
 

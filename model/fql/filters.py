@@ -10,10 +10,9 @@ from typing import Any, TypeAlias, TypeGuard
 from model.config.problems import did_you_mean, quoted
 from model.fql import functions
 from model.fql import syntax as tree
-from model.fql.field_path import EVENT_FIELDS
+from model.fql.field_path import EVENT_FIELDS, Event, Reader, reader
 from model.fql.glob import LIMIT_CHARS, compile_glob
 from model.fql.parser import parse
-from model.fql.paths import Event, Reader, reader
 from model.fql.syntax import FqlInvalid, FqlProblem
 
 ALL = "all"  # the whole text of a filter for every event

@@ -14,10 +14,10 @@ from typing import Any
 
 from model.config.problems import did_you_mean, quoted
 from model.fql import syntax as tree
+from model.fql.field_path import Event, Reader, reader
 from model.fql.filters import Condition, all_of, any_of
 from model.fql.functions import COMPARISONS, is_number
 from model.fql.parser import parse
-from model.fql.paths import Event, Reader, reader
 from model.fql.syntax import FqlInvalid, FqlProblem, TextPosition
 from model.mapping.paths import reader_of
 from model.mapping.values import MISSING

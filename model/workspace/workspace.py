@@ -13,6 +13,7 @@ from model.config.section import Section
 from model.destinations.catalogue import AnyDestination, StorageDestination
 from model.destinations.destination import HttpDestination
 from model.workspace.connections import Connection
+from model.workspace.permissions import User, hash_of
 from model.workspace.redaction import RedactionConfig
 from model.workspace.settings import (
     DeliveryConfig,
@@ -22,7 +23,6 @@ from model.workspace.settings import (
     StoreConfig,
     TopicsConfig,
 )
-from model.workspace.users import User, hash_of
 
 
 class Source(Section):
