@@ -13,7 +13,7 @@ from console.access import AUTHOR_HEADER, Caller
 from console.alerts.channel_tester import ChannelTester
 from console.alerts.rule_checks import RuleTargets
 from console.alerts.rules import Rules
-from console.data_dir import View
+from console.data_dir import View, view_of
 from flows.engine.clock import wall_clock_ms
 from flows.runtime.deployment import Deployment
 from flows.topics.records import append_facts
@@ -52,7 +52,7 @@ def open_services(deployment: Deployment, store: Store, identify: Callable[[Requ
     return Services(
         identify=identify,
         deployment=deployment,
-        view=lambda name, parameters: store.view(name, **parameters),
+        view=view_of(store),
         rules=Rules(store, audit, targets, wall_clock_ms, partial(secrets.token_hex, RULE_ID_BYTES)),
         tester=ChannelTester(store, audit, targets, wall_clock_ms, partial(secrets.token_hex, 16)),
         targets=targets,

@@ -14,11 +14,11 @@ from model.destinations.catalogue import AnyDestination, StorageDestination
 from model.destinations.destination import HttpDestination
 from model.workspace.connections import Connection
 from model.workspace.permissions import User, hash_of
-from model.workspace.redaction import RedactionConfig
 from model.workspace.settings import (
     DeliveryConfig,
     DiskConfig,
     IngestConfig,
+    RedactionConfig,
     RetentionConfig,
     StoreConfig,
     TopicsConfig,
