@@ -17,7 +17,6 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from http import HTTPStatus
 from typing import cast
 from zlib import crc32
@@ -29,7 +28,6 @@ import uvloop
 MAX_KEYS = 500_000
 MAX_BODY_BYTES = 1_000_000
 FLAKY_RATE_PER_SECOND = 600
-NO_ANSWER = 0
 ALWAYS_REFUSED_PERCENT = 3  # of the keys of /flaky: 0, 1, 2 of a hundred
 FAILED_TWICE_BELOW_PERCENT = 5  # 3 and 4
 FAILED_ONCE_BELOW_PERCENT = 11  # 5 to 10
@@ -37,13 +35,11 @@ FAILED_ONCE_BELOW_PERCENT = 11  # 5 to 10
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The response to a call: a status, or NO_ANSWER, which closes the connection at once or leaves it waiting."""
+    """The response to a call."""
 
     status: int
     body: bytes = b"{}"
     headers: tuple[tuple[str, str], ...] = ()
-    delay_ms: int = 0
-    close: bool = False
 
     def encode(self) -> bytes:
         """Return the bytes of the HTTP response."""
@@ -77,6 +73,10 @@ class Receiver:
         self._flaky_rate_per_second = flaky_rate_per_second
         self._second: dict[str, tuple[int, int]] = {}  # per path: the current second and the calls in it
         self._failures: Counter[tuple[str, str]] = Counter()  # per path and key, of those that fail at first
+
+    def connection(self) -> "Connection":
+        """Make the protocol of one connection."""
+        return Connection(self)
 
     def answer(self, path: str, query: str, key: str, body: bytes) -> Answer:
         """Choose the response to one call; ``key`` is its Idempotency-Key."""
@@ -141,22 +141,16 @@ class Connection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         path, _, query = self._url.decode("latin-1").partition("?")
         answer = self._receiver.answer(path.strip("/"), query, self._key, self._body)
-        if answer.delay_ms:
-            # One ms more: uvloop counts in whole ms, and may be up to one early.
-            asyncio.get_running_loop().call_later((answer.delay_ms + 1) / 1000, self._reply, answer)
-        else:
-            self._reply(answer)
+        self.reply(answer)
 
-    def _reply(self, answer: Answer) -> None:
-        if answer.close:
-            self._transport.close()
-        elif answer.status != NO_ANSWER and not self._transport.is_closing():
+    def reply(self, answer: Answer) -> None:
+        if not self._transport.is_closing():
             self._transport.write(_ENCODED.get(answer) or answer.encode())
 
 
 async def serve(receiver: Receiver, host: str, port: int) -> asyncio.Server:
     """Start serving; port 0 takes a free one."""
-    return await asyncio.get_running_loop().create_server(partial(Connection, receiver), host, port, backlog=1024)
+    return await asyncio.get_running_loop().create_server(receiver.connection, host, port, backlog=1024)
 
 
 def main(kind: type[Receiver] = Receiver) -> None:

@@ -14,8 +14,7 @@ from model.events import exact_json
 from model.events.ids import uniform
 from model.events.validation import CALL_TYPES
 from model.fql.actions import FilterAction, SampleEvents, apply
-from model.fql.filters import CompiledFilter
-from model.fql.triggers import CompiledTrigger
+from model.fql.filters import CompiledCondition
 from model.mapping.compiling import CompiledMapping, MappingFailed
 from model.recording.facts import State
 
@@ -28,7 +27,7 @@ class FilterRule:
 
     place: str
     name: str
-    condition: CompiledFilter
+    condition: CompiledCondition
     actions: tuple[FilterAction, ...]
 
 
@@ -38,7 +37,7 @@ class MappingRule:
 
     place: str
     name: str
-    trigger: CompiledTrigger | None
+    trigger: CompiledCondition | None
     mapping: CompiledMapping | None
     was: tuple[str, ...] = ()  # its former names
 

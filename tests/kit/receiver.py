@@ -14,19 +14,49 @@ GET /tally                     {"healthy/crm": {"calls": …, "keys": …, "deli
 GET /tally/healthy/crm/keys    {"<Idempotency-Key>": [503, 200], …}; 0 stands for no answer
 """
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qs
 
 import orjson
 
-from console.demo.receiver import FLAKY_RATE_PER_SECOND, MAX_KEYS, NO_ANSWER, NOT_FOUND, Answer, json_answer, main
+from console.demo.receiver import FLAKY_RATE_PER_SECOND, MAX_KEYS, NOT_FOUND, main
+from console.demo.receiver import Answer as DemoAnswer
+from console.demo.receiver import Connection as DemoConnection
 from console.demo.receiver import Receiver as DemoReceiver
 
 MAX_NAMES = 1_000
+NO_ANSWER = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer(DemoAnswer):
+    """The response to a call: a status, or NO_ANSWER, which closes the connection at once or leaves it waiting."""
+
+    delay_ms: int = 0
+    close: bool = False
+
+
+class Connection(DemoConnection):
+    """One keep-alive HTTP/1.1 connection, which may respond late or never."""
+
+    def reply(self, answer: DemoAnswer) -> None:
+        if not isinstance(answer, Answer):
+            super().reply(answer)
+        elif answer.delay_ms:
+            # One ms more: uvloop counts in whole ms, and may be up to one early.
+            later = replace(answer, delay_ms=0)
+            asyncio.get_running_loop().call_later((answer.delay_ms + 1) / 1000, self.reply, later)
+        elif answer.close:
+            self._transport.close()
+        elif answer.status != NO_ANSWER:
+            super().reply(answer)
+
+
 HANG = Answer(NO_ANSWER)
 CLOSE = Answer(NO_ANSWER, close=True)
 _LARGE = Answer(200, b"x" * 10_000_000)
@@ -63,7 +93,10 @@ class Receiver(DemoReceiver):
         self.tallies: dict[str, PathTally] = {}
         self._keys = 0
 
-    def answer(self, path: str, query: str, key: str, body: bytes) -> Answer:
+    def connection(self) -> Connection:
+        return Connection(self)
+
+    def answer(self, path: str, query: str, key: str, body: bytes) -> DemoAnswer:
         """Choose the response to one call and count it."""
         if path == "tally" or path.startswith("tally/"):
             return self._tally(path)
@@ -83,13 +116,13 @@ class Receiver(DemoReceiver):
             self._keys += 1
         return answer
 
-    def _tally(self, path: str) -> Answer:
+    def _tally(self, path: str) -> DemoAnswer:
         if path == "tally":
             return Answer(200, orjson.dumps({name: tally.summary() for name, tally in self.tallies.items()}))
         tally = self.tallies.get(path.removeprefix("tally/").removesuffix("/keys"))
         return Answer(200, orjson.dumps(tally.statuses)) if tally else NOT_FOUND
 
-    def _chosen(self, path: str, query: str, key: str, body: bytes, earlier: int) -> Answer:
+    def _chosen(self, path: str, query: str, key: str, body: bytes, earlier: int) -> DemoAnswer:
         match path.partition("/")[0]:
             case "scripted":
                 return _scripted(body, earlier)
@@ -105,6 +138,10 @@ class Receiver(DemoReceiver):
                 return super().answer(path, query, key, body)
 
 
+def json_answer(status: int, body: Any, headers: tuple[tuple[str, str], ...] = ()) -> Answer:
+    return Answer(status, orjson.dumps(body), headers)
+
+
 def _scripted(body: bytes, earlier: int) -> Answer:
     try:
         event = orjson.loads(body)
@@ -114,7 +151,7 @@ def _scripted(body: bytes, earlier: int) -> Answer:
         return json_answer(400, {"message": f"properties.script cannot be followed: {error}"})
 
 
-def _status(path: str, query: str) -> Answer:
+def _status(path: str, query: str) -> DemoAnswer:
     code = path.removeprefix("status/").partition("/")[0]
     if not code.isdecimal() or len(code) != len("200"):
         return NOT_FOUND

@@ -11,8 +11,8 @@ from typing import Any
 import orjson
 import pytest
 
-from console.demo.receiver import MAX_BODY_BYTES, NO_ANSWER, Answer, serve
-from tests.kit.receiver import Receiver
+from console.demo.receiver import MAX_BODY_BYTES, serve
+from tests.kit.receiver import NO_ANSWER, Receiver
 
 
 class Clock:
@@ -32,7 +32,7 @@ def receiver(clock: Clock) -> Receiver:
     return Receiver(clock)
 
 
-def call(receiver: Receiver, path: str, key: str = "k", event: Any = None, query: str = "") -> Answer:
+def call(receiver: Receiver, path: str, key: str = "k", event: Any = None, query: str = "") -> Any:
     return receiver.answer(path, query, key, orjson.dumps(event if event is not None else {}))
 
 
