@@ -56,11 +56,6 @@ class IngestSources:
 
     by_write_key: Mapping[str, Source]
 
-    @classmethod
-    def of(cls, workspace: Workspace) -> "IngestSources":
-        """Return the sources of a workspace file."""
-        return cls(workspace.sources_by_write_key())
-
     def change(self, workspace: Workspace) -> None:
         """Replace the sources by those of another version of the workspace."""
         self.by_write_key = workspace.sources_by_write_key()
@@ -239,7 +234,11 @@ class _Ingest:
         body = b""
         try:
             body = await read()
-            tracking = await self._parse(body, call_type)
+            depth = self._limits.event.depth
+            if call_type is None:
+                tracking = await parse_batch(body, max_items=self._limits.items, max_depth=depth)
+            else:
+                tracking = parse_call(body, max_depth=depth)
             arrival = RequestContext(
                 received_at_ms=self._clock(),
                 sent_at=tracking.sent_at,
@@ -259,12 +258,6 @@ class _Ingest:
         if appends:
             await self._writer.append(appends)
         return accepted, rejected
-
-    async def _parse(self, body: bytes, call_type: str | None) -> TrackingRequest:
-        depth = self._limits.event.depth
-        if call_type is None:
-            return await parse_batch(body, max_items=self._limits.items, max_depth=depth)
-        return parse_call(body, max_depth=depth)
 
     def _judge(
         self, tracking: TrackingRequest, arrival: RequestContext, call_type: str | None, header_key: str | None

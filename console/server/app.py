@@ -35,7 +35,7 @@ def serving(
     workspace = deployment.workspace
     token = secrets.token_urlsafe(32)
     stopped = threading.Event()
-    sources = IngestSources.of(workspace)
+    sources = IngestSources(workspace.sources_by_write_key())
     deployment.live.subscribe(sources.change)
     app = create_ingest(
         sources,
