@@ -222,6 +222,8 @@ def shown_rule(version: RuleVersion, states: States, who: Caller) -> ShownRule:
     if who.role is not Role.OWNER and version.creator != who.name:
         definition["channels"] = [_hidden(channel) for channel in definition["channels"]]
     state = states.get(version.rule_id, {})
+    known: dict[str, Any] = {name: getattr(version, name) for name in _OF_VERSION}
+    known |= {name: state.get(column) for name, column in _OF_STATE.items()}
     source, destination, mapping = scope_of(version.rule)
     return ShownRule(
         id=version.rule_id,
@@ -229,8 +231,7 @@ def shown_rule(version: RuleVersion, states: States, who: Caller) -> ShownRule:
         source=source,
         destination=destination,
         mapping=mapping,
-        **{name: getattr(version, name) for name in _OF_VERSION},
-        **{name: state.get(column) for name, column in _OF_STATE.items()},
+        **known,
     )
 
 

@@ -75,13 +75,10 @@ def identify_by_token(token: str, live: CurrentWorkspace) -> Callable[[Request],
     def identify(request: Request) -> Caller | None:
         given = request.headers.get("authorization", "")
         if secrets.compare_digest(given.encode(), f"Bearer {token}".encode()):
-            return Caller(_author(request) or "owner of the data directory", Role.OWNER)
+            name = unquote(request.headers.get(AUTHOR_HEADER, ""), errors="replace")
+            usable = name.isprintable() and len(name) <= AUTHOR_LIMIT_CHARS
+            return Caller(name if name and usable else "owner of the data directory", Role.OWNER)
         user = live.current.user_of(given.removeprefix("Bearer ")) if given.startswith("Bearer ") else None
         return Caller(user.id, user.permission) if user else None
 
     return identify
-
-
-def _author(request: Request) -> str:
-    name = unquote(request.headers.get(AUTHOR_HEADER, ""), errors="replace")
-    return name if name.isprintable() and len(name) <= AUTHOR_LIMIT_CHARS else ""

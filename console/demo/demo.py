@@ -74,7 +74,9 @@ def run_demo(events: int, console: Console, *, seed: int = 7) -> Report:
         try:
             with run_all(deployment, port=0) as running:
                 deadline = time.monotonic() + DEADLINE_SECONDS + max(0, events - 5_000) / 100
-                with progress_bars(console) as progress:
+                # Two bars: events sent, deliveries settled.
+                columns = (TextColumn("{task.description:<28}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+                with Progress(*columns, console=console) as progress:
                     send_events(running.address, events, progress, random.Random(seed))  # noqa: S311 (sample data)
                     return follow(running, events, from_ms, deadline, progress)
         finally:
@@ -104,12 +106,6 @@ def closed_port() -> Iterator[int]:
         reserved.bind(("127.0.0.1", 0))
         port: int = reserved.getsockname()[1]
         yield port
-
-
-def progress_bars(console: Console) -> Progress:
-    """Two bars: events sent, deliveries settled."""
-    columns = (TextColumn("{task.description:<28}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    return Progress(*columns, console=console)
 
 
 def send_events(address: str, events: int, progress: Progress, chance: random.Random) -> None:

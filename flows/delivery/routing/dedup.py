@@ -35,8 +35,7 @@ class DedupStore:
         self._db.execute(
             "CREATE TABLE IF NOT EXISTS covered (id INTEGER PRIMARY KEY CHECK (id = 0), next_offset INTEGER)"
         )
-        tables = "SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE 'seen!_%' ESCAPE '!'"
-        self._buckets = {int(name.removeprefix("seen_")) for (name,) in self._db.execute(tables)}
+        self._buckets = self._tables()
 
     @property
     def next_offset(self) -> int:
@@ -104,6 +103,12 @@ class DedupStore:
         except BaseException:
             self._db.execute("ROLLBACK")
             raise
+
+    def _tables(self) -> set[int]:
+        rows = self._db.execute(
+            "SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE 'seen!_%' ESCAPE '!'"
+        )
+        return {int(name.removeprefix("seen_")) for (name,) in rows}
 
 
 class DedupStores:
