@@ -68,7 +68,10 @@ class ChannelTester:
                     [notification], target.recipient
                 )
             if sent.outcome is SendStatus.OK:
-                self._note_working(target.channel)
+                # Alerting uses the channel again if it had disabled it.
+                now_ms = self.clock()
+                working = {"channel": target.channel, "state": "ok", "since": now_ms, "at": now_ms}
+                self.store.insert("alert_channels", [working])
         return ChannelTestResult(
             channel=target.channel,
             message_id=notification.id,
@@ -77,11 +80,6 @@ class ChannelTester:
             code=sent.code,
             message=sent.message,
         )
-
-    def _note_working(self, channel: str) -> None:
-        """Record that the channel works, so that alerting uses it again if it had disabled it."""
-        now_ms = self.clock()
-        self.store.insert("alert_channels", [{"channel": channel, "state": "ok", "since": now_ms, "at": now_ms}])
 
     def _put_in_app(self, notification: Notification, who: Caller) -> SendResult:
         row = {

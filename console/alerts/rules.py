@@ -12,7 +12,6 @@ from threading import Lock
 from typing import Any
 
 from console.access import Caller, audited
-from console.alerts.errors import NoSuchRule, NotAllowed, Outdated
 from console.alerts.rule_checks import RuleTargets, check_rule
 from model.alerts.rule import Rule
 from model.alerts.version import RuleChange, RuleOwner, RuleVersion
@@ -37,9 +36,25 @@ _ACTIONS = {
 log = logging.getLogger("waybill.alerts")
 
 
+class NotAllowed(ValueError):
+    """The caller's role does not permit it, or somebody else made the rule."""
+
+
+class NoSuchRule(ValueError):
+    """The rule does not exist, or was deleted."""
+
+
+class Outdated(ValueError):
+    """Somebody else changed the rule meanwhile; ``current`` is its newest version."""
+
+    def __init__(self, text: str, current: RuleVersion) -> None:
+        super().__init__(text)
+        self.current = current
+
+
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """All methods raise what the store and ``audit`` raise, and the errors of `console.alerts.errors`.
+    """All methods raise what the store and ``audit`` raise, and `NotAllowed`, `NoSuchRule` or `Outdated`.
 
     audit: keeps a record of who did what, durable on return. clock: Unix ms. new_id: makes a unique rule id.
     """

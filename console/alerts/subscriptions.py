@@ -3,9 +3,8 @@
 from typing import Literal
 
 from console.access import Caller
-from console.alerts.errors import NoSuchRule
 from console.alerts.rule_text import read_rule
-from console.alerts.rules import Rules
+from console.alerts.rules import NoSuchRule, Rules
 from model.alerts.rule import EMAIL_PREFIX, IN_APP, FailedEvents
 from model.alerts.version import RuleOwner, RuleVersion
 from model.config.problems import quoted

@@ -1,6 +1,7 @@
 """Requests and responses of the routes about alerts, with their limits. Times are Unix ms."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import fields
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, RootModel
@@ -164,6 +165,12 @@ class ShownRule(_Answer):
     threshold_bp: int | None
 
 
+_OF_VERSION = ShownRule.model_fields.keys() & {field.name for field in fields(RuleVersion)} - {"rule"}
+_OF_STATE = {name: name for name in ("status", "check", "numerator", "denominator", "threshold_bp")} | {
+    "since_ms": "since"
+}
+
+
 class RuleAnswer(_Answer):
     """A rule."""
 
@@ -215,28 +222,16 @@ def shown_rule(version: RuleVersion, states: States, who: Caller) -> ShownRule:
     if who.role is not Role.OWNER and version.creator != who.name:
         definition["channels"] = [_hidden(channel) for channel in definition["channels"]]
     state = states.get(version.rule_id, {})
+    known: dict[str, Any] = {name: getattr(version, name) for name in _OF_VERSION}
+    known |= {name: state.get(column) for name, column in _OF_STATE.items()}
     source, destination, mapping = scope_of(version.rule)
     return ShownRule(
         id=version.rule_id,
-        version=version.version,
         rule=definition,
         source=source,
         destination=destination,
         mapping=mapping,
-        owner=version.owner,
-        creator=version.creator,
-        author=version.author,
-        change=version.change,
-        at_ms=version.at_ms,
-        muted_until_ms=version.muted_until_ms,
-        acknowledged_ms=version.acknowledged_ms,
-        deleted=version.deleted,
-        status=state.get("status"),
-        since_ms=state.get("since"),
-        check=state.get("check"),
-        numerator=state.get("numerator"),
-        denominator=state.get("denominator"),
-        threshold_bp=state.get("threshold_bp"),
+        **known,
     )
 
 

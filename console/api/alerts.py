@@ -8,8 +8,8 @@ from fastapi import APIRouter, Query, Request, Response
 from console.access import Caller
 from console.alerts.backtest import BacktestResult, run_backtest
 from console.alerts.channel_tester import ChannelTestResult
-from console.alerts.errors import Outdated
 from console.alerts.rule_checks import check_rule
+from console.alerts.rules import Outdated
 from console.alerts.subscriptions import subscribe as subscribe_caller
 from console.alerts.subscriptions import unsubscribe as unsubscribe_caller
 from console.api import alert_models as models

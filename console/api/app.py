@@ -6,7 +6,7 @@ from fastapi import APIRouter, FastAPI, Request
 from fastapi.openapi.utils import get_openapi
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from console.alerts.errors import Outdated
+from console.alerts.rules import Outdated
 from console.api import alerts, event_tester, views
 from console.api.delivery import routes as delivery
 from console.api.delivery.routes import SegmentRoute

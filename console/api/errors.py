@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
-from console.alerts.errors import NoSuchRule, NotAllowed
+from console.alerts.rules import NoSuchRule, NotAllowed
 from flows.topics.interface import TopicError
 from sinks.clickhouse.store import StoreError, ViewRefused
 

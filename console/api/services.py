@@ -13,7 +13,7 @@ from console.access import AUTHOR_HEADER, Caller
 from console.alerts.channel_tester import ChannelTester
 from console.alerts.rule_checks import RuleTargets
 from console.alerts.rules import Rules
-from console.data_dir import View
+from console.data_dir import View, view_of
 from flows.engine.clock import wall_clock_ms
 from flows.runtime.deployment import Deployment
 from flows.topics.records import append_facts
@@ -52,7 +52,7 @@ def open_services(deployment: Deployment, store: Store, identify: Callable[[Requ
     return Services(
         identify=identify,
         deployment=deployment,
-        view=lambda name, parameters: store.view(name, **parameters),
+        view=view_of(store),
         rules=Rules(store, audit, targets, wall_clock_ms, partial(secrets.token_hex, RULE_ID_BYTES)),
         tester=ChannelTester(store, audit, targets, wall_clock_ms, partial(secrets.token_hex, 16)),
         targets=targets,
@@ -75,13 +75,10 @@ def identify_by_token(token: str, live: CurrentWorkspace) -> Callable[[Request],
     def identify(request: Request) -> Caller | None:
         given = request.headers.get("authorization", "")
         if secrets.compare_digest(given.encode(), f"Bearer {token}".encode()):
-            return Caller(_author(request) or "owner of the data directory", Role.OWNER)
+            name = unquote(request.headers.get(AUTHOR_HEADER, ""), errors="replace")
+            usable = name.isprintable() and len(name) <= AUTHOR_LIMIT_CHARS
+            return Caller(name if name and usable else "owner of the data directory", Role.OWNER)
         user = live.current.user_of(given.removeprefix("Bearer ")) if given.startswith("Bearer ") else None
         return Caller(user.id, user.permission) if user else None
 
     return identify
-
-
-def _author(request: Request) -> str:
-    name = unquote(request.headers.get(AUTHOR_HEADER, ""), errors="replace")
-    return name if name.isprintable() and len(name) <= AUTHOR_LIMIT_CHARS else ""

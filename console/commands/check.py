@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -97,28 +98,20 @@ def with_discards(result: CheckResult, data: Path) -> CheckResult:
     if workspace is None or not data.is_dir():
         return result
     configuration = compile_workspace(workspace)
+    warning = partial(Diagnostic, file=result.file, severity=DiagnosticSeverity.WARNING)
     if workspace.store.url is None and not (data / "store").is_dir():  # opening the store would create one
         return result
     try:
         with open_views(data, store_url(workspace, data)) as view:
             found = discards(configuration, count_pending(view, configuration, wall_clock_ms()))
     except (Failure, StoreError, ValueError) as error:
-        warnings = [
-            _warning(
-                result.file, "", f"pending deliveries in {data} could not be counted: {error}", "Check again later"
-            )
-        ]
+        message = f"pending deliveries in {data} could not be counted: {error}"
+        warnings = [warning(message=message, remedy="Check again later")]
     else:
         warnings = [
-            _warning(result.file, _SECTIONS[discard.code], discard.message, discard.remedy) for discard in found
+            warning(path=_SECTIONS[discard.code], message=discard.message, remedy=discard.remedy) for discard in found
         ]
     return CheckResult(result.file, workspace, (*result.problems, *warnings))
-
-
-def _warning(file: str, path: str, message: str, remedy: str) -> Diagnostic:
-    return Diagnostic(
-        file=file, line=0, column=0, path=path, message=message, remedy=remedy, severity=DiagnosticSeverity.WARNING
-    )
 
 
 def render(result: CheckResult, console: Console) -> None:

@@ -34,12 +34,12 @@ def run(
 
     The processes of a flow start and stop together; when one dies, all are restarted.
     """
-    if processes > 1 and part is not ProcessRole.DELIVERY:
+    if processes > 1 and part != "delivery":
         raise typer.BadParameter(f"{part} is one process; only delivery can use several")
     logs = LogConfig(log_format, log_level)
     configure_logging(logs)
     with explain_errors(), stop_signals() as stop:
-        if part is ProcessRole.INGEST:
+        if part == "ingest":
             from console.processes.up import running_ingest  # a supervisor of a flow needs none of it in memory
 
             with running_ingest(workspace, data, port) as address:

@@ -4,7 +4,7 @@ import secrets
 
 from rich.console import Console
 
-from model.workspace.users import hash_of
+from model.workspace.permissions import hash_of
 
 
 def token() -> None:

@@ -12,8 +12,9 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import orjson
@@ -21,7 +22,6 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from console.data_dir import view_of
-from console.demo.events import WRITE_KEY, demo_event
 from console.errors import Failure
 from console.processes.up import Running, run_all
 from console.reports.report import Report, build_report
@@ -53,6 +53,13 @@ delivery:
 """
 
 
+WRITE_KEY = "demo-write-key"
+CALLS = ("track", "track", "track", "track", "identify", "page", "page", "screen", "group", "alias")
+TRACKED = ("Order Completed", "Product Viewed", "Product Added", "Signed Up", "Cart Viewed")
+PAGES = ("Home", "Product", "Cart", "Checkout")
+VERSIONS = ("3.1.0", "3.2.0")
+
+
 class DemoFailed(Failure):
     """The demo could not run; the text says where."""
 
@@ -67,7 +74,9 @@ def run_demo(events: int, console: Console, *, seed: int = 7) -> Report:
         try:
             with run_all(deployment, port=0) as running:
                 deadline = time.monotonic() + DEADLINE_SECONDS + max(0, events - 5_000) / 100
-                with progress_bars(console) as progress:
+                # Two bars: events sent, deliveries settled.
+                columns = (TextColumn("{task.description:<28}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+                with Progress(*columns, console=console) as progress:
                     send_events(running.address, events, progress, random.Random(seed))  # noqa: S311 (sample data)
                     return follow(running, events, from_ms, deadline, progress)
         finally:
@@ -99,12 +108,6 @@ def closed_port() -> Iterator[int]:
         yield port
 
 
-def progress_bars(console: Console) -> Progress:
-    """Two bars: events sent, deliveries settled."""
-    columns = (TextColumn("{task.description:<28}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    return Progress(*columns, console=console)
-
-
 def send_events(address: str, events: int, progress: Progress, chance: random.Random) -> None:
     """Post ``events`` in batches, as an SDK would."""
     task = progress.add_task("Sending events", total=events)
@@ -117,6 +120,35 @@ def send_events(address: str, events: int, progress: Progress, chance: random.Ra
             if answer.status_code != httpx.codes.OK:
                 raise DemoFailed(f"ingest answered {answer.status_code}: {answer.text[:300]}")
             progress.advance(task, len(batch))
+
+
+def demo_event(number: int, now: datetime, chance: random.Random) -> dict[str, Any]:
+    """Make one event of a web shop, which happened up to two seconds ago; ``number`` chooses the call type."""
+    call = CALLS[number % len(CALLS)]
+    happened = now - timedelta(milliseconds=chance.randrange(2_000))
+    event: dict[str, Any] = {
+        "type": call,
+        "userId": f"user-{chance.randrange(1_000)}",
+        "timestamp": happened.isoformat(),
+        "context": {"app": {"name": "Shop", "version": chance.choice(VERSIONS)}, "locale": "en-GB"},
+    }
+    if call == "track":
+        event["event"] = chance.choice(TRACKED)
+        event["properties"] = {
+            "order_id": f"order-{number}",
+            "revenue": round(chance.uniform(5, 200), 2),
+            "currency": "EUR",
+        }
+    elif call in {"page", "screen"}:
+        event["name"] = chance.choice(PAGES)
+        event["properties"] = {"path": f"/{event['name'].lower()}"}
+    elif call == "identify":
+        event["traits"] = {"email": f"user-{chance.randrange(1_000)}@example.com", "plan": "free"}
+    elif call == "group":
+        event |= {"groupId": f"company-{chance.randrange(50)}", "traits": {"industry": "retail"}}
+    else:
+        event["previousId"] = f"anonymous-{number}"
+    return event
 
 
 def follow(running: Running, events: int, from_ms: int, deadline: float, progress: Progress) -> Report:

@@ -45,38 +45,22 @@ from model.events.ids import event_key
 from model.events.tracking import RequestContext, normalize_event
 from model.events.validation import CALL_TYPES, InvalidItem, traced_id
 from model.workspace.settings import Network
-from model.workspace.workspace import Workspace
+from model.workspace.workspace import Source, Workspace
 
 log = logging.getLogger("waybill.ingest")
-
-
-@dataclass(frozen=True, slots=True)
-class IngestSource:
-    """The source that a write key belongs to."""
-
-    source: str
-    enabled: bool = True
 
 
 @dataclass(slots=True)
 class IngestSources:
     """The sources by write key; one object for the life of the server."""
 
-    by_write_key: Mapping[str, IngestSource]
-
-    @classmethod
-    def of(cls, workspace: Workspace) -> "IngestSources":
-        """Return the sources of a workspace file."""
-        sources = cls({})
-        sources.change(workspace)
-        return sources
+    by_write_key: Mapping[str, Source]
 
     def change(self, workspace: Workspace) -> None:
         """Replace the sources by those of another version of the workspace."""
-        found = workspace.sources_by_write_key()
-        self.by_write_key = {key: IngestSource(source.id, source.enabled) for key, source in found.items()}
+        self.by_write_key = workspace.sources_by_write_key()
 
-    def find(self, write_key: Any) -> IngestSource | None:
+    def find(self, write_key: Any) -> Source | None:
         """Return the source of a write key, which may be of any type."""
         return self.by_write_key.get(write_key) if isinstance(write_key, str) else None
 
@@ -250,7 +234,11 @@ class _Ingest:
         body = b""
         try:
             body = await read()
-            tracking = await self._parse(body, call_type)
+            depth = self._limits.event.depth
+            if call_type is None:
+                tracking = await parse_batch(body, max_items=self._limits.items, max_depth=depth)
+            else:
+                tracking = parse_call(body, max_depth=depth)
             arrival = RequestContext(
                 received_at_ms=self._clock(),
                 sent_at=tracking.sent_at,
@@ -270,12 +258,6 @@ class _Ingest:
         if appends:
             await self._writer.append(appends)
         return accepted, rejected
-
-    async def _parse(self, body: bytes, call_type: str | None) -> TrackingRequest:
-        depth = self._limits.event.depth
-        if call_type is None:
-            return await parse_batch(body, max_items=self._limits.items, max_depth=depth)
-        return parse_call(body, max_depth=depth)
 
     def _judge(
         self, tracking: TrackingRequest, arrival: RequestContext, call_type: str | None, header_key: str | None
@@ -300,7 +282,7 @@ class _Ingest:
                     arrival,
                     self._limits.event,
                     call_type=call_type,
-                    source=source.source,
+                    source=source.id,
                     index=index,
                     new_id=new_id,
                 )
@@ -312,8 +294,8 @@ class _Ingest:
                 text = "the batch's context is too large for so many items; send smaller batches"
                 count, key = len(tracking.items), tracking.write_key
                 raise RequestRefused(413, "batch_too_large", text, count=count, write_key=key)
-            record = encode_record({"source": source.source}, tracked.payload)
-            appends.append(Append(EVENTS, event_key(source.source, tracked.message_id), record))
+            record = encode_record({"source": source.id}, tracked.payload)
+            appends.append(Append(EVENTS, event_key(source.id, tracked.message_id), record))
         return appends, rejected
 
     async def _record_refusal(self, refused: RequestRefused, header_key: str | None, body: bytes) -> None:
@@ -323,7 +305,7 @@ class _Ingest:
             salvage.feed(body)
         keys = [refused.write_key, *salvage.write_keys, header_key]
         source = next(filter(None, map(self._sources.find, keys)), None)
-        refusal = Rejection(source=source.source if source else "", code=refused.code, message=refused.message)
+        refusal = Rejection(source=source.id if source else "", code=refused.code, message=refused.message)
         rejections = [replace(refusal, message_id=traced_id(message_id)) for message_id in salvage.message_ids]
         if refused.count > len(rejections):
             rejections.append(replace(refusal, count=refused.count - len(rejections)))
@@ -345,11 +327,11 @@ class _Ingest:
 
 
 def _rejection(
-    source: IngestSource | None, invalid: InvalidItem, fields: Mapping[str, Any], call_type: str | None
+    source: Source | None, invalid: InvalidItem, fields: Mapping[str, Any], call_type: str | None
 ) -> Rejection:
     event_type = call_type or fields.get("type")
     return Rejection(
-        source=source.source if source else "",
+        source=source.id if source else "",
         code=invalid.code,
         message=invalid.message,
         message_id=traced_id(fields.get("messageId")),

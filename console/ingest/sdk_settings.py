@@ -35,7 +35,8 @@ def settings_routes(known: Callable[[str], bool]) -> list[Route]:
             response.headers["Allow"] = "GET"
             return response
         for_segment = request.path_params.get("write_key")
-        write_key = for_segment or _write_key(request)
+        basic = request.headers.get("authorization", "").encode("latin-1")
+        write_key = for_segment or basic_write_key(basic) or request.query_params.get("writeKey")
         if write_key is None or not known(write_key):
             response = failure(404, "unknown_source", "the write key is missing or belongs to no source")
             response.headers["Cache-Control"] = "no-store"  # a write key that is added must work at once
@@ -85,11 +86,6 @@ def rudder_config(write_key: str) -> dict[str, Any]:
             "config": {"statsCollection": {"errors": {"enabled": False}, "metrics": {"enabled": False}}},
         },
     }
-
-
-def _write_key(request: Request) -> str | None:
-    header = basic_write_key(request.headers.get("authorization", "").encode("latin-1"))
-    return header or request.query_params.get("writeKey")
 
 
 def _scheme(request: Request) -> str:

@@ -121,7 +121,8 @@ def run(
         who = Caller(local_author(), Role.OWNER)  # who may open the data directory
         details = {**_filters(choice), "deliveries": plan.total, "rate": rate_per_second}
         fact = audited(who, "redrive", choice.destination, details, at_ms=wall_clock_ms(), run=redrive_id)
-        with stop_signals() as stop, _progress(console) as progress:
+        columns = (TextColumn("Sending again"), BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn())
+        with stop_signals() as stop, Progress(*columns, console=console) as progress:
             task = progress.add_task("", total=plan.total)
             pace = RateLimit(rate_per_second, stop.wait, time.monotonic)
             sent = redriving.send(fact, pace, lambda so_far: progress.update(task, completed=so_far))
@@ -214,8 +215,3 @@ class _Rate(ProgressColumn):
     def render(self, task: Task) -> Text:
         """Draw the rate in deliveries a second."""
         return Text(f"{count(round(task.speed or 0))}/s", "dim")
-
-
-def _progress(console: Console) -> Progress:
-    columns = (TextColumn("Sending again"), BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn())
-    return Progress(*columns, console=console)

@@ -2,8 +2,8 @@
 
 import os
 import threading
-from enum import StrEnum
 from pathlib import Path
+from typing import Literal
 
 from console.data_dir import exclusive
 from console.processes.supervisor import FlowProcesses, supervise
@@ -11,20 +11,13 @@ from flows.runtime.deployment import store_url
 from flows.workspace.loader import load_workspace
 from model.workspace.workspace import Workspace
 
-
-class ProcessRole(StrEnum):
-    """The parts that can run as a process."""
-
-    INGEST = "ingest"
-    DELIVERY = "delivery"
-    RECORDING = "recording"
-    ALERTING = "alerting"
+ProcessRole = Literal["ingest", "delivery", "recording", "alerting"]  # the parts that can run as a process
 
 
 def run_flow(unit: FlowProcesses, stop: threading.Event) -> int:
     """Run a flow until ``stop``; returns the exit code. Raises `AlreadyRunning`, ValueError and `WorkspaceInvalid`."""
     workspace = load_workspace(unit.workspace, os.environ)
-    if unit.flow in {ProcessRole.RECORDING, ProcessRole.ALERTING}:
+    if unit.flow in {"recording", "alerting"}:
         check_shared(workspace, unit.data)
     unit.data.mkdir(parents=True, exist_ok=True, mode=0o700)
     with exclusive(unit.data, unit.flow):

@@ -22,7 +22,9 @@ def draw_errors(errors: Sequence[ErrorGroup]) -> RenderableType:
     table.columns[0].no_wrap = True
     for error in errors:
         words = _explanation(error.description, error.messages[:1], error.action)
-        table.add_row(_state(error), *map(safe_text, (error.destination, error.code)), count(error.count), words)
+        table.add_row(
+            Text(*_STATES[error.state]), *map(safe_text, (error.destination, error.code)), count(error.count), words
+        )
     return table
 
 
@@ -32,7 +34,7 @@ def draw_error_details(errors: Sequence[ErrorGroup]) -> RenderableType:
         return _none()
     table = _table("Error details, in deliveries", "Error")
     for error in errors:
-        name = _state(error).append(f"\n{printable(error.code)}", "bold")
+        name = Text(*_STATES[error.state]).append(f"\n{printable(error.code)}", "bold")
         name.append(f"\n{printable(error.destination)}", "default")
         number = Text(f"{count(error.count)}\n").append(percent(error.share), "dim")
         table.add_row(name, number, _details(error))
@@ -89,10 +91,6 @@ def _details(error: ErrorGroup) -> Text:
 def _seen(row: ErrorGroup | RejectionGroup) -> Text:
     first, last = ("–" if ms is None else day_and_time(ms) for ms in (row.first_seen_ms, row.last_seen_ms))
     return Text(f"\nSeen {first} to {last} UTC", "dim")
-
-
-def _state(error: ErrorGroup) -> Text:
-    return Text(*_STATES[error.state])
 
 
 def _none() -> Text:

@@ -12,7 +12,7 @@ from starlette.applications import Starlette
 from console.alerts.workspace_rules import syncing_workspace_rules
 from console.api.app import create_api
 from console.api.services import identify_by_token, open_services
-from console.data_dir import ServerFile, write_server_file
+from console.data_dir import ServerFile, view_of, write_server_file
 from console.ingest.app import IngestSources, create_ingest
 from console.ingest.limits import IngestLimits
 from console.server.http_server import Server, ServerFailed, serve_in_thread
@@ -35,7 +35,7 @@ def serving(
     workspace = deployment.workspace
     token = secrets.token_urlsafe(32)
     stopped = threading.Event()
-    sources = IngestSources.of(workspace)
+    sources = IngestSources(workspace.sources_by_write_key())
     deployment.live.subscribe(sources.change)
     app = create_ingest(
         sources,
@@ -54,8 +54,7 @@ def serving(
     watch_clock(stopped)
     expire_topics(deployment, stopped)
     if watch_file is not None:
-        view = lambda name, parameters: store.view(name, **parameters)  # noqa: E731
-        reload_workspace(deployment, watch_file, os.environ, stopped, view)
+        reload_workspace(deployment, watch_file, os.environ, stopped, view_of(store))
     try:
         with syncing_workspace_rules(services.rules, deployment.live):
             yield address

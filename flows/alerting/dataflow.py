@@ -3,7 +3,8 @@
 Each closed minute is evaluated once, when the parts of all outcomes partitions have arrived.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from threading import Event as StopEvent
 from typing import Any
@@ -16,11 +17,11 @@ from bytewax.outputs import StatefulSinkPartition
 from flows.alerting.evaluation import Evaluation
 from flows.alerting.notifications import messages_about
 from flows.alerting.outbox import Outbox
-from flows.alerting.source import minutes_source
 from flows.alerting.store_queries import RuleRepository
 from flows.alerting.workers import AlertWorkers
 from flows.engine.backoff import retry_forever
 from flows.engine.clock import wall_clock_ms
+from flows.engine.error_capture import capture_errors
 from flows.engine.single_sink import SingleSink
 from flows.runtime.deployment import Deployment, migrate_store
 from flows.runtime.recovery import start_offset
@@ -28,14 +29,54 @@ from flows.runtime.runner import RunnableFlow
 from flows.runtime.worker import Worker, run_worker
 from flows.sqlite.database import DatabaseError
 from flows.topics.interface import MINUTES, OUTCOMES, Record
-from flows.topics.source import Item, SourceConfig, SourcedRecord, TopicSource
+from flows.topics.source import Item, SourceConfig, SourcedRecord, TopicPartition, TopicSource
 from model.alerts.alert_event import AlertEvent
+from model.durations import HOUR_MS
 from model.workspace.workspace import Workspace
 from sinks.clickhouse.store import Store, StoreUnavailable, open_store
 
 FLOW = "alerting"
+MAX_LEAD_MS = HOUR_MS  # of a partition of topic minutes before the others
 THE_KEY = "alerts"  # one state key: a window spans all partitions and cannot be divided
 LONGEST_QUERY_SECONDS = 10.0  # a store that hangs must not delay alerts, which can do without it
+
+
+class MinutesPartition(TopicPartition):
+    """Waits while it is too far ahead of the other partitions, so that in a backlog few minutes wait for them."""
+
+    def __init__(self, reached_ms: dict[int, int], config: SourceConfig, partition: int, position: int) -> None:
+        """``reached_ms``: shared, the append time that each partition with unread records has reached."""
+        super().__init__(config, partition, position)
+        self._reached_ms = reached_ms
+
+    @capture_errors
+    def next_batch(self) -> Sequence[Item]:
+        """Emit a batch, unless other partitions are far behind."""
+        if not self._config.stop.is_set() and self._is_far_ahead():
+            self._idle = True
+            return []
+        items = super().next_batch()
+        records = [item.record for item in items if isinstance(item, SourcedRecord)]
+        if records:
+            self._reached_ms[self._partition] = records[-1].appended_ms
+        else:
+            self._reached_ms.pop(self._partition, None)  # a partition without records holds none back
+        return items
+
+    def close(self) -> None:
+        """Release the reader."""
+        self._reached_ms.pop(self._partition, None)
+        super().close()
+
+    def _is_far_ahead(self) -> bool:
+        at_ms = self._reached_ms.get(self._partition)
+        return at_ms is not None and at_ms > min(self._reached_ms.values()) + MAX_LEAD_MS
+
+
+def minutes_source(config: SourceConfig) -> TopicSource:
+    """All partitions of topic minutes."""
+    reached_ms: dict[int, int] = {}
+    return TopicSource(config, partial(MinutesPartition, reached_ms))
 
 
 class OutboxSinkPartition(StatefulSinkPartition[AlertEvent, None]):

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from model.events.envelope import UnreadableRecord
+from model.events.envelope import decode_json
 
 BUNDLES_VERSION = 1
 
@@ -40,14 +40,11 @@ _decoder = msgspec.json.Decoder(MinutePart)
 
 def read_bundle(value: bytes) -> MinutePart:
     """Decode a record of topic minutes. Raises `UnreadableRecord`."""
-    try:
-        return _decoder.decode(value)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise UnreadableRecord(f"not a bundle of this version: {error}") from None
+    return decode_json(_decoder, value, "a bundle of this version")
 
 
 class MinuteAssembler:
-    """Collects parts until minutes are complete. Bounded, because `flows.alerting.source` aligns the partitions."""
+    """Collects parts until minutes are complete. Bounded, because `flows.alerting.dataflow` aligns the partitions."""
 
     def __init__(self, partitions: int) -> None:
         self._partitions = partitions

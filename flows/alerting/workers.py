@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -21,7 +21,6 @@ from flows.workspace.outbound import outbound_of
 from model.workspace.workspace import Workspace
 from sinks.channels.calls import ChannelCalls
 from sinks.channels.catalogue import open_channels
-from sinks.channels.channel import Channel
 from sinks.clickhouse.store import Store, StoreError
 
 OUTBOX_FILE = "outbox.db"
@@ -49,7 +48,12 @@ class AlertWorkers:
         self._executor = ThreadPoolExecutor(SENDERS, "alerts-channel")
         enricher = NotificationEnricher(store)
         self._sender = Sender(
-            Outbox(self.path), self.workspace, self._channels, enricher, wall_clock_ms, self._executor
+            Outbox(self.path),
+            self.workspace,
+            lambda workspace: open_channels(workspace.alerts, self._calls, wall_clock_ms),
+            enricher,
+            wall_clock_ms,
+            self._executor,
         )
         self._recorded = Outbox(self.path)
         self.dead_mans_switch = DeadMansSwitch(Outbox(self.path), self.workspace, wall_clock_ms)
@@ -58,7 +62,7 @@ class AlertWorkers:
             for name, work, seconds in (
                 ("send", self._send, SEND_EVERY_SECONDS),
                 ("record", self._record, RECORD_EVERY_SECONDS),
-                ("watch", self._watch, CHECK_EVERY_SECONDS),
+                ("watch", lambda stopping: self.dead_mans_switch.check(), CHECK_EVERY_SECONDS),
             )
         ]
 
@@ -94,13 +98,7 @@ class AlertWorkers:
         self._sender.collect_finished()
         self._calls.close()
 
-    def _channels(self, workspace: Workspace) -> Mapping[str, Channel]:
-        return open_channels(workspace.alerts, self._calls, wall_clock_ms)
-
     def _record(self, stopping: bool) -> None:
         while copy_to_store(self._recorded, self._store, wall_clock_ms()):
             pass
         enable_tested(self._recorded, self._store)
-
-    def _watch(self, stopping: bool) -> None:
-        self.dead_mans_switch.check()

@@ -30,6 +30,13 @@ from model.http.messages import HttpFailure, HttpRequest, HttpResponse
 from model.routing.payload import build_payload, local_failure
 from sinks.http.engine import HttpEngine
 
+_CLASS_OF_CODE = {  # of insert functions; the others discard the event
+    "FILTERED_BY_FUNCTION": FailureClass.FILTER,
+    "FUNCTION_RETRY": FailureClass.RETRY,
+    "FUNCTION_TIMEOUT": FailureClass.RETRY,
+    "FUNCTION_UNAVAILABLE": FailureClass.RETRY,
+    "FUNCTION_PAUSED": FailureClass.THROTTLE,  # the event was not tried
+}
 _REMOVED = {"DESTINATION_REMOVED", "CONNECTION_REMOVED", "MAPPING_REMOVED"}
 
 Abort = Callable[[], object]
@@ -192,20 +199,11 @@ class BatchSender:
             return delivery, None
         event = msgspec.json.decode(delivery.event)  # with integers of any size
         connection = f"{delivery.source} -> {delivery.destination}"
-        match await self._functions.run(function.handler, event, dict(function.settings), connection):
-            case host.Returned(event=changed):
-                return replace(delivery, event=exact_json.dumps(changed), inserted=True), None
-            case host.Dropped(why=why):
-                return delivery, local_failure("FILTERED_BY_FUNCTION", why, FailureClass.FILTER)
-            case host.RetryAsked(why=why):
-                return delivery, local_failure("FUNCTION_RETRY", why, FailureClass.RETRY)
-            case host.EventRejected(why=why):
-                return delivery, local_failure("FUNCTION_REJECTED", why)
-            case host.Failed(code="FUNCTION_PAUSED", why=why):  # this event was not tried
-                return delivery, local_failure("FUNCTION_PAUSED", why, FailureClass.THROTTLE)
-            case host.Failed(code=code, why=why):
-                again = code in {"FUNCTION_TIMEOUT", "FUNCTION_UNAVAILABLE"}
-                return delivery, local_failure(code, why, FailureClass.RETRY if again else FailureClass.DISCARD)
+        result = await self._functions.run(function.handler, event, dict(function.settings), connection)
+        if isinstance(result, host.NoEvent):
+            failure = _CLASS_OF_CODE.get(result.code, FailureClass.DISCARD)
+            return delivery, local_failure(result.code, result.why, failure)
+        return replace(delivery, event=exact_json.dumps(result.event), inserted=True), None
 
     def _prepare(
         self, delivery: Delivery, configuration: CompiledWorkspace, refused: AttemptResult | None = None

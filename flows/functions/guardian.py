@@ -21,18 +21,14 @@ def end_marked(mark: str, leaders: frozenset[int] = frozenset()) -> None:
     wanted = f"{MARK}={mark}".encode()
     deadline = time.monotonic() + LIMIT_SECONDS
     while time.monotonic() < deadline:
-        found = [pid for pid in _processes() if _is_marked(pid, wanted) or _session(pid) in leaders]
+        pids = [int(name) for name in os.listdir("/proc") if name.isdigit() and int(name) != os.getpid()]
+        found = [pid for pid in pids if _is_marked(pid, wanted) or _session(pid) in leaders]
         if not found:
             return
         for pid in found:
             with contextlib.suppress(OSError):
                 os.kill(pid, signal.SIGKILL)
         time.sleep(0.01)
-
-
-def _processes() -> list[int]:
-    this = os.getpid()
-    return [int(name) for name in os.listdir("/proc") if name.isdigit() and int(name) != this]
 
 
 def _is_marked(pid: int, wanted: bytes) -> bool:

@@ -14,13 +14,13 @@ from typing import Any
 from flows.functions.messages import Request, encode
 from flows.functions.process import Child, Guardian
 from flows.functions.queue import FunctionQueue, Run, Slots
-from flows.functions.results import STOPPING, Dropped, EventRejected, Failed, FunctionResult, RetryAsked, Returned
+from flows.functions.results import STOPPING, FunctionResult, NoEvent, Returned
 
 PROCESSES_LIMIT = 32  # most processes; beyond that, idle ones are stopped
 CLOSE_LIMIT_SECONDS = 5.0  # a function that does not end by then is left to the guardian
 CLOSE_POLL_SECONDS = 0.01
 
-__all__ = ["Dropped", "Failed", "FunctionHost", "FunctionResult", "EventRejected", "RetryAsked", "Returned"]
+__all__ = ["FunctionHost", "FunctionResult", "NoEvent", "Returned"]
 
 
 class FunctionHost:
@@ -54,7 +54,7 @@ class FunctionHost:
         try:
             line = encode(Request(handler, event, settings)) + b"\n"
         except (UnicodeEncodeError, RecursionError, OverflowError, TypeError) as error:
-            return Failed("FUNCTION_FAILED", f"the event or its settings are not JSON: {type(error).__name__}")
+            return NoEvent("FUNCTION_FAILED", f"the event or its settings are not JSON: {type(error).__name__}")
         loop = asyncio.get_running_loop()
         run = Run(line, loop, loop.create_future())
         queue = self._queue((connection, handler))

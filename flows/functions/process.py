@@ -16,7 +16,7 @@ import msgspec
 
 from flows.functions.guardian import MARK, end_marked
 from flows.functions.messages import REPLY_LIMIT_BYTES, Reply, decode_reply
-from flows.functions.results import Failed
+from flows.functions.results import NoEvent
 
 OUTPUT_BYTES_PER_SECOND = 4096
 
@@ -53,25 +53,25 @@ class Child:
             self._in.write(b"%d\n" % len(lines) + b"".join(lines))
             self._in.flush()
 
-    def read_reply(self, limit_seconds: float) -> Reply | Failed:
+    def read_reply(self, limit_seconds: float) -> Reply | NoEvent:
         """Return its next message, or the failure."""
         deadline = time.monotonic() + limit_seconds
         while b"\n" not in self._received:
             poll = select.poll()
             poll.register(self._out, select.POLLIN)
             if not poll.poll(max(0.0, deadline - time.monotonic()) * 1_000):
-                return Failed("FUNCTION_TIMEOUT", f"it took longer than {limit_seconds:g} s")
+                return NoEvent("FUNCTION_TIMEOUT", f"it took longer than {limit_seconds:g} s")
             read = os.read(self._out, 1 << 16)
             if not read:
-                return Failed("FUNCTION_CRASHED", self._cause_of_death())
+                return NoEvent("FUNCTION_CRASHED", self._cause_of_death())
             self._received += read
             if len(self._received) > 2 * REPLY_LIMIT_BYTES:
-                return Failed("FUNCTION_CRASHED", "it sent more than the limit")
+                return NoEvent("FUNCTION_CRASHED", "it sent more than the limit")
         line, _, self._received = self._received.partition(b"\n")
         try:
             return decode_reply(line)
         except msgspec.DecodeError:
-            return Failed("FUNCTION_CRASHED", "it sent something that is not a reply")
+            return NoEvent("FUNCTION_CRASHED", "it sent something that is not a reply")
 
     def stop(self) -> None:
         """Stop it, from any thread; `kill` must follow."""

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from flows.functions.process import Child
-from flows.functions.results import STOPPING, Failed, FunctionResult, result_of
+from flows.functions.results import STOPPING, FunctionResult, NoEvent, result_of
 
 BATCH_EVENTS = 64
 BATCH_BYTES = 1 << 20  # reached, not crossed twice: the event that reaches it still goes along
@@ -149,8 +149,8 @@ class FunctionQueue:
         on_trial = self._busy or bool(self._runs)  # one event at a time probes it
         return on_trial or time.monotonic() < self._paused_until_seconds
 
-    def _paused(self) -> Failed:
-        return Failed(
+    def _paused(self) -> NoEvent:
+        return NoEvent(
             "FUNCTION_PAUSED",
             f"it took longer than {self._limit_seconds:g} s for {self._timeouts} events in a row: one event at a time "
             "tries it",
@@ -163,7 +163,7 @@ class FunctionQueue:
             except Exception as error:  # the system is out of processes or files
                 self._end_child()
                 for run in batch:
-                    run.end(Failed("FUNCTION_UNAVAILABLE", f"its process cannot be started: {type(error).__name__}"))
+                    run.end(NoEvent("FUNCTION_UNAVAILABLE", f"its process cannot be started: {type(error).__name__}"))
                 self._back_off()
                 continue
             with self._changed:
@@ -203,7 +203,7 @@ class FunctionQueue:
         latest_seconds = time.monotonic() - WAIT_SECONDS
         while self._runs and (self._runs[0].since_seconds < latest_seconds or self._runs[0].future.done()):
             why = f"it waited {WAIT_SECONDS:g} s in the queue: the function is slower than events arrive"
-            self._runs.popleft().end(Failed("FUNCTION_PAUSED", why))
+            self._runs.popleft().end(NoEvent("FUNCTION_PAUSED", why))
 
     def _taken(self) -> list[Run]:
         most = BATCH_EVENTS
@@ -251,7 +251,7 @@ class FunctionQueue:
             stage, limit_seconds = "", IMPORT_LIMIT_SECONDS
             while True:
                 reply = child.read_reply(limit_seconds)
-                if isinstance(reply, Failed):
+                if isinstance(reply, NoEvent):
                     child.kill()
                     if self._closed:
                         run.end(STOPPING)
@@ -259,7 +259,7 @@ class FunctionQueue:
                         run.end(reply)
                         self._note_timeout(reply.code == "FUNCTION_TIMEOUT")
                     elif stage == "importing" or not child.replied:
-                        run.end(Failed("FUNCTION_UNAVAILABLE", reply.why))
+                        run.end(NoEvent("FUNCTION_UNAVAILABLE", reply.why))
                     else:
                         return batch[index:]  # it exited between two events: neither caused it
                     return batch[index + 1 :]

@@ -1,6 +1,5 @@
 """The result of an insert function for one event."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,51 +14,31 @@ class Returned:
 
 
 @dataclass(frozen=True, slots=True)
-class Dropped:
-    """Dropped."""
+class NoEvent:
+    """The function dropped or rejected the event, asked for a retry, failed, or was not run.
 
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class RetryAsked:
-    """To be retried later."""
-
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class EventRejected:
-    """Rejected as invalid."""
-
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """The function failed, or was not run.
-
-    ``code``: FUNCTION_FAILED, FUNCTION_CRASHED, FUNCTION_TIMEOUT, FUNCTION_UNAVAILABLE or FUNCTION_PAUSED.
+    ``code``: FILTERED_BY_FUNCTION, FUNCTION_REJECTED, FUNCTION_RETRY, FUNCTION_FAILED, FUNCTION_CRASHED,
+    FUNCTION_TIMEOUT, FUNCTION_UNAVAILABLE or FUNCTION_PAUSED.
     """
 
     code: str
     why: str
 
 
-FunctionResult = Returned | Dropped | RetryAsked | EventRejected | Failed
+FunctionResult = Returned | NoEvent
 
-STOPPING = Failed("FUNCTION_UNAVAILABLE", "Waybill is stopping")
-_KINDS: dict[str, Callable[[str], FunctionResult]] = {
-    "dropped": Dropped,
-    "retry": RetryAsked,
-    "rejected": EventRejected,
-    "failed": lambda why: Failed("FUNCTION_FAILED", why),
-    "exhausted": lambda why: Failed("FUNCTION_FAILED", why),
-    "unavailable": lambda why: Failed("FUNCTION_UNAVAILABLE", why),
+STOPPING = NoEvent("FUNCTION_UNAVAILABLE", "Waybill is stopping")
+_CODES = {
+    "dropped": "FILTERED_BY_FUNCTION",
+    "retry": "FUNCTION_RETRY",
+    "rejected": "FUNCTION_REJECTED",
+    "failed": "FUNCTION_FAILED",
+    "exhausted": "FUNCTION_FAILED",
+    "unavailable": "FUNCTION_UNAVAILABLE",
 }
 
 
 def result_of(reply: Reply) -> FunctionResult:
     """The result for a child's final message about an event."""
-    known = _KINDS.get(reply.kind)
-    return known(reply.why) if known else Returned(decode_event(reply.event))
+    code = _CODES.get(reply.kind)
+    return NoEvent(code, reply.why) if code else Returned(decode_event(reply.event))

@@ -19,7 +19,7 @@ from model.durations import HOUR_MS, MINUTE_MS
 from model.events.envelope import FORMAT_VERSION, UnreadableRecord
 from model.recording.facts import Fact, decode
 from model.recording.rollup import LogMinute, bundle
-from model.recording.rows import LogPosition, Row, minute_row, rollup_values, rows_of, total_row
+from model.recording.rows import LogPosition, Row, minute_row, rollup_values, rows_of
 
 SEND_MINUTES_EVERY = timedelta(seconds=1)  # open rows are visible within about two seconds
 MAX_EMPTY_MINUTES = 7 * 24 * 60  # after a longer silence only the last week's empty minutes are written
@@ -120,7 +120,7 @@ class Recorder(StatefulBatchLogic[Record, Recorded, None]):
         """The rows that changed since the last call."""
         at = {"append_minute_ms": minute.minute_ms, "partition": self._partition, "version": self._last_offset}
         rows: list[Recorded] = [minute_row(series, counts, **at) for series, counts in minute.changed()]
-        rows.extend(total_row(total, counts, **at) for total, counts in minute.changed_totals())
+        rows.extend(minute_row(total, counts, **at) for total, counts in minute.changed_totals())
         return rows
 
     def _minute_record(self, content: dict[str, Any]) -> OutgoingRecord:

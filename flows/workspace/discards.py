@@ -5,7 +5,7 @@ is applied (`flows.workspace.reloader`), and in `waybill check` and `waybill rep
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple
 
@@ -93,7 +93,10 @@ def discards(configuration: CompiledWorkspace, waiting: Iterable[PendingCount]) 
     for pending in waiting:
         code = configuration.disabled_reason(pending)
         if code is not None:
-            counts[_group_key(code, pending)] += pending.deliveries
+            same = _SAME.get(code, ("source", "destination"))
+            names = ("source", "destination", "mapping")
+            source, destination, mapping = (getattr(pending, name) if name in same else "" for name in names)
+            counts[code, source, destination, mapping] += pending.deliveries
     keep_seconds = configuration.workspace.delivery.keep_removed_seconds
     return tuple(Discard(*name, number, keep_seconds) for name, number in counts.most_common())
 
@@ -107,10 +110,3 @@ def uncounted(before: CompiledWorkspace, after: CompiledWorkspace) -> tuple[Disc
         for mapping in plan.mappings
     )
     return tuple(replace(discard, deliveries=None) for discard in discards(after, active))
-
-
-def _group_key(code: str, pending: PendingCount) -> tuple[str, str, str, str]:
-    same = _SAME.get(code, ("source", "destination"))
-    names: Mapping[str, Any] = pending._asdict()
-    source, destination, mapping = (names[n] if n in same else "" for n in ("source", "destination", "mapping"))
-    return code, source, destination, mapping

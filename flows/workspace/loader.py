@@ -17,9 +17,7 @@ def read_workspace_file(path: Path, environ: Mapping[str, str]) -> ParseResult:
     except OSError as error:
         message = f"the file cannot be read: {error.strerror or type(error).__name__}"
         remedy = "Check the path and its permissions"
-        return ParseResult(
-            None, (Diagnostic(file=str(path), line=0, column=0, path="", message=message, remedy=remedy),)
-        )
+        return ParseResult(None, (Diagnostic(file=str(path), message=message, remedy=remedy),))
     return _with_files(read_workspace(content, file=str(path), environ=environ), str(path))
 
 
@@ -31,9 +29,7 @@ def _with_files(reading: ParseResult, file: str) -> ParseResult:
     try:
         read_certificates(config.ca_file)
     except CertificatesUnusable as error:
-        problem = Diagnostic(
-            file=file, line=0, column=0, path="delivery.ca_file", message=str(error), remedy=error.remedy
-        )
+        problem = Diagnostic(file=file, path="delivery.ca_file", message=str(error), remedy=error.remedy)
         return ParseResult(None, (*reading.problems, problem))
     return reading
 

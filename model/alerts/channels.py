@@ -10,11 +10,11 @@ from ipaddress import ip_address
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from model.alerts.rule import EMAIL_PREFIX, IN_APP, RULE, ChannelName, DeliveryRate, FailedEvents, Rule, SourceVolume
-from model.config.env_string import EnvString, config_error, refers_to_environment
-from model.config.fields import HeaderValue, Name, Secret, Slug, Url
+from model.config.env_string import EnvString, config_error, require
+from model.config.fields import FROM_ENVIRONMENT, HeaderValue, Name, Secret, Slug, Url
 from model.config.mail_address import MailAddress
 from model.config.section import Section
 
@@ -72,27 +72,22 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def _check_channel_id(name: str) -> str:
-    if name in {IN_APP, EMAIL}:
-        raise config_error("this channel id is reserved", "Choose another id")
-    return name
-
-
-def _check_base_url(url: EnvString) -> EnvString:
-    if "?" in url.value:
-        raise config_error(
-            "the address of links has a query", "Write only the beginning, such as https://waybill.example.com"
-        )
-    return url
-
-
-def _check_host(host: str) -> str:
-    if not _HOST.fullmatch(host):
-        raise config_error("this is no host name", "Write a name or an address alone, such as mail.example.com")
-    return host
-
-
-ChannelId = Annotated[Slug, AfterValidator(_check_channel_id)]
+ChannelId = Annotated[
+    Slug, require(lambda name: name not in {IN_APP, EMAIL}, "this channel id is reserved", "Choose another id")
+]
+_Host = Annotated[
+    str,
+    Field(max_length=253),
+    require(_HOST.fullmatch, "this is no host name", "Write a name or an address alone, such as mail.example.com"),
+]
+_BaseUrl = Annotated[
+    Url,
+    require(
+        lambda url: "?" not in url.value,
+        "the address of links has a query",
+        "Write only the beginning, such as https://waybill.example.com",
+    ),
+]
 
 
 class _Channel(Section):
@@ -108,16 +103,12 @@ class SlackChannel(_Channel):
     type: Literal["slack", "slack-webhook", "slack-workflow"]
     """slack: the path of the URL decides between webhook and workflow. slack-webhook, slack-workflow: for servers that
     implement the same API under other paths."""
-    url: Url
+    url: Annotated[Url, FROM_ENVIRONMENT]
     """https://hooks.slack.com/services/… (incoming webhook) or /triggers/… (workflow). Only as ${NAME}."""
 
     @field_validator("url")
     @classmethod
     def _check_slack_url(cls, url: EnvString, info: ValidationInfo) -> EnvString:
-        if not refers_to_environment(url.raw):
-            raise config_error(
-                "a credential is written in the file", "Secrets only as ${NAME}, with NAME in the environment"
-            )
         given, seen = info.data.get("type"), _slack_kind(url.value)
         parts = urlsplit(url.value)
         if seen is None and (given == "slack" or parts.hostname in _SLACK_HOSTS):
@@ -176,7 +167,7 @@ class WebhookChannel(_Channel):
 class SmtpConfig(Section):
     """The mail server that sends messages of channel email."""
 
-    host: Annotated[str, Field(max_length=253), AfterValidator(_check_host)]
+    host: _Host
     """Its name or address. (Private addresses are allowed: mail servers usually have one.)"""
     port: int | None = Field(default=None, ge=1, le=65535)
     """Not given: 587 with starttls, 465 with tls, 25 with none."""
@@ -232,7 +223,7 @@ class AlertsConfig(Section):
     """Slack channels and webhooks. Channel in-app is always there, and email:ADDRESS with smtp."""
     smtp: SmtpConfig | None = None
     """The mail server. Not given: there is no channel email."""
-    base_url: Annotated[Url, AfterValidator(_check_base_url)] | None = None
+    base_url: _BaseUrl | None = None
     """Where Grafana shows the dashboards, such as https://grafana.example.com; not given: messages carry no links."""
     always: tuple[ChannelName, ...] = Field(default=(), max_length=10)
     """Channels notified, besides in-app, when a destination needs a correction of its settings and when Waybill has

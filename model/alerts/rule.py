@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator, TypeAdapter, WithJsonSchema
 
-from model.config.env_string import config_error
+from model.config.env_string import config_error, require
 from model.config.fields import Slug
 from model.config.mail_address import is_mail_address
 from model.config.section import Section
@@ -43,20 +43,6 @@ def _percent(points: int) -> float | int:
     return points // 100 if points % 100 == 0 else points / 100
 
 
-def _at_most_all(points: int) -> int:
-    if points > 10_000:
-        raise config_error("a rate is at most 100 %", "Write a percentage from 0.01 to 100")
-    return points
-
-
-def _check_name(name: str) -> str:
-    if not name.isprintable() or not name.strip():
-        raise config_error(
-            "the name is empty or has characters that cannot be shown", "Write it in one line of plain text"
-        )
-    return name
-
-
 def _check_channel(name: str) -> str:
     if name.startswith(EMAIL_PREFIX):
         address = name.removeprefix(EMAIL_PREFIX)
@@ -71,22 +57,31 @@ def _check_channel(name: str) -> str:
     return name
 
 
-def _check_channels(channels: tuple[str, ...]) -> tuple[str, ...]:
-    if len(set(channels)) != len(channels):
-        raise config_error("a channel is listed twice", "Name each channel once")
-    return channels
-
-
 BasisPoints = Annotated[
     int,
     PlainValidator(_basis_points),
     PlainSerializer(_percent),
     WithJsonSchema({"type": "number", "minimum": 0.01, "maximum": 10_000, "description": "Percent, two decimals."}),
 ]
-RateBasisPoints = Annotated[BasisPoints, AfterValidator(_at_most_all)]
-RuleName = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_check_name)]
+RateBasisPoints = Annotated[
+    BasisPoints,
+    require(lambda points: points <= 10_000, "a rate is at most 100 %", "Write a percentage from 0.01 to 100"),
+]
+RuleName = Annotated[
+    str,
+    Field(min_length=1, max_length=100),
+    require(
+        lambda name: name.isprintable() and name.strip(),
+        "the name is empty or has characters that cannot be shown",
+        "Write it in one line of plain text",
+    ),
+]
 ChannelName = Annotated[str, AfterValidator(_check_channel)]
-ChannelNames = Annotated[tuple[ChannelName, ...], Field(min_length=1, max_length=10), AfterValidator(_check_channels)]
+ChannelNames = Annotated[
+    tuple[ChannelName, ...],
+    Field(min_length=1, max_length=10),
+    require(lambda names: len({*names}) == len(names), "a channel is listed twice", "Name each channel once"),
+]
 
 
 class _AnyRule(Section):

@@ -4,11 +4,11 @@ It keeps the raw text, which may be shown, and the value with references replace
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pydantic import GetCoreSchemaHandler, ValidationInfo
+from pydantic import AfterValidator, GetCoreSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 TEXT_LIMIT_CHARS = 8192
@@ -36,7 +36,9 @@ class EnvString:
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         """In a file it is a string; the environment is passed as validation context ``{"environ": Mapping}``."""
         text = core_schema.str_schema(strict=True, max_length=TEXT_LIMIT_CHARS)
-        substituted = core_schema.with_info_after_validator_function(_substitute_in_context, text)
+        substituted = core_schema.with_info_after_validator_function(
+            lambda raw, info: substitute(raw, (info.context or {}).get("environ", {})), text
+        )
         return core_schema.json_or_python_schema(
             json_schema=substituted,
             python_schema=core_schema.union_schema([core_schema.is_instance_schema(cls), substituted]),
@@ -47,6 +49,17 @@ class EnvString:
 def config_error(message: str, remedy: str) -> PydanticCustomError:
     """Make the error that a validator raises; neither text may quote a value, which could be a secret."""
     return PydanticCustomError("waybill", "{message}", {"message": message, "remedy": remedy})
+
+
+def require(holds: Callable[[Any], object], message: str, remedy: str) -> AfterValidator:
+    """Make a validator that refuses a value for which ``holds`` gives something false; texts as for `config_error`."""
+
+    def check(value: Any) -> Any:
+        if not holds(value):
+            raise config_error(message, remedy)
+        return value
+
+    return AfterValidator(check)
 
 
 def refers_to_environment(raw: str) -> bool:
@@ -76,7 +89,3 @@ def substitute(raw: str, environ: Mapping[str, str]) -> EnvString:
     if len(value) > TEXT_LIMIT_CHARS:
         raise config_error(f"the text is over {TEXT_LIMIT_CHARS} characters long", "Shorten the environment variable")
     return EnvString(raw, value, frozenset(s for s in secrets if len(s) >= SHORTEST_SECRET_CHARS))
-
-
-def _substitute_in_context(raw: str, info: ValidationInfo) -> EnvString:
-    return substitute(raw, (info.context or {}).get("environ", {}))

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from model.config.env_string import EnvString, config_error, refers_to_environment
+from model.config.env_string import EnvString, config_error, refers_to_environment, require
 
 URL_LIMIT_CHARS = 2048
 # Set for every call by Waybill or by HTTP itself; another value would break the call or idempotency.
@@ -16,26 +16,6 @@ RESERVED_HEADERS = frozenset(
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}")
 _HEADER_VALUE = re.compile(r"[!-~]([ -~\t]*[!-~])?|")
 _WRITE_KEY = re.compile(r"[!-9;-~]{1,256}")  # printable ASCII; HTTP Basic auth leaves no room for a colon
-
-
-def _check_name(name: str) -> str:
-    if not name.isprintable():
-        raise config_error("the name has characters that are not printable", "Write it in one line of plain text")
-    return name
-
-
-def _check_write_key(key: EnvString) -> EnvString:
-    if not _WRITE_KEY.fullmatch(key.value):
-        raise config_error(
-            "this is not a write key", "Use 1 to 256 ASCII letters, digits and signs; no spaces, no colon"
-        )
-    return key
-
-
-def _check_write_keys(keys: tuple[EnvString, ...]) -> tuple[EnvString, ...]:
-    if not keys:
-        raise config_error("there is no write key", "Write at least one: SDKs authenticate with it")
-    return keys
 
 
 def _check_url(url: EnvString) -> EnvString:
@@ -63,35 +43,6 @@ def _check_url(url: EnvString) -> EnvString:
     return url
 
 
-def _check_header_name(name: str) -> str:
-    if not _HEADER_NAME.fullmatch(name):
-        raise config_error("this is not a header name", "Use letters, digits and hyphens, such as X-Api-Key")
-    return name
-
-
-def _check_not_reserved(name: str) -> str:
-    if name.lower() in RESERVED_HEADERS:
-        raise config_error("Waybill sets this header itself", "Remove it")
-    return name
-
-
-def _check_header_value(value: EnvString) -> EnvString:
-    if not _HEADER_VALUE.fullmatch(value.value):
-        raise config_error(
-            "the header value has line breaks, non-ASCII characters, or spaces at its ends",
-            "Use ASCII text in one line; look for a line break at the end of the environment variable",
-        )
-    return value
-
-
-def _check_secret(value: EnvString) -> EnvString:
-    if not refers_to_environment(value.raw):
-        raise config_error(
-            "a credential is written in the file", "Secrets only as ${NAME}, with NAME in the environment"
-        )
-    return _check_header_value(value)
-
-
 def _one_or_several(value: Any) -> Any:
     return (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list) else value
 
@@ -102,14 +53,43 @@ FormerIds = Annotated[
     Field(max_length=20),
     BeforeValidator(_one_or_several, json_schema_input_type=Slug | Annotated[tuple[Slug, ...], Field(max_length=20)]),
 ]
-Name = Annotated[str, Field(max_length=200), AfterValidator(_check_name)]
-WriteKey = Annotated[EnvString, AfterValidator(_check_write_key)]
+Name = Annotated[
+    str,
+    Field(max_length=200),
+    require(str.isprintable, "the name has characters that are not printable", "Write it in one line of plain text"),
+]
+WriteKey = Annotated[
+    EnvString,
+    require(
+        lambda key: _WRITE_KEY.fullmatch(key.value),
+        "this is not a write key",
+        "Use 1 to 256 ASCII letters, digits and signs; no spaces, no colon",
+    ),
+]
 # With pydantic's own length limit, a list whose only key has an error would be reported as empty.
 WriteKeys = Annotated[
-    tuple[WriteKey, ...], Field(max_length=100, json_schema_extra={"minItems": 1}), AfterValidator(_check_write_keys)
+    tuple[WriteKey, ...],
+    Field(max_length=100, json_schema_extra={"minItems": 1}),
+    require(bool, "there is no write key", "Write at least one: SDKs authenticate with it"),
 ]
-AnyHeaderName = Annotated[str, AfterValidator(_check_header_name)]
-HeaderName = Annotated[AnyHeaderName, AfterValidator(_check_not_reserved)]
-HeaderValue = Annotated[EnvString, AfterValidator(_check_header_value)]
+AnyHeaderName = Annotated[
+    str,
+    require(_HEADER_NAME.fullmatch, "this is not a header name", "Use letters, digits and hyphens, such as X-Api-Key"),
+]
+HeaderName = Annotated[
+    AnyHeaderName,
+    require(lambda name: name.lower() not in RESERVED_HEADERS, "Waybill sets this header itself", "Remove it"),
+]
+FROM_ENVIRONMENT = require(
+    lambda text: refers_to_environment(text.raw),
+    "a credential is written in the file",
+    "Secrets only as ${NAME}, with NAME in the environment",
+)
+_FIT_FOR_A_HEADER = require(
+    lambda value: _HEADER_VALUE.fullmatch(value.value),
+    "the header value has line breaks, non-ASCII characters, or spaces at its ends",
+    "Use ASCII text in one line; look for a line break at the end of the environment variable",
+)
+HeaderValue = Annotated[EnvString, _FIT_FOR_A_HEADER]
 Url = Annotated[EnvString, AfterValidator(_check_url)]
-Secret = Annotated[EnvString, AfterValidator(_check_secret)]
+Secret = Annotated[EnvString, FROM_ENVIRONMENT, _FIT_FOR_A_HEADER]

@@ -3,9 +3,7 @@
 import re
 from typing import Annotated
 
-from pydantic import AfterValidator
-
-from model.config.env_string import config_error
+from model.config.env_string import require
 
 LONGEST_CHARS = 254  # what SMTP can carry between < and >
 _ADDRESS = re.compile(
@@ -27,10 +25,9 @@ def masked_address(address: str) -> str:
     return f"{name[:1]}…@{domain}" if name else "…"
 
 
-def _check(text: str) -> str:
-    if not is_mail_address(text):
-        raise config_error("this is not a mail address", "Write one such as ada@example.com, without a name before it")
-    return text
-
-
-MailAddress = Annotated[str, AfterValidator(_check)]
+MailAddress = Annotated[
+    str,
+    require(
+        is_mail_address, "this is not a mail address", "Write one such as ada@example.com, without a name before it"
+    ),
+]

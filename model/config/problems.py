@@ -35,9 +35,9 @@ class Diagnostic:
     """One error or warning. ``line`` and ``column`` count from 1; 0 for the file as a whole."""
 
     file: str
-    line: int
-    column: int
-    path: str  # such as destinations[2].url; '' for the file as a whole
+    line: int = 0
+    column: int = 0
+    path: str = ""  # such as destinations[2].url; '' for the file as a whole
     message: str
     remedy: str
     severity: DiagnosticSeverity = DiagnosticSeverity.ERROR

@@ -50,11 +50,7 @@ def template(message: str) -> str:
     A value is anything in quotes, except for the names in JSON. An id is a UUID, or a word in which letters and digits
     alternate (8 characters and more) or which is long and has a digit (16 and more).
     """
-    return _VARIABLE.sub(_placeholder, message)
-
-
-def _placeholder(match: re.Match[str]) -> str:
-    return match[0] if match.lastgroup == "key" else f"<{match.lastgroup}>"
+    return _VARIABLE.sub(lambda found: found[0] if found.lastgroup == "key" else f"<{found.lastgroup}>", message)
 
 
 class _Group(NamedTuple):
@@ -137,9 +133,7 @@ class ErrorGroups:
 
 
 def _similar(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
-    if len(one) != len(other):
-        return False
-    return sum(map(str.__eq__, one, other)) >= SIMILAR_FROM * len(one)
+    return len(one) == len(other) and sum(map(str.__eq__, one, other)) >= SIMILAR_FROM * len(one)
 
 
 def _cut(name: str) -> str:

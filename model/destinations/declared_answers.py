@@ -5,16 +5,17 @@ refused ones, by their position in the request (from 0). A response with a decla
 of all its items (`unreadable`): if one entry cannot be assigned, none is trusted.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 import orjson
 from pydantic import AfterValidator, Field, model_validator
 
-from model.config.env_string import config_error
+from model.config.env_string import EnvString, config_error
+from model.config.fields import HeaderName, HeaderValue, Secret, Url
 from model.config.section import Section
-from model.destinations.destination import HttpDestination, Item, ItemAnswer
+from model.destinations.destination import BatchConfig, HttpDestination, Item, ItemAnswer
 from model.destinations.multi_status import (
     MISSING,
     Unread,
@@ -25,9 +26,10 @@ from model.destinations.multi_status import (
     status_of,
     unreadable,
 )
+from model.destinations.signing import signature_headers
 from model.http.failure import FailureClass, partner_message
 from model.http.failure_rules import Statuses
-from model.http.messages import HttpResponse
+from model.http.messages import HttpRequest, HttpResponse
 from model.mapping.paths import Resolver, from_root
 from model.mapping.values import MISSING as PATH_MISSING
 from model.mapping.values import is_given
@@ -172,12 +174,28 @@ class AnswerConfig(Section):
 
 
 class DeclaredDestination(HttpDestination):
-    """A destination whose responses the workspace may declare; a 207 needs no declaration (`multi_status`)."""
+    """A URL of the user's choice. The workspace may declare its responses; a 207 needs no declaration
+    (`multi_status`)."""
 
     answers_by_item: ClassVar[bool] = True
 
+    url: Url
+    """Where events are sent: http or https, no user name or password. ${NAME} is allowed."""
+    method: Literal["POST", "PUT", "PATCH"] = "POST"
+    """HTTP method."""
+    headers: dict[HeaderName, HeaderValue] = Field(default={}, max_length=50)
+    """Headers added to every request. Credentials only as ${NAME}."""
+    signing_secret: Secret | None = None
+    """Signs every request, so that the receiver can verify the sender. Only as ${NAME}."""
+    batch: BatchConfig = BatchConfig(max_events=1)
+    """Several events in one request (JSON: as an array). Not given: one event a request."""
     answers: Annotated[tuple[AnswerConfig, ...], Field(max_length=20)] = ()
     """Which responses list results per event, and how; the first with a matching status is used."""
+
+    @property
+    def endpoint(self) -> EnvString:
+        """The URL."""
+        return self.url
 
     @property
     def reads_bodies(self) -> bool:
@@ -190,3 +208,17 @@ class DeclaredDestination(HttpDestination):
             if declared.concerns(response.status):
                 return declared.items.read(response, len(items))
         return read_multi_status(response, len(items), batched=self.batching().max_events > 1)
+
+    def json_body(self, items: Sequence[Item]) -> bytes:
+        """A single event byte for byte, or a JSON array if batches were asked for."""
+        if self.batch.max_events == 1:
+            return items[0].json
+        return b"[" + b",".join(item.json for item in items) + b"]"
+
+    def signed_request(
+        self, items: Sequence[Item], body: bytes, now_ms: int, headers: Mapping[str, str] | None = None
+    ) -> HttpRequest:
+        """Make a call, signed if there is a secret; the workspace's headers win over ``headers`` (in lower case)."""
+        named = {**(headers or {}), **{name.lower(): value.value for name, value in self.headers.items()}}
+        named |= signature_headers(self.signing_secret, items, body, now_ms)
+        return self.json_request(items, body, url=self.url.value, method=self.method, headers=named)

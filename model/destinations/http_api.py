@@ -13,14 +13,14 @@ from typing import Any, ClassVar, Literal
 from urllib.parse import urlencode
 
 import orjson
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
 from model.config.env_string import EnvString, config_error
-from model.config.fields import HeaderName, HeaderValue, Secret, Url
+from model.config.fields import Secret
 from model.config.section import Section
 from model.destinations.declared_answers import DeclaredDestination
-from model.destinations.destination import BatchConfig, BatchLimits, Item
-from model.destinations.signing import basic_authorization, signature_headers
+from model.destinations.destination import BatchLimits, Item
+from model.destinations.signing import basic_authorization
 from model.http.messages import HttpRequest
 
 _CONTENT_TYPES = {
@@ -49,22 +49,12 @@ class HttpApiDestination(DeclaredDestination):
 
     type: Literal["http"]
     """http: any HTTP API."""
-    url: Url
-    """Where events are sent: http or https, no user name or password. ${NAME} is allowed."""
-    method: Literal["POST", "PUT", "PATCH"] = "POST"
-    """HTTP method."""
     format: Literal["json", "ndjson", "form"] = "json"
     """How events are written: json, ndjson (one a line) or form (one event a request)."""
-    headers: dict[HeaderName, HeaderValue] = Field(default={}, max_length=50)
-    """Headers added to every request. Credentials only as ${NAME}."""
     bearer_token: Secret | None = None
     """Sent as Authorization: Bearer. Only as ${NAME}."""
     basic_auth: BasicAuth | None = None
     """Sent as Authorization: Basic."""
-    signing_secret: Secret | None = None
-    """Signs every request, so that the receiver can verify the sender. Only as ${NAME}."""
-    batch: BatchConfig = BatchConfig(max_events=1)
-    """Several events in one request. Not given: one event a request."""
 
     @model_validator(mode="after")
     def _check(self) -> "HttpApiDestination":
@@ -76,21 +66,10 @@ class HttpApiDestination(DeclaredDestination):
             raise config_error("the user name of basic_auth has a colon", "A colon would end it; write it without")
         return self
 
-    @property
-    def endpoint(self) -> EnvString:
-        """The URL."""
-        return self.url
-
     def request(self, items: Sequence[Item], now_ms: int) -> HttpRequest:
         """Build the request."""
-        body = self._body(items)
-        headers = {
-            "content-type": _CONTENT_TYPES[self.format],
-            **self._authorization(),
-            **{name.lower(): value.value for name, value in self.headers.items()},
-            **signature_headers(self.signing_secret, items, body, now_ms),
-        }
-        return self.json_request(items, body, url=self.url.value, method=self.method, headers=headers)
+        headers = {"content-type": _CONTENT_TYPES[self.format], **self._authorization()}
+        return self.signed_request(items, self._body(items), now_ms, headers)
 
     def _body(self, items: Sequence[Item]) -> bytes:
         if self.format == "form":
@@ -98,9 +77,7 @@ class HttpApiDestination(DeclaredDestination):
         if self.format == "ndjson":
             # Line breaks in JSON are between tokens and can be removed. Encoding again would round long numbers.
             return b"".join(item.json.translate(None, b"\r\n") + b"\n" for item in items)
-        if self.batch.max_events == 1:
-            return items[0].json
-        return b"[" + b",".join(item.json for item in items) + b"]"
+        return self.json_body(items)
 
     def _authorization(self) -> dict[str, str]:
         if self.bearer_token is not None:
@@ -112,8 +89,7 @@ class HttpApiDestination(DeclaredDestination):
 
 
 def _form(item: Item) -> bytes:
-    fields = item.payload if item.payload is not None else orjson.loads(item.event)
-    return urlencode({name: _field(value) for name, value in fields.items() if value is not None}).encode()
+    return urlencode({name: _field(value) for name, value in item.fields.items() if value is not None}).encode()
 
 
 def _field(value: Any) -> str:

@@ -29,9 +29,9 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
 import orjson
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
-from model.config.env_string import EnvString, config_error
+from model.config.env_string import EnvString, require
 from model.config.fields import HeaderValue, Secret, Url
 from model.config.section import Section
 from model.destinations.default_mappings import TRAITS, first, merged, trait, viewed
@@ -116,12 +116,14 @@ _TRANSACTION = FieldSpec("object", properties={"$amount": FieldSpec("number")}, 
 _REQUIRED: Mapping[str, str] = {_IMPORT: "event", _GROUPS: "$group_id", _ENGAGE: "$distinct_id"}
 
 
-def _check_base(url: EnvString) -> EnvString:
-    if "?" in url.value:
-        raise config_error(
-            "the URL has a query ('?…')", "Leave it out: Waybill adds /import, /engage and /groups to the URL"
-        )
-    return url
+_BaseUrl = Annotated[
+    Url,
+    require(
+        lambda url: "?" not in url.value,
+        "the URL has a query ('?…')",
+        "Leave it out: Waybill adds /import, /engage and /groups to the URL",
+    ),
+]
 
 
 class ServiceAccount(Section):
@@ -177,7 +179,7 @@ class MixpanelDestination(HttpDestination):
     """Authenticates imports instead of the project token."""
     region: Literal["us", "eu", "in"] = "us"
     """Where the project's data is kept: us, eu or in (India)."""
-    url: Annotated[Url, AfterValidator(_check_base)] | None = None
+    url: _BaseUrl | None = None
     """An address to use instead of Mixpanel's, without /import, such as a proxy or a test server."""
     concurrency: int = Field(default=16, ge=1, le=1024)
     """Most concurrent calls."""

@@ -4,61 +4,81 @@ An action that fails raises, so that no event is sent with fields that should ha
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from hashlib import md5
-from typing import Any, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 import orjson
+from pydantic import AfterValidator, Field
 
-from model.fql.field_edits import FieldChange, with_changes, with_only, without
-from model.fql.field_path import names_of
-from model.fql.paths import Event, reader
+from model.config.env_string import config_error
+from model.config.problems import quoted
+from model.config.section import Section
+from model.fql.field_edits import FieldChange, PathToField, check_path, with_changes, with_only, without
+from model.fql.field_path import Event, names_of, reader
 from model.mapping.values import text as as_text
 
-
-@dataclass(frozen=True, slots=True)
-class Drop:
-    """Send nothing."""
+ObjectPath = Annotated[str, AfterValidator(check_path)]  # '' is the event itself
 
 
-@dataclass(frozen=True, slots=True)
-class SampleEvents:
-    """Keep a share of the events: ``percent`` from 0 (none) to 1 (all).
+class Drop(Section):
+    """The event is not sent."""
 
-    With a ``path``, such as ``userId``, events with the same value there share one fate, and what is kept at some
-    percentage is kept at every higher one. An event with nothing (or null) there is sampled by chance: otherwise all
-    such events, often most of them, would be kept or dropped together.
-    """
-
-    percent: float
-    path: str | None = None
+    type: Literal["DROP"]
+    """DROP: the event is not sent."""
 
 
-@dataclass(frozen=True, slots=True)
-class DropProperties:
-    """Take the named fields out of the objects at some paths ('' is the event). See `model.fql.field_edits.without`."""
+class SampleEvents(Section):
+    """Only a share of the events is sent."""
 
-    fields: Mapping[str, tuple[str, ...]]
-
-
-@dataclass(frozen=True, slots=True)
-class AllowProperties:
-    """Leave only the named fields in the objects at some paths, and everything elsewhere as it is.
-
-    Names are not paths: a dotted name does not keep a field inside another object.
-    """
-
-    fields: Mapping[str, tuple[str, ...]]
+    type: Literal["SAMPLE"]
+    """SAMPLE: a share of the events is sent."""
+    percent: float = Field(ge=0, le=1)
+    """The share that is sent: 0.25 sends a quarter."""
+    path: Annotated[PathToField, Field(max_length=200)] | None = None
+    """Events with the same value there are kept or dropped together, such as userId. Not given: each by itself."""
 
 
-@dataclass(frozen=True, slots=True)
-class MapProperties:
-    """Change the fields at some paths. See `model.fql.field_edits.with_changes`."""
+class DropProperties(Section):
+    """Some fields are not sent."""
 
-    changes: Mapping[str, FieldChange]
+    type: Literal["DROP_PROPERTIES"]
+    """DROP_PROPERTIES: the fields named are not sent."""
+    fields: dict[ObjectPath, Annotated[tuple[PathToField, ...], Field(min_length=1)]] = Field(
+        min_length=1, max_length=100
+    )
+    """By path of an object ("" is the event itself; a number is an item of a list): the names of its fields."""
+
+
+class AllowProperties(Section):
+    """Only some fields are sent."""
+
+    type: Literal["ALLOW_PROPERTIES"]
+    """ALLOW_PROPERTIES: of the objects named, only the fields named are sent."""
+    fields: dict[ObjectPath, tuple[PathToField, ...]] = Field(min_length=1, max_length=100)
+    """By path of an object ("" is the event itself; a number is an item of a list): the names of its fields."""
+
+
+def _check_moves(changes: Mapping[str, FieldChange]) -> Mapping[str, FieldChange]:
+    for into, change in changes.items():
+        moved = names_of(change.move_from or "")
+        for path in changes if moved else ():
+            if names_of(path)[: len(moved)] == moved and (path == into or len(names_of(path)) > len(moved)):
+                message = f"{quoted(change.move_from or '')} is moved away, and {quoted(path)} is inside it"
+                raise config_error(message, "Use copy, or leave one of the two out")
+    return changes
+
+
+class MapProperties(Section):
+    """Some fields are set, copied, moved or written as text."""
+
+    type: Literal["MAP_PROPERTIES"]
+    """MAP_PROPERTIES: the fields named are changed."""
+    map: Annotated[dict[PathToField, FieldChange], AfterValidator(_check_moves)] = Field(min_length=1, max_length=100)
+    """By path of a field, such as properties.plan: what becomes of it. Copies and moves read the event as it was."""
 
 
 FilterAction: TypeAlias = Drop | SampleEvents | DropProperties | AllowProperties | MapProperties
+AnyAction = Annotated[FilterAction, Field(discriminator="type")]
 
 _ORDER: tuple[type[FilterAction], ...] = (SampleEvents, Drop, DropProperties, AllowProperties, MapProperties)
 
@@ -74,21 +94,26 @@ def apply(actions: Iterable[FilterAction], event: Event, random: Callable[[], fl
         match action:
             case Drop():
                 return None
-            case SampleEvents(percent, path):
+            case SampleEvents(percent=percent, path=path):
                 if not _is_kept(percent, path, event, random):
                     return None
-            case DropProperties(fields):
+            case DropProperties(fields=fields):
                 for path, names in fields.items():
                     event = without(event, path, names)
-            case AllowProperties(fields):
+            case AllowProperties(fields=fields):
                 for path, names in fields.items():
                     event = with_only(event, path, names)
-            case MapProperties(changes):
+            case MapProperties(map=changes):
                 event = with_changes(event, changes)
     return event
 
 
 def _is_kept(percent: float, path: str | None, event: Event, random: Callable[[], float]) -> bool:
+    """Whether a sample keeps an event; what is kept at some percentage is kept at every higher one.
+
+    An event with nothing (or null) at the path is sampled by chance: otherwise all such events, often most of them,
+    would be kept or dropped together.
+    """
     if percent <= 0 or percent >= 1:
         return percent >= 1
     value = reader(names_of(path))(event) if path else None

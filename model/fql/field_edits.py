@@ -5,12 +5,14 @@ Each function returns the very same event when nothing changed, and raises Field
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
-from model.fql.field_path import index_of, names_of
-from model.fql.paths import Event, Reader, reader
+from pydantic import AfterValidator, Field, model_validator
+
+from model.config.env_string import config_error
+from model.config.section import Section
+from model.fql.field_path import Event, FieldPathInvalid, Reader, index_of, names_of, reader
 from model.mapping.values import MISSING, fresh
 from model.mapping.values import text as as_text
 
@@ -18,17 +20,49 @@ Container: TypeAlias = dict[str, Any] | list[Any]
 Place: TypeAlias = tuple[Any, Any]  # a container and the name or index in it
 
 
-@dataclass(frozen=True, slots=True)
-class FieldChange:
-    """What becomes of one field: at most one of a value, a copy of another field, and another field moved here.
+def check_path(path: str) -> str:
+    """Refuse a path of the workspace file that leads nowhere."""
+    try:
+        names_of(path)
+    except FieldPathInvalid as error:
+        raise config_error(str(error), error.remedy) from None
+    return path
 
-    ``to_string``: then a number, true, false or null is written as text.
-    """
 
-    value: Any = MISSING
-    copy: str | None = None
-    move: str | None = None
+PathToField = Annotated[str, Field(min_length=1), AfterValidator(check_path)]
+
+
+class FieldChange(Section):
+    """What becomes of a field: set, copy or move, and to_string by itself or after one of them."""
+
+    set_to: Any = Field(default=None, alias="set")
+    """This value is written, whatever was there."""
+    copy_from: PathToField | None = Field(default=None, alias="copy")
+    """What the field at this path holds is written; if it is missing, nothing."""
+    move_from: PathToField | None = Field(default=None, alias="move")
+    """As copy, and the other field is removed."""
     to_string: bool = False
+    """true: a number, true, false or null becomes text."""
+
+    @model_validator(mode="after")
+    def _one_change(self) -> "FieldChange":
+        given = self.model_fields_set & {"set_to", "copy_from", "move_from"}
+        if len(given) > 1:
+            raise config_error(
+                "more than one of set, copy and move is given", "Keep one; to_string may stand beside it"
+            )
+        if not given and not self.to_string:
+            raise config_error("this changes nothing", "Write set, copy, move or to_string: true")
+        if given and self.copy_from is None and self.move_from is None and "set_to" not in given:
+            raise config_error(
+                "copy and move take a path", "Write one, such as properties.plan, or leave the field out"
+            )
+        return self
+
+    @property
+    def value(self) -> Any:
+        """The value of ``set``; MISSING without."""
+        return self.set_to if "set_to" in self.model_fields_set else MISSING
 
 
 def without(event: Event, path: str, names: Iterable[str]) -> Event:
@@ -46,7 +80,10 @@ def without(event: Event, path: str, names: Iterable[str]) -> Event:
 
 
 def with_only(event: Event, path: str, names: Iterable[str]) -> Event:
-    """Leave only the named fields in the object at a path; of a list, in each object in it."""
+    """Leave only the named fields in the object at a path; of a list, in each object in it.
+
+    Names are not paths: a dotted name does not keep a field inside another object.
+    """
     edited, changed = dict(event), False
     allowed = {".".join(names_of(name)) for name in names}
     for container in _inside([edited], names_of(path)):
@@ -67,10 +104,14 @@ def with_changes(event: Event, changes: Mapping[str, FieldChange]) -> Event:
     """
     edited, changed = dict(event), False
     for path, change in changes.items():
-        if change.move is not None and _reader(change.move)(event) is not MISSING and _targets_at(edited, path):
-            changed = _take_out([edited], names_of(change.move)) or changed
+        if (
+            change.move_from is not None
+            and _reader(change.move_from)(event) is not MISSING
+            and _targets_at(edited, path)
+        ):
+            changed = _take_out([edited], names_of(change.move_from)) or changed
     for path, change in changes.items():
-        source = change.move if change.copy is None else change.copy
+        source = change.move_from if change.copy_from is None else change.copy_from
         value = change.value if source is None else _reader(source)(event)
         for holder, place in _targets_at(edited, path):
             changed = _write(holder, place, value, to_string=change.to_string) or changed

@@ -1,11 +1,17 @@
-r"""Paths to fields of an event, as filter actions are given them: names with dots between, such as ``context.ip``.
+r"""Paths to fields of an event, as filter actions are given them: names with dots between, such as ``context.ip``; and
+reading the field at a path.
 
 In lists a number is an item, from 0: ``properties.products.0.email``. A path without an index continues in every item.
 A backslash escapes the next character: ``properties.a\.b`` is the field ``a.b``.
 """
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
+from typing import Any, TypeAlias
+
+Event: TypeAlias = dict[str, Any]  # JSON: dict, list, str, int, float, bool, None and nothing derived from them
+Reader: TypeAlias = Callable[[Event], Any]
 
 LIMIT_CHARS = 1_000
 EVENT_FIELDS = (  # of Segment's events; others may stand beside them
@@ -51,6 +57,28 @@ def names_of(path: str) -> tuple[str, ...]:
 def index_of(name: str) -> int | None:
     """Return the list index a name stands for; None when it is not a number."""
     return int(name) if _INDEX.fullmatch(name) else None
+
+
+def reader(names: tuple[str, ...], missing: Any = None) -> Reader:
+    """Compile a path, from the root; in lists a name made of digits is an index from 0. ``missing``: read where nothing
+    is, by default the same as null."""
+    if len(names) == 1:
+        (only,) = names
+        return lambda event: event.get(only, missing)
+    steps = tuple((name, index_of(name)) for name in names)
+
+    def read(event: Event) -> Any:
+        value: Any = event
+        for name, index in steps:
+            if isinstance(value, dict):
+                value = value.get(name, missing)
+            elif isinstance(value, list) and index is not None and index < len(value):
+                value = value[index]
+            else:
+                return missing
+        return value
+
+    return read
 
 
 def _name(written: str, *, is_first: bool) -> str:

@@ -9,15 +9,14 @@ else: ``!contains`` and ``!match`` too need a string. Only double quotes delimit
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from model.config.problems import did_you_mean, quoted
 from model.fql import syntax as tree
-from model.fql.filters import Condition, all_of, any_of
+from model.fql.field_path import Event, Reader, reader
+from model.fql.filters import CompiledCondition, Condition, all_of, any_of
 from model.fql.functions import COMPARISONS, is_number
 from model.fql.parser import parse
-from model.fql.paths import Event, Reader, reader
 from model.fql.syntax import FqlInvalid, FqlProblem, TextPosition
 from model.mapping.paths import reader_of
 from model.mapping.values import MISSING
@@ -34,22 +33,14 @@ _WITHOUT_BRACKETS = re.compile(r"[^\[\]]+")
 _EQUALITIES = (tree.Operator.EQUAL, tree.Operator.NOT_EQUAL)
 
 
-@dataclass(frozen=True, slots=True)
-class CompiledTrigger:
-    """A trigger ready for any number of events; ``matches`` never raises on JSON."""
-
-    matches: Condition
-    warnings: tuple[FqlProblem, ...] = ()
-
-
-def compile_trigger(text: str) -> CompiledTrigger:
+def compile_trigger(text: str) -> CompiledCondition:
     """Compile the text of a trigger. Raises FqlInvalid, also where ``and``, ``or`` are mixed without parentheses."""
     expression, warnings = parse(text)
     for message, remedy, line, column, ambiguous in warnings:
         if ambiguous:
             raise FqlInvalid(message, remedy, line, column)
     compiler = _TriggerCompiler()
-    return CompiledTrigger(compiler.condition(expression), (*warnings, *compiler.warnings))
+    return CompiledCondition(compiler.condition(expression), (*warnings, *compiler.warnings))
 
 
 class _TriggerCompiler:

@@ -1,7 +1,7 @@
 """The directives that make and read texts. The docstring of each explains it to authors of mappings."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
 import orjson
@@ -10,11 +10,12 @@ from model.config.problems import FieldPath
 from model.events.tracking import deeper_than
 from model.mapping.compiler import Compiler, constant
 from model.mapping.errors import MappingFailed
-from model.mapping.javascript import json_text
-from model.mapping.liquid.template import LiquidInvalid, compile_liquid
-from model.mapping.paths import Resolver
-from model.mapping.templates import TemplateInvalid, compile_template
-from model.mapping.values import MISSING, fresh, limited, text
+from model.mapping.javascript import SPACES, json_text, sendable
+from model.mapping.liquid.tags import Output, parse
+from model.mapping.liquid.tokens import LiquidInvalid
+from model.mapping.liquid.values import LiquidFailed, Scope
+from model.mapping.paths import Resolver, reader
+from model.mapping.values import MISSING, check_length, fresh, limited, text
 
 DECODED_DEPTH_LIMIT = 100  # as deep as an event itself
 _LIQUID_LIMIT_CHARS = 1_000
@@ -27,16 +28,35 @@ _Replacer: TypeAlias = Callable[[str], str]
 def template(compiler: Compiler, raw: Any, path: FieldPath) -> Resolver:
     """``"@template": "{{properties.first}} {{properties.last}}"``: the text with values in the places of their paths.
 
-    What is missing or null is empty. A path in braces has no ``$.``.
+    What is missing or null is empty. A path in braces has no ``$.``. What an event holds stays data, braces included.
+    Double and triple braces mean the same: nothing is escaped, because the result is not HTML.
     """
     if not isinstance(raw, str):
         compiler.problem(path, "must be a text", "Write a text such as 'Order {{properties.id}}'")
         return constant(None)
-    try:
-        return compile_template(raw, path)
-    except TemplateInvalid as error:
-        compiler.problem(path, str(error), "Write a path between them, such as {{properties.id}}")
-        return constant(None)
+    parts: list[str | Resolver] = []
+    for text_or_braces, name in _parts(raw):
+        if name is None:
+            parts.append(text_or_braces)
+        elif not name.strip(SPACES):
+            message = f"there is no path between the braces {text_or_braces}"
+            compiler.problem(path, message, "Write a path between them, such as {{properties.id}}")
+            return constant(None)
+        else:
+            parts.append(reader(name.strip(SPACES)))
+
+    def render(payload: Any) -> str:
+        made: list[str] = []
+        made_chars = 0
+        for part in parts:
+            value = part if isinstance(part, str) else part(payload)
+            made.append(value if type(value) is str else text(value))
+            made_chars += len(made[-1])
+            # Counted while rendering: a path may occur ten thousand times, and each value may be a megabyte.
+            check_length(made_chars, path)
+        return "".join(made)
+
+    return render
 
 
 def case(compiler: Compiler, raw: Any, path: FieldPath) -> Resolver:
@@ -118,14 +138,56 @@ def json(compiler: Compiler, raw: Any, path: FieldPath) -> Resolver:
 
 
 def liquid(compiler: Compiler, raw: Any, path: FieldPath) -> Resolver:
-    """``"@liquid": "{{ properties.total | round: 2 }}"``: a text by a Liquid template; see
-    `model.mapping.liquid.template`."""
+    """``"@liquid": "{{ properties.total | round: 2 }}"``: a text by a Liquid template, rendered as LiquidJS does for
+    Segment, within limits.
+
+    There are no loops, and the size of every intermediate value is limited, so the length of the template bounds time
+    and memory for any event. There is no clock: the same event always gives the same text.
+    """
     template_text = compiler.text(raw, path, shortest=0, longest=_LIQUID_LIMIT_CHARS)
     try:
-        return compile_liquid(template_text, path)
+        parsed = parse(template_text)
     except LiquidInvalid as error:
-        compiler.problem(path, str(error), error.remedy)
+        compiler.problem(path, f"Liquid: {error}", error.remedy)
         return constant(None)
+
+    def render(payload: Any) -> str:
+        output = Output()
+        try:
+            parsed(Scope(payload), output)
+        except LiquidFailed as error:
+            raise MappingFailed(path, f"Liquid: {error}") from None
+        return sendable(output.text())
+
+    return render
+
+
+def _parts(template: str) -> Iterator[tuple[str, str | None]]:
+    """Yield texts, and braces with the path between them. Triple braces are searched first, as Segment does."""
+    for part, name in _braces(template, 3):
+        if name is None:
+            yield from _braces(part, 2)
+        else:
+            yield part, name
+
+
+def _braces(template: str, count: int) -> Iterator[tuple[str, str | None]]:
+    """Cut a text at braces that open and close with a count, and have no closing one between them."""
+    opening, closing = "{" * count, "}" * count
+    end = searched = 0
+    while (begin := template.find(opening, searched)) >= 0:
+        close = template.find("}", begin + count)
+        if close < 0:
+            break
+        if close == begin + count or not template.startswith(closing, close):
+            searched = close  # braces that open between here and there would be closed by the same one
+            continue
+        if begin > end:
+            yield template[end:begin], None
+        end = searched = close + count
+        yield template[begin:end], template[begin + count : close]
+    if end < len(template):
+        yield template[end:], None
 
 
 def _replacement(compiler: Compiler, raw: Any, path: FieldPath, number: str) -> str:

@@ -88,21 +88,16 @@ def rows_of(fact: Fact, position: LogPosition, decision: Decision) -> list[Row]:
     return [Row(table, row), Row(table, _correction(row, decision.takes_back))]
 
 
-def minute_row(key: RollupKey, counts: Counts, *, append_minute_ms: int, partition: int, version: int) -> Row:
-    """A row of windowed counts; ``version`` is the last log offset it includes; the highest wins."""
+def minute_row(
+    key: RollupKey | TotalKey, counts: Counts, *, append_minute_ms: int, partition: int, version: int
+) -> Row:
+    """A row of windowed counts, or of totals; ``version`` is the last log offset it includes; the highest wins."""
     times = {"minute": key.minute_ms // 1_000, "append_minute": append_minute_ms // 1_000}
-    return Row("minutes", {**times, "log_partition": partition, "version": version, **rollup_values(key, counts)})
-
-
-def total_row(total: TotalKey, counts: TotalCounts, *, append_minute_ms: int, partition: int, version: int) -> Row:
-    """A row of totals; ``version`` as in `minute_row`."""
-    times = {"minute": total.minute_ms // 1_000, "append_minute": append_minute_ms // 1_000}
-    sums = {name: getattr(counts, name) for name in _TOTALS} | {
-        "first_at": counts.first_at_ms,
-        "last_at": counts.last_at_ms,
-    }
-    values = {**times, "log_partition": partition, "version": version, **rollup_values(total, counts), **sums}
-    return Row("minute_totals", values)
+    values = {**times, "log_partition": partition, "version": version, **rollup_values(key, counts)}
+    if not isinstance(counts, TotalCounts):
+        return Row("minutes", values)
+    sums = {name: getattr(counts, name) for name in _TOTALS}
+    return Row("minute_totals", {**values, **sums, "first_at": counts.first_at_ms, "last_at": counts.last_at_ms})
 
 
 def rollup_values(key: RollupKey | TotalKey, counts: Counts) -> dict[str, Any]:

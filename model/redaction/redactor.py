@@ -49,7 +49,7 @@ class RedactionRules:
 
     ``headers``: names, case does not matter. ``keys``: names of fields and parameters of which only letters and digits
     count, case aside, with ``*`` for any number of them. ``values``: RE2 patterns; a match is masked. Patterns that
-    cannot be compiled make `Redactor` raise ValueError; `model.workspace.redaction` refuses them with a place.
+    cannot be compiled make `Redactor` raise ValueError; `model.workspace.settings` refuses them with a place.
     """
 
     headers: tuple[str, ...] = ()
@@ -66,7 +66,8 @@ class Redactor:
         # More of a long text is masked than kept, so that the cut cannot leave half a secret.
         self._margin_chars = max([LONGEST_MATCH_CHARS, *(_PERCENT_ENCODED * _longest_chars(form) for form in forms)])
         self._headers = frozenset(name.lower() for name in rules.headers)
-        self._keys = [compile_pattern(_key_pattern(key)) for key in rules.keys]
+        # Letters and digits of a plain name mean themselves.
+        self._keys = [compile_pattern(".*".join(map(plain_name, key.split("*")))) for key in rules.keys]
         self._values = [compile_pattern(pattern) for pattern in rules.values]
         self._is_secret_name = lru_cache(maxsize=_CACHED_NAMES)(self._decide_name)
         # In a storm of failures the same few messages repeat thousands of times.
@@ -130,7 +131,7 @@ class Redactor:
             text = self._secrets.sub("[redacted secret]", text)
         text = mask_named(text, self._is_secret_name)
         for pattern in self._values:
-            text = pattern.sub(_mask_unless_empty, text)
+            text = pattern.sub(lambda found: MASK if found[0] else "", text)
         return mask_values(text)
 
     def _beginning(self, text: str, limit_chars: int) -> tuple[str, bool]:
@@ -216,11 +217,3 @@ def _escaped_or_not(form: str) -> str:
 
 def _longest_chars(form: str) -> int:
     return len(form) + _ESCAPES * sum(char in _ESCAPED for char in form)
-
-
-def _key_pattern(key: str) -> str:
-    return ".*".join(map(plain_name, key.split("*")))  # letters and digits mean themselves
-
-
-def _mask_unless_empty(match: Any) -> str:
-    return MASK if match[0] else ""

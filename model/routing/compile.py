@@ -40,7 +40,7 @@ def compile_connection(connection: Connection, destination: HttpDestination) -> 
             - {""}
         ),
         filters=tuple(
-            FilterRule(f"filters[{index}]", config.name, compile_filter(config.condition), config.compiled_actions())
+            FilterRule(f"filters[{index}]", config.name, compile_filter(config.condition), config.actions)
             for index, config in enumerate(connection.filters)
             if config.enabled
         ),

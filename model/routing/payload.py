@@ -1,7 +1,5 @@
 """Builds the payload of a delivery: applies the current mapping and validates the result. Pure."""
 
-from typing import Any
-
 import orjson
 
 from model.delivery.attempt import AttemptResult
@@ -26,7 +24,8 @@ def build_payload(delivery: Delivery, plan: CompiledConnection, destination: Htt
         is_exact = not destination.payload_fields and exact_json.holds_inexact(delivery.event)
         payload = rule.mapping(exact_json.loads(delivery.event) if is_exact else orjson.loads(delivery.event))
         if not isinstance(payload, dict):
-            return local_failure("MAPPING_ERROR", f"{rule.place} made {_kind(payload)} of the event, not an object")
+            kind = "nothing" if payload is None else f"a {type(payload).__name__}"
+            return local_failure("MAPPING_ERROR", f"{rule.place} made {kind} of the event, not an object")
         finished = destination.finish(payload)
         return Item(delivery.key, delivery.event, exact_json.writable(finished) if is_exact else finished)
     except MappingFailed as error:
@@ -38,7 +37,3 @@ def build_payload(delivery: Delivery, plan: CompiledConnection, destination: Htt
 def local_failure(code: str, message: str, failure: FailureClass = FailureClass.DISCARD) -> AttemptResult:
     """The result of an attempt that failed before a call."""
     return AttemptResult(failure=failure, code=code, message=message[:FOUND_LIMIT_CHARS], called=False)
-
-
-def _kind(value: Any) -> str:
-    return "nothing" if value is None else f"a {type(value).__name__}"

@@ -4,8 +4,8 @@ The order is Segment's: unsupported type, integrations object, filters, mapping 
 call belong to the delivery and happen at every attempt.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -14,8 +14,7 @@ from model.events import exact_json
 from model.events.ids import uniform
 from model.events.validation import CALL_TYPES
 from model.fql.actions import FilterAction, SampleEvents, apply
-from model.fql.filters import CompiledFilter
-from model.fql.triggers import CompiledTrigger
+from model.fql.filters import CompiledCondition
 from model.mapping.compiling import CompiledMapping, MappingFailed
 from model.recording.facts import State
 
@@ -28,7 +27,7 @@ class FilterRule:
 
     place: str
     name: str
-    condition: CompiledFilter
+    condition: CompiledCondition
     actions: tuple[FilterAction, ...]
 
 
@@ -38,7 +37,7 @@ class MappingRule:
 
     place: str
     name: str
-    trigger: CompiledTrigger | None
+    trigger: CompiledCondition | None
     mapping: CompiledMapping | None
     was: tuple[str, ...] = ()  # its former names
 
@@ -120,7 +119,7 @@ def _filtered(rule: FilterRule, event: dict[str, Any], kept: dict[str, Any], ide
     """The event after a filter, or the code if it is dropped. The condition reads the original event."""
     if not rule.condition.matches(event):
         return kept
-    draw = _draw(identity, rule.place)
+    draw = partial(uniform, identity, rule.place)
     result = apply(rule.actions, kept, draw)
     if result is not None:
         return result
@@ -134,10 +133,6 @@ def _ended(payload: bytes, state: State, code: str, message: str = "") -> RouteR
 
 def _said(rule: FilterRule) -> str:
     return f"{rule.place} {rule.name!r}" if rule.name else rule.place
-
-
-def _draw(identity: str, place: str) -> Callable[[], float]:
-    return lambda: uniform(identity, place)
 
 
 def _excluded_by(integrations: Any, names: frozenset[str]) -> str:

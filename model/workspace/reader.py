@@ -74,7 +74,7 @@ def read_workspace(content: bytes, *, file: str, environ: Mapping[str, str]) -> 
     """Read a workspace. ``file`` is what problems call it; ``environ`` is what ``${NAME}`` is taken from."""
     if len(content) > FILE_LIMIT_BYTES:
         message, remedy = f"the file is over {FILE_LIMIT_BYTES} bytes", "Check that this is the workspace file"
-        return ParseResult(None, (Diagnostic(file=file, line=0, column=0, path="", message=message, remedy=remedy),))
+        return ParseResult(None, (Diagnostic(file=file, message=message, remedy=remedy),))
     document = read_yaml(content, file)
     workspace = None
     if () not in document.faulty:

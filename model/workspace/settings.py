@@ -1,18 +1,32 @@
-"""How a deployment runs, section by section of the workspace file: topics, store, ingest, delivery, retention."""
+"""How a deployment runs, section by section of the workspace file: topics, store, ingest, delivery, retention,
+redaction."""
 
+import re
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator, WithJsonSchema
+from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator, StrictBool, StrictInt, WithJsonSchema
 
-from model.config.env_string import EnvString, config_error, refers_to_environment
+from model.config.env_string import EnvString, config_error, refers_to_environment, require
+from model.config.fields import AnyHeaderName
+from model.config.patterns import PATTERN_LIMIT_CHARS, compile_pattern
 from model.config.section import Section
 from model.delivery.retry_policy import RetryPolicy
+from model.redaction.detectors import plain_name
+from model.redaction.redactor import RedactionRules
 
 KIB = 1024
 MIB = 1024 * KIB
 DAY_SECONDS = 86_400
+_SQLITE = re.compile(r"sqlite:///.+")
+_KAFKA = re.compile(
+    r"kafka://(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):\d{1,5}(?:,(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):\d{1,5})*"
+    r"(?:/[A-Za-z0-9._-]{0,100})?"
+)
+# What may be set of the client library. All the rest decides whether records are lost, and is not for choosing.
+_SETTABLE = tuple("security.protocol sasl. ssl. enable.ssl. enable.sasl. socket. broker.address. client.".split())
+_SECRET = re.compile(r"password|secret|\.pem$|sasl\.oauthbearer\.config")
 
 
 def _check_store_url(url: EnvString) -> EnvString:
@@ -61,6 +75,58 @@ Network = Annotated[
     PlainSerializer(str),
     WithJsonSchema({"type": "string", "description": "An IP address, or a network such as 10.0.0.0/8."}),
 ]
+
+
+_TopicsUrl = Annotated[
+    str,
+    Field(max_length=1024),
+    require(
+        lambda url: _SQLITE.fullmatch(url) or _KAFKA.fullmatch(url),
+        "this is no topics URL",
+        "Write sqlite:///relative/directory, sqlite:////absolute/directory or kafka://host:9092,host:9092/prefix",
+    ),
+]
+Setting = EnvString | StrictInt | StrictBool
+
+
+def _check_settings(settings: dict[str, Setting]) -> dict[str, Setting]:
+    for name, value in settings.items():
+        if not name.startswith(_SETTABLE):
+            raise config_error(
+                f"{name[:100]!r} is not for choosing", f"Only settings that begin with {', '.join(_SETTABLE)}"
+            )
+        if isinstance(value, EnvString) and _SECRET.search(name) and not refers_to_environment(value.raw):
+            raise config_error(
+                f"{name} is a secret written in the file", "Secrets only as ${NAME}, with NAME in the environment"
+            )
+    return settings
+
+
+class TopicsConfig(Section):
+    """Where events, retries, facts and dead letters are kept."""
+
+    url: _TopicsUrl | None = None
+    """sqlite:///relative/directory, sqlite:////absolute/directory, or kafka://host:9092,host:9092/prefix for Apache
+    Kafka (topics prefix.events and so on; the prefix is "waybill" if none is given).
+    Not given: SQLite under the data directory."""
+    partitions: int = Field(default=2, ge=1, le=64)
+    """Partitions of every topic. They cannot be changed once the topics exist."""
+    fsync: bool = False
+    """SQLite: wait for the disk before answering success, so that accepted events survive loss of power too."""
+    replication: int | None = Field(default=None, ge=1, le=32)
+    """Kafka: replicas of each topic. Not given: as the brokers have it."""
+    kafka: Annotated[dict[str, Setting], AfterValidator(_check_settings)] = {}
+    """Kafka: settings of librdkafka for TLS and SASL, such as security.protocol, sasl.mechanism, sasl.username,
+    sasl.password and ssl.ca.location; secrets only as ${NAME}."""
+
+    def kafka_settings(self) -> dict[str, str | int | bool]:
+        """The settings with their secrets, for the client library alone."""
+        return {name: value.value if isinstance(value, EnvString) else value for name, value in self.kafka.items()}
+
+    @property
+    def on_kafka(self) -> bool:
+        """Whether the topics are on brokers."""
+        return self.url is not None and self.url.startswith("kafka:")
 
 
 class StoreConfig(Section):
@@ -180,3 +246,43 @@ class DiskConfig(Section):
 
     topics_budget_bytes: int | None = Field(default=None, ge=16 * MIB)
     """All topics together; above it new events are refused with 503. Not given: as much as there is."""
+
+
+_RedactedKey = Annotated[
+    str,
+    Field(min_length=1, max_length=128),
+    require(
+        plain_name,
+        "the name has no letters or digits",
+        "Write a name such as customer_number, or a part as *_number",
+    ),
+]
+_RedactedValue = Annotated[
+    str,
+    Field(min_length=1, max_length=PATTERN_LIMIT_CHARS),
+    require(
+        lambda pattern: compile_pattern(pattern).search("") is None,
+        "the pattern matches the empty text",
+        "Make it ask for at least one character",
+    ),
+]
+
+
+class RedactionConfig(Section):
+    """What is hidden of payloads wherever they are shown. Secrets of this file, passwords, tokens, e-mail addresses,
+    card and phone numbers are hidden always."""
+
+    payloads: bool = True
+    """Keep redacted samples of events, requests and answers; false keeps none."""
+    headers: Annotated[tuple[AnyHeaderName, ...], Field(max_length=100)] = ()
+    """Names of headers whose values are hidden."""
+    keys: Annotated[tuple[_RedactedKey, ...], Field(max_length=100)] = ()
+    """Names of fields and parameters whose values are hidden: customer_number also means customerNumber; * stands for
+    any letters and digits."""
+    values: Annotated[tuple[_RedactedValue, ...], Field(max_length=50)] = ()
+    """Regular expressions (RE2) of texts that are hidden wherever they occur; begin with (?i) to ignore case.
+    A match should be no longer than 1,024 characters."""
+
+    def rules(self) -> RedactionRules:
+        """Return the rules as `Redactor` takes them."""
+        return RedactionRules(headers=self.headers, keys=self.keys, values=self.values)

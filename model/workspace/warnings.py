@@ -3,18 +3,12 @@
 from collections.abc import Iterable, Iterator
 
 from model.config.problems import DiagnosticSeverity, FieldPath, Violation, did_you_mean, quoted
+from model.fql.actions import AllowProperties, DropProperties, FilterAction, MapProperties, SampleEvents
 from model.fql.field_path import EVENT_FIELDS, names_of
 from model.fql.filters import compile_filter
 from model.fql.syntax import FqlProblem
 from model.fql.triggers import compile_trigger
-from model.workspace.connections import (
-    AllowPropertiesConfig,
-    AnyActionConfig,
-    Connection,
-    DropPropertiesConfig,
-    MapPropertiesConfig,
-    SampleConfig,
-)
+from model.workspace.connections import Connection
 
 
 def connection_doubts(connection: Connection, place: FieldPath) -> Iterator[Violation]:
@@ -35,18 +29,18 @@ def _fql(problems: Iterable[FqlProblem], path: FieldPath) -> Iterator[Violation]
         yield Violation(path, message, problem.remedy, DiagnosticSeverity.WARNING)
 
 
-def _action(action: AnyActionConfig, place: FieldPath) -> Iterator[Violation]:
+def _action(action: FilterAction, place: FieldPath) -> Iterator[Violation]:
     match action:
-        case SampleConfig():
+        case SampleEvents():
             yield from _misspelt(action.path, (*place, "path"))
-        case DropPropertiesConfig() | AllowPropertiesConfig():
+        case DropProperties() | AllowProperties():
             for path, names in action.fields.items():
                 yield from _misspelt(path, (*place, "fields", path))
                 for number, name in enumerate(names):
                     at = (*place, "fields", path, number)
                     yield from _misspelt(name, at) if path == "" else ()
-                    yield from _dotted(path, name, at, drops=isinstance(action, DropPropertiesConfig))
-        case MapPropertiesConfig():
+                    yield from _dotted(path, name, at, drops=isinstance(action, DropProperties))
+        case MapProperties():
             for path, change in action.map.items():
                 at = (*place, "map", path)
                 yield from _misspelt(path, at)

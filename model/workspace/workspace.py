@@ -10,20 +10,19 @@ from typing import Any, Literal
 from model.alerts.channels import AlertsConfig
 from model.config.fields import FormerIds, Name, Slug, WriteKeys
 from model.config.section import Section
-from model.destinations.catalogue import AnyDestination
+from model.destinations.catalogue import AnyDestination, StorageDestination
 from model.destinations.destination import HttpDestination
-from model.destinations.storage import StorageDestination
 from model.workspace.connections import Connection
-from model.workspace.redaction import RedactionConfig
+from model.workspace.permissions import User, hash_of
 from model.workspace.settings import (
     DeliveryConfig,
     DiskConfig,
     IngestConfig,
+    RedactionConfig,
     RetentionConfig,
     StoreConfig,
+    TopicsConfig,
 )
-from model.workspace.topics import TopicsConfig
-from model.workspace.users import User, hash_of
 
 
 class Source(Section):

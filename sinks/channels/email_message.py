@@ -8,6 +8,7 @@ from email.policy import SMTP
 from html import escape
 
 from model.alerts.notification import Change, Notification, TopError
+from model.alerts.text import moment
 from model.http.failure import cut
 from sinks.channels import wording
 from sinks.channels.channel import message_id
@@ -71,7 +72,7 @@ def _parts(notification: Notification) -> Iterator[str]:
         yield "</ul>\n"
     if notification.link:
         yield f'<p><a href="{escape(notification.link)}">Look closer</a></p>\n'
-    footer = " · ".join(wording.signature(notification, f"{wording.minute(notification.at_ms)} UTC"))
+    footer = " · ".join(wording.signature(notification, f"{moment(notification.at_ms)} UTC"))
     yield f'<p style="font-size:12px;color:#666">{escape(footer)}</p>'
 
 

@@ -18,6 +18,7 @@ from slack_sdk.models.blocks import (
 from slack_sdk.models.messages import DateLink, Link
 
 from model.alerts.notification import Change, Notification, TopError
+from model.alerts.text import moment
 from model.http.failure import cut
 from sinks.channels import wording
 
@@ -114,7 +115,7 @@ def _footer(notification: Notification) -> ContextBlock:
     at = DateLink(
         date=notification.at_ms // 1_000,
         date_format="{date_short_pretty} {time}",  # in the reader's zone
-        fallback=f"{wording.minute(notification.at_ms)} UTC",
+        fallback=f"{moment(notification.at_ms)} UTC",
     )
     *rule, when, id_ = wording.signature(notification, str(at))
     return ContextBlock(elements=[_markup(" · ".join([*map(escaped, rule), when, escaped(id_)]))])

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 
 from model.alerts.notification import Change, Notification, TopError
+from model.alerts.text import moment
 from model.http.failure import cut
 
 MAX_FACTS = 20
@@ -22,7 +22,6 @@ WORDS = {
     Change.CHANNEL_DISABLED: "Channel disabled",
     Change.TEST: "Test",
 }
-_MINUTE = "%Y-%m-%d %H:%M"
 
 
 def one_line(text: str, limit_chars: int = TEXT_LIMIT_CHARS) -> str:
@@ -69,14 +68,9 @@ def subject(notifications: Sequence[Notification]) -> str:
     return first if count == 1 else f"{count} alerts: {first}, and {count - 1} more"
 
 
-def minute(at_ms: int) -> str:
-    """A time to the minute, in UTC, without the zone."""
-    return datetime.fromtimestamp(at_ms / 1_000, UTC).strftime(_MINUTE)
-
-
 def window(notification: Notification) -> str:
     """``2026-11-20 03:15 to 2026-11-21 03:15 UTC``; the date is written once if both are on one day."""
-    begin, end = minute(notification.from_ms), minute(notification.to_ms)
+    begin, end = moment(notification.from_ms), moment(notification.to_ms)
     same_day = begin.split()[0] == end.split()[0]
     return f"{begin} to {end.split()[1] if same_day else end} UTC"
 
@@ -114,7 +108,7 @@ def plain_lines(notification: Notification) -> Iterator[str]:
         yield from [f"  Sample: {sample}"] if (sample := group.link or group.sample_message_id) else []
     yield ""
     yield from [notification.link] if notification.link else []
-    yield " · ".join(signature(notification, f"{minute(notification.at_ms)} UTC"))
+    yield " · ".join(signature(notification, f"{moment(notification.at_ms)} UTC"))
 
 
 def _cleaned_group(group: TopError) -> TopError:

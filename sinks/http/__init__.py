@@ -6,6 +6,6 @@
 `pool`        owns which connections are open and which are idle.
 `connecting`  opens connections: TCP, the proxy's tunnel, TLS (`certificates`, `proxies`).
 `connection`  one connection: owns the bytes of the request in flight and of its response.
-`urls`, `request_head`, `response_head`, `chunked`, `response_body`, `redirects`: rules without state.
+`urls`, `requests`, `response_head`, `response_body`: rules without state.
 `ssrf_guard`  owns the checked addresses of hosts. `transport_codes` names network and TLS errors.
 """

@@ -14,8 +14,7 @@ from sinks.http.deadlines import Deadlines
 from sinks.http.engine import Done, Outbound
 from sinks.http.pool import ConnectionPool
 from sinks.http.proxies import named_by_proxy, said_by_proxy
-from sinks.http.redirects import MAX_HOPS, SAME_METHOD_AND_BODY, for_hop, next_hop
-from sinks.http.request_head import request_head
+from sinks.http.requests import MAX_HOPS, SAME_METHOD_AND_BODY, for_hop, next_hop, request_head
 from sinks.http.response_body import LATE
 from sinks.http.ssrf_guard import SsrfGuard
 from sinks.http.transport_codes import failure_of

@@ -11,8 +11,7 @@ import socket
 from typing import Protocol, TypeAlias, cast
 
 from model.http.messages import HttpFailure, HttpResponse
-from sinks.http.chunked import ChunkedBody
-from sinks.http.response_body import response_of
+from sinks.http.response_body import ChunkedBody, response_of
 from sinks.http.response_head import MAX_HEAD_BYTES, ResponseHead, end_of_head, parsed_head
 from sinks.http.transport_codes import failure_of
 

@@ -6,6 +6,8 @@ one byte over the limit, which marks a longer body.
 
 import zlib
 
+import httptools
+
 from model.http.messages import HttpResponse
 
 LATE = "it did not come in time"  # the fault of a body that did not arrive in time
@@ -14,6 +16,45 @@ _GZIP_NAMES = frozenset({"gzip", "x-gzip"})
 _GZIP_MAGIC = b"\x1f\x8b"
 _MOST_MEMBERS = 100  # of a gzip body; each costs time, even an empty one
 _PIECE_BYTES = 4_096
+_CHUNKED_HEAD = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+
+
+class ChunkedBody:
+    """Appends the chunks of one body to ``body``, decoded by httptools.
+
+    ``complete``: the last chunk was read; ``surplus``: bytes followed it.
+    """
+
+    def __init__(self, body: bytearray) -> None:
+        self.complete = False
+        self.surplus = False
+        self._body = body
+        self._parser = httptools.HttpResponseParser(self)
+        self._parser.feed_data(_CHUNKED_HEAD)
+
+    def feed(self, data: bytes | bytearray) -> str:
+        """Decode what was received. Returns why the rest cannot be decoded, or ''."""
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserError as error:
+            if self.complete:
+                self.surplus = True
+            else:
+                return f"its chunks are not valid: {error}"
+        return ""
+
+    def on_message_begin(self) -> None:
+        """Called by httptools."""
+        self.surplus = self.complete
+
+    def on_body(self, part: bytes) -> None:
+        """Called by httptools."""
+        if not self.complete:
+            self._body += part
+
+    def on_message_complete(self) -> None:
+        """Called by httptools."""
+        self.complete = True
 
 
 def response_of(status: int, headers: dict[str, str], raw: bytes, *, limit_bytes: int, fault: str = "") -> HttpResponse:

@@ -10,7 +10,7 @@ import pytest
 
 from console.data_dir import find_server
 from model.destinations.catalogue import DESTINATIONS
-from model.workspace.users import hash_of
+from model.workspace.permissions import hash_of
 from tests.kit.commands import waybill
 from tests.kit.system import Receiver, Waybill, receiver, running, wait_until, workspace_text
 

@@ -10,6 +10,14 @@ from model.fql.actions import AllowProperties, Drop, DropProperties, FilterActio
 from model.fql.field_edits import FieldChange
 from model.mapping.values import MISSING
 from tests.differential.fql_cases import SCALARS
+from tests.kit.filter_actions import (
+    allow_properties,
+    drop,
+    drop_properties,
+    field_change,
+    map_properties,
+    sample_events,
+)
 
 NAMES = ["a", "b", "c", "first name"]
 OBJECTS = ["", "properties", "traits", "properties.a", "properties.a.b", "traits.b", "missing", "userId"]
@@ -29,13 +37,13 @@ def event(draw: Random) -> dict[str, Any]:
 def actions(draw: Random) -> list[FilterAction]:
     """One action of each kind at most, in the order they are carried out."""
     kinds: list[FilterAction] = [
-        SampleEvents(draw.choice([0, 1, 1, 1, 1, 1])),
-        DropProperties(_names(draw)),
-        AllowProperties(_names(draw)),
-        MapProperties(_changes(draw)),
+        sample_events(draw.choice([0, 1, 1, 1, 1, 1])),
+        drop_properties(_names(draw)),
+        allow_properties(_names(draw)),
+        map_properties(_changes(draw)),
     ]
     chosen = [action for action in kinds if draw.random() < 0.5]
-    return [Drop()] if draw.random() < 0.02 else chosen
+    return [drop()] if draw.random() < 0.02 else chosen
 
 
 def transformer(action: FilterAction) -> dict[str, Any]:
@@ -43,18 +51,18 @@ def transformer(action: FilterAction) -> dict[str, Any]:
     match action:
         case Drop():
             return {"type": "drop"}
-        case SampleEvents(percent, path):
+        case SampleEvents(percent=percent, path=path):
             return {"type": "sample_event", "config": {"sample": {"percent": percent, "path": path or ""}}}
-        case DropProperties(fields):
+        case DropProperties(fields=fields):
             return {"type": "drop_properties", "config": {"drop": fields}}
-        case AllowProperties(fields):
+        case AllowProperties(fields=fields):
             return {"type": "allow_properties", "config": {"allow": fields}}
-        case MapProperties(changes):
+        case MapProperties(map=changes):
             return {"type": "map_properties", "config": {"map": {path: _change(changes[path]) for path in changes}}}
 
 
 def _change(change: FieldChange) -> dict[str, Any]:
-    given = {"set": change.value, "copy": change.copy or MISSING, "move": change.move or MISSING}
+    given = {"set": change.value, "copy": change.copy_from or MISSING, "move": change.move_from or MISSING}
     named: dict[str, Any] = {name: value for name, value in given.items() if value is not MISSING}
     return {**named, "to_string": True} if change.to_string else named
 
@@ -84,18 +92,18 @@ def _changes(draw: Random) -> dict[str, FieldChange]:
         source, to_string = draw.choice(FIELDS), draw.random() < 0.4
         change = draw.choice(
             [
-                FieldChange(draw.choice([*SCALARS, {"x": 1}, [1]]), to_string=to_string),
-                FieldChange(copy=source, to_string=to_string),
-                FieldChange(move=source, to_string=to_string),
-                FieldChange(to_string=True),
+                field_change(draw.choice([*SCALARS, {"x": 1}, [1]]), to_string=to_string),
+                field_change(copy=source, to_string=to_string),
+                field_change(move=source, to_string=to_string),
+                field_change(to_string=True),
             ]
         )
-        touched = [path] if change.move is None else [path, change.move]
+        touched = [path] if change.move_from is None else [path, change.move_from]
         if len(touched) == 2 and _overlap(*touched) or any(_overlap(one, other) for one in touched for other in taken):
             continue
         changes[path] = change
         taken += touched
-    return changes or {"new": FieldChange(1)}
+    return changes or {"new": field_change(1)}
 
 
 def _overlap(one: str, other: str) -> bool:

@@ -6,9 +6,10 @@ docs/delivering.md says why; `said` is how its line begins.
 from dataclasses import dataclass
 from typing import Any
 
-from model.fql.actions import AllowProperties, DropProperties, FilterAction, MapProperties, SampleEvents
+from model.fql.actions import FilterAction
 from model.fql.field_edits import FieldChange
 from model.fql.syntax import And, Comparison, Constant, Elements, Expression, FunctionCall, Operator, Path, String
+from tests.kit.filter_actions import allow_properties, drop_properties, field_change, map_properties, sample_events
 
 REFUSED = "refused"
 
@@ -166,11 +167,11 @@ def _properties(**fields: Any) -> dict[str, Any]:
 
 
 def _drop(path: str, name: str) -> tuple[FilterAction, ...]:
-    return (DropProperties({path: (name,)}),)
+    return (drop_properties({path: (name,)}),)
 
 
 def _map(path: str, change: FieldChange) -> tuple[FilterAction, ...]:
-    return (MapProperties({path: change}),)
+    return (map_properties({path: change}),)
 
 
 _ITEMS = "A drop reaches every item"
@@ -215,45 +216,45 @@ ACTIONS = (
     ),
     ActionDeviation(
         "A moved field goes whatever it holds",
-        _map("properties.b", FieldChange(move="properties.a")),
+        _map("properties.b", field_change(move="properties.a")),
         (_properties(a=0),),
         (_properties(b=0),),
         (_properties(a=0, b=0),),
     ),
     ActionDeviation(
         "`to_string` makes nothing of what is missing",
-        _map("properties.a", FieldChange(to_string=True)),
+        _map("properties.a", field_change(to_string=True)),
         (_properties(),),
         (_properties(),),
         (_properties(a="undefined"),),
     ),
     ActionDeviation(
         "A change reaches every item",
-        _map("properties.items.id", FieldChange(to_string=True)),
+        _map("properties.items.id", field_change(to_string=True)),
         (_properties(items=[{"id": 1}]),),
         (_properties(items=[{"id": "1"}]),),
         (_properties(items=[{"id": 1}]),),
     ),
     ActionDeviation(
         "Two fields can change places",
-        (MapProperties({"a": FieldChange(move="b"), "b": FieldChange(move="a")}),),
+        (map_properties({"a": field_change(move="b"), "b": field_change(move="a")}),),
         ({"a": 1, "b": 2},),
         ({"a": 2, "b": 1},),
         ({"b": 1},),
     ),
     ActionDeviation(
         "Nothing is written where null stands",
-        _map("properties.a.b", FieldChange(1)),
+        _map("properties.a.b", field_change(1)),
         (_properties(a=None),),
         (_properties(a=None),),
         (REFUSED,),
     ),
     ActionDeviation(
         "Actions have an order of their own",
-        (MapProperties({"properties.kept": FieldChange(copy="userId")}), AllowProperties({"properties": ("a",)})),
+        (map_properties({"properties.kept": field_change(copy="userId")}), allow_properties({"properties": ("a",)})),
         ({"userId": "u1", "properties": {"a": 1, "b": 2}},),
         ({"userId": "u1", "properties": {"a": 1, "kept": "u1"}},),
         ({"userId": "u1", "properties": {"a": 1}},),
     ),
-    ActionDeviation("`SAMPLE` with a path", (SampleEvents(0.5, "userId"),), _USERS, _KEPT, _USERS),
+    ActionDeviation("`SAMPLE` with a path", (sample_events(0.5, "userId"),), _USERS, _KEPT, _USERS),
 )

@@ -34,8 +34,11 @@ def is_known_to_differ(actions: list[FilterAction], event: dict[str, Any]) -> bo
         return False
     left = apply(actions[:-1], event, never) or {}
     return any(
-        change.move is not None and not value_at(left, change.move) or change.to_string and value_at(left, path) is None
-        for path, change in last.changes.items()
+        change.move_from is not None
+        and not value_at(left, change.move_from)
+        or change.to_string
+        and value_at(left, path) is None
+        for path, change in last.map.items()
     )
 
 

@@ -44,7 +44,7 @@ class Cluster:
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         # The server closes connections that idle for 5 s, and may do so just as one is used again.
         self._client = httpx.Client(timeout=30, trust_env=False, limits=httpx.Limits(keepalive_expiry=2))
-        sources = IngestSources.of(self.deployment.workspace)
+        sources = IngestSources(self.deployment.workspace.sources_by_write_key())
         app = create_ingest(sources, self.deployment.topics, clock=wall_clock_ms, run="test")
         self._server = serve_in_thread(app, "127.0.0.1", 0)
 

@@ -7,7 +7,8 @@ import orjson
 
 from model.destinations.destination import HttpDestination, Item
 from model.events.ids import delivery_id
-from model.fql.triggers import CompiledTrigger, compile_trigger
+from model.fql.filters import CompiledCondition
+from model.fql.triggers import compile_trigger
 from model.http.failure import FailureClass
 from model.http.failure_rules import Classifier
 from model.http.messages import HttpResponse
@@ -24,7 +25,7 @@ def destination(kind: type[Kind], **settings: Any) -> Kind:
 
 
 @cache
-def _mappings(kind: type[HttpDestination]) -> list[tuple[str, CompiledTrigger, CompiledMapping]]:
+def _mappings(kind: type[HttpDestination]) -> list[tuple[str, CompiledCondition, CompiledMapping]]:
     return [(of.name, compile_trigger(of.trigger), compile_mapping(of.mapping)) for of in kind.default_mappings]
 
 

@@ -13,19 +13,27 @@ import httpx
 import orjson
 import pytest
 
-from console.ingest.app import IngestSource, IngestSources, create_ingest
+from console.ingest.app import IngestSources, create_ingest
 from console.ingest.limits import IngestLimits
 from console.server.http_server import serve_in_thread
 from flows.engine.clock import wall_clock_ms
 from flows.topics.factory import open_topics
 from flows.topics.interface import EVENTS, OUTCOMES, Producer, Record, Topics, TopicSpec
+from model.config.env_string import EnvString
 from model.events.envelope import decode_record
 from model.recording.facts import Rejected, decode
+from model.workspace.workspace import Source
 
 WRITE_KEY = "web-key"
-SOURCES = IngestSources(
-    {WRITE_KEY: IngestSource("web"), "app-key": IngestSource("app"), "off-key": IngestSource("off", enabled=False)}
-)
+
+
+def sources_of(*keys: tuple[str, str], off: str = "") -> IngestSources:
+    """Sources by id and write key; ``off``: the id of a disabled one."""
+    made = (Source(id=id_, write_keys=(EnvString.constant(key),), enabled=id_ != off) for id_, key in keys)
+    return IngestSources({source.write_keys[0].value: source for source in made})
+
+
+SOURCES = sources_of(("web", WRITE_KEY), ("app", "app-key"), ("off", "off-key"), off="off")
 DAY_SECONDS = 86_400
 DEADLINE_SECONDS = 10
 

@@ -20,7 +20,7 @@ from model.recording.facts import (
 )
 from model.recording.replays import Decision
 from model.recording.rollup import LogMinute
-from model.recording.rows import LogPosition, minute_row, rows_of, total_row
+from model.recording.rows import LogPosition, minute_row, rows_of
 from sinks.clickhouse.store import Store
 
 BASE_MS = 1_790_000_100_000 // 3_600_000 * 3_600_000  # the start of an hour
@@ -127,7 +127,7 @@ class Log:
             at = {"append_minute_ms": append_minute_ms, "partition": self.partition, "version": position.offset}
             rows["minutes"] += [minute_row(series, counts, **at).values for series, counts in window.changed()]
             rows["minute_totals"] += [
-                total_row(total, counts, **at).values for total, counts in window.changed_totals()
+                minute_row(total, counts, **at).values for total, counts in window.changed_totals()
             ]
         for table, batch in rows.items():
             refused = store.insert(table, batch)

@@ -31,7 +31,7 @@ def wait_until(condition: Callable[[], bool], seconds: float, what: str, every_s
 @contextmanager
 def receiver(*options: str) -> Iterator["Receiver"]:
     """Run the receiver."""
-    command = [sys.executable, "-m", "console.demo.receiver", "--port", "0", *options]
+    command = [sys.executable, "-m", "tests.kit.receiver", "--port", "0", *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         try:
             assert process.stdout is not None

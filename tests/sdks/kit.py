@@ -17,11 +17,11 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from console.ingest.app import IngestSource, IngestSources, create_ingest
+from console.ingest.app import create_ingest
 from console.server.http_server import serve_in_thread
 from flows.engine.clock import wall_clock_ms
 from flows.topics.interface import Topics
-from tests.kit.ingest import events, new_topics
+from tests.kit.ingest import events, new_topics, sources_of
 from tests.kit.system import wait_until
 from tests.sdks.tls import tls_proxy
 
@@ -119,7 +119,7 @@ def answered(front: Front, busy: Sequence[int]) -> bool:
 @contextmanager
 def serving(topics: Topics, write_key: str, busy: Sequence[int] = ()) -> Iterator[tuple[str, Front]]:
     """Serve ingest behind a `Front`, for source web with its write key; gives its address."""
-    sources = IngestSources({write_key: IngestSource("web")})
+    sources = sources_of(("web", write_key))
     front = Front(create_ingest(sources, topics, clock=wall_clock_ms, run="test"), busy)
     server = serve_in_thread(front, "127.0.0.1", 0)
     try:

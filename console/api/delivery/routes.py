@@ -21,7 +21,6 @@ from console.api.services import Services, ServicesOfApp
 from console.reports.trace import build_trace
 from model.events.validation import MESSAGE_ID_LIMIT_CHARACTERS
 from model.workspace.permissions import Action
-from model.workspace.workspace import Workspace
 
 
 class SegmentRoute(ApiRoute):
@@ -48,7 +47,7 @@ def _add(read: OverviewRead) -> None:
         if parameters.destination_id is not None:
             _type_of(services, parameters.destination_id, "destinationConfigId")
         period = MetricsPeriod(parameters.start_time, parameters.end_time, parameters.granularity)
-        _check(services, period)
+        period.check(services.clock(), services.deployment.workspace.retention.store)
         return read_overview(read, parameters, period, services.view, services.clock)
 
     overview.__annotations__["parameters"] = Annotated[read.parameters, Query()]
@@ -81,7 +80,7 @@ def delivery_metrics(
     if parameters.source_id is not None:
         _check_source(services, parameters.source_id)
     period = usual_period(parameters.start_time, parameters.end_time, parameters.granularity, services.clock())
-    _check(services, period)
+    period.check(services.clock(), services.deployment.workspace.retention.store)
     return read_metrics(services.view, parameters.source_id or "", destination, kind, period)
 
 
@@ -104,21 +103,13 @@ def trace(
     raise Refused(404, "nothing is known of this messageId", "messageId")
 
 
-def _workspace(services: Services) -> Workspace:
-    return services.deployment.workspace
-
-
-def _check(services: Services, period: MetricsPeriod) -> None:
-    period.check(services.clock(), _workspace(services).retention.store)
-
-
 def _check_source(services: Services, source: str) -> None:
-    if source not in {known.id for known in _workspace(services).sources}:
+    if source not in {known.id for known in services.deployment.workspace.sources}:
         raise Refused(404, "sourceId: the workspace has no source with this id", "sourceId")
 
 
 def _type_of(services: Services, destination: str, field: str) -> str:
-    for known in _workspace(services).destinations:
+    for known in services.deployment.workspace.destinations:
         if known.id == destination:
             return known.type
     raise Refused(404, f"{field}: the workspace has no destination with this id", field)

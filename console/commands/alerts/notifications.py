@@ -1,8 +1,7 @@
 """`waybill alerts mute`, `unmute`, `ack`, `history`, `inbox`, `test-channel`, `subscribe` and `unsubscribe`."""
 
 from datetime import UTC, datetime
-from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -15,13 +14,8 @@ from flows.engine.clock import wall_clock_ms
 
 Limit = Annotated[int, typer.Option(min=1, max=1_000, help="How many at most.")]
 Back = Annotated[str, typer.Option(help="How far back: 24h, 14d.")]
+Topic = Literal["failed-events"]  # what can be subscribed to
 FailedDestination = Annotated[str, typer.Option(help="The destination whose deliveries failed.")]
-
-
-class Topic(StrEnum):
-    """What can be subscribed to."""
-
-    FAILED_EVENTS = "failed-events"
 
 
 @api_command(render.changed_rule("Muted"))

@@ -1,21 +1,14 @@
 """Options that define a rule, and the definition made of them that the API takes."""
 
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, TypedDict
+from typing import Annotated, Any, Literal, TypedDict
 
 import typer
 
 from console.alerts.rule_text import parse_rule
 from console.period import parse_period
 
-
-class Kind(StrEnum):
-    """Kinds of rules."""
-
-    SOURCE_VOLUME = "source-volume"
-    DELIVERY_RATE = "delivery-rate"
-    FAILED_EVENTS = "failed-events"
+Kind = Literal["source-volume", "delivery-rate", "failed-events"]
 
 
 class RuleOptions(TypedDict):
@@ -65,9 +58,9 @@ def definition(
 def named(rule: dict[str, Any]) -> dict[str, Any]:
     """Give a definition without a name one that says what the rule watches."""
     names: dict[str, str] = {
-        Kind.SOURCE_VOLUME: f"Volume of {rule.get('source')}",
-        Kind.DELIVERY_RATE: f"Delivery to {rule.get('destination')}",
-        Kind.FAILED_EVENTS: f"Failed events of {rule.get('destination')}",
+        "source-volume": f"Volume of {rule.get('source')}",
+        "delivery-rate": f"Delivery to {rule.get('destination')}",
+        "failed-events": f"Failed events of {rule.get('destination')}",
     }
     name = names.get(str(rule.get("kind")))
     return rule if name is None else {"name": name, **rule}

@@ -125,10 +125,12 @@ class KafkaTopics:
             while reader.position < end:
                 for record in reader.read(100, 1 << 20):
                     if record.key == name.encode():
-                        found = _decode_metadata(record.value)
+                        found = decode_record(record.value)[1]
                 if time.monotonic() > deadline:
                     raise TopicError("reading the metadata: no response; check the brokers and the network")
                 time.sleep(0.005)
+        except UnreadableRecord as error:
+            raise TopicError(f"a metadata value cannot be read: {error}") from None
         finally:
             reader.close()
         return found
@@ -169,10 +171,3 @@ class KafkaTopics:
     def _check_open(self) -> None:
         if self._closed:
             raise TopicError(f"the topics {self._prefix}.* were closed; open them again")
-
-
-def _decode_metadata(value: bytes) -> bytes:
-    try:
-        return decode_record(value)[1]
-    except UnreadableRecord as error:
-        raise TopicError(f"a metadata value cannot be read: {error}") from None

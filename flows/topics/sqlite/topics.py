@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 
+from flows.engine.threads import every
 from flows.sqlite.database import ErrorClasses, SqliteConnection, SqliteFile
 from flows.topics.interface import (
     EVENTS,
@@ -20,13 +21,60 @@ from flows.topics.interface import (
     choose_partition,
 )
 from flows.topics.sqlite.topic import SqliteReader, SqliteTopic, create_topic
-from flows.topics.sqlite.wal import WalCheckpointer
 
 BUDGET_CHECK_MS = 1_000
+CHECKPOINT_EVERY_SECONDS = 1.0
+# A repeated checkpoint moves what was appended during the one before; a WAL moved completely restarts at its beginning.
+TRIES = 3
 METADATA = "marks"
 SUFFIX = ".sqlite"
 TOPIC_ERRORS = ErrorClasses(TopicError, ProduceFailed, TopicFull)
 _NAME = re.compile(r"[a-z0-9_][a-z0-9_.]{0,99}")
+
+
+class WalCheckpointer:
+    """A background thread that checkpoints the WAL of each file it watches.
+
+    SQLite checkpoints on whichever append finds the WAL grown; that append, and with it an epoch of the delivery flow,
+    would then take 50 ms, half of it waiting for the disk. Without this thread, or if it is stuck, appends checkpoint
+    when a WAL hits its limit.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._files: list[SqliteFile] = []
+        self._connections: dict[SqliteFile, SqliteConnection] = {}
+        self._closed = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def watch(self, file: SqliteFile) -> None:
+        """Checkpoint this file from now on."""
+        with self._lock:
+            if self._closed.is_set() or any(file.path == watched.path for watched in self._files):
+                return
+            self._files.append(file)
+            if self._thread is None:
+                self._thread = every(CHECKPOINT_EVERY_SECONDS, self._checkpoint, self._closed, "checkpoints")
+
+    def close(self) -> None:
+        """Stop, after the checkpoint in progress."""
+        with self._lock:
+            self._closed.set()
+            thread = self._thread
+        if thread is not None:
+            thread.join()
+        for connection in self._connections.values():
+            connection.close()
+
+    def _checkpoint(self) -> None:
+        with self._lock:
+            files = list(self._files)
+        for file in files:
+            with suppress(TopicError):  # the next append meets the same error and reports it
+                if file not in self._connections:
+                    self._connections[file] = file.connect()
+                any(self._connections[file].checkpoint() for _ in range(TRIES))
+                self._connections[file].limit_wal()
 
 
 class SqliteTopics:

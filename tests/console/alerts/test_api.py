@@ -11,7 +11,7 @@ from starlette.applications import Starlette
 from console.api.app import create_api
 from console.server.http_server import serve_in_thread
 from flows.workspace.live import CurrentWorkspace
-from model.workspace.users import hash_of
+from model.workspace.permissions import hash_of
 from sinks.clickhouse.store import Store
 from tests.kit.alert_rules import Kit, empty, example_workspace
 from tests.kit.recording import BASE_MS

@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from console.access import Caller
-from console.alerts.errors import NoSuchRule, NotAllowed, Outdated
-from console.alerts.rules import FILE, LONGEST_MUTE_MS, RULES_LIMIT
+from console.alerts.rules import FILE, LONGEST_MUTE_MS, RULES_LIMIT, NoSuchRule, NotAllowed, Outdated
 from console.alerts.subscriptions import subscribe, unsubscribe
 from model.alerts.rule import SourceVolume
 from model.alerts.version import RuleChange, RuleOwner, RuleVersion

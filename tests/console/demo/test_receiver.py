@@ -11,7 +11,8 @@ from typing import Any
 import orjson
 import pytest
 
-from console.demo.receiver import MAX_BODY_BYTES, NO_ANSWER, Answer, Receiver, serve
+from console.demo.receiver import MAX_BODY_BYTES, serve
+from tests.kit.receiver import NO_ANSWER, Receiver
 
 
 class Clock:
@@ -31,7 +32,7 @@ def receiver(clock: Clock) -> Receiver:
     return Receiver(clock)
 
 
-def call(receiver: Receiver, path: str, key: str = "k", event: Any = None, query: str = "") -> Answer:
+def call(receiver: Receiver, path: str, key: str = "k", event: Any = None, query: str = "") -> Any:
     return receiver.answer(path, query, key, orjson.dumps(event if event is not None else {}))
 
 
@@ -152,7 +153,7 @@ def test_it_speaks_http_over_a_socket_and_survives_nonsense(receiver: Receiver) 
 
 
 def test_as_a_process_it_says_its_port_and_ends_on_sigterm() -> None:
-    process = subprocess.Popen([sys.executable, "-m", "console.demo.receiver", "--port", "0"], stdout=subprocess.PIPE)
+    process = subprocess.Popen([sys.executable, "-m", "tests.kit.receiver", "--port", "0"], stdout=subprocess.PIPE)
     try:
         assert process.stdout
         port = json.loads(process.stdout.readline())["port"]

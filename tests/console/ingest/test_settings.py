@@ -88,7 +88,7 @@ def test_an_unknown_key_is_not_found_and_nothing_more_is_said(client: httpx.Clie
     assert response.status_code == 404
     assert response.headers["cache-control"] == "no-store"
     assert not any(key in response.text for key in SOURCES.by_write_key)
-    assert not any(source.source in response.json()["message"].split() for source in SOURCES.by_write_key.values())
+    assert not any(source.id in response.json()["message"].split() for source in SOURCES.by_write_key.values())
 
 
 @pytest.mark.parametrize("path", [PATH, f"/sourceConfig?writeKey={WRITE_KEY}"])

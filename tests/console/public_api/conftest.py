@@ -14,7 +14,7 @@ from flows.workspace.live import CurrentWorkspace
 from model.durations import HOUR_MS
 from model.reason_codes.catalogue import ALL
 from model.recording.facts import Fact, State
-from model.workspace.users import hash_of
+from model.workspace.permissions import hash_of
 from sinks.clickhouse.schema import RETAINED, migrate
 from sinks.clickhouse.store import Store, open_store
 from tests.console.public_api.stub import API

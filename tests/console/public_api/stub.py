@@ -7,7 +7,7 @@ from fastapi import FastAPI
 
 from console.api.app import create_api
 from flows.workspace.live import CurrentWorkspace
-from model.workspace.users import hash_of
+from model.workspace.permissions import hash_of
 from sinks.clickhouse.store import Store
 from tests.kit.alert_rules import Kit
 from tests.kit.workspaces import connection, webhook, workspace

@@ -9,11 +9,10 @@ from typing import Any
 
 import pytest
 
-from flows.alerting.dataflow import OutboxSinkPartition, alerting_flow
+from flows.alerting.dataflow import OutboxSinkPartition, alerting_flow, minutes_source
 from flows.alerting.evaluation import Evaluation
 from flows.alerting.notifications import Message
 from flows.alerting.outbox import Outbox
-from flows.alerting.source import minutes_source
 from flows.engine.clock import wall_clock_ms
 from flows.engine.single_sink import SingleSink
 from flows.topics.interface import MINUTES

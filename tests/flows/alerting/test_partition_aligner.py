@@ -2,7 +2,7 @@ from threading import Event as StopEvent
 
 import pytest
 
-from flows.alerting.source import MAX_LEAD_MS, minutes_source
+from flows.alerting.dataflow import MAX_LEAD_MS, minutes_source
 from flows.topics.interface import MINUTES
 from flows.topics.source import BATCH_RECORDS, SourceConfig, SourcedRecord
 from model.durations import MINUTE_MS

@@ -208,14 +208,14 @@ def test_an_insert_function_changes_the_event_once_for_all_attempts() -> None:
 @pytest.mark.parametrize(
     ("result", "failure", "code"),
     [
-        (host.Dropped("test user"), FailureClass.FILTER, "FILTERED_BY_FUNCTION"),
-        (host.RetryAsked("later"), FailureClass.RETRY, "FUNCTION_RETRY"),
-        (host.EventRejected("no email"), FailureClass.DISCARD, "FUNCTION_REJECTED"),
-        (host.Failed("FUNCTION_FAILED", "KeyError"), FailureClass.DISCARD, "FUNCTION_FAILED"),
-        (host.Failed("FUNCTION_CRASHED", "signal 11"), FailureClass.DISCARD, "FUNCTION_CRASHED"),
-        (host.Failed("FUNCTION_TIMEOUT", "5 s"), FailureClass.RETRY, "FUNCTION_TIMEOUT"),
-        (host.Failed("FUNCTION_UNAVAILABLE", "no module"), FailureClass.RETRY, "FUNCTION_UNAVAILABLE"),
-        (host.Failed("FUNCTION_PAUSED", "it hangs"), FailureClass.THROTTLE, "FUNCTION_PAUSED"),
+        (host.NoEvent("FILTERED_BY_FUNCTION", "test user"), FailureClass.FILTER, "FILTERED_BY_FUNCTION"),
+        (host.NoEvent("FUNCTION_RETRY", "later"), FailureClass.RETRY, "FUNCTION_RETRY"),
+        (host.NoEvent("FUNCTION_REJECTED", "no email"), FailureClass.DISCARD, "FUNCTION_REJECTED"),
+        (host.NoEvent("FUNCTION_FAILED", "KeyError"), FailureClass.DISCARD, "FUNCTION_FAILED"),
+        (host.NoEvent("FUNCTION_CRASHED", "signal 11"), FailureClass.DISCARD, "FUNCTION_CRASHED"),
+        (host.NoEvent("FUNCTION_TIMEOUT", "5 s"), FailureClass.RETRY, "FUNCTION_TIMEOUT"),
+        (host.NoEvent("FUNCTION_UNAVAILABLE", "no module"), FailureClass.RETRY, "FUNCTION_UNAVAILABLE"),
+        (host.NoEvent("FUNCTION_PAUSED", "it hangs"), FailureClass.THROTTLE, "FUNCTION_PAUSED"),
     ],
 )
 def test_what_an_insert_function_says_decides_and_nothing_is_sent(
@@ -238,6 +238,6 @@ def test_mapped_payloads_larger_than_their_events_are_divided_by_their_real_size
 def test_messages_of_partners_and_functions_are_redacted_before_anything_is_written() -> None:
     said = HttpResponse(status=400, body=b'{"message":"ada@example.com is unknown"}')
     assert "ada@" not in ship(some(1), lambda _: said)[0].deliveries[0].answer.message
-    functions = Functions(host.EventRejected("ada@example.com"))
+    functions = Functions(host.NoEvent("FUNCTION_REJECTED", "ada@example.com"))
     batch_result, _ = ship(some(1), functions=functions, insert_function="package.module:handler")
     assert "ada@" not in batch_result.deliveries[0].answer.message

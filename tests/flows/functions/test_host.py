@@ -8,7 +8,7 @@ from typing import Any
 import psutil
 import pytest
 
-from flows.functions.host import Dropped, EventRejected, Failed, FunctionHost, FunctionResult, RetryAsked, Returned
+from flows.functions.host import FunctionHost, FunctionResult, NoEvent, Returned
 
 MODULE = """
 import asyncio, ctypes, os, sys, time
@@ -75,13 +75,13 @@ def results(directory: Path, *runs: tuple[str, dict[str, Any]], limit_seconds: f
     [
         ("add", Returned({"n": 1, "added": "x"})),
         ("later", Returned({"n": 1, "later": True})),
-        ("nothing", Dropped("it returned nothing")),
-        ("drop", Dropped("a test user")),
-        ("retry", RetryAsked("not yet")),
-        ("reject", EventRejected("no email")),
-        ("fail", Failed("FUNCTION_FAILED", "KeyError: 'missing'")),
-        ("number", Failed("FUNCTION_FAILED", "it returned int, not an event")),
-        ("leave", Failed("FUNCTION_FAILED", "SystemExit: 3")),
+        ("nothing", NoEvent("FILTERED_BY_FUNCTION", "it returned nothing")),
+        ("drop", NoEvent("FILTERED_BY_FUNCTION", "a test user")),
+        ("retry", NoEvent("FUNCTION_RETRY", "not yet")),
+        ("reject", NoEvent("FUNCTION_REJECTED", "no email")),
+        ("fail", NoEvent("FUNCTION_FAILED", "KeyError: 'missing'")),
+        ("number", NoEvent("FUNCTION_FAILED", "it returned int, not an event")),
+        ("leave", NoEvent("FUNCTION_FAILED", "SystemExit: 3")),
         ("prints", Returned({"n": 1})),
     ],
 )
@@ -96,7 +96,7 @@ def test_integers_of_any_size_are_passed_on(directory: Path) -> None:
 @pytest.mark.parametrize("name", ["odd", "huge", "endless", "hog"])
 def test_what_cannot_be_sent_is_a_failure_and_the_next_event_goes_on(directory: Path, name: str) -> None:
     failed, fine = results(directory, (name, {}), ("later", {}))
-    assert isinstance(failed, Failed) and failed.code == "FUNCTION_FAILED"
+    assert isinstance(failed, NoEvent) and failed.code == "FUNCTION_FAILED"
     assert fine == Returned({"later": True})
 
 
@@ -106,14 +106,14 @@ def test_what_cannot_be_sent_is_a_failure_and_the_next_event_goes_on(directory: 
 def test_only_the_event_that_killed_the_process_is_to_blame(directory: Path, deed: str, code: str) -> None:
     runs = [("picky", {"n": n, **({"do": deed} if n in {3, 11} else {})}) for n in range(20)]
     found = results(directory, *runs, limit_seconds=0.5)
-    assert [n for n, one in enumerate(found) if isinstance(one, Failed)] == [3, 11]
-    assert {one.code for one in found if isinstance(one, Failed)} == {code}
+    assert [n for n, one in enumerate(found) if isinstance(one, NoEvent)] == [3, 11]
+    assert {one.code for one in found if isinstance(one, NoEvent)} == {code}
     assert [one.event["n"] for one in found if isinstance(one, Returned)] == [n for n in range(20) if n not in {3, 11}]
 
 
 def test_a_module_that_is_not_there_can_be_put_there(directory: Path) -> None:
     (missing,) = results(directory, ("gone", {}))
-    assert isinstance(missing, Failed) and missing.code == "FUNCTION_UNAVAILABLE"
+    assert isinstance(missing, NoEvent) and missing.code == "FUNCTION_UNAVAILABLE"
 
 
 def test_changed_code_is_taken_over_on_reload(directory: Path) -> None:

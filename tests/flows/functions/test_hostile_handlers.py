@@ -9,7 +9,7 @@ from typing import Any
 import psutil
 import pytest
 
-from flows.functions.host import Dropped, Failed, FunctionHost, FunctionResult, Returned
+from flows.functions.host import FunctionHost, FunctionResult, NoEvent, Returned
 
 MODULE = """
 import asyncio, os, re, sys, time
@@ -89,14 +89,14 @@ def test_a_forked_copy_never_answers_for_another_event(directory: Path) -> None:
 @pytest.mark.parametrize("name", ["fork_and_exit", "close_everything"])
 def test_a_death_that_hides_is_still_a_crash(directory: Path, name: str) -> None:
     crashed, fine = results(directory, (f"hostile:{name}", {}), ("hostile:same", {"n": 1}))
-    assert isinstance(crashed, Failed) and crashed.code == "FUNCTION_CRASHED"
+    assert isinstance(crashed, NoEvent) and crashed.code == "FUNCTION_CRASHED"
     assert fine == Returned({"n": 1})
 
 
 @pytest.mark.parametrize("module", ["leaves", "dies"])
 def test_a_module_that_ends_the_process_is_unavailable_and_blames_no_event(directory: Path, module: str) -> None:
     found, fine = results(directory, (f"{module}:handler", {}), ("hostile:same", {"n": 1}))
-    assert isinstance(found, Failed) and found.code == "FUNCTION_UNAVAILABLE"
+    assert isinstance(found, NoEvent) and found.code == "FUNCTION_UNAVAILABLE"
     assert fine == Returned({"n": 1})
 
 
@@ -104,24 +104,24 @@ def test_a_process_that_cannot_start_blames_no_event(directory: Path, monkeypatc
     (directory / "resource.py").write_text("")
     monkeypatch.setenv("PYTHONPATH", str(directory))  # so that it stands before the standard library's
     found = results(directory, ("hostile:same", {}), ("hostile:same", {}))
-    assert [one.code for one in found if isinstance(one, Failed)] == ["FUNCTION_UNAVAILABLE"] * 2
+    assert [one.code for one in found if isinstance(one, NoEvent)] == ["FUNCTION_UNAVAILABLE"] * 2
 
 
 @pytest.mark.parametrize("event", [{"n": "\ud800"}, nested(5000), nested(300)], ids=["surrogate", "deepest", "deep"])
 def test_an_event_that_cannot_be_carried_fails_alone(directory: Path, event: dict[str, Any]) -> None:
     failed, fine = results(directory, ("hostile:same", event), ("hostile:same", {"n": 1}))
-    assert isinstance(failed, Failed) and failed.code == "FUNCTION_FAILED"
+    assert isinstance(failed, NoEvent) and failed.code == "FUNCTION_FAILED"
     assert fine == Returned({"n": 1})
 
 
 @pytest.mark.parametrize("name", ["mute", "cancelled", "big", "raw"])
 def test_what_cannot_be_said_is_a_failure_and_no_crash(directory: Path, name: str) -> None:
     (failed,) = results(directory, (f"hostile:{name}", {}))
-    assert isinstance(failed, Failed) and failed.code == "FUNCTION_FAILED"
+    assert isinstance(failed, NoEvent) and failed.code == "FUNCTION_FAILED"
 
 
 def test_a_reason_that_is_no_unicode_is_kept_readable(directory: Path) -> None:
-    assert results(directory, ("hostile:drop", {})) == [Dropped("odd ?")]
+    assert results(directory, ("hostile:drop", {})) == [NoEvent("FILTERED_BY_FUNCTION", "odd ?")]
 
 
 def test_a_handler_reads_nothing_of_what_the_host_sends(directory: Path) -> None:
@@ -132,7 +132,7 @@ def test_a_handler_reads_nothing_of_what_the_host_sends(directory: Path) -> None
 def test_memory_filled_by_one_event_is_free_for_the_next(directory: Path) -> None:
     # To fill it takes a second, and several times as long beside busy neighbours.
     full, fine = results(directory, ("hostile:fill", {}), ("hostile:need", {}), limit_seconds=60)
-    assert isinstance(full, Failed) and full.code == "FUNCTION_FAILED"
+    assert isinstance(full, NoEvent) and full.code == "FUNCTION_FAILED"
     assert fine == Returned({"bytes": 20 << 20})
 
 
@@ -156,7 +156,7 @@ def test_closing_leaves_nobody_waiting_and_discards_nothing(directory: Path) -> 
         late = host.run("hostile:same", {}, {})
         return list(await asyncio.wait_for(asyncio.gather(*under_way, late), 5))
 
-    assert asyncio.run(main()) == [Failed("FUNCTION_UNAVAILABLE", "Waybill is stopping")] * 3
+    assert asyncio.run(main()) == [NoEvent("FUNCTION_UNAVAILABLE", "Waybill is stopping")] * 3
 
 
 def test_a_worker_killed_leaves_no_handler_that_holds_the_interpreter(directory: Path) -> None:

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from flows.functions import queue
-from flows.functions.host import Failed, FunctionHost, FunctionResult, Returned
+from flows.functions.host import FunctionHost, FunctionResult, NoEvent, Returned
 
 MODULE = """
 import os, subprocess, sys, time
@@ -119,10 +119,10 @@ def test_a_function_that_hangs_again_and_again_lets_go_of_what_waits_for_it(dire
         return found, later, took_seconds
 
     found, later, took_seconds = asyncio.run(main())
-    codes = [one.code for one in found if isinstance(one, Failed)]
+    codes = [one.code for one in found if isinstance(one, NoEvent)]
     tried = queue.TIMEOUTS_IN_A_ROW
     assert codes == ["FUNCTION_TIMEOUT"] * tried + ["FUNCTION_PAUSED"] * (50 - tried)
-    assert isinstance(later, Failed) and later.code == "FUNCTION_PAUSED" and took_seconds < 0.2
+    assert isinstance(later, NoEvent) and later.code == "FUNCTION_PAUSED" and took_seconds < 0.2
 
 
 def test_after_its_pause_a_function_is_tried_by_one_event_and_goes_on_when_that_is_well(
@@ -145,7 +145,7 @@ def test_after_its_pause_a_function_is_tried_by_one_event_and_goes_on_when_that_
 
     first, beside, after = asyncio.run(main())
     assert first == Returned({"n": 1}) and after == Returned({"n": 3})
-    assert isinstance(beside, Failed) and beside.code == "FUNCTION_PAUSED"
+    assert isinstance(beside, NoEvent) and beside.code == "FUNCTION_PAUSED"
 
 
 def test_what_waits_too_long_behind_a_slow_function_goes_back(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,7 +160,7 @@ def test_what_waits_too_long_behind_a_slow_function_goes_back(directory: Path, m
         return list(found)
 
     found = asyncio.run(main())
-    late = [one for one in found if isinstance(one, Failed)]
+    late = [one for one in found if isinstance(one, NoEvent)]
     assert {one.code for one in late} == {"FUNCTION_PAUSED"} and 0 < len(found) - len(late) < 15
 
 
@@ -217,7 +217,7 @@ def test_processes_a_function_started_end_with_it_when_it_hangs(directory: Path)
         return hung
 
     hung = asyncio.run(main())
-    assert isinstance(hung, Failed) and hung.code == "FUNCTION_TIMEOUT"
+    assert isinstance(hung, NoEvent) and hung.code == "FUNCTION_TIMEOUT"
 
 
 def test_processes_a_function_started_end_when_waybill_is_killed(directory: Path) -> None:

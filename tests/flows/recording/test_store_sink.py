@@ -4,8 +4,8 @@ from typing import Any
 import pytest
 
 from flows.engine import backoff
+from flows.recording.dataflow import StoreSinkPartition
 from flows.recording.recorder import RebuildHours
-from flows.recording.store_sink import StoreSinkPartition
 from flows.topics.interface import DEAD_LETTERS
 from model.events.envelope import decode_record
 from model.recording.rows import Row

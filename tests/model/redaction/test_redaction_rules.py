@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from model.redaction.redactor import RedactionRules, Redactor
-from model.workspace.redaction import RedactionConfig
+from model.workspace.settings import RedactionConfig
 
 
 def redactor(**rules: tuple[str, ...]) -> Redactor:

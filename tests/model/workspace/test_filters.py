@@ -152,4 +152,4 @@ def test_a_path_probably_not_meant_is_a_warning(action: str, path: str, remedy: 
 def test_clear_actions_are_no_problem(action: str) -> None:
     reading = read(with_action(action))
     assert reading.problems == ()
-    assert reading.valid().connections[0].filters[0].compiled_actions()
+    assert reading.valid().connections[0].filters[0].actions

@@ -1,7 +1,6 @@
 import pytest
 
-from model.workspace.permissions import Action, Role, may
-from model.workspace.users import hash_of
+from model.workspace.permissions import Action, Role, hash_of, may
 from tests.kit.workspaces import webhook, workspace
 
 # By action: who may do it to what is theirs or nobody's, and who to what somebody else made.

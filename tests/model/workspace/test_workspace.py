@@ -45,7 +45,10 @@ class TestReading:
         workspace = valid(SHOP)
         crm = crm_of(workspace)
         assert crm.url.value == "https://crm.example/hooks/T0/B0/long-hook-path"
-        assert crm.request_headers() == {"Authorization": f"Bearer {SECRET}", "X-Team": "growth"}
+        assert {name: value.value for name, value in crm.headers.items()} == {
+            "Authorization": f"Bearer {SECRET}",
+            "X-Team": "growth",
+        }
         assert {key: source.id for key, source in workspace.sources_by_write_key().items()} == {
             "web-key": "web",
             "web-key-2": "web",

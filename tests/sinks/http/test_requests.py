@@ -4,8 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sinks.http.redirects import next_hop
-from sinks.http.request_head import request_head
+from sinks.http.requests import next_hop, request_head
 from sinks.http.urls import parsed_url
 
 

@@ -25,7 +25,7 @@ from flows.topics.interface import (
     TopicSpec,
     UnknownTopic,
 )
-from flows.topics.sqlite.wal import WalCheckpointer
+from flows.topics.sqlite.topics import WalCheckpointer
 from tests.kit.sqlite_topics import DAY_SECONDS, MIB, WAIT_SECONDS, Clock, append, opened, read_all, send
 
 
@@ -264,7 +264,7 @@ class TestManyProcessesAndThreads:
         self, directory: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         limited = threading.Event()
-        monkeypatch.setattr("flows.topics.sqlite.wal.EVERY_SECONDS", 0.01)
+        monkeypatch.setattr("flows.topics.sqlite.topics.CHECKPOINT_EVERY_SECONDS", 0.01)
         monkeypatch.setattr("flows.sqlite.database.SqliteConnection.limit_wal", lambda _: limited.set())
         directory.mkdir()
         file = SqliteFile(directory / "wide.sqlite", fsync=False)
