@@ -34,7 +34,7 @@ FAILED_ONCE_BELOW_PERCENT = 11  # 5 to 10
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class CannedResponse:
     """The response to a call."""
 
     status: int
@@ -50,15 +50,15 @@ class Answer:
 
 
 _PHRASES = {status.value: status.phrase for status in HTTPStatus}
-NOT_FOUND = Answer(404, b'{"message":"no such path; see the top of console/demo/receiver.py"}')
+NOT_FOUND = CannedResponse(404, b'{"message":"no such path; see the top of console/demo/receiver.py"}')
 
 
-def json_answer(status: int, body: object, headers: tuple[tuple[str, str], ...] = ()) -> Answer:
+def json_answer(status: int, body: object, headers: tuple[tuple[str, str], ...] = ()) -> CannedResponse:
     """A response with a JSON body."""
-    return Answer(status, orjson.dumps(body), headers)
+    return CannedResponse(status, orjson.dumps(body), headers)
 
 
-OK = Answer(200)
+OK = CannedResponse(200)
 _SLOW_DOWN = json_answer(429, {"message": "Rate limit exceeded"}, (("Retry-After", "1"),))
 _BAD_FIELD = json_answer(400, {"message": "Field 'properties.revenue' must be a number"})
 _OVERLOADED = json_answer(503, {"message": "Upstream overloaded, try again"})
@@ -74,11 +74,11 @@ class Receiver:
         self._second: dict[str, tuple[int, int]] = {}  # per path: the current second and the calls in it
         self._failures: Counter[tuple[str, str]] = Counter()  # per path and key, of those that fail at first
 
-    def connection(self) -> "Connection":
+    def connection(self) -> "ClientConnection":
         """Make the protocol of one connection."""
-        return Connection(self)
+        return ClientConnection(self)
 
-    def answer(self, path: str, query: str, key: str, body: bytes) -> Answer:
+    def answer(self, path: str, query: str, key: str, body: bytes) -> CannedResponse:
         """Choose the response to one call; ``key`` is its Idempotency-Key."""
         match path.partition("/")[0]:
             case "healthy":
@@ -88,7 +88,7 @@ class Receiver:
             case _:
                 return NOT_FOUND
 
-    def _flaky(self, path: str, key: str) -> Answer:
+    def _flaky(self, path: str, key: str) -> CannedResponse:
         now = self._clock() // 1000
         second, calls = self._second.get(path, (now, 0))
         calls = calls + 1 if second == now else 1
@@ -105,7 +105,7 @@ class Receiver:
         return _OVERLOADED
 
 
-class Connection(asyncio.Protocol):
+class ClientConnection(asyncio.Protocol):
     """One keep-alive HTTP/1.1 connection; its requests come one after another."""
 
     def __init__(self, receiver: Receiver) -> None:
@@ -143,7 +143,7 @@ class Connection(asyncio.Protocol):
         answer = self._receiver.answer(path.strip("/"), query, self._key, self._body)
         self.reply(answer)
 
-    def reply(self, answer: Answer) -> None:
+    def reply(self, answer: CannedResponse) -> None:
         if not self._transport.is_closing():
             self._transport.write(_ENCODED.get(answer) or answer.encode())
 

@@ -24,9 +24,7 @@ from urllib.parse import parse_qs
 
 import orjson
 
-from console.demo.receiver import FLAKY_RATE_PER_SECOND, MAX_KEYS, NOT_FOUND, main
-from console.demo.receiver import Answer as DemoAnswer
-from console.demo.receiver import Connection as DemoConnection
+from console.demo.receiver import FLAKY_RATE_PER_SECOND, MAX_KEYS, NOT_FOUND, CannedResponse, ClientConnection, main
 from console.demo.receiver import Receiver as DemoReceiver
 
 MAX_NAMES = 1_000
@@ -34,17 +32,17 @@ NO_ANSWER = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Answer(DemoAnswer):
+class Answer(CannedResponse):
     """The response to a call: a status, or NO_ANSWER, which closes the connection at once or leaves it waiting."""
 
     delay_ms: int = 0
     close: bool = False
 
 
-class Connection(DemoConnection):
+class Connection(ClientConnection):
     """One keep-alive HTTP/1.1 connection, which may respond late or never."""
 
-    def reply(self, answer: DemoAnswer) -> None:
+    def reply(self, answer: CannedResponse) -> None:
         if not isinstance(answer, Answer):
             super().reply(answer)
         elif answer.delay_ms:
@@ -96,7 +94,7 @@ class Receiver(DemoReceiver):
     def connection(self) -> Connection:
         return Connection(self)
 
-    def answer(self, path: str, query: str, key: str, body: bytes) -> DemoAnswer:
+    def answer(self, path: str, query: str, key: str, body: bytes) -> CannedResponse:
         """Choose the response to one call and count it."""
         if path == "tally" or path.startswith("tally/"):
             return self._tally(path)
@@ -116,13 +114,13 @@ class Receiver(DemoReceiver):
             self._keys += 1
         return answer
 
-    def _tally(self, path: str) -> DemoAnswer:
+    def _tally(self, path: str) -> CannedResponse:
         if path == "tally":
             return Answer(200, orjson.dumps({name: tally.summary() for name, tally in self.tallies.items()}))
         tally = self.tallies.get(path.removeprefix("tally/").removesuffix("/keys"))
         return Answer(200, orjson.dumps(tally.statuses)) if tally else NOT_FOUND
 
-    def _chosen(self, path: str, query: str, key: str, body: bytes, earlier: int) -> DemoAnswer:
+    def _chosen(self, path: str, query: str, key: str, body: bytes, earlier: int) -> CannedResponse:
         match path.partition("/")[0]:
             case "scripted":
                 return _scripted(body, earlier)
@@ -151,7 +149,7 @@ def _scripted(body: bytes, earlier: int) -> Answer:
         return json_answer(400, {"message": f"properties.script cannot be followed: {error}"})
 
 
-def _status(path: str, query: str) -> DemoAnswer:
+def _status(path: str, query: str) -> CannedResponse:
     code = path.removeprefix("status/").partition("/")[0]
     if not code.isdecimal() or len(code) != len("200"):
         return NOT_FOUND
