@@ -51,7 +51,7 @@ class TestRefusals:
 
     def test_items_of_an_unknown_key_are_recorded(self, topics: Topics, url: str) -> None:
         assert post(url, {"batch": [call(messageId="a"), call(messageId="b")]}, key="nobody").status_code == 401
-        facts = eventually(lambda: rejections(topics))
+        facts = eventually(lambda: found if len(found := rejections(topics)) == 2 else None)
         assert {(fact.source, fact.code, fact.message_id) for fact in facts} == {
             ("", "unknown_source", "a"),
             ("", "unknown_source", "b"),
