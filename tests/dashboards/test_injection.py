@@ -11,7 +11,7 @@ from sinks.clickhouse.store import StoreError
 from tests.dashboards.boards import BOARDS, GIVEN
 from tests.dashboards.data import TIME
 from tests.dashboards.grafana.choices import resolve
-from tests.dashboards.grafana.engine import Answer, Run
+from tests.dashboards.grafana.engine import Answer, NotARead, Run
 from tests.dashboards.grafana.macros import expand
 from tests.dashboards.grafana.variables import Choice, interpolate
 
@@ -110,5 +110,5 @@ def test_the_same_values_do_run_in_the_other_ways_to_write_a_variable(form: str,
 
 
 def test_nobody_can_write_even_so(full: Run) -> None:
-    with pytest.raises(StoreError):
+    with pytest.raises(NotARead):
         full(interpolate("${x:raw}", {"x": Choice("DROP TABLE facts")}, TIME))
