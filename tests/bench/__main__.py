@@ -111,7 +111,7 @@ def scenario(
     progress: Progress,
     kafka: Broker | None = None,
 ) -> dict[str, Any]:
-    """Run one scenario in a deployment of its own."""
+    """Run one scenario in a new deployment."""
     more = f"topics: {{url: 'kafka://{kafka.address}/bench'}}" if kafka else ""
     with tempfile.TemporaryDirectory(prefix="waybill-bench-") as directory:
         system = Waybill(Path(directory), workspace_text({"crm": f"{target.address}/healthy/{name}"}, more=more))

@@ -110,7 +110,7 @@ def measure(
     *,
     shared_queue: bool = False,
 ) -> Measured:
-    """Run one side of the comparison in a deployment of its own."""
+    """Run one side of the comparison in a new deployment."""
     directory.mkdir()
     made = Cluster(directory, workspace(target, others, shards=1 if shared_queue else 4), target)
     try:

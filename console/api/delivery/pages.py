@@ -17,7 +17,7 @@ import orjson
 
 from console.api.errors import Refused
 
-Key = tuple[str, ...]  # the values by which entries are told apart; () is before all
+Key = tuple[str, ...]  # the values that identify an entry; () sorts before all
 FIELD = "pagination.cursor"
 KEYS_LIMIT = 50_000  # event names come from outside: somebody may put an id into each
 Row = Mapping[str, Any]

@@ -132,7 +132,7 @@ class OverviewParameters(Parameters):
 
     @property
     def dimensions(self) -> tuple[str, ...]:
-        """What entries are told apart by, each once, in the order in which entries are sorted."""
+        """The keys of entries, each once, in the order in which entries are sorted."""
         return tuple(name for name in COLUMNS if name in self.group_by)
 
     @property

@@ -1,1 +1,1 @@
-"""Topics in SQLite files, one file a topic. Checkpoints are kept away from the threads that append."""
+"""Topics in SQLite files, one file a topic. A background thread makes checkpoints, so that appends never wait for one."""

@@ -158,7 +158,7 @@ class SqliteTopic:
 
 
 class SqliteReader:
-    """`flows.topics.interface.Reader`, with a connection of its own."""
+    """`flows.topics.interface.Reader` over a separate connection, so that reads do not wait for appends."""
 
     def __init__(self, topic: SqliteTopic, partition: int, position: int) -> None:
         check_partition(topic.name, partition, topic.partitions)
