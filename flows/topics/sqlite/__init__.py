@@ -1,1 +1,1 @@
-"""Topics in SQLite files, one file a topic. A background thread makes checkpoints, so that appends never wait for one."""
+"""Topics in SQLite files, one file a topic. A background thread makes checkpoints, so appends never wait for one."""
